@@ -1,0 +1,167 @@
+"""The schema of ``sensord.yaml``: how this daemon is connected. Nothing here changes an alert's outcome.
+
+Secrets are never values: they are paths of files (or systemd credentials, ``${CREDENTIALS_DIRECTORY}/name``).
+Durations are written with their unit (``30s``, ``5m``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower-case letters, digits and hyphens")]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$", description="a duration: 30s, 5m, 1h30m")]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping in YAML; unknown keys are refused."""
+
+
+class Files(_Section):
+    """Where the other configuration files are, relative to this one."""
+
+    places: Text = "places.yaml"
+    roster: Text = "roster.yaml"
+    dispatch: Text = "dispatch.yaml"
+    rules: Text = "../rules"
+
+
+class Tls(_Section):
+    """TLS towards the broker. ``ca_file`` verifies it; the other two are our client certificate."""
+
+    ca_file: Text | None = None
+    cert_file: Text | None = None
+    key_file: Text | None = None
+
+
+class Mqtt(_Section):
+    """The broker, and how topics are laid out."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 1883
+    client_id: Name = "sensord"
+    username: Text | None = None
+    password_file: Text | None = None
+    tls: Tls | None = None
+    keepalive: Duration = "20s"
+    session_expiry: Duration = "7d"
+    receive_maximum: Annotated[int, Meta(ge=1, le=65535)] = 1000
+    queue_mib: Annotated[int, Meta(ge=1, le=1024)] = 32
+    payload_kib: Annotated[int, Meta(ge=1, le=10240)] = 256
+    readings: Text = "linfen/{compound}/{kind}/{device}"
+    commands: Text = "linfen/commands/{case}"
+    alerts: Text = "linfen/alerts/{grid}"
+    results: Text = "linfen/results/{case}"
+
+
+class Http(_Section):
+    """The daemon's own HTTP server: health, metrics, overview, actions."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 9108
+
+
+class Journal(_Section):
+    """The journal's limits."""
+
+    keep: Duration = "30d"
+    group_records: Annotated[int, Meta(ge=1, le=20000)] = 2000
+
+
+class InfluxV2(_Section, tag_field="type", tag="influxdb2"):
+    """InfluxDB 2.x, 3.x, or anything that takes its write API (VictoriaMetrics does)."""
+
+    name: Name = "influxdb"
+    url: Text
+    org: str = ""
+    bucket: Text
+    token_file: Text | None = None
+    batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
+
+
+class InfluxV1(_Section, tag_field="type", tag="influxdb1"):
+    """InfluxDB 1.x over its ``/write`` endpoint."""
+
+    name: Name = "influxdb"
+    url: Text
+    database: Text
+    username: Text | None = None
+    password_file: Text | None = None
+    batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
+
+
+class Rollups(_Section, tag_field="type", tag="rollups"):
+    """The embedded store: minutes and hours in SQLite, in the state directory."""
+
+    name: Name = "rollups"
+    keep_minutes: Duration = "30d"
+    keep_hours: Duration = "730d"
+
+
+SinkSettings = InfluxV2 | InfluxV1 | Rollups
+
+
+class Webhook(_Section, tag_field="type", tag="webhook"):
+    """POST of a JSON body, signed with HMAC-SHA256 when ``secret_file`` is given.
+
+    A contact's address, when given, is appended to ``url`` as path segment. Hosts on private networks must be listed in
+    ``allow`` (``host`` or ``host:port``).
+    """
+
+    name: Name
+    url: Text
+    secret_file: Text | None = None
+    timeout: Duration = "10s"
+    allow: tuple[str, ...] = ()
+
+
+class MqttChannel(_Section, tag_field="type", tag="mqtt"):
+    """Publishes to the alert topic of the responsible grid."""
+
+    name: Name
+
+
+class Apprise(_Section, tag_field="type", tag="apprise"):
+    """Any service that apprise reaches; the file holds one apprise URL a line; a contact's address picks a tag."""
+
+    name: Name
+    url_file: Text
+
+
+ChannelSettings = Webhook | MqttChannel | Apprise
+
+
+class Logging(_Section):
+    """How the daemon logs."""
+
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Plates(_Section):
+    """Prefixes that sort plates: ``local`` is home, ``key`` are the areas to look into."""
+
+    local: tuple[str, ...] = ("沪",)
+    key: tuple[str, ...] = ()
+
+
+class Settings(_Section):
+    """``sensord.yaml`` as a whole."""
+
+    site: Name
+    language: Literal["zh", "en"] = "zh"
+    timezone: Text = "Asia/Shanghai"
+    state_dir: Text = "/var/lib/sensord"
+    files: Files = Files()
+    mqtt: Mqtt = Mqtt()
+    http: Http = Http()
+    journal: Journal = Journal()
+    lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = {}
+    plates: Plates = Plates()
+    sinks: tuple[SinkSettings, ...] = (Rollups(),)
+    channels: tuple[ChannelSettings, ...] = ()
+    log: Logging = Logging()

@@ -1,0 +1,85 @@
+"""A rule on silence: every registered device must be heard; one that never was is silent from the start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensord.core.batch import Batch
+from sensord.core.evaluator import NEVER, Array, Emission, make_transition
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.keys import KeyTable
+from sensord.core.ladder import Ladder
+from sensord.core.liveness import Liveness
+from sensord.core.place import Places
+from sensord.core.rule import Rule
+
+
+class AbsenceRule:
+    """See :class:`sensord.core.evaluator.Evaluator`.
+
+    A key is silent when *all* of its devices are: the value is the shortest silence among them, in units of each one's
+    allowed silence (``absent`` periods), so 1 is the threshold. Looked at on a fixed grid of a tenth of the shortest
+    allowed silence, between a second and a minute.
+    """
+
+    def __init__(self, rule: Rule, table: KeyTable, places: Places, since: int) -> None:
+        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
+        self._devices = np.flatnonzero(table.of_device >= 0)
+        self._keys = table.of_device[self._devices]
+        periods = np.array([places.devices[index].period for index in self._devices], np.float64)
+        self._allowed = periods * rule.absent
+        shortest = int(self._allowed.min()) if len(self._allowed) else MINUTE
+        self._every = min(max(shortest // 10 // SECOND * SECOND, SECOND), MINUTE)
+        self._slot = since // self._every + 1
+
+    @property
+    def due(self) -> int:
+        """The next instant of the grid."""
+        return self._slot * self._every if len(self.table) else NEVER
+
+    @property
+    def stretch(self) -> int:
+        """Any span will do."""
+        return NEVER
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Nothing: the engine's liveness table has the arrivals."""
+        return []
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Compare every key's silence with what it is allowed."""
+        at = self.due
+        self._slot += 1
+        silence = (at - liveness.heard_at[self._devices]).astype(np.float64)
+        shares = silence / self._allowed
+        if self.ladder.resting and not (shares >= 1.0).any():
+            return []
+        share = np.full(len(self.table), np.inf)
+        np.minimum.at(share, self._keys, shares)
+        shortest = np.full(len(self.table), np.inf)
+        np.minimum.at(shortest, self._keys, silence)
+        before = self.ladder.active
+        emissions: list[Emission] = []
+        for key in self.ladder.evaluate(at, share, np.ones(len(self.table), np.bool_)):
+            levels = (int(before[key]), int(self.ladder.active[key]))
+            seconds = float(shortest[key]) / SECOND
+            seen = (seconds, seconds / float(share[key]) if share[key] else None, 0)
+            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
+        return emissions
+
+    def active(self) -> Array:
+        """Return the level of each key."""
+        return self.ladder.active
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state arrays by name."""
+        return {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
+
+    def numbers(self) -> dict[str, int]:
+        """Return the scalar state by name."""
+        return {"slot": self._slot}
+
+    def restored(self, numbers: dict[str, int]) -> None:
+        """Take the scalar state back."""
+        self._slot = numbers["slot"]
+        self.ladder.restored()

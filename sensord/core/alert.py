@@ -1,0 +1,57 @@
+"""Transitions: what the engine says when an alert (one rule x one key) changes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from sensord.core.level import Level
+
+
+class Change(StrEnum):
+    """How an alert changed; the named reason of a transition."""
+
+    RAISED = "raised"
+    ESCALATED = "escalated"
+    LOWERED = "lowered"
+    CLEARED = "cleared"
+    WITHDRAWN = "withdrawn"
+    """The rule was changed or removed while its alert was active."""
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One change of one alert.
+
+    ``at`` is the journal time of the decision and ``end`` the end of the window that it was taken on (both ns); ``value``
+    is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of the same
+    journal: rule, version, key, window end, change and level.
+    """
+
+    id: str
+    rule: str
+    version: str
+    key: str
+    place: str
+    change: Change
+    level: Level
+    previous: Level
+    at: int
+    end: int
+    value: float | None
+    threshold: float | None
+    samples: int
+
+
+def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level) -> str:
+    """Compose the deterministic id."""
+    return f"{rule}@{version}:{key}:{end}:{change.value}-{level.word}"
+
+
+def change_of(previous: Level, level: Level) -> Change:
+    """Name the step from one level to another."""
+    if previous is Level.NONE:
+        return Change.RAISED
+    if level is Level.NONE:
+        return Change.CLEARED
+    return Change.ESCALATED if level > previous else Change.LOWERED

@@ -1,0 +1,61 @@
+"""Readings as columns, in the order in which they arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64 = NDArray[np.int64]
+Int32 = NDArray[np.int32]
+Int8 = NDArray[np.int8]
+Float64 = NDArray[np.float64]
+
+CLOCK_SUSPECT = 1
+"""Flag: the device's stamp was missing, implausible or jumped; event time is the time of arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """``n`` readings as columns, each of shape (n,), plus ``now``, the journal time that this batch brings.
+
+    ``stream`` int8 (a ``Stream``), ``device`` int32 (position in the registry), ``event_at`` and ``received_at`` int64 ns,
+    ``flags`` int8 bits. ``fields`` maps a field to float64 values (NaN: the reading has none), ``labels`` a label to int8
+    codes (-1: none); a column that is missing altogether means "none of these readings has it".
+    ``received_at`` never falls along a batch nor from batch to batch, and ``now`` is not below the last of it.
+    An empty batch is a tick: it only brings ``now``.
+    """
+
+    now: int
+    stream: Int8
+    device: Int32
+    event_at: Int64
+    received_at: Int64
+    flags: Int8
+    fields: dict[str, Float64]
+    labels: dict[str, Int8]
+
+    def __len__(self) -> int:
+        """Count the readings."""
+        return len(self.device)
+
+    def cut(self, start: int, stop: int, now: int) -> Batch:
+        """The readings ``start <= i < stop`` as a batch of their own that brings ``now``; no data is copied."""
+        part = slice(start, stop)
+        return Batch(
+            now,
+            self.stream[part],
+            self.device[part],
+            self.event_at[part],
+            self.received_at[part],
+            self.flags[part],
+            {name: column[part] for name, column in self.fields.items()},
+            {name: column[part] for name, column in self.labels.items()},
+        )
+
+
+def tick(now: int) -> Batch:
+    """An empty batch: time has passed and nothing was heard."""
+    none64, none8 = np.empty(0, np.int64), np.empty(0, np.int8)
+    return Batch(now, none8, np.empty(0, np.int32), none64, none64, none8, {}, {})

@@ -1,0 +1,99 @@
+"""Device clocks: from a device's stamp to event time, judged from the journal alone.
+
+A device's *age* of a reading is ``received_at - stamp``. Its smallest age over a trailing stretch is the clock's offset
+plus the fastest way here; ``event time = stamp + offset``. So a constant skew is corrected, and a backlog that drains late
+keeps its own times. What cannot be told (no stamp, an implausible one, a clock that was set) is taken at its arrival and
+flagged: a wrong clock must never make fresh readings late, for that would be blindness.
+
+The trailing stretch is six buckets of ten minutes in which the device *spoke*: after an outage of hours the offset from
+before it still holds, and the stored readings are recognised as old.
+
+How an age that suddenly grew is told apart (each is a row in the tests):
+
+====================================  ==========================  =============================
+what the device did                   how it looks                judged
+====================================  ==========================  =============================
+drains a backlog after an outage      long silence, then stamps   event time = stamp + offset,
+                                      that run ahead of arrivals  late
+its clock was set back                no silence, the age stays   arrival, suspect; the offset
+                                      grown at the normal pace    is learnt anew
+its clock was set forward             the age shrinks             smaller minimum, at once
+====================================  ==========================  =============================
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+
+BUCKET = 10 * MINUTE
+BUCKETS = 6
+PLAUSIBLE = 12 * HOUR
+"""At first sight, an age beyond this is no skew but nonsense (a day ahead, a dead battery)."""
+ANCIENT = 366 * DAY
+"""No device stores readings for so long: a clock that restarted at its epoch."""
+STEADY = 3
+"""So many readings in a row whose age has grown alike prove that the clock was set, not that a backlog drains."""
+
+
+class Clock(msgspec.Struct, array_like=True):
+    """What is known of one device's clock; all times ns. ``minima`` are (bucket, smallest age), newest last."""
+
+    minima: list[tuple[int, int]] = []
+    last_stamp: int = 0
+    last_received: int = 0
+    last_age: int = 0
+    steady: int = 0
+
+    def event_time(self, stamp: int | None, received_at: int, period: int, tolerance: int) -> tuple[int, bool]:
+        """Return (event time <= ``received_at``, suspect?) and learn from the reading.
+
+        ``period`` is the device's expected period (ns): silence much longer than it announces a backlog. ``tolerance``
+        (ns) is by how much an age may grow without anyone wondering: the stream's allowed lateness.
+        """
+        if stamp is None or not -PLAUSIBLE < (age := received_at - stamp) < ANCIENT:
+            return received_at, True
+        if not self.minima:
+            if age > PLAUSIBLE:
+                return received_at, True
+            return self._accept(stamp, received_at, age, age)
+        offset = min(minimum for _, minimum in self.minima) if len(self.minima) > 1 else self.minima[0][1]
+        if age - offset <= tolerance:
+            return self._accept(stamp, received_at, age, offset)
+        return self._judge_grown(stamp, received_at, age, offset, period, tolerance)
+
+    def _accept(self, stamp: int, received_at: int, age: int, offset: int) -> tuple[int, bool]:
+        self._learn(received_at, age)
+        self._remember(stamp, received_at, age, 0)
+        return stamp + min(offset, age), False
+
+    def _judge_grown(
+        self, stamp: int, received_at: int, age: int, offset: int, period: int, tolerance: int
+    ) -> tuple[int, bool]:
+        """Decide: a stored reading that comes late, or a clock that was set back?"""
+        silence = received_at - self.last_received
+        draining = stamp - self.last_stamp > 2 * max(silence, SECOND // 10)
+        constant = abs(age - self.last_age) <= tolerance and not draining
+        jumped = age - self.last_age > tolerance and min(period, 5 * SECOND) <= 2 * silence <= 6 * period
+        steady = self.steady + 1 if constant else 0
+        if steady >= STEADY:
+            self.minima = []
+            if age <= PLAUSIBLE:
+                self._accept(stamp, received_at, age, age)
+            return received_at, True
+        self._remember(stamp, received_at, age, steady)
+        if constant or jumped:
+            return received_at, True
+        return stamp + offset, False
+
+    def _learn(self, received_at: int, age: int) -> None:
+        bucket = received_at // BUCKET
+        if self.minima and self.minima[-1][0] == bucket:
+            if age < self.minima[-1][1]:
+                self.minima[-1] = (bucket, age)
+        else:
+            self.minima = [*self.minima[1 - BUCKETS :], (bucket, age)]
+
+    def _remember(self, stamp: int, received_at: int, age: int, steady: int) -> None:
+        self.last_stamp, self.last_received, self.last_age, self.steady = stamp, received_at, age, steady

@@ -1,0 +1,66 @@
+"""Everything that people configured and that changes an outcome, as one value with one hash.
+
+The journal holds it (as JSON) from the moment it comes into force, so a replay needs nothing but the journal. What does
+not change an outcome (addresses of servers, passwords, log levels) is not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from sensord.core.instant import SECOND
+from sensord.core.place import Device, Place
+from sensord.core.policy import Policy, Role
+from sensord.core.roster import Person
+from sensord.core.rule import Rule
+from sensord.core.stream import Stream
+
+DEFAULT_LATENESS = 2 * SECOND
+
+
+class PlateAreas(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How plates are sorted by prefix: ``local`` is home (沪), ``key`` the areas to look into. Operators edit both."""
+
+    local: tuple[str, ...] = ("沪",)
+    key: tuple[str, ...] = ()
+
+
+class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rules of the game of one site (subdistrict).
+
+    ``lateness`` is the allowed lateness per stream (ns). ``topics`` is the template of reading topics, with the parts
+    ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with ``{case}``.
+    """
+
+    site: str
+    places: tuple[Place, ...]
+    devices: tuple[Device, ...]
+    rules: tuple[Rule, ...]
+    roles: tuple[Role, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    people: tuple[Person, ...] = ()
+    plates: PlateAreas = PlateAreas()
+    lateness: dict[Stream, int] = {}
+    zone: str = "Asia/Shanghai"
+    topics: str = "linfen/{compound}/{kind}/{device}"
+    commands: str = "linfen/commands/{case}"
+
+    def lateness_of(self, stream: Stream | None) -> int:
+        """The allowed lateness of a stream (ns); absence rules (no stream) wait for nobody."""
+        return 0 if stream is None else self.lateness.get(stream, DEFAULT_LATENESS)
+
+    def encode(self) -> bytes:
+        """The canonical JSON text: the same content gives the same bytes."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits of the canonical text's hash."""
+        return hashlib.sha256(self.encode()).hexdigest()[:12]
+
+
+def decode_definition(text: bytes) -> Definition:
+    """Read a definition's canonical text; raises ``msgspec.ValidationError`` when it is not one."""
+    return msgspec.json.decode(text, type=Definition)

@@ -1,0 +1,120 @@
+"""What every kind of rule has in common: its keys, its ladder, and how a level change becomes a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensord.core.alert import Change, Transition, change_of, transition_id
+from sensord.core.batch import Batch
+from sensord.core.keys import KeyTable
+from sensord.core.level import Level
+from sensord.core.liveness import Liveness
+from sensord.core.rule import Rule
+
+Array = NDArray[Any]
+
+Emission = tuple[int, int, int, int, int, Transition]
+"""(at, phase, reading, rule, key, transition): sorted by the first five, transitions are in the one true order.
+
+Phase 0 is what time brings (windows, silence, expiry), phase 1 what a reading brings; at one instant time comes first.
+"""
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+class Evaluator(Protocol):
+    """One rule at work. The engine calls ``take`` with readings and ``evaluate`` at each instant of ``due``, in order."""
+
+    rule: Rule
+    table: KeyTable
+
+    @property
+    def due(self) -> int:
+        """The next journal instant (ns) at which time alone may change an alert; NEVER when there is none."""
+        ...
+
+    @property
+    def stretch(self) -> int:
+        """How much journal time (ns) one ``take`` may span."""
+        ...
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Take readings of the rule's stream in arrival order; ``order`` is the rule's position in the rule set."""
+        ...
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Do what is due at ``due`` and move ``due`` on."""
+        ...
+
+    def active(self) -> Array:
+        """Return the level of each key, int8 (keys,)."""
+        ...
+
+    def arrays(self) -> Mapping[str, Array]:
+        """Return the live state arrays by name, for snapshots."""
+        ...
+
+    def numbers(self) -> dict[str, int]:
+        """Return the scalar state by name, for snapshots."""
+        ...
+
+    def restored(self, numbers: dict[str, int]) -> None:
+        """Take the scalar state back, after the arrays were filled."""
+        ...
+
+
+def make_transition(
+    evaluator: Evaluator,
+    key: int,
+    levels: tuple[int, int],
+    when: tuple[int, int],
+    seen: tuple[float, float | None, int],
+) -> Transition:
+    """Compose a transition of ``key`` (position): levels (previous, new), when (at, end), seen (value, threshold, samples)."""
+    rule, version = evaluator.rule, evaluator.table.version
+    previous, level = Level(levels[0]), Level(levels[1])
+    change, name = change_of(previous, level), evaluator.table.keys[key]
+    value, threshold, samples = seen
+    return Transition(
+        id=transition_id(rule.id, version, name, when[1], change, level),
+        rule=rule.id,
+        version=version,
+        key=name,
+        place=evaluator.table.places[key],
+        change=change,
+        level=level,
+        previous=previous,
+        at=when[0],
+        end=when[1],
+        value=None if value != value else float(value),
+        threshold=threshold,
+        samples=samples,
+    )
+
+
+def withdraw(evaluator: Evaluator, at: int) -> list[Transition]:
+    """End every active alert of a rule that is being changed or removed at the journal instant ``at``."""
+    rule, table, version = evaluator.rule, evaluator.table, evaluator.table.version
+    levels = evaluator.active()
+    return [
+        Transition(
+            id=transition_id(rule.id, version, table.keys[key], at, Change.WITHDRAWN, Level.NONE),
+            rule=rule.id,
+            version=version,
+            key=table.keys[key],
+            place=table.places[key],
+            change=Change.WITHDRAWN,
+            level=Level.NONE,
+            previous=Level(int(levels[key])),
+            at=at,
+            end=at,
+            value=None,
+            threshold=None,
+            samples=0,
+        )
+        for key in np.flatnonzero(levels)
+    ]

@@ -1,0 +1,314 @@
+"""Intake: from journaled records to a batch. Pure and deterministic; its state is part of every snapshot.
+
+A message passes, in this order: topic -> registered device; retained? duplicate? -> codec -> claimed device -> duplicate
+(by boot and sequence, or content) -> clock -> columns. What fails becomes a dead letter with a named reason; the payload
+itself stays in the journal and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from sensord.core.batch import CLOCK_SUSPECT, Batch
+from sensord.core.clock import Clock
+from sensord.core.codec import CODECS, Codec, Context
+from sensord.core.definition import Definition
+from sensord.core.place import Device, PlaceKind, Places
+from sensord.core.plate import PlateTable
+from sensord.core.reading import Reading, Topic
+from sensord.core.record import Action, Record
+from sensord.core.stream import BY_WORD, FIELDS, LABELS, Stream
+from sensord.errors import DecodeError
+
+REMEMBERED = 64
+"""So many message identities are kept per device to recognise repeats."""
+
+_CODES = {name: {word: code for code, word in enumerate(label.words)} for name, label in LABELS.items()}
+_NAN = float("nan")
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that could not be used: its position in its group, and why. Never its payload."""
+
+    index: int
+    received_at: int
+    topic: str
+    reason: str
+    detail: str
+
+
+class _Memory(msgspec.Struct, array_like=True):
+    """What is remembered of one device: clock, recent identities (oldest first), last boot and sequence number."""
+
+    clock: Clock
+    recent: list[int] = []
+    boot: int = -1
+    seq: int = -1
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    """The intake's state as it is saved: memories by device id, and the readings counted so far."""
+
+    memories: dict[str, _Memory]
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where a topic leads."""
+
+    index: int
+    device: Device
+    topic: Topic
+    codec: Codec
+    tolerance: int
+    area: float
+
+
+class TopicTemplate:
+    """A topic with ``{part}`` segments; matches concrete topics and fills itself in."""
+
+    def __init__(self, template: str) -> None:
+        self._segments = template.split("/")
+
+    def parts(self, topic: str) -> dict[str, str] | None:
+        """Take a topic apart, or return None when it is not of this form."""
+        segments = topic.split("/")
+        if len(segments) != len(self._segments):
+            return None
+        found = {}
+        for pattern, segment in zip(self._segments, segments, strict=True):
+            if pattern.startswith("{"):
+                found[pattern[1:-1]] = segment
+            elif pattern != segment:
+                return None
+        return found
+
+    def fill(self, **parts: str) -> str:
+        """Write the topic with these parts in place."""
+        return "/".join(parts[part[1:-1]] if part.startswith("{") else part for part in self._segments)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What came of some records: the batch, actions with the number of readings before each, dead letters, counts.
+
+    ``positions`` holds, per reading, its record's position in the group. ``counts`` is keyed by (stream, outcome).
+    """
+
+    batch: Batch
+    actions: list[tuple[int, int, Action]]
+    dead: list[DeadLetter]
+    positions: list[int]
+    counts: Counter[tuple[str, str]]
+    gaps: int
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Readings being collected, a list per column."""
+
+    stream: list[int] = field(default_factory=list)
+    device: list[int] = field(default_factory=list)
+    event_at: list[int] = field(default_factory=list)
+    received_at: list[int] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    marks: list[dict[str, str]] = field(default_factory=list)
+
+    def batch(self, now: int) -> Batch:
+        present = dict.fromkeys(name for row in self.rows for name in row)
+        marked = dict.fromkeys(name for row in self.marks for name in row)
+        return Batch(
+            now,
+            np.array(self.stream, np.int8),
+            np.array(self.device, np.int32),
+            np.array(self.event_at, np.int64),
+            np.array(self.received_at, np.int64),
+            np.array(self.flags, np.int8),
+            {name: np.array([row.get(name, _NAN) for row in self.rows], np.float64) for name in FIELDS if name in present},
+            {
+                name: np.array([codes.get(row.get(name, ""), -1) for row in self.marks], np.int8)
+                for name, codes in _CODES.items()
+                if name in marked
+            },
+        )
+
+
+class Intake:
+    """Turns records into batches. ``decode`` is the whole interface, besides saving and restoring its state."""
+
+    def __init__(self, definition: Definition, places: Places) -> None:
+        self._definition = definition
+        self._places = places
+        self._context = Context(definition.zone, PlateTable.of(definition.plates))
+        self._readings_topic = TopicTemplate(definition.topics)
+        self._commands_topic = TopicTemplate(definition.commands)
+        self._routes = dict(self._all_routes())
+        self._memories = [_Memory(Clock()) for _ in places.devices]
+        self.readings = 0
+
+    def _all_routes(self) -> list[tuple[str, _Route]]:
+        routes = []
+        for index, device in enumerate(self._places.devices):
+            place = self._places.by_id[device.place]
+            compound = self._places.above(device.place, PlaceKind.COMPOUND) or device.place
+            for stream in dict.fromkeys((device.stream, Stream.STATUS)):
+                topic = Topic(compound, stream, device.id)
+                text = self._readings_topic.fill(compound=compound, kind=stream.word, device=device.id)
+                # A device's own stream speaks its codec; signs of life are always in the native format.
+                codec = CODECS[device.codec if stream is device.stream else "native"]
+                tolerance = self._definition.lateness_of(stream)
+                routes.append((text, _Route(index, device, topic, codec, tolerance, place.area_m2 or _NAN)))
+        return routes
+
+    def decode(self, records: tuple[Record, ...], now: int, first: int = 0) -> Decoded:
+        """Decode the messages and actions among ``records``; ``now`` is the journal time that they bring.
+
+        ``first`` is the position of the first record in its group (for dead letters). Never raises for bad input.
+        """
+        columns = _Columns()
+        out = Decoded(columns.batch(now), [], [], [], Counter(), 0)
+        for index, record in enumerate(records, first):
+            try:
+                self._one(index, record, columns, out)
+            except DecodeError as error:
+                out.dead.append(DeadLetter(index, record.received_at, record.topic[:200], error.reason, error.detail[:200]))
+        out.batch = columns.batch(now)
+        return out
+
+    def _one(self, index: int, record: Record, columns: _Columns, out: Decoded) -> None:
+        if record.kind == 2:
+            action = _action(record.payload)
+            out.actions.append((len(columns.device), record.received_at, action))
+        elif record.kind == 0:
+            route = self._routes.get(record.topic)
+            if route is None:
+                action = self._command(record)
+                if not record.retained:
+                    out.actions.append((len(columns.device), record.received_at, action))
+            elif record.retained:
+                out.counts[route.topic.stream.word, "retained"] += 1
+            else:
+                self._message(index, record, route, columns, out)
+
+    def _message(self, index: int, record: Record, route: _Route, columns: _Columns, out: Decoded) -> None:
+        stream = route.topic.stream
+        memory = self._memories[route.index]
+        for nth, reading in enumerate(route.codec(route.topic, record.payload, self._context)):
+            if reading.claims is not None and reading.claims != route.device.id:
+                raise DecodeError("other_device", "the payload names another device than its topic")
+            if _repeated(memory, reading, record, nth):
+                out.counts[stream.word, "duplicate"] += 1
+                continue
+            out.gaps += _count_gap(memory, reading)
+            event_at, suspect = memory.clock.event_time(
+                reading.stamp, record.received_at, route.device.period, route.tolerance
+            )
+            late = event_at + route.tolerance < record.received_at
+            out.counts[stream.word, "late" if late else "accepted"] += 1
+            if suspect and reading.stamp is not None:
+                out.counts[stream.word, "clock_suspect"] += 1
+            fields = reading.fields
+            if "count" in fields and route.area == route.area:
+                fields = {**fields, "density": fields["count"] / route.area}
+            columns.stream.append(stream)
+            columns.device.append(route.index)
+            columns.event_at.append(event_at)
+            columns.received_at.append(record.received_at)
+            columns.flags.append(CLOCK_SUSPECT if suspect else 0)
+            columns.rows.append(fields)
+            columns.marks.append(reading.labels)
+            out.positions.append(index)
+            self.readings += 1
+
+    def _command(self, record: Record) -> Action:
+        """Read an operator's command, or raise ``DecodeError`` saying why the topic or the text is not usable."""
+        parts = self._commands_topic.parts(record.topic)
+        if parts is None:
+            raise self._unknown_topic(record.topic)
+        try:
+            return _COMMAND.decode(record.payload).action(parts["case"])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DecodeError("bad_command", str(error)) from None
+
+    def _unknown_topic(self, topic: str) -> DecodeError:
+        parts = self._readings_topic.parts(topic)
+        if parts is None:
+            return DecodeError("unknown_topic", "the topic has not the form of the configured template")
+        if parts["kind"] not in BY_WORD:
+            return DecodeError("unknown_kind", "the topic names no known kind of reading")
+        index = self._places.device_index.get(parts["device"])
+        if index is None:
+            return DecodeError("unknown_device", "the device is not registered in places.yaml")
+        device = self._places.devices[index]
+        if parts["kind"] not in (device.stream.word, Stream.STATUS.word):
+            return DecodeError("wrong_stream", f"the device is registered for {device.stream.word}")
+        return DecodeError("wrong_place", "the device is registered at another compound")
+
+    def save(self) -> bytes:
+        """Return the state as bytes."""
+        memories = {device.id: memory for device, memory in zip(self._places.devices, self._memories, strict=True)}
+        return msgspec.msgpack.encode(_Saved(memories, self.readings))
+
+    def restore(self, state: bytes) -> None:
+        """Take the state back; devices that it does not know start afresh, devices that are gone are forgotten."""
+        saved = msgspec.msgpack.decode(state, type=_Saved)
+        self.readings = saved.readings
+        self._memories = [saved.memories.get(device.id) or _Memory(Clock()) for device in self._places.devices]
+
+
+class _Command(msgspec.Struct, frozen=True):
+    """What an operator publishes to a command topic."""
+
+    verb: str
+    by: str
+    note: str = ""
+
+    def action(self, case: str) -> Action:
+        """Make it the action on that case."""
+        return Action(self.verb, case, self.by[:64], "mqtt", self.note[:500])
+
+
+_COMMAND = msgspec.json.Decoder(_Command)
+_ACTION = msgspec.json.Decoder(Action)
+
+
+def _action(payload: bytes) -> Action:
+    try:
+        return _ACTION.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad_action", str(error)) from None
+
+
+def _repeated(memory: _Memory, reading: Reading, record: Record, nth: int) -> bool:
+    """Recognise a repeat by (boot, seq), or by content when the content has a stamp or number of its own."""
+    if reading.boot is not None and reading.seq is not None:
+        identity = (reading.boot * 1_000_003 + reading.seq * 31 + nth) & 0x3FFF_FFFF_FFFF_FFFF
+    elif reading.stamp is not None or reading.seq is not None or record.duplicate:
+        text = f"{nth} {record.topic}\0".encode() + record.payload
+        identity = -1 - int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")
+    else:
+        return False
+    if identity in memory.recent:
+        return True
+    memory.recent.append(identity)
+    if len(memory.recent) > REMEMBERED:
+        del memory.recent[0]
+    return False
+
+
+def _count_gap(memory: _Memory, reading: Reading) -> int:
+    """Count the messages that a device numbered and that never came, between its previous one and this one."""
+    if reading.seq is None:
+        return 0
+    boot = reading.boot if reading.boot is not None else 0
+    missing = max(reading.seq - memory.seq - 1, 0) if boot == memory.boot and memory.seq >= 0 else 0
+    if boot != memory.boot or reading.seq > memory.seq:
+        memory.boot, memory.seq = boot, reading.seq
+    return missing

@@ -1,0 +1,42 @@
+"""Which devices are heard. Silence is judged by time of arrival: a backlog, too, proves that a device is alive."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensord.core.batch import Int32, Int64
+from sensord.core.place import PlaceKind, Places
+
+Bools = NDArray[np.bool_]
+
+
+class Liveness:
+    """``heard_at`` int64 ns (devices,): the last arrival; for a device never heard, the instant since when we listen."""
+
+    def __init__(self, places: Places, since: int, only: frozenset[str] | None = None) -> None:
+        devices = places.devices
+        self.heard_at: Int64 = np.full(len(devices), since)
+        self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
+        self.period: Int64 = np.array([device.period for device in devices], np.int64)
+        self.mine: Bools = np.array(
+            [only is None or places.above(device.place, PlaceKind.GRID) in only for device in devices], np.bool_
+        )
+        self._cached_at: int | None = None
+        self._cached = np.zeros(0, np.bool_)
+
+    def note(self, devices: Int32, received_at: Int64) -> None:
+        """Take readings in arrival order (later ones win)."""
+        if len(devices):
+            self.heard_at[devices] = received_at
+            self._cached_at = None
+
+    def alive(self, at: int) -> Bools:
+        """Return per device whether it was heard within its deadline before ``at``."""
+        if self._cached_at != at:
+            self._cached_at, self._cached = at, at - self.heard_at < self.deadline
+        return self._cached
+
+    def silent(self, at: int) -> NDArray[np.intp]:
+        """Return the devices of this shard that are silent at ``at``."""
+        return np.flatnonzero(self.mine & ~self.alive(at))

@@ -1,0 +1,106 @@
+"""What people read: titles and texts in Chinese and English, from a rule's template and the role's request.
+
+Templates are plain: ``{name}`` with a name of ``PLACEHOLDERS``, nothing else (no attributes, no format codes). Read by
+someone under stress: what happened, where, how bad, what to do.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+
+from sensord.core.case import Case
+from sensord.core.instant import to_datetime
+from sensord.core.level import NAMES
+from sensord.core.notification import Reason
+from sensord.core.place import Places
+from sensord.core.policy import Role
+from sensord.core.rule import Rule
+
+PLACEHOLDERS = ("place", "grid", "level", "value", "threshold", "rule", "time", "samples", "device")
+
+_DEFAULT = {
+    "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {value} (threshold {threshold}), {level} warning, {time}.",
+}
+_TITLE = {
+    "zh": {
+        Reason.CASE_OPENED: "【{level}预警】{place}",
+        Reason.LEVEL_ROSE: "【升级为{level}】{place}",
+        Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
+        Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
+        Reason.STEP_DUE: "【持续{level}预警】{place}",
+        Reason.CASE_CLOSED: "【已解除】{place}",
+    },
+    "en": {
+        Reason.CASE_OPENED: "[{level} warning] {place}",
+        Reason.LEVEL_ROSE: "[raised to {level}] {place}",
+        Reason.CASE_RELAPSED: "[{level} again] {place}",
+        Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
+        Reason.STEP_DUE: "[still {level}] {place}",
+        Reason.CASE_CLOSED: "[all clear] {place}",
+    },
+}
+_CLOSED = {
+    "zh": "{place}：{rule}已解除，案件 {case} 已结案，{time}。感谢配合。",
+    "en": "{place}: {rule} is over, case {case} is closed, {time}. Thank you.",
+}
+_TAIL = {"zh": "{ask}案件号：{case}", "en": " {ask} Case: {case}"}
+
+
+def check_template(template: str) -> str | None:
+    """Return what is wrong with a message template, or None."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        return str(error)
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if name not in PLACEHOLDERS:
+            return f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}"
+        if spec or conversion:
+            return f"{{{name}}} takes no format"
+    return None
+
+
+def compose(
+    case: Case, rule: Rule | None, role: Role, reason: Reason, at: int, language: str, places: Places, zone: str
+) -> tuple[str, str]:
+    """Return (title, text) of one message to one role; ``at`` is the instant (ns) of the decision."""
+    place = places.by_id[case.place]
+    device = case.key if case.key in places.device_index else ""
+    words = {
+        "place": place.label(language) + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
+        "grid": places.by_id[case.grid].label(language) if case.grid else "",
+        "level": NAMES[language][case.level if reason is not Reason.CASE_CLOSED else case.peak],
+        "value": _number(case.value),
+        "threshold": _number(case.threshold),
+        "rule": _name(rule, case, language),
+        "time": to_datetime(at, zone).strftime("%m-%d %H:%M:%S"),
+        "samples": str(case.samples),
+        "device": device,
+        "case": case.id,
+        "ask": role.ask.get(language, ""),
+    }
+    title = _TITLE[language][reason].format_map(words)
+    if reason is Reason.CASE_CLOSED:
+        return title, _CLOSED[language].format_map(words)
+    return title, _body(rule, words, language)
+
+
+def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:
+    template = (rule.message.get(language) if rule is not None else None) or _DEFAULT[language]
+    return template.format_map(words) + _TAIL[language].format_map(words)
+
+
+def _name(rule: Rule | None, case: Case, language: str) -> str:
+    """The rule's name; a rule that was removed while its case was open is called by its id."""
+    return case.rule if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+
+
+def _number(value: float | None) -> str:
+    """Write a number as people do: at most two decimals, no trailing zeros."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}".rstrip("0").rstrip(".")

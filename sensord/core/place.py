@@ -1,0 +1,123 @@
+"""The tree of places and the sensors that stand in it.
+
+::
+
+    street ── block ── grid ── micro_grid ── lane
+                         └──── compound ──── gate
+
+A *grid* is a residential grid. A lane hangs below its micro-grid and also names the compound that it lies in; a gate
+hangs below its compound and also names the micro-grid whose people answer for it. Everything below a grid stays within
+that grid, so a street partitions exactly by grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from sensord.core.instant import SECOND
+from sensord.core.stream import Stream
+
+
+class PlaceKind(StrEnum):
+    """A level of the place tree."""
+
+    STREET = "street"
+    BLOCK = "block"
+    GRID = "grid"
+    MICRO_GRID = "micro_grid"
+    COMPOUND = "compound"
+    LANE = "lane"
+    GATE = "gate"
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One node. ``parent`` is the id of the node above; ``compound``/``micro_grid`` are the second ties (see above).
+
+    ``micro_grids`` (compounds only) lists what the compound covers. ``area_m2`` is what a lane's sensor looks at.
+    """
+
+    id: str
+    kind: PlaceKind
+    name: str
+    name_en: str = ""
+    parent: str | None = None
+    compound: str | None = None
+    micro_grid: str | None = None
+    micro_grids: tuple[str, ...] = ()
+    area_m2: float | None = None
+    parking: int | None = None
+
+    def label(self, language: str) -> str:
+        """The place's name in ``zh`` or ``en`` (falls back to the Chinese name)."""
+        return self.name if language == "zh" else self.name_en or self.name
+
+
+class Device(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A registered sensor: which stream it feeds, where it stands, how often it must be heard (ns)."""
+
+    id: str
+    stream: Stream
+    place: str
+    period: int
+    codec: str = "native"
+
+    @property
+    def deadline(self) -> int:
+        """Silence (ns) after which the device counts as silent: three periods, at least ten seconds."""
+        return max(3 * self.period, 10 * SECOND)
+
+
+class Places:
+    """The tree with its look-ups, all computed once; immutable.
+
+    Raises ``KeyError`` for an id that does not exist. The configuration is validated before it gets here.
+    """
+
+    def __init__(self, places: Iterable[Place], devices: Iterable[Device]) -> None:
+        self.places: tuple[Place, ...] = tuple(places)
+        self.devices: tuple[Device, ...] = tuple(devices)
+        self.by_id = {place.id: place for place in self.places}
+        self.device_index = {device.id: index for index, device in enumerate(self.devices)}
+        self._above = {place.id: self._climb(place) for place in self.places}
+        self._below: dict[str, set[str]] = {place.id: set() for place in self.places}
+        for place in self.places:
+            for ancestor in self._above[place.id].values():
+                self._below[ancestor].add(place.id)
+        for place in self.places:
+            self._below[place.id].update(place.micro_grids)
+
+    def _climb(self, place: Place) -> dict[PlaceKind, str]:
+        above = {place.kind: place.id}
+        for tie in (place.compound, place.micro_grid):
+            if tie is not None:
+                above[self.by_id[tie].kind] = tie
+        node = place
+        while node.parent is not None:
+            node = self.by_id[node.parent]
+            above.setdefault(node.kind, node.id)
+        return above
+
+    def above(self, place: str, kind: PlaceKind) -> str | None:
+        """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""
+        return self._above[place].get(kind)
+
+    def path(self, place: str) -> dict[PlaceKind, str]:
+        """Every node at or above ``place`` by kind, the ties to compound and micro-grid included."""
+        return dict(self._above[place])
+
+    def within(self, place: str) -> frozenset[str]:
+        """Every node at or below ``place``; a compound contains the micro-grids that it covers."""
+        return frozenset(self._below[place])
+
+    def responsible(self, place: str) -> list[frozenset[str]]:
+        """Where to look for people who answer for ``place``, nearest first.
+
+        First the place with all that lies in it and its micro-grid, then its residential grid, its block, the street.
+        """
+        above = self._above[place]
+        near = self._below[place] | ({above[PlaceKind.MICRO_GRID]} if PlaceKind.MICRO_GRID in above else set())
+        order = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
+        return [frozenset(near), *(frozenset({above[kind]}) for kind in order if kind in above)]

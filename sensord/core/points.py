@@ -1,0 +1,127 @@
+"""Points for time-series stores: from journal groups and from what was decided on them. Pure.
+
+Measurements are ``crowd``, ``plate``, ``level``, ``report``, ``status`` (readings), ``alert`` (transitions) and ``case`` (case
+events). Tags are few and known beforehand: device, place, grid, compound, and the labels of the stream. A plate has a class
+and a direction here, and nothing else.
+
+A point's time is its event time to the millisecond; the rest of the nanoseconds counts readings, so that two readings of
+one series in one millisecond stay two points, and writing a point again overwrites the same point.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from sensord.core.alert import Transition
+from sensord.core.batch import CLOCK_SUSPECT, Batch
+from sensord.core.case import CaseEvent
+from sensord.core.definition import Definition, decode_definition
+from sensord.core.instant import MILLISECOND
+from sensord.core.intake import Intake
+from sensord.core.place import PlaceKind, Places
+from sensord.core.record import Group, RecordKind
+from sensord.core.stream import LABELS, Stream
+from sensord.core.point import Point
+
+
+class _State(msgspec.Struct, array_like=True):
+    """What points of later groups depend on."""
+
+    definition: bytes
+    intake: bytes
+
+
+class Points:
+    """Makes points, group by group; the same groups give the same points."""
+
+    def __init__(self) -> None:
+        self._define(Definition("", (), (), ()))
+
+    def _define(self, definition: Definition) -> None:
+        self._definition = definition
+        self._places = Places(definition.places, definition.devices)
+        self._intake = Intake(definition, self._places)
+        self._tags = [self._device_tags(index) for index in range(len(definition.devices))]
+
+    def _device_tags(self, index: int) -> dict[str, str]:
+        device = self._places.devices[index]
+        return {"device": device.id, **self._place_tags(device.place)}
+
+    def _place_tags(self, place: str) -> dict[str, str]:
+        path = self._places.path(place) if place in self._places.by_id else {}
+        kinds = (PlaceKind.GRID, PlaceKind.COMPOUND)
+        return {"place": place} | {kind.value: path[kind] for kind in kinds if kind in path}
+
+    def state(self) -> bytes:
+        """Return everything that points of later groups depend on."""
+        return msgspec.msgpack.encode(_State(self._definition.encode(), self._intake.save()))
+
+    def restore(self, state: bytes) -> None:
+        """Continue from what :meth:`state` gave; an empty state is the beginning."""
+        if not state:
+            self._define(Definition("", (), (), ()))
+            return
+        saved = msgspec.msgpack.decode(state, type=_State)
+        self._define(decode_definition(saved.definition))
+        self._intake.restore(saved.intake)
+
+    def points(self, group: Group, changes: list[Transition | CaseEvent]) -> list[Point]:
+        """Return the points of one group and of what the core decided on it."""
+        points: list[Point] = []
+        start = 0
+        for index, record in enumerate(group.records):
+            if record.kind == RecordKind.DEFINITION:
+                points += self._of_records(group, start, index)
+                self._redefine(record.payload)
+                start = index + 1
+        points += self._of_records(group, start, len(group.records))
+        for change in changes:
+            points.append(self._of_transition(change) if isinstance(change, Transition) else self._of_event(change))
+        return points
+
+    def _redefine(self, text: bytes) -> None:
+        try:
+            definition = decode_definition(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # the core made a dead letter of it and goes on with what was in force; so do we
+        intake = self._intake.save()
+        self._define(definition)
+        self._intake.restore(intake)
+
+    def _of_records(self, group: Group, start: int, stop: int) -> list[Point]:
+        before = self._intake.readings
+        batch = self._intake.decode(group.records[start:stop], group.received_at).batch
+        return [self._of_reading(batch, row, before + row) for row in range(len(batch))]
+
+    def _of_reading(self, batch: Batch, row: int, number: int) -> Point:
+        tags = dict(self._tags[int(batch.device[row])])
+        for name, codes in batch.labels.items():
+            if codes[row] >= 0:
+                tags[name] = LABELS[name].words[codes[row]]
+        fields: dict[str, float | int | str | bool] = {
+            name: float(column[row]) for name, column in batch.fields.items() if not np.isnan(column[row])
+        }
+        if batch.flags[row] & CLOCK_SUSPECT:
+            fields["clock_suspect"] = True
+        stream = Stream(int(batch.stream[row]))
+        if not fields:
+            fields["alive"] = True
+        at = int(batch.event_at[row]) // MILLISECOND * MILLISECOND + number % MILLISECOND
+        return Point(stream.word, tags, fields, at)
+
+    def _of_transition(self, transition: Transition) -> Point:
+        fields: dict[str, float | int | str | bool] = {"code": int(transition.level), "samples": transition.samples}
+        if transition.value is not None:
+            fields["value"] = transition.value
+        if transition.threshold is not None:
+            fields["threshold"] = transition.threshold
+        tags = {"rule": transition.rule, "key": transition.key, "change": transition.change.value}
+        tags |= {"level": transition.level.word} | self._place_tags(transition.place)
+        return Point("alert", tags, fields, transition.at)
+
+    def _of_event(self, event: CaseEvent) -> Point:
+        tags = {"policy": event.policy, "happening": event.happening.value, "state": event.state.value}
+        tags |= self._place_tags(event.place)
+        fields: dict[str, float | int | str | bool] = {"case": event.case, "code": int(event.level)}
+        return Point("case", tags, fields, event.at)

@@ -1,0 +1,113 @@
+"""A rule without a window: each reading by itself, in journal order.
+
+A reading that meets a rung keeps it for ``clear.for``; the level falls when no reading has met its rung for so long. A
+reading whose event time is further back than the stream's lateness raises nothing: it is history.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensord.core.batch import Batch, Float64
+from sensord.core.evaluator import NEVER, Array, Emission, make_transition
+from sensord.core.keys import KeyTable
+from sensord.core.ladder import COMPARE, UNSET
+from sensord.core.liveness import Liveness
+from sensord.core.rule import Rule
+
+
+class SingleRule:
+    """See :class:`sensord.core.evaluator.Evaluator`. ``met_at`` int64 ns (rungs, keys): the last reading per rung."""
+
+    def __init__(self, rule: Rule, table: KeyTable, lateness: int) -> None:
+        assert rule.value is not None
+        self.rule, self.table, self._lateness = rule, table, lateness
+        self._field = rule.value.field
+        self._meets = COMPARE[rule.comparison]
+        self.met_at = np.full((len(rule.levels), len(table)), UNSET)
+        self.levels = np.zeros(len(table), np.int8)
+        self._due = NEVER
+
+    @property
+    def due(self) -> int:
+        """The first instant at which a level runs out."""
+        return self._due
+
+    @property
+    def stretch(self) -> int:
+        """Any span will do."""
+        return NEVER
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
+        values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
+        if values is None:
+            return []
+        keys = self.table.of_device[batch.device]
+        with np.errstate(invalid="ignore"):
+            meets = (keys >= 0) & self._meets(values, self.rule.levels[0].threshold)
+        meets &= batch.event_at + self._lateness >= batch.received_at
+        for mask in self.table.matches(batch):
+            meets &= mask
+        emissions: list[Emission] = []
+        for reading in np.flatnonzero(meets):
+            at = int(batch.received_at[reading])
+            emissions += self._expire(order, at)
+            emissions += self._meet(order, int(reading), int(keys[reading]), values, at)
+        return emissions
+
+    def _meet(self, order: int, reading: int, key: int, values: Float64, at: int) -> list[Emission]:
+        value, previous = float(values[reading]), int(self.levels[key])
+        level, threshold = 0, None
+        for index, rung in enumerate(self.rule.levels):
+            if self._meets(value, rung.threshold):
+                self.met_at[index, key] = at
+                level, threshold = int(rung.level), rung.threshold
+        self._due = min(self._due, at + self.rule.clear.hold)
+        if level <= previous:
+            return []
+        self.levels[key] = level
+        seen = (value, threshold, 1)
+        return [(at, 1, reading, order, key, make_transition(self, key, (previous, level), (at, at), seen))]
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Let what runs out now run out."""
+        return self._expire(order, self._due)
+
+    def _expire(self, order: int, to: int) -> list[Emission]:
+        """Lower every level that ran out at or before ``to``, each at its own instant."""
+        emissions: list[Emission] = []
+        while self._due <= to:
+            at = self._due
+            ends = np.where(self.met_at == UNSET, NEVER, self.met_at + self.rule.clear.hold)
+            self.met_at[ends <= at] = UNSET
+            for key in np.flatnonzero((ends <= at).any(axis=0)):
+                kept = np.flatnonzero(self.met_at[:, key] != UNSET)
+                level = int(self.rule.levels[kept[-1]].level) if len(kept) else 0
+                previous = int(self.levels[key])
+                if level < previous:
+                    self.levels[key] = level
+                    made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
+                    emissions.append((at, 0, 0, order, int(key), made))
+            self._due = self._next()
+        return emissions
+
+    def _next(self) -> int:
+        met = self.met_at[self.met_at != UNSET]
+        return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
+
+    def active(self) -> Array:
+        """Return the level of each key."""
+        return self.levels
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state arrays by name."""
+        return {"met_at": self.met_at, "levels": self.levels}
+
+    def numbers(self) -> dict[str, int]:
+        """Everything is in the arrays."""
+        return {}
+
+    def restored(self, numbers: dict[str, int]) -> None:
+        """Recompute when the first level runs out."""
+        self._due = self._next()

@@ -1,0 +1,169 @@
+"""The whole pure core of one site (a subdistrict): a journal group in, everything that follows from it out.
+
+``Site.step`` is what live running, replay, backtest and a distributed engine all call. Its state is bytes; stepping on from
+a restored state is the same as never having stopped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from sensord.core.alert import Transition
+from sensord.core.batch import Batch
+from sensord.core.case import Case, CaseEvent
+from sensord.core.casebook import CaseBook, Outcome, Story
+from sensord.core.definition import Definition, decode_definition
+from sensord.core.engine import Engine
+from sensord.core.intake import DeadLetter, Intake
+from sensord.core.notification import Hold, Notification
+from sensord.core.place import Places
+from sensord.core.record import Action, Group, Record, RecordKind
+from sensord.core.snapshot import seal, unseal
+from sensord.errors import SnapshotError
+
+
+class Step(msgspec.Struct):
+    """What one journal group (or several in a row) brought. ``at`` is journal time after it.
+
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
+    devices numbered and that never came. ``definition`` is True when a new definition came into force.
+    """
+
+    seq: int
+    at: int
+    transitions: list[Transition] = []
+    events: list[CaseEvent] = []
+    cases: list[Case] = []
+    notifications: list[Notification] = []
+    holds: list[Hold] = []
+    outcomes: list[Outcome] = []
+    dead: list[DeadLetter] = []
+    counts: dict[tuple[str, str], int] = {}
+    gaps: int = 0
+    definition: bool = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether there is nothing to write down (but the position)."""
+        return not (self.transitions or self.events or self.notifications or self.holds or self.dead or self.definition)
+
+    def decisions(self) -> bytes:
+        """Return transitions, events, notifications and holds as JSON lines: what must be byte-identical in a replay."""
+        everything = [*self.transitions, *self.events, *self.notifications, *self.holds]
+        return b"".join(msgspec.json.encode(one) + b"\n" for one in everything)
+
+
+class _Body(msgspec.Struct, array_like=True):
+    """A site's snapshot: the definition in force and the state of its parts."""
+
+    definition: bytes
+    engine: bytes
+    intake: bytes
+    cases: list[Case]
+
+
+class Site:
+    """Steps through the journal. Without a definition it waits for the journal to bring one."""
+
+    def __init__(self, definition: Definition | None = None) -> None:
+        self.definition = definition or Definition("", (), (), ())
+        self._build()
+
+    def _build(self) -> None:
+        self.places = Places(self.definition.places, self.definition.devices)
+        self.intake = Intake(self.definition, self.places)
+        self.engine = Engine(self.definition, self.places)
+        self.book = CaseBook(self.definition, self.places)
+
+    def step(self, group: Group) -> Step:
+        """Take one journal group. Never raises for bad input: that becomes dead letters."""
+        step = Step(group.seq, group.received_at)
+        story, counts = Story(), Counter[tuple[str, str]]()
+        start = 0
+        for index, record in enumerate(group.records):
+            if record.kind == RecordKind.DEFINITION:
+                self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._redefine(record, step, story)
+                start = index + 1
+        self._stretch(group.records[start:], start, group.received_at, step, story, counts)
+        step.events, step.outcomes = story.events, story.outcomes
+        step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
+        step.notifications, step.holds = story.decisions.notifications, story.decisions.holds
+        step.counts = dict(counts)
+        return step
+
+    def _stretch(
+        self,
+        records: Sequence[Record],
+        first: int,
+        now: int,
+        step: Step,
+        story: Story,
+        counts: Counter[tuple[str, str]],
+    ) -> None:
+        """Decode records under one definition and feed them, stopping at each action."""
+        decoded = self.intake.decode(tuple(records), now, first)
+        step.dead += decoded.dead
+        step.gaps += decoded.gaps
+        counts.update(decoded.counts)
+        done = 0
+        for position, at, action in decoded.actions:
+            self._feed(decoded.batch.cut(done, position, at), step, story)
+            self.book.action(action, at, story)
+            done = position
+        self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
+
+    def _feed(self, batch: Batch, step: Step, story: Story) -> None:
+        for transition in self.engine.feed(batch):
+            step.transitions.append(transition)
+            self.book.transition(transition, story)
+        self.book.advance(batch.now, story)
+
+    def _redefine(self, record: Record, step: Step, story: Story) -> None:
+        """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
+        try:
+            definition = decode_definition(record.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
+            return
+        before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
+        self.definition = definition
+        self._build()
+        self.intake.restore(before_intake)
+        for transition in self.engine.carry_over(before_engine, record.received_at):
+            step.transitions.append(transition)
+            before_book.transition(transition, story)
+        before_book.abandon(set(self.places.by_id), record.received_at, story)
+        self.book.open = before_book.open
+        step.definition = True
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes."""
+        cases = list(self.book.open.values())
+        return seal(_Body(self.definition.encode(), self.engine.snapshot(), self.intake.save(), cases))
+
+    @classmethod
+    def restored(cls, state: bytes) -> Site:
+        """Build a site from a snapshot; raises ``SnapshotError`` when it is damaged or of another version."""
+        try:
+            body = msgspec.msgpack.decode(unseal(state), type=_Body)
+            site = cls(decode_definition(body.definition))
+        except msgspec.DecodeError as error:
+            raise SnapshotError(f"the snapshot cannot be read: {error}") from error
+        site.engine.restore(body.engine)
+        site.intake.restore(body.intake)
+        site.book.open = {case.id: case for case in body.cases}
+        return site
+
+
+def action_record(action: Action, received_at: int) -> Record:
+    """Make the journal record of an operator's action."""
+    return Record(RecordKind.ACTION, received_at, "", msgspec.json.encode(action))
+
+
+def definition_record(definition: Definition, received_at: int) -> Record:
+    """Make the journal record of a definition that comes into force."""
+    return Record(RecordKind.DEFINITION, received_at, "", definition.encode())

@@ -1,0 +1,70 @@
+"""State as bytes: a magic, a version, a checksum, and a MessagePack body. The same state gives the same bytes.
+
+Layout: ``b"SNSD"``, one version byte, CRC-32 of the body (big endian), the zlib-compressed body: a map of arrays (dtype,
+shape, raw little-endian bytes), numbers and nested bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sensord.errors import SnapshotError
+
+MAGIC = b"SNSD"
+VERSION = 1
+
+
+class PackedArray(msgspec.Struct, array_like=True, frozen=True):
+    """An array, taken apart."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class PackedRule(msgspec.Struct, array_like=True, frozen=True):
+    """One rule's state: its version, its keys in order, its arrays and its numbers."""
+
+    version: str
+    keys: list[str]
+    arrays: dict[str, PackedArray]
+    numbers: dict[str, int]
+
+
+def pack(array: NDArray[Any]) -> PackedArray:
+    """Take an array apart."""
+    return PackedArray(array.dtype.str, array.shape, array.tobytes())
+
+
+def copy_columns(packed: PackedArray, array: NDArray[Any], sources: list[int], targets: list[int]) -> None:
+    """Copy keys (the last axis) from what was packed: column ``sources[i]`` to column ``targets[i]``.
+
+    Raises ``SnapshotError`` when the kind of number or the other axes differ.
+    """
+    if packed.dtype != array.dtype.str or packed.shape[:-1] != array.shape[:-1]:
+        raise SnapshotError(f"an array of {packed.dtype}{packed.shape} does not fit {array.dtype.str}{array.shape}")
+    array[..., targets] = np.frombuffer(packed.data, packed.dtype).reshape(packed.shape)[..., sources]
+
+
+def seal(body: Mapping[str, Any] | msgspec.Struct) -> bytes:
+    """Encode a body and put the header before it."""
+    data = zlib.compress(msgspec.msgpack.encode(body, order="deterministic"), 1)
+    return MAGIC + bytes([VERSION]) + zlib.crc32(data).to_bytes(4, "big") + data
+
+
+def unseal(state: bytes) -> bytes:
+    """Check the header and return the MessagePack body; raises ``SnapshotError``."""
+    if state[:4] != MAGIC:
+        raise SnapshotError("these bytes are not a sensord snapshot")
+    if state[4] != VERSION:
+        raise SnapshotError(f"the snapshot has version {state[4]}, this program reads version {VERSION}")
+    data = state[9:]
+    if zlib.crc32(data).to_bytes(4, "big") != state[5:9]:
+        raise SnapshotError("the snapshot is damaged (its checksum does not fit)")
+    return zlib.decompress(data)

@@ -1,0 +1,96 @@
+"""The kinds of reading that sensord knows, as data: each stream's numeric fields and labels.
+
+A *field* becomes a float64 column (NaN where a reading lacks it); a *label* becomes an int8 column of codes into the
+label's vocabulary (-1 where a reading lacks it). ``eventful`` streams speak only when something happens, so an empty
+window of them is a true zero as long as the device is alive; on the other streams an empty window is "unknown".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Stream(IntEnum):
+    """What a reading is about; the value is the code in a batch's ``stream`` column."""
+
+    CROWD = 0
+    PLATE = 1
+    LEVEL = 2
+    REPORT = 3
+    STATUS = 4
+
+    @property
+    def word(self) -> str:
+        """The stream as topics and configuration write it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A numeric column: its name, its unit, and what it means."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A categorical column: its name and its closed vocabulary; a code is a position in it."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """What readings of a stream carry."""
+
+    stream: Stream
+    fields: tuple[Field, ...]
+    labels: tuple[Label, ...] = ()
+    eventful: bool = False
+
+
+DIRECTION = Label("direction", ("in", "out"))
+PLATE_CLASS = Label("class", ("local", "out_of_town", "key_area", "special", "none", "unread"))
+SEVERITY = Label("severity", ("blue", "yellow", "orange", "red"))
+
+STREAMS: dict[Stream, StreamSpec] = {
+    Stream.CROWD: StreamSpec(
+        Stream.CROWD,
+        (
+            Field("count", "people", "people in the sensor's region at that moment"),
+            Field("enter", "people", "people who entered since the previous reading"),
+            Field("exit", "people", "people who left since the previous reading"),
+            Field("density", "people/m2", "count divided by the region's area_m2; derived, never sent"),
+        ),
+    ),
+    Stream.PLATE: StreamSpec(
+        Stream.PLATE,
+        (Field("confidence", "0..1", "how sure the camera is of the whole plate"),),
+        (DIRECTION, PLATE_CLASS),
+        eventful=True,
+    ),
+    Stream.LEVEL: StreamSpec(
+        Stream.LEVEL, (Field("value", "", "a numeric gauge: free parking spaces, bookings, decibels"),)
+    ),
+    Stream.REPORT: StreamSpec(
+        Stream.REPORT,
+        (Field("grade", "1..4", "the severity of a human finding: 1 blue, 2 yellow, 3 orange, 4 red"),),
+        (SEVERITY,),
+        eventful=True,
+    ),
+    Stream.STATUS: StreamSpec(
+        Stream.STATUS,
+        (
+            Field("battery", "%", "charge of the device's battery"),
+            Field("signal", "dBm", "received signal strength"),
+            Field("uptime", "s", "seconds since the device started"),
+        ),
+    ),
+}
+BY_WORD = {stream.word: stream for stream in Stream}
+FIELDS = tuple(dict.fromkeys(field.name for spec in STREAMS.values() for field in spec.fields))
+LABELS = {label.name: label for spec in STREAMS.values() for label in spec.labels}

@@ -1,0 +1,205 @@
+"""Live running: follow the journal, step the core, write down what came out. One thread.
+
+A group's outputs and its position are one transaction. Groups that change nothing only move the position, at most once a
+second. The core's state is saved every few minutes; after a restart it is restored and the groups since then are stepped
+again: what they brought was written down before, so it is not written twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from sensord.core.casebook import Outcome
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.level import LADDER
+from sensord.core.site import Site, Step
+from sensord.drivers import overview
+from sensord.errors import SnapshotError
+from sensord.ports import JournalReader, Meter, Pulse
+
+WORKER = "core"
+READ_GROUPS = 64
+SNAPSHOT_INTERVAL = 120.0
+IN_DOUBT = 10 * MINUTE
+"""After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written down."""
+
+log = structlog.get_logger()
+
+
+class State(Protocol):
+    """What the driver needs of the state database."""
+
+    @property
+    def applied(self) -> int:
+        """The last group whose outputs are written down."""
+        ...
+
+    def apply(self, step: Step, *, send_since: int = 0) -> None:
+        """Write one step's outputs and its position, in one transaction; notifications before ``send_since`` are not sent."""
+        ...
+
+    def save_snapshot(self, seq: int, state: bytes) -> None:
+        """Save the core's state after group ``seq``."""
+        ...
+
+    def load_snapshot(self) -> tuple[int, bytes] | None:
+        """Return the newest good snapshot."""
+        ...
+
+
+class LiveCore:
+    """The core at work. ``site`` belongs to this thread; others read ``overview``, which is replaced as a whole."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        state: State,
+        meter: Meter,
+        pulse: Pulse,
+        *,
+        on_outcomes: Callable[[Sequence[Outcome]], None],
+        snapshot_interval: float = SNAPSHOT_INTERVAL,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
+        self._on_outcomes, self._clock = on_outcomes, clock
+        self._snapshot_interval = snapshot_interval
+        self.site = Site()
+        self.position = 0
+        self.overview: overview.Overview = {}
+        self.error: BaseException | None = None
+        self._send_since = 0
+        self._applied_at = self._saved_at = time.monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    def recover(self, *, state_lost: bool = False) -> None:
+        """Restore the newest snapshot and step again what was applied since.
+
+        With ``state_lost`` the state database is new: everything that the journal still holds is stepped, and only the
+        decisions of the last minutes are sent.
+        """
+        self.position = self._restore()
+        applied = self._state.applied
+        if state_lost:
+            self._send_since = self._clock() - IN_DOUBT
+            log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
+        began, again = time.monotonic(), 0
+        while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
+            for group in groups:
+                if group.seq > applied:
+                    break
+                self.site.step(group)
+                self.position, again = group.seq, again + 1
+            if groups[-1].seq > applied:
+                break
+        self.overview = overview.build(self.site)
+        log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
+
+    def _restore(self) -> int:
+        saved = self._state.load_snapshot()
+        if saved is None:
+            return 0
+        seq, state = saved
+        try:
+            self.site = Site.restored(state)
+        except SnapshotError as error:
+            log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
+            self.site = Site()
+            return 0
+        return seq
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; ``error`` says of what it died."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Finish the group at hand, save the state, end the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+                self._pulse.beat(WORKER)
+            self._save()
+        except Exception as error:  # the task's boundary: the daemon sees ``alive`` turn False, and ends
+            self.error = error
+            self._meter.count("worker_failures_total", worker=WORKER)
+            log.exception("the core has failed; the daemon stops and its supervisor starts it again")
+
+    def _turn(self) -> None:
+        groups = self._journal.read(self.position, READ_GROUPS)
+        if not groups:
+            self._journal.wait(self.position, 0.25)
+        for group in groups:
+            began = time.monotonic()
+            step = self.site.step(group)
+            self.position = step.seq
+            if not step.changes_nothing:
+                self._apply(step)
+            self._on_outcomes(step.outcomes)
+            self._measure(step, time.monotonic() - began)
+            if self._stopping.is_set():
+                break
+        if self.position > self._state.applied and time.monotonic() - self._applied_at >= 1.0:
+            self._apply(Step(self.position, self.site.engine.now))
+        if time.monotonic() - self._saved_at >= self._snapshot_interval:
+            self._save()
+
+    def _apply(self, step: Step) -> None:
+        self._state.apply(step, send_since=self._send_since)
+        self._applied_at = time.monotonic()
+        self._glance()
+
+    def _save(self) -> None:
+        """Save the core's state, and with it the position."""
+        began = time.monotonic()
+        if self.position > self._state.applied:
+            self._apply(Step(self.position, self.site.engine.now))
+        state = self.site.snapshot()
+        self._state.save_snapshot(self.position, state)
+        self._saved_at = time.monotonic()
+        self._meter.gauge("snapshot_bytes", len(state))
+        self._meter.observe("snapshot_seconds", self._saved_at - began)
+
+    def _glance(self) -> None:
+        """Renew the overview and the gauges that come from it."""
+        view = self.overview = overview.build(self.site)
+        self._meter.gauge("unknown_places", sum(grid["unknown"] for grid in view["places"].values()))
+        cases = Counter(case["level"] for case in view["cases"])
+        alerts = Counter(alert.level for alert in self.site.engine.active())
+        for level in LADDER:
+            self._meter.gauge("open_cases", cases[level.word], level=level.word)
+            self._meter.gauge("active_alerts", alerts[level], level=level.word)
+        self._meter.gauge("applied_seq", self._state.applied)
+
+    def _measure(self, step: Step, seconds: float) -> None:
+        meter = self._meter
+        meter.observe("step_seconds", seconds)
+        meter.gauge("lag_seconds", max(0.0, (self._clock() - step.at) / SECOND))
+        for (stream, outcome), amount in step.counts.items():
+            meter.count("readings_total", amount, stream=stream, outcome=outcome)
+        for letter in step.dead:
+            meter.count("dead_letters_total", reason=letter.reason)
+        for transition in step.transitions:
+            meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
+        if step.gaps:
+            meter.count("sequence_gaps_total", step.gaps)

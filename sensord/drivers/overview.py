@@ -1,0 +1,86 @@
+"""The site at a glance, as plain JSON values: what a view, a health check or a console shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sensord.core.case import Case
+from sensord.core.instant import format_instant
+from sensord.core.level import Level
+from sensord.core.place import PlaceKind
+from sensord.core.site import Site
+
+Overview = dict[str, Any]
+
+
+def build(site: Site) -> Overview:
+    """Describe every residential grid (worst level, blind places) and every open case.
+
+    ``at`` is journal time (RFC 3339, local). A grid's ``unknown`` counts its blind lanes, gates and compounds of ``total``
+    places that have sensors: a blind place is unknown, whatever its level.
+    """
+    zone = site.definition.zone
+    levels = _levels(site)
+    unknown, total = _blind(site)
+    grids = {
+        place.id: {
+            "kind": place.kind.value,
+            "name": place.name,
+            "name_en": place.name_en or place.name,
+            "block": place.parent,
+            "level": levels.get(place.id, Level.NONE).word,
+            "unknown": unknown[place.id],
+            "total": total[place.id],
+        }
+        for place in site.places.places
+        if place.kind is PlaceKind.GRID
+    }
+    return {
+        "at": format_instant(site.engine.now, zone) if site.engine.now else None,
+        "site": site.definition.site,
+        "places": grids,
+        "cases": [describe_case(case, site) for case in site.book.open.values()],
+    }
+
+
+def describe_case(case: Case, site: Site) -> Overview:
+    """Describe one case in plain values; times are RFC 3339 or None."""
+    zone = site.definition.zone
+    place = site.places.by_id.get(case.place)
+    return {
+        "id": case.id,
+        "place": case.place,
+        "place_name": place.name if place else case.place,
+        "place_name_en": place.label("en") if place else case.place,
+        "grid": case.grid,
+        "policy": case.policy,
+        "level": case.level.word,
+        "peak": case.peak.word,
+        "state": case.state.value,
+        "opened_at": format_instant(case.opened_at, zone),
+        "closed_at": format_instant(case.closed_at, zone) if case.closed_at else None,
+        "acknowledged_by": case.acknowledged_by,
+    }
+
+
+def _levels(site: Site) -> dict[str, Level]:
+    """The worst active alert per grid."""
+    worst: dict[str, Level] = {}
+    for alert in site.engine.active():
+        grid = site.places.above(alert.place, PlaceKind.GRID)
+        if grid is not None:
+            worst[grid] = max(worst.get(grid, Level.NONE), alert.level)
+    return worst
+
+
+def _blind(site: Site) -> tuple[Counter[str], Counter[str]]:
+    """Per grid: places that are blind, and places that have a sensor."""
+    unknown, total = Counter[str](), Counter[str]()
+    blind = site.engine.unknown()
+    for place in dict.fromkeys(device.place for device in site.places.devices):
+        grid = site.places.above(place, PlaceKind.GRID)
+        if grid is not None:
+            total[grid] += 1
+            unknown[grid] += place in blind
+    return unknown, total

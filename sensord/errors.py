@@ -1,0 +1,91 @@
+"""Every exception that sensord raises on purpose, in one tree.
+
+::
+
+    SensordError                 retryable? -- data on the instance, never a separate class
+    ├── ConfigError              a file that a person wrote is wrong; carries every Problem found, with its position
+    ├── DecodeError              one message cannot become readings; carries the named reason of its dead letter
+    ├── SnapshotError            state bytes that this version cannot restore
+    ├── StoreError               the journal or the state database cannot do what was asked
+    │   └── LockedError          another daemon owns this state directory
+    ├── DeliveryError            a channel did not take a notification; retryable, retry_after
+    └── UnavailableError         a service that we need (broker, database) does not answer; retryable
+
+Rules: code raises the narrowest class, with a message that says what happened, where, and what to do next.
+Only a task's boundary catches ``SensordError`` as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SensordError(Exception):
+    """The root of the tree; ``retryable`` says whether the same call may succeed later."""
+
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in one file: position (1-based line and column), what is wrong, and what was probably meant."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        """Write ``file:line:column: severity: message (hint)``, the form that editors can jump to."""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{hint}"
+
+
+class ConfigError(SensordError):
+    """Configuration is refused; ``problems`` holds every mistake that was found, in file order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DecodeError(SensordError):
+    """A message cannot become readings; ``reason`` names why and becomes the dead letter's reason."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class SnapshotError(SensordError):
+    """State bytes are damaged, or of another version or rule set than this process can restore."""
+
+
+class StoreError(SensordError):
+    """The journal or the state database refused; the message says which file and what to do."""
+
+
+class LockedError(StoreError):
+    """Another process holds the lock of the state directory."""
+
+
+class DeliveryError(SensordError):
+    """A channel did not take a notification.
+
+    ``retryable`` says whether trying again makes sense, ``retry_after`` is the receiver's own wish in seconds.
+    The message never holds a secret, a phone number or the notification's text.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True, retry_after: float | None = None) -> None:
+        self.retryable = retryable
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class UnavailableError(SensordError):
+    """A service that sensord needs does not answer now; trying again later makes sense."""
+
+    retryable = True

@@ -1,0 +1,168 @@
+"""Where adapters meet: the protocols and values that cross between them, so that they never import each other.
+
+Sequence numbers (``seq``) count journal groups from 1. Instants are ns since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from sensord.core.alert import Transition
+from sensord.core.case import CaseEvent
+from sensord.core.notification import Notification
+from sensord.core.point import Point
+from sensord.core.record import Group, Record
+
+
+class JournalWriter(Protocol):
+    """The one place where records become durable."""
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Commit the records as one group and return its ``seq``; they survive a power cut from here on.
+
+        Raises ``StoreError`` when the disk refuses (full: nothing was written, try again later).
+        """
+        ...
+
+
+class JournalReader(Protocol):
+    """Reads groups in order; every reader has its own position."""
+
+    def read(self, after: int, limit: int = 256) -> list[Group]:
+        """Return up to ``limit`` committed groups with ``seq > after``, in order; an empty list at the end."""
+        ...
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Block until a group with ``seq > after`` is there (True) or ``timeout`` seconds have passed (False)."""
+        ...
+
+    @property
+    def last_seq(self) -> int:
+        """The newest committed group's ``seq``; 0 when there is none."""
+        ...
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown."""
+
+    notification: Notification
+    attempts: int
+    possibly_repeated: bool
+
+
+class Outbox(Protocol):
+    """Notifications on their way; every method commits before it returns. Called from worker threads."""
+
+    def claim(self, channel: str, now: int, limit: int) -> list[Entry]:
+        """Take due rows of a channel, red first, then oldest; each counts as possibly sent from here on."""
+        ...
+
+    def done(self, key: str, now: int, receipt: str) -> None:
+        """Record that the receiver took it; ``receipt`` is short and holds no secret."""
+        ...
+
+    def retry(self, key: str, due: int, error: str) -> None:
+        """Record a failure that is known not to have delivered; try again at ``due``."""
+        ...
+
+    def fail(self, key: str, now: int, error: str) -> None:
+        """Record that it will never be delivered on this channel."""
+        ...
+
+    def next_due(self, channel: str) -> int | None:
+        """The earliest instant at which a row of the channel is due, or None."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to reach people."""
+
+    name: str
+
+    async def send(self, entry: Entry) -> str:
+        """Deliver, or raise ``DeliveryError``; returns a short receipt. Must honour ``entry.notification.key``."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a consumer of the journal has come: the last group it finished, and its decoder's state after it."""
+
+    seq: int
+    state: bytes
+
+
+class Changes(Protocol):
+    """What the core decided, by journal position."""
+
+    @property
+    def applied(self) -> int:
+        """The last group that the core has applied."""
+        ...
+
+    def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
+        """Return transitions and case events of groups ``after < seq <= upto``, in order."""
+        ...
+
+
+class CursorStore(Protocol):
+    """Durable cursors by consumer name."""
+
+    def load(self, name: str) -> Cursor | None:
+        """Return the saved cursor, or None."""
+        ...
+
+    def save(self, name: str, cursor: Cursor) -> None:
+        """Save durably."""
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere that points go."""
+
+    name: str
+
+    async def position(self) -> Cursor | None:
+        """Where this sink stands, or None when it has never written."""
+        ...
+
+    async def write(self, points: Sequence[Point], cursor: Cursor) -> None:
+        """Write the points, then move to ``cursor``; writing the same points twice changes nothing.
+
+        Raises ``DeliveryError``: retryable (down, throttled: ``retry_after``), or not (the batch holds a bad point).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts what happens; names and labels are declared in ``telemetry.metrics``. Safe from any thread."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add to a histogram (seconds, bytes: as declared)."""
+        ...
+
+
+class Pulse(Protocol):
+    """Progress of named workers; the watchdog is fed only while every worker's pulse is fresh."""
+
+    def beat(self, worker: str) -> None:
+        """Say that ``worker`` has just completed a turn of its loop (idle turns included)."""
+        ...

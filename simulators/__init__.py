@@ -1,0 +1,1 @@
+"""Simulated sensors with known truth, and the demonstration."""
