@@ -8,17 +8,18 @@ flagged: a wrong clock must never make fresh readings late, for that would be bl
 The trailing stretch is six buckets of ten minutes in which the device *spoke*: after an outage of hours the offset from
 before it still holds, and the stored readings are recognised as old.
 
-How an age that suddenly grew is told apart (each is a row in the tests):
+How an age that has grown is told apart (each is a row in the tests):
 
-====================================  ==========================  =============================
-what the device did                   how it looks                judged
-====================================  ==========================  =============================
-drains a backlog after an outage      long silence, then stamps   event time = stamp + offset,
-                                      that run ahead of arrivals  late
-its clock was set back                no silence, the age stays   arrival, suspect; the offset
-                                      grown at the normal pace    is learnt anew
-its clock was set forward             the age shrinks             smaller minimum, at once
-====================================  ==========================  =============================
+====================================  ===========================  ============================
+what the device did                   how it looks                 judged
+====================================  ===========================  ============================
+drains a backlog after an outage      long silence, then stamps    event time = stamp + offset,
+                                      that run ahead of arrivals   late
+its clock was set back                the usual pace of arrivals,  arrival, suspect; the offset
+                                      an age that stays grown      is learnt anew
+its clock was set forward             the age shrinks              smaller minimum, at once
+its clock is another one every time   the usual pace of arrivals   arrival, suspect
+====================================  ===========================  ============================
 """
 
 from __future__ import annotations
@@ -38,13 +39,17 @@ STEADY = 3
 
 
 class Clock(msgspec.Struct, array_like=True):
-    """What is known of one device's clock; all times ns. ``minima`` are (bucket, smallest age), newest last."""
+    """What is known of one device's clock; all times ns. ``minima`` are (bucket, smallest age), newest last.
+
+    ``stored``: the last reading was judged to be history.
+    """
 
     minima: list[tuple[int, int]] = []
     last_stamp: int = 0
     last_received: int = 0
     last_age: int = 0
     steady: int = 0
+    stored: bool = False
 
     def event_time(self, stamp: int | None, received_at: int, period: int, tolerance: int) -> tuple[int, bool]:
         """Return (event time <= ``received_at``, suspect?) and learn from the reading.
@@ -71,19 +76,24 @@ class Clock(msgspec.Struct, array_like=True):
     def _judge_grown(
         self, stamp: int, received_at: int, age: int, offset: int, period: int, tolerance: int
     ) -> tuple[int, bool]:
-        """Decide: a stored reading that comes late, or a clock that was set back?"""
-        silence = received_at - self.last_received
-        draining = stamp - self.last_stamp > 2 * max(silence, SECOND // 10)
-        constant = abs(age - self.last_age) <= tolerance and not draining
-        jumped = age - self.last_age > tolerance and min(period, 5 * SECOND) <= 2 * silence <= 6 * period
-        steady = self.steady + 1 if constant else 0
+        """Decide: a stored reading that comes late, or a clock that was set?"""
+        silence, advance = received_at - self.last_received, stamp - self.last_stamp
+        constant = abs(age - self.last_age) <= tolerance
+        running_ahead = 2 * advance > 3 * max(silence, SECOND // 10)
+        if min(period, 5 * SECOND) <= 2 * silence <= 6 * period:
+            # The usual pace: history only as the continuation of history.
+            fresh = not (running_ahead and self.stored)
+        else:
+            # A burst, or the first after a long silence.
+            fresh = constant and not running_ahead
+        steady = self.steady + 1 if fresh and constant else 0
         if steady >= STEADY:
             self.minima = []
             if age <= PLAUSIBLE:
                 self._accept(stamp, received_at, age, age)
             return received_at, True
-        self._remember(stamp, received_at, age, steady)
-        if constant or jumped:
+        self._remember(stamp, received_at, age, steady, stored=not fresh)
+        if fresh:
             return received_at, True
         return stamp + offset, False
 
@@ -95,5 +105,6 @@ class Clock(msgspec.Struct, array_like=True):
         else:
             self.minima = [*self.minima[1 - BUCKETS :], (bucket, age)]
 
-    def _remember(self, stamp: int, received_at: int, age: int, steady: int) -> None:
-        self.last_stamp, self.last_received, self.last_age, self.steady = stamp, received_at, age, steady
+    def _remember(self, stamp: int, received_at: int, age: int, steady: int, *, stored: bool = False) -> None:
+        self.last_stamp, self.last_received, self.last_age = stamp, received_at, age
+        self.steady, self.stored = steady, stored

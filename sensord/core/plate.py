@@ -14,6 +14,7 @@ from sensord.core.definition import PlateAreas
 
 _PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 _SEPARATORS = re.compile(r"[\s·•・.\-_]+")
+_FOREIGN = re.compile(r"[^A-Z0-9?\u4e00-\u9fff]")
 _SERIAL = str.maketrans("IO", "10")
 _ORDINARY = re.compile(rf"[{_PROVINCES}][A-HJ-Z][A-HJ-NP-Z0-9]{{5}}")
 _NEW_ENERGY = re.compile(rf"[{_PROVINCES}][A-HJ-Z](?:[A-HJK][A-HJ-NP-Z0-9]\d{{4}}|\d{{5}}[A-HJK])")
@@ -58,7 +59,8 @@ class PlateTable:
 def normalise(raw: str) -> str:
     """Write a plate in its one form: half-width, upper case, no separators, and no I or O in the serial.
 
-    Idempotent; never raises.
+    What can be no part of a plate becomes ``?``, so that nothing is invented by leaving it out. Idempotent; never raises.
     """
-    plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", raw)).upper()
-    return plain[:2] + plain[2:].translate(_SERIAL) if plain[:1] in _PROVINCES and plain else plain
+    upper = _SEPARATORS.sub("", unicodedata.normalize("NFKC", raw).upper())
+    plain = _FOREIGN.sub("?", upper)
+    return plain[:2] + plain[2:].translate(_SERIAL) if plain and plain[0] in _PROVINCES else plain

@@ -1,0 +1,164 @@
+"""From raw messages to readings: what is taken, what is refused and why, what is recognised as a repeat."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.batch import CLOCK_SUSPECT
+from sensord.core.instant import SECOND
+from sensord.core.intake import Decoded, Intake
+from sensord.core.place import Places
+from sensord.core.record import Record, RecordKind
+from sensord.core.site import Site
+from tests.core.street import START, definition, devices, grouped, message
+
+CROWD, CAMERA = devices()[0], devices()[4]
+
+
+def intake() -> Intake:
+    """A fresh intake of the test street."""
+    whole = definition()
+    return Intake(whole, Places(whole.places, whole.devices))
+
+
+def decode(*records: Record) -> Decoded:
+    """Decode records with a fresh intake."""
+    return intake().decode(records, START + 60 * SECOND)
+
+
+def raw(topic: str, payload: bytes, *, retained: bool = False) -> Record:
+    """A message as bytes."""
+    return Record(RecordKind.MESSAGE, START, topic, payload, retained)
+
+
+def test_a_crowd_message_becomes_a_row_with_its_density() -> None:
+    """Count and derived density (count over the lane's 50 m2), at event time."""
+    batch = decode(message(CROWD, START, {"count": 100, "at": START / 1e6})).batch
+    assert (batch.fields["count"][0], batch.fields["density"][0]) == (100.0, 2.0)
+    assert (int(batch.event_at[0]), int(batch.flags[0])) == (START, 0)
+
+
+def test_a_plate_leaves_only_its_class() -> None:
+    """Direction and class are labels; the plate itself is nowhere in what is decoded."""
+    out = decode(message(CAMERA, START, {"plate": "皖K12345", "direction": "in", "confidence": 0.9}))
+    assert {name: int(codes[0]) for name, codes in out.batch.labels.items()} == {"direction": 0, "class": 2}
+    assert "12345" not in repr(out)
+
+
+REFUSED = {
+    "not_json": ("t/C1/crowd/crowd-0", b"{"),
+    "not_json (NaN)": ("t/C1/crowd/crowd-0", b'{"count": NaN}'),
+    "not_json (Infinity)": ("t/C1/level/crowd-0", b'{"value": Infinity}'),
+    "not_json (trailing)": ("t/C1/crowd/crowd-0", b'{"count": 1} {}'),
+    "not_utf8": ("t/C1/crowd/crowd-0", b'{"count": 1, "device": "\xff"}'),
+    "not_json (empty)": ("t/C1/crowd/crowd-0", b""),
+    "wrong_shape (negative)": ("t/C1/crowd/crowd-0", b'{"count": -1}'),
+    "wrong_shape (text for number)": ("t/C1/crowd/crowd-0", b'{"count": "7"}'),
+    "wrong_shape (true for number)": ("t/C1/crowd/crowd-0", b'{"count": true}'),
+    "wrong_shape (list)": ("t/C1/crowd/crowd-0", b"[]"),
+    "wrong_shape (huge)": ("t/C1/crowd/crowd-0", b'{"count": 99999999999999999999}'),
+    "no_value": ("t/C1/crowd/crowd-0", b'{"at": 1}'),
+    "bad_time": ("t/C1/crowd/crowd-0", b'{"count": 1, "at": "yesterday"}'),
+    "bad_time (1e300)": ("t/C1/crowd/crowd-0", b'{"count": 1, "at": 1e300}'),
+    "other_device": ("t/C1/crowd/crowd-0", b'{"count": 1, "device": "crowd-1"}'),
+    "unknown_topic": ("t/C1/crowd", b'{"count": 1}'),
+    "unknown_kind": ("t/C1/weather/crowd-0", b'{"count": 1}'),
+    "unknown_device": ("t/C1/crowd/nobody", b'{"count": 1}'),
+    "wrong_stream": ("t/C1/plate/crowd-0", b'{"count": 1}'),
+    "wrong_place": ("t/C2/crowd/crowd-0", b'{"count": 1}'),
+    "bad_command": ("t/commands/x", b"close it"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_input_becomes_a_dead_letter_with_its_reason(name: str) -> None:
+    """Nothing is raised, nothing is read, the reason is named, and the payload is not kept."""
+    topic, payload = REFUSED[name]
+    if topic == "t/C1/level/crowd-0":
+        topic = "t/C1/crowd/crowd-0"
+    out = decode(raw(topic, payload))
+    assert len(out.batch) == 0
+    assert [letter.reason for letter in out.dead] == [name.split(" ")[0]]
+
+
+def test_deep_nesting_is_refused() -> None:
+    """200,000 opening brackets do not bring the decoder down."""
+    out = decode(raw("t/C1/crowd/crowd-0", b'{"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}"))
+    assert [letter.reason for letter in out.dead] == ["too_deep"]
+
+
+def test_the_last_of_duplicate_keys_wins_and_unknown_keys_are_ignored() -> None:
+    """JSON leaves duplicate keys open; the decoder takes the last, and firmware may add keys."""
+    out = decode(raw("t/C1/crowd/crowd-0", b'{"count": 1, "count": 2, "firmware": {"v": 3}}'))
+    assert out.batch.fields["count"].tolist() == [2.0]
+
+
+def test_retained_messages_trigger_nothing() -> None:
+    """A retained reading or command is counted, not taken."""
+    out = decode(
+        raw("t/C1/crowd/crowd-0", b'{"count": 1}', retained=True),
+        raw("t/commands/x", b'{"verb": "close", "by": "x"}', retained=True),
+    )
+    assert (len(out.batch), out.actions, out.dead) == (0, [], [])
+    assert out.counts["crowd", "retained"] == 1
+
+
+def test_repeats_are_recognised() -> None:
+    """By boot and sequence; by content when it has a stamp; identical content without either is two readings."""
+    twice = [
+        message(CROWD, START, {"count": 1, "boot": 1, "seq": 5}),
+        message(CROWD, START + 1, {"count": 1, "boot": 1, "seq": 5}),
+        message(CROWD, START + 2, {"count": 1, "boot": 2, "seq": 5}),
+        message(CROWD, START + 3, {"count": 1, "at": START / 1e6}),
+        message(CROWD, START + 4, {"count": 1, "at": START / 1e6}),
+        message(CROWD, START + 5, {"count": 1}),
+        message(CROWD, START + 6, {"count": 1}),
+    ]
+    out = decode(*twice)
+    assert len(out.batch) == 5
+    assert out.counts["crowd", "duplicate"] == 2
+
+
+def test_gaps_in_sequence_numbers_are_counted() -> None:
+    """Two messages lost within a boot are two; a restart is none."""
+    steps = ((1, 1), (1, 2), (1, 5), (2, 0), (2, 1))
+    out = decode(*(message(CROWD, START + n, {"count": 1, "boot": boot, "seq": seq}) for n, (boot, seq) in enumerate(steps)))
+    assert out.gaps == 2
+
+
+def test_a_reading_without_stamp_is_flagged() -> None:
+    """It is taken at its arrival."""
+    batch = decode(message(CROWD, START, {"count": 1})).batch
+    assert int(batch.event_at[0]) == START
+    assert int(batch.flags[0]) & CLOCK_SUSPECT
+
+
+@given(payload=st.binary(max_size=200), kind=st.sampled_from(("crowd", "plate", "report", "level", "status")))
+@settings(max_examples=300, deadline=None)
+def test_no_bytes_raise(payload: bytes, kind: str) -> None:
+    """Whatever arrives, the site steps on."""
+    site = Site(definition())
+    step = site.step(grouped([raw(f"t/C1/{kind}/crowd-0", payload), raw("t/commands/x", payload)], [5])[0])
+    assert len(step.dead) + sum(step.counts.values()) + len(step.outcomes) == 2
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("count", "at", "seq", "boot", "plate", "value")), inner),
+    max_leaves=8,
+)
+
+
+@given(body=_JSON, kind=st.sampled_from(("crowd", "plate", "report", "level", "status")))
+@settings(max_examples=300, deadline=None)
+def test_no_json_raises(body: object, kind: str) -> None:
+    """Whatever JSON arrives, on whichever device, the site steps on, and can be saved and restored."""
+    device = {"crowd": "crowd-0", "plate": "camera-0", "report": "report-0"}.get(kind, "crowd-0")
+    place = "C2" if kind == "report" else "C1"
+    site = Site(definition())
+    site.step(grouped([raw(f"t/{place}/{kind}/{device}", json.dumps(body).encode())], [5])[0])
+    Site.restored(site.snapshot())

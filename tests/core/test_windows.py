@@ -1,0 +1,150 @@
+"""Windows against an independent, slow and obvious reference; and what is late."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.aggregate import COMPONENTS, FINISH
+from sensord.core.batch import Batch, tick
+from sensord.core.engine import Engine
+from sensord.core.instant import SECOND
+from sensord.core.level import Level
+from sensord.core.place import Places
+from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Value
+from sensord.core.stream import Stream
+from sensord.core.window import LastPanes, Panes
+from tests.core.street import START, definition, density_rule, devices, places
+
+Point = tuple[int, int, int, float]
+"""pane, key, offset within the pane, value"""
+
+
+def obvious(aggregate: Aggregate, inside: list[Point], panes: int) -> float:
+    """The aggregate of the readings in a window, written down as one would explain it."""
+    values = [value for _, _, _, value in inside]
+    if aggregate in (Aggregate.COUNT, Aggregate.SUM, Aggregate.RATE):
+        total = float(len(values)) if aggregate is Aggregate.COUNT else float(sum(values))
+        return total / panes if aggregate is Aggregate.RATE else total
+    if not values:
+        return math.nan
+    if aggregate is Aggregate.LAST:
+        newest = max((pane, offset) for pane, _, offset, _ in inside)
+        return next(v for pane, _, offset, v in reversed(inside) if (pane, offset) == newest)
+    return {Aggregate.MEAN: sum(values) / len(values), Aggregate.MIN: min(values), Aggregate.MAX: max(values)}[aggregate]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2), st.integers(0, 9), st.integers(-50, 50)), max_size=120),
+    st.integers(1, 12),
+    st.sampled_from(Aggregate),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], panes: int, aggregate: Aggregate) -> None:
+    """For every key and every pane, the window's value is the obvious aggregate of the readings in its panes."""
+    points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
+    store = {part.name: Panes(part, 3, panes, 64) for part in COMPONENTS[aggregate]}
+    last = LastPanes(3, panes, 64)
+    for pane, key, offset, value in points:
+        cells = np.array([(pane % 64) * 3 + key])
+        for name, component in store.items():
+            component.add(cells, 1.0 if name == "count" else np.array([value]))
+        last.add(cells, np.array([pane * 10 + offset]), np.array([value]))
+    for pane in range(45):
+        window = {name: component.seal(pane) for name, component in store.items()} | {"last": last.seal(pane)}
+        got = FINISH[aggregate](window, Value(aggregate, "x", SECOND), panes * SECOND)
+        for key in range(3):
+            inside = [point for point in points if pane - panes < point[0] <= pane and point[1] == key]
+            wanted = obvious(aggregate, inside, panes)
+            assert got[key] == pytest.approx(wanted, nan_ok=True), (pane, key)
+
+
+def crowd(readings: list[tuple[float, float, float]], now: float) -> Batch:
+    """Readings of the first lane as (arrival, event, density), in seconds after START."""
+    count = len(readings)
+    column = np.array(readings, np.float64).reshape(count, 3)
+    nanoseconds = (column[:, :2] * SECOND).astype(np.int64) + START
+    zeros = np.zeros(count, np.int8)
+    return Batch(
+        START + round(now * SECOND),
+        np.full(count, Stream.CROWD, np.int8),
+        np.zeros(count, np.int32),
+        nanoseconds[:, 1],
+        nanoseconds[:, 0],
+        zeros,
+        {"density": column[:, 2]},
+        {},
+    )
+
+
+def engine_of(**changes: object) -> Engine:
+    """An engine with one density rule over ten seconds, no hold, no margin."""
+    simple: dict[str, object] = {
+        "levels": (LevelSpec(Level.YELLOW, 1.0),),
+        "clear": Clear((0.0,), 0),
+        "window": 10 * SECOND,
+        "every": 10 * SECOND,
+        "comparison": Comparison.ABOVE,
+    }
+    rule = density_rule(**{**simple, **changes})
+    return Engine(definition(rules=(rule,)), Places(places(), devices()))
+
+
+def said(engine: Engine, batch: Batch) -> list[tuple[str, str, float]]:
+    """What changed, as (change, level, seconds after START)."""
+    return [(one.change.value, one.level.word, (one.at - START) / SECOND) for one in engine.feed(batch)]
+
+
+def test_a_pane_is_sealed_when_its_end_plus_the_lateness_is_reached() -> None:
+    """A window that ends at 10 s is judged at 12 s (lateness two seconds), not before.
+
+    readings   |  x       |
+    panes      0         10   12
+                               ^ journal time reaches end + lateness: raised
+    """
+    engine = engine_of()
+    assert said(engine, crowd([(3, 3, 5.0)], 3)) == []
+    assert said(engine, tick(START + round(11.9 * SECOND))) == []
+    assert said(engine, tick(START + 12 * SECOND)) == [("raised", "yellow", 12.0)]
+
+
+def test_a_reading_is_late_if_and_only_if_its_pane_is_sealed() -> None:
+    """A reading for the pane that ends at 10 s counts when it arrives at 11.9 s, and no longer at 12 s."""
+    in_time = engine_of()
+    assert said(in_time, crowd([(3, 3, 0.1), (11.9, 9, 5.0)], 20)) == [("raised", "yellow", 12.0)]
+    too_late = engine_of()
+    assert said(too_late, crowd([(3, 3, 0.1), (12.0, 9, 5.0)], 20)) == []
+
+
+def test_an_unknown_value_neither_raises_nor_clears() -> None:
+    """With no reading in the window the alert stays; it clears on the first window that shows calm."""
+    engine = engine_of()
+    assert said(engine, crowd([(1, 1, 5.0)], 12)) == [("raised", "yellow", 12.0)]
+    assert said(engine, tick(START + 100 * SECOND)) == []
+    assert said(engine, crowd([(101, 101, 0.1)], 130)) == [("cleared", "none", 112.0)]
+
+
+def test_too_few_samples_are_unknown() -> None:
+    """``min_samples: 3`` keeps a window of two readings from saying anything."""
+    engine = engine_of(min_samples=3)
+    assert said(engine, crowd([(1, 1, 5.0), (2, 2, 5.0)], 12)) == []
+    assert said(engine, crowd([(13, 13, 5.0), (14, 14, 5.0), (15, 15, 5.0)], 22)) == [("raised", "yellow", 22.0)]
+
+
+def test_falling_rules_wait_for_a_full_window() -> None:
+    """A rule that alarms below a threshold says nothing until it has watched for a whole window."""
+    engine = engine_of(comparison=Comparison.BELOW, window=30 * SECOND)
+    quiet = [(float(second), float(second), 0.1) for second in range(1, 60, 5)]
+    assert said(engine, crowd(quiet, 60)) == [("raised", "yellow", 42.0)]
+
+
+def test_long_silence_is_crossed_and_changes_nothing() -> None:
+    """After a year without a reading the same windows are judged as if every pane had been walked through."""
+    engine = engine_of()
+    year = 365 * 86_400
+    assert said(engine, crowd([(1, 1, 0.1)], 12)) == []
+    assert said(engine, crowd([(year, year, 5.0)], year + 12)) == [("raised", "yellow", float(year + 12))]
