@@ -21,7 +21,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A mapping in YAML; unknown keys are refused."""
 
 
-class Files(_Section):
+class Files(_Section, frozen=True, kw_only=True):
     """Where the other configuration files are, relative to this one."""
 
     places: Text = "places.yaml"
@@ -30,7 +30,7 @@ class Files(_Section):
     rules: Text = "../rules"
 
 
-class Tls(_Section):
+class Tls(_Section, frozen=True, kw_only=True):
     """TLS towards the broker. ``ca_file`` verifies it; the other two are our client certificate."""
 
     ca_file: Text | None = None
@@ -38,7 +38,7 @@ class Tls(_Section):
     key_file: Text | None = None
 
 
-class Mqtt(_Section):
+class Mqtt(_Section, frozen=True, kw_only=True):
     """The broker, and how topics are laid out."""
 
     host: Text = "127.0.0.1"
@@ -58,21 +58,21 @@ class Mqtt(_Section):
     results: Text = "linfen/results/{case}"
 
 
-class Http(_Section):
+class Http(_Section, frozen=True, kw_only=True):
     """The daemon's own HTTP server: health, metrics, overview, actions."""
 
     host: Text = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9108
 
 
-class Journal(_Section):
+class Journal(_Section, frozen=True, kw_only=True):
     """The journal's limits."""
 
     keep: Duration = "30d"
     group_records: Annotated[int, Meta(ge=1, le=20000)] = 2000
 
 
-class InfluxV2(_Section, tag_field="type", tag="influxdb2"):
+class InfluxV2(_Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb2"):
     """InfluxDB 2.x, 3.x, or anything that takes its write API (VictoriaMetrics does)."""
 
     name: Name = "influxdb"
@@ -83,7 +83,7 @@ class InfluxV2(_Section, tag_field="type", tag="influxdb2"):
     batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
 
 
-class InfluxV1(_Section, tag_field="type", tag="influxdb1"):
+class InfluxV1(_Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb1"):
     """InfluxDB 1.x over its ``/write`` endpoint."""
 
     name: Name = "influxdb"
@@ -94,7 +94,7 @@ class InfluxV1(_Section, tag_field="type", tag="influxdb1"):
     batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
 
 
-class Rollups(_Section, tag_field="type", tag="rollups"):
+class Rollups(_Section, frozen=True, kw_only=True, tag_field="type", tag="rollups"):
     """The embedded store: minutes and hours in SQLite, in the state directory."""
 
     name: Name = "rollups"
@@ -105,7 +105,7 @@ class Rollups(_Section, tag_field="type", tag="rollups"):
 SinkSettings = InfluxV2 | InfluxV1 | Rollups
 
 
-class Webhook(_Section, tag_field="type", tag="webhook"):
+class Webhook(_Section, frozen=True, kw_only=True, tag_field="type", tag="webhook"):
     """POST of a JSON body, signed with HMAC-SHA256 when ``secret_file`` is given.
 
     A contact's address, when given, is appended to ``url`` as path segment. Hosts on private networks must be listed in
@@ -119,13 +119,13 @@ class Webhook(_Section, tag_field="type", tag="webhook"):
     allow: tuple[str, ...] = ()
 
 
-class MqttChannel(_Section, tag_field="type", tag="mqtt"):
+class MqttChannel(_Section, frozen=True, kw_only=True, tag_field="type", tag="mqtt"):
     """Publishes to the alert topic of the responsible grid."""
 
     name: Name
 
 
-class Apprise(_Section, tag_field="type", tag="apprise"):
+class Apprise(_Section, frozen=True, kw_only=True, tag_field="type", tag="apprise"):
     """Any service that apprise reaches; the file holds one apprise URL a line; a contact's address picks a tag."""
 
     name: Name
@@ -135,21 +135,21 @@ class Apprise(_Section, tag_field="type", tag="apprise"):
 ChannelSettings = Webhook | MqttChannel | Apprise
 
 
-class Logging(_Section):
+class Logging(_Section, frozen=True, kw_only=True):
     """How the daemon logs."""
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Plates(_Section):
+class Plates(_Section, frozen=True, kw_only=True):
     """Prefixes that sort plates: ``local`` is home, ``key`` are the areas to look into."""
 
     local: tuple[str, ...] = ("沪",)
     key: tuple[str, ...] = ()
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
 
     site: Name

@@ -19,7 +19,7 @@ class AbsenceRule:
 
     A key is silent when *all* of its devices are: the value is the shortest silence among them, in units of each one's
     allowed silence (``absent`` periods), so 1 is the threshold. Looked at on a fixed grid of a tenth of the shortest
-    allowed silence, between a second and a minute.
+    allowed silence, in whole seconds.
     """
 
     def __init__(self, rule: Rule, table: KeyTable, places: Places, since: int) -> None:
@@ -29,7 +29,7 @@ class AbsenceRule:
         periods = np.array([places.devices[index].period for index in self._devices], np.float64)
         self._allowed = periods * rule.absent
         shortest = int(self._allowed.min()) if len(self._allowed) else MINUTE
-        self._every = min(max(shortest // 10 // SECOND * SECOND, SECOND), MINUTE)
+        self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
         self._slot = since // self._every + 1
 
     @property

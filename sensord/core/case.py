@@ -109,3 +109,15 @@ def draw() -> str:
         if state is not target:
             lines.append(f"    {state.value} --> {target.value}: {happening.value}")
     return "\n".join([*lines, "    closed --> [*]"]) + "\n"
+
+
+_BEGIN, _END = "<!-- case-diagram -->", "<!-- /case-diagram -->"
+
+
+def redraw(text: str) -> str:
+    """Return a document with the diagram between its marks drawn anew; raises ``ValueError`` when there are none."""
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    if not rest or not after:
+        raise ValueError(f"the document lacks {_BEGIN} ... {_END}")
+    return f"{before}{_BEGIN}\n```mermaid\n{draw()}```\n{_END}{after}"

@@ -1,0 +1,66 @@
+# sensord: what a person types. `make demo` and `make test` do all their own set-up.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+ARGS    ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint check bench services docs lock clean
+
+help:                ## show this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "sensord needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "this Python has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Two depths of installation: what runs (the demonstration), and all that developers use on top.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.develop: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+setup: $(VENV)/.develop  ## create the virtual environment with everything that developers need
+
+demo: $(VENV)/.runtime  ## run the main job on this machine: SCENARIO=lane-crowd SPEED=1
+	@$(BIN)/python -m simulators.demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+
+services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where that is allowed
+	@scripts/install-services.sh
+
+test: $(VENV)/.develop services  ## run all tests (ARGS="-k word")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.develop  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy sensord simulators bench tests
+
+check: lint test     ## everything that must be green before a commit
+
+bench: $(VENV)/.develop services  ## run the benchmarks, one after the other
+	@for program in bench/*.py; do case $$program in */__init__.py|*/machine.py) ;; *) $(BIN)/python $$program || exit 1;; esac; done
+
+docs: $(VENV)/.develop  ## write the generated parts of the documentation again
+	$(BIN)/python -m sensord.config.export docs
+	$(BIN)/python -m sensord.telemetry.metrics docs/metrics.md
+	$(BIN)/python -m sensord.core.case docs/architecture.md
+
+lock: $(VENV)/.develop  ## pin the newest versions that fit pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra demo pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra demo --extra dev pyproject.toml \
+	  -o requirements-dev.lock
+
+clean:               ## remove the virtual environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

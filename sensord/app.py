@@ -1,0 +1,343 @@
+"""The composition root: builds the parts, wires them, supervises them, stops them. No logic of its own.
+
+Order of start: lock, journal, state, core (recovered), sinks and channels, HTTP, broker. Order of stop: the other way round,
+so that what was received is journaled, what was journaled is applied, and what was decided gets a moment to go out.
+A part that dies ends the daemon with exit code 1; systemd starts it again, and it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from sensord.config.load import Loaded, load, read_secret
+from sensord.config.settings import Rollups
+from sensord.core.casebook import Outcome
+from sensord.core.instant import format_instant, parse_duration
+from sensord.core.points import Points
+from sensord.core.record import Action
+from sensord.core.site import action_record, definition_record
+from sensord.drivers.live import LiveCore
+from sensord.errors import ConfigError, DeliveryError, SensordError
+from sensord.ingest.committer import Committer
+from sensord.ingest.queue import ArrivalQueue
+from sensord.ingest.receiver import Hooks, MqttReceiver
+from sensord.notify.build import build_channels
+from sensord.notify.mqtt import MqttChannel
+from sensord.notify.worker import OutboxWorker
+from sensord.series.build import SinkPlan, build_sinks
+from sensord.series.feeder import Feeder
+from sensord.store.journal import Journal
+from sensord.store.rollups import RollupSink
+from sensord.store.state import StateLock, StateStore
+from sensord.telemetry.health import Health
+from sensord.telemetry.metrics import PrometheusMeter
+from sensord.telemetry.notify_socket import NotifySocket
+
+TOKEN_FILE = "api.token"
+PRUNE_INTERVAL = 600.0
+_AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
+"""Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
+
+log = structlog.get_logger()
+
+
+class App:
+    """One daemon. ``run`` returns the exit code."""
+
+    def __init__(self, config: Path, loaded: Loaded) -> None:
+        self._config, self._loaded = config, loaded
+        self._settings = loaded.settings
+        self._directory = loaded.resolve(loaded.settings.state_dir)
+        self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue(1000)
+        self._stop = asyncio.Event()
+        self._failed = ""
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def _secret(self, path: str) -> str:
+        return read_secret(self._loaded.resolve(path))
+
+    def _build(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open the stores, recover the core, make the rest. Raises ``SensordError`` with what to do."""
+        settings, meter, health = self._settings, self.meter, self.health
+        for worker, age in _AGES.items():
+            health.register(worker, age)
+        self._lock = StateLock(self._directory)
+        self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
+        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), meter)
+        self.state.on_outbox = self._wake
+        self.state.recover(time.time_ns())
+        self.core = LiveCore(
+            self.journal.reader(),
+            self.state,
+            meter,
+            health,
+            on_outcomes=lambda outcomes: loop.call_soon_threadsafe(self._note_outcomes, outcomes) and None,
+        )
+        self.core.recover(state_lost=lost is not None)
+        health.set_fact("state", lost is None, f"the damaged state was moved to {lost}" if lost else "")
+        self._channels = build_channels(settings, self._secret)
+        self._workers = [OutboxWorker(channel, self.state, meter, health) for channel in self._channels.values()]
+        self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
+        for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
+            health.register(name, 120.0)
+        self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
+        self._build_ingest(loop)
+
+    def _build_ingest(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self._settings
+        mqtt = self._loaded.mqtt()
+        password = self._secret(mqtt.password_file) if mqtt.password_file else None
+        hooks = Hooks(
+            on_gap=lambda reason: log.error("messages may be missing", reason=reason),
+            on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
+            on_link=lambda up, detail: self.health.set_fact("mqtt", up, detail),
+        )
+        self.health.set_fact("mqtt", False, "not connected yet")
+        self.receiver = MqttReceiver(
+            mqtt,
+            self.queue,
+            self.meter,
+            self.health,
+            password=password,
+            hooks=hooks,
+            had_session=self.journal.last_seq > 0,
+        )
+        self.committer = Committer(
+            self.queue,
+            self.journal,
+            self.receiver.acknowledge,
+            self.meter,
+            self.health,
+            group_records=settings.journal.group_records,
+        )
+
+    def _plan_sinks(self) -> list[SinkPlan]:
+        def rollups(settings: Rollups) -> RollupSink:
+            return RollupSink(self._directory, settings)
+
+        return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
+
+    def _feeder(self, plan: SinkPlan) -> Feeder:
+        return Feeder(
+            plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health, batch=plan.batch
+        )
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._build(loop)
+        except SensordError:
+            self._close_stores()
+            raise
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self.committer.start()
+        self.core.start()
+        self.receiver.start()
+        self._define()
+        tasks = self._start_tasks()
+        self._socket.ready(f"site {self._settings.site}")
+        log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
+        try:
+            await self._stop.wait()
+        finally:
+            await self._shut_down(tasks)
+        return 1 if self._failed else 0
+
+    def _start_tasks(self) -> list[asyncio.Task[None]]:
+        """Start every asyncio task by name; one that ends before it is told to is a failure."""
+        jobs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            *((worker.name, worker.run) for worker in self._workers),
+            *((feeder.name, feeder.run) for feeder in self._feeders),
+            ("http", self._serve),
+            ("results", self._publish_results),
+            ("supervisor", self._supervise),
+            ("prune", self._prune),
+        ]
+        return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
+
+    async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.meter.count("worker_failures_total", worker=name)
+            expected = isinstance(error, SensordError)
+            log.error("a part has failed; the daemon stops", part=name, why=str(error), exc_info=not expected)
+            self._fail(name)
+        else:
+            self._fail(name)
+
+    def _fail(self, part: str) -> None:
+        self._failed = self._failed or part
+        self._stop.set()
+
+    async def _supervise(self) -> None:
+        """Watch the threads; feed the watchdog while every worker makes progress."""
+        every = min(self._socket.watchdog_interval() or 1.0, 1.0)
+        parts = {"receiver": self.receiver, "committer": self.committer, "core": self.core}
+        while True:
+            for name, part in parts.items():
+                if not part.alive:
+                    self._fail(name)
+                    return
+            live, report = self.health.live()
+            if live:
+                self._socket.watchdog()
+            else:
+                log.error("a worker makes no progress; the watchdog is not fed", **report)
+            counts = await asyncio.to_thread(self.state.outbox_counts)
+            for channel, waiting in counts.items():
+                self.meter.gauge("outbox_pending", waiting, channel=channel)
+            self.health.set_fact("journal", not self.committer.blocked, "the disk is full" if self.committer.blocked else "")
+            await asyncio.sleep(every)
+
+    async def _prune(self) -> None:
+        """Delete journal days and finished rows that are past their keeping, when nobody needs them any more."""
+        keep = parse_duration(self._settings.journal.keep)
+        while True:
+            await asyncio.sleep(PRUNE_INTERVAL)
+            now = time.time_ns()
+            needed = await asyncio.to_thread(self._needed)
+            await asyncio.to_thread(self.journal.prune, keep, now, needed)
+            await asyncio.to_thread(self.state.prune, now - keep)
+
+    def _needed(self) -> int:
+        """The first group that somebody still has to read."""
+        saved = self.state.load_snapshot()
+        cursors = [cursor.checkpoint for cursor in self.state.cursors().values()]
+        return min([saved[0] if saved else 0, self.state.applied, *cursors]) + 1
+
+    async def _serve(self) -> None:
+        from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
+
+        token = _api_token(self._directory / TOKEN_FILE)
+        app = build(self.health, self.meter, self._overview, self._act, token)
+        http = self._settings.http
+        await serve(app, http.host, http.port, lambda port: _write_private(self._directory / "http.port", str(port)))
+
+    def _overview(self) -> dict[str, Any]:
+        counts = self.state.notification_counts()
+        return {
+            **self.core.overview,
+            "counts": {"received": self.journal.last_seq, "applied": self.state.applied},
+            "lag_seconds": max(0.0, (time.time_ns() - self.core.site.engine.now) / 1e9),
+            "notifications": counts,
+        }
+
+    def _act(self, action: Action) -> Future[int]:
+        if action.case not in self.core.site.book.open:
+            raise LookupError(f"no open case is called {action.case}")
+        return self.queue.submit(action_record(action, time.time_ns()), timeout=5.0)
+
+    # -- definitions, outcomes ---------------------------------------------------------------------------------------
+
+    def _define(self) -> None:
+        """Journal the definition that was loaded, unless it is the one in force."""
+        definition = self._loaded.definition
+        if definition.version == self.core.site.definition.version:
+            return
+        log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
+        self.queue.submit(definition_record(definition, time.time_ns()), timeout=5.0)
+
+    def _reload(self) -> None:
+        """SIGHUP: read the configuration again; a bad one leaves the old rules running and says so."""
+        self._socket.reloading()
+        try:
+            self._loaded = load(self._config)
+        except ConfigError as error:
+            self.meter.count("reloads_total", outcome="refused")
+            self.health.set_fact("rules", False, f"the last reload was refused: {error.problems[0]}")
+            log.error("the configuration is refused; the rules in force stay", problems=[str(one) for one in error.problems])
+        else:
+            self.meter.count("reloads_total", outcome="applied")
+            self.health.set_fact("rules", True)
+            self._define()
+        self._socket.ready()
+
+    def _wake(self) -> None:
+        for worker in self._workers:
+            worker.wake()
+
+    def _note_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._outcomes.put_nowait(outcome)
+
+    async def _publish_results(self) -> None:
+        """Tell the one who sent a command over MQTT what became of it."""
+        channel = next((one for one in self._channels.values() if isinstance(one, MqttChannel)), None)
+        while True:
+            outcome = await self._outcomes.get()
+            log.info("an action was decided", case=outcome.case, verb=outcome.verb, accepted=outcome.accepted)
+            if channel is None or outcome.via != "mqtt":
+                continue
+            body = msgspec.to_builtins(outcome) | {"at": format_instant(outcome.at, self._settings.timezone)}
+            try:
+                await channel.publish_result(outcome.case, msgspec.json.encode(body))
+            except DeliveryError as error:
+                log.warning("an action's result could not be published", case=outcome.case, why=str(error))
+
+    # -- stopping ----------------------------------------------------------------------------------------------------
+
+    async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Stop in order: nothing new comes in, what came in is journaled and applied, what was decided goes out."""
+        self._socket.stopping()
+        log.info("sensord is stopping", failed_part=self._failed or None)
+        await asyncio.to_thread(self.committer.stop)
+        await asyncio.to_thread(self.receiver.stop)
+        await asyncio.to_thread(self.core.stop)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for channel in self._channels.values():
+            await channel.close()
+        self._close_stores()
+
+    def _close_stores(self) -> None:
+        for name in ("journal", "state", "_lock"):
+            part = getattr(self, name, None)
+            if part is not None:
+                part.close()
+
+
+def _api_token(path: Path) -> str:
+    """Return the token that actions must carry; it is made at the first start and readable by the owner only."""
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(32))
+    return path.read_text(encoding="ascii").strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text + "\n", encoding="ascii")
+
+
+def run(config: Path) -> int:
+    """Load the configuration and run the daemon; raises ``SensordError`` when it cannot start."""
+    from sensord.telemetry.logs import configure
+
+    loaded = load(config)
+    configure(loaded.settings.log)
+    for warning in loaded.warnings:
+        log.warning("the configuration has a weakness", problem=str(warning))
+    return asyncio.run(App(config, loaded).run())

@@ -1,0 +1,227 @@
+"""The command line: the only place that reads arguments. Each command calls one function of the layers below.
+
+Exit codes: 0 done; 1 failed while running; 2 wrong usage; 3 the configuration is refused; 4 something that sensord needs is
+not reachable (``doctor``); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sensord import __version__
+from sensord.errors import ConfigError, SensordError
+from sensord.words import say
+
+EXIT_FAILED, EXIT_CONFIG, EXIT_UNREACHABLE = 1, 3, 4
+_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+_CONFIG = Path("config/sensord.yaml")
+
+
+def config_option(command: Any) -> Any:
+    """Add ``--config``."""
+    text = say("配置文件", "the configuration file")
+    return click.option("--config", type=_EXISTING, default=_CONFIG, show_default=True, help=text)(command)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help=say(
+        "sensord：从传感器的一条消息，到负责网格人员的手机，直到人群疏散、案件结案。",
+        "sensord: from a sensor's message to the phone of whoever is responsible, until the crowd is gone.",
+    ),
+    epilog=say(
+        "退出码：0 成功；1 运行失败；2 用法错误；3 配置被拒绝；4 依赖的服务不可达；130 被中断。"
+        "语言：SENSORD_LANGUAGE=zh|en。",
+        "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 configuration refused; 4 a needed service is unreachable; "
+        "130 interrupted. Language: SENSORD_LANGUAGE=zh|en.",
+    ),
+)
+@click.version_option(__version__, prog_name="sensord")
+def cli() -> None:
+    """Hold the commands together."""
+
+
+@cli.command(help=say("运行守护进程，直到收到 SIGTERM。", "Run the daemon until SIGTERM."))
+@config_option
+def run(config: Path) -> None:
+    """Run the daemon."""
+    from sensord import app
+
+    raise SystemExit(app.run(config))
+
+
+@cli.command(help=say("检查全部配置文件，逐条指出 文件:行:列。", "Check every configuration file; say file:line:column."))
+@config_option
+def check(config: Path) -> None:
+    """Validate the configuration."""
+    from sensord.config.load import load
+
+    loaded = load(config)
+    for warning in loaded.warnings:
+        click.echo(str(warning))
+    whole = loaded.definition
+    click.echo(
+        say(
+            f"配置有效：{len(whole.rules)} 条规则，{len(whole.places)} 处场所，{len(whole.devices)} 台设备，"
+            f"{len(whole.people)} 名人员，{len(loaded.warnings)} 条提醒。版本 {whole.version}",
+            f"valid: {len(whole.rules)} rules, {len(whole.places)} places, {len(whole.devices)} devices, "
+            f"{len(whole.people)} people, {len(loaded.warnings)} warnings. Version {whole.version}",
+        )
+    )
+
+
+@cli.command(help=say("检查依赖的服务是否可达。", "Say what is reachable and what is not."))
+@config_option
+def doctor(config: Path) -> None:
+    """Check the surroundings."""
+    from sensord.doctor import examine
+
+    bad = 0
+    for finding in examine(config):
+        mark = {True: "✓", False: "✗", None: "–"}[finding.ok]
+        click.echo(f"{mark} {finding.subject}: {finding.detail}")
+        bad += finding.ok is False
+    raise SystemExit(EXIT_UNREACHABLE if bad else 0)
+
+
+@cli.command(help=say("向任意 MQTT 服务器发布模拟传感器数据。", "Publish simulated sensors to any broker."))
+@config_option
+@click.option("--scenario", default="everyday", show_default=True, help=say("场景名", "the scenario's name"))
+@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help=say("倍速", "speed-up"))
+@click.option("--duration", type=float, default=None, help=say("运行秒数（默认：场景时长）", "seconds (default: the scenario's)"))
+@click.option("--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured one)"))
+@click.option("--port", type=int, default=None, help=say("MQTT 端口", "broker port"))
+@click.option("--record", type=click.Path(path_type=Path), default=None, help=say("写入录制文件而不发布", "write a recording instead"))
+def simulate(
+    config: Path,
+    scenario: str,
+    speed: float,
+    duration: float | None,
+    host: str | None,
+    port: int | None,
+    record: Path | None,
+) -> None:
+    """Simulate the street."""
+    from simulators.publish import run_simulation
+
+    done = run_simulation(config, scenario, speed, duration, host=host, port=port, record_to=record)
+    click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
+
+
+@cli.command(help=say("用录制的数据重放规则，打印会产生的告警。", "Replay recorded data through the rules; print the alerts."))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--mapping", type=_EXISTING, default=None, help=say("CSV 列映射文件", "how a CSV's columns are mapped"))
+@click.option("--rules", type=click.Path(exists=True, path_type=Path), default=None, help=say("规则文件或目录", "rules: a file or folder"))
+@click.option("--config", type=_EXISTING, default=None, help=say("配置文件（消息录制需要）", "configuration (for recorded messages)"))
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help=say("输出格式", "output")
+)
+@click.option("--limit", type=int, default=40, show_default=True, help=say("表格最多行数（0：全部）", "rows of the table (0: all)"))
+def replay(source: Path, mapping: Path | None, rules: Path | None, config: Path | None, form: str, limit: int) -> None:
+    """Replay a journal folder, a recording, or a CSV time series."""
+    from sensord.replaying import open_source, print_json, print_table
+
+    opened = open_source(source, mapping, rules, config)
+    if form == "json":
+        print_json(opened)
+    else:
+        print_table(opened, limit)
+
+
+def _acting(verb: str, zh: str, en: str) -> None:
+    @cli.command(verb, help=say(zh, en))
+    @config_option
+    @click.argument("case")
+    @click.option("--by", required=True, help=say("以谁的名义（名册中的角色编号）", "in whose name (a role id of the roster)"))
+    @click.option("--note", default="", help=say("备注", "a remark"))
+    def act(config: Path, case: str, by: str, note: str) -> None:
+        """Send the action to the running daemon."""
+        from sensord.remote import act as send
+
+        seq = send(config, case, verb, by, note)
+        click.echo(say(f"已记录（日志组 {seq}）", f"recorded (journal group {seq})"))
+
+
+_acting("acknowledge", "确认案件：有人正在处理。", "Acknowledge a case: somebody is on it.")
+_acting("close", "报告已疏散并结案（传感器仍报警时会被拒绝）。", "Report dispersal and close (refused while sensors still alarm).")
+
+
+@cli.command(help=say("列出正在处理的案件。", "List the open cases."))
+@config_option
+def cases(config: Path) -> None:
+    """Ask the running daemon for its cases."""
+    from sensord.remote import overview
+
+    open_cases = overview(config)["cases"]
+    for case in open_cases:
+        click.echo("  ".join(str(case[name]) for name in ("id", "level", "state", "place_name", "opened_at")))
+    if not open_cases:
+        click.echo(say("没有未结案件", "no open cases"))
+
+
+@cli.command("dead-letters", help=say("列出无法使用的消息及原因（不含内容）。", "List messages that could not be used, and why."))
+@config_option
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+def dead_letters(config: Path, limit: int) -> None:
+    """Read the dead letters from the state database."""
+    from sensord.remote import recent_dead_letters
+
+    for letter in recent_dead_letters(config, limit):
+        click.echo(letter)
+
+
+@cli.command("generate", help=say("生成另一个街道的场所与名册样例。", "Write places and a roster for another street."))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--blocks", type=click.IntRange(1, 50), default=4, show_default=True)
+@click.option("--grids", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--micro-grids", type=click.IntRange(1, 5000), default=125, show_default=True)
+@click.option("--compounds", type=click.IntRange(1, 2000), default=38, show_default=True)
+@click.option("--gates", type=click.IntRange(1, 4000), default=50, show_default=True)
+def generate(folder: Path, **size: int) -> None:
+    """Write a sample street."""
+    from sensord.config.generate import write_sample
+
+    for path in write_sample(folder, **size):
+        click.echo(str(path))
+
+
+@cli.command(help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors."))
+@click.argument("name", required=False)
+def schema(name: str | None) -> None:
+    """Print a schema, or list their names."""
+    import json
+
+    from sensord.config.export import schemas
+
+    known = schemas()
+    if name is None:
+        click.echo("\n".join(sorted(known)))
+    elif name not in known:
+        raise click.UsageError(say(f"没有名为 {name} 的 schema", f"there is no schema called {name}"))
+    else:
+        click.echo(json.dumps(known[name], ensure_ascii=False, indent=2))
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one clear text on stderr and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        count = len(error.problems)
+        click.echo(say(f"配置被拒绝：{count} 处错误", f"the configuration is refused: {count} mistakes"), err=True)
+        sys.exit(EXIT_CONFIG)
+    except SensordError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)

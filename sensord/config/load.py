@@ -1,0 +1,91 @@
+"""The entrance: reads ``sensord.yaml`` and every file that it names, and hands out one checked whole.
+
+Rules: every mistake in every file is reported at once; a file that depends on a broken one is checked as far
+as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sensord.config.connection import load_settings
+from sensord.config.people import Known, find_holes, load_dispatch, load_roster
+from sensord.config.places import load_places
+from sensord.config.rules import World, load_rules
+from sensord.config.secret import read_secret, resolve_path
+from sensord.config.settings import Settings
+from sensord.core.definition import Definition, PlateAreas
+from sensord.core.instant import parse_duration
+from sensord.core.place import Places
+from sensord.core.stream import BY_WORD
+from sensord.errors import ConfigError, Problem
+
+__all__ = ["Loaded", "load", "read_secret", "resolve_path"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people."""
+
+    settings: Settings
+    definition: Definition
+    warnings: list[Problem]
+    base: Path
+
+    def resolve(self, text: str) -> Path:
+        """Turn a path of ``sensord.yaml`` into a real one; raises ``ConfigError`` for an unknown variable."""
+        return resolve_path(text, self.base)
+
+
+def load(path: Path) -> Loaded:
+    """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
+    base = path.absolute().parent
+    settings, _ = load_settings(path)
+    problems = _Problems()
+    files = settings.files
+    registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
+    places = Places(registry.places, registry.devices) if registry is not None else None
+    dispatch = problems.attempt(lambda: load_dispatch(resolve_path(files.dispatch, base)))
+    roles = None if dispatch is None else frozenset(role.id for role in dispatch.roles)
+    policies = None if dispatch is None else frozenset(policy.id for policy in dispatch.policies)
+    known = Known(roles, places, frozenset(channel.name for channel in settings.channels), settings.language)
+    people = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
+    rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), World(places, policies)))
+    if registry is None or places is None or dispatch is None or people is None or rules is None:
+        raise ConfigError(problems.found)
+    definition = Definition(
+        site=settings.site,
+        places=registry.places,
+        devices=registry.devices,
+        rules=tuple(rules.rules),
+        roles=dispatch.roles,
+        policies=dispatch.policies,
+        people=people,
+        plates=PlateAreas(settings.plates.local, settings.plates.key),
+        lateness={BY_WORD[word]: parse_duration(text) for word, text in settings.lateness.items()},
+        zone=settings.timezone,
+        topics=settings.mqtt.readings,
+        commands=settings.mqtt.commands,
+    )
+    holes = find_holes(dispatch, people, places, rules.reach)
+    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base)
+
+
+class _Problems:
+    """Gathers the mistakes of several files."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def attempt(self, read: Callable[[], T]) -> T | None:
+        """Return what ``read`` returns, or None after noting what is wrong."""
+        try:
+            return read()
+        except ConfigError as error:
+            self.found += error.problems
+            return None

@@ -1,0 +1,65 @@
+"""Talking to the daemon that runs on this machine: its HTTP server, with the token from its state directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from sensord.config.load import Loaded, load
+from sensord.core.instant import format_instant
+from sensord.errors import SensordError, UnavailableError
+from sensord.store.state import StateStore
+from sensord.words import say
+
+
+def _base(loaded: Loaded) -> str:
+    """The daemon's address; with ``port: 0`` the daemon has written the port that it took."""
+    http, port = loaded.settings.http, loaded.settings.http.port
+    if not port:
+        try:
+            port = int((loaded.resolve(loaded.settings.state_dir) / "http.port").read_text(encoding="ascii"))
+        except (OSError, ValueError) as error:
+            raise UnavailableError(say("守护进程没有运行", "the daemon does not run")) from error
+    return f"http://{http.host}:{port}"
+
+
+def _ask(loaded: Loaded, method: str, path: str, **request: Any) -> Any:
+    try:
+        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, **request)
+    except httpx.HTTPError as error:
+        where = _base(loaded)
+        raise UnavailableError(
+            say(f"守护进程在 {where} 没有应答；它在运行吗？", f"the daemon does not answer at {where}; does it run?")
+        ) from error
+    if answer.status_code >= 400:
+        raise SensordError(answer.json().get("error", answer.text) if answer.content else f"HTTP {answer.status_code}")
+    return answer.json()
+
+
+def overview(config: Path) -> dict[str, Any]:
+    """Return the site at a glance; raises ``UnavailableError`` when no daemon answers."""
+    answer: dict[str, Any] = _ask(load(config), "GET", "/api/v1/overview")
+    return answer
+
+
+def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
+    """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
+    loaded = load(config)
+    token = (loaded.resolve(loaded.settings.state_dir) / "api.token").read_text(encoding="ascii").strip()
+    body = {"verb": verb, "by": by, "note": note}
+    answer = _ask(
+        loaded, "POST", f"/api/v1/cases/{case}/actions", json=body, headers={"Authorization": f"Bearer {token}"}
+    )
+    return int(answer["seq"])
+
+
+def recent_dead_letters(config: Path, limit: int) -> list[str]:
+    """Return a line per dead letter, newest first: time, topic, reason, detail. Needs no daemon."""
+    loaded = load(config)
+    with StateStore.reading(loaded.resolve(loaded.settings.state_dir)) as state:
+        return [
+            f"{format_instant(letter.at, loaded.settings.timezone)}  {letter.topic}  {letter.reason}  {letter.detail}"
+            for letter in state.recent_dead_letters(limit)
+        ]
