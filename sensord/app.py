@@ -1,8 +1,8 @@
 """The composition root: builds the parts, wires them, supervises them, stops them. No logic of its own.
 
-Order of start: lock, journal, state, core (recovered), sinks and channels, HTTP, broker. Order of stop: the other way round,
-so that what was received is journaled, what was journaled is applied, and what was decided gets a moment to go out.
-A part that dies ends the daemon with exit code 1; systemd starts it again, and it goes on where it stopped.
+Order of start: lock, journal, state, core (recovered), sinks and channels, HTTP, broker. Order of stop: the other way
+round, so that what was received is journaled, what was journaled is applied, and what was decided gets a moment to go
+out. A part that dies ends the daemon with exit code 1; systemd starts it again, and it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
 
-TOKEN_FILE = "api.token"
+API_KEY_FILE = "api.token"
 PRUNE_INTERVAL = 600.0
 _AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
@@ -94,9 +94,9 @@ class App:
         for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
             health.register(name, 120.0)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
-        self._build_ingest(loop)
+        self._build_ingest()
 
-    def _build_ingest(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _build_ingest(self) -> None:
         settings = self._settings
         mqtt = self._loaded.mqtt()
         password = self._secret(mqtt.password_file) if mqtt.password_file else None
@@ -131,9 +131,7 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        return Feeder(
-            plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health, batch=plan.batch
-        )
+        return Feeder(plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health, batch=plan.batch)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -207,7 +205,9 @@ class App:
             counts = await asyncio.to_thread(self.state.outbox_counts)
             for channel, waiting in counts.items():
                 self.meter.gauge("outbox_pending", waiting, channel=channel)
-            self.health.set_fact("journal", not self.committer.blocked, "the disk is full" if self.committer.blocked else "")
+            self.health.set_fact(
+                "journal", not self.committer.blocked, "the disk is full" if self.committer.blocked else ""
+            )
             await asyncio.sleep(every)
 
     async def _prune(self) -> None:
@@ -229,7 +229,7 @@ class App:
     async def _serve(self) -> None:
         from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
 
-        token = _api_token(self._directory / TOKEN_FILE)
+        token = _api_token(self._directory / API_KEY_FILE)
         app = build(self.health, self.meter, self._overview, self._act, token)
         http = self._settings.http
         await serve(app, http.host, http.port, lambda port: _write_private(self._directory / "http.port", str(port)))
@@ -266,7 +266,9 @@ class App:
         except ConfigError as error:
             self.meter.count("reloads_total", outcome="refused")
             self.health.set_fact("rules", False, f"the last reload was refused: {error.problems[0]}")
-            log.error("the configuration is refused; the rules in force stay", problems=[str(one) for one in error.problems])
+            log.error(
+                "the configuration is refused; the rules in force stay", problems=[str(one) for one in error.problems]
+            )
         else:
             self.meter.count("reloads_total", outcome="applied")
             self.health.set_fact("rules", True)

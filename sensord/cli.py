@@ -1,14 +1,14 @@
 """The command line: the only place that reads arguments. Each command calls one function of the layers below.
 
-Exit codes: 0 done; 1 failed while running; 2 wrong usage; 3 the configuration is refused; 4 something that sensord needs is
-not reachable (``doctor``); 130 interrupted.
+Exit codes: 0 done; 1 failed while running; 2 wrong usage; 3 the configuration is refused; 4 something that sensord
+needs is not reachable (``doctor``); 130 interrupted.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,7 +21,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 _CONFIG = Path("config/sensord.yaml")
 
 
-def config_option(command: Any) -> Any:
+def config_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--config``."""
     text = say("配置文件", "the configuration file")
     return click.option("--config", type=_EXISTING, default=_CONFIG, show_default=True, help=text)(command)
@@ -54,7 +54,9 @@ def run(config: Path) -> None:
     raise SystemExit(app.run(config))
 
 
-@cli.command(help=say("检查全部配置文件，逐条指出 文件:行:列。", "Check every configuration file; say file:line:column."))
+@cli.command(
+    help=say("检查全部配置文件，逐条指出 文件:行:列。", "Check every configuration file; say file:line:column.")
+)
 @config_option
 def check(config: Path) -> None:
     """Validate the configuration."""
@@ -92,10 +94,19 @@ def doctor(config: Path) -> None:
 @config_option
 @click.option("--scenario", default="everyday", show_default=True, help=say("场景名", "the scenario's name"))
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help=say("倍速", "speed-up"))
-@click.option("--duration", type=float, default=None, help=say("运行秒数（默认：场景时长）", "seconds (default: the scenario's)"))
-@click.option("--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured one)"))
+@click.option(
+    "--duration", type=float, default=None, help=say("运行秒数（默认：场景时长）", "seconds (default: the scenario's)")
+)
+@click.option(
+    "--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured one)")
+)
 @click.option("--port", type=int, default=None, help=say("MQTT 端口", "broker port"))
-@click.option("--record", type=click.Path(path_type=Path), default=None, help=say("写入录制文件而不发布", "write a recording instead"))
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=say("写入录制文件而不发布", "write a recording instead"),
+)
 def simulate(
     config: Path,
     scenario: str,
@@ -112,15 +123,38 @@ def simulate(
     click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
-@cli.command(help=say("用录制的数据重放规则，打印会产生的告警。", "Replay recorded data through the rules; print the alerts."))
+@cli.command(
+    help=say("用录制的数据重放规则，打印会产生的告警。", "Replay recorded data through the rules; print the alerts.")
+)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("--mapping", type=_EXISTING, default=None, help=say("CSV 列映射文件", "how a CSV's columns are mapped"))
-@click.option("--rules", type=click.Path(exists=True, path_type=Path), default=None, help=say("规则文件或目录", "rules: a file or folder"))
-@click.option("--config", type=_EXISTING, default=None, help=say("配置文件（消息录制需要）", "configuration (for recorded messages)"))
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help=say("输出格式", "output")
+    "--rules",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help=say("规则文件或目录", "rules: a file or folder"),
 )
-@click.option("--limit", type=int, default=40, show_default=True, help=say("表格最多行数（0：全部）", "rows of the table (0: all)"))
+@click.option(
+    "--config",
+    type=_EXISTING,
+    default=None,
+    help=say("配置文件（消息录制需要）", "configuration (for recorded messages)"),
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help=say("输出格式", "output"),
+)
+@click.option(
+    "--limit",
+    type=int,
+    default=40,
+    show_default=True,
+    help=say("表格最多行数（0：全部）", "rows of the table (0: all)"),
+)
 def replay(source: Path, mapping: Path | None, rules: Path | None, config: Path | None, form: str, limit: int) -> None:
     """Replay a journal folder, a recording, or a CSV time series."""
     from sensord.replaying import open_source, print_json, print_table
@@ -136,7 +170,9 @@ def _acting(verb: str, zh: str, en: str) -> None:
     @cli.command(verb, help=say(zh, en))
     @config_option
     @click.argument("case")
-    @click.option("--by", required=True, help=say("以谁的名义（名册中的角色编号）", "in whose name (a role id of the roster)"))
+    @click.option(
+        "--by", required=True, help=say("以谁的名义（名册中的角色编号）", "in whose name (a role id of the roster)")
+    )
     @click.option("--note", default="", help=say("备注", "a remark"))
     def act(config: Path, case: str, by: str, note: str) -> None:
         """Send the action to the running daemon."""
@@ -147,7 +183,11 @@ def _acting(verb: str, zh: str, en: str) -> None:
 
 
 _acting("acknowledge", "确认案件：有人正在处理。", "Acknowledge a case: somebody is on it.")
-_acting("close", "报告已疏散并结案（传感器仍报警时会被拒绝）。", "Report dispersal and close (refused while sensors still alarm).")
+_acting(
+    "close",
+    "报告已疏散并结案（传感器仍报警时会被拒绝）。",
+    "Report dispersal and close (refused while sensors still alarm).",
+)
 
 
 @cli.command(help=say("列出正在处理的案件。", "List the open cases."))
@@ -163,7 +203,9 @@ def cases(config: Path) -> None:
         click.echo(say("没有未结案件", "no open cases"))
 
 
-@cli.command("dead-letters", help=say("列出无法使用的消息及原因（不含内容）。", "List messages that could not be used, and why."))
+@cli.command(
+    "dead-letters", help=say("列出无法使用的消息及原因（不含内容）。", "List messages that could not be used, and why.")
+)
 @config_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def dead_letters(config: Path, limit: int) -> None:
@@ -189,7 +231,9 @@ def generate(folder: Path, **size: int) -> None:
         click.echo(str(path))
 
 
-@cli.command(help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors."))
+@cli.command(
+    help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors.")
+)
 @click.argument("name", required=False)
 def schema(name: str | None) -> None:
     """Print a schema, or list their names."""

@@ -39,7 +39,9 @@ class Finding:
 def examine(config: Path) -> Iterator[Finding]:
     """Look at everything that the daemon needs; raises ``ConfigError`` when the configuration is wrong."""
     loaded = load(config)
-    yield Finding(say("配置", "configuration"), True, say(f"{len(loaded.warnings)} 条提醒", f"{len(loaded.warnings)} warnings"))
+    yield Finding(
+        say("配置", "configuration"), True, say(f"{len(loaded.warnings)} 条提醒", f"{len(loaded.warnings)} warnings")
+    )
     yield _state_directory(loaded)
     yield Finding("SQLite", True, sqlite3.sqlite_version)
     yield _broker(loaded)
@@ -119,7 +121,9 @@ def _listens(subject: str, url: str) -> Finding:
         socket.create_connection(address, TIMEOUT).close()
     except OSError as error:
         return Finding(subject, False, f"{address[0]}:{address[1]}: {error.strerror or error}")
-    return Finding(subject, True, say(f"{address[0]}:{address[1]} 可连接", f"{address[0]}:{address[1]} accepts connections"))
+    return Finding(
+        subject, True, say(f"{address[0]}:{address[1]} 可连接", f"{address[0]}:{address[1]} accepts connections")
+    )
 
 
 def _secret_file(subject: str, loaded: Loaded, path: str) -> Finding:

@@ -25,9 +25,11 @@ def _base(loaded: Loaded) -> str:
     return f"http://{http.host}:{port}"
 
 
-def _ask(loaded: Loaded, method: str, path: str, **request: Any) -> Any:
+def _ask(
+    loaded: Loaded, method: str, path: str, body: dict[str, str] | None = None, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     try:
-        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, **request)
+        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, json=body, headers=headers)
     except httpx.HTTPError as error:
         where = _base(loaded)
         raise UnavailableError(
@@ -35,13 +37,13 @@ def _ask(loaded: Loaded, method: str, path: str, **request: Any) -> Any:
         ) from error
     if answer.status_code >= 400:
         raise SensordError(answer.json().get("error", answer.text) if answer.content else f"HTTP {answer.status_code}")
-    return answer.json()
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def overview(config: Path) -> dict[str, Any]:
     """Return the site at a glance; raises ``UnavailableError`` when no daemon answers."""
-    answer: dict[str, Any] = _ask(load(config), "GET", "/api/v1/overview")
-    return answer
+    return _ask(load(config), "GET", "/api/v1/overview")
 
 
 def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
@@ -49,9 +51,8 @@ def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
     loaded = load(config)
     token = (loaded.resolve(loaded.settings.state_dir) / "api.token").read_text(encoding="ascii").strip()
     body = {"verb": verb, "by": by, "note": note}
-    answer = _ask(
-        loaded, "POST", f"/api/v1/cases/{case}/actions", json=body, headers={"Authorization": f"Bearer {token}"}
-    )
+    authorized = {"Authorization": f"Bearer {token}"}
+    answer = _ask(loaded, "POST", f"/api/v1/cases/{case}/actions", body, authorized)
     return int(answer["seq"])
 
 

@@ -45,13 +45,18 @@ def open_source(source: Path, mapping: Path | None, rules: Path | None, config: 
     Raises ``ConfigError`` when what is needed is missing or wrong.
     """
     if source.is_dir():
-        return Source(journal_groups(Journal(source).reader()), load(config).settings.timezone if config else "Asia/Shanghai")
+        return Source(
+            journal_groups(Journal(source).reader()), load(config).settings.timezone if config else "Asia/Shanghai"
+        )
     if mapping is not None:
         if rules is None:
             raise _missing(source, say("CSV 需要 --rules", "a CSV needs --rules"))
         return _series(source, mapping, rules)
     if config is None:
-        raise _missing(source, say("消息录制需要 --config；CSV 需要 --mapping", "a recording needs --config, a CSV needs --mapping"))
+        raise _missing(
+            source,
+            say("消息录制需要 --config；CSV 需要 --mapping", "a recording needs --config, a CSV needs --mapping"),
+        )
     definition = load(config).definition
     tail = max((definition.lateness_of(rule.stream) for rule in definition.rules), default=0) + TAIL
     return Source(groups(read_recording(source), definition_record(definition, 0), tail), definition.zone)
@@ -82,7 +87,14 @@ def print_table(source: Source, limit: int) -> None:
     """Print the alerts as a table, and what it all amounted to."""
     began, tally, site, shown = time.perf_counter(), Tally(), Site(), 0
     table = Table(title=say("告警变化", "Changes of alerts"))
-    for zh, en in (("时间", "time"), ("规则", "rule"), ("位置", "place"), ("变化", "change"), ("级别", "level"), ("值", "value")):
+    for zh, en in (
+        ("时间", "time"),
+        ("规则", "rule"),
+        ("位置", "place"),
+        ("变化", "change"),
+        ("级别", "level"),
+        ("值", "value"),
+    ):
         table.add_column(say(zh, en))
     for row in _rows(replay(source.groups, site), site, tally, source.zone):
         if not limit or shown < limit:
@@ -91,13 +103,19 @@ def print_table(source: Source, limit: int) -> None:
     console = Console()
     console.print(table)
     if limit and shown > limit:
-        console.print(say(f"…另有 {shown - limit} 条，用 --limit 0 全部显示", f"... and {shown - limit} more; --limit 0 shows all"))
+        console.print(
+            say(
+                f"…另有 {shown - limit} 条，用 --limit 0 全部显示", f"... and {shown - limit} more; --limit 0 shows all"
+            )
+        )
     seconds, readings = time.perf_counter() - began, sum(tally.readings.values())
     console.print(
         say(
-            f"{readings:,} 条读数（{dict(tally.readings)}），{tally.transitions} 次告警变化，{tally.cases} 个案件结案，"
-            f"{tally.notifications} 条通知，死信 {sum(tally.dead.values())}；用时 {seconds:.2f} 秒（{readings / seconds:,.0f} 条/秒）",
-            f"{readings:,} readings ({dict(tally.readings)}), {tally.transitions} changes of alerts, {tally.cases} cases closed, "
+            f"{readings:,} 条读数（{dict(tally.readings)}），{tally.transitions} 次告警变化，"
+            f"{tally.cases} 个案件结案，{tally.notifications} 条通知，死信 {sum(tally.dead.values())}；"
+            f"用时 {seconds:.2f} 秒（{readings / seconds:,.0f} 条/秒）",
+            f"{readings:,} readings ({dict(tally.readings)}), {tally.transitions} changes of alerts, "
+            f"{tally.cases} cases closed, "
             f"{tally.notifications} notifications, {sum(tally.dead.values())} dead letters; {seconds:.2f} s "
             f"({readings / seconds:,.0f} readings/s)",
         )
@@ -108,7 +126,9 @@ def _rows(steps: Iterator[Step], site: Site, tally: Tally, zone: str) -> Iterato
     """Yield a row per change, and count every step."""
     for step in steps:
         tally.add(step)
-        names = {rule.id: rule.name.get(language(), rule.id) for rule in site.definition.rules} if step.transitions else {}
+        names = (
+            {rule.id: rule.name.get(language(), rule.id) for rule in site.definition.rules} if step.transitions else {}
+        )
         for one in step.transitions:
             place = site.places.by_id.get(one.place)
             colour = _COLOURS[one.level.word]

@@ -1,6 +1,7 @@
 """The language in which a person at a terminal is spoken to: Chinese, unless the environment asks for English.
 
-``SENSORD_LANGUAGE`` (``zh`` or ``en``) decides; without it an English locale (``LC_ALL``, ``LC_MESSAGES``, ``LANG``) does.
+``SENSORD_LANGUAGE`` (``zh`` or ``en``) decides; without it an English locale (``LC_ALL``, ``LC_MESSAGES``, ``LANG``)
+does.
 """
 
 from __future__ import annotations

@@ -49,4 +49,4 @@ FINISH: dict[Aggregate, Finish] = {
     Aggregate.MAX: _where_any("greatest"),
     Aggregate.LAST: lambda window, _value, _length: window["last"],
 }
-"""Per aggregate: (components of the window, the value's spec, the window's length in ns) -> value per key (NaN: none)."""
+"""Per aggregate: (the window's components, the spec, the window's length in ns) -> value per key (NaN: none)."""

@@ -23,9 +23,9 @@ class Change(StrEnum):
 class Transition(msgspec.Struct, frozen=True):
     """One change of one alert.
 
-    ``at`` is the journal time of the decision and ``end`` the end of the window that it was taken on (both ns); ``value``
-    is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of the same
-    journal: rule, version, key, window end, change and level.
+    ``at`` is the journal time of the decision and ``end`` the end of the window that it was taken on (both ns);
+    ``value`` is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of
+    the same journal: rule, version, key, window end, change and level.
     """
 
     id: str

@@ -20,11 +20,11 @@ CLOCK_SUSPECT = 1
 class Batch:
     """``n`` readings as columns, each of shape (n,), plus ``now``, the journal time that this batch brings.
 
-    ``stream`` int8 (a ``Stream``), ``device`` int32 (position in the registry), ``event_at`` and ``received_at`` int64 ns,
-    ``flags`` int8 bits. ``fields`` maps a field to float64 values (NaN: the reading has none), ``labels`` a label to int8
-    codes (-1: none); a column that is missing altogether means "none of these readings has it".
-    ``received_at`` never falls along a batch nor from batch to batch, and ``now`` is not below the last of it.
-    An empty batch is a tick: it only brings ``now``.
+    ``stream`` int8 (a ``Stream``), ``device`` int32 (position in the registry), ``event_at`` and ``received_at``
+    int64 ns, ``flags`` int8 bits. ``fields`` maps a field to float64 values (NaN: the reading has none), ``labels`` a
+    label to int8 codes (-1: none); a column that is missing altogether means "none of these readings has it".
+    ``received_at`` never falls along a batch nor from batch to batch, and ``now`` is not below the last of it. An
+    empty batch is a tick: it only brings ``now``.
     """
 
     now: int

@@ -57,9 +57,9 @@ TABLE: dict[tuple[State, Happening], State] = {
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
-    ``rule``, ``value``, ``threshold`` and ``samples`` are those of the transition that last raised the level, for texts.
-    ``told`` are the receivers told so far, ``pending`` the steps still to come as (due, index of the step), and
-    ``events`` counts the case's events.
+    ``rule``, ``value``, ``threshold`` and ``samples`` are those of the transition that last raised the level, for
+    texts. ``told`` are the receivers told so far, ``pending`` the steps still to come as (due, index of the step),
+    and ``events`` counts the case's events.
     """
 
     id: str

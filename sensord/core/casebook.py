@@ -1,7 +1,8 @@
 """The case book: alerts and actions in, cases and their stories out; dispatch asks it what to tell whom.
 
-Everything happens at a journal instant, in order: before anything at ``t``, every step that came due at or before ``t``.
-A case's id is its place, its policy and the second it was opened, so it is the same in every run and every shard.
+Everything happens at a journal instant, in order: before anything at ``t``, every step that came due at or before
+``t``. A case's id is its place, its policy and the second it was opened, so it is the same in every run and every
+shard.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Story:
 
 
 class CaseBook:
-    """Holds the open cases. Mutated only by ``transition``, ``action`` and ``advance``, each with a non-falling instant."""
+    """Holds the open cases.
+
+    It changes only by ``transition``, ``action``, ``advance`` and ``abandon``, each with an instant that never falls.
+    """
 
     def __init__(self, definition: Definition, places: Places) -> None:
         self._zone, self._places = definition.zone, places
@@ -58,7 +62,7 @@ class CaseBook:
         self.advance(transition.at, story)
         alert = f"{transition.rule}:{transition.key}"
         if transition.change in (Change.RAISED, Change.ESCALATED):
-            case = self._case_for(transition) or self._open(transition, story)
+            case = self._case_for(transition) or self._open(transition)
             case.alerts[alert] = transition.level
             self._rise(case, transition, story)
         elif (holder := self._holder(alert)) is not None:
@@ -103,7 +107,7 @@ class CaseBook:
     def _holder(self, alert: str) -> Case | None:
         return next((case for case in self.open.values() if alert in case.alerts), None)
 
-    def _open(self, transition: Transition, story: Story) -> Case:
+    def _open(self, transition: Transition) -> Case:
         policy = self._rules[transition.rule].dispatch
         moment = to_datetime(transition.at, self._zone).strftime("%Y%m%dT%H%M%S")
         case = Case(

@@ -1,9 +1,9 @@
 """Device clocks: from a device's stamp to event time, judged from the journal alone.
 
-A device's *age* of a reading is ``received_at - stamp``. Its smallest age over a trailing stretch is the clock's offset
-plus the fastest way here; ``event time = stamp + offset``. So a constant skew is corrected, and a backlog that drains late
-keeps its own times. What cannot be told (no stamp, an implausible one, a clock that was set) is taken at its arrival and
-flagged: a wrong clock must never make fresh readings late, for that would be blindness.
+The *age* of a reading is ``received_at - stamp``. A device's smallest age over a trailing stretch is its clock's offset
+plus the fastest way here; ``event time = stamp + offset``. So a constant skew is corrected, and a backlog that drains
+late keeps its own times. What cannot be told (no stamp, an implausible one, a clock that was set) is taken at its
+arrival and flagged: a wrong clock must never make fresh readings late, for that would be blindness.
 
 The trailing stretch is six buckets of ten minutes in which the device *spoke*: after an outage of hours the offset from
 before it still holds, and the stored readings are recognised as old.

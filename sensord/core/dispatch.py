@@ -1,8 +1,8 @@
 """Dispatch: from a case's event to notifications, by the policy and the roster; each decision with its reason.
 
-When the level rises, every step without delay that the level reaches speaks (also to those told before: the situation has
-changed), and every step with delay that is newly reached is put on the case's list. When the case closes, everybody who
-was told is told that it is over.
+When the level rises, every step without delay that the level reaches speaks (also to those told before: the situation
+has changed), and every step with delay that is newly reached is put on the case's list. When the case closes,
+everybody who was told is told that it is over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The engine: batches in, transitions out. One engine, one semantics, however the work is cut.
 
-The same readings in the same order give the same transitions, whatever the batch sizes, across ``snapshot``/``restore`` at
-any point, and across engines that share the residential grids between them (for rules keyed at a grid or below).
+The same readings in the same order give the same transitions, whatever the batch sizes, across
+``snapshot``/``restore`` at any point, and across engines that share the residential grids between them (for rules
+keyed at a grid or below).
 
 Within a feed, time comes first: everything that falls due at or before a reading's arrival happens before the reading.
 """
@@ -175,7 +176,7 @@ class Engine:
     def carry_over(self, old: Engine, at: int) -> list[Transition]:
         """Take over, at the journal instant ``at``, the state of an engine of the definition before.
 
-        Rules whose content is unchanged go on as if nothing had happened, key by key; changed and new ones start afresh.
+        Rules whose content is unchanged go on as if nothing had happened, key by key; the others start afresh.
         Returns the withdrawals: active alerts whose rule has changed, or whose key is gone.
         """
         if not old._started:

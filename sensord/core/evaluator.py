@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from sensord.core.rule import Rule
 Array = NDArray[Any]
 
 Emission = tuple[int, int, int, int, int, Transition]
-"""(at, phase, reading, rule, key, transition): sorted by the first five, transitions are in the one true order.
+"""(at, phase, reading, rule, key, transition): sorted by the first five, the order is the one true one.
 
 Phase 0 is what time brings (windows, silence, expiry), phase 1 what a reading brings; at one instant time comes first.
 """
@@ -27,7 +28,7 @@ NEVER = int(np.iinfo(np.int64).max)
 
 
 class Evaluator(Protocol):
-    """One rule at work. The engine calls ``take`` with readings and ``evaluate`` at each instant of ``due``, in order."""
+    """One rule at work: ``take`` is called with readings, ``evaluate`` at each instant of ``due``, in order."""
 
     rule: Rule
     table: KeyTable
@@ -74,7 +75,10 @@ def make_transition(
     when: tuple[int, int],
     seen: tuple[float, float | None, int],
 ) -> Transition:
-    """Compose a transition of ``key`` (position): levels (previous, new), when (at, end), seen (value, threshold, samples)."""
+    """Compose a transition of ``key`` (its position in the table).
+
+    ``levels`` are (previous, new), ``when`` is (at, end), ``seen`` is (value, threshold, samples).
+    """
     rule, version = evaluator.rule, evaluator.table.version
     previous, level = Level(levels[0]), Level(levels[1])
     change, name = change_of(previous, level), evaluator.table.keys[key]
@@ -90,7 +94,7 @@ def make_transition(
         previous=previous,
         at=when[0],
         end=when[1],
-        value=None if value != value else float(value),
+        value=None if math.isnan(value) else float(value),
         threshold=threshold,
         samples=samples,
     )

@@ -1,8 +1,8 @@
 """Intake: from journaled records to a batch. Pure and deterministic; its state is part of every snapshot.
 
-A message passes, in this order: topic -> registered device; retained? duplicate? -> codec -> claimed device -> duplicate
-(by boot and sequence, or content) -> clock -> columns. What fails becomes a dead letter with a named reason; the payload
-itself stays in the journal and nowhere else.
+A message passes, in this order: topic -> registered device; retained? duplicate? -> codec -> claimed device ->
+duplicate (by boot and sequence, or content) -> clock -> columns. What fails becomes a dead letter with a named
+reason; the payload itself stays in the journal and nowhere else.
 """
 
 from __future__ import annotations
@@ -131,7 +131,11 @@ class _Columns:
             np.array(self.event_at, np.int64),
             np.array(self.received_at, np.int64),
             np.array(self.flags, np.int8),
-            {name: np.array([row.get(name, _NAN) for row in self.rows], np.float64) for name in FIELDS if name in present},
+            {
+                name: np.array([row.get(name, _NAN) for row in self.rows], np.float64)
+                for name in FIELDS
+                if name in present
+            },
             {
                 name: np.array([codes.get(row.get(name, ""), -1) for row in self.marks], np.int8)
                 for name, codes in _CODES.items()
@@ -178,7 +182,9 @@ class Intake:
             try:
                 self._one(index, record, columns, out)
             except DecodeError as error:
-                out.dead.append(DeadLetter(index, record.received_at, record.topic[:200], error.reason, error.detail[:200]))
+                out.dead.append(
+                    DeadLetter(index, record.received_at, record.topic[:200], error.reason, error.detail[:200])
+                )
         out.batch = columns.batch(now)
         return out
 

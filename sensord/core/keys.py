@@ -15,9 +15,11 @@ _PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
 
 
 class KeyTable:
-    """``version`` is the rule's; ``keys`` are the key ids, sorted; ``of_device`` int32 (devices,) maps a device to its key, -1 for none.
+    """Which device belongs to which key.
 
-    ``places`` names each key's place; ``only`` restricts the table to the devices of some residential grids (a shard).
+    ``version`` is the rule's; ``keys`` are the key ids, sorted, and ``places`` the place of each; ``of_device`` int32
+    (devices,) maps a device to its key, -1 for none. ``only`` restricts the table to the devices of some residential
+    grids (a shard).
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:

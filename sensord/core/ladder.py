@@ -1,12 +1,12 @@
-"""The alert ladder of one rule, for all its keys at once: value in, level changes out.
+r"""The alert ladder of one rule, for all its keys at once: value in, level changes out.
 
 Going up: a rung applies once its comparison has held at every evaluation for the rung's ``hold``. Going down: a rung is
-left once the value has stayed beyond threshold and margin for ``clear.hold``. A value that is not known moves nothing and
-restarts both clocks: what is blind neither alarms nor clears.
+left once the value has stayed beyond threshold and margin for ``clear.hold``. A value that is not known moves nothing
+and restarts both clocks: what is blind neither alarms nor clears.
 
 ::
 
-    value   ______/^^^^^^^^^^^\\___________
+    value   ______/^^^^^^^^^^^\___________
     rung          |hold|                        hold   = the rung's ``for``
     active             [ORANGE .........]
     quiet                      |clear.for|      (the value is below threshold - margin)
@@ -34,7 +34,10 @@ COMPARE = {
 
 
 class Ladder:
-    """Levels of ``keys`` keys. ``active`` int8 (keys,); ``since`` and ``quiet`` int64 ns (rungs, keys), UNSET when off."""
+    """The levels of ``keys`` keys.
+
+    ``active`` int8 (keys,); ``since`` and ``quiet`` int64 ns (rungs, keys), UNSET while a clock does not run.
+    """
 
     def __init__(self, rule: Rule, keys: int) -> None:
         rungs = rule.levels

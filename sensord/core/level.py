@@ -1,6 +1,7 @@
 """The alert ladder: blue < yellow < orange < red.
 
-Source: Emergency Response Law of the PRC (2024), article 63: four warning levels, of which level 1 (red) is the highest.
+Source: Emergency Response Law of the PRC (2024), article 63: four warning levels, of which level 1 (red) is the
+highest.
 """
 
 from __future__ import annotations

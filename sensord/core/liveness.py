@@ -12,7 +12,7 @@ Bools = NDArray[np.bool_]
 
 
 class Liveness:
-    """``heard_at`` int64 ns (devices,): the last arrival; for a device never heard, the instant since when we listen."""
+    """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard."""
 
     def __init__(self, places: Places, since: int, only: frozenset[str] | None = None) -> None:
         devices = places.devices

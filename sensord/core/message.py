@@ -71,7 +71,8 @@ def compose(
     place = places.by_id[case.place]
     device = case.key if case.key in places.device_index else ""
     words = {
-        "place": place.label(language) + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
+        "place": place.label(language)
+        + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
         "grid": places.by_id[case.grid].label(language) if case.grid else "",
         "level": NAMES[language][case.level if reason is not Reason.CASE_CLOSED else case.peak],
         "value": _number(case.value),

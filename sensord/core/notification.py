@@ -29,8 +29,9 @@ class Reason(StrEnum):
 class Notification(msgspec.Struct, frozen=True):
     """One message to one person over one channel.
 
-    ``key`` is the idempotency key, stable over restarts and replays: ``case:event:receiver:channel``. ``at`` is the journal
-    time of the decision (ns). ``grid`` is the responsible residential grid ("" for a case of the street as a whole).
+    ``key`` is the idempotency key, stable over restarts and replays: ``case:event:receiver:channel``. ``at`` is the
+    journal time of the decision (ns). ``grid`` is the responsible residential grid ("" for a case of the street as a
+    whole).
     """
 
     key: str

@@ -59,7 +59,8 @@ class PlateTable:
 def normalise(raw: str) -> str:
     """Write a plate in its one form: half-width, upper case, no separators, and no I or O in the serial.
 
-    What can be no part of a plate becomes ``?``, so that nothing is invented by leaving it out. Idempotent; never raises.
+    What can be no part of a plate becomes ``?``, so that nothing is invented by leaving it out. Idempotent; never
+    raises.
     """
     upper = _SEPARATORS.sub("", unicodedata.normalize("NFKC", raw).upper())
     plain = _FOREIGN.sub("?", upper)

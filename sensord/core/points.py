@@ -1,11 +1,11 @@
 """Points for time-series stores: from journal groups and from what was decided on them. Pure.
 
-Measurements are ``crowd``, ``plate``, ``level``, ``report``, ``status`` (readings), ``alert`` (transitions) and ``case`` (case
-events). Tags are few and known beforehand: device, place, grid, compound, and the labels of the stream. A plate has a class
-and a direction here, and nothing else.
+Measurements are ``crowd``, ``plate``, ``level``, ``report``, ``status`` (readings), ``alert`` (transitions) and
+``case`` (case events). Tags are few and known beforehand: device, place, grid, compound, and the labels of the
+stream. A plate has a class and a direction here, and nothing else.
 
-A point's time is its event time to the millisecond; the rest of the nanoseconds counts readings, so that two readings of
-one series in one millisecond stay two points, and writing a point again overwrites the same point.
+A point's time is its event time to the millisecond; the rest of the nanoseconds counts readings, so that two readings
+of one series in one millisecond stay two points, and writing a point again overwrites the same point.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MILLISECOND
 from sensord.core.intake import Intake
 from sensord.core.place import PlaceKind, Places
+from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind
 from sensord.core.stream import LABELS, Stream
-from sensord.core.point import Point
 
 
 class _State(msgspec.Struct, array_like=True):

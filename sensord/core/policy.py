@@ -28,7 +28,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A plan: its steps in order. ``close`` is ``when_clear`` (the sensors suffice) or ``after_report`` (a person too)."""
+    """A plan: its steps, in order.
+
+    ``close`` is ``when_clear`` (the sensors suffice) or ``after_report`` (a person must say so, too).
+    """
 
     id: str
     name: dict[str, str]

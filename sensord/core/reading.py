@@ -18,9 +18,9 @@ class Topic(NamedTuple):
 class Reading(NamedTuple):
     """What a codec makes of a message.
 
-    ``stamp`` is the device's own time (ns) or None; ``boot`` and ``seq`` its counters or None; ``claims`` the device that
-    the payload names, or None. ``fields`` are numbers by field name, ``labels`` words by label name.
-    No plate, no name and no free text gets past this point.
+    ``stamp`` is the device's own time (ns) or None; ``boot`` and ``seq`` its counters or None; ``claims`` the device
+    that the payload names, or None. ``fields`` are numbers by field name, ``labels`` words by label name. No plate,
+    no name and no free text gets past this point.
     """
 
     stamp: int | None

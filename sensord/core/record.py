@@ -24,7 +24,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One journaled thing.
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
-    raw message; an ACTION's payload is an ``Action`` and a DEFINITION's a ``Definition``, both as JSON; a TICK has none.
+    raw message; an ACTION's payload is an ``Action`` and a DEFINITION's a ``Definition``, both as JSON; a TICK has
+    none.
     """
 
     kind: int

@@ -1,7 +1,7 @@
 """The whole pure core of one site (a subdistrict): a journal group in, everything that follows from it out.
 
-``Site.step`` is what live running, replay, backtest and a distributed engine all call. Its state is bytes; stepping on from
-a restored state is the same as never having stopped.
+``Site.step`` is what live running, replay, backtest and a distributed engine all call. Its state is bytes; stepping
+on from a restored state is the same as never having stopped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Step(msgspec.Struct):
         return not (self.transitions or self.events or self.notifications or self.holds or self.dead or self.definition)
 
     def decisions(self) -> bytes:
-        """Return transitions, events, notifications and holds as JSON lines: what must be byte-identical in a replay."""
+        """Return transitions, events, notifications and holds as JSON lines: the same bytes in every replay."""
         everything = [*self.transitions, *self.events, *self.notifications, *self.holds]
         return b"".join(msgspec.json.encode(one) + b"\n" for one in everything)
 

@@ -1,7 +1,7 @@
 """State as bytes: a magic, a version, a checksum, and a MessagePack body. The same state gives the same bytes.
 
-Layout: ``b"SNSD"``, one version byte, CRC-32 of the body (big endian), the zlib-compressed body: a map of arrays (dtype,
-shape, raw little-endian bytes), numbers and nested bytes.
+Layout: ``b"SNSD"``, one version byte, CRC-32 of the body (big endian), the zlib-compressed body: a map of arrays
+(dtype, shape, raw little-endian bytes), numbers and nested bytes.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 A window is ``length`` panes wide and ends with a pane; panes are aligned to absolute time, so a result never depends on
 when the process started or how readings were cut into batches. Each pane keeps a few *components* per key (count, sum,
 least, greatest, last); the window's component is their combination, found in constant time per pane by the two-pass
-scheme of van Herk and Gil-Werman (1992/93): panes are grouped in blocks of ``length``; a window that ends inside a block
-is the rest of the block before (a suffix, computed once per block) and the beginning of this one (a running prefix)::
+scheme of van Herk and Gil-Werman (1992/93): panes are grouped in blocks of ``length``; a window that ends inside a
+block is the rest of the block before (a suffix, computed once per block) and the beginning of this one (a running
+prefix)::
 
       block b-1 (suffixes)      block b (panes so far)
     |  .  .  [x  x  x  x ]|[x  x  x ]  .  .  .  |
@@ -45,8 +46,9 @@ GREATEST = Component("greatest", -np.inf, np.maximum)
 class Panes:
     """One component over the open panes and the current window of ``keys`` keys.
 
-    ``open`` has shape (depth, keys): panes that still take readings, pane ``p`` in row ``p % depth``. ``block`` has shape
-    (length, keys): above the current position the panes of this block, below it the suffixes of the block before.
+    ``open`` has shape (depth, keys): panes that still take readings, pane ``p`` in row ``p % depth``. ``block`` has
+    shape (length, keys): above the current position the panes of this block, below it the suffixes of the block
+    before.
     """
 
     def __init__(self, component: Component, keys: int, length: int, depth: int) -> None:

@@ -22,8 +22,8 @@ class WindowedRule:
     """See :class:`sensord.core.evaluator.Evaluator`.
 
     ``lateness`` and ``offset`` (of local time from UTC, so that hours and days are local ones) are ns; ``since`` is the
-    journal instant at which the rule came into force. Pane ``p`` covers local time ``[p * every, (p + 1) * every)`` and is
-    sealed when journal time reaches its end plus the lateness; a reading that comes later than that is late.
+    journal instant at which the rule came into force. Pane ``p`` covers local time ``[p * every, (p + 1) * every)``
+    and is sealed when journal time reaches its end plus the lateness; a reading that comes later than that is late.
     """
 
     def __init__(self, rule: Rule, table: KeyTable, lateness: int, offset: int, since: int) -> None:

@@ -1,8 +1,8 @@
 """Live running: follow the journal, step the core, write down what came out. One thread.
 
-A group's outputs and its position are one transaction. Groups that change nothing only move the position, at most once a
-second. The core's state is saved every few minutes; after a restart it is restored and the groups since then are stepped
-again: what they brought was written down before, so it is not written twice.
+A group's outputs and its position are one transaction. Groups that change nothing only move the position, at most
+once a second. The core's state is saved every few minutes; after a restart it is restored and the groups since then
+are stepped again: what they brought was written down before, so it is not written twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ WORKER = "core"
 READ_GROUPS = 64
 SNAPSHOT_INTERVAL = 120.0
 IN_DOUBT = 10 * MINUTE
-"""After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written down."""
+"""After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written
+down."""
 
 log = structlog.get_logger()
 
@@ -41,7 +42,10 @@ class State(Protocol):
         ...
 
     def apply(self, step: Step, *, send_since: int = 0) -> None:
-        """Write one step's outputs and its position, in one transaction; notifications before ``send_since`` are not sent."""
+        """Write one step's outputs and its position in one transaction.
+
+        Notifications decided before ``send_since`` (ns) are written down, but not sent.
+        """
         ...
 
     def save_snapshot(self, seq: int, state: bytes) -> None:

@@ -17,8 +17,8 @@ Overview = dict[str, Any]
 def build(site: Site) -> Overview:
     """Describe every residential grid (worst level, blind places) and every open case.
 
-    ``at`` is journal time (RFC 3339, local). A grid's ``unknown`` counts its blind lanes, gates and compounds of ``total``
-    places that have sensors: a blind place is unknown, whatever its level.
+    ``at`` is journal time (RFC 3339, local). A grid's ``unknown`` counts its blind lanes, gates and compounds of
+    ``total`` places that have sensors: a blind place is unknown, whatever its level.
     """
     zone = site.definition.zone
     levels = _levels(site)

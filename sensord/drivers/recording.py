@@ -1,7 +1,7 @@
 """Recorded data as journal records: JSON lines of raw messages, and CSV time series with a mapping.
 
-A line of a recording is ``{"received_at_ns": 1763900000000000000, "topic": "...", "payload": "..."}``; a payload that is
-not UTF-8 is in ``payload_base64`` instead. Files that end in ``.gz`` are read through gzip.
+A line of a recording is ``{"received_at_ns": 1763900000000000000, "topic": "...", "payload": "..."}``; a payload that
+is not UTF-8 is in ``payload_base64`` instead. Files that end in ``.gz`` are read through gzip.
 """
 
 from __future__ import annotations
@@ -106,11 +106,14 @@ def read_series(path: Path, mapping: Mapping) -> Series:
             try:
                 rows.append(_row(row, mapping, names))
             except ValueError as error:
-                raise ConfigError([Problem(str(path), reader.line_num, 1, f"this row is no reading: {error}")]) from error
+                raise ConfigError(
+                    [Problem(str(path), reader.line_num, 1, f"this row is no reading: {error}")]
+                ) from error
     rows.sort(key=lambda row: row[0])
     stream, compound = BY_WORD[mapping.stream], "series"
     records = [
-        Record(RecordKind.MESSAGE, at, f"replay/{compound}/{stream.word}/{device}", payload) for at, device, payload in rows
+        Record(RecordKind.MESSAGE, at, f"replay/{compound}/{stream.word}/{device}", payload)
+        for at, device, payload in rows
     ]
     return Series(*_street(path, mapping, names), records)
 

@@ -72,17 +72,25 @@ def rules() -> tuple[Rule, ...]:
     mixed = [
         density_rule(
             id=f"crowd-{aggregate.value}",
-            value=Value(aggregate, None if aggregate is Aggregate.COUNT else "count", MINUTE if aggregate is Aggregate.RATE else 0),
+            value=Value(
+                aggregate,
+                None if aggregate is Aggregate.COUNT else "count",
+                MINUTE if aggregate is Aggregate.RATE else 0,
+            ),
             levels=(LevelSpec(Level.BLUE, 4.0),) if aggregate is Aggregate.COUNT else blue,
             clear=Clear((0.0,) if aggregate is Aggregate.COUNT else (1.0, 1.0), 10 * SECOND),
             by=by,
         )
-        for aggregate, by in zip(Aggregate, ("lane", "grid", "compound", "device", "micro_grid", "lane", "grid"), strict=True)
+        for aggregate, by in zip(
+            Aggregate, ("lane", "grid", "compound", "device", "micro_grid", "lane", "grid"), strict=True
+        )
     ]
     return (
         density_rule(),
         *mixed,
-        density_rule(id="empty", comparison=Comparison.BELOW, levels=(LevelSpec(Level.BLUE, 0.2),), clear=Clear((0.1,), 0)),
+        density_rule(
+            id="empty", comparison=Comparison.BELOW, levels=(LevelSpec(Level.BLUE, 0.2),), clear=Clear((0.1,), 0)
+        ),
         density_rule(
             id="visitors",
             stream=Stream.PLATE,
@@ -119,7 +127,14 @@ def rules() -> tuple[Rule, ...]:
             every=0,
         ),
         Rule(
-            "silent", {"zh": "失联"}, None, "device", "device", (LevelSpec(Level.BLUE, 1.0),), Clear((0.0,), 0), absent=3.0
+            "silent",
+            {"zh": "失联"},
+            None,
+            "device",
+            "device",
+            (LevelSpec(Level.BLUE, 1.0),),
+            Clear((0.0,), 0),
+            absent=3.0,
         ),
     )
 
@@ -151,7 +166,10 @@ def definition(**changes: object) -> Definition:
         "places": places(),
         "devices": devices(),
         "rules": rules(),
-        "roles": tuple(Role(role, {"zh": role}, {"zh": "请到场。", "en": "Please go."}) for role in ("volunteer", "cadre", "police")),
+        "roles": tuple(
+            Role(role, {"zh": role}, {"zh": "请到场。", "en": "Please go."})
+            for role in ("volunteer", "cadre", "police")
+        ),
         "policies": plans,
         "people": told,
         "plates": PlateAreas(("沪",), ("皖K",)),
@@ -169,7 +187,7 @@ def message(device: Device, at: int, body: dict[str, object], kind: str | None =
 
 
 def stream_of(seed: int, minutes: int = 6) -> list[Record]:
-    """A wild but deterministic stretch: crowds, vehicles, findings, silence, disorder, duplicates, garbage, bad clocks."""
+    """A wild but deterministic stretch: crowds, vehicles, findings, silence, disorder, repeats, garbage, clocks."""
     dice = random.Random(seed)
     crowd, camera, reporter = devices()[:4], devices()[4], devices()[5]
     records: list[Record] = []
@@ -186,11 +204,15 @@ def stream_of(seed: int, minutes: int = 6) -> list[Record]:
                 records.append(records[-1])
         if dice.random() < 0.05:
             plate = dice.choice(("沪A12345", "苏E12345", "皖K23456", "粤B1234D", None))
-            records.append(message(camera, at, {"plate": plate, "direction": dice.choice(("in", "out")), "seq": second}))
+            records.append(
+                message(camera, at, {"plate": plate, "direction": dice.choice(("in", "out")), "seq": second})
+            )
         if dice.random() < 0.01:
             records.append(message(reporter, at, {"severity": dice.choice(("blue", "yellow", "red")), "seq": second}))
         if dice.random() < 0.02:
-            records.append(Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", dice.choice((b"{", b"\xff", b'{"count":-1}'))))
+            records.append(
+                Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", dice.choice((b"{", b"\xff", b'{"count":-1}')))
+            )
         if dice.random() < 0.01:
             records.append(Record(RecordKind.MESSAGE, at, "t/commands/none", b'{"verb":"acknowledge","by":"x"}'))
     records.sort(key=lambda record: record.received_at)

@@ -82,7 +82,7 @@ def test_refused_input_becomes_a_dead_letter_with_its_reason(name: str) -> None:
         topic = "t/C1/crowd/crowd-0"
     out = decode(raw(topic, payload))
     assert len(out.batch) == 0
-    assert [letter.reason for letter in out.dead] == [name.split(" ")[0]]
+    assert [letter.reason for letter in out.dead] == [name.split(" ", maxsplit=1)[0]]
 
 
 def test_deep_nesting_is_refused() -> None:
@@ -126,7 +126,9 @@ def test_repeats_are_recognised() -> None:
 def test_gaps_in_sequence_numbers_are_counted() -> None:
     """Two messages lost within a boot are two; a restart is none."""
     steps = ((1, 1), (1, 2), (1, 5), (2, 0), (2, 1))
-    out = decode(*(message(CROWD, START + n, {"count": 1, "boot": boot, "seq": seq}) for n, (boot, seq) in enumerate(steps)))
+    out = decode(
+        *(message(CROWD, START + n, {"count": 1, "boot": boot, "seq": seq}) for n, (boot, seq) in enumerate(steps))
+    )
     assert out.gaps == 2
 
 
@@ -148,7 +150,10 @@ def test_no_bytes_raise(payload: bytes, kind: str) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("count", "at", "seq", "boot", "plate", "value")), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(("count", "at", "seq", "boot", "plate", "value")), inner)
+    ),
     max_leaves=8,
 )
 

@@ -35,7 +35,9 @@ def obvious(aggregate: Aggregate, inside: list[Point], panes: int) -> float:
     if aggregate is Aggregate.LAST:
         newest = max((pane, offset) for pane, _, offset, _ in inside)
         return next(v for pane, _, offset, v in reversed(inside) if (pane, offset) == newest)
-    return {Aggregate.MEAN: sum(values) / len(values), Aggregate.MIN: min(values), Aggregate.MAX: max(values)}[aggregate]
+    return {Aggregate.MEAN: sum(values) / len(values), Aggregate.MIN: min(values), Aggregate.MAX: max(values)}[
+        aggregate
+    ]
 
 
 @given(
@@ -44,7 +46,9 @@ def obvious(aggregate: Aggregate, inside: list[Point], panes: int) -> float:
     st.sampled_from(Aggregate),
 )
 @settings(max_examples=150, deadline=None)
-def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], panes: int, aggregate: Aggregate) -> None:
+def test_a_window_is_what_lies_in_it(
+    readings: list[tuple[int, int, int, int]], panes: int, aggregate: Aggregate
+) -> None:
     """For every key and every pane, the window's value is the obvious aggregate of the readings in its panes."""
     points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
     store = {part.name: Panes(part, 3, panes, 64) for part in COMPONENTS[aggregate]}

@@ -1,7 +1,7 @@
 """Codecs: pure functions from a message to readings, one file per source format.
 
-A codec is ``(topic, payload, context) -> readings`` and raises ``DecodeError`` with a named reason. The registry maps the
-name that ``places.yaml`` gives a device to its codec; a new format is a new file and a line here.
+A codec is ``(topic, payload, context) -> readings`` and raises ``DecodeError`` with a named reason. The registry maps
+the name that ``places.yaml`` gives a device to its codec; a new format is a new file and a line here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,249 @@
+"""From alerts to people: cases, their state machine, and who is told what, when and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.alert import Change, Transition, change_of, transition_id
+from sensord.core.case import TABLE, Happening, State, draw
+from sensord.core.casebook import CaseBook, Story
+from sensord.core.definition import Definition
+from sensord.core.instant import SECOND
+from sensord.core.level import Level
+from sensord.core.notification import Reason
+from sensord.core.place import Places
+from sensord.core.policy import Policy, Step
+from sensord.core.record import Action
+from tests.core.street import START, definition
+
+
+class Desk:
+    """A case book with a terse way to feed it: seconds after START, levels by name."""
+
+    def __init__(self, whole: Definition | None = None) -> None:
+        self.definition = whole or definition()
+        self.book = CaseBook(self.definition, Places(self.definition.places, self.definition.devices))
+        self.levels: dict[tuple[str, str], Level] = {}
+
+    def alert(self, second: int, level: Level, rule: str = "density", place: str = "G1-L1") -> Story:
+        """An alert of a rule at a place moves to a level; nothing happens when it stands there already."""
+        previous = self.levels.get((rule, place), Level.NONE)
+        if level is previous:
+            return Story()
+        self.levels[rule, place] = level
+        at, change = START + second * SECOND, change_of(previous, level)
+        name = transition_id(rule, "v", place, at, change, level)
+        story = Story()
+        self.book.transition(
+            Transition(name, rule, "v", place, place, change, level, previous, at, at, 2.5, 1.0, 3), story
+        )
+        return story
+
+    def act(self, second: int, verb: str, by: str = "居委干部-1", case: str | None = None) -> Story:
+        """Somebody does something about the only open case."""
+        story = Story()
+        target = case or next(iter(self.book.open), "none")
+        self.book.action(Action(verb, target, by), START + second * SECOND, story)
+        return story
+
+    def wait(self, second: int) -> Story:
+        """Time passes."""
+        story = Story()
+        self.book.advance(START + second * SECOND, story)
+        return story
+
+
+def told(story: Story) -> list[tuple[str, str, str]]:
+    """Who was told over what, and why."""
+    return [(one.receiver, one.channel, one.reason.value) for one in story.decisions.notifications]
+
+
+def test_the_people_of_the_responsible_grid_are_told() -> None:
+    """Yellow: volunteers of the micro-grid and cadres of the grid; nobody of the other grid, not the police."""
+    assert told(Desk().alert(0, Level.YELLOW)) == [
+        ("志愿者-1", "people", "case_opened"),
+        ("居委干部-1", "people", "case_opened"),
+        ("居委干部-1", "mqtt", "case_opened"),
+    ]
+
+
+def test_red_tells_the_police_too_and_the_others_again() -> None:
+    """When the level rises, those told before hear of it, and the step for red speaks."""
+    desk = Desk()
+    desk.alert(0, Level.YELLOW)
+    assert told(desk.alert(10, Level.RED)) == [
+        ("志愿者-1", "people", "level_rose"),
+        ("居委干部-1", "people", "level_rose"),
+        ("居委干部-1", "mqtt", "level_rose"),
+        ("派出所-1", "people", "level_rose"),
+    ]
+
+
+def test_an_unanswered_case_escalates_and_an_acknowledged_one_does_not() -> None:
+    """After forty seconds the police hear of a case that nobody acknowledged; else the hold says why not."""
+    ignored = Desk()
+    ignored.alert(0, Level.YELLOW)
+    assert told(ignored.wait(39)) == []
+    assert told(ignored.wait(41)) == [("派出所-1", "people", "not_acknowledged")]
+    answered = Desk()
+    answered.alert(0, Level.YELLOW)
+    answered.act(20, "acknowledge")
+    story = answered.wait(41)
+    assert told(story) == []
+    assert [hold.reason for hold in story.decisions.holds] == [Reason.HELD_ACKNOWLEDGED]
+
+
+def test_alerts_of_one_place_and_policy_are_one_case() -> None:
+    """Two rules at one lane: one case, at the worst level; it closes when the last alert has cleared."""
+    desk = Desk()
+    desk.alert(0, Level.BLUE)
+    desk.alert(5, Level.RED, rule="crowd-mean")
+    assert [(case.level, len(case.alerts)) for case in desk.book.open.values()] == [(Level.RED, 2)]
+    fallen = desk.alert(10, Level.NONE, rule="crowd-mean")
+    assert [event.happening for event in fallen.events] == [Happening.LEVEL_FELL]
+    assert told(fallen) == []
+    closed = desk.alert(20, Level.NONE)
+    assert [event.happening for event in closed.events] == [Happening.ALL_CLEAR, Happening.CLOSE]
+    assert not desk.book.open
+
+
+def test_everybody_who_was_told_hears_the_end() -> None:
+    """The all clear goes to everyone told so far, the police included."""
+    desk = Desk()
+    desk.alert(0, Level.RED)
+    assert {receiver for receiver, _, _ in told(desk.alert(60, Level.NONE))} == {"志愿者-1", "居委干部-1", "派出所-1"}
+
+
+def test_two_places_are_two_cases() -> None:
+    """A crowd in each of two grids: two cases, two sets of people."""
+    desk = Desk()
+    first, second = desk.alert(0, Level.BLUE), desk.alert(0, Level.BLUE, place="G2-L1")
+    assert len(desk.book.open) == 2
+    assert {one for one, _, _ in told(first)}.isdisjoint({one for one, _, _ in told(second)})
+
+
+def test_nobody_closes_a_case_while_the_sensors_alarm() -> None:
+    """The close is refused and says why; the case stays."""
+    desk = Desk()
+    desk.alert(0, Level.YELLOW)
+    (outcome,) = desk.act(10, "close").outcomes
+    assert not outcome.accepted
+    assert "yellow" in outcome.detail
+    assert desk.book.open
+
+
+def test_after_report_waits_for_a_person() -> None:
+    """With that policy the case stays clear until somebody reports; a new alert reopens it and tells them again."""
+    desk = Desk()
+    desk.alert(0, Level.BLUE, rule="visitors", place="C1-N")
+    desk.alert(10, Level.NONE, rule="visitors", place="C1-N")
+    assert [case.state for case in desk.book.open.values()] == [State.CLEAR]
+    again = desk.alert(20, Level.BLUE, rule="visitors", place="C1-N")
+    assert {reason for _, _, reason in told(again)} == {"case_relapsed"}
+    desk.alert(30, Level.NONE, rule="visitors", place="C1-N")
+    assert desk.act(40, "close").outcomes[0].accepted
+    assert not desk.book.open
+
+
+def test_actions_on_unknown_cases_and_verbs_are_refused() -> None:
+    """Both are answered, neither raises."""
+    desk = Desk()
+    desk.alert(0, Level.BLUE)
+    assert not desk.act(1, "close", case="nothing").outcomes[0].accepted
+    assert not desk.act(2, "dance").outcomes[0].accepted
+
+
+def test_a_role_that_nobody_holds_is_a_hold_with_its_reason() -> None:
+    """The plan for devices tells ``nobody``: the hole is visible."""
+    story = Desk().alert(0, Level.BLUE, rule="silent")
+    assert [(hold.role, hold.reason) for hold in story.decisions.holds] == [("nobody", Reason.HELD_NOBODY)]
+
+
+def test_a_fallen_level_holds_later_steps() -> None:
+    """A delayed step for red does not speak when the case has fallen to blue by then."""
+    steps = (Step(("cadre",), Level.BLUE), Step(("police",), Level.RED, 60 * SECOND))
+    desk = Desk(definition(policies=(Policy("crowd", {}, steps),)))
+    desk.alert(0, Level.RED)
+    desk.alert(30, Level.BLUE)
+    story = desk.wait(61)
+    assert told(story) == []
+    assert [hold.reason for hold in story.decisions.holds] == [Reason.HELD_LEVEL_FELL]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "words"),
+    [("志愿者-1", ("黄色预警", "1弄", "2.5", "请到场")), ("志愿者-2", ("yellow", "Lane 1", "2.5", "Please go"))],
+)
+def test_texts_say_what_where_how_bad_and_what_to_do(receiver: str, words: tuple[str, ...]) -> None:
+    """In the receiver's own language."""
+    place = "G1-L1" if receiver == "志愿者-1" else "G2-L1"
+    story = Desk().alert(0, Level.YELLOW, place=place)
+    (one,) = [note for note in story.decisions.notifications if note.receiver == receiver]
+    for word in words:
+        assert word in f"{one.title} {one.text}"
+
+
+def test_the_diagram_is_drawn_from_the_table() -> None:
+    """Every edge of the table that leads elsewhere is in the diagram."""
+    drawn = draw()
+    for (state, happening), target in TABLE.items():
+        assert (f"{state.value} --> {target.value}: {happening.value}" in drawn) == (state is not target)
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("density", "crowd-mean", "visitors", "silent")),
+        st.sampled_from(("G1-L1", "G2-L2", "C1-N")),
+        st.sampled_from(Level),
+        st.sampled_from(("alert", "alert", "alert", "acknowledge", "close")),
+        st.integers(0, 60),
+    ),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+@settings(max_examples=200, deadline=None)
+def test_any_interleaving_keeps_the_promises(steps: list[tuple[str, str, Level, str, int]]) -> None:
+    """No case without alerts but clear ones, none closed while alarming, no key twice, and every case ends."""
+    desk, now, keys = Desk(), 0, list[str]()
+
+    def note(story: Story) -> None:
+        keys.extend(one.key for one in story.decisions.notifications)
+        for event in story.events:
+            if event.happening is Happening.CLOSE:
+                assert event.level is Level.NONE
+
+    for rule, place, level, what, seconds in steps:
+        now += seconds
+        if what != "alert":
+            note(desk.act(now, what))
+        else:
+            note(desk.alert(now, level, rule, place))
+        for case in desk.book.open.values():
+            assert bool(case.alerts) == (case.state is not State.CLEAR)
+            assert case.level == max(case.alerts.values(), default=Level.NONE)
+    for rule, place in list(desk.levels):
+        note(desk.alert(now + 1, Level.NONE, rule, place))
+    while desk.book.open:
+        note(desk.act(now + 2, "close"))
+    assert len(keys) == len(set(keys))
+
+
+def test_change_names_every_step() -> None:
+    """From and to every pair of levels."""
+    for before in Level:
+        for after in Level:
+            if before != after:
+                expected = (
+                    Change.RAISED
+                    if not before
+                    else Change.CLEARED
+                    if not after
+                    else Change.ESCALATED
+                    if after > before
+                    else Change.LOWERED
+                )
+                assert change_of(before, after) is expected

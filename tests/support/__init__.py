@@ -1,0 +1,38 @@
+"""What tests share: waiting for a condition, free ports, and real services (see the modules of this package)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+POLL = 0.01
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], deadline: float = 10.0, what: str = "") -> None:
+    """Poll until the condition holds; raises ``AssertionError`` naming ``what`` after ``deadline`` seconds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline:g} s: {what or condition}")
+        time.sleep(POLL)
+
+
+def program(name: str) -> str:
+    """Return the path of a service's program; without it the test is skipped, and fails where everything must run."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/bin")
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed: run `make services`")
+    return path
