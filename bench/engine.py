@@ -41,9 +41,7 @@ def street(lanes: int) -> tuple[tuple[Place, ...], tuple[Device, ...]]:
         Place("M1", PlaceKind.MICRO_GRID, "微网格", parent="G1"),
         Place("C1", PlaceKind.COMPOUND, "小区", parent="G1", micro_grids=("M1",)),
     ]
-    places += [
-        Place(f"L{n:05}", PlaceKind.LANE, "弄", parent="M1", compound="C1", area_m2=100.0) for n in range(lanes)
-    ]
+    places += [Place(f"L{n:05}", PlaceKind.LANE, "弄", parent="M1", compound="C1", area_m2=100.0) for n in range(lanes)]
     devices = tuple(Device(f"d{n:05}", Stream.CROWD, f"L{n:05}", PERIOD) for n in range(lanes))
     return tuple(places), devices
 
@@ -104,7 +102,9 @@ def measure(rules: int, lanes: int, readings: int) -> tuple[float, float]:
 def main() -> None:
     """Print the table."""
     print(describe(__doc__))
-    print(f"{'rules':>5} {'lanes':>6} {'readings/s':>12} {'evaluations/s':>14} {'reference/s':>12} {'ratio':>6}  target")
+    print(
+        f"{'rules':>5} {'lanes':>6} {'readings/s':>12} {'evaluations/s':>14} {'reference/s':>12} {'ratio':>6}  target"
+    )
     for rules, lanes, readings, target in ((1, 500, 4_000_000, 10e6), (20, 5_000, 1_000_000, 1e6)):
         speed, reference = measure(rules, lanes, readings)
         met = "met" if speed >= target else "missed"

@@ -17,4 +17,6 @@ def describe(method: str | None) -> str:
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
     machine = f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    return f"{(method or '').strip()}\n\nmachine: {machine}; Python {platform.python_version()}, numpy {np.__version__}\n"
+    return (
+        f"{(method or '').strip()}\n\nmachine: {machine}; Python {platform.python_version()}, numpy {np.__version__}\n"
+    )

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from sensord.config.broker import broker
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
@@ -29,7 +30,8 @@ from sensord.core.record import Action
 from sensord.core.site import action_record, definition_record
 from sensord.drivers.live import LiveCore
 from sensord.errors import ConfigError, DeliveryError, SensordError
-from sensord.ingest.committer import Committer
+from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.committer import Committer, Pace
 from sensord.ingest.queue import ArrivalQueue
 from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
@@ -38,8 +40,9 @@ from sensord.notify.worker import OutboxWorker
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.journal import Journal
+from sensord.store.lock import StateLock
 from sensord.store.rollups import RollupSink
-from sensord.store.state import StateLock, StateStore
+from sensord.store.state import StateStore
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
@@ -62,6 +65,7 @@ class App:
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue(1000)
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = ""
 
     # -- building ----------------------------------------------------------------------------------------------------
@@ -69,27 +73,30 @@ class App:
     def _secret(self, path: str) -> str:
         return read_secret(self._loaded.resolve(path))
 
-    def _build(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _build(self) -> None:
         """Open the stores, recover the core, make the rest. Raises ``SensordError`` with what to do."""
         settings, meter, health = self._settings, self.meter, self.health
         for worker, age in _AGES.items():
             health.register(worker, age)
         self._lock = StateLock(self._directory)
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
-        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), meter)
+        self.clock = ArrivalClock(floor=self.journal.last_received_at)
+        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns())
         self.state.on_outbox = self._wake
-        self.state.recover(time.time_ns())
+        repeated = self.state.outbox.recover(time.time_ns())
+        if repeated:
+            log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
         self.core = LiveCore(
             self.journal.reader(),
             self.state,
             meter,
             health,
-            on_outcomes=lambda outcomes: loop.call_soon_threadsafe(self._note_outcomes, outcomes) and None,
+            on_outcomes=self._hear_outcomes,
         )
         self.core.recover(state_lost=lost is not None)
         health.set_fact("state", lost is None, f"the damaged state was moved to {lost}" if lost else "")
         self._channels = build_channels(settings, self._secret)
-        self._workers = [OutboxWorker(channel, self.state, meter, health) for channel in self._channels.values()]
+        self._workers = [OutboxWorker(channel, self.state.outbox, meter, health) for channel in self._channels.values()]
         self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
         for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
             health.register(name, 120.0)
@@ -98,8 +105,7 @@ class App:
 
     def _build_ingest(self) -> None:
         settings = self._settings
-        mqtt = self._loaded.mqtt()
-        password = self._secret(mqtt.password_file) if mqtt.password_file else None
+        mqtt, password = broker(self._loaded)
         hooks = Hooks(
             on_gap=lambda reason: log.error("messages may be missing", reason=reason),
             on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
@@ -112,8 +118,8 @@ class App:
             self.meter,
             self.health,
             password=password,
+            clock=self.clock,
             hooks=hooks,
-            had_session=self.journal.last_seq > 0,
         )
         self.committer = Committer(
             self.queue,
@@ -121,7 +127,8 @@ class App:
             self.receiver.acknowledge,
             self.meter,
             self.health,
-            group_records=settings.journal.group_records,
+            pace=Pace(records=settings.journal.group_records),
+            clock=self.clock,
         )
 
     def _plan_sinks(self) -> list[SinkPlan]:
@@ -137,9 +144,9 @@ class App:
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         try:
-            self._build(loop)
+            self._build()
         except SensordError:
             self._close_stores()
             raise
@@ -148,7 +155,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         self.committer.start()
         self.core.start()
-        self.receiver.start()
+        self.receiver.start(had_session=self.journal.last_seq > 0)
         self._define()
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
@@ -191,18 +198,17 @@ class App:
     async def _supervise(self) -> None:
         """Watch the threads; feed the watchdog while every worker makes progress."""
         every = min(self._socket.watchdog_interval() or 1.0, 1.0)
-        parts = {"receiver": self.receiver, "committer": self.committer, "core": self.core}
         while True:
-            for name, part in parts.items():
-                if not part.alive:
-                    self._fail(name)
-                    return
+            alive = {"receiver": self.receiver.alive, "committer": self.committer.alive, "core": self.core.alive}
+            if not all(alive.values()):
+                self._fail(next(name for name, well in alive.items() if not well))
+                return
             live, report = self.health.live()
             if live:
                 self._socket.watchdog()
             else:
                 log.error("a worker makes no progress; the watchdog is not fed", **report)
-            counts = await asyncio.to_thread(self.state.outbox_counts)
+            counts = await asyncio.to_thread(self.state.outbox.waiting)
             for channel, waiting in counts.items():
                 self.meter.gauge("outbox_pending", waiting, channel=channel)
             self.health.set_fact(
@@ -218,13 +224,12 @@ class App:
             now = time.time_ns()
             needed = await asyncio.to_thread(self._needed)
             await asyncio.to_thread(self.journal.prune, keep, now, needed)
-            await asyncio.to_thread(self.state.prune, now - keep)
+            while await asyncio.to_thread(self.state.prune, now - keep):
+                await asyncio.sleep(0.1)
 
     def _needed(self) -> int:
         """The first group that somebody still has to read."""
-        saved = self.state.load_snapshot()
-        cursors = [cursor.checkpoint for cursor in self.state.cursors().values()]
-        return min([saved[0] if saved else 0, self.state.applied, *cursors]) + 1
+        return min([self.state.snapshot_seq, self.state.applied, *self.state.checkpoints().values()]) + 1
 
     async def _serve(self) -> None:
         from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
@@ -235,18 +240,17 @@ class App:
         await serve(app, http.host, http.port, lambda port: _write_private(self._directory / "http.port", str(port)))
 
     def _overview(self) -> dict[str, Any]:
-        counts = self.state.notification_counts()
         return {
             **self.core.overview,
             "counts": {"received": self.journal.last_seq, "applied": self.state.applied},
             "lag_seconds": max(0.0, (time.time_ns() - self.core.site.engine.now) / 1e9),
-            "notifications": counts,
+            "notifications": self.state.outbox.totals(),
         }
 
     def _act(self, action: Action) -> Future[int]:
         if action.case not in self.core.site.book.open:
             raise LookupError(f"no open case is called {action.case}")
-        return self.queue.submit(action_record(action, time.time_ns()), timeout=5.0)
+        return self.queue.submit(action_record(action, self.clock()), timeout=5.0)
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class App:
         if definition.version == self.core.site.definition.version:
             return
         log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
-        self.queue.submit(definition_record(definition, time.time_ns()), timeout=5.0)
+        self.queue.submit(definition_record(definition, self.clock()), timeout=5.0)
 
     def _reload(self) -> None:
         """SIGHUP: read the configuration again; a bad one leaves the old rules running and says so."""
@@ -278,6 +282,11 @@ class App:
     def _wake(self) -> None:
         for worker in self._workers:
             worker.wake()
+
+    def _hear_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Called on the core's thread."""
+        if outcomes and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._note_outcomes, outcomes)
 
     def _note_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

@@ -223,12 +223,17 @@ def dead_letters(config: Path, limit: int) -> None:
 @click.option("--micro-grids", type=click.IntRange(1, 5000), default=125, show_default=True)
 @click.option("--compounds", type=click.IntRange(1, 2000), default=38, show_default=True)
 @click.option("--gates", type=click.IntRange(1, 4000), default=50, show_default=True)
-def generate(folder: Path, **size: int) -> None:
+def generate(folder: Path, blocks: int, grids: int, micro_grids: int, compounds: int, gates: int) -> None:
     """Write a sample street."""
-    from sensord.config.generate import write_sample
+    from sensord.config.generate import Numbers, generate_roster, generate_street
 
-    for path in write_sample(folder, **size):
-        click.echo(str(path))
+    numbers = Numbers(blocks, grids, micro_grids, compounds, gates)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("places.yaml", generate_street(numbers=numbers)), ("roster.yaml", generate_roster(numbers=numbers))):
+        if (folder / name).exists():
+            raise click.UsageError(say(f"{folder / name} 已存在，不会覆盖", f"{folder / name} exists and is not overwritten"))
+        (folder / name).write_text(text, encoding="utf-8")
+        click.echo(str(folder / name))
 
 
 @cli.command(

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
+from sensord.config.broker import broker
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Apprise, InfluxV1, InfluxV2, MqttChannel, Rollups, Webhook
 from sensord.errors import SensordError
@@ -76,19 +78,19 @@ def _state_directory(loaded: Loaded) -> Finding:
 
 def _broker(loaded: Loaded) -> Finding:
     """Connect as the daemon would, but with a client id of our own so that it is not disturbed."""
-    mqtt = loaded.mqtt()
+    mqtt = loaded.settings.mqtt
     subject = f"MQTT {mqtt.host}:{mqtt.port}"
     answered, answer = threading.Event(), list[str]()
 
-    def connected(_client: object, _data: object, _flags: object, code: paho.ReasonCode, _properties: object) -> None:
+    def connected(_client: object, _data: object, _flags: object, code: ReasonCode, _properties: object) -> None:
         answer.append("" if not code.is_failure else str(code))
         answered.set()
 
     client = paho.Client(CallbackAPIVersion.VERSION2, f"{mqtt.client_id}-doctor-{os.getpid()}", protocol=paho.MQTTv5)
     client.on_connect = connected
     try:
+        mqtt, password = broker(loaded)
         if mqtt.username is not None:
-            password = read_secret(loaded.resolve(mqtt.password_file)) if mqtt.password_file else None
             client.username_pw_set(mqtt.username, password)
         if mqtt.tls is not None:
             client.tls_set_context(tls_context(mqtt.tls))

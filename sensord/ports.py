@@ -92,9 +92,14 @@ class Channel(Protocol):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a consumer of the journal has come: the last group it finished, and its decoder's state after it."""
+    """How far a consumer of the journal has come.
+
+    ``seq`` is the last group it finished; ``state`` its decoder's state after group ``checkpoint`` (at or before ``seq``),
+    from which it decodes again after a crash. So the state, which is large, need not be written with every step.
+    """
 
     seq: int
+    checkpoint: int
     state: bytes
 
 

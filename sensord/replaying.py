@@ -23,7 +23,7 @@ from sensord.core.site import Site, Step, definition_record
 from sensord.drivers.recording import TOPICS, groups, read_recording, read_series
 from sensord.drivers.replay import Tally, journal_groups, replay
 from sensord.errors import ConfigError, Problem
-from sensord.store.journal import Journal
+from sensord.store.reader import DirectoryReader
 from sensord.words import language, say
 
 TAIL = 10 * SECOND
@@ -46,7 +46,7 @@ def open_source(source: Path, mapping: Path | None, rules: Path | None, config: 
     """
     if source.is_dir():
         return Source(
-            journal_groups(Journal(source).reader()), load(config).settings.timezone if config else "Asia/Shanghai"
+            journal_groups(DirectoryReader(source)), load(config).settings.timezone if config else "Asia/Shanghai"
         )
     if mapping is not None:
         if rules is None:

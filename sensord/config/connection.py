@@ -67,9 +67,7 @@ def check_settings(document: Document) -> Settings:
 def _names(findings: Findings, part: str, names: list[str]) -> None:
     for index, name in enumerate(names):
         if name in names[:index]:
-            findings.error(
-                (part, index), f"the name {name} is already taken", f"give each of the {part} its own name"
-            )
+            findings.error((part, index), f"the name {name} is already taken", f"give each of the {part} its own name")
 
 
 def _output(findings: Findings, path: KeyPath, entry: object) -> None:
@@ -102,28 +100,20 @@ def _address(findings: Findings, path: KeyPath, url: str) -> None:
 
 def _topics(findings: Findings, settings: Settings) -> None:
     templates = {name: str(getattr(settings.mqtt, name)) for name in _PARTS}
-    good = [
-        _template(findings, ("mqtt", name), template, *_PARTS[name]) for name, template in templates.items()
-    ]
+    good = [_template(findings, ("mqtt", name), template, *_PARTS[name]) for name, template in templates.items()]
     if not all(good):
         return
     for published in ("alerts", "results"):
         for subscribed in ("readings", "commands"):
             if _overlap(templates[published], templates[subscribed]):
-                message = (
-                    f"{published} would be received again as {subscribed}: the daemon would talk to itself"
-                )
+                message = f"{published} would be received again as {subscribed}: the daemon would talk to itself"
                 findings.error(("mqtt", published), message, "make the two topics differ in a fixed level")
     if _overlap(templates["readings"], templates["commands"]):
         message = "commands cannot be told from readings"
-        findings.error(
-            ("mqtt", "commands"), message, "make the two topics differ in a fixed level or in their length"
-        )
+        findings.error(("mqtt", "commands"), message, "make the two topics differ in a fixed level or in their length")
 
 
-def _template(
-    findings: Findings, path: KeyPath, template: str, needed: Iterable[str], possible: Iterable[str]
-) -> bool:
+def _template(findings: Findings, path: KeyPath, template: str, needed: Iterable[str], possible: Iterable[str]) -> bool:
     before, found = len(findings.errors), []
     for level in template.split("/"):
         part = _PART.fullmatch(level)

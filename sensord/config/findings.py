@@ -45,11 +45,7 @@ class Findings:
             self.error(path, str(error))
             return least
         if not least <= duration <= most:
-            bound = (
-                f"at least {format_duration(least)}"
-                if duration < least
-                else f"at most {format_duration(most)}"
-            )
+            bound = f"at least {format_duration(least)}" if duration < least else f"at most {format_duration(most)}"
             self.error(path, f"{text} is out of range: it must be {bound}")
             return least
         return duration

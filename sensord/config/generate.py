@@ -1,12 +1,13 @@
-"""Writes a made-up street (``places.yaml``) and its roster (``roster.yaml``): the samples, and any size for tests.
+"""Writes a made-up street (``places.yaml``) and its roster: the samples, and any size for tests.
 
-Rules: deterministic, the same numbers give the same text; only ``临汾路99弄`` is a real address (the street's best
-known compound), everything else carries a name that nobody can take for one.
+Rules: deterministic, the same numbers give the same text; only ``临汾路99弄`` is a real address; everything
+else carries a name that nobody can take for one.
 ``python -m sensord.config.generate config/`` writes the samples again.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,25 +22,30 @@ _HEADER = """\
 """
 _PLACES_NOTE = """\
 # 除“临汾路99弄”以外，小区、弄、出入口等名称和面积均为示例，不是真实地址，使用前请换成本地数据。
-# Only 临汾路99弄 is a real address. All other names, areas and numbers are illustrative: replace them by your own.
+# Only 临汾路99弄 is a real address. All other names, areas and numbers are illustrative: replace them.
 # (生成 / generated: python -m sensord.config.generate config/)
 
 """
 _ROSTER_NOTE = """\
 # 只写岗位，不写姓名和电话；怎样联系到人，由 address 在通知平台里对应。请换成本地的值班安排。
-# Posts only, no names and no phone numbers; the address is what the receiving platform knows. Replace by your own.
+# Posts only, no names, no phone numbers; the address is what the receiving platform knows. Replace them.
 # (生成 / generated: python -m sensord.config.generate config/)
 
 """
 _AREAS = (180, 240, 120, 90, 310, 150, 210, 75, 360, 60, 400, 135, 270)
 """Plausible areas of a lane that one sensor sees, m2."""
 _PARKING = (120, 85, 0, 160, 60, 210, 45, 0, 95)
-_SIDES = (("N", "北门", "North Gate"), ("S", "南门", "South Gate"), ("E", "东门", "East Gate"), ("W", "西门", "West Gate"))
+_SIDES = (
+    ("N", "北门", "North Gate"),
+    ("S", "南门", "South Gate"),
+    ("E", "东门", "East Gate"),
+    ("W", "西门", "West Gate"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How large the street is. ``lanes`` is the number of lanes in each micro-grid, ``crowd`` of sensors in each lane."""
+    """How large the street is. ``lanes`` are counted for each micro-grid, ``crowd`` for each lane."""
 
     blocks: int = 4
     grids: int = 20
@@ -50,11 +56,12 @@ class Numbers:
     crowd: int = 1
     cameras: bool = True
     gauges: bool = True
+    reports: bool = True
 
 
 @dataclass(slots=True)
 class _Street:
-    """The made-up street, worked out: who belongs to whom. Every list holds (id, ...) in the order of the file."""
+    """The made-up street, worked out: who belongs to whom. Every list holds tuples (id, ...)."""
 
     numbers: Numbers
     grids: list[tuple[str, str]] = field(default_factory=list)
@@ -108,7 +115,10 @@ def generate_street(
 ) -> str:
     """Return the text of a ``places.yaml``; raises ``ValueError`` when the numbers cannot be met."""
     street = _lay_out(numbers or Numbers())
-    title = {"title_zh": f"{name}：网格、小区、弄、出入口和设备。", "title_en": f"{name_en}: places and devices."}
+    title = {
+        "title_zh": f"{name}：网格、小区、弄、出入口和设备。",
+        "title_en": f"{name_en}: places and devices.",
+    }
     lines = [f"street: {{id: {street_id}, name: {name}, name_en: {name_en}}}"]
     for part, entries in _parts(street):
         lines += ["", f"{part}:", *(f"  - {{{entry}}}" for entry in entries)]
@@ -116,29 +126,49 @@ def generate_street(
 
 
 def _parts(street: _Street) -> Iterator[tuple[str, Iterator[str]]]:
-    yield "blocks", (
-        f"id: B{nth}, name: 示例街区{nth}, name_en: Example Block {nth}" for nth in range(1, street.numbers.blocks + 1)
+    yield (
+        "blocks",
+        (
+            f"id: B{nth}, name: 示例街区{nth}, name_en: Example Block {nth}"
+            for nth in range(1, street.numbers.blocks + 1)
+        ),
     )
-    yield "grids", (
-        f"id: {grid}, name: 示例居民区{grid[1:]}, name_en: Example Grid {grid[1:]}, block: {block}"
-        for grid, block in street.grids
+    yield (
+        "grids",
+        (
+            f"id: {grid}, name: 示例居民区{grid[1:]}, name_en: Example Grid {grid[1:]}, block: {block}"
+            for grid, block in street.grids
+        ),
     )
-    yield "micro_grids", (
-        f"id: {micro}, name: 微网格{micro[1:]}, name_en: Micro-grid {micro[1:]}, grid: {grid}"
-        for micro, grid in street.micro_grids
+    yield (
+        "micro_grids",
+        (
+            f"id: {micro}, name: 微网格{micro[1:]}, name_en: Micro-grid {micro[1:]}, grid: {grid}"
+            for micro, grid in street.micro_grids
+        ),
     )
-    yield "compounds", (
-        f"id: {compound}, {_compound_name(compound)}, grid: {grid}, micro_grids: [{', '.join(micro)}]"
-        + (f", parking: {parking}" if parking else "")
-        for compound, grid, micro, parking in street.compounds
+    yield (
+        "compounds",
+        (
+            f"id: {compound}, {_compound_name(compound)}, grid: {grid}, micro_grids: [{', '.join(micro)}]"
+            + (f", parking: {parking}" if parking else "")
+            for compound, grid, micro, parking in street.compounds
+        ),
     )
-    yield "gates", (
-        f"id: {gate}, name: {_SIDES[side][1]}, name_en: {_SIDES[side][2]}, compound: {compound}, micro_grid: {micro}"
-        for gate, compound, micro, side in street.gates
+    yield (
+        "gates",
+        (
+            f"id: {gate}, name: {_SIDES[side][1]}, name_en: {_SIDES[side][2]}, "
+            f"compound: {compound}, micro_grid: {micro}"
+            for gate, compound, micro, side in street.gates
+        ),
     )
-    yield "lanes", (
-        f"id: {lane}, {_lane_name(lane, compound)}, compound: {compound}, micro_grid: {micro}, area_m2: {area}"
-        for lane, compound, micro, area in street.lanes
+    yield (
+        "lanes",
+        (
+            f"id: {lane}, {_lane_name(lane, compound)}, compound: {compound}, micro_grid: {micro}, area_m2: {area}"
+            for lane, compound, micro, area in street.lanes
+        ),
     )
     yield "devices", _devices(street)
 
@@ -157,25 +187,26 @@ def _lane_name(lane: str, compound: str) -> str:
 
 
 def _devices(street: _Street) -> Iterator[str]:
-    """One crowd sensor or more a lane, a camera for each direction of a gate, a gauge where there is parking."""
+    """Crowd sensors, a camera for each direction of a gate, gauges of parking, inspectors' terminals."""
     for lane, _, _, _ in street.lanes:
         for nth in range(street.numbers.crowd):
             suffix = f"-{nth + 1}" if street.numbers.crowd > 1 else ""
             yield f"id: crowd-{lane[1:]}{suffix}, stream: crowd, place: {lane}, period: 10s"
     if street.numbers.cameras:
-        for gate, _, _, _ in street.gates:
-            for way in ("entry", "exit"):
-                yield f"id: cam-{gate}-{way}, stream: plate, place: {gate}, period: 60s"
+        ways = itertools.product((gate for gate, _, _, _ in street.gates), ("entry", "exit"))
+        yield from (f"id: cam-{gate}-{way}, stream: plate, place: {gate}, period: 60s" for gate, way in ways)
     if street.numbers.gauges:
-        for compound, _, _, parking in street.compounds:
-            if parking:
-                yield f"id: parking-{compound}, stream: level, place: {compound}, period: 60s"
+        compounds = (compound for compound, _, _, parking in street.compounds if parking)
+        yield from (f"id: parking-{compound}, stream: level, place: {compound}, period: 60s" for compound in compounds)
+    if street.numbers.reports:
+        # People report when they find something: only after weeks does their silence mean a fault.
+        yield from (f"id: report-{grid}, stream: report, place: {grid}, period: 7d" for grid, _ in street.grids)
 
 
 def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -> str:
     """Return the text of a ``roster.yaml`` that goes with :func:`generate_street` of the same numbers.
 
-    Two volunteers for each micro-grid, two cadres for each residential grid, a police station and a duty officer.
+    Two volunteers for each micro-grid, two cadres for each grid, a police station and a duty officer.
     """
     street = _lay_out(numbers or Numbers())
     lines = ["people:", "  # 街道 / the subdistrict"]
@@ -191,7 +222,10 @@ def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -
     lines.append("  # 志愿者：每个微网格两名 / two volunteers for each micro-grid")
     for micro, _ in street.micro_grids:
         lines += [_person(f"志愿者-{micro}-{nth}", "volunteer", micro, f"volunteer-{micro}-{nth}") for nth in (1, 2)]
-    title = {"title_zh": "值班表：哪个岗位负责哪里。", "title_en": "The roster: which post answers for which place."}
+    title = {
+        "title_zh": "值班表：哪个岗位负责哪里。",
+        "title_en": "The roster: which post answers for which place.",
+    }
     return _HEADER.format(schema="roster", **title) + _ROSTER_NOTE + "\n".join(lines) + "\n"
 
 

@@ -83,9 +83,7 @@ class Ladder(NamedTuple):
 def read_ladder(findings: Findings, path: KeyPath, text: RuleText, value: Value | None) -> Ladder | None:
     """Read ``levels`` and ``clear`` of the rule at ``path``; None (and notes) when there are none."""
     if not text.levels:
-        findings.error(
-            path, "the rule has no levels", "add levels: with at least one of blue, yellow, orange, red"
-        )
+        findings.error(path, "the rule has no levels", "add levels: with at least one of blue, yellow, orange, red")
         return None
     comparisons: list[Comparison] = []
     specs: list[LevelSpec] = []
@@ -191,9 +189,7 @@ class _Reader:
     def _margins(self, path: KeyPath, margin: float | str) -> tuple[float, ...]:
         number = float(margin.rstrip("%")) if isinstance(margin, str) else float(margin)
         if number < 0:
-            message = (
-                f"a margin of {margin} lies on the wrong side: the level would end while it still applies"
-            )
+            message = f"a margin of {margin} lies on the wrong side: the level would end while it still applies"
             self.findings.error(path, message, "write it without the minus sign")
         if not isinstance(margin, str):
             return tuple(number for _ in self.specs)

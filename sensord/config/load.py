@@ -44,7 +44,7 @@ class Loaded:
 
 def load(path: Path) -> Loaded:
     """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
-    base = path.absolute().parent
+    base = path.parent
     settings, _ = load_settings(path)
     problems = _Problems()
     files = settings.files
@@ -73,7 +73,7 @@ def load(path: Path) -> Loaded:
         commands=settings.mqtt.commands,
     )
     holes = find_holes(dispatch, people, places, rules.reach)
-    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base)
+    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base.absolute())
 
 
 class _Problems:

@@ -133,9 +133,7 @@ def check_dispatch(document: Document) -> Dispatch:
         Policy(
             id=word,
             name=text.name.both(),
-            steps=tuple(
-                _step(findings, word, index, step, file.roles) for index, step in enumerate(text.steps)
-            ),
+            steps=tuple(_step(findings, word, index, step, file.roles) for index, step in enumerate(text.steps)),
             close=text.close,
         )
         for word, text in file.policies.items()
@@ -193,9 +191,7 @@ def _person(findings: Findings, index: int, person: PersonText, known: Known) ->
         hint = findings.suggest(person.serves, known.places.by_id)
         findings.error((*path, "serves"), f"there is no place {person.serves} in places.yaml", hint)
     if not person.contacts:
-        findings.error(
-            path, f"{person.id} has no contacts: nobody could reach them", "add contacts: [{channel: ...}]"
-        )
+        findings.error(path, f"{person.id} has no contacts: nobody could reach them", "add contacts: [{channel: ...}]")
     channels: set[str] = set()
     for position, contact in enumerate(person.contacts):
         where = (*path, "contacts", position, "channel")
@@ -204,9 +200,7 @@ def _person(findings: Findings, index: int, person: PersonText, known: Known) ->
             findings.error(where, f"there is no channel {contact.channel} in sensord.yaml", hint)
         elif contact.channel in channels:
             # A notification's idempotency key names receiver and channel: the second one would never be sent.
-            findings.error(
-                where, f"{person.id} has two contacts on channel {contact.channel}", "keep one of them"
-            )
+            findings.error(where, f"{person.id} has two contacts on channel {contact.channel}", "keep one of them")
         channels.add(contact.channel)
 
 
@@ -250,9 +244,7 @@ class _Holes:
         posts = self._posts.get(role, set())
         if posts & {place.id for place in self._places.places if place.parent is None}:
             return []
-        return sorted(
-            place for place in places if all(posts.isdisjoint(circle) for circle in self._of(place))
-        )
+        return sorted(place for place in places if all(posts.isdisjoint(circle) for circle in self._of(place)))
 
     def _of(self, place: str) -> list[frozenset[str]]:
         if place not in self._circles:

@@ -27,9 +27,7 @@ from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.stream import BY_WORD, Stream
 from sensord.errors import Problem
 
-English = Annotated[
-    str, Meta(max_length=200, description="the English name; without it the Chinese one is shown")
-]
+English = Annotated[str, Meta(max_length=200, description="the English name; without it the Chinese one is shown")]
 
 
 class StreetEntry(Entry, frozen=True, kw_only=True):
@@ -95,10 +93,9 @@ class LaneEntry(Entry, frozen=True, kw_only=True):
     name_en: English = ""
     compound: Identifier
     micro_grid: Identifier
-    area_m2: (
-        Annotated[float, Meta(gt=0, le=1_000_000, description="square metres that the sensor looks at")]
-        | None
-    ) = None
+    area_m2: Annotated[float, Meta(gt=0, le=1_000_000, description="square metres that the sensor looks at")] | None = (
+        None
+    )
 
 
 class DeviceEntry(Entry, frozen=True, kw_only=True):
@@ -177,9 +174,7 @@ class _Survey:
         self._ties()
         devices = tuple(self._device(index, entry) for index, entry in enumerate(self.file.devices))
         if not devices:
-            self.findings.warn(
-                (), "the street has no devices: nothing will ever be seen", "add them under devices:"
-            )
+            self.findings.warn((), "the street has no devices: nothing will ever be seen", "add them under devices:")
         warnings = self.findings.finish()
         return Registry(tuple(self._places()), devices, warnings)
 
@@ -204,9 +199,7 @@ class _Survey:
             self.findings.error(path, f"{word} is a {_words(found)}, not a {_words(kind.value)}")
         else:
             known = [name for name, other in self.kinds.items() if other == kind.value]
-            self.findings.error(
-                path, f"there is no {_words(kind.value)} {word}", self.findings.suggest(word, known)
-            )
+            self.findings.error(path, f"there is no {_words(kind.value)} {word}", self.findings.suggest(word, known))
         return False
 
     def _tree(self) -> None:
@@ -225,21 +218,16 @@ class _Survey:
                 if not self._refers(path, word, PlaceKind.MICRO_GRID):
                     continue
                 if word in covered:
-                    self.findings.error(
-                        path, f"micro-grid {word} is already covered by compound {covered[word]}"
-                    )
+                    self.findings.error(path, f"micro-grid {word} is already covered by compound {covered[word]}")
                 covered.setdefault(word, compound.id)
                 grid = self.micro_grids[word].grid
-                if grid != compound.grid:
-                    self.findings.error(
-                        path, f"micro-grid {word} is in grid {grid}, its compound in {compound.grid}"
-                    )
+                grids = {self.kinds.get(grid), self.kinds.get(compound.grid)}
+                if grid != compound.grid and grids == {PlaceKind.GRID.value}:
+                    self.findings.error(path, f"micro-grid {word} is in grid {grid}, its compound in {compound.grid}")
         for index, micro_grid in enumerate(self.file.micro_grids):
             if micro_grid.id not in covered:
                 message = f"no compound covers micro-grid {micro_grid.id}"
-                self.findings.error(
-                    ("micro_grids", index), message, "add it to the micro_grids of its compound"
-                )
+                self.findings.error(("micro_grids", index), message, "add it to the micro_grids of its compound")
 
     def _ties(self) -> None:
         """A gate or lane lies in a micro-grid that its compound covers."""
@@ -263,9 +251,7 @@ class _Survey:
         kind = self.kinds.get(entry.place)
         possible = _POSSIBLE.get(entry.stream)
         if kind is None or kind == "device":
-            message = (
-                f"{entry.place} is a device, not a place" if kind else f"there is no place {entry.place}"
-            )
+            message = f"{entry.place} is a device, not a place" if kind else f"there is no place {entry.place}"
             places = [name for name, other in self.kinds.items() if other != "device"]
             self.findings.error((*path, "place"), message, self.findings.suggest(entry.place, places))
         elif possible is not None and kind not in possible:

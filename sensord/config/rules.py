@@ -54,7 +54,7 @@ class RuleSet:
 
 
 def load_rules(folder: Path, world: World) -> RuleSet:
-    """Read every ``*.yaml`` of a folder, ordered by name; raises ``ConfigError`` with every mistake."""
+    """Read a rule file, or all of a folder in the order of names; raises ``ConfigError`` with every mistake."""
     files = _files(folder)
     result, errors = RuleSet(), []
     seen: dict[str, str] = {}
@@ -69,13 +69,13 @@ def load_rules(folder: Path, world: World) -> RuleSet:
         raise ConfigError(errors)
     if not result.rules:
         hint = "write one: the manual has examples"
-        result.warnings.append(
-            Problem(str(folder), 1, 1, "there are no rules: nothing will alarm", hint, "warning")
-        )
+        result.warnings.append(Problem(str(folder), 1, 1, "there are no rules: nothing will alarm", hint, "warning"))
     return result
 
 
 def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
     if folder.is_file():
         return [folder]
     try:
@@ -105,9 +105,7 @@ def check_rules(document: Document, world: World, result: RuleSet, seen: dict[st
         line = document.position((*path, "id"))[0]
         first = seen.setdefault(text.id, f"{document.file}:{line}")
         if first != f"{document.file}:{line}":
-            findings.error(
-                (*path, "id"), f"the rule id {text.id} is already taken at {first}", "rule ids are unique"
-            )
+            findings.error((*path, "id"), f"the rule id {text.id} is already taken at {first}", "rule ids are unique")
         rule = _RuleReader(findings, path, text, world).read()
         if rule is not None and len(findings.errors) == before:
             _keep(findings, path, rule, world, result)
@@ -188,11 +186,7 @@ class _RuleReader:
                 self._place(path, key, word, places)
         else:
             known = (*labels, "device", *_PLACE_KINDS)
-            about = (
-                "readings of an absence rule"
-                if self.text.absent is not None
-                else f"stream {self.text.stream}"
-            )
+            about = "readings of an absence rule" if self.text.absent is not None else f"stream {self.text.stream}"
             key_path = (*self.path, "where", key)
             hint = self.findings.suggest(key, known)
             self.findings.error(key_path, f"where cannot look at {key}: unknown for {about}", hint, key=True)
@@ -201,9 +195,7 @@ class _RuleReader:
         found = places.by_id.get(word)
         if found is None:
             known = [place.id for place in places.places if place.kind == kind]
-            self.findings.error(
-                path, f"there is no {kind} {word} in places.yaml", self.findings.suggest(word, known)
-            )
+            self.findings.error(path, f"there is no {kind} {word} in places.yaml", self.findings.suggest(word, known))
         elif found.kind != kind:
             self.findings.error(
                 path, f"{word} is a {found.kind}, not a {kind}", f"write where: {{{found.kind}: {word}}}"
@@ -213,9 +205,7 @@ class _RuleReader:
         text = self.text
         for key in _THRESHOLD_ONLY:
             if getattr(text, key) is not None:
-                self._error(
-                    key, f"a rule with absent has no {key}", "make two rules of it, or remove the key"
-                )
+                self._error(key, f"a rule with absent has no {key}", "make two rules of it, or remove the key")
         if text.level is None:
             self.findings.error(self.path, "a rule with absent needs a level", "add level: blue")
             return None
@@ -226,13 +216,9 @@ class _RuleReader:
     def _threshold(self, where: dict[str, tuple[str, ...]]) -> Rule | None:
         text = self.text
         if text.level is not None:
-            self._error(
-                "level", "only a rule with absent has a single level", "write levels: {...}, or add absent:"
-            )
+            self._error("level", "only a rule with absent has a single level", "write levels: {...}, or add absent:")
         if self.stream is None:
-            self.findings.error(
-                self.path, "the rule has no stream", f"add stream: one of {', '.join(BY_WORD)}"
-            )
+            self.findings.error(self.path, "the rule has no stream", f"add stream: one of {', '.join(BY_WORD)}")
         value = self._value()
         window, every = self._window(value)
         ladder = read_ladder(self.findings, self.path, text, value)
@@ -250,9 +236,7 @@ class _RuleReader:
 
     def _value(self) -> Value | None:
         if self.text.value is None:
-            self.findings.error(
-                self.path, "the rule has no value", "add value: for example mean(density) or count()"
-            )
+            self.findings.error(self.path, "the rule has no value", "add value: for example mean(density) or count()")
             return None
         return read_value(self.findings, (*self.path, "value"), self.text.value, self.stream)
 
@@ -262,9 +246,7 @@ class _RuleReader:
         if text.window is None:
             if value is not None and value.aggregate not in (Aggregate.LAST, Aggregate.COUNT):
                 message = f"{value} needs a window"
-                self._error(
-                    "value", message, "add window: 1m; without one only last(field) and count() make sense"
-                )
+                self._error("value", message, "add window: 1m; without one only last(field) and count() make sense")
             for key in ("every", "min_samples"):
                 if getattr(text, key) is not None:
                     self._error(key, f"{key} has no meaning without a window", "add a window, or remove it")
@@ -289,9 +271,7 @@ class _RuleReader:
         text = self.text
         zero = self.stream is not None and STREAMS[self.stream].eventful and value.aggregate in _EMPTY_IS_ZERO
         if text.min_samples == 0 and not zero:
-            message = (
-                "min_samples: 0 would take an empty window for a value; here it means that nothing is known"
-            )
+            message = "min_samples: 0 would take an empty window for a value; here it means that nothing is known"
             self._error("min_samples", message, "write 1 or more")
         if text.min_samples is None:
             return 0 if zero and text.window is not None else 1

@@ -33,6 +33,10 @@ LabelName = Annotated[
 Share = Annotated[
     str, Meta(pattern=r"^-?[0-9]{1,6}(\.[0-9]{1,6})?%(?!\n)$", description="a share of the threshold: 10%")
 ]
+Levels = Annotated[
+    dict[LevelWord, "Rung"],
+    Meta(min_length=1, extra_json_schema={"propertyNames": {"enum": ["blue", "yellow", "orange", "red"]}}),
+]
 Threshold = Annotated[float, Meta(description="in the unit of the rule's value")]
 
 
@@ -79,19 +83,19 @@ class RuleText(Entry, frozen=True, kw_only=True):
     id: RuleId
     name: LocalText
     stream: StreamWord | None = None
-    where: dict[str, str | tuple[str, ...]] = {}
+    where: dict[str, str | tuple[str, ...]] = msgspec.field(default_factory=dict)
     by: KeyWord
     value: Text | None = None
     window: Duration | None = None
     every: Duration | None = None
     min_samples: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
-    levels: dict[LevelWord, Rung] | None = None
+    levels: Levels | None = None
     clear: ClearText | None = None
     absent: AbsentText | None = None
     level: LevelWord | None = None
     dispatch: Text
     message: LocalText | None = None
-    labels: dict[LabelName, Text] = {}
+    labels: dict[LabelName, Text] = msgspec.field(default_factory=dict)
     runbook: Annotated[str, Meta(max_length=2000, description="what to do, or a link to it")] = ""
 
 

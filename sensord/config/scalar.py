@@ -20,9 +20,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_AMBIGUOUS = frozenset(
-    form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper())
-)
+_AMBIGUOUS = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
 _INT64 = 2**63
 _DIGITS = 20
 """No number of 64 bits is longer, with its sign."""
@@ -45,9 +43,7 @@ def plain(word: str) -> Scalar | Refusal:
         return _WORDS[word]
     if word in _AMBIGUOUS:
         truth = "true" if word.lower() in ("yes", "on") else "false"
-        return Refusal(
-            f"plain {word} is ambiguous", f'write {truth}, or "{word}" in quotes if you mean the word'
-        )
+        return Refusal(f"plain {word} is ambiguous", f'write {truth}, or "{word}" in quotes if you mean the word')
     if _OCTAL_LOOKING.fullmatch(word):
         decimal = word.lstrip("+-").lstrip("0") or "0"
         hint = f'write {short(decimal)} if it is a number, or "{short(word)}" in quotes if it is text'
@@ -69,12 +65,8 @@ def _integer(word: str) -> int | Refusal:
     number = int(word, 0) if len(word) <= _DIGITS else _INT64
     if -_INT64 <= number < _INT64:
         return number
-    return Refusal(
-        f"{short(word)} does not fit into 64 bits", "write a smaller number, or quote it if it is text"
-    )
+    return Refusal(f"{short(word)} does not fit into 64 bits", "write a smaller number, or quote it if it is text")
 
 
 def _not_finite(word: str) -> Refusal:
-    return Refusal(
-        f"{short(word)} is not a finite number", "write a finite number, or quote it if it is text"
-    )
+    return Refusal(f"{short(word)} is not a finite number", "write a finite number, or quote it if it is text")

@@ -179,13 +179,11 @@ class _Walk:
                 hint = did_you_mean(key, map(str, keys.values))
                 self._note((*path, key), f"unknown key {named(key)}", hint, key=True)
             elif isinstance(keys, inspect.StrType) and (fault := _text_fault(key, keys, words)):
-                self._note((*path, key), f"the key {named(key)} {fault}", key=True)
+                self._note((*path, key), f"the key {fault}", key=True)
             self.check((*path, key), item, kind.value_type)
         self._length(path, len(value), kind.min_length, kind.max_length)
 
-    def _list(
-        self, path: KeyPath, value: list[object], kind: inspect.ListType | inspect.VarTupleType
-    ) -> None:
+    def _list(self, path: KeyPath, value: list[object], kind: inspect.ListType | inspect.VarTupleType) -> None:
         for index, item in enumerate(value):
             self.check((*path, index), item, kind.item_type)
             if len(self.problems) >= MAX_PROBLEMS:
@@ -217,16 +215,12 @@ class _Walk:
                 return
         trials = [self._trial(path, value, option) for option in kind.types if not _is_none(option)]
         if all(trials):
-            fullest = [
-                trial for option, trial in zip(options, trials, strict=False) if _same_shape(option, value)
-            ]
+            fullest = [trial for option, trial in zip(options, trials, strict=False) if _same_shape(option, value)]
             if len(trials) == 1 or fullest:
                 self.problems.extend((fullest or trials)[0])
             else:
                 wanted = " or ".join(
-                    dict.fromkeys(
-                        _WORDS.get(type(option), "a word") for option in options if not _is_none(option)
-                    )
+                    dict.fromkeys(_WORDS.get(type(option), "a word") for option in options if not _is_none(option))
                 )
                 self._note(path, f"{_owner(path)} must be {wanted}, not {named(value)}")
 
@@ -237,16 +231,12 @@ class _Walk:
 
     def _one_of(self, path: KeyPath, value: object, options: list[inspect.Type]) -> None:
         tagged = {
-            str(option.tag): option
-            for option in options
-            if isinstance(option, inspect.StructType) and option.tag
+            str(option.tag): option for option in options if isinstance(option, inspect.StructType) and option.tag
         }
         if not tagged or not isinstance(value, dict):
             self.check(path, value, options[0])
             return
-        field = (
-            next(option.tag_field for option in options if isinstance(option, inspect.StructType)) or "type"
-        )
+        field = next(option.tag_field for option in options if isinstance(option, inspect.StructType)) or "type"
         word = value.get(field)
         if word is None:
             self._note(
@@ -282,8 +272,7 @@ def _scalar_fault(value: object, kind: inspect.Type, words: str) -> tuple[str, s
     if isinstance(kind, inspect.StrType):
         if isinstance(value, str):
             return _text_fault(value, kind, words), ""
-        quote = f'put it in quotes: "{value}"' if isinstance(value, int | float) else ""
-        return f"must be {words or 'text'}, not {_shape(value)}", quote
+        return f"must be {words or 'text'}, not {_shape(value)}", _text_hint(value, words)
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         good = isinstance(value, int) or (isinstance(kind, inspect.FloatType) and isinstance(value, float))
         if good and not isinstance(value, bool):
@@ -293,6 +282,12 @@ def _scalar_fault(value: object, kind: inspect.Type, words: str) -> tuple[str, s
     if isinstance(kind, inspect.BoolType) and isinstance(value, bool):
         return "", ""
     return f"must be {_WORDS.get(type(kind), 'something else')}, not {_shape(value)}", ""
+
+
+def _text_hint(value: object, words: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return f"name the unit: {value}s" if "duration" in words else f'put it in quotes: "{value}"'
 
 
 def _shape(value: object) -> str:
@@ -307,11 +302,7 @@ def _text_fault(value: str, kind: inspect.StrType, words: str) -> str:
     if kind.pattern is not None and re.search(kind.pattern, value) is None:
         return f"is not {words or f'of the form {kind.pattern}'}: {named(value)}"
     if kind.min_length is not None and len(value) < kind.min_length:
-        return (
-            "is empty; give it a text"
-            if kind.min_length == 1
-            else f"is shorter than {kind.min_length} characters"
-        )
+        return "is empty; give it a text" if kind.min_length == 1 else f"is shorter than {kind.min_length} characters"
     if kind.max_length is not None and len(value) > kind.max_length:
         return f"is longer than {kind.max_length} characters"
     return ""

@@ -12,6 +12,7 @@ import re
 import stat
 from pathlib import Path
 
+from sensord.config.files import read_regular
 from sensord.errors import ConfigError, Problem
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$")
@@ -31,7 +32,7 @@ def resolve_path(text: str, base: Path) -> Path:
             raise _refused(text, f"{_CREDENTIALS} is not set", hint)
         return folder
 
-    return base / Path(_VARIABLE.sub(expand, text))
+    return Path(os.path.normpath(base / _VARIABLE.sub(expand, text)))
 
 
 def read_secret(path: Path) -> str:
@@ -40,20 +41,12 @@ def read_secret(path: Path) -> str:
     Raises ``ConfigError`` when the file cannot be read, is not text, is empty, or can be read by everybody.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise _refused(
-                    str(path), "the secret is not a regular file", "name a file that holds only the secret"
-                )
-            raw = file.read(_MAX_SECRET + 1)
+        raw, mode = read_regular(path, _MAX_SECRET + 1)
     except OSError as error:
         hint = "check the path, and that the daemon's user may read it"
         raise _refused(str(path), f"the secret cannot be read: {error.strerror}", hint) from error
     if mode & stat.S_IROTH:
-        raise _refused(
-            str(path), "the secret can be read by everybody on this machine", f"run: chmod o-r {path}"
-        )
+        raise _refused(str(path), "the secret can be read by everybody on this machine", f"run: chmod o-r {path}")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

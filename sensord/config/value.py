@@ -12,9 +12,7 @@ from sensord.core.stream import STREAMS, Stream
 
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
 _FORMS = {
-    aggregate: {Aggregate.COUNT: "count()", Aggregate.RATE: "rate(field, 1m)"}.get(
-        aggregate, f"{aggregate}(field)"
-    )
+    aggregate: {Aggregate.COUNT: "count()", Aggregate.RATE: "rate(field, 1m)"}.get(aggregate, f"{aggregate}(field)")
     for aggregate in Aggregate
 }
 _ARGUMENTS = {Aggregate.COUNT: 0, Aggregate.RATE: 2}

@@ -13,7 +13,6 @@ for one.
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 import yaml
 from yaml import events
 
+from sensord.config.files import read_regular
 from sensord.config.scalar import NEEDS_A_LOOK, Refusal, plain, short
 from sensord.errors import ConfigError, Problem
 
@@ -35,17 +35,34 @@ MAX_PROBLEMS = 100
 KeyPath = tuple[str | int, ...]
 Position = tuple[int, int]
 
-_FORBIDDEN = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser; without it PyYAML's own, about fifteen times slower, with the same meaning."""
+"""libyaml's parser; without it PyYAML's own, about ten times slower, with the same meaning."""
+
+
+class _Mark(Protocol):
+    """A position as PyYAML counts: from zero."""
+
+    line: int
+    column: int
+
+
+class _Event(Protocol):
+    """What is used of PyYAML's events; which attributes are there depends on the kind."""
+
+    anchor: str | None
+    tag: str | None
+    implicit: tuple[bool, bool]
+    value: str
+    version: object
+    tags: object
+    start_mark: _Mark
 
 
 class _Events(Protocol):
     """The one method of PyYAML's parsers that is used here."""
 
-    def get_event(self) -> Any:
+    def get_event(self) -> _Event | None:
         """Return the next event, or None at the end."""
         ...
 
@@ -61,7 +78,7 @@ class Document:
         self._keys: dict[KeyPath, Position] = {}
 
     def position(self, path: KeyPath, *, key: bool = False) -> Position:
-        """Return the 1-based (line, column) of the node at ``path``, or of its key, else the nearest above."""
+        """Return the 1-based (line, column) of the node at ``path`` or its key, else the nearest above."""
         if not self._values:
             builder = _Builder(self.file, self._text, self._values, self._keys)
             builder.build()
@@ -82,14 +99,11 @@ class Document:
 def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Document:
     """Read and parse a file; raises ``ConfigError`` when it cannot be read or is refused."""
     try:
-        with path.open("rb") as stream:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise OSError("it is not a regular file")
-            raw = stream.read(max_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        raw, _ = read_regular(path, max_bytes + 1)
+    except OSError as error:
         hint = "check the path, and that the daemon's user may read it"
-        raise ConfigError([Problem(str(path), 1, 1, f"the file cannot be read: {reason}", hint)]) from error
+        message = f"the file cannot be read: {error.strerror}"
+        raise ConfigError([Problem(str(path), 1, 1, message, hint)]) from error
     return parse_yaml(raw, str(path), max_bytes)
 
 
@@ -113,15 +127,11 @@ def _decode(raw: bytes, file: str, max_bytes: int) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", "replace")
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        raise ConfigError(
-            [_problem_after(before, file, message, "save the file with the encoding UTF-8")]
-        ) from error
+        raise ConfigError([_problem_after(before, file, message, "save the file with the encoding UTF-8")]) from error
     found = _FORBIDDEN.search(text)
     if found is not None:
         message = f"the character U+{ord(found[0]):04X} is not allowed"
-        raise ConfigError(
-            [_problem_after(text[: found.start()], file, message, "remove this invisible character")]
-        )
+        raise ConfigError([_problem_after(text[: found.start()], file, message, "remove this invisible character")])
     return text
 
 
@@ -167,13 +177,11 @@ class _Builder:
             self._syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # PyYAML's own parser raises ValueError for escapes beyond Unicode; ReaderError has no mark.
-            self.problems.append(
-                Problem(self.file, 1, 1, f"this is not YAML: {error}", "check quotes and escapes")
-            )
+            self.problems.append(Problem(self.file, 1, 1, f"this is not YAML: {error}", "check quotes and escapes"))
         return self.root
 
-    def _take(self, event: Any) -> None:
-        kind = type(event)
+    def _take(self, event: _Event) -> None:
+        kind: type[object] = type(event)
         if kind is events.ScalarEvent:
             self._scalar(event)
         elif kind is events.MappingStartEvent:
@@ -183,62 +191,53 @@ class _Builder:
         elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
             self.open.pop()
             self.key = None
-            if self.values is not None:
-                self.paths.pop()
+            self.paths.pop()
         elif kind is events.AliasEvent:
-            self._refuse(
-                event, f"the alias *{event.anchor} is not allowed", "write the value out where it is used"
-            )
+            self._refuse(event, f"the alias *{event.anchor} is not allowed", "write the value out where it is used")
             self._put("*", event)
         elif kind is events.DocumentStartEvent:
             self._document(event)
 
-    def _document(self, event: Any) -> None:
+    def _document(self, event: _Event) -> None:
         self.documents += 1
         if self.documents > 1:
-            self._stop(
-                event, "a second document begins here", "remove the line ---: one file holds one document"
-            )
+            self._stop(event, "a second document begins here", "remove the line ---: one file holds one document")
         if event.version or event.tags:
             self._refuse(event, "the directive (a line that begins with %) is not allowed", "remove it")
 
-    def _start(self, event: Any, container: dict[str, object] | list[object]) -> None:
+    def _start(self, event: _Event, container: dict[str, object] | list[object]) -> None:
         if event.anchor is not None or event.tag is not None:
             self._decorated(event)
         if len(self.open) >= MAX_DEPTH:
             self._stop(event, f"the nesting is deeper than {MAX_DEPTH} levels", "no configuration needs this")
         if self.open and self.key is None and type(self.open[-1]) is dict:
-            self._stop(
-                event, "a list or mapping stands where a key belongs", "write the key as a single word"
-            )
-        if self.values is not None:
-            self.paths.append(self._path())
+            self._stop(event, "a list or mapping stands where a key belongs", "write the key as a single word")
+        path = self._path() if self.values is not None else ()
         self._put(container, event)
+        self.paths.append(path)
         self.open.append(container)
         self.key = None
 
-    def _scalar(self, event: Any) -> None:
+    def _scalar(self, event: _Event) -> None:
         if event.anchor is not None or event.tag is not None:
             self._decorated(event)
         value: object = event.value
         if not event.implicit[0]:
             unfit = _FORBIDDEN.search(event.value)
             if unfit is not None:
-                self._refuse(
-                    event, f"the escaped character U+{ord(unfit[0]):04X} is not allowed", "remove it"
-                )
+                self._refuse(event, f"the escaped character U+{ord(unfit[0]):04X} is not allowed", "remove it")
         elif event.value[:1] in NEEDS_A_LOOK or not event.value:
             value = self._plain(event)
         self._put(value, event)
 
-    def _plain(self, event: Any) -> object:
+    def _plain(self, event: _Event) -> object:
         value = plain(event.value)
         if isinstance(value, Refusal):
             self._refuse(event, value.message, value.hint)
             return event.value
         return value
 
-    def _put(self, value: object, event: Any) -> None:
+    def _put(self, value: object, event: _Event) -> None:
         if not self.open:
             self.root = value
             self._note((), event)
@@ -254,7 +253,7 @@ class _Builder:
             top[self.key] = value
             self.key = None
 
-    def _new_key(self, top: dict[str, object], value: object, event: Any) -> None:
+    def _new_key(self, top: dict[str, object], value: object, event: _Event) -> None:
         if not isinstance(value, str):
             shown = short(event.value) or "(empty)"
             self._refuse(event, f"the key {shown} is not text", "put the key in quotes")
@@ -270,34 +269,39 @@ class _Builder:
         top = self.open[-1]
         return (*self.paths[-1], len(top) if isinstance(top, list) else self.key or "")
 
-    def _note(self, path: KeyPath | None, event: Any) -> None:
+    def _note(self, path: KeyPath | None, event: _Event) -> None:
         if self.values is not None:
             self.values[self._path() if path is None else path] = _position(event.start_mark)
 
-    def _decorated(self, event: Any) -> None:
+    def _decorated(self, event: _Event) -> None:
         if event.anchor is not None:
             self._refuse(event, f"the anchor &{short(event.anchor)} is not allowed", "write the values out")
         if event.tag is not None:
             self._refuse(event, f"the tag {short(event.tag)} is not allowed", "remove it, or quote the text")
 
-    def _refuse(self, event: Any, message: str, hint: str) -> None:
+    def _refuse(self, event: _Event, message: str, hint: str) -> None:
         self.problems.append(Problem(self.file, *_position(event.start_mark), message, hint))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _StoppedError
 
-    def _stop(self, event: Any, message: str, hint: str) -> None:
+    def _stop(self, event: _Event, message: str, hint: str) -> None:
         self._refuse(event, message, hint)
         raise _StoppedError
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
+        began = error.context_mark if error.context else None
+        mark = error.problem_mark or began
+        if began is not None and "end of stream" in (error.problem or ""):
+            mark = began  # an open quote is missed where it begins, not where the file ends
         line, column = _position(mark) if mark is not None else (1, 1)
-        context = error.context_mark if error.context else None
-        hint = f"{error.context} that began in line {context.line + 1}" if context is not None else ""
+        hint = f"{error.context} that began in line {began.line + 1}" if began is not None else ""
+        lines = self.text.splitlines()
+        if line <= len(lines) and "\t" in lines[line - 1][: column + 1]:
+            hint = "indent with spaces, not with tabs"
         self.problems.append(Problem(self.file, line, column, f"this is not YAML: {error.problem}", hint))
 
 
-def _position(mark: Any) -> Position:
+def _position(mark: _Mark) -> Position:
     return mark.line + 1, mark.column + 1
 
 

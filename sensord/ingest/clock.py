@@ -1,0 +1,55 @@
+"""The clock that stamps arrivals: the host's time, made safe against being set.
+
+Journal time drives every window, absence and escalation, so it must neither stop nor leap when somebody (or
+NTP) sets the host's clock by an hour. Rules:
+
+- It never goes back, across restarts either (``floor`` is the journal's newest instant).
+- While the host's clock and the time that really passed disagree by more than ``STEP``, it *slews*: at half
+  speed while it is ahead of the host's clock, at double speed while it is behind. An hour is absorbed in one
+  or two hours, during which a wait of five minutes lasts ten, or two and a half; no sensor seems silent and
+  no alert clears by the jump itself.
+- Time while the host slept counts as a jump of the host's clock, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+from sensord.core.instant import SECOND
+
+STEP = 2 * SECOND
+"""Smaller disagreements are followed at once (forwards) or waited out (backwards)."""
+
+
+class ArrivalClock:
+    """Call it for the instant of an arrival, ns since the epoch. Safe from any thread."""
+
+    def __init__(
+        self,
+        floor: int = 0,
+        wall: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """``floor`` is the newest instant in the journal: the first stamp is not before it."""
+        self._wall = wall
+        self._steady = steady
+        self._lock = Lock()
+        self._ticks = steady()
+        self._now = max(floor, wall())
+
+    def __call__(self) -> int:
+        """Return the instant of now; never less than the one before."""
+        with self._lock:
+            ticks, wall = self._steady(), self._wall()
+            elapsed = ticks - self._ticks
+            self._ticks = ticks
+            apart = wall - (self._now + elapsed)
+            if apart > STEP:
+                self._now = min(self._now + 2 * elapsed, wall)
+            elif apart < -STEP:
+                self._now = max(self._now + elapsed // 2, wall)
+            else:
+                self._now = max(self._now, wall)
+            return self._now

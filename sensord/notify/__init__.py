@@ -1,0 +1,1 @@
+"""Channels that reach people, and the workers that carry the outbox to them, one a channel."""

@@ -1,0 +1,247 @@
+"""Carries the outbox to one channel. Each channel has its own worker: a slow receiver holds nobody else up.
+
+Rules:
+
+- A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``). What
+  cannot succeed, or is older than ``give_up`` seconds, is recorded as failed; one attempt is always made.
+- A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
+  is repeated from memory, marked as possibly repeated, and stays marked. At most ``IN_DOUBT_LIMIT`` of these
+  are held; beyond it they go back to the outbox unmarked.
+- A send under way when the daemon stops gets ``drain`` seconds to finish; after that it is in doubt, too.
+- One bad entry never ends the worker. Logs hold a hash of the key, the case and the role: never a text or an
+  address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from sensord.core.instant import SECOND
+from sensord.errors import DeliveryError, SensordError
+from sensord.notify.outcome import InDoubtError, backoff
+from sensord.ports import Channel, Entry, Meter, Outbox, Pulse
+
+IN_DOUBT_LIMIT = 1000
+LONGEST_WISH = 3600.0
+"""Seconds that a receiver's ``Retry-After`` can hold an alert at most."""
+_IDLE = 5.0
+_NEVER_BUSIER = 0.05
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits, in seconds: of one send, the backoff's base and ceiling, giving up, the grace at a stop."""
+
+    concurrency: int = 4
+    send: float = 30.0
+    base: float = 1.0
+    longest: float = 300.0
+    give_up: float = 86_400.0
+    drain: float = 3.0
+
+
+class OutboxWorker:
+    """Sends what is due on one channel; ``run`` ends only by cancellation. ``clock`` is Unix time in ns."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        outbox: Outbox,
+        meter: Meter,
+        pulse: Pulse,
+        clock: Callable[[], int] = time.time_ns,
+        limits: Limits | None = None,
+    ) -> None:
+        self.name = f"notify-{channel.name}"
+        self._channel = channel
+        self._outbox = outbox
+        self._meter = meter
+        self._pulse = pulse
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._doubtful: dict[str, tuple[int, Entry]] = {}
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failures = 0
+        self._log = log.bind(channel=channel.name)
+
+    def wake(self) -> None:
+        """Look at the outbox now; safe from any thread, at any time."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Work until cancelled; the boundary of this task."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                delay = await self._turn()
+                self._pulse.beat(self.name)
+                await self._rest(delay)
+        finally:
+            self._loop = None
+            await self._drain()
+
+    async def _turn(self) -> float:
+        """Start what is due; returns the seconds until more is. A boundary: a bad outbox is asked again."""
+        self._woken.clear()
+        try:
+            started = await self._start_due()
+            delay = await self._until_due()
+        except Exception as error:  # noqa: BLE001  # the task's boundary
+            self._meter.count("notify_failures_total", channel=self._channel.name)
+            self._log.error("outbox cannot be read; trying again", failure=_described(error))
+            self._failures += 1
+            return min(_IDLE, backoff(self._failures, 0.5, _IDLE))
+        self._failures = 0
+        return delay if started else max(delay, _NEVER_BUSIER)
+
+    async def _start_due(self) -> bool:
+        """Start sends in doubt first, they are older; returns whether there was any."""
+        now = self._clock()
+        ready = [entry for due, entry in self._doubtful.values() if due <= now][: self._free]
+        for entry in ready:
+            del self._doubtful[entry.notification.key]
+            self._start(entry)
+        if self._free > 0:
+            claimed = await asyncio.to_thread(self._outbox.claim, self._channel.name, now, self._free)
+            for entry in claimed:
+                self._start(entry)
+            ready += claimed
+        return bool(ready)
+
+    @property
+    def _free(self) -> int:
+        return self._limits.concurrency - len(self._sending)
+
+    def _start(self, entry: Entry) -> None:
+        name = f"{self.name}-{_hashed(entry.notification.key)}"
+        task = asyncio.create_task(self._deliver(entry), name=name)
+        self._sending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._woken.set()
+
+    async def _until_due(self) -> float:
+        if self._free <= 0:
+            return _IDLE
+        dues = [due for due, _ in self._doubtful.values()]
+        stored = await asyncio.to_thread(self._outbox.next_due, self._channel.name)
+        if stored is not None:
+            dues.append(stored)
+        return max(0.0, (min(dues) - self._clock()) / SECOND) if dues else _IDLE
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, _IDLE)):
+                await self._woken.wait()
+
+    async def _drain(self) -> None:
+        sending = set(self._sending)
+        if sending:
+            _, late = await asyncio.wait(sending, timeout=self._limits.drain)
+            for task in late:
+                task.cancel()
+            if late:
+                self._log.warning("stopped with sends under way; they may be repeated", sends=len(late))
+                await asyncio.wait(late)
+
+    async def _deliver(self, entry: Entry) -> None:
+        """Send one entry and record how it ended; the boundary for whatever a channel may raise."""
+        started = time.monotonic()
+        receipt, failure = "", None
+        try:
+            async with asyncio.timeout(self._limits.send):
+                receipt = await self._channel.send(entry)
+        except DeliveryError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # the task's boundary
+            failure = InDoubtError(f"channel {self._channel.name}: send ended with {_described(error)}")
+        self._meter.observe("send_seconds", time.monotonic() - started, channel=self._channel.name)
+        if failure is None:
+            await self._sent(entry, receipt)
+        elif not failure.retryable:
+            await self._give_up(entry, failure)
+        else:
+            await self._put_off(entry, failure)
+
+    async def _sent(self, entry: Entry, receipt: str) -> None:
+        key, now = entry.notification.key, self._clock()
+        await self._record(lambda: self._outbox.done(key, now, receipt))
+        age = max(0, now - entry.notification.at) / SECOND
+        self._meter.observe("notification_seconds", age, channel=self._channel.name)
+        self._count("sent")
+        if entry.possibly_repeated:
+            self._count("repeated")
+        self._log.info("notification sent", repeated=entry.possibly_repeated, **_named(entry))
+
+    async def _give_up(self, entry: Entry, error: DeliveryError) -> None:
+        key, now = entry.notification.key, self._clock()
+        await self._record(lambda: self._outbox.fail(key, now, str(error)))
+        self._count("failed")
+        self._log.error("notification failed for good", error=str(error), **_named(entry))
+
+    async def _put_off(self, entry: Entry, error: DeliveryError) -> None:
+        limits, key = self._limits, entry.notification.key
+        delay = backoff(max(0, entry.attempts - 1), limits.base, limits.longest)
+        delay = max(delay, min(error.retry_after or 0.0, LONGEST_WISH))
+        due = self._clock() + round(delay * SECOND)
+        if due - entry.notification.at > limits.give_up * SECOND:
+            await self._give_up(entry, error)
+            return
+        doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
+        if doubtful and len(self._doubtful) < IN_DOUBT_LIMIT:
+            again = msgspec.structs.replace(entry, attempts=entry.attempts + 1, possibly_repeated=True)
+            self._doubtful[key] = (due, again)
+        else:
+            await self._record(lambda: self._outbox.retry(key, due, str(error)))
+        self._count("retried")
+        self._log.warning(
+            "notification not sent; trying again", error=str(error), seconds=round(delay, 1), **_named(entry)
+        )
+
+    async def _record(self, write: Callable[[], None]) -> None:
+        """Write down how a send ended, however long the disk refuses: else the message would be repeated."""
+        attempt = 0
+        while True:
+            try:
+                await asyncio.to_thread(write)
+            except Exception as error:  # noqa: BLE001  # the task's boundary
+                self._meter.count("notify_failures_total", channel=self._channel.name)
+                self._log.error("outbox refuses an outcome; trying again", failure=_described(error))
+                await asyncio.sleep(backoff(attempt, 0.5, 30.0))
+                attempt += 1
+            else:
+                return
+
+    def _count(self, outcome: str) -> None:
+        self._meter.count("notifications_total", channel=self._channel.name, outcome=outcome)
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def _named(entry: Entry) -> dict[str, str]:
+    """What a log line may say about an entry."""
+    notification = entry.notification
+    return {"key": _hashed(notification.key), "case": notification.case, "role": notification.role}
+
+
+def _described(error: Exception) -> str:
+    """Our own messages are safe to log and keep; a stranger's may quote an address or a text."""
+    return str(error) if isinstance(error, SensordError) else type(error).__name__

@@ -1,0 +1,233 @@
+"""The task that follows the journal at a sink's own pace: cursor -> groups -> points -> batch -> sink.
+
+Rules:
+
+- It reads only groups that the core has applied, so that transitions and cases come with the readings that
+  made them.
+- Memory is bounded by one batch and one chunk of groups: while the sink is down, the journal is the queue.
+- The sink moves the cursor after the points, so a crash repeats points (which changes nothing) and never
+  loses one.
+- The decoder's state, which is large, is saved every so many groups. After a crash, what lies between it and
+  the cursor is decoded again, and not written again.
+- A sink that is down, throttled or wrongly configured is tried again for ever. A batch that it refuses is
+  bisected down to the points that it cannot hold; these are counted, logged (measurement and tags) and
+  skipped, all others written.
+- A fault of the code itself (a decoder that raises) never skips data: the feeder says where, waits, and
+  starts again from the cursor. The lag shows it; the alerts do not depend on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from sensord.core.alert import Transition
+from sensord.core.case import CaseEvent
+from sensord.core.point import Point
+from sensord.core.record import Group
+from sensord.errors import DeliveryError, SensordError
+from sensord.ports import Changes, Cursor, JournalReader, Meter, Pulse, Sink
+from sensord.series.refusal import backoff
+
+CHUNK = 64
+"""Groups read at a time; a full group holds thousands of raw messages, so this bounds memory."""
+CHECKPOINT_GROUPS = 5000
+"""Groups between two saved states of the decoder: after a crash so many are decoded, not written, again."""
+QUIET_GROUPS = 600
+"""Groups without a point (ticks) after which the cursor moves all the same: some ten minutes of silence."""
+LONGEST_HOLD = 3600.0
+"""Seconds that a database's ``Retry-After`` can hold us up at most."""
+_BEAT = 5.0
+
+log = structlog.get_logger()
+
+
+class PointSource(Protocol):
+    """Turns groups into points, in order; its state travels with the cursor."""
+
+    def restore(self, state: bytes) -> None:
+        """Continue from a state that :meth:`state` gave earlier."""
+        ...
+
+    def state(self) -> bytes:
+        """Everything that points of later groups depend on."""
+        ...
+
+    def points(self, group: Group, changes: list[Transition | CaseEvent]) -> list[Point]:
+        """The points of one group and of what the core decided on it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Points of whole groups, the cursor behind them, and how many groups the core is ahead of it."""
+
+    points: list[Point]
+    cursor: Cursor
+    full: bool
+    lag: int
+
+
+class Feeder:
+    """Feeds one sink; ``run`` ends only by cancellation.
+
+    ``batch`` is the number of points from which a batch is written at once; at the end of the journal, what
+    is there is written every ``interval`` seconds. ``base`` and ``longest`` bound the backoff (seconds).
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
+        self,
+        sink: Sink,
+        journal: JournalReader,
+        changes: Changes,
+        source: PointSource,
+        meter: Meter,
+        pulse: Pulse,
+        *,
+        batch: int = 5000,
+        interval: float = 1.0,
+        base: float = 0.5,
+        longest: float = 60.0,
+    ) -> None:
+        self.name = f"sink-{sink.name}"
+        self._sink = sink
+        self._journal = journal
+        self._changes = changes
+        self._source = source
+        self._meter = meter
+        self._pulse = pulse
+        self._batch = batch
+        self._interval = interval
+        self._base = base
+        self._longest = longest
+        self._fresh = source.state()
+        self._read = self._written = 0
+        self._checkpoint = Cursor(0, 0, b"")
+        self._failures = 0
+        self._log = log.bind(sink=sink.name)
+
+    async def run(self) -> None:
+        """Follow the journal until cancelled; the boundary of this task, so it outlives every fault."""
+        while True:
+            try:
+                await self._follow()
+            except Exception as error:  # noqa: BLE001  # the task's boundary
+                self._meter.count("sink_failures_total", sink=self._sink.name)
+                self._log.error("feeder failed; it starts again from its cursor", **_described(error))
+                await self._pause(backoff(self._failures, self._base, self._longest))
+                self._failures += 1
+
+    async def _follow(self) -> None:
+        cursor = await self._sink.position() or Cursor(0, 0, b"")
+        self._source.restore(cursor.state or self._fresh)
+        self._checkpoint, self._read, self._written = cursor, cursor.checkpoint, cursor.seq
+        while True:
+            batch = await asyncio.to_thread(self._collect)
+            if batch.points or batch.cursor.seq - cursor.seq >= QUIET_GROUPS:
+                await self._deliver(batch.points, batch.cursor, cursor)
+                cursor = batch.cursor
+            self._failures = 0
+            self._meter.gauge("sink_lag_groups", batch.lag, sink=self._sink.name)
+            self._pulse.beat(self.name)
+            if not batch.full:
+                await self._pause(self._interval)
+
+    def _collect(self) -> _Batch:
+        """Read on until the batch is full or the core's position is reached (runs in a thread)."""
+        points: list[Point] = []
+        applied = self._changes.applied
+        while len(points) < self._batch and self._read < applied:
+            groups = [group for group in self._journal.read(self._read, CHUNK) if group.seq <= applied]
+            if not groups:
+                break
+            for group in groups:
+                self._note_gap(group.seq)
+                made = self._source.points(group, self._changes.between(group.seq - 1, group.seq))
+                if group.seq > self._written:
+                    points += made
+                self._read = group.seq
+                if len(points) >= self._batch:
+                    break
+        return _Batch(points, self._cursor(), len(points) >= self._batch, max(0, applied - self._read))
+
+    def _cursor(self) -> Cursor:
+        """Where we stand, with the decoder's state of the last checkpoint (a new one from time to time)."""
+        if self._read - self._checkpoint.checkpoint >= CHECKPOINT_GROUPS or not self._checkpoint.state:
+            self._checkpoint = Cursor(self._read, self._read, self._source.state())
+        return Cursor(self._read, self._checkpoint.checkpoint, self._checkpoint.state)
+
+    def _note_gap(self, seq: int) -> None:
+        missing = seq - self._read - 1
+        if missing and self._read:
+            self._meter.count("sink_missed_groups_total", missing, sink=self._sink.name)
+            self._log.error("journal was cleared before the sink read it; raise journal.keep", groups=missing)
+
+    async def _deliver(self, points: list[Point], cursor: Cursor, before: Cursor) -> None:
+        """Write a batch and move the cursor; only what the sink refuses is left out."""
+        try:
+            await self._write(points, cursor)
+        except DeliveryError as error:
+            self._log.warning("batch refused; looking for its bad points", size=len(points), error=str(error))
+            await self._bisect(points, before, error)
+            await self._write([], cursor)
+
+    async def _bisect(self, points: list[Point], before: Cursor, error: DeliveryError) -> None:
+        """Write what was refused in halves, down to single points; the cursor stays where it was."""
+        if len(points) == 1:
+            self._meter.count("sink_points_total", sink=self._sink.name, outcome="refused")
+            point = points[0]
+            self._log.error("point refused", measurement=point.measurement, tags=point.tags, error=str(error))
+            return
+        middle = len(points) // 2
+        for half in (points[:middle], points[middle:]):
+            try:
+                await self._write(half, before)
+            except DeliveryError as refusal:
+                await self._bisect(half, before, refusal)
+
+    async def _write(self, points: Sequence[Point], cursor: Cursor) -> None:
+        """Write, trying again for as long as that makes sense; raises ``DeliveryError`` when it does not."""
+        attempt = 0
+        while True:
+            started = time.monotonic()
+            try:
+                await self._sink.write(points, cursor)
+            except DeliveryError as error:
+                if not error.retryable:
+                    raise
+                await self._hold(error, attempt)
+                attempt += 1
+            else:
+                self._meter.observe("sink_write_seconds", time.monotonic() - started, sink=self._sink.name)
+                self._pulse.beat(self.name)
+                return
+
+    async def _hold(self, error: DeliveryError, attempt: int) -> None:
+        delay = backoff(attempt, self._base, self._longest)
+        if error.retry_after is not None:
+            delay += min(error.retry_after, LONGEST_HOLD)
+        self._meter.count("sink_retries_total", sink=self._sink.name)
+        self._log.warning("write failed; trying again", error=str(error), seconds=round(delay, 1))
+        await self._pause(delay)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep in slices: a sink that is down is no reason for the watchdog to restart the daemon."""
+        while seconds > 0:
+            self._pulse.beat(self.name)
+            await asyncio.sleep(min(seconds, _BEAT))
+            seconds -= _BEAT
+        self._pulse.beat(self.name)
+
+
+def _described(error: Exception) -> dict[str, str]:
+    """What to log of an exception: our own messages are safe, a stranger's may quote a payload."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    failure = str(error) if isinstance(error, SensordError) else type(error).__name__
+    return {"failure": failure, "where": where}

@@ -1,0 +1,79 @@
+"""InfluxDB 2.x and everything that takes its write API: InfluxDB 3.x, VictoriaMetrics.
+
+VictoriaMetrics keeps milliseconds, so two points of a series within one millisecond become two samples with
+the same time; it skips lines that it cannot read instead of answering 400, and it merges repeated writes only
+when it is started with ``-dedup.minScrapeInterval=1ms``.
+
+The client's own retries, batching and threads are off: the feeder does these, once, for every sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+from urllib3.exceptions import HTTPError
+
+from sensord.config.settings import InfluxV2
+from sensord.core.point import Point
+from sensord.ports import Cursor, CursorStore, Meter
+from sensord.series.lineprotocol import encode_lines
+from sensord.series.refusal import refused, unreachable
+
+
+class InfluxV2Sink:
+    """A :class:`sensord.ports.Sink` that writes line protocol over ``/api/v2/write``, compressed.
+
+    ``timeout`` is in seconds and bounds one request.
+    """
+
+    def __init__(
+        self, settings: InfluxV2, token: str, cursors: CursorStore, meter: Meter, *, timeout: float = 30.0
+    ) -> None:
+        self.name: str = settings.name
+        self._settings = settings
+        self._cursors = cursors
+        self._meter = meter
+        self._client = InfluxDBClient(
+            settings.url,
+            token,
+            org=settings.org,
+            timeout=round(timeout * 1000),
+            enable_gzip=True,
+            retries=False,
+        )
+        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+
+    async def position(self) -> Cursor | None:
+        """Where this sink stands; raises ``StoreError`` when the cursor cannot be read."""
+        return await asyncio.to_thread(self._cursors.load, self.name)
+
+    async def write(self, points: Sequence[Point], cursor: Cursor) -> None:
+        """Write the points, then the cursor. Raises ``DeliveryError``, see :mod:`sensord.series.refusal`."""
+        await asyncio.to_thread(self._write, points, cursor)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await asyncio.to_thread(self._client.close)
+
+    def _write(self, points: Sequence[Point], cursor: Cursor) -> None:
+        lines, empty = encode_lines(points)
+        if lines:
+            self._send(lines)
+        self._meter.count("sink_points_total", len(points) - empty, sink=self.name, outcome="written")
+        self._meter.count("sink_points_total", empty, sink=self.name, outcome="empty")
+        self._cursors.save(self.name, cursor)
+
+    def _send(self, lines: str) -> None:
+        try:
+            self._api.write(self._settings.bucket, record=lines)  # its default precision is ns
+        except ApiException as error:
+            if not error.status:  # no answer at all: the client reports a failed TLS handshake this way
+                raise unreachable(self.name, error) from error
+            wish = error.headers.get("Retry-After") if error.headers else None
+            raise refused(self.name, error.status, error.body or "", wish) from error
+        except (HTTPError, OSError) as error:
+            raise unreachable(self.name, error) from error

@@ -1,0 +1,59 @@
+"""Line protocol, which InfluxDB 1.x, 2.x, 3.x and VictoriaMetrics take: a point a line, in nanoseconds.
+
+Format: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+
+Rules: a value that no database can hold (NaN, an infinity, an integer beyond 64 bits) drops its field, never
+the point; a point without fields left cannot be written and becomes ``""``. The parsers disagree about
+backslashes (1.x keeps them, VictoriaMetrics unescapes them), line ends, and quotes in field names, so these
+become ``_`` in names and tags; in a string field a line end becomes a space. All else reads back as it was.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from sensord.core.point import Point
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+_LINE_ENDS = re.compile(r"[\x00\r\n]+")
+_IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
+_IN_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
+_IN_STRING = str.maketrans({"\\": r"\\", '"': r"\""})
+
+
+def encode(point: Point) -> str:
+    """Write one point as a line without its end; ``""`` when it has no measurement or nothing to write."""
+    measurement = _UNSAFE.sub("_", point.measurement).translate(_IN_MEASUREMENT)
+    fields = ",".join(
+        f"{_tag(name)}={text}" for name, value in point.fields.items() if name and (text := _field(value)) is not None
+    )
+    if not measurement or not fields:
+        return ""
+    if measurement.startswith("#"):  # would make the whole line a comment
+        measurement = "_" + measurement[1:]
+    pairs = sorted((name, value) for name, value in point.tags.items() if name and value)
+    tags = "".join(f",{_tag(name)}={_tag(value)}" for name, value in pairs)
+    return f"{measurement}{tags} {fields} {point.at}"
+
+
+def encode_lines(points: Sequence[Point]) -> tuple[str, int]:
+    """Write the points as lines; also returns how many points had nothing to write and are not among them."""
+    lines = [line for point in points if (line := encode(point))]
+    return "\n".join(lines), len(points) - len(lines)
+
+
+def _tag(text: str) -> str:
+    return _UNSAFE.sub("_", text).translate(_IN_TAG)
+
+
+def _field(value: float | str | bool) -> str | None:
+    if isinstance(value, bool):  # before int: a bool is one
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value}i" if _SMALLEST <= value <= _LARGEST else None
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else None
+    return '"' + _LINE_ENDS.sub(" ", value).translate(_IN_STRING) + '"'

@@ -1,0 +1,65 @@
+"""What a database's answer means for the points that it was given, and how long to wait before trying again.
+
+======================  ===============================================================================
+answer                  meaning
+======================  ===============================================================================
+2xx                     written
+400, 413, 422           a bad point, or too large a batch: not retryable, the feeder bisects it
+401, 403, 404, 3xx      the configuration is wrong: retryable, because a wrong token must not cost points
+429, 503 and any other  throttled or broken: retryable, ``Retry-After`` is honoured
+no answer               down: retryable; a repeated write of the same points changes nothing
+======================  ===============================================================================
+
+Status codes: https://docs.influxdata.com/influxdb/v2/api/#operation/PostWrite; RFC 9110, section 10.2.3.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+from datetime import UTC, datetime
+
+from sensord.errors import DeliveryError
+
+_BAD_POINT = frozenset({400, 413, 422})
+_WHAT_TO_FIX = {
+    401: "check the token or password file of this sink",
+    403: "the token or user may not write to this bucket or database: grant write access",
+    404: "check url, org and bucket (or database) of this sink, and create what is missing",
+}
+
+
+def refused(sink: str, status: int, detail: str, retry_after: str | None) -> DeliveryError:
+    """Turn an answer that is not 2xx into an error; of ``detail``, its body, 200 characters are kept."""
+    advice = _WHAT_TO_FIX.get(status, "")
+    if 300 <= status < 400:
+        advice = "redirects are not followed: configure the final url"
+    message = f"sink {sink}: the database answered {status}: {detail.strip()[:200]}"
+    if advice:
+        message = f"{message} ({advice})"
+    wish = parse_retry_after(retry_after)
+    return DeliveryError(message, retryable=status not in _BAD_POINT, retry_after=wish)
+
+
+def unreachable(sink: str, error: Exception) -> DeliveryError:
+    """Turn a missing answer into an error."""
+    kind = type(error).__name__
+    return DeliveryError(f"sink {sink}: no answer from the database ({kind}); is it running at the url?")
+
+
+def parse_retry_after(text: str | None) -> float | None:
+    """Read ``Retry-After`` (seconds or an HTTP date) as seconds from now; None when absent or unreadable."""
+    if not text:
+        return None
+    if text.strip().isdecimal():
+        return float(text.strip()[:9])
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def backoff(attempt: int, base: float, longest: float) -> float:
+    """Full jitter: a random share of ``base * 2**attempt`` seconds, at most ``longest``; the first is 0."""
+    return random.random() * min(longest, base * 2.0 ** min(attempt, 32))

@@ -1,0 +1,96 @@
+"""Which groups are in which day file, and how far the journal reaches: shared by the writer and all readers.
+
+The writer announces a group only after its commit, so what a reader finds here is durable.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from pathlib import Path
+
+from sensord.store.dayfile import day_files, hole, read_span
+
+
+class Catalogue:
+    """Day files in order with their first ``seq``, and the newest ``seq``. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._starts: list[int] = []
+        self._paths: list[Path] = []
+        self._last_seq = 0
+        self._closed = False
+        self.last_at = 0
+
+    @classmethod
+    def scan(cls, directory: Path) -> Catalogue:
+        """Look into every day file; raises ``StoreError`` for a damaged one or a hole between two."""
+        catalogue = cls()
+        for path in day_files(directory):
+            span = read_span(path)
+            if span.last_seq:
+                catalogue._extend(path, span.first_seq, span.last_seq, span.last_at)
+        return catalogue
+
+    def _extend(self, path: Path, first: int, last: int, last_at: int) -> None:
+        if self._paths and first != self._last_seq + 1:
+            raise hole(path, self._last_seq + 1, first)
+        self._starts.append(first)
+        self._paths.append(path)
+        self._last_seq, self.last_at = last, max(self.last_at, last_at)
+
+    @property
+    def last_seq(self) -> int:
+        """The newest group; 0 when there is none."""
+        return self._last_seq
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest group still kept; 0 when there is none."""
+        with self._changed:
+            return self._starts[0] if self._starts else 0
+
+    def announce(self, path: Path, seq: int, last_at: int) -> None:
+        """Say that ``seq`` is committed in ``path``; wakes waiting readers."""
+        with self._changed:
+            if not self._paths or self._paths[-1] != path:
+                self._starts.append(seq)
+                self._paths.append(path)
+            self._last_seq, self.last_at = seq, last_at
+            self._changed.notify_all()
+
+    def locate(self, seq: int) -> tuple[Path, int] | None:
+        """The file that holds ``seq`` (or the oldest, when ``seq`` is older) and the last ``seq`` in it; None past the
+        end."""
+        with self._changed:
+            if not self._paths or seq > self._last_seq:
+                return None
+            index = max(bisect_right(self._starts, seq) - 1, 0)
+            return self._paths[index], self._end(index)
+
+    def _end(self, index: int) -> int:
+        return self._starts[index + 1] - 1 if index + 1 < len(self._starts) else self._last_seq
+
+    def oldest(self) -> tuple[Path, int] | None:
+        """The oldest file and the last ``seq`` in it, unless it is the only one."""
+        with self._changed:
+            return (self._paths[0], self._end(0)) if len(self._paths) > 1 else None
+
+    def forget(self, path: Path) -> None:
+        """Drop the oldest file, before it is deleted."""
+        with self._changed:
+            if self._paths and self._paths[0] == path:
+                del self._paths[0], self._starts[0]
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Block until ``last_seq > after`` (True), or the timeout (s) or the journal's end (False)."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._last_seq > after, timeout)
+            return self._last_seq > after
+
+    def close(self) -> None:
+        """Let waiting readers go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

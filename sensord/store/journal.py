@@ -1,0 +1,182 @@
+"""The journal: everything that was received, in order, durable before anybody acts on it.
+
+One SQLite file per local day (``journal-2026-11-23.db``), so that old days can be deleted whole. One thread appends,
+with one connection; readers have their own (``reader.py``). Rules:
+
+* ``append`` returns only after the commit is on the disk; the row is the whole group, so its cost is per group.
+* ``received_at`` never decreases, whatever the host's clock does and across restarts: what is stored is the clamped
+value. * ``seq`` counts groups from 1 over all files without holes. A group never spans two files. * A full disk is
+retryable. After any other I/O error every append is refused: the process must end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from sensord.core.record import Record
+from sensord.errors import StoreError
+from sensord.ports import Meter
+from sensord.store.catalogue import Catalogue
+from sensord.store.dayfile import SCHEMA, day_files, day_in, day_of, day_path, encode_records, read_span
+from sensord.store.reader import Reader
+from sensord.store.sqlite import (
+    is_final,
+    open_writer,
+    prepare_directory,
+    store_error,
+    sync_directory,
+    translate,
+    translated,
+)
+
+_log = structlog.get_logger(__name__)
+_INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
+
+
+class Journal:
+    """Implements ``ports.JournalWriter``. ``append`` and ``prune`` belong to one thread; the rest is safe from any.
+
+    Raises ``StoreError`` on opening when a file is damaged, missing between two others, or of a newer sensord.
+    """
+
+    def __init__(self, directory: Path, *, zone: str = "Asia/Shanghai", meter: Meter | None = None) -> None:
+        prepare_directory(directory)
+        self._directory = directory
+        self._zone = zone
+        self._meter = meter
+        self._broken: StoreError | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._path: Path | None = None
+        self._settle()
+        self._catalogue = Catalogue.scan(directory)
+
+    def _settle(self) -> None:
+        """Open the newest file and fold what a crash left in the logs of older ones into them."""
+        files = day_files(self._directory)
+        for path in files[:-1]:
+            log = path.with_name(path.name + "-wal")
+            if log.exists() and log.stat().st_size:
+                open_writer(path, SCHEMA).close()
+        if files:
+            self._open(files[-1])
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        self._connection, self._path = open_writer(path, SCHEMA), path
+        return self._connection
+
+    @property
+    def last_seq(self) -> int:
+        """The newest committed group; 0 when there is none."""
+        return self._catalogue.last_seq
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest group still kept; 0 when there is none."""
+        return self._catalogue.first_seq
+
+    @property
+    def last_received_at(self) -> int:
+        """Journal time: the last instant ever journaled (ns); 0 when there is none."""
+        return self._catalogue.last_at
+
+    def reader(self) -> Reader:
+        """Return a new reader of this journal."""
+        return Reader(self._catalogue)
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Commit the records as one group and return its ``seq``; they survive a power cut from here on.
+
+        Raises ``ValueError`` for no records, ``StoreError`` (retryable) when the disk is full: nothing was written, the
+        same call may succeed later; ``StoreError`` (not retryable) after an I/O error: end the process.
+        """
+        if not records:
+            raise ValueError("a journal group holds at least one record; journal a tick to say that time has passed")
+        if self._broken is not None:
+            raise store_error(str(self._broken))
+        ordered = self._in_time_order(records)
+        first_at, last_at = ordered[0].received_at, ordered[-1].received_at
+        seq = self.last_seq + 1
+        connection = self._file_for(last_at)
+        path = self._path or self._directory
+        try:
+            connection.execute(_INSERT, (seq, first_at, last_at, len(ordered), encode_records(ordered)))
+        except sqlite3.Error as error:
+            raise self._failed(error, path) from error
+        self._catalogue.announce(path, seq, last_at)
+        return seq
+
+    def _in_time_order(self, records: Sequence[Record]) -> list[Record]:
+        latest, ordered = self.last_received_at, []
+        for record in records:
+            latest = max(latest, record.received_at)
+            late = record.received_at < latest
+            ordered.append(msgspec.structs.replace(record, received_at=latest) if late else record)
+        return ordered
+
+    def _file_for(self, instant: int) -> sqlite3.Connection:
+        """The connection to the day's file; starts a new file when the day has changed.
+
+        Never goes back to an older file (the zone may have been changed in the configuration).
+        """
+        day = day_of(instant, self._zone)
+        if self._path is not None:
+            day = max(day, day_in(self._path))
+        path = day_path(self._directory, day)
+        if self._connection is not None:
+            if path == self._path:
+                return self._connection
+            self._close_file()
+        if not path.exists() and path.with_name(path.name + "-wal").exists():
+            raise store_error(f"{path}-wal: is there without its journal file; put that back or move this one away")
+        _log.info("the journal starts a new file", file=path.name)
+        return self._open(path)
+
+    def _failed(self, error: sqlite3.Error, path: Path) -> StoreError:
+        problem = translate(error, path, "journaling")
+        if is_final(error, problem):
+            self._broken = problem
+        return problem
+
+    def prune(self, keep_ns: int, now: int, still_needed_seq: int) -> list[Path]:
+        """Delete whole day files, oldest first, and return them.
+
+        A file goes when its last group is older than ``now - keep_ns`` (ns) and all its groups are below
+        ``still_needed_seq``. The current file always stays. Raises ``StoreError`` when a file cannot be deleted.
+        """
+        deleted: list[Path] = []
+        while (oldest := self._catalogue.oldest()) is not None:
+            path, end = oldest
+            if path == self._path or end >= still_needed_seq or read_span(path).last_at >= now - keep_ns:
+                break
+            self._catalogue.forget(path)
+            self._delete(path)
+            deleted.append(path)
+        return deleted
+
+    def _delete(self, path: Path) -> None:
+        # The database goes first: without it a left-over log is harmless, while the reverse order would lose the
+        # tail of a file that a crash in between left behind, and with it the sequence's continuity.
+        try:
+            path.unlink()
+            sync_directory(self._directory)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise store_error(f"{path}: is past its retention but cannot be deleted ({error})") from error
+        _log.info("a journal file past its retention was deleted", file=path.name)
+
+    def _close_file(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with translated(self._path or self._directory, "closing"):
+                connection.close()
+
+    def close(self) -> None:
+        """Close the file (which folds its log into it) and let waiting readers go."""
+        self._catalogue.close()
+        self._close_file()

@@ -1,0 +1,36 @@
+"""One daemon per state directory: a lock that the operating system drops when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from sensord.errors import LockedError
+from sensord.store.sqlite import prepare_directory
+
+
+class StateLock:
+    """Held from construction to ``close``; raises ``LockedError`` naming the other process."""
+
+    def __init__(self, directory: Path) -> None:
+        prepare_directory(directory)
+        path = directory / "lock"
+        self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._handle, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._handle)
+            raise LockedError(
+                f"{directory}: another sensord (process {holder}) uses this state directory; stop it, or give this one "
+                "a state_dir of its own"
+            ) from error
+        os.ftruncate(self._handle, 0)
+        os.write(self._handle, f"{os.getpid()}\n".encode("ascii"))
+
+    def close(self) -> None:
+        """Let go; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

@@ -1,0 +1,282 @@
+"""How sensord opens SQLite, and how SQLite's errors become ours.
+
+Rules:
+
+* One connection per file writes and checkpoints; every other connection is read-only.
+* A full disk is retryable (SQLite rolled back; nothing is half-written). Any other I/O error is final for this process:
+  after a failed fsync the kernel may have dropped the very pages that a second fsync would report as safe.
+* A damaged file is named, never deleted, never repaired in place.
+* A file that a newer sensord wrote is refused, not guessed at.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sensord.errors import StoreError
+
+BUSY_SECONDS = 5.0
+_WAL_LIMIT = 16 * 1024 * 1024
+_NEARLY_FULL = 1024 * 1024
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# These fail when SQLite cannot create or grow a file beside the database; no data was written, let alone synced.
+_NEEDS_SPACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN)
+
+
+class Schema(NamedTuple):
+    """What a kind of file holds: ``application_id`` tells sensord's kinds apart, ``version`` its revisions."""
+
+    application_id: int
+    version: int
+    statements: tuple[str, ...]
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Say whether SQLite found the file itself malformed."""
+    return _primary(error) in _DAMAGED
+
+
+def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
+    """Turn SQLite's error into a ``StoreError`` that says which file and what to do; sets ``retryable``."""
+    code, extended = _primary(error), getattr(error, "sqlite_errorcode", 0)
+    full = code == sqlite3.SQLITE_FULL or (
+        (code in _NEEDS_SPACE or extended in _NEEDS_SPACE) and nearly_full(path.parent)
+    )
+    if full:
+        advice = "the disk is full: nothing was written; free space there and sensord goes on by itself"
+    elif code in _TRANSIENT:
+        advice = "another process holds a lock on it: find it with 'fuser' and stop it"
+    elif code in _DAMAGED:
+        advice = (
+            "the file is damaged: keep it, stop sensord, and restore it from a backup or move it out of the directory"
+        )
+    elif code == sqlite3.SQLITE_IOERR:
+        advice = "the disk reported an I/O error: sensord must stop now; check the disk ('dmesg'), then start it again"
+    else:
+        advice = "check that the directory exists and belongs to sensord's user"
+    return store_error(f"{path}: {doing} failed ({error}); {advice}", retryable=full or code in _TRANSIENT)
+
+
+def store_error(message: str, *, retryable: bool = False) -> StoreError:
+    """Build a ``StoreError`` with its ``retryable`` set."""
+    error = StoreError(message)
+    error.retryable = retryable
+    return error
+
+
+def is_final(error: sqlite3.Error, problem: StoreError) -> bool:
+    """Say whether this process must not touch the file again (see the module's rules)."""
+    return _primary(error) == sqlite3.SQLITE_IOERR and not problem.retryable
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def nearly_full(directory: Path) -> bool:
+    """Say whether less than 1 MiB is left on the directory's file system."""
+    try:
+        usage = os.statvfs(directory)
+    except OSError:
+        return False
+    return usage.f_bavail * usage.f_frsize < _NEARLY_FULL
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory (0700), or take it as it is and close it to others.
+
+    Raises ``StoreError`` when that is not possible.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
+        sync_directory(directory.parent)
+    except OSError as error:
+        raise store_error(
+            f"{directory}: cannot be used as state directory ({error}); create it for sensord's user"
+        ) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make created, renamed and removed names durable; raises ``OSError``."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def create_file(path: Path) -> None:
+    """Create an empty database file (0600) unless it is there; SQLite gives ``-wal`` and ``-shm`` the same mode.
+
+    Raises ``StoreError``: retryable when there is no room.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        sync_directory(path.parent)
+    except OSError as error:
+        room = nearly_full(path.parent)
+        advice = "free space on that disk" if room else "check the directory's owner and mode"
+        raise store_error(f"{path}: cannot be created ({error}); {advice}", retryable=room) from error
+
+
+def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open the file's one writing connection, creating the file and its schema when it is new.
+
+    Raises ``StoreError``; see :func:`translate`.
+    """
+    create_file(path)
+    connection = _connect(path, f"{path.absolute().as_uri()}?mode=rw")
+    try:
+        _configure(connection, path)
+        with translated(path, "opening"):
+            if is_empty(connection):
+                _create_schema(connection, schema)
+        check_schema(connection, path, schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open a connection that can neither write nor checkpoint; raises ``StoreError``.
+
+    The file may still be without tables: its writer creates it in two steps.
+    """
+    connection = _connect(path, f"{path.absolute().as_uri()}?mode=ro")
+    try:
+        with translated(path, "opening"):
+            empty = is_empty(connection)
+        if not empty:
+            check_schema(connection, path, schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: Path, uri: str) -> sqlite3.Connection:
+    with translated(path, "opening"):
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=64
+        )
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    with translated(path, "opening"):
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise store_error(
+                f"{path}: WAL mode is not possible here ({mode}); put the state directory on a local disk"
+            )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
+        connection.execute("PRAGMA cell_size_check=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Say whether the file has no tables yet; raises ``sqlite3.Error``."""
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def _create_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in schema.statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={schema.application_id}")
+        connection.execute(f"PRAGMA user_version={schema.version}")
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        roll_back(connection)
+        raise
+
+
+def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Refuse a file of another kind or of another revision than this program knows; raises ``StoreError``."""
+    with translated(path, "opening"):
+        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application_id != schema.application_id:
+        raise store_error(f"{path}: is not the file that its name says; move it out of the state directory")
+    if version > schema.version:
+        raise store_error(
+            f"{path}: was written by a newer sensord (file version {version}, this one knows {schema.version}); "
+            "install that sensord again, or restore the backup from before the upgrade"
+        )
+    if version < schema.version:
+        raise store_error(f"{path}: has file version {version}, which this sensord ({schema.version}) cannot upgrade")
+
+
+@contextmanager
+def translated(path: Path, doing: str) -> Iterator[None]:
+    """Raise SQLite's errors as ``StoreError``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path, doing) from error
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Leave the open transaction, if SQLite has not already done so; never hides the error that led here."""
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+class Database:
+    """A file with one connection that many threads share under a lock: each method is one transaction.
+
+    After an I/O error every further call raises that same error: see the module's rules.
+    """
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        prepare_directory(path.parent)
+        self.path = path
+        self.connection = open_writer(path, schema)
+        self._lock = threading.RLock()
+        self._broken: StoreError | None = None
+
+    @contextmanager
+    def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """Run the block as one transaction: durable when the block has ended, undone when it raises."""
+        with self._lock, self._guarded(doing):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                roll_back(self.connection)
+                raise
+
+    def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one query and return all its rows."""
+        with self._lock, self._guarded(doing):
+            return self.connection.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def _guarded(self, doing: str) -> Iterator[None]:
+        if self._broken is not None:
+            raise store_error(str(self._broken))
+        try:
+            yield
+        except sqlite3.Error as error:
+            problem = translate(error, self.path, doing)
+            if is_final(error, problem):
+                self._broken = problem
+            raise problem from error
+
+    def close(self) -> None:
+        """Checkpoint and close; further calls fail."""
+        with self._lock, translated(self.path, "closing"):
+            self.connection.close()

@@ -1,0 +1,261 @@
+"""The state database: what came of the journal. One transaction per step: outputs and position move together.
+
+It can always be rebuilt from the journal; the journal cannot be rebuilt from it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from sensord.core.alert import Transition
+from sensord.core.case import Case, CaseEvent
+from sensord.core.intake import DeadLetter
+from sensord.core.notification import Hold, Notification
+from sensord.ports import Cursor
+from sensord.store.outbox import OutboxTable
+from sensord.store.sqlite import Database, store_error
+from sensord.store.tables import STATE
+
+FILE = "state.db"
+_PRUNED = (
+    ("transitions", "at < ?"),
+    ("case_events", "at < ?"),
+    ("holds", "at < ?"),
+    ("dead_letters", "at < ?"),
+    ("outbox", "at < ? AND state IN ('sent', 'failed', 'skipped')"),
+    ("cases", "closed_at > 0 AND closed_at < ?"),
+)
+_TRANSITION = msgspec.json.Decoder(Transition)
+_EVENT = msgspec.json.Decoder(CaseEvent)
+_CASE = msgspec.json.Decoder(Case)
+
+log = structlog.get_logger()
+
+
+class Outputs(Protocol):
+    """What a step of the core hands over (``sensord.core.site.Step``)."""
+
+    seq: int
+    at: int
+    transitions: list[Transition]
+    events: list[CaseEvent]
+    cases: list[Case]
+    notifications: list[Notification]
+    holds: list[Hold]
+    dead: list[DeadLetter]
+
+
+class StateStore:
+    """Safe from any thread; each method is one transaction. ``on_outbox`` is called when new notifications are
+    durable."""
+
+    def __init__(self, directory: Path) -> None:
+        self._database = Database(directory / FILE, STATE)
+        self.outbox = OutboxTable(self._database)
+        self.on_outbox: Callable[[], None] = lambda: None
+        self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
+
+    @classmethod
+    def open_or_set_aside(cls, directory: Path, now: int) -> tuple[StateStore, Path | None]:
+        """Open the state; a damaged file is moved aside (never deleted) and a new one begun.
+
+        Returns the store, and where the damaged file went. Raises ``StoreError`` for everything but damage.
+        """
+        path = directory / FILE
+        if path.exists() and (damage := _damage(path)):
+            aside = path.with_name(f"{FILE}.damaged-{now}")
+            for suffix in ("", "-wal", "-shm"):
+                part = path.with_name(path.name + suffix)
+                if part.exists():
+                    part.replace(aside.with_name(aside.name + suffix))
+            log.error("the state database is damaged and was moved aside", file=str(aside), why=damage)
+            return cls(directory), aside
+        return cls(directory), None
+
+    # -- the core's outputs ------------------------------------------------------------------------------------------
+
+    @property
+    def applied(self) -> int:
+        """The last journal group whose outputs are written down."""
+        return self._applied
+
+    def apply(self, step: Outputs, *, send_since: int = 0) -> None:
+        """Write a step's outputs and its position; a step at or before the position is ignored.
+
+        Notifications decided before ``send_since`` (ns) are written down, but not sent.
+        """
+        if step.seq <= self._applied:
+            return
+        with self._database.transaction("applying a step") as connection:
+            _write(connection, step, send_since)
+            connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
+        self._applied = step.seq
+        if step.notifications:
+            self.on_outbox()
+
+    def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
+        """Return transitions and case events of groups ``after < seq <= upto``, in order."""
+        where = "WHERE seq > ? AND seq <= ? ORDER BY seq, ord"
+        span = (after, upto)
+        found: list[tuple[int, int, Transition | CaseEvent]] = []
+        for seq, text in self._database.rows("reading changes", f"SELECT seq, json FROM transitions {where}", span):
+            found.append((seq, 0, _TRANSITION.decode(text)))
+        for seq, text in self._database.rows("reading changes", f"SELECT seq, json FROM case_events {where}", span):
+            found.append((seq, 1, _EVENT.decode(text)))
+        return [change for _, _, change in sorted(found, key=lambda one: one[:2])]
+
+    def decisions(self) -> bytes:
+        """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""
+        found: list[tuple[int, int, int, bytes]] = []
+        for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
+            rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table}")
+            found += [(seq, rank, number, text) for seq, number, text in rows]
+        return b"".join(text + b"\n" for *_, text in sorted(found))
+
+    # -- snapshots of the core ---------------------------------------------------------------------------------------
+
+    def save_snapshot(self, seq: int, state: bytes) -> None:
+        """Save the core's state after group ``seq``; the one before is kept beside it."""
+        with self._database.transaction("saving the core's state") as connection:
+            connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (seq, zlib.crc32(state), state))
+            connection.execute(
+                "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
+            )
+
+    def load_snapshot(self) -> tuple[int, bytes] | None:
+        """Return (seq, state) of the newest snapshot whose checksum holds."""
+        rows = self._database.rows(
+            "loading the core's state", "SELECT seq, crc, state FROM snapshots ORDER BY seq DESC"
+        )
+        for seq, crc, state in rows:
+            if zlib.crc32(state) == crc:
+                return int(seq), bytes(state)
+            log.error("a saved state of the core is damaged; trying the one before", seq=seq)
+        return None
+
+    @property
+    def snapshot_seq(self) -> int:
+        """The oldest snapshot's group: the journal must be kept from there on. 0 when there is none."""
+        return int(self._database.rows("looking at snapshots", "SELECT coalesce(min(seq), 0) FROM snapshots")[0][0])
+
+    # -- cursors of the journal's other readers ----------------------------------------------------------------------
+
+    def load(self, name: str) -> Cursor | None:
+        """Return the saved cursor of a consumer, or None."""
+        statement = "SELECT seq, checkpoint, state FROM cursors WHERE name = ?"
+        rows = self._database.rows("loading a cursor", statement, (name,))
+        return Cursor(int(rows[0][0]), int(rows[0][1]), bytes(rows[0][2])) if rows else None
+
+    def save(self, name: str, cursor: Cursor) -> None:
+        """Save a cursor; the state is written only when its checkpoint has moved."""
+        with self._database.transaction("saving a cursor") as connection:
+            moved = connection.execute(
+                "UPDATE cursors SET seq = ? WHERE name = ? AND checkpoint = ?", (cursor.seq, name, cursor.checkpoint)
+            )
+            if not moved.rowcount:
+                values = (name, cursor.seq, cursor.checkpoint, cursor.state)
+                connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)", values)
+
+    def checkpoints(self) -> dict[str, int]:
+        """The group from which each consumer would have to read again after a crash."""
+        return dict(self._database.rows("looking at cursors", "SELECT name, checkpoint FROM cursors"))
+
+    # -- housekeeping ------------------------------------------------------------------------------------------------
+
+    def prune(self, before: int, batch: int = 2000) -> int:
+        """Delete what ended before the instant ``before``, a bounded batch of rows per table; returns how many."""
+        deleted = 0
+        for table, condition in _PRUNED:
+            identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key"}.get(table, "id")
+            statement = (
+                f"DELETE FROM {table} WHERE {identity} IN (SELECT {identity} FROM {table} WHERE {condition} LIMIT ?)"
+            )
+            with self._database.transaction("deleting old rows") as connection:
+                deleted += connection.execute(statement, (before, batch)).rowcount
+        return deleted
+
+    def open_cases(self) -> list[Case]:
+        """Return the cases that are not closed, oldest first."""
+        rows = self._database.rows("reading cases", "SELECT json FROM cases WHERE closed_at = 0 ORDER BY opened_at, id")
+        return [_CASE.decode(text) for (text,) in rows]
+
+    def recent_cases(self, limit: int) -> list[Case]:
+        """Return the newest cases, open and closed, newest first."""
+        statement = "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
+        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
+
+    def recent_dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return the newest dead letters, newest first."""
+        statement = "SELECT idx, at, topic, reason, detail FROM dead_letters ORDER BY seq DESC, idx DESC LIMIT ?"
+        return [DeadLetter(*row) for row in self._database.rows("reading dead letters", statement, (limit,))]
+
+    def close(self) -> None:
+        """Checkpoint and close."""
+        self._database.close()
+
+
+def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> None:
+    encode, seq = msgspec.json.encode, step.seq
+    connection.executemany(
+        "INSERT INTO transitions VALUES (?, ?, ?, ?, ?)",
+        [(one.id, seq, number, one.at, encode(one)) for number, one in enumerate(step.transitions)],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
+        [(one.id, one.opened_at, one.closed_at, encode(one)) for one in step.cases],
+    )
+    connection.executemany(
+        "INSERT INTO case_events VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.id, seq, number, one.at, one.case, encode(one)) for number, one in enumerate(step.events)],
+    )
+    connection.executemany(
+        "INSERT INTO holds VALUES (?, ?, ?, ?)",
+        [(seq, number, one.at, encode(one)) for number, one in enumerate(step.holds)],
+    )
+    connection.executemany(
+        'INSERT INTO outbox (key, seq, ord, at, "case", channel, level, json, state, due) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                one.key,
+                seq,
+                number,
+                one.at,
+                one.case,
+                one.channel,
+                int(one.level),
+                encode(one),
+                "pending" if one.at >= send_since else "skipped",
+                one.at,
+            )
+            for number, one in enumerate(step.notifications)
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)",
+        [(seq, one.index, one.received_at, one.topic, one.reason, one.detail) for one in step.dead],
+    )
+
+
+def _damage(path: Path) -> str:
+    """Say what is damaged about a database file; empty when it is sound. Other errors are raised as ``StoreError``."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+    except sqlite3.Error as error:
+        raise store_error(f"{path}: cannot be opened ({error}); check its owner and mode") from error
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return str(error)
+        raise store_error(f"{path}: cannot be read ({error}); check the disk") from error
+    finally:
+        connection.close()
+    return "" if verdict == "ok" else str(verdict)

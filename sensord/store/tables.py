@@ -1,0 +1,55 @@
+"""The state database's tables, in one place.
+
+Rows that came of a journal group carry its ``seq``, and ``ord`` within it. Times are ns. ``json`` holds the whole value
+as the core made it; the columns beside it are what queries need. A dead letter has no payload: the raw message stays
+in the journal and nowhere else.
+"""
+
+from __future__ import annotations
+
+from sensord.store.sqlite import Schema
+
+STATE = Schema(
+    application_id=0x534E5354,  # "SNST"
+    version=1,
+    statements=(
+        "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
+        "INSERT INTO position VALUES (1, 0, 0)",
+        "CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, state BLOB NOT NULL)",
+        """CREATE TABLE transitions (
+            id TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL, json BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX transitions_by_seq ON transitions (seq, ord)",
+        "CREATE INDEX transitions_by_at ON transitions (at)",
+        """CREATE TABLE cases (
+            id TEXT PRIMARY KEY, opened_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, json BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX cases_by_end ON cases (closed_at)",
+        """CREATE TABLE case_events (
+            id TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL,
+            "case" TEXT NOT NULL, json BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX case_events_by_seq ON case_events (seq, ord)",
+        'CREATE INDEX case_events_by_case ON case_events ("case", seq, ord)',
+        "CREATE INDEX case_events_by_at ON case_events (at)",
+        "CREATE TABLE holds (seq INTEGER, ord INTEGER, at INTEGER NOT NULL, json BLOB, PRIMARY KEY (seq, ord))",
+        """CREATE TABLE outbox (
+            key TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL,
+            "case" TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL, json BLOB NOT NULL,
+            state TEXT NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+            possibly_repeated INTEGER NOT NULL DEFAULT 0, settled_at INTEGER NOT NULL DEFAULT 0,
+            receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT ''
+        ) WITHOUT ROWID""",
+        "CREATE INDEX outbox_waiting ON outbox (channel, due) WHERE state = 'pending'",
+        'CREATE INDEX outbox_by_case ON outbox ("case", seq, ord)',
+        "CREATE INDEX outbox_by_at ON outbox (at)",
+        """CREATE TABLE dead_letters (
+            seq INTEGER, idx INTEGER, at INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL,
+            detail TEXT NOT NULL, PRIMARY KEY (seq, idx)
+        )""",
+        "CREATE INDEX dead_letters_by_at ON dead_letters (at)",
+        """CREATE TABLE cursors (
+            name TEXT PRIMARY KEY, seq INTEGER NOT NULL, checkpoint INTEGER NOT NULL, state BLOB NOT NULL
+        )""",
+    ),
+)

@@ -1,0 +1,298 @@
+"""Sends a simulated street to a broker in (scaled) real time, or writes it down as a recording.
+
+Rules: quality of service 1, a bounded number of messages in flight, messages in order of time. With a ``speed``
+other than one the scenario runs faster than the clock, so the devices' stamps are replaced by the instant of
+sending: what arrives then looks like a street with faster sensors. MQTT 3.1.1, which every broker speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import signal
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Literal, cast
+
+import aiomqtt
+import msgspec
+
+from sensord.config.load import Loaded, load, read_secret
+from sensord.config.settings import Mqtt
+from sensord.core.instant import MILLISECOND, SECOND, to_datetime
+from sensord.core.stream import BY_WORD
+from sensord.errors import StoreError, UnavailableError
+from simulators.scenario import find_scenario, load_scenario
+from simulators.street import Message, Street
+
+IN_FLIGHT = 200
+"""Messages that may wait for the broker's acknowledgement at once."""
+_ANSWER = 15.0
+"""Seconds that the broker has for an acknowledgement."""
+_PROGRESS = 0.5
+_SHIPPED = Path(__file__).resolve().parents[1] / "config" / "scenarios"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What was sent so far. ``behind`` is the worst delay against the plan, ``seconds`` the time taken."""
+
+    messages: int = 0
+    acknowledged: int = 0
+    size: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    behind: float = 0.0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def count(self, message: Message, behind: float) -> None:
+        """Count a message that has been handed over, ``behind`` seconds late."""
+        self.messages += 1
+        self.size += len(message.payload)
+        self.kinds[next((part for part in message.topic.split("/") if part in BY_WORD), "other")] += 1
+        self.behind = max(self.behind, behind)
+
+
+Progress = Callable[[Statistics], None]
+
+
+async def publish(
+    mqtt: Mqtt,
+    messages: Iterable[Message],
+    speed: float = 1.0,
+    *,
+    start: int | None = None,
+    password: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    stop: asyncio.Event | None = None,
+    on_progress: Progress | None = None,
+) -> Statistics:
+    """Send messages at their times and return the statistics; every message is acknowledged then.
+
+    ``start`` (ns) is the scenario's instant that means "now"; without it the first message's. Setting ``stop``
+    ends it early, after what is in flight. Raises ``UnavailableError`` when the broker cannot be reached, goes
+    away, or does not answer.
+    """
+    if speed <= 0:
+        raise ValueError(f"the speed is {speed:g}, but it must be more than 0")
+    client = aiomqtt.Client(
+        mqtt.host,
+        mqtt.port,
+        username=mqtt.username,
+        password=password,
+        tls_context=tls,
+        timeout=_ANSWER,
+        max_inflight_messages=IN_FLIGHT,
+    )
+    client.pending_calls_threshold = IN_FLIGHT
+    sender = _Sender(client, speed, start, stop or asyncio.Event(), on_progress)
+    try:
+        async with client:
+            await sender.send_all(messages)
+    except aiomqtt.MqttError as error:
+        done = sender.statistics
+        raise UnavailableError(
+            f"the broker {mqtt.host}:{mqtt.port} does not take our messages ({error}): {done.acknowledged} of"
+            f" {done.messages} were acknowledged; is it running, and may we publish there?"
+        ) from error
+    return sender.statistics
+
+
+class _Sender:
+    """One run. ``pending`` holds the publications whose acknowledgement is awaited."""
+
+    def __init__(
+        self,
+        client: aiomqtt.Client,
+        speed: float,
+        start: int | None,
+        stop: asyncio.Event,
+        on_progress: Progress | None,
+    ) -> None:
+        self.statistics = Statistics()
+        self._client, self._speed, self._start, self._stop = client, speed, start, stop
+        self._on_progress = on_progress
+        self._pending: set[asyncio.Task[None]] = set()
+        self._began = self._reported = time.monotonic()
+
+    async def send_all(self, messages: Iterable[Message]) -> None:
+        """Send everything, and wait for every acknowledgement."""
+        self._began = self._reported = time.monotonic()
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            for message in messages:
+                behind = await self._until_due(message, stopping)
+                if self._stop.is_set():
+                    self.statistics.interrupted = True
+                    break
+                self._hand_over(message, behind)
+            await self._settle(0)
+        finally:
+            stopping.cancel()
+            for task in self._pending:
+                task.cancel()
+            self._report()
+
+    async def _until_due(self, message: Message, stopping: asyncio.Task[Literal[True]]) -> float:
+        """Wait for a message's instant, and for a place in flight; return by how many seconds it is late."""
+        if self._start is None:
+            self._start = message.at
+        due = self._began + (message.at - self._start) / SECOND / self._speed
+        while (wait := due - time.monotonic()) > 0 and not self._stop.is_set():
+            await asyncio.wait({stopping}, timeout=min(wait, _PROGRESS))
+            self._reap()
+        if time.monotonic() - self._reported > _PROGRESS:
+            self._report()
+        await self._settle(IN_FLIGHT - 1)
+        return max(time.monotonic() - due, 0.0)
+
+    async def _settle(self, most: int) -> None:
+        """Wait until at most that many publications are pending."""
+        while len(self._pending) > most:
+            await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+            self._reap()
+
+    def _reap(self) -> None:
+        """Count the acknowledged; raises what a publication raised."""
+        done = {task for task in self._pending if task.done()}
+        self._pending -= done
+        for task in done:
+            task.result()
+            self.statistics.acknowledged += 1
+
+    def _hand_over(self, message: Message, behind: float) -> None:
+        if self._speed != 1:
+            message = message._replace(payload=restamp(message.payload, time.time_ns()))
+        self.statistics.count(message, behind)
+        # Tasks start in the order of their creation, and each hands its message to the client before it first waits.
+        self._pending.add(asyncio.create_task(self._client.publish(message.topic, message.payload, qos=1)))
+
+    def _report(self) -> None:
+        self._reported = time.monotonic()
+        self.statistics.seconds = self._reported - self._began
+        if self._on_progress is not None:
+            self._on_progress(self.statistics)
+
+
+def restamp(payload: bytes, at: int) -> bytes:
+    """Replace a native message's ``at`` by the instant ``at`` (ns), in the form that it has; others stay."""
+    try:
+        body = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return payload
+    stamp = body.get("at") if isinstance(body, dict) else None
+    if isinstance(stamp, str):
+        zone = datetime.fromisoformat(stamp).tzinfo
+        body["at"] = to_datetime(at).astimezone(zone).isoformat(timespec="milliseconds")
+    elif stamp is not None:
+        body["at"] = at // MILLISECOND
+    else:
+        return payload
+    return msgspec.json.encode(body)
+
+
+def write_recording(path: Path, messages: Iterable[Message]) -> Statistics:
+    """Write messages as JSON lines (through gzip when the name ends in ``.gz``), each received when it was sent.
+
+    A payload that is not UTF-8 goes into ``payload_base64``. Raises ``StoreError`` when the file cannot be written.
+    """
+    statistics, began = Statistics(), time.monotonic()
+    try:
+        with _opened(path) as file:
+            for message in messages:
+                file.write(_line(message))
+                statistics.count(message, 0.0)
+    except OSError as error:
+        raise StoreError(f"the recording {path} cannot be written ({error.strerror}); choose another place") from error
+    statistics.seconds = time.monotonic() - began
+    return statistics
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "wb"))
+    return path.open("wb")
+
+
+def _line(message: Message) -> bytes:
+    line: dict[str, object] = {"received_at_ns": message.at, "topic": message.topic}
+    try:
+        line["payload"] = message.payload.decode()
+    except UnicodeDecodeError:
+        line["payload_base64"] = base64.b64encode(message.payload).decode()
+    return msgspec.json.encode(line) + b"\n"
+
+
+def load_street(loaded: Loaded, scenario_name: str, duration: float | None, start: int) -> Street:
+    """Make the street of a configuration, with a scenario of its ``scenarios`` folder or of those shipped.
+
+    ``duration`` is in seconds. Raises ``ConfigError`` for an unknown or wrong scenario.
+    """
+    own = loaded.base / "scenarios"
+    scenario = load_scenario(find_scenario(scenario_name, own if own.is_dir() else _SHIPPED), loaded.definition)
+    return Street(loaded.definition, scenario, start, None if duration is None else round(duration * SECOND))
+
+
+def run_simulation(
+    config_path: Path,
+    scenario_name: str,
+    speed: float = 1.0,
+    duration: float | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    record_to: Path | None = None,
+    on_progress: Progress | None = None,
+) -> Statistics:
+    """Play a scenario from now on, for ``duration`` seconds of scenario time (the scenario's own when None).
+
+    ``host`` and ``port`` replace the configured broker. With ``record_to`` nothing is published: the whole
+    scenario is written there at once. SIGINT and SIGTERM end it cleanly (``interrupted``). Raises
+    ``ConfigError``, ``UnavailableError``, ``StoreError``.
+    """
+    loaded = load(config_path)
+    street = load_street(loaded, scenario_name, duration, _now())
+    if record_to is not None:
+        return write_recording(record_to, street.messages())
+    mqtt = loaded.settings.mqtt
+    mqtt = msgspec.structs.replace(mqtt, host=host or mqtt.host, port=port or mqtt.port)
+    password = read_secret(loaded.resolve(mqtt.password_file)) if mqtt.password_file else None
+
+    async def play() -> Statistics:
+        stop = asyncio.Event()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await publish(
+            mqtt,
+            street.messages(),
+            speed,
+            start=street.start,
+            password=password,
+            tls=_tls(loaded),
+            stop=stop,
+            on_progress=on_progress,
+        )
+
+    return asyncio.run(play())
+
+
+def _tls(loaded: Loaded) -> ssl.SSLContext | None:
+    tls = loaded.settings.mqtt.tls
+    if tls is None:
+        return None
+    context = ssl.create_default_context(cafile=str(loaded.resolve(tls.ca_file)) if tls.ca_file else None)
+    if tls.cert_file:
+        key = loaded.resolve(tls.key_file) if tls.key_file else None
+        context.load_cert_chain(loaded.resolve(tls.cert_file), key)
+    return context
+
+
+def _now() -> int:
+    return time.time_ns()

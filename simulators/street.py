@@ -1,0 +1,128 @@
+"""A simulated street with known truth: the messages of all its sensors in order of time, the same for the same seed.
+
+Each device counts its messages (``seq``) since its last start (``boot``). ``boot`` begins at the start's Unix
+second, so that a simulation which is run again is not taken for a repetition of the first. A silent device has
+lost its power: it sends nothing, and comes back with the next ``boot``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from itertools import takewhile
+from typing import NamedTuple
+
+import msgspec
+
+from sensord.core.definition import Definition
+from sensord.core.instant import MILLISECOND, SECOND
+from sensord.core.intake import TopicTemplate
+from sensord.core.place import Device, PlaceKind, Places
+from simulators.scenario import Scenario, Silence
+from simulators.sensors import World, density, observe
+
+_STEP = 100 * MILLISECOND
+"""The resolution of ``Incident.crossing``."""
+
+
+class Message(NamedTuple):
+    """One message as its device sends it at ``at`` (ns)."""
+
+    at: int
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that truly happens in ``place``, from ``start`` to ``end`` (ns).
+
+    ``kind`` is ``crowd`` (with its ``peak`` in people/m2), ``silence`` (of ``device``) or ``key_area_vehicle``.
+    ``grid`` is the responsible residential grid.
+    """
+
+    kind: str
+    place: str
+    grid: str
+    start: int
+    end: int
+    device: str = ""
+    peak: float = 0.0
+
+
+class Street:
+    """A scenario in a street, beginning at ``start_ns``; ``duration`` (ns) replaces the scenario's own."""
+
+    def __init__(self, definition: Definition, scenario: Scenario, start_ns: int, duration: int | None = None) -> None:
+        self.places = Places(definition.places, definition.devices)
+        self.start = start_ns // MILLISECOND * MILLISECOND
+        self.end = self.start + (scenario.duration if duration is None else duration)
+        self._scenario = scenario
+        self._world = World(definition, self.places, scenario, self.start)
+        self._template = TopicTemplate(definition.topics)
+
+    def messages(self) -> Iterator[Message]:
+        """Yield every message from start to end (exclusive) in order of time; the second call yields the same."""
+        speaking = [self._speak(device) for device in self.places.devices if device.codec == "native"]
+        return merge(*speaking, key=lambda message: message.at)
+
+    def _speak(self, device: Device) -> Iterator[Message]:
+        silences = sorted(
+            (silence for silence in self._scenario.silences if silence.device == device.id),
+            key=lambda silence: silence.start,
+        )
+        compound = self.places.above(device.place, PlaceKind.COMPOUND) or device.place
+        boot, seq = self._boot(self.start, silences), 0
+        for seen in takewhile(lambda observation: observation.at < self.end, observe(device, self._world)):
+            since = seen.at - self.start
+            if any(silence.start <= since < silence.end for silence in silences):
+                continue
+            if (now := self._boot(seen.at, silences)) != boot:
+                boot, seq = now, 0
+            topic = self._template.fill(compound=compound, kind=seen.kind, device=device.id)
+            payload = msgspec.json.encode({"device": device.id, "boot": boot, "seq": seq, **seen.body})
+            seq += 1
+            yield Message(seen.at, topic, payload)
+
+    def _boot(self, at: int, silences: list[Silence]) -> int:
+        return self.start // SECOND + sum(silence.end <= at - self.start for silence in silences)
+
+    def density(self, lane: str, at: int) -> float:
+        """Return the expected people/m2 in a lane at an instant: the truth that the counts scatter around."""
+        return density(lane, at, self._world)
+
+    def crossing(self, incident: Incident, threshold: float) -> int | None:
+        """Return the first instant at which an incident's lane truly holds ``threshold`` people/m2, or None."""
+        for at in range(incident.start, incident.end, _STEP):
+            if self.density(incident.place, at) >= threshold:
+                return at
+        return None
+
+    def truth(self) -> list[Incident]:
+        """Return what truly happens between start and end, by start."""
+        found = [*self._crowds(), *self._silences(), *self._vehicles()]
+        return sorted(
+            (incident for incident in found if incident.start < self.end),
+            key=lambda incident: (incident.start, incident.place),
+        )
+
+    def _grid(self, place: str) -> str:
+        return self.places.above(place, PlaceKind.GRID) or ""
+
+    def _crowds(self) -> Iterator[Incident]:
+        for crowd in self._scenario.crowds:
+            begin, end = self.start + crowd.start, min(self.start + crowd.end, self.end)
+            yield Incident("crowd", crowd.lane, self._grid(crowd.lane), begin, end, peak=crowd.peak)
+
+    def _silences(self) -> Iterator[Incident]:
+        devices = {device.id: device for device in self.places.devices}
+        for silence in self._scenario.silences:
+            place = devices[silence.device].place
+            begin, end = self.start + silence.start, min(self.start + silence.end, self.end)
+            yield Incident("silence", place, self._grid(place), begin, end, device=silence.device)
+
+    def _vehicles(self) -> Iterator[Incident]:
+        for vehicle in self._scenario.vehicles:
+            at = self.start + vehicle.at // MILLISECOND * MILLISECOND
+            yield Incident("key_area_vehicle", vehicle.gate, self._grid(vehicle.gate), at, at, device=vehicle.device)

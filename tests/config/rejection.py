@@ -1,0 +1,60 @@
+"""Runs a rejected file through the reader that its name asks for, against a small street."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from sensord.config.connection import load_settings
+from sensord.config.load import Loaded, load
+from sensord.config.people import Known, load_dispatch, load_roster
+from sensord.config.places import load_places
+from sensord.config.rules import World, load_rules
+from sensord.config.yamlfile import read_yaml
+from sensord.core.place import Places
+from sensord.errors import ConfigError, Problem
+
+HERE = Path(__file__).parent
+REJECTED = HERE / "rejected"
+STREET = HERE / "street"
+
+
+@cache
+def street() -> Loaded:
+    """Load the small street that the rejected files are measured against."""
+    return load(STREET / "sensord.yaml")
+
+
+@cache
+def _places() -> Places:
+    return Places(street().definition.places, street().definition.devices)
+
+
+def _known() -> Known:
+    loaded = street()
+    channels = [channel.name for channel in loaded.settings.channels]
+    return Known([role.id for role in loaded.definition.roles], _places(), channels, "zh")
+
+
+def _world() -> World:
+    return World(_places(), [policy.id for policy in street().definition.policies])
+
+
+_READERS: dict[str, Callable[[Path], object]] = {
+    "yaml": read_yaml,
+    "settings": load_settings,
+    "places": load_places,
+    "rules": lambda path: load_rules(path, _world()),
+    "dispatch": load_dispatch,
+    "roster": lambda path: load_roster(path, _known()),
+}
+
+
+def problems_of(path: Path) -> list[Problem]:
+    """Return the problems that the file is refused with; an empty list when it is accepted."""
+    try:
+        _READERS[path.stem.partition("-")[0]](path)
+    except ConfigError as error:
+        return error.problems
+    return []

@@ -1,0 +1,17 @@
+"""A receiver whose journal never returns, to be killed from outside: ``python -m tests.ingest.stuck_receiver PORT``."""
+
+from __future__ import annotations
+
+import sys
+
+from sensord.config.settings import Mqtt
+from tests.ingest.support import MemoryJournal, Stage
+
+if __name__ == "__main__":
+    journal = MemoryJournal()
+    journal.gate.clear()
+    with Stage(Mqtt(port=int(sys.argv[1])), journal=journal):
+        journal.entered.wait()
+        sys.stdout.write("a message is being committed\n")
+        sys.stdout.flush()
+        sys.stdin.read()

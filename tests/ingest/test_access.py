@@ -1,0 +1,170 @@
+"""Who may connect: TLS with certificates of both sides, and passwords, against a real broker."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sensord.config.settings import Mqtt, Tls
+from sensord.errors import ConfigError
+from sensord.ingest.receiver import tls_context
+from tests.support.broker import Mosquitto
+from tests.ingest.support import Stage
+from tests.support import program, wait_until
+
+PASSWORD = "correct horse"
+
+
+class Certificates:
+    """A certificate authority in a directory, and what it signs; made with the ``openssl`` program."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the authority."""
+        directory.mkdir()
+        self._directory = directory
+        self.ca = directory / "ca.pem"
+        self._key = directory / "ca.key"
+        self._openssl("req", "-x509", "-newkey", "ec", *self._new(self._key, "test authority"), "-out", str(self.ca))
+
+    def _new(self, key: Path, name: str) -> list[str]:
+        curve = ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        return [*curve, "-keyout", str(key), "-subj", f"/CN={name}", "-days", "2"]
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """Make a certificate for ``name`` that also is good for 127.0.0.1; returns it and its key."""
+        certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
+        address = ["-addext", "subjectAltName=IP:127.0.0.1"]
+        signer = ["-CA", str(self.ca), "-CAkey", str(self._key)]
+        self._openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            *self._new(key, name),
+            *address,
+            *signer,
+            "-out",
+            str(certificate),
+        )
+        return certificate, key
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run([program("openssl"), *arguments], check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    """The authority that the broker trusts."""
+    return Certificates(tmp_path / "certificates")
+
+
+@pytest.fixture
+def tls_broker(brokers: Callable[..., Mosquitto], certificates: Certificates) -> Mosquitto:
+    """A broker that shows a certificate and asks for ours."""
+    certificate, key = certificates.issue("broker")
+    files = (f"cafile {certificates.ca}", f"certfile {certificate}", f"keyfile {key}")
+    return brokers(listener=(*files, "require_certificate true", "use_identity_as_username true"))
+
+
+def _settings(broker: Mosquitto, ca: Path, certificate: tuple[Path, Path] | None) -> Mqtt:
+    cert_file, key_file = (str(file) for file in certificate) if certificate else (None, None)
+    return Mqtt(port=broker.port, tls=Tls(ca_file=str(ca), cert_file=cert_file, key_file=key_file))
+
+
+def test_both_sides_show_certificates(tls_broker: Mosquitto, certificates: Certificates) -> None:
+    """Connected, identified by our certificate; a message of several TLS records comes whole and is acknowledged."""
+    settings = _settings(tls_broker, certificates.ca, certificates.issue("sensord"))
+    publisher = _settings(tls_broker, certificates.ca, certificates.issue("publisher"))
+    with Stage(settings) as stage:
+        wait_until(lambda: stage.receiver.connected)
+        payloads = [b"%d" % number * 40_000 for number in range(5)]
+        for payload in payloads:
+            _publish(publisher, payload)
+        wait_until(lambda: stage.journal.payloads == payloads)
+        wait_until(lambda: len(tls_broker.log_lines("Received PUBACK from sensord")) == 5)
+
+
+def _publish(settings: Mqtt, payload: bytes) -> None:
+    tls = settings.tls
+    assert tls is not None
+    files = ["--cafile", str(tls.ca_file), "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
+    target = ["-h", "127.0.0.1", "-p", str(settings.port), "-q", "1", "-t", "linfen/c1/crowd/d1", "-s"]
+    subprocess.run([program("mosquitto_pub"), *files, *target], input=payload, check=True, timeout=30)
+
+
+def test_a_broker_with_another_authoritys_certificate_is_refused(
+    tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path
+) -> None:
+    """We do not talk to it; the word names the setting to look at, and we go on trying."""
+    other = Certificates(tmp_path / "other")
+    with Stage(_settings(tls_broker, other.ca, certificates.issue("sensord"))) as stage:
+        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="untrusted") >= 2)
+        assert "mqtt.tls.ca_file" in stage.links[0][1]
+        assert stage.receiver.alive
+        assert not stage.receiver.connected
+
+
+@pytest.mark.parametrize("shown", ["nothing", "another authority's"])
+def test_a_broker_that_refuses_our_certificate(
+    tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path, shown: str
+) -> None:
+    """With TLS 1.3 the refusal comes after our handshake: not taken for a connection, and said what to look at."""
+    ours = None if shown == "nothing" else Certificates(tmp_path / "other").issue("sensord")
+    with Stage(_settings(tls_broker, certificates.ca, ours)) as stage:
+        wait_until(lambda: len(stage.links) >= 2)
+        assert not any(ok for ok, _ in stage.links)
+        assert "see its log" in stage.links[0][1] or "mqtt.tls.cert_file" in stage.links[0][1]
+        assert stage.receiver.alive
+
+
+def test_tls_towards_a_broker_without_it(broker: Mosquitto, certificates: Certificates) -> None:
+    """The wrong port: neither hangs nor dies, and says so."""
+    with Stage(_settings(broker, certificates.ca, None)) as stage:
+        wait_until(lambda: stage.links != [])
+        assert not stage.links[0][0]
+        assert str(broker.port) in stage.links[0][1]
+        assert stage.receiver.alive
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_unusable_certificate_files_are_a_config_error(tmp_path: Path, content: str | None) -> None:
+    """Missing or not PEM: refused before anything starts, naming the file."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=r"ca\.pem.*mqtt\.tls"):
+        tls_context(Tls(ca_file=str(file)))
+
+
+@pytest.fixture
+def password_broker(brokers: Callable[..., Mosquitto], tmp_path: Path) -> Mosquitto:
+    """A broker that knows the user ``daemon`` only."""
+    file = tmp_path / "passwords"
+    subprocess.run(
+        [program("mosquitto_passwd"), "-c", "-b", str(file), "daemon", PASSWORD],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    return brokers(listener=("allow_anonymous false", f"password_file {file}"))
+
+
+def test_the_right_password_connects(password_broker: Mosquitto) -> None:
+    """User and password as given."""
+    with Stage(Mqtt(port=password_broker.port, username="daemon"), password=PASSWORD) as stage:
+        wait_until(lambda: stage.receiver.connected)
+
+
+@pytest.mark.parametrize(("username", "password"), [("daemon", "wrong"), (None, None)])
+def test_a_wrong_password_is_refused_and_said(
+    password_broker: Mosquitto, username: str | None, password: str | None
+) -> None:
+    """Counted with its reason, tried again, and the password is in no word of ours."""
+    with Stage(Mqtt(port=password_broker.port, username=username), password=password) as stage:
+        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="refused") >= 2)
+        detail = stage.links[0][1]
+        assert "refused the connection: Not authorized" in detail
+        assert password is None or password not in detail

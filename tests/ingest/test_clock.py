@@ -1,0 +1,109 @@
+"""The clock of arrivals while the host's clock is set: a wall and a steady clock that the test moves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.ingest.clock import ArrivalClock
+
+START = 1_777_000_000 * SECOND
+
+
+class Host:
+    """The host's two clocks."""
+
+    def __init__(self) -> None:
+        """Begin together."""
+        self.wall, self.steady = START, 0
+
+    def passes(self, duration: int) -> None:
+        """Let time pass on both."""
+        self.wall += duration
+        self.steady += duration
+
+
+def _clock(host: Host, floor: int = 0) -> ArrivalClock:
+    return ArrivalClock(floor, lambda: host.wall, lambda: host.steady)
+
+
+def _run(host: Host, clock: ArrivalClock, duration: int, step: int = SECOND) -> list[int]:
+    """Call the clock each ``step`` for ``duration``."""
+    instants = []
+    for _ in range(duration // step):
+        host.passes(step)
+        instants.append(clock())
+    return instants
+
+
+def test_it_follows_the_host() -> None:
+    """Nobody touches the clock: the host's time, exactly; small steps forward are followed at once."""
+    host = Host()
+    clock = _clock(host)
+    assert clock() == START
+    host.passes(10 * SECOND)
+    assert clock() == START + 10 * SECOND
+    host.wall += SECOND
+    assert clock() == host.wall
+
+
+def test_a_small_step_back_is_waited_out() -> None:
+    """Time stands still for a moment rather than going back."""
+    host = Host()
+    clock = _clock(host)
+    host.wall -= SECOND
+    assert clock() == START
+    host.passes(SECOND)
+    assert clock() == START
+    host.passes(SECOND)
+    assert clock() == START + SECOND
+
+
+def test_an_hour_back_neither_stops_nor_reverses_time() -> None:
+    """Half speed until the host has caught up, then its time again: absences and escalation go on."""
+    host = Host()
+    clock = _clock(host)
+    host.wall -= HOUR
+    instants = [START, *_run(host, clock, HOUR)]
+    assert [after - before for before, after in pairwise(instants)] == [SECOND // 2] * 3600
+    instants = _run(host, clock, 2 * HOUR)
+    assert instants == sorted(instants)
+    assert instants[-1] == host.wall
+
+
+def test_an_hour_forward_is_no_leap() -> None:
+    """Double speed until the host's time is reached: no sensor seems silent at once."""
+    host = Host()
+    clock = _clock(host)
+    host.wall += HOUR
+    instants = [START, *_run(host, clock, 2 * HOUR)]
+    steps = [after - before for before, after in pairwise(instants)]
+    assert max(steps[: HOUR // SECOND - 10]) == 2 * SECOND == min(steps[: HOUR // SECOND - 10])
+    assert max(steps) <= 4 * SECOND
+    assert instants[-1] == host.wall
+
+
+def test_time_never_goes_back_however_often_the_clock_is_set() -> None:
+    """Jumps in both directions in a row."""
+    host = Host()
+    clock = _clock(host)
+    instants = [clock()]
+    for jump in (HOUR, -2 * HOUR, 5 * SECOND, -3 * SECOND, 30 * MINUTE, -30 * MINUTE):
+        host.wall += jump
+        instants += _run(host, clock, MINUTE)
+    assert instants == sorted(instants)
+
+
+def test_after_a_restart_it_continues_from_the_journal() -> None:
+    """A host whose clock is behind the journal starts at the journal's time, and time goes on."""
+    host = Host()
+    clock = _clock(host, floor=START + HOUR)
+    assert clock() == START + HOUR
+    host.passes(10 * SECOND)
+    assert clock() == START + HOUR + 5 * SECOND
+
+
+def test_downtime_is_no_jump() -> None:
+    """After a day of downtime the first instant is the host's."""
+    host = Host()
+    assert _clock(host, floor=START - 24 * HOUR)() == START

@@ -1,0 +1,239 @@
+"""The journal's thread against a journal in memory: order, ticks, a full disk, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from sensord.core.record import Record, RecordKind
+from sensord.errors import StoreError, UnavailableError
+from sensord.ingest.committer import WORKER, Committer, Pace
+from sensord.ingest.queue import Arrival, ArrivalQueue
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, message
+from tests.support import wait_until
+
+
+class Bench:
+    """A committer and everything around it."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self.queue = ArrivalQueue(1 << 20)
+        self.journal = MemoryJournal()
+        self.meter = PrometheusMeter()
+        self.beats = Beats()
+        self.acknowledged: list[tuple[int, int]] = []
+        self.committed_at_ack: list[int] = []
+
+    def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
+        """Note what was acknowledged, and how many groups were durable by then."""
+        self.acknowledged += [(arrival.epoch, arrival.mid) for arrival in arrivals]
+        self.committed_at_ack.append(len(self.journal.groups))
+
+
+def _acknowledged(bench: Bench, number: int) -> bool:
+    return len(bench.acknowledged) == number
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Everything around a committer."""
+    return Bench()
+
+
+@pytest.fixture
+def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
+    """Start committers on the bench; they are stopped at the end."""
+    with ExitStack() as stack:
+
+        def begin(tick_interval: float = SILENT, clock: Callable[[], int] = lambda: 7) -> Committer:
+            committer = Committer(
+                bench.queue,
+                bench.journal,
+                bench.acknowledge,
+                bench.meter,
+                bench.beats,
+                pace=Pace(tick=tick_interval, retry=0.01),
+                clock=clock,
+            )
+            committer.start()
+            stack.callback(committer.stop)
+            stack.callback(bench.journal.gate.set)
+            return committer
+
+        yield begin
+
+
+def test_what_waits_becomes_one_group(bench: Bench, start: Callable[..., Committer]) -> None:
+    """Everything queued before the thread runs is one commit, acknowledged afterwards, in order."""
+    for number in range(3):
+        bench.queue.put(message(b"m%d" % number, mid=number))
+    start()
+    wait_until(lambda: len(bench.acknowledged) == 3)
+    assert bench.acknowledged == [(1, 0), (1, 1), (1, 2)]
+    assert [[record.payload for record in group] for group in bench.journal.groups] == [[b"m0", b"m1", b"m2"]]
+    assert bench.committed_at_ack == [1]
+    assert bench.meter.value("messages_committed_total") == 3
+    assert bench.meter.value("groups_committed_total") == 1
+    assert bench.meter.value("journal_seq") == 1
+
+
+def test_nothing_is_acknowledged_before_the_commit(bench: Bench, start: Callable[..., Committer]) -> None:
+    """While the journal is busy neither acknowledgements nor futures move."""
+    bench.journal.gate.clear()
+    bench.queue.put(message(b"m"))
+    future = bench.queue.submit(Record(RecordKind.ACTION, 1, "", b"{}"), 1)
+    start()
+    bench.journal.entered.wait(10)
+    assert bench.acknowledged == []
+    assert not future.done()
+    bench.journal.gate.set()
+    assert future.result(10) == 1
+    wait_until(lambda: bench.acknowledged != [])
+
+
+def test_an_action_resolves_with_its_group(bench: Bench, start: Callable[..., Committer]) -> None:
+    """The number is the group's that holds it."""
+    start()
+    assert bench.queue.submit(Record(RecordKind.ACTION, 1), 1).result(10) == 1
+    assert bench.queue.submit(Record(RecordKind.ACTION, 2), 1).result(10) == 2
+    assert bench.meter.value("messages_committed_total") == 0
+
+
+def test_an_arrival_without_a_record_is_acknowledged_in_its_turn(bench: Bench, start: Callable[..., Committer]) -> None:
+    """A refused message costs no journal row; alone it makes no group at all."""
+    for arrival in (message(b"a", mid=1), Arrival(None, 1, 2, 1), message(b"b", mid=3)):
+        bench.queue.put(arrival)
+    start()
+    wait_until(lambda: len(bench.acknowledged) == 3)
+    assert bench.acknowledged == [(1, 1), (1, 2), (1, 3)]
+    bench.queue.put(Arrival(None, 1, 4, 1))
+    wait_until(lambda: len(bench.acknowledged) == 4)
+    assert len(bench.journal.groups) == 1
+
+
+def test_silence_is_journaled_as_ticks(bench: Bench, start: Callable[..., Committer]) -> None:
+    """One tick an interval, each a group of its own, stamped by the clock."""
+    instants = iter(range(1000, 2000))
+    start(tick_interval=0.02, clock=lambda: next(instants))
+    wait_until(lambda: len(bench.journal.ticks) >= 3)
+    assert [record.received_at for record in bench.journal.ticks[:3]] == [1000, 1001, 1002]
+    assert all(len(group) == 1 for group in bench.journal.groups)
+
+
+def test_messages_take_the_place_of_ticks(bench: Bench, start: Callable[..., Committer]) -> None:
+    """Within an interval after a group no tick is journaled: none comes while the interval is long."""
+    start(tick_interval=SILENT)
+    for number in range(20):
+        bench.queue.put(message(b"m", mid=number))
+        wait_until(partial(_acknowledged, bench, number + 1))
+    assert bench.journal.ticks == []
+
+
+def test_a_full_disk_holds_everything_up_until_there_is_space(bench: Bench, start: Callable[..., Committer]) -> None:
+    """The group is tried again, nothing else is taken meanwhile, and the worker shows that it lives."""
+    bench.journal.errors = [disk_full() for _ in range(5)]
+    bench.journal.gate.clear()
+    bench.queue.put(message(b"first", mid=1))
+    committer = start()
+    bench.journal.entered.wait(10)
+    bench.queue.put(message(b"second", mid=2))
+    bench.journal.gate.set()
+    wait_until(lambda: len(bench.acknowledged) == 2)
+    assert bench.journal.payloads == [b"first", b"second"]
+    assert bench.journal.attempts == 7
+    assert len(bench.journal.groups) == 2
+    assert bench.meter.value("journal_refusals_total") == 5
+    assert bench.meter.value("journal_blocked") == 0
+    assert bench.beats.count[WORKER] >= 5
+    assert committer.alive
+    assert not committer.blocked
+
+
+def test_while_the_disk_is_full_it_says_so(bench: Bench, start: Callable[..., Committer]) -> None:
+    """The state is visible, and nothing is acknowledged."""
+    bench.journal.errors = [disk_full() for _ in range(100_000)]
+    bench.queue.put(message(b"m"))
+    committer = start()
+    wait_until(lambda: committer.blocked)
+    assert bench.meter.value("journal_blocked") == 1
+    assert bench.acknowledged == []
+    bench.journal.errors.clear()
+    wait_until(lambda: bench.acknowledged == [(1, 1)])
+
+
+def test_a_tick_that_finds_the_disk_full_is_not_kept(bench: Bench, start: Callable[..., Committer]) -> None:
+    """When space comes back there is one fresh tick, not a row of stale ones."""
+    instants = iter(range(1000, 9000))
+    bench.journal.errors = [disk_full() for _ in range(3)]
+    committer = start(tick_interval=0.02, clock=lambda: next(instants))
+    wait_until(lambda: len(bench.journal.ticks) == 1)
+    assert bench.journal.ticks[0].received_at == 1003
+    wait_until(lambda: not committer.blocked)
+
+
+@pytest.mark.parametrize("error", [StoreError("journal-2026-05-01.db: disk I/O error"), ValueError("a mistake")])
+def test_any_other_error_ends_the_thread(bench: Bench, start: Callable[..., Committer], error: Exception) -> None:
+    """Nothing is acknowledged, waiting actions fail, later ones are refused, and the death is counted."""
+    bench.journal.errors = [error]
+    bench.journal.gate.clear()
+    bench.queue.put(message(b"m"))
+    committer = start()
+    bench.journal.entered.wait(10)
+    future = bench.queue.submit(Record(RecordKind.ACTION, 1), 1)
+    bench.journal.gate.set()
+    wait_until(lambda: not committer.alive)
+    assert committer.error is error
+    assert bench.acknowledged == []
+    with pytest.raises(StoreError, match="not recorded"):
+        future.result(10)
+    with pytest.raises(UnavailableError):
+        bench.queue.submit(Record(RecordKind.ACTION, 1), 1)
+    assert bench.meter.value("worker_failures_total", worker=WORKER) == 1
+
+
+def test_the_action_in_the_failing_group_fails_too(bench: Bench, start: Callable[..., Committer]) -> None:
+    """Its caller must not wait for ever."""
+    cause = StoreError("disk I/O error")
+    bench.journal.errors = [cause]
+    future = bench.queue.submit(Record(RecordKind.ACTION, 1), 1)
+    start()
+    failure = future.exception(10)
+    assert isinstance(failure, StoreError)
+    assert failure.__cause__ is cause
+
+
+def test_stopping_commits_what_waits(bench: Bench, start: Callable[..., Committer]) -> None:
+    """A clean stop loses nothing that was received."""
+    bench.journal.gate.clear()
+    bench.queue.put(message(b"first", mid=1))
+    committer = start()
+    bench.journal.entered.wait(10)
+    bench.queue.put(message(b"second", mid=2))
+    committer.stop(timeout=0)
+    bench.journal.gate.set()
+    committer.stop()
+    assert not committer.alive
+    assert committer.error is None
+    assert bench.journal.payloads == [b"first", b"second"]
+    assert bench.acknowledged == [(1, 1), (1, 2)]
+
+
+def test_stopping_does_not_wait_for_a_full_disk(bench: Bench, start: Callable[..., Committer]) -> None:
+    """What was not taken was not acknowledged: the broker has it; actions are told."""
+    bench.journal.errors = [disk_full() for _ in range(100_000)]
+    bench.queue.put(message(b"m"))
+    future = bench.queue.submit(Record(RecordKind.ACTION, 1), 1)
+    committer = start()
+    wait_until(lambda: committer.blocked)
+    committer.stop()
+    assert not committer.alive
+    assert committer.error is None
+    assert bench.acknowledged == []
+    assert bench.journal.groups == []
+    with pytest.raises(StoreError):
+        future.result(10)

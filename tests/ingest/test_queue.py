@@ -1,0 +1,109 @@
+"""The queue of arrivals: order, bounds, closing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sensord.core.record import Record, RecordKind
+from sensord.errors import UnavailableError
+from sensord.ingest.queue import OVERHEAD, Arrival, ArrivalQueue
+
+
+def _arrival(number: int, size: int = 0) -> Arrival:
+    return Arrival(Record(RecordKind.MESSAGE, number, "", b"x" * size), 1, number, 1)
+
+
+def _mids(arrivals: list[Arrival]) -> list[int]:
+    return [arrival.mid for arrival in arrivals]
+
+
+def test_everything_that_waits_is_taken_at_once_in_order() -> None:
+    """The consumer gets one list, and its bytes are free again."""
+    queue = ArrivalQueue(1 << 20)
+    for number in range(5):
+        assert queue.put(_arrival(number, 100))
+    assert queue.size == 5 * (OVERHEAD + 100)
+    assert _mids(queue.take(100, 0)) == [0, 1, 2, 3, 4]
+    assert queue.size == 0
+
+
+def test_a_group_is_limited_by_records_and_by_bytes() -> None:
+    """What does not fit waits for the next turn; a single large arrival still is taken."""
+    queue = ArrivalQueue(1 << 20)
+    for number in range(5):
+        queue.put(_arrival(number, 1000))
+    assert _mids(queue.take(2, 0)) == [0, 1]
+    assert _mids(queue.take(100, 0, max_bytes=1)) == [2]
+    assert _mids(queue.take(100, 0)) == [3, 4]
+
+
+def test_an_empty_queue_gives_an_empty_list_after_the_timeout() -> None:
+    """Silence is not an error."""
+    assert ArrivalQueue(1 << 20).take(10, 0.01) == []
+
+
+def test_a_full_queue_makes_its_producer_wait() -> None:
+    """The bound is in bytes, crossed by one arrival at most; taking lets the producer go on."""
+    queue = ArrivalQueue(2 * OVERHEAD)
+    assert [queue.put(_arrival(1)), queue.full] == [True, False]
+    assert [queue.put(_arrival(2)), queue.full] == [True, True]
+    assert not queue.wait_for_room(0.01)
+    producer = threading.Thread(target=queue.put, args=(_arrival(3),))
+    producer.start()
+    producer.join(0.05)
+    assert producer.is_alive()
+    assert queue.size == 2 * OVERHEAD
+    assert _mids(queue.take(1, 0)) == [1]
+    producer.join(10)
+    assert not producer.is_alive()
+    assert _mids(queue.take(10, 0)) == [2, 3]
+    assert queue.wait_for_room(0)
+
+
+def test_an_arrival_wakes_the_consumer() -> None:
+    """The consumer does not wait for its timeout."""
+    queue = ArrivalQueue(1 << 20)
+    taken: list[Arrival] = []
+    consumer = threading.Thread(target=lambda: taken.extend(queue.take(10, 60)))
+    consumer.start()
+    queue.put(_arrival(1))
+    consumer.join(10)
+    assert _mids(taken) == [1]
+
+
+def test_closing_wakes_everybody_and_keeps_what_waits() -> None:
+    """A blocked producer hears that its arrival was not taken; the consumer still gets the rest."""
+    queue = ArrivalQueue(OVERHEAD)
+    queue.put(_arrival(1))
+    accepted: list[bool] = []
+    producer = threading.Thread(target=lambda: accepted.append(queue.put(_arrival(2))))
+    producer.start()
+    queue.close()
+    producer.join(10)
+    assert accepted == [False]
+    assert queue.closed
+    assert queue.wait_for_room(0)
+    assert not queue.put(_arrival(3))
+    assert _mids(queue.take(10, 60)) == [1]
+    assert queue.take(10, 60) == []
+
+
+def test_an_action_that_finds_no_room_is_refused() -> None:
+    """An operator is told instead of waiting for ever, and it was not taken."""
+    queue = ArrivalQueue(OVERHEAD)
+    queue.put(_arrival(1))
+    with pytest.raises(UnavailableError, match="does not keep up"):
+        queue.submit(Record(RecordKind.ACTION, 1), 0.01)
+    queue.close()
+    with pytest.raises(UnavailableError, match="stopping"):
+        queue.submit(Record(RecordKind.ACTION, 1), 0.01)
+    assert _mids(queue.take(10, 0)) == [1]
+
+
+def test_a_submitted_action_cannot_be_cancelled() -> None:
+    """It may be journaled by then; a cancelled future would also stop the committer when it resolves it."""
+    future = ArrivalQueue(1 << 20).submit(Record(RecordKind.ACTION, 1), 1)
+    assert not future.cancel()
+    assert not future.cancelled()

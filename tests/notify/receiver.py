@@ -1,0 +1,103 @@
+"""A real HTTP server on loopback that answers as a test scripts it, and remembers what it was sent."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: a status with headers and body; ``hang`` never answers, ``drop`` closes without a word."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    hang: bool = False
+    drop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was received."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body, read as JSON."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+class Receiver:
+    """Answers POSTs from ``answers``, in order, then with ``otherwise``; use as a context manager."""
+
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self.answers = deque(answers)
+        self.otherwise = Answer()
+        self.requests: list[Request] = []
+        self._released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self._scheme = "http"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self._scheme = "https"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        """Serve from now on."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop serving and let go of whoever hangs."""
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def host(self) -> str:
+        """``address:port``."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        """The server's root, without a slash at its end."""
+        return f"{self._scheme}://{self.host}"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver.requests.append(Request(self.path, dict(self.headers), body))
+                answer = receiver.answers.popleft() if receiver.answers else receiver.otherwise
+                if answer.hang:
+                    receiver._released.wait()
+                if answer.hang or answer.drop:
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+                """Say nothing on stderr."""
+
+        return Handler

@@ -1,0 +1,192 @@
+"""The MQTT channel against a real mosquitto: where alerts go, and what happens when the broker does not take them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sensord.config.settings import Mqtt, Tls
+from sensord.config.settings import MqttChannel as MqttChannelSettings
+from sensord.errors import DeliveryError
+from sensord.notify.mqtt import PUBLISHING, MqttChannel
+from sensord.notify.outcome import InDoubtError
+from sensord.notify.worker import Limits
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.notify.broker import Broker, hearing
+from tests.notify.parts import Outboxes, entry, notification, until, working
+from tests.notify.programs import make_certificate, run
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A running mosquitto that takes anybody."""
+    running = Broker(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+def _channel(broker: Broker, password: str | None = None, timeout: float = 5.0, **mqtt: object) -> MqttChannel:
+    settings = Mqtt(port=broker.port, keepalive="5s", **mqtt)  # type: ignore[arg-type]
+    return MqttChannel(
+        MqttChannelSettings(name="grid"), settings, "linfen", password, timeout=timeout, base=0.02, longest=0.1
+    )
+
+
+async def test_only_the_grids_topic_hears_it(broker: Broker) -> None:
+    """An alert of grid G01 is published once, on ``linfen/alerts/G01``, with QoS 1, not retained, as JSON."""
+    channel = _channel(broker)
+    async with hearing(broker.port) as heard:
+        assert await channel.send(entry(address="13800000000")) == "puback"
+        await until(lambda: len(heard) == 1)
+    await channel.close()
+    (message,) = heard
+    assert (str(message.topic), message.qos, message.retain) == ("linfen/alerts/G01", 1, False)
+    assert json.loads(message.payload)["key"] == "case-1:1:居委干部-03:desk"
+    assert b"13800000000" not in bytes(message.payload)
+    assert vars(message.properties)["UserProperty"] == [("idempotency-key", "case-1:1:居委干部-03:desk")]
+
+
+async def test_a_case_of_the_street_goes_to_the_streets_topic(broker: Broker) -> None:
+    """No grid answers for it: the street's own id takes the grid's place in the topic."""
+    channel = _channel(broker)
+    async with hearing(broker.port) as heard:
+        await channel.send(entry(grid=""))
+        await until(lambda: len(heard) == 1)
+    await channel.close()
+    assert str(heard[0].topic) == "linfen/alerts/linfen"
+
+
+async def test_results_go_to_their_case(broker: Broker) -> None:
+    """What became of a case is published on its results topic, as it is."""
+    channel = _channel(broker)
+    async with hearing(broker.port) as heard:
+        await channel.publish_result("case-7", b'{"done": true}')
+        await until(lambda: len(heard) == 1)
+    await channel.close()
+    assert (str(heard[0].topic), heard[0].payload) == ("linfen/results/case-7", b'{"done": true}')
+
+
+@pytest.mark.parametrize("grid", ["+", "#", "G01/other", "G\x0001"])
+async def test_a_grid_cannot_widen_the_topic(broker: Broker, grid: str) -> None:
+    """A wildcard or another level in a grid's id is refused for good, before anything is sent."""
+    channel = _channel(broker)
+    with pytest.raises(DeliveryError) as caught:
+        await channel.send(entry(grid=grid))
+    await channel.close()
+    assert not caught.value.retryable
+
+
+async def test_many_over_one_connection(broker: Broker, outboxes: Outboxes) -> None:
+    """Concurrent sends share the connection; each alert arrives once."""
+    outbox = outboxes(*(notification(number, "grid", grid=f"G{number:02}") for number in range(30)))
+    async with hearing(broker.port) as heard, working(_channel(broker), outbox):
+        await until(lambda: set(outbox.states()) == {"sent"})
+        await until(lambda: len(heard) == 30)
+    assert {str(message.topic) for message in heard} == {f"linfen/alerts/G{number:02}" for number in range(30)}
+
+
+async def test_a_restarted_broker_is_found_again(tmp_path: Path, outboxes: Outboxes) -> None:
+    """While the broker is down sends fail without doubt; the worker delivers once it is back, unmarked."""
+    broker, meter = Broker(tmp_path), PrometheusMeter()
+    outbox = outboxes(notification(1, "grid"), notification(2, "grid"))
+    try:
+        async with working(_channel(broker, timeout=0.2), outbox, meter) as worker:
+            await until(lambda: meter.value("notifications_total", channel="grid", outcome="retried") > 0)
+            assert set(outbox.states()) <= {"pending", "sending"}
+            broker.start()
+            await until(lambda: outbox.states() == ["sent", "sent"])
+            broker.stop()
+            broker.start()
+            outbox.add(notification(3, "grid"))
+            worker.wake()
+            await until(lambda: outbox.states() == ["sent"] * 3)
+    finally:
+        broker.stop()
+    assert meter.value("notifications_total", channel="grid", outcome="repeated") == 0
+
+
+async def test_a_broker_that_does_not_answer_leaves_doubt(broker: Broker) -> None:
+    """Without a PUBACK nobody knows; the message is repeated, marked."""
+    channel = _channel(broker, timeout=0.3)
+    async with hearing(broker.port) as heard:
+        await channel.send(entry(1))
+        broker.pause(signal.SIGSTOP)
+        with pytest.raises(InDoubtError):
+            await channel.send(entry(2))
+        broker.pause(signal.SIGCONT)
+        await until(lambda: len(heard) >= 2)
+    await channel.close()
+
+
+async def test_a_connection_lost_before_the_puback_leaves_doubt(broker: Broker, outboxes: Outboxes) -> None:
+    """The doubt is known as soon as the connection ends, not only at the timeout."""
+    channel = _channel(broker, timeout=30.0)
+    await channel.send(entry(1))
+    broker.pause(signal.SIGSTOP)
+    outbox, meter = outboxes(notification(2, "grid")), PrometheusMeter()
+    async with working(channel, outbox, meter, limits=Limits(send=60.0, drain=0.2)):
+        await until(lambda: any(task.get_name() == PUBLISHING for task in asyncio.all_tasks()))
+        broker.stop()
+        await until(lambda: meter.value("notifications_total", channel="grid", outcome="retried") > 0)
+        assert outbox.states() == ["sending"]
+
+
+async def test_a_refusal_by_the_access_list_is_not_a_delivery(tmp_path: Path) -> None:
+    """The broker acknowledges what its access list forbids, with a reason code: that is a failure, and says so."""
+    rules = tmp_path / "acl"
+    rules.write_text("topic read #\ntopic write linfen/alerts/G01\n")
+    broker = Broker(tmp_path, f"allow_anonymous true\nacl_file {rules}")
+    broker.start()
+    channel = _channel(broker)
+    try:
+        await channel.send(entry(grid="G01"))
+        with pytest.raises(DeliveryError, match="refused") as caught:
+            await channel.send(entry(grid="G02"))
+        await channel.send(entry(grid="G01"))
+    finally:
+        await channel.close()
+        broker.stop()
+    assert caught.value.retryable
+    assert not isinstance(caught.value, InDoubtError)
+
+
+async def test_user_and_password(tmp_path: Path) -> None:
+    """The right password connects; the wrong one is a failure that leaves no doubt."""
+    passwords = tmp_path / "passwords"
+    run("mosquitto_passwd", "-b", "-c", str(passwords), "alerts", "right")
+    broker = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
+    broker.start()
+    right = _channel(broker, "right", username="alerts")
+    wrong = _channel(broker, "wrong", timeout=0.5, username="alerts")
+    try:
+        await right.send(entry())
+        with pytest.raises(DeliveryError) as caught:
+            await wrong.send(entry())
+    finally:
+        await right.close()
+        await wrong.close()
+        broker.stop()
+    assert not isinstance(caught.value, InDoubtError)
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """With the broker's authority it connects; with the system's authorities it does not."""
+    certificate, key = make_certificate(tmp_path, "IP:127.0.0.1")
+    broker = Broker(tmp_path, f"allow_anonymous true\ncertfile {certificate}\nkeyfile {key}")
+    broker.start()
+    trusting = _channel(broker, tls=Tls(ca_file=str(certificate)))
+    doubting = _channel(broker, timeout=0.5, tls=Tls())
+    try:
+        await trusting.send(entry())
+        with pytest.raises(DeliveryError):
+            await doubting.send(entry())
+    finally:
+        await trusting.close()
+        await doubting.close()
+        broker.stop()

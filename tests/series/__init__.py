@@ -1,0 +1,1 @@
+"""Tests of the time-series sinks and their feeder."""

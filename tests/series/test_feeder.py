@@ -1,0 +1,202 @@
+"""The feeder, on a real journal: what it reads, what it writes, and what it does when the sink does not want it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sensord.core.alert import Change, Transition
+from sensord.core.level import Level
+from sensord.core.record import Record, RecordKind
+from sensord.errors import DeliveryError, StoreError
+from sensord.ports import Cursor
+from sensord.series import feeder
+from sensord.series.feeder import QUIET_GROUPS
+from sensord.store.journal import Journal
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.notify.parts import until
+from tests.series.parts import START, Applied, JsonPoints, MemorySink, feeding, journal_points, some_points
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An empty journal."""
+    opened = Journal(tmp_path / "journal")
+    yield opened
+    opened.close()
+
+
+async def test_everything_arrives_once_and_the_cursor_follows(journal: Journal) -> None:
+    """Batches are cut at whole groups, hold no more than asked plus a group, and together are the journal."""
+    points, sink = some_points(1234), MemorySink()
+    journal_points(journal, points)
+    changes = Applied(journal.last_seq)
+    async with feeding(sink, journal.reader(), changes, JsonPoints(), PrometheusMeter()):
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == journal.last_seq)
+    assert list(sink.points.values()) == points
+    assert sum(sink.sizes) == len(points)
+    assert max(sink.sizes) < 50 + 10
+    assert sink.cursor is not None
+    assert sink.cursor.seq == 124
+
+
+async def test_it_waits_for_the_core(journal: Journal) -> None:
+    """Groups that the core has not applied are not read, and they are as soon as it has."""
+    points, sink, changes = some_points(100), MemorySink(), Applied(4)
+    journal_points(journal, points)
+    async with feeding(sink, journal.reader(), changes, JsonPoints(), PrometheusMeter()):
+        await until(lambda: len(sink.points) >= 40)
+        assert sink.cursor == Cursor(4, 4, b"40")
+        changes.applied = journal.last_seq
+        await until(lambda: len(sink.points) == 100)
+
+
+async def test_changes_come_with_their_group(journal: Journal) -> None:
+    """What the core decided on a group is handed to the decoder with that group, in order."""
+    changes = [_transition(number) for number in range(3)]
+    journal_points(journal, some_points(30))
+    source, sink = JsonPoints(), MemorySink()
+    applied = Applied(3, {1: [changes[0]], 3: [changes[1], changes[2]]})
+    async with feeding(sink, journal.reader(), applied, source, PrometheusMeter()):
+        await until(lambda: len(sink.points) == 30)
+    assert source.changes == changes
+
+
+def _transition(number: int) -> Transition:
+    return Transition(
+        id=f"t{number}",
+        rule="crowd",
+        version="1",
+        key="lane-99",
+        place="lane-99",
+        change=Change.RAISED,
+        level=Level.RED,
+        previous=Level.NONE,
+        at=START,
+        end=START,
+        value=1.0,
+        threshold=1.0,
+        samples=1,
+    )
+
+
+async def test_a_restart_goes_on_from_the_cursor(journal: Journal) -> None:
+    """A new feeder with a fresh decoder restores its state and writes only what is new."""
+    points, sink = some_points(200), MemorySink()
+    journal_points(journal, points[:100])
+    async with feeding(sink, journal.reader(), Applied(10), JsonPoints(), PrometheusMeter()):
+        await until(lambda: len(sink.points) == 100)
+    journal_points(journal, points[100:])
+    async with feeding(sink, journal.reader(), Applied(20), JsonPoints(), PrometheusMeter()):
+        await until(lambda: len(sink.points) == 200)
+    assert sum(sink.sizes) == 200
+    assert sink.cursor is not None
+    assert sink.cursor.seq == 20
+
+
+async def test_a_crash_decodes_from_the_checkpoint_and_writes_from_the_cursor(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder's state is saved every few groups only; what lies between is decoded again, not written again."""
+    monkeypatch.setattr(feeder, "CHECKPOINT_GROUPS", 7)
+    points, sink, source = some_points(300), MemorySink(), JsonPoints()
+    journal_points(journal, points)
+    async with feeding(sink, journal.reader(), Applied(19), JsonPoints(), PrometheusMeter(), batch=10):
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == 19)
+    assert sink.cursor == Cursor(19, 15, b"150")
+    assert {cursor.checkpoint for cursor in sink.asked} == {1, 8, 15}
+    async with feeding(sink, journal.reader(), Applied(30), source, PrometheusMeter(), batch=10):
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == 30)
+    assert (source.made, sum(sink.sizes)) == (300, 300)
+    assert list(sink.points.values()) == points
+
+
+async def test_a_sink_that_is_down_is_tried_until_it_is_up(journal: Journal) -> None:
+    """Nothing is lost or skipped, every refusal is counted, and Retry-After is waited for."""
+    points, sink, meter = some_points(100), MemorySink(), PrometheusMeter()
+    sink.failures = [*[DeliveryError("down")] * 5, DeliveryError("throttled", retry_after=0.3)]
+    journal_points(journal, points)
+    with capture_logs() as logs:
+        async with feeding(sink, journal.reader(), Applied(10), JsonPoints(), meter):
+            await until(lambda: len(sink.points) == 100)
+    assert list(sink.points.values()) == points
+    assert meter.value("sink_retries_total", sink="memory") == 6
+    waits = [entry["seconds"] for entry in logs if entry["event"] == "write failed; trying again"]
+    assert len(waits) == 6
+    assert max(waits[:5]) < 0.3 <= waits[5]
+
+
+async def test_only_the_poison_is_lost(journal: Journal) -> None:
+    """A refused batch is halved down to its bad points: they are counted and named, all others are written."""
+    points, sink, meter = some_points(200), MemorySink(), PrometheusMeter()
+    poison = [points[0], points[77], points[78], points[199]]
+    sink.poison = {point.at for point in poison}
+    journal_points(journal, points)
+    with capture_logs() as logs:
+        async with feeding(sink, journal.reader(), Applied(20), JsonPoints(), meter):
+            await until(lambda: sink.cursor is not None and sink.cursor.seq == 20)
+    assert sorted(sink.points.values(), key=lambda point: point.at) == [p for p in points if p not in poison]
+    assert meter.value("sink_points_total", sink="memory", outcome="refused") == len(poison)
+    refused = [entry for entry in logs if entry["event"] == "point refused"]
+    assert [entry["tags"] for entry in refused] == [point.tags for point in poison]
+    assert not any("fields" in entry for entry in refused)
+
+
+async def test_the_cursor_stays_while_a_batch_is_bisected(journal: Journal) -> None:
+    """A crash in the middle of a bisection repeats the batch: the halves are written at the old cursor."""
+    points, sink = some_points(100), MemorySink()
+    journal_points(journal, points)
+    sink.poison = {points[90].at}
+    async with feeding(sink, journal.reader(), Applied(10), JsonPoints(), PrometheusMeter(), batch=100):
+        await until(lambda: sink.cursor == Cursor(10, 10, b"100"))
+    assert set(sink.asked[1:-1]) == {Cursor(0, 0, b"")}
+    assert len(sink.asked) > 3
+
+
+async def test_a_bug_in_the_decoder_loses_nothing(journal: Journal) -> None:
+    """A decoder that raises sends the feeder back to its cursor; it comes through without a hole or a double."""
+    points, sink, source, meter = some_points(300), MemorySink(), JsonPoints(), PrometheusMeter()
+    journal_points(journal, points)
+    source.fail_at = 17
+    async with feeding(sink, journal.reader(), Applied(30), source, meter):
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == 30)
+    assert list(sink.points.values()) == points
+    assert meter.value("sink_failures_total", sink="memory") == 1
+
+
+async def test_a_cursor_that_cannot_be_saved_is_tried_again(journal: Journal) -> None:
+    """A full disk under the cursor is a fault of our own: the feeder starts again and gets through."""
+    points, sink = some_points(50), MemorySink()
+    sink.failures = [StoreError("state.db: the disk is full")]
+    journal_points(journal, points)
+    async with feeding(sink, journal.reader(), Applied(5), JsonPoints(), PrometheusMeter()):
+        await until(lambda: len(sink.points) == 50)
+
+
+async def test_silence_moves_the_cursor_now_and_then(journal: Journal) -> None:
+    """Ticks make no points, but a cursor that never moved would make restarts ever longer."""
+    sink = MemorySink()
+    for number in range(QUIET_GROUPS):
+        journal.append([Record(RecordKind.TICK, START + number)])
+    changes = Applied(QUIET_GROUPS - 1)
+    meter = PrometheusMeter()
+    async with feeding(sink, journal.reader(), changes, JsonPoints(), meter):
+        await until(lambda: meter.registry.get_sample_value("sensord_sink_lag_groups", {"sink": "memory"}) == 0.0)
+        assert sink.cursor is None
+        changes.applied = QUIET_GROUPS
+        await until(lambda: sink.cursor == Cursor(QUIET_GROUPS, QUIET_GROUPS - 1, b"0"))
+
+
+async def test_a_journal_that_was_pruned_too_early_is_noticed(journal: Journal) -> None:
+    """Groups that are gone before the sink had them are counted: a hole is never silent."""
+    sink, meter = MemorySink(), PrometheusMeter()
+    sink.cursor = Cursor(1, 1, b"10")
+    journal_points(journal, some_points(20))
+    day = 86_400_000_000_000
+    journal.append([Record(RecordKind.TICK, START + day)])
+    journal.prune(0, START + 3 * day, 3)
+    async with feeding(sink, journal.reader(), Applied(3), JsonPoints(), meter):
+        await until(lambda: meter.value("sink_missed_groups_total", sink="memory") == 1)

@@ -1,0 +1,1 @@
+"""Tests of the simulated street and of the demonstration's parts."""

@@ -1,0 +1,166 @@
+"""The real daemon as a process, on a street of a test's own, with a real broker and a real HTTP receiver around it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.support import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PLACES = """
+street: {id: street, name: 街道}
+blocks: [{id: B1, name: 街区一}]
+grids: [{id: G1, name: 居民区一, block: B1}, {id: G2, name: 居民区二, block: B1}]
+micro_grids: [{id: G1-1, name: 微网格一, grid: G1}, {id: G2-1, name: 微网格二, grid: G2}]
+compounds:
+  - {id: C1, name: 小区一, grid: G1, micro_grids: [G1-1]}
+  - {id: C2, name: 小区二, grid: G2, micro_grids: [G2-1]}
+gates: [{id: C1-N, name: 北门, compound: C1, micro_grid: G1-1}]
+lanes:
+  - {id: L1, name: 一弄, compound: C1, micro_grid: G1-1, area_m2: 50}
+  - {id: L2, name: 二弄, compound: C2, micro_grid: G2-1, area_m2: 50}
+devices:
+  - {id: crowd-1, stream: crowd, place: L1, period: 1h}
+  - {id: crowd-2, stream: crowd, place: L2, period: 1h}
+  - {id: camera-1, stream: plate, place: C1-N, period: 1h}
+"""
+ROSTER = """
+people:
+  - {id: 志愿者-1, role: volunteer, serves: G1-1, contacts: [{channel: people, address: volunteer-1}]}
+  - {id: 志愿者-2, role: volunteer, serves: G2-1, contacts: [{channel: people, address: volunteer-2}]}
+  - {id: 居委干部-1, role: cadre, serves: G1, contacts: [{channel: people, address: cadre-1}, {channel: grid}]}
+  - {id: 居委干部-2, role: cadre, serves: G2, contacts: [{channel: people, address: cadre-2}, {channel: grid}]}
+  - {id: 派出所-1, role: police, serves: street, contacts: [{channel: people, address: police-1}]}
+"""
+DISPATCH = """
+roles:
+  volunteer: {name: {zh: 志愿者}, ask: {zh: 请协助疏散。}}
+  cadre: {name: {zh: 居委干部}, ask: {zh: 请到场处置。}}
+  police: {name: {zh: 派出所}, ask: {zh: 请派员处置。}}
+policies:
+  crowd:
+    name: {zh: 人群聚集}
+    steps:
+      - {tell: [volunteer, cadre], at_least: yellow}
+      - {tell: [police], at_least: orange}
+"""
+RULES = """
+rules:
+  - id: crowding
+    name: {zh: 人群聚集}
+    stream: crowd
+    by: lane
+    value: mean(density)
+    window: 4s
+    every: 1s
+    levels:
+      yellow: {above: 1}
+      orange: {above: 2, for: 1s}
+    clear: {margin: 10%, for: 2s}
+    dispatch: crowd
+"""
+
+
+class Daemon:
+    """``sensord run`` in ``directory``; ``settings`` are merged into its ``sensord.yaml``."""
+
+    def __init__(self, directory: Path, broker_port: int, people_url: str, **settings: Any) -> None:
+        self.directory, self.state = directory, directory / "state"
+        self.config = directory / "sensord.yaml"
+        texts = {"places": PLACES, "roster": ROSTER, "dispatch": DISPATCH, "rules/crowd": RULES}
+        for name, text in texts.items():
+            path = directory / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        host = people_url.removeprefix("http://").partition("/")[0]
+        whole: dict[str, Any] = {
+            "site": "test",
+            "state_dir": str(self.state),
+            "files": {"rules": "rules"},
+            "mqtt": {
+                "port": broker_port,
+                "readings": "t/{compound}/{kind}/{device}",
+                "commands": "t/commands/{case}",
+                "alerts": "t/alerts/{grid}",
+                "results": "t/results/{case}",
+            },
+            "http": {"port": 0},
+            "channels": [
+                {"type": "webhook", "name": "people", "url": people_url, "allow": [host]},
+                {"type": "mqtt", "name": "grid"},
+            ],
+        }
+        self.config.write_text(yaml.safe_dump({**whole, **settings}, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        self.log = directory / "daemon.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Daemon:
+        """Run it until it says that it is ready."""
+        (self.state / "http.port").unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "sensord", "run", "--config", str(self.config)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        wait_until(self._ready, 30, f"the daemon is ready; its log: {self.tail()}")
+        return self
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.tail()
+        try:
+            return self.get("/readyz").status_code == 200
+        except (OSError, ValueError, httpx.HTTPError):
+            return False
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-3000:] if self.log.exists() else ""
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask its HTTP server; raises ``OSError`` or ``httpx.HTTPError`` while there is none."""
+        port = int((self.state / "http.port").read_text())
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False)
+
+    def overview(self) -> dict[str, Any]:
+        """Its overview."""
+        found: dict[str, Any] = json.loads(self.get("/api/v1/overview").content)
+        return found
+
+    def caught_up(self) -> bool:
+        """Whether everything journaled so far has been applied."""
+        counts = self.overview()["counts"]
+        return bool(counts["received"] == counts["applied"])
+
+    def kill(self) -> None:
+        """End it without a word (SIGKILL)."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it in good order; returns its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of sensord on the same configuration."""
+        line = [sys.executable, "-m", "sensord", *arguments, "--config", str(self.config)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+
+
+def crowd(lane: int, count: int, seq: int) -> tuple[str, bytes]:
+    """A message of a lane's sensor (without a stamp: it counts from its arrival)."""
+    return f"t/C{lane}/crowd/crowd-{lane}", json.dumps({"count": count, "boot": 1, "seq": seq}).encode()

@@ -1,0 +1,1 @@
+"""Tests of what the daemon says about itself."""

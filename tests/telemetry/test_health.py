@@ -1,0 +1,86 @@
+"""Freshness of workers and the application's facts, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.telemetry.health import Health
+
+
+class HandClock:
+    """A monotonic clock that moves when told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """Return the present time in seconds."""
+        return self.now
+
+
+def test_a_worker_is_fresh_until_its_age_is_exceeded() -> None:
+    """At its allowed age a worker still counts as alive, beyond it the daemon is no longer live."""
+    clock = HandClock()
+    health = Health(clock)
+    health.register("committer", 5.0)
+    clock.now += 5.0
+    assert health.live()[0]
+    clock.now += 0.1
+    live, report = health.live()
+    assert not live
+    assert report == {"workers": {"committer": {"ok": False, "silent_seconds": 5.1, "allowed_seconds": 5.0}}}
+
+
+def test_one_silent_worker_is_not_covered_by_a_lively_one() -> None:
+    """Every worker has to beat for itself; a beat revives."""
+    clock = HandClock()
+    health = Health(clock)
+    health.register("receiver", 5.0)
+    health.register("core", 5.0)
+    clock.now += 6.0
+    health.beat("receiver")
+    assert not health.live()[0]
+    health.beat("core")
+    assert health.live()[0]
+
+
+def test_a_bad_fact_makes_the_daemon_unready_but_not_dead() -> None:
+    """Without the broker we are not ready; a restart would not bring it back, so we stay live."""
+    health = Health(HandClock())
+    health.set_fact("rules", True, "12 rules")
+    assert health.ready()[0]
+    health.set_fact("mqtt", False, "connection refused")
+    ready, report = health.ready()
+    assert not ready
+    assert health.live()[0]
+    assert report["facts"] == {
+        "rules": {"ok": True, "detail": "12 rules"},
+        "mqtt": {"ok": False, "detail": "connection refused"},
+    }
+    health.set_fact("mqtt", True, "connected")
+    assert health.ready()[0]
+
+
+def test_a_dead_worker_makes_the_daemon_unready() -> None:
+    """Ready includes live."""
+    clock = HandClock()
+    health = Health(clock)
+    health.register("core", 1.0)
+    clock.now += 2.0
+    assert not health.ready()[0]
+
+
+def test_a_beat_of_an_unknown_worker_is_an_error() -> None:
+    """A worker that nobody registered would never be missed."""
+    with pytest.raises(KeyError):
+        Health().beat("commiter")
+
+
+def test_a_worker_that_was_stopped_on_purpose_is_not_missed() -> None:
+    """After unregistering, its silence is fine and a last beat does no harm."""
+    clock = HandClock()
+    health = Health(clock)
+    health.register("core", 1.0)
+    health.unregister("core")
+    clock.now += 10.0
+    health.beat("core")
+    assert health.live() == (True, {"workers": {}})
