@@ -57,10 +57,11 @@ docs: $(VENV)/.develop  ## write the generated parts of the documentation again
 
 lock: $(VENV)/.develop  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra demo pyproject.toml -o requirements.lock
+	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra build --extra demo \
+	  pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra demo --extra dev pyproject.toml \
-	  -o requirements-dev.lock
+	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra build --extra demo --extra dev \
+	  pyproject.toml -o requirements-dev.lock
 
 clean:               ## remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

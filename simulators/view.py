@@ -127,8 +127,10 @@ def _cases(cases: Sequence[SeenCase], now: int, language: str) -> RenderableType
     if not cases:
         return Align.center(Text(words["no_cases"], style="dim"), vertical="middle")
     table = Table(box=None, expand=True, pad_edge=False)
-    for column, ratio in (("place", 5), ("level", 2), ("state", 4), ("age", 2), ("id", 4)):
-        table.add_column(words[column], ratio=ratio, no_wrap=True, overflow="ellipsis")
+    table.add_column(words["place"], ratio=2, no_wrap=True, overflow="ellipsis")
+    for column in ("level", "state", "age"):
+        table.add_column(words[column], no_wrap=True)
+    table.add_column(words["id"], ratio=1, no_wrap=True, overflow="ellipsis")
     for case in cases:
         open_level, peak = (BY_WORD.get(word, Level.NONE) for word in (case.level, case.peak))
         level = open_level if not case.closed_at else peak

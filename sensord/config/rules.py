@@ -76,8 +76,6 @@ def load_rules(folder: Path, world: World) -> RuleSet:
 def _files(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder]
-    if folder.is_file():
-        return [folder]
     try:
         names = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
     except OSError as error:

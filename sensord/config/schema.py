@@ -213,16 +213,15 @@ class _Walk:
             if isinstance(value, shape) and fitting:
                 self._one_of(path, value, fitting)
                 return
-        trials = [self._trial(path, value, option) for option in kind.types if not _is_none(option)]
-        if all(trials):
-            fullest = [trial for option, trial in zip(options, trials, strict=False) if _same_shape(option, value)]
-            if len(trials) == 1 or fullest:
-                self.problems.extend((fullest or trials)[0])
-            else:
-                wanted = " or ".join(
-                    dict.fromkeys(_WORDS.get(type(option), "a word") for option in options if not _is_none(option))
-                )
-                self._note(path, f"{_owner(path)} must be {wanted}, not {named(value)}")
+        possible = [(option, self._trial(path, value, option)) for option in kind.types if not _is_none(option)]
+        if not all(trial for _, trial in possible):
+            return
+        alike = [trial for option, trial in possible if _same_shape(_bare(option)[0], value)]
+        if len(possible) == 1 or alike:
+            self.problems.extend((alike or [possible[0][1]])[0])
+        else:
+            words = dict.fromkeys(_WORDS.get(type(_bare(option)[0]), "a word") for option, _ in possible)
+            self._note(path, f"{_owner(path)} must be {' or '.join(words)}, not {named(value)}")
 
     def _trial(self, path: KeyPath, value: object, kind: inspect.Type) -> list[Problem]:
         walk = _Walk(self.document)

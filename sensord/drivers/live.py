@@ -26,6 +26,8 @@ from sensord.ports import JournalReader, Meter, Pulse
 WORKER = "core"
 READ_GROUPS = 64
 SNAPSHOT_INTERVAL = 120.0
+POSITION_INTERVAL = 0.25
+"""Seconds between two movements of the position by groups that changed nothing."""
 IN_DOUBT = 10 * MINUTE
 """After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written
 down."""
@@ -163,7 +165,7 @@ class LiveCore:
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
                 break
-        if self.position > self._state.applied and time.monotonic() - self._applied_at >= 1.0:
+        if self.position > self._state.applied and time.monotonic() - self._applied_at >= POSITION_INTERVAL:
             self._apply(Step(self.position, self.site.engine.now))
         if time.monotonic() - self._saved_at >= self._snapshot_interval:
             self._save()

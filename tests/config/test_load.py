@@ -160,6 +160,21 @@ def test_a_broken_file_is_not_blamed_on_those_that_depend_on_it(copy: Path) -> N
     assert {Path(problem.file).name for problem in _refused(copy)} == {"places.yaml"}
 
 
+def test_a_file_with_thousands_of_mistakes_reports_a_hundred(copy: Path) -> None:
+    """One cause, such as a renamed stream, must not bury the other files' mistakes."""
+    device = "  - {id: x, stream: crwd, place: L001, period: 10s}\n"
+    _change(copy / "places.yaml", "devices:\n", "devices:\n" + device * 1000)
+    assert len(_refused(copy)) == 100
+
+
+def test_rules_may_be_one_file(copy: Path) -> None:
+    """``files.rules`` names a folder or a single file; hidden files of a folder are not rules."""
+    (copy / "rules" / ".crowd.yaml").write_text("not: rules", encoding="utf-8")
+    assert len(load(copy / "sensord.yaml").definition.rules) == 4
+    _change(copy / "sensord.yaml", "rules: rules", "rules: rules/crowd.yaml")
+    assert [rule.id for rule in load(copy / "sensord.yaml").definition.rules] == ["lane-crowding"]
+
+
 def test_a_rule_id_is_unique_over_all_files(copy: Path) -> None:
     """The second file is told where the first one took the id."""
     _change(copy / "rules" / "vehicles.yaml", "id: out-of-town", "id: lane-crowding")

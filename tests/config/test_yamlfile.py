@@ -163,6 +163,14 @@ def test_every_node_has_its_position(path: tuple[str | int, ...], value: tuple[i
     assert document.position(path, key=True) == key
 
 
+def test_an_escape_beyond_unicode_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML's own parser raises ValueError for it, libyaml's an error with a position."""
+    raw = b'a: "\\UFFFFFFFF"'
+    assert _refused(raw)
+    monkeypatch.setattr(yamlfile, "_LOADER", yaml.SafeLoader)
+    assert "not YAML" in _refused(raw)[0].message
+
+
 def test_a_path_is_written_as_people_write_it() -> None:
     """Lists in brackets, keys with dots."""
     assert show(("devices", 3, "place")) == "devices[3].place"
