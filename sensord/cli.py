@@ -229,9 +229,14 @@ def generate(folder: Path, blocks: int, grids: int, micro_grids: int, compounds:
 
     numbers = Numbers(blocks, grids, micro_grids, compounds, gates)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("places.yaml", generate_street(numbers=numbers)), ("roster.yaml", generate_roster(numbers=numbers))):
+    for name, text in (
+        ("places.yaml", generate_street(numbers=numbers)),
+        ("roster.yaml", generate_roster(numbers=numbers)),
+    ):
         if (folder / name).exists():
-            raise click.UsageError(say(f"{folder / name} 已存在，不会覆盖", f"{folder / name} exists and is not overwritten"))
+            raise click.UsageError(
+                say(f"{folder / name} 已存在，不会覆盖", f"{folder / name} exists and is not overwritten")
+            )
         (folder / name).write_text(text, encoding="utf-8")
         click.echo(str(folder / name))
 

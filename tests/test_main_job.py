@@ -17,11 +17,11 @@ from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
+from tests.notify.receiver import Receiver
+from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon, crowd
-from tests.series.databases import Influx1
-from tests.notify.receiver import Receiver
 
 
 class Sensors:

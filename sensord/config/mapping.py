@@ -53,7 +53,9 @@ def load_mapping(path: Path) -> Mapping:
     mapping = convert(document, Mapping)
     known = [field.name for field in STREAMS[BY_WORD[mapping.stream]].fields if field.name != "density"]
     problems = [
-        document.problem(("fields", name), f"{mapping.stream} has no field {name!r}", did_you_mean(name, known), key=True)
+        document.problem(
+            ("fields", name), f"{mapping.stream} has no field {name!r}", did_you_mean(name, known), key=True
+        )
         for name in mapping.fields
         if name not in known
     ]

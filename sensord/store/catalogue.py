@@ -62,7 +62,8 @@ class Catalogue:
 
     def locate(self, seq: int) -> tuple[Path, int] | None:
         """The file that holds ``seq`` (or the oldest, when ``seq`` is older) and the last ``seq`` in it; None past the
-        end."""
+        end.
+        """
         with self._changed:
             if not self._paths or seq > self._last_seq:
                 return None

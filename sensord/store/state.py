@@ -54,7 +54,8 @@ class Outputs(Protocol):
 
 class StateStore:
     """Safe from any thread; each method is one transaction. ``on_outbox`` is called when new notifications are
-    durable."""
+    durable.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._database = Database(directory / FILE, STATE)

@@ -11,9 +11,9 @@ import pytest
 from sensord.config.settings import Mqtt, Tls
 from sensord.errors import ConfigError
 from sensord.ingest.receiver import tls_context
-from tests.support.broker import Mosquitto
 from tests.ingest.support import Stage
 from tests.support import program, wait_until
+from tests.support.broker import Mosquitto
 
 PASSWORD = "correct horse"
 

@@ -13,9 +13,9 @@ import pytest
 
 from sensord.config.settings import Mqtt
 from sensord.ingest.receiver import SUSPICIOUS, WORKER, Backoff, Hooks
-from tests.support.broker import Mosquitto, ScriptedBroker, take_over
 from tests.ingest.support import MemoryJournal, Stage
 from tests.support import wait_until
+from tests.support.broker import Mosquitto, ScriptedBroker, take_over
 
 TOPIC = "linfen/c1/crowd/d1"
 FILTERS = 6

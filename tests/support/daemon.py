@@ -99,7 +99,9 @@ class Daemon:
                 {"type": "mqtt", "name": "grid"},
             ],
         }
-        self.config.write_text(yaml.safe_dump({**whole, **settings}, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        self.config.write_text(
+            yaml.safe_dump({**whole, **settings}, allow_unicode=True, sort_keys=False), encoding="utf-8"
+        )
         self.log = directory / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 
