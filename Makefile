@@ -43,17 +43,15 @@ test: $(VENV)/.develop services  ## run all tests (ARGS="-k word")
 lint: $(VENV)/.develop  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy sensord simulators bench tests
+	$(BIN)/mypy sensord simulators bench scripts tests
 
 check: lint test     ## everything that must be green before a commit
 
 bench: $(VENV)/.develop services  ## run the benchmarks, one after the other
 	@for program in bench/*.py; do case $$program in */__init__.py|*/machine.py) ;; *) $(BIN)/python $$program || exit 1;; esac; done
 
-docs: $(VENV)/.develop  ## write the generated parts of the documentation again
-	$(BIN)/python -m sensord.config.export docs
-	$(BIN)/python -m sensord.telemetry.metrics docs/metrics.md
-	$(BIN)/python -m sensord.core.case docs/architecture.md
+docs: $(VENV)/.develop  ## write again what is made from the code: schemas, references, samples
+	$(BIN)/python scripts/generated.py
 
 lock: $(VENV)/.develop  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

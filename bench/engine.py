@@ -1,8 +1,8 @@
 """How fast the engine takes readings on one core, fed as batches.
 
-Method: a synthetic street of lanes, each heard every ten seconds, in time order; batches of 20,000 readings; the time of
-``Engine.feed`` alone, best of three runs. Reference, measured in the same run: numpy adding the same readings into one
-float per lane (``np.add.at``), the least that any engine on numpy must do per reading and rule.
+Method: a synthetic street of lanes, each heard every ten seconds, in time order; batches of 20,000 readings; the time
+of ``Engine.feed`` alone, best of three runs. Reference, measured in the same run: numpy adding the same readings into
+one float per lane (``np.add.at``), the least that any engine on numpy must do per reading and rule.
 """
 
 from __future__ import annotations

@@ -47,8 +47,9 @@ from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
 
+SUPERVISOR = "supervisor"
 API_KEY_FILE = "api.token"
-PRUNE_INTERVAL = 600.0
+PRUNE_INTERVAL, PRUNE_PAUSE = 600.0, 0.1
 _AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
 
@@ -129,6 +130,7 @@ class App:
             self.health,
             pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
+            upkeep=self._prune_journal,
         )
 
     def _plan_sinks(self) -> list[SinkPlan]:
@@ -173,8 +175,8 @@ class App:
             *((feeder.name, feeder.run) for feeder in self._feeders),
             ("http", self._serve),
             ("results", self._publish_results),
-            ("supervisor", self._supervise),
-            ("prune", self._prune),
+            (SUPERVISOR, self._supervise),
+            ("prune", self._prune_state),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
 
@@ -216,20 +218,25 @@ class App:
             )
             await asyncio.sleep(every)
 
-    async def _prune(self) -> None:
-        """Delete journal days and finished rows that are past their keeping, when nobody needs them any more."""
+    def _prune_journal(self) -> None:
+        """Delete journal days that are past their keeping and that nobody needs; called on the journal's thread."""
+        self.journal.prune(parse_duration(self._settings.journal.keep), time.time_ns(), self._needed())
+
+    async def _prune_state(self) -> None:
+        """Delete finished rows of the state database that are past their keeping, a few at a time."""
         keep = parse_duration(self._settings.journal.keep)
+        pause = PRUNE_INTERVAL
         while True:
-            await asyncio.sleep(PRUNE_INTERVAL)
-            now = time.time_ns()
-            needed = await asyncio.to_thread(self._needed)
-            await asyncio.to_thread(self.journal.prune, keep, now, needed)
-            while await asyncio.to_thread(self.state.prune, now - keep):
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
+            more = await asyncio.to_thread(self.state.prune, time.time_ns() - keep)
+            pause = PRUNE_PAUSE if more else PRUNE_INTERVAL
 
     def _needed(self) -> int:
-        """The first group that somebody still has to read."""
-        return min([self.state.snapshot_seq, self.state.applied, *self.state.checkpoints().values()]) + 1
+        """Return the first group that the core needs after a crash.
+
+        A sink that was away for longer than that misses groups, and counts them: plates are not kept for its sake.
+        """
+        return min(self.state.snapshot_seq, self.state.applied) + 1
 
     async def _serve(self) -> None:
         from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
@@ -313,12 +320,11 @@ class App:
         """Stop in order: nothing new comes in, what came in is journaled and applied, what was decided goes out."""
         self._socket.stopping()
         log.info("sensord is stopping", failed_part=self._failed or None)
+        await _end([task for task in tasks if task.get_name() == SUPERVISOR])  # from here on threads end on purpose
         await asyncio.to_thread(self.committer.stop)
         await asyncio.to_thread(self.receiver.stop)
         await asyncio.to_thread(self.core.stop)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         for channel in self._channels.values():
             await channel.close()
         self._close_stores()
@@ -328,6 +334,12 @@ class App:
             part = getattr(self, name, None)
             if part is not None:
                 part.close()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _api_token(path: Path) -> str:

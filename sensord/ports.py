@@ -94,8 +94,8 @@ class Channel(Protocol):
 class Cursor(msgspec.Struct, frozen=True):
     """How far a consumer of the journal has come.
 
-    ``seq`` is the last group it finished; ``state`` its decoder's state after group ``checkpoint`` (at or before ``seq``),
-    from which it decodes again after a crash. So the state, which is large, need not be written with every step.
+    ``seq`` is the last group it finished; ``state`` its decoder's state after group ``checkpoint`` (at or before
+    ``seq``), from which it decodes again after a crash. So the state, which is large, is not written with every step.
     """
 
     seq: int

@@ -1,0 +1,1 @@
+"""Tests: data first, then properties, then the real thing."""

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import paho.mqtt.client as paho
 import pytest
@@ -42,7 +42,7 @@ class Sensors:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
-    def __enter__(self) -> Sensors:
+    def __enter__(self) -> Self:
         """Begin to speak."""
         self._thread.start()
         return self

@@ -2,16 +2,14 @@
 
 Rules: deterministic, the same numbers give the same text; only ``临汾路99弄`` is a real address; everything
 else carries a name that nobody can take for one.
-``python -m sensord.config.generate config/`` writes the samples again.
+``sensord generate`` writes the samples again.
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 _HEADER = """\
 # yaml-language-server: $schema=../docs/schema/{schema}.json
@@ -23,13 +21,13 @@ _HEADER = """\
 _PLACES_NOTE = """\
 # 除“临汾路99弄”以外，小区、弄、出入口等名称和面积均为示例，不是真实地址，使用前请换成本地数据。
 # Only 临汾路99弄 is a real address. All other names, areas and numbers are illustrative: replace them.
-# (生成 / generated: python -m sensord.config.generate config/)
+# (生成 / generated: sensord generate)
 
 """
 _ROSTER_NOTE = """\
 # 只写岗位，不写姓名和电话；怎样联系到人，由 address 在通知平台里对应。请换成本地的值班安排。
 # Posts only, no names, no phone numbers; the address is what the receiving platform knows. Replace them.
-# (生成 / generated: python -m sensord.config.generate config/)
+# (生成 / generated: sensord generate)
 
 """
 _AREAS = (180, 240, 120, 90, 310, 150, 210, 75, 360, 60, 400, 135, 270)
@@ -232,13 +230,3 @@ def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -
 def _person(name: str, role: str, serves: str, address: str, also: str = "") -> str:
     contact = f"{{channel: people, address: {address}}}{also}"
     return f"  - {{id: {name}, role: {role}, serves: {serves}, contacts: [{contact}]}}"
-
-
-def write_samples(folder: Path) -> None:
-    """Write ``places.yaml`` and ``roster.yaml`` of the sample street into ``folder``."""
-    (folder / "places.yaml").write_text(generate_street(), encoding="utf-8")
-    (folder / "roster.yaml").write_text(generate_roster(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_samples(Path(sys.argv[1] if len(sys.argv) > 1 else "config"))

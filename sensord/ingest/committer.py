@@ -2,6 +2,7 @@
 
 Rules:
 - Nothing is acknowledged, and no future resolves, before the commit that holds it.
+- The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files.
 - In silence a TICK is journaled each interval, so that absence, clearing and escalation advance.
 - A journal that refuses for now (disk full) makes us keep the group and try again each second; nothing more
   is taken, so acknowledgements stop and the broker keeps what follows. Any other failure ends the thread, and
@@ -28,11 +29,12 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often and how much: the tick interval and the delay of a retry in seconds, the most records of a group."""
+    """How often and how much: tick interval, delay of a retry and upkeep in seconds, the most records of a group."""
 
     tick: float = 1.0
     retry: float = 1.0
     records: int = 2000
+    upkeep: float = 600.0
 
 
 class Committer:
@@ -48,10 +50,12 @@ class Committer:
         *,
         pace: Pace | None = None,
         clock: Callable[[], int] = time.time_ns,
+        upkeep: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; :meth:`start` begins.
 
-        ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back.
+        ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back. ``upkeep`` is called
+        on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again.
         """
         self._queue = queue
         self._journal = journal
@@ -60,7 +64,8 @@ class Committer:
         self._pulse = pulse
         self._pace = pace or Pace()
         self._clock = clock
-        self._committed_at = time.monotonic()
+        self._upkeep = upkeep
+        self._committed_at = self._kept_up_at = time.monotonic()
         self._blocked = False
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
@@ -97,6 +102,7 @@ class Committer:
         try:
             while self._turn():
                 self._pulse.beat(WORKER)
+                self._keep_up()
         except Exception as error:  # noqa: BLE001  # the task's boundary: ``alive`` turns False, the daemon ends
             self.error = error
             self._meter.count("worker_failures_total", worker=WORKER)
@@ -182,6 +188,16 @@ class Committer:
                 "the journal takes no records; messages wait at the broker. Free some disk space",
                 why=str(error),
             )
+
+    def _keep_up(self) -> None:
+        now = time.monotonic()
+        if now - self._kept_up_at < self._pace.upkeep:
+            return
+        self._kept_up_at = now
+        try:
+            self._upkeep()
+        except StoreError as error:
+            _log.error("the journal's upkeep failed; it is tried again later", why=str(error))
 
     def _fail_futures(self, arrivals: Sequence[Arrival], cause: BaseException | None = None) -> None:
         for arrival in arrivals:

@@ -61,8 +61,9 @@ class Catalogue:
             self._changed.notify_all()
 
     def locate(self, seq: int) -> tuple[Path, int] | None:
-        """The file that holds ``seq`` (or the oldest, when ``seq`` is older) and the last ``seq`` in it; None past the
-        end.
+        """Return the file that holds ``seq`` and the last ``seq`` in it; None past the end.
+
+        For a ``seq`` older than the journal it is the oldest file.
         """
         with self._changed:
             if not self._paths or seq > self._last_seq:

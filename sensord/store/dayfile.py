@@ -24,8 +24,8 @@ SCHEMA = Schema(
     application_id=0x53454A4C,  # "SEJL"
     version=1,
     statements=(
-        "CREATE TABLE groups (seq INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
-        " count INTEGER NOT NULL, records BLOB NOT NULL)",
+        """CREATE TABLE groups (seq INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+        count INTEGER NOT NULL, records BLOB NOT NULL)""",
     ),
 )
 _NAME = re.compile(r"journal-(\d{4}-\d{2}-\d{2})\.db", re.ASCII)

@@ -43,9 +43,9 @@ class Reader:
         return self._catalogue.wait(after, timeout)
 
     def read(self, after: int, limit: int = 256) -> list[Group]:
-        """Return the next groups after ``after``: at most ``limit``, and at most about 4 MiB of them (but one at
-        least).
+        """Return the next groups after ``after``.
 
+        At most ``limit``, and at most about 4 MiB of them, but one at least.
         Raises ``StoreError`` naming the file when it is damaged or a group is missing.
         """
         groups: list[Group] = []
@@ -103,7 +103,7 @@ class Reader:
 
 
 class DirectoryReader(Reader):
-    """Reads a journal that another process may be writing: for the command line. Looks again when it reaches the end."""
+    """Reads a journal that another process may be writing (for the command line); looks again at the end."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

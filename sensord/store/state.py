@@ -53,8 +53,9 @@ class Outputs(Protocol):
 
 
 class StateStore:
-    """Safe from any thread; each method is one transaction. ``on_outbox`` is called when new notifications are
-    durable.
+    """Safe from any thread; each method is one transaction.
+
+    ``on_outbox`` is called when new notifications are durable.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -7,10 +7,8 @@ table: ``python -m sensord.telemetry.metrics docs/metrics.md``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -162,7 +160,7 @@ class PrometheusMeter:
 
 HEADING = """# Metrics
 
-<!-- written by `python -m sensord.telemetry.metrics docs/metrics.md` from the table in that module -->
+<!-- written by `make docs` from the table in sensord/telemetry/metrics.py -->
 
 At `/metrics` of the daemon's own HTTP server, in Prometheus' text format, beside the usual `process_*` metrics.
 
@@ -178,7 +176,3 @@ def document(metrics: Iterable[Metric] = METRICS) -> str:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         rows.append(f"| `{PREFIX}{metric.name}` | {metric.kind} | {labels} | {metric.help} |\n")
     return HEADING + "".join(rows)
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(document(), encoding="utf-8")

@@ -79,13 +79,6 @@ def test_only_one_sample_address_is_real() -> None:
     assert all(name.startswith("示例小区") for name in compounds[1:])
 
 
-@pytest.mark.parametrize("name", ["places.yaml", "roster.yaml"])
-def test_the_generated_samples_are_up_to_date(name: str) -> None:
-    """To renew them: python -m sensord.config.generate config/."""
-    text = {"places.yaml": generate_street(), "roster.yaml": generate_roster()}[name]
-    assert (ROOT / "config" / name).read_text(encoding="utf-8") == text
-
-
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -122,12 +115,6 @@ def test_a_sample_names_its_schema_and_fits_it(name: str) -> None:
     assert text.splitlines()[0] == first
     data = parse_yaml(text.encode(), name, MAX_BYTES_REGISTER).data
     jsonschema.Draft202012Validator(export.schemas()[_SCHEMAS[name]]).validate(data)
-
-
-@pytest.mark.parametrize("name", sorted(export.texts()))
-def test_the_published_schemas_and_the_reference_are_up_to_date(name: str) -> None:
-    """To renew them: python -m sensord.config.export docs/."""
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == export.texts()[name]
 
 
 def test_nothing_else_lies_among_the_schemas() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sensord.telemetry.metrics import METRICS, PrometheusMeter, document
+from sensord.telemetry.metrics import METRICS, PrometheusMeter
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -59,11 +59,6 @@ def test_names_carry_their_unit() -> None:
         assert metric.name.endswith("_total") == (metric.kind == "counter"), metric.name
         assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_bytes")), metric.name
         assert bool(metric.buckets) == (metric.kind == "histogram"), metric.name
-
-
-def test_the_document_is_current() -> None:
-    """``docs/metrics.md`` is what the table writes; run ``python -m sensord.telemetry.metrics docs/metrics.md``."""
-    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == document()
 
 
 def test_what_was_counted_is_exposed() -> None:

@@ -1,0 +1,35 @@
+"""Writes every file of the repository that is made from the code: ``python scripts/generated.py`` (``make docs``).
+
+The schemas and the reference of the configuration, the list of metrics, the drawing of the case's states, and the
+sample street. A test compares each with what is written here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sensord.config import export
+from sensord.config.generate import generate_roster, generate_street
+from sensord.core.case import redraw
+from sensord.telemetry import metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def generated() -> dict[Path, str]:
+    """Return each generated file, below the repository's folder, with its text."""
+    architecture = Path("docs/architecture.md")
+    return {
+        **{Path("docs") / name: text for name, text in export.texts().items()},
+        Path("docs/metrics.md"): metrics.document(),
+        architecture: redraw((ROOT / architecture).read_text(encoding="utf-8")),
+        Path("config/places.yaml"): generate_street(),
+        Path("config/roster.yaml"): generate_roster(),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in generated().items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,192 @@
+"""The shape of the code, read from its imports: which part may use which, what the pure core may not touch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ADAPTER = {"errors", "core", "config", "ports"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "words": set(),
+    "core": {"errors"},
+    "ports": {"core"},
+    "config": {"errors", "core"},
+    "ingest": ADAPTER,
+    "store": ADAPTER,
+    "notify": ADAPTER,
+    "series": ADAPTER,
+    "telemetry": ADAPTER,
+    "drivers": {"errors", "core", "config", "ports"},
+    "remote": {"errors", "words", "core", "config", "store"},
+    "doctor": {"errors", "words", "core", "config", "ingest", "remote"},
+    "replaying": {"errors", "words", "core", "config", "store", "drivers"},
+    "app": {"errors", "core", "config", "ports", "ingest", "store", "notify", "series", "telemetry", "drivers"},
+    "cli": {"errors", "words", "config", "app", "doctor", "replaying", "remote", "simulators"},
+    "__main__": {"cli"},
+    "simulators": {"errors", "words", "core", "config"},
+}
+"""Each part, and the other parts that it may import. A part that is not here may not exist."""
+
+IMPURE = {
+    "asyncio", "concurrent", "ctypes", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets",
+    "shutil", "signal", "socket", "sqlite3", "ssl", "structlog", "subprocess", "sys", "tempfile", "threading", "time",
+    "urllib", "uuid",
+}  # fmt: skip
+"""What the core may not import: clocks, chance, files, networks, threads, logs."""
+IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "now", "utcnow", "today"}
+READS_ARGUMENTS = {"cli.py", "simulators/demo.py", "simulators/broker.py"}
+
+
+def part_of(module: str) -> str:
+    """``sensord.core.engine`` -> ``core``; ``simulators.street`` -> ``simulators``; ``""`` for what is not ours."""
+    first, _, rest = module.partition(".")
+    if first == "simulators":
+        return first
+    return rest.partition(".")[0] if first == "sensord" else ""
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file, as an absolute name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def wrong_imports(part: str, tree: ast.AST) -> list[str]:
+    """The imports of a file of ``part`` that go against the table."""
+    allowed = MAY_IMPORT[part] | {part, "", "__version__"}
+    return [module for module in imports(tree) if part_of(module) not in allowed]
+
+
+def impurities(tree: ast.AST) -> list[str]:
+    """Where a file of the core reaches for a clock, for chance or for the outside."""
+    found = [module for module in imports(tree) if module.partition(".")[0] in IMPURE]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if called in IMPURE_CALLS:
+                found.append(f"{called}() in line {node.lineno}")
+    return found
+
+
+def sources(*folders: str) -> list[Path]:
+    """Our Python files below the folders."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def tracked() -> list[Path]:
+    """Every file of the project, as git sees it."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if listing.returncode:
+        pytest.skip("this is not a git checkout")
+    return [path for name in listing.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def parse(path: Path) -> ast.Module:
+    """Read a file as a tree."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@pytest.mark.parametrize("path", sources("sensord", "simulators"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    """Each part imports only what the table allows; adapters never import each other."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    part = parts[0] if parts[0] == "simulators" else parts[1]
+    if part == "__init__":
+        assert not list(imports(parse(path)))
+        return
+    assert part in MAY_IMPORT, f"{part} is a new part: give it a place in the table and in docs/architecture.md"
+    assert wrong_imports(part, parse(path)) == []
+
+
+def test_the_core_is_pure() -> None:
+    """No clock, no chance, no input or output in the core: time and data are values."""
+    assert {str(path): found for path in sources("sensord/core") if (found := impurities(parse(path)))} == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("core", "from sensord.store.journal import Journal"),
+        ("store", "def f():\n    import sensord.notify.worker"),
+        ("config", "from sensord import app"),
+        ("simulators", "from sensord.store import state"),
+        ("drivers", "from sensord.store.state import StateStore"),
+    ],
+)
+def test_a_wrong_direction_is_seen(part: str, source: str) -> None:
+    """The check itself fails on a broken tree."""
+    assert wrong_imports(part, ast.parse(source)) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from random import choice",
+        "from datetime import datetime\ndatetime.now()",
+        "import os.path",
+        "print(1)",
+        "open('x')",
+        "def f():\n    import structlog",
+    ],
+)
+def test_an_impurity_is_seen(source: str) -> None:
+    """The check of the core fails on each kind of impurity."""
+    assert impurities(ast.parse(source)) != []
+
+
+def test_arguments_are_read_in_few_places() -> None:
+    """Only the command line and the generators of documents look at ``sys.argv`` or use click."""
+    readers = set()
+    for path in sources("sensord", "simulators"):
+        text = path.read_text(encoding="utf-8")
+        if "sys.argv" in text or "import click" in text or "import argparse" in text:
+            readers.add(str(path.relative_to(ROOT)).removeprefix("sensord/"))
+    assert readers <= READS_ARGUMENTS
+
+
+def test_files_are_of_a_size_to_read() -> None:
+    """No source file is longer than 400 lines."""
+    sizes = {
+        str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in tracked() if path.suffix == ".py"
+    }
+    assert {path: size for path, size in sizes.items() if size > 400} == {}
+
+
+def test_locks_name_versions_hashes_and_no_index() -> None:
+    """Each pinned package has hashes, and neither lock says where to fetch from."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        code = [line for line in lines if line and not line.lstrip().startswith("#")]
+        assert not any(line.startswith("-") or "://" in line for line in code)
+        assert all("==" in line or line.startswith("    --hash=sha256:") for line in code)
+        assert sum("==" in line for line in code) < sum("--hash=" in line for line in code)
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    """No address of a package registry and no folder of somebody's machine in any file."""
+    words = [
+        "pypi" + ".org",
+        "python" + "hosted",
+        "registry" + ".npmjs",
+        "/work" + "/main",
+        "/home" + "/runner",
+        "/root" + "/",
+    ]
+    found = []
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
+    assert found == []
