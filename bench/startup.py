@@ -1,0 +1,152 @@
+"""How quickly the daemon is there, and how much memory it takes, on a street of 5,000 sensors.
+
+Method: a generated street with 5,000 registered sensors, the shipped rules, a real mosquitto, the embedded roll-ups.
+The daemon is started as systemd would start it; measured are the time until it says READY=1 (state recovered, threads
+at work), the time until ``/readyz`` answers 200 (connected to the broker, HTTP up), and its resident memory after
+twenty seconds of ticks. Twice: on an empty state directory, and again on what the first run has left. Best of three.
+
+Reference, measured in the same run: an interpreter that only imports the libraries which the daemon uses.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import httpx  # noqa: E402
+import yaml  # noqa: E402
+
+from bench.machine import describe  # noqa: E402
+from sensord.config.generate import Numbers, generate_roster, generate_street  # noqa: E402
+from simulators.broker import free_port, running_broker  # noqa: E402
+from simulators.children import Child  # noqa: E402
+
+SENSORS, ROUNDS, SETTLE = 5000, 3, 20.0
+TARGET_SECONDS, TARGET_MIB = 1.0, 150.0
+LIBRARIES = (
+    "numpy, paho.mqtt.client, aiomqtt, httpx, msgspec, structlog, yaml, prometheus_client, fastapi, uvicorn, sqlite3"
+)
+
+
+def configure(directory: Path, broker_port: int) -> tuple[Path, int]:
+    """Write the configuration of a street with so many sensors; returns its path and the HTTP port."""
+    numbers = Numbers(lanes=1, crowd=1)
+    cameras = generate_street(numbers=numbers).count("stream: plate")
+    numbers = Numbers(lanes=(SENSORS - cameras) // numbers.micro_grids + 1)
+    (directory / "places.yaml").write_text(generate_street(numbers=numbers), encoding="utf-8")
+    (directory / "roster.yaml").write_text(generate_roster(numbers=numbers), encoding="utf-8")
+    shutil.copy(ROOT / "config" / "dispatch.yaml", directory)
+    http = free_port()
+    settings = {
+        "site": "bench",
+        "state_dir": str(directory / "state"),
+        "files": {"rules": str(ROOT / "rules")},
+        "mqtt": {"port": broker_port},
+        "http": {"port": http},
+        "sinks": [{"type": "rollups"}],
+        "channels": [
+            {"type": "webhook", "name": "people", "url": "http://127.0.0.1:9/notify", "allow": ["127.0.0.1:9"]},
+            {"type": "mqtt", "name": "grid-mqtt"},
+        ],
+    }
+    path = directory / "sensord.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path, http
+
+
+@contextmanager
+def notify_socket(directory: Path) -> Iterator[socket.socket]:
+    """Listen as systemd does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(directory / "notify"))
+        listener.settimeout(60)
+        try:
+            yield listener
+        finally:
+            (directory / "notify").unlink()
+
+
+def start_once(directory: Path, config: Path, http: int, settle: float) -> tuple[float, float, float]:
+    """Start the daemon and end it; returns seconds to READY=1, seconds to a good ``/readyz``, and MiB."""
+    command = [sys.executable, "-m", "sensord", "run", "--config", str(config)]
+    environment = {"NOTIFY_SOCKET": str(directory / "notify")}
+    with notify_socket(directory) as listener:
+        began = time.perf_counter()
+        with Child.running("sensord", command, directory / "sensord.log", environment) as child:
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            ready = time.perf_counter() - began
+            while not answers(http):
+                child.check()
+                time.sleep(0.005)
+            answering = time.perf_counter() - began
+            time.sleep(settle)
+            return ready, answering, resident(child.pid)
+
+
+def answers(http: int) -> bool:
+    """Whether the daemon says that it is ready."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{http}/readyz", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def resident(pid: int) -> float:
+    """Return a process's resident memory in MiB."""
+    return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True).stdout) / 1024
+
+
+def reference() -> tuple[float, float]:
+    """Import the libraries in a fresh interpreter; returns seconds and MiB."""
+    program = f"import {LIBRARIES}\nprint('here', flush=True)\nimport sys\nsys.stdin.read()"
+    began = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = time.perf_counter() - began
+        memory = resident(process.pid)
+        process.communicate()
+    return seconds, memory
+
+
+def main() -> None:
+    """Measure and print."""
+    print(describe(__doc__), end="")
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensord-bench-")))
+        broker = stack.enter_context(running_broker(directory, "mosquitto"))
+        config, http = configure(directory, broker.port)
+        sensors = (directory / "places.yaml").read_text(encoding="utf-8").count("stream: ")
+        first, again, bare = [], [], []
+        for _ in range(ROUNDS):
+            shutil.rmtree(directory / "state", ignore_errors=True)
+            first.append(start_once(directory, config, http, SETTLE))
+            again.append(start_once(directory, config, http, 0.0))
+            bare.append(reference())
+    print(f"{sensors} sensors, {os.cpu_count()} cores")
+    for kind, laps in (("first start", first), ("restart", again)):
+        ready, answering, memory = (min(lap[column] for lap in laps) for column in range(3))
+        print(f"{kind:>12}: READY=1 after {ready:.2f} s, /readyz after {answering:.2f} s, {memory:.0f} MiB resident")
+    seconds, memory = (min(lap[column] for lap in bare) for column in range(2))
+    print(f"{'reference':>12}: libraries imported after {seconds:.2f} s, {memory:.0f} MiB resident")
+    ratios = (min(lap[0] for lap in first) / seconds, min(lap[2] for lap in first) / memory)
+    print(
+        f"{'ratio':>12}: {ratios[0]:.1f} in time, {ratios[1]:.1f} in memory"
+        f" (targets: {TARGET_SECONDS:g} s, {TARGET_MIB:g} MiB)"
+    )
+
+
+if __name__ == "__main__":
+    main()
