@@ -60,8 +60,9 @@ def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
 def recent_dead_letters(config: Path, limit: int) -> list[str]:
     """Return a line per dead letter, newest first: time, topic, reason, detail. Needs no daemon."""
     loaded = load(config)
+    zone = loaded.settings.timezone
     with closing(StateStore(loaded.resolve(loaded.settings.state_dir))) as state:
         return [
-            f"{format_instant(letter.received_at, loaded.settings.timezone)}  {letter.topic}  {letter.reason}  {letter.detail}"
+            f"{format_instant(letter.received_at, zone)}  {letter.topic}  {letter.reason}  {letter.detail}"
             for letter in state.recent_dead_letters(limit)
         ]

@@ -1,7 +1,7 @@
 """A broker for demonstrations and tests: mosquitto when it is installed, else amqtt in a process of its own.
 
 Rules: it listens on a free port of the loopback interface only, keeps nothing after its end, and is ended by its
-process id. amqtt speaks MQTT 3.1.1 only; ``protocol`` says what the started one speaks.
+process id. amqtt speaks MQTT 3.1.1 only, so a gateway (``simulators.gateway``) in its process speaks MQTT 5 for it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sensord.errors import UnavailableError
 from simulators.children import Child
+from simulators.gateway import serve
 
 HOST = "127.0.0.1"
 _START = 15.0
@@ -39,12 +40,11 @@ log_type warning
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A running broker. ``protocol`` is the newest MQTT that it speaks: ``5`` or ``3.1.1``."""
+    """A running broker, ``mosquitto`` or ``amqtt``; it takes clients that speak MQTT 5 or 3.1.1."""
 
     kind: str
     host: str
     port: int
-    protocol: str
     child: Child
 
 
@@ -82,7 +82,7 @@ def running_broker(directory: Path, kind: str | None = None) -> Iterator[Broker]
         )
     with Child.running("broker", command, directory / "broker.log") as child:
         _await_port(child, port)
-        yield Broker(kind, HOST, port, "5" if kind == "mosquitto" else "3.1.1", child)
+        yield Broker(kind, HOST, port, child)
 
 
 def _configuration(directory: Path, port: int) -> Path:
@@ -106,17 +106,20 @@ def _await_port(child: Child, port: int) -> None:
 
 
 async def _serve_amqtt(port: int) -> None:
-    """Run amqtt until SIGTERM."""
+    """Run amqtt behind its gateway until SIGTERM."""
     from amqtt.broker import Broker as Amqtt  # noqa: PLC0415  # an optional dependency
 
     plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-    listener = {"type": "tcp", "bind": f"{HOST}:{port}"}
+    behind = free_port()
+    listener = {"type": "tcp", "bind": f"{HOST}:{behind}"}
     broker = Amqtt({"listeners": {"default": listener}, "plugins": plugins})
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await broker.start()
+    gateway = await serve(HOST, port, behind)
     await stop.wait()
+    gateway.close()
     await broker.shutdown()
 
 

@@ -26,6 +26,9 @@ from rich.console import Console
 from sensord.core.instant import DAY, SECOND
 from sensord.errors import SensordError, UnavailableError
 from sensord.words import language as preferred_language
+from sensord.words import say
+from simulators.captions import WORDS
+from simulators.narrator import Narrator
 from simulators.publish import Statistics, load_street, publish
 from simulators.stage import SHIPPED, Stage, set_stage
 from simulators.story import Story
@@ -38,6 +41,8 @@ _MARGIN = 60.0
 """Seconds that the daemon has after the end of the last incident."""
 _START = 5.0
 _SILENT_PERIODS = 3
+_LINGER = 6 * SECOND
+"""How long the last picture stays on a terminal when the story is over."""
 
 
 class Simulation:
@@ -95,6 +100,7 @@ class Demo:
         self.story = Story(stage.loaded.definition, planned, self._to_clock)
         self.simulation = Simulation(stage, street, speed)
         self.view = View(stage.url, stage.receiver.inbox, language)
+        self._narrator = Narrator(planned, self._to_scenario, language)
         ends = [incident.end for incident in self.story.incidents] or [planned.end]
         self._deadline = self._to_clock(max(ends)) + round(_MARGIN * SECOND)
         if duration is not None:
@@ -104,6 +110,10 @@ class Demo:
     def _to_clock(self, instant: int) -> int:
         """Turn a scenario's instant into the wall clock's."""
         return self._began + round((instant - self._began) / self._speed)
+
+    def _to_scenario(self, instant: int) -> int:
+        """Turn the wall clock's instant into the scenario's."""
+        return self._began + round((instant - self._began) * self._speed)
 
     def _check(self, street: Street) -> None:
         """A silence must last longer than the daemon waits, at this speed, too."""
@@ -126,16 +136,24 @@ class Demo:
             self._stage.check()
             self.simulation.check()
             self.story.take(events)
-            if not self.complete and self.story.complete(time.time_ns()):
+            now = time.time_ns()
+            self._tell(now)
+            if not self.complete and self.story.complete(now):
                 self.complete = True
-                self.view.note = "✓"
-            over = self.complete or time.time_ns() > self._deadline
-            return keep or not over
+                self._deadline = now + (_LINGER if self.view.live else 0)
+            return keep or now <= self._deadline
 
         try:
             self.view.run(on_turn)
         finally:
             self.simulation.stop()
+
+    def _tell(self, now: int) -> None:
+        """Say what truly happens."""
+        for text in self._narrator.news(now):
+            self.view.tell(text, now)
+        words = WORDS[self._language]
+        self.view.note = words["over"] if self.complete else self._narrator.note(now)
 
     def summary(self) -> list[str]:
         """Tell what happened."""
@@ -144,9 +162,19 @@ class Demo:
             "zh": f"模拟传感器发送 {sent.messages} 条消息，MQTT 服务器确认 {sent.acknowledged} 条",
             "en": f"{sent.messages} simulated messages were sent, {sent.acknowledged} acknowledged by the broker",
         }
-        missing = {"zh": "故事没有在限定时间内完成", "en": "the story was not complete in time"}
-        lines = [*self.story.summary(self._language), published[self._language]]
-        return lines if self.complete else [*lines, missing[self._language]]
+        return [*self.story.summary(self._language), published[self._language], self._verdict()]
+
+    def _verdict(self) -> str:
+        if not self.complete:
+            texts = {"zh": "故事没有在限定时间内完成", "en": "the story was not complete in time"}
+        elif not self.good:
+            texts = {
+                "zh": "✗ 有误报，或通知了不负责的人",
+                "en": "✗ there were false alarms, or the wrong people were told",
+            }
+        else:
+            texts = {"zh": "✓ 演示完成", "en": "✓ the story is over"}
+        return texts[self._language]
 
     @property
     def good(self) -> bool:
@@ -158,7 +186,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(EXIT_TERMINATED)
 
 
-def play(scenario: str, speed: float, duration: float | None, language: str, keep: bool) -> int:
+def play(
+    scenario: str, speed: float, duration: float | None, language: str, keep: bool, broker: str | None = None
+) -> int:
     """Run the demonstration and return its exit code; ``duration`` is in seconds of the clock."""
     console = Console(highlight=False)
     starting = {"zh": "正在启动：MQTT 服务器、通知接收端、守护进程……", "en": "starting: broker, receiver, daemon ..."}
@@ -167,7 +197,7 @@ def play(scenario: str, speed: float, duration: float | None, language: str, kee
     interrupted = False
     with tempfile.TemporaryDirectory(prefix="sensord-demo-", ignore_cleanup_errors=True) as folder:
         try:
-            with set_stage(Path(folder), language) as stage:
+            with set_stage(Path(folder), language, broker) as stage:
                 _greet(console, stage, scenario, speed, language)
                 demo = Demo(stage, scenario, speed, duration, language)
                 demo.perform(keep)
@@ -194,17 +224,46 @@ _FOLDER = SHIPPED / "scenarios"
 _KNOWN = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--scenario", default="lane-crowd", show_default=True, help=f"one of: {_KNOWN}, or a file's path")
-@click.option("--speed", type=click.FloatRange(0.25, 6), default=1.0, show_default=True, help="of the simulated street")
-@click.option("--language", type=click.Choice(["zh", "en"]), default=preferred_language, help="zh or en")
-@click.option("--duration", type=click.FloatRange(min=1), default=None, help="at most so many seconds")
-@click.option("--keep", is_flag=True, help="run on when the story is over, until Ctrl-C")
-def main(scenario: str, speed: float, language: str, duration: float | None, keep: bool) -> None:
-    """Show sensord at work: a crowd forms, the right people are told, it disperses, the case closes."""
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help=say(
+        "演示 sensord：人群聚集，通知负责的人，人群散去，案件结案。不需要任何硬件。",
+        "Show sensord at work: a crowd forms, the right people are told, it disperses, the case closes.",
+    ),
+)
+@click.option(
+    "--scenario",
+    default="lane-crowd",
+    show_default=True,
+    help=say(f"场景：{_KNOWN}，或一个文件", f"one of: {_KNOWN}, or a file's path"),
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.25, 6),
+    default=1.0,
+    show_default=True,
+    help=say("模拟街道的倍速（规则仍按真实时间）", "of the simulated street (rules stay in real time)"),
+)
+@click.option(
+    "--language", type=click.Choice(["zh", "en"]), default=preferred_language, help=say("显示语言", "what is spoken")
+)
+@click.option(
+    "--duration", type=click.FloatRange(min=1), default=None, help=say("最多运行秒数", "at most so many seconds")
+)
+@click.option(
+    "--keep", is_flag=True, help=say("演示完成后继续，直到 Ctrl-C", "run on when the story is over, until Ctrl-C")
+)
+@click.option(
+    "--broker",
+    type=click.Choice(["mosquitto", "amqtt"]),
+    default=None,
+    help=say("MQTT 服务器（默认：已安装的）", "the MQTT broker (default: what is installed)"),
+)
+def main(scenario: str, speed: float, language: str, duration: float | None, keep: bool, broker: str | None) -> None:
+    """Play, and end with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = play(scenario, speed, duration, language, keep)
+        code = play(scenario, speed, duration, language, keep, broker)
     except SensordError as error:
         click.echo(str(error), err=True)
         code = EXIT_FAILED

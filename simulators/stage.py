@@ -47,15 +47,15 @@ class Stage:
 
 
 @contextlib.contextmanager
-def set_stage(directory: Path, language: str, shipped: Path = SHIPPED) -> Iterator[Stage]:
-    """Start everything in ``directory`` and end it with the context, in the opposite order.
+def set_stage(directory: Path, language: str, kind: str | None = None, shipped: Path = SHIPPED) -> Iterator[Stage]:
+    """Start everything in ``directory`` and end it with the context, in the opposite order; ``kind`` of broker.
 
     Raises ``UnavailableError`` when a part does not start, ``ConfigError`` when the shipped configuration is wrong.
     """
     if not (shipped / "sensord.yaml").is_file():
         raise UnavailableError(f"there is no configuration in {shipped}: run the demonstration from the source tree")
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(running_broker(directory))
+        broker = stack.enter_context(running_broker(directory, kind))
         receiver = stack.enter_context(running_receiver())
         config = write_config(directory, shipped, broker, receiver, language)
         loaded = load(config)
@@ -97,15 +97,7 @@ def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Recei
 def _mqtt(settings: Settings, broker: Broker) -> Mqtt:
     """Keep the topics; everything else is about another broker."""
     topics = {name: getattr(settings.mqtt, name) for name in ("readings", "commands", "alerts", "results")}
-    mqtt = Mqtt(host=broker.host, port=broker.port, client_id="sensord-demo", session_expiry="1h", **topics)
-    if broker.protocol == "5":
-        return mqtt
-    if "protocol" not in Mqtt.__struct_fields__:
-        raise UnavailableError(
-            f"{broker.kind} speaks MQTT {broker.protocol} only, and sensord needs MQTT 5: install mosquitto"
-            " (apt install mosquitto, brew install mosquitto)"
-        )
-    return msgspec.convert({**msgspec.to_builtins(mqtt), "protocol": broker.protocol}, Mqtt)
+    return Mqtt(host=broker.host, port=broker.port, client_id="sensord-demo", session_expiry="1h", **topics)
 
 
 def await_ready(daemon: Child, url: str, patience: float = _READY) -> None:

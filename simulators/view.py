@@ -32,6 +32,8 @@ EVERY = 0.5
 _TIMEOUT = 3.0
 _SHOWN = 30
 """Notifications drawn at most; what does not fit on the screen is cut off."""
+_TALL = 32
+"""Lines from which there is room for rules between the blocks."""
 _ZONE = "Asia/Shanghai"
 _COLOURS = {
     Level.NONE: "dim green",
@@ -59,16 +61,17 @@ def render(
     now: int = 0,
     language: str = "zh",
     note: str = "",
+    height: int = 40,
 ) -> RenderableType:
-    """Draw the whole view; ``now`` (ns) is for ages, ``note`` is shown in the header."""
-    words = WORDS[language]
+    """Draw the whole view for ``height`` lines; ``now`` (ns) is for ages, ``note`` tells what truly happens."""
+    words, tall = WORDS[language], height >= _TALL
     layout = Layout()
     layout.split_column(
-        Layout(name="head", size=3), Layout(name="middle", size=15), Layout(name="foot", minimum_size=5)
+        Layout(name="head", size=4), Layout(name="middle", size=15 if tall else 10), Layout(name="foot", minimum_size=5)
     )
     layout["middle"].split_row(Layout(name="grids", ratio=1), Layout(name="cases", ratio=1))
     layout["head"].update(_header(overview, rate, language, note))
-    grids = _grids(overview.get("places", {}), language)
+    grids = _grids(overview.get("places", {}), language, tall)
     layout["grids"].update(Panel(grids, title=words["grids"], box=ROUNDED))
     layout["cases"].update(Panel(_cases(cases, now, language), title=words["cases"], box=ROUNDED))
     layout["foot"].update(Panel(_received(received, language), title=words["notifications"], box=ROUNDED))
@@ -83,15 +86,15 @@ def _header(overview: Overview, rate: float, language: str, note: str) -> Panel:
         clock,
         f"{words['rate']} {rate:.0f}",
         f"{words['lag']} {float(overview.get('lag_seconds') or 0.0):.1f} s",
-        *(f"{words[name]} {told[name]}" for name in ("sent", "pending", "failed") if name in told),
+        *(f"{words[name]} {told[name]}" for name in ("sent", "pending") if name in told),
     ]
-    text = Text("   ".join(parts), no_wrap=True)
-    if note:
-        text.append(f"   {note}", style="bold yellow")
-    return Panel(text, box=HEAVY)
+    text = Text("   ".join(parts), no_wrap=True, overflow="ellipsis")
+    if failed := told.get("failed"):
+        text.append(f"   {words['failed']} {failed}", style="bold red")
+    return Panel(Group(text, Text(note, style="bold yellow", no_wrap=True, overflow="ellipsis")), box=HEAVY)
 
 
-def _grids(places: Mapping[str, Mapping[str, Any]], language: str) -> RenderableType:
+def _grids(places: Mapping[str, Mapping[str, Any]], language: str, tall: bool) -> RenderableType:
     """Draw the residential grids, a row for each block."""
     blocks: dict[str, list[RenderableType]] = {}
     for name, place in places.items():
@@ -100,7 +103,8 @@ def _grids(places: Mapping[str, Mapping[str, Any]], language: str) -> Renderable
     if not blocks:
         return Align.center(Text(WORDS[language]["waiting"], style="dim"), vertical="middle")
     width = max(len(cells) for cells in blocks.values())
-    table = Table(box=ROUNDED, show_header=False, show_lines=True, expand=True, padding=0, border_style="dim")
+    box = ROUNDED if tall else None
+    table = Table(box=box, show_header=False, show_lines=tall, expand=True, padding=0, border_style="dim")
     for _ in range(width):
         table.add_column(ratio=1)
     for cells in blocks.values():
@@ -112,7 +116,7 @@ def _cell(name: str, place: Mapping[str, Any], language: str) -> RenderableType:
     """Draw a grid: its id and its level, or that it is unknown when some of its places are blind and none alarms."""
     level = BY_WORD.get(str(place.get("level")), Level.NONE)
     blind, total = int(place.get("unknown", 0)), int(place.get("total", 0))
-    style, upper, lower = _COLOURS[level], name, NAMES[language][level]
+    style, upper, lower = _COLOURS[level], name, _name(level, language)
     if blind and level is Level.NONE:
         style, lower = _UNKNOWN, f"{WORDS[language]['unknown']} {blind}/{total}"
         upper = f"▒ {name} ▒"
@@ -122,26 +126,28 @@ def _cell(name: str, place: Mapping[str, Any], language: str) -> RenderableType:
     return Group(*(Align.center(text, style=style) for text in texts))
 
 
+def _name(level: Level, language: str) -> str:
+    """Return a level's word; what has none is normal."""
+    return WORDS[language]["normal"] if level is Level.NONE else NAMES[language][level]
+
+
 def _cases(cases: Sequence[SeenCase], now: int, language: str) -> RenderableType:
+    """Draw the cases in two lines each: the second one holds the id, which is what a person types to act."""
     words = WORDS[language]
     if not cases:
         return Align.center(Text(words["no_cases"], style="dim"), vertical="middle")
-    table = Table(box=None, expand=True, pad_edge=False)
-    table.add_column(words["place"], ratio=2, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, expand=True, pad_edge=False, padding=(0, 1))
+    table.add_column(words["place"], ratio=1, no_wrap=True, overflow="ellipsis")
     for column in ("level", "state", "age"):
         table.add_column(words[column], no_wrap=True)
-    table.add_column(words["id"], ratio=1, no_wrap=True, overflow="ellipsis")
     for case in cases:
-        open_level, peak = (BY_WORD.get(word, Level.NONE) for word in (case.level, case.peak))
-        level = open_level if not case.closed_at else peak
-        style = _COLOURS[level] if not case.closed_at else "dim"
-        age = _age((case.closed_at or now) - case.opened_at)
+        over = case.closed_at > 0
+        level = BY_WORD.get(case.peak if over else case.level, Level.NONE)
         table.add_row(
-            Text(f"{case.grid} {case.label(language)}", style="dim" if case.closed_at else ""),
-            Text(NAMES[language][level], style=style),
-            Text(words.get(case.state, case.state), style="dim" if case.closed_at else "bold"),
-            age,
-            Text(case.id, style="dim"),
+            Text(f"{case.grid} {case.label(language)}\n", style="dim" if over else "").append(case.id, style="dim"),
+            Text(_name(level, language), style="dim" if over else _COLOURS[level]),
+            Text(words.get(case.state, case.state), style="dim" if over else "bold"),
+            _age((case.closed_at or now) - case.opened_at),
         )
     return table
 
@@ -151,8 +157,9 @@ def _received(received: Sequence[Received], language: str) -> RenderableType:
     if not received:
         return Align.center(Text(words["no_notifications"], style="dim"), vertical="middle")
     table = Table(box=None, expand=True, pad_edge=False)
-    for column, ratio in (("at", 2), ("to", 4), ("role", 3), ("title", 10)):
-        table.add_column(words[column], ratio=ratio, no_wrap=True, overflow="ellipsis")
+    for column in ("at", "to", "role"):
+        table.add_column(words[column], no_wrap=True)
+    table.add_column(words["title"], ratio=1, no_wrap=True, overflow="ellipsis")
     for one in list(received)[: -_SHOWN - 1 : -1]:
         level = BY_WORD.get(one.text("level"), Level.NONE)
         style = _BORDERS[level] if one.text("reason") != "case_closed" else "green"
@@ -172,7 +179,7 @@ def line(event: Event, language: str) -> str:
     if case is None:
         return f"{_clock(event.at)}  {event.kind.value}"
     place = f"{case.grid} {case.label(language)}"
-    level, peak = (NAMES[language][BY_WORD.get(word, Level.NONE)] for word in (case.level, case.peak))
+    level, peak = (_name(BY_WORD.get(word, Level.NONE), language) for word in (case.level, case.peak))
     what = {
         Kind.OPENED: f"{words['opened']}  {place}  {level}",
         Kind.LEVEL: f"{words['changed']} {level}  {place}",
@@ -199,12 +206,13 @@ class View:
         self.note = ""
         self._inbox, self._language = inbox, language
         self._console = console or Console()
+        self.live = self._console.is_terminal
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False)
 
     def run(self, on_turn: Callable[[Sequence[Event]], bool]) -> None:
         """Show until ``on_turn`` returns False; it is told the new events of each turn, and may raise."""
         with self._client:
-            if self._console.is_terminal:
+            if self.live:
                 self._show(on_turn)
             else:
                 self._print(on_turn)
@@ -225,6 +233,12 @@ class View:
                 self._console.print(line(event, self._language), markup=False, highlight=False, soft_wrap=True)
             going = on_turn(events)
             time.sleep(EVERY if going else 0)
+
+    def tell(self, text: str, at: int) -> None:
+        """Print what truly happens as a plain line; the picture shows it in its header (``note``) instead."""
+        if not self.live:
+            words = f"{_clock(at)}  {WORDS[self._language]['street']}  {text}"
+            self._console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def turn(self) -> list[Event]:
         """Ask the daemon once; while it does not answer, its last word stands."""
@@ -248,4 +262,5 @@ class View:
             now=time.time_ns(),
             language=self._language,
             note=self.note,
+            height=self._console.height,
         )

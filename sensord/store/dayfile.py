@@ -1,7 +1,8 @@
 """One file of the journal: its name, its schema, and how a group of records becomes a row.
 
-A row's blob is one format byte and the records as a msgpack array: ``0`` plain, ``1`` compressed with zlib. Small or
-incompressible groups stay plain, because they are the common case under light load and cost no time that way.
+A row's blob is one format byte and the records as a msgpack array: ``0`` plain behind its CRC-32 (four bytes, big
+endian), ``1`` compressed with zlib, which brings its own checksum: SQLite checks its trees, not what lies in them.
+Small or incompressible groups stay plain, because they are the common case under light load and cost no time that way.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SCHEMA = Schema(
     ),
 )
 _NAME = re.compile(r"journal-(\d{4}-\d{2}-\d{2})\.db", re.ASCII)
+RECORDS = "coalesce(CAST(records AS BLOB), x'')"
+"""What to select: bytes, even when damage has made SQLite take the column for something else."""
 _PLAIN, _ZLIB = b"\x00", b"\x01"
 _COMPRESS_ABOVE = 1024
 _decoder = msgspec.msgpack.Decoder(tuple[Record, ...])
@@ -69,7 +72,7 @@ def encode_records(records: Sequence[Record]) -> bytes:
         compressed = zlib.compress(packed, 1)
         if len(compressed) < len(packed):
             return _ZLIB + compressed
-    return _PLAIN + packed
+    return _PLAIN + zlib.crc32(packed).to_bytes(4, "big") + packed
 
 
 def decode_group(seq: int, blob: bytes, path: Path) -> tuple[Group, int]:
@@ -91,7 +94,10 @@ def _unpack(blob: bytes) -> bytes:
     if kind == _ZLIB:
         return zlib.decompress(body)
     if kind == _PLAIN:
-        return body
+        checksum, packed = body[:4], body[4:]
+        if checksum != zlib.crc32(packed).to_bytes(4, "big"):
+            raise ValueError("its checksum does not hold")
+        return packed
     raise ValueError(f"unknown format byte {kind.hex() or 'none'}")
 
 
@@ -101,8 +107,12 @@ def span_of(connection: sqlite3.Connection, path: Path) -> Span:
         if is_empty(connection):  # the process died while it created the file; it holds nothing yet
             return Span(0, 0, 0)
         first = connection.execute("SELECT min(seq) FROM groups").fetchone()[0]
-        row = connection.execute("SELECT seq, last_at FROM groups ORDER BY seq DESC LIMIT 1").fetchone()
-    return Span(first, *row) if row else Span(0, 0, 0)
+        row = connection.execute(f"SELECT seq, {RECORDS} FROM groups ORDER BY seq DESC LIMIT 1").fetchone()
+    if row is None:
+        return Span(0, 0, 0)
+    seq, blob = row
+    group, _ = decode_group(seq, blob, path)  # the time that all goes on from is taken from what has a checksum
+    return Span(first, group.seq, group.received_at)
 
 
 def read_span(path: Path) -> Span:

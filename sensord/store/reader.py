@@ -13,7 +13,7 @@ from pathlib import Path
 from sensord.core.record import Group
 from sensord.errors import StoreError
 from sensord.store.catalogue import Catalogue
-from sensord.store.dayfile import SCHEMA, decode_group, hole
+from sensord.store.dayfile import RECORDS, SCHEMA, decode_group, hole
 from sensord.store.sqlite import open_reader, store_error, translated
 
 READ_BYTES = 4 * 1024 * 1024
@@ -74,7 +74,7 @@ class Reader:
     def _read_file(self, path: Path, after: int, end: int, limit: int, room: int, groups: list[Group]) -> int:
         """Append groups of one file and return their size; at least one, because the catalogue promised it."""
         read, expected = 0, max(after + 1, self.first_seq)
-        statement = "SELECT seq, records FROM groups WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        statement = f"SELECT seq, {RECORDS} FROM groups WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         connection = self._open(path)
         with translated(path, "reading"), closing(connection.execute(statement, (after, end, limit))) as rows:
             for seq, blob in rows:
@@ -113,6 +113,11 @@ class DirectoryReader(Reader):
         """Look for groups that were committed since."""
         self._catalogue = _scan(self._directory)
 
+    def _moved(self, after: int, path: Path) -> bool:
+        """As ``Reader._moved``; the other process may have pruned since the last look."""
+        self.refresh()
+        return super()._moved(after, path)
+
     def wait(self, after: int, timeout: float) -> bool:
         """As ``Reader.wait``, by looking five times a second."""
         deadline = time.monotonic() + timeout
@@ -125,4 +130,7 @@ class DirectoryReader(Reader):
 def _scan(directory: Path) -> Catalogue:
     if not directory.is_dir():
         raise store_error(f"{directory}: there is no journal here; give the directory that holds journal-*.db")
-    return Catalogue.scan(directory)
+    try:
+        return Catalogue.scan(directory)
+    except StoreError:  # the writer may have begun or pruned a file between two looks; damage is still there
+        return Catalogue.scan(directory)

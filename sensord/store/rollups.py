@@ -80,6 +80,13 @@ class RollupSink:
         await asyncio.to_thread(self._database.close)
 
     def _write(self, points: Sequence[Point], cursor: Cursor) -> None:
+        try:
+            self._add(points, cursor)
+        except BaseException:
+            self._series.clear()  # it may hold numbers whose rows were undone; the table is read again
+            raise
+
+    def _add(self, points: Sequence[Point], cursor: Cursor) -> None:
         self._writes += 1
         with self._database.transaction("writing roll-ups") as connection:
             known = len(self._series)

@@ -25,9 +25,17 @@ BUSY_SECONDS = 5.0
 _WAL_LIMIT = 16 * 1024 * 1024
 _NEARLY_FULL = 1024 * 1024
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGE_ADVICE = (
+    "the file is damaged: keep it, stop sensord, and restore it from a backup or move it out of the directory"
+)
 _TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # These fail when SQLite cannot create or grow a file beside the database; no data was written, let alone synced.
 _NEEDS_SPACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN)
+
+
+DatabaseFault = sqlite3.Error | UnicodeDecodeError
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What its calls raise: Python cannot read SQLite's own message when that quotes a damaged schema."""
 
 
 class Schema(NamedTuple):
@@ -38,12 +46,12 @@ class Schema(NamedTuple):
     statements: tuple[str, ...]
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: DatabaseFault) -> bool:
     """Say whether SQLite found the file itself malformed."""
-    return _primary(error) in _DAMAGED
+    return isinstance(error, UnicodeDecodeError) or _primary(error) in _DAMAGED
 
 
-def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
+def translate(error: DatabaseFault, path: Path, doing: str) -> StoreError:
     """Turn SQLite's error into a ``StoreError`` that says which file and what to do; sets ``retryable``."""
     code, extended = _primary(error), getattr(error, "sqlite_errorcode", 0)
     full = code == sqlite3.SQLITE_FULL or (
@@ -53,10 +61,8 @@ def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError:
         advice = "the disk is full: nothing was written; free space there and sensord goes on by itself"
     elif code in _TRANSIENT:
         advice = "another process holds a lock on it: find it with 'fuser' and stop it"
-    elif code in _DAMAGED:
-        advice = (
-            "the file is damaged: keep it, stop sensord, and restore it from a backup or move it out of the directory"
-        )
+    elif is_damage(error):
+        advice = _DAMAGE_ADVICE
     elif code == sqlite3.SQLITE_IOERR:
         advice = "the disk reported an I/O error: sensord must stop now; check the disk ('dmesg'), then start it again"
     else:
@@ -71,12 +77,12 @@ def store_error(message: str, *, retryable: bool = False) -> StoreError:
     return error
 
 
-def is_final(error: sqlite3.Error, problem: StoreError) -> bool:
+def is_final(error: DatabaseFault, problem: StoreError) -> bool:
     """Say whether this process must not touch the file again (see the module's rules)."""
     return _primary(error) == sqlite3.SQLITE_IOERR and not problem.retryable
 
 
-def _primary(error: sqlite3.Error) -> int:
+def _primary(error: DatabaseFault) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
@@ -185,8 +191,15 @@ def _configure(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Say whether the file has no tables yet; raises ``sqlite3.Error``."""
-    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    """Say whether the file has never had tables; raises ``sqlite3.Error``."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return not tables and not connection.execute("PRAGMA application_id").fetchone()[0]
+
+
+def has_tables(connection: sqlite3.Connection, schema: Schema) -> bool:
+    """Say whether the tables are word for word the schema's; else the file is damaged, which no other check finds."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
+    return {text for (text,) in found} == {text for text in schema.statements if text.startswith("CREATE")}
 
 
 def _create_schema(connection: sqlite3.Connection, schema: Schema) -> None:
@@ -207,6 +220,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> 
     with translated(path, "opening"):
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        sound = has_tables(connection, schema)
     if application_id != schema.application_id:
         raise store_error(f"{path}: is not the file that its name says; move it out of the state directory")
     if version > schema.version:
@@ -216,6 +230,14 @@ def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> 
         )
     if version < schema.version:
         raise store_error(f"{path}: has file version {version}, which this sensord ({schema.version}) cannot upgrade")
+    if not sound:
+        raise store_error(f"{path}: its tables have changed; {_DAMAGE_ADVICE}")
+
+
+def is_version(connection: sqlite3.Connection, schema: Schema) -> bool:
+    """Say whether the file says that it is of the schema's kind and version; raises ``sqlite3.Error``."""
+    pragmas = ("application_id", "user_version")
+    return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas) == schema[:2]
 
 
 @contextmanager
@@ -223,7 +245,7 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     """Raise SQLite's errors as ``StoreError``."""
     try:
         yield
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise translate(error, path, doing) from error
 
 
@@ -270,7 +292,7 @@ class Database:
             raise store_error(str(self._broken))
         try:
             yield
-        except sqlite3.Error as error:
+        except FAULTS as error:
             problem = translate(error, self.path, doing)
             if is_final(error, problem):
                 self._broken = problem

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -20,7 +20,7 @@ from sensord.core.intake import DeadLetter
 from sensord.core.notification import Hold, Notification
 from sensord.ports import Cursor
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database, store_error
+from sensord.store.sqlite import FAULTS, Database, has_tables, is_damage, is_version, store_error
 from sensord.store.tables import STATE
 
 FILE = "state.db"
@@ -205,25 +205,24 @@ class StateStore:
 
 def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> None:
     encode, seq = msgspec.json.encode, step.seq
-    connection.executemany(
-        "INSERT INTO transitions VALUES (?, ?, ?, ?, ?)",
+    _insert(
+        connection,
+        "transitions",
         [(one.id, seq, number, one.at, encode(one)) for number, one in enumerate(step.transitions)],
     )
     connection.executemany(
         "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
         [(one.id, one.opened_at, one.closed_at, encode(one)) for one in step.cases],
     )
-    connection.executemany(
-        "INSERT INTO case_events VALUES (?, ?, ?, ?, ?, ?)",
+    _insert(
+        connection,
+        "case_events",
         [(one.id, seq, number, one.at, one.case, encode(one)) for number, one in enumerate(step.events)],
     )
-    connection.executemany(
-        "INSERT INTO holds VALUES (?, ?, ?, ?)",
-        [(seq, number, one.at, encode(one)) for number, one in enumerate(step.holds)],
-    )
-    connection.executemany(
-        'INSERT INTO outbox (key, seq, ord, at, "case", channel, level, json, state, due) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    _insert(connection, "holds", [(seq, number, one.at, encode(one)) for number, one in enumerate(step.holds)])
+    _insert(
+        connection,
+        'outbox (key, seq, ord, at, "case", channel, level, json, state, due)',
         [
             (
                 one.key,
@@ -240,10 +239,22 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
             for number, one in enumerate(step.notifications)
         ],
     )
-    connection.executemany(
-        "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)",
+    _insert(
+        connection,
+        "dead_letters",
         [(seq, one.index, one.received_at, one.topic, one.reason, one.detail) for one in step.dead],
     )
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows. One whose identity is taken is left out and said: a step that never fits would stop us for good."""
+    if not rows:
+        return
+    marks = ", ".join("?" * len(rows[0]))
+    statement = f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING"
+    missing = len(rows) - connection.executemany(statement, rows).rowcount
+    if missing:
+        log.error("an identity was used twice; what came first stays", table=table.partition(" ")[0], left_out=missing)
 
 
 def _damage(path: Path) -> str:
@@ -254,8 +265,10 @@ def _damage(path: Path) -> str:
         raise store_error(f"{path}: cannot be opened ({error}); check its owner and mode") from error
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if verdict == "ok" and is_version(connection, STATE) and not has_tables(connection, STATE):
+            return "its tables have changed"
+    except FAULTS as error:
+        if is_damage(error):
             return str(error)
         raise store_error(f"{path}: cannot be read ({error}); check the disk") from error
     finally:

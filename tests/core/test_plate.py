@@ -10,7 +10,7 @@ from sensord.core.plate import PlateTable, normalise
 
 TABLE = PlateTable(("沪",), ("皖K", "豫"))
 
-CLASSES = {
+CLASSES: dict[str, list[str | None]] = {
     "local": ["沪A12345", "沪a·12345", " 沪A 12345 ", "沪AD12345", "沪A12345D", "沪Ａ１２３４５"],
     "out_of_town": ["苏E12345", "粤BF12345", "皖A12345", "京AAB123"],
     "key_area": ["皖K12345", "豫A12345", "豫AD12345"],

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sensord.core.alert import Transition
 from sensord.core.case import Case, CaseEvent
@@ -133,7 +134,7 @@ class StoredOutbox:
             raise StoreError("state.db: the disk is full")
         return self.table
 
-    def _select(self, columns: str, channel: str = "") -> list[tuple[object, ...]]:
+    def _select(self, columns: str, channel: str = "") -> list[tuple[Any, ...]]:
         statement = f"SELECT {columns} FROM outbox WHERE ? IN ('', channel) ORDER BY seq, ord"
         return self.store._database.rows("looking", statement, (channel,))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -164,14 +163,13 @@ async def test_a_worker_killed_before_done_repeats_and_says_so(outboxes: Outboxe
     """Between the receiver's taking it and our note of it the process dies: the next one sends again, marked."""
     outboxes(notification()).store.close()
     with Receiver(Answer(hang=True)) as receiver:
-        victim = subprocess.Popen(
-            [sys.executable, "-m", "tests.notify.victim", str(tmp_path / "state-0"), receiver.host]
-        )
+        command = [sys.executable, "-m", "tests.notify.victim", str(tmp_path / "state-0"), receiver.host]
+        victim = await asyncio.create_subprocess_exec(*command)
         try:
             await until(lambda: len(receiver.requests) == 1)
         finally:
             victim.kill()
-            victim.wait(10)
+            await asyncio.wait_for(victim.wait(), 10)
         after = StoredOutbox(tmp_path / "state-0")
         assert after.table.recover(START) == 1
         async with working(_webhook(receiver), after):

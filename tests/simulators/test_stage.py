@@ -8,7 +8,7 @@ import pytest
 
 from sensord.config.load import Loaded, load
 from sensord.config.rules import World, load_rules
-from sensord.config.settings import Mqtt, MqttChannel, Webhook
+from sensord.config.settings import MqttChannel, Webhook
 from sensord.errors import UnavailableError
 from simulators.broker import Broker
 from simulators.children import Child
@@ -16,9 +16,9 @@ from simulators.receiver import Inbox, Receiver
 from simulators.stage import SHIPPED, await_ready, write_config
 
 
-def broker(kind: str = "mosquitto", protocol: str = "5") -> Broker:
+def broker() -> Broker:
     """Describe a broker that does not run."""
-    return Broker(kind, "127.0.0.1", 18_830, protocol, child=None)  # type: ignore[arg-type]  # nobody asks it
+    return Broker("mosquitto", "127.0.0.1", 18_830, child=None)  # type: ignore[arg-type]  # nobody asks it
 
 
 @pytest.fixture
@@ -52,17 +52,6 @@ def test_the_rules_differ_from_the_real_ones_in_their_times_only(loaded: Loaded)
         same = ("stream", "by", "value", "comparison", "where", "dispatch", "absent", "name")
         assert [getattr(rule, name) for name in same] == [getattr(other, name) for name in same]
         assert rule.clear.margin == other.clear.margin
-
-
-def test_a_broker_without_mqtt_5_is_refused_or_configured(tmp_path: Path) -> None:
-    """With a broker that speaks MQTT 3.1.1 only, the daemon is told so when it can be, else the reason is said."""
-    receiver = Receiver(Inbox(), "127.0.0.1", 18_787)
-    if "protocol" not in Mqtt.__struct_fields__:
-        with pytest.raises(UnavailableError, match="install mosquitto"):
-            write_config(tmp_path, SHIPPED, broker("amqtt", "3.1.1"), receiver, "zh")
-        return
-    settings = load(write_config(tmp_path, SHIPPED, broker("amqtt", "3.1.1"), receiver, "zh")).settings
-    assert getattr(settings.mqtt, "protocol", None) == "3.1.1"
 
 
 def test_a_daemon_that_dies_while_starting_is_named_with_its_log(tmp_path: Path) -> None:
