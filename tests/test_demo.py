@@ -77,9 +77,10 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.timeout(180)
-def test_the_story_of_a_crowd_in_one_lane(performances: list[Performance], tmp_path: Path) -> None:
+@pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
+def test_the_story_of_a_crowd_in_one_lane(performances: list[Performance], tmp_path: Path, broker: str) -> None:
     """A crowd forms, only those who answer for the lane are told, it disperses, the case closes, all is cleaned up."""
-    demo = begin(performances, tmp_path, "--speed", "4")
+    demo = begin(performances, tmp_path, "--speed", "4", "--broker", broker)
     assert demo.process.wait(150) == 0, demo.text
     text = demo.text
     assert "case opened  G01 Lane 99 Linfen Road passage 001" in text

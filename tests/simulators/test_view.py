@@ -70,21 +70,24 @@ def test_blind_places_are_never_normal() -> None:
     assert "黄色" in text
 
 
+def case_lines(text: str) -> str:
+    """Return the two lines of the case of lane L001: what it is, and below it its id."""
+    lines = text.splitlines()
+    below = next(number for number, line in enumerate(lines) if "L001-crowd-1" in line)
+    return "\n".join(lines[below - 1 : below + 1])
+
+
 def test_cases_show_place_level_state_and_age() -> None:
     """An open case shows where, how bad, its state and its age; a closed one its peak."""
-    text = draw(overview(), cases=seen(case(level="orange")), now=START + 75 * SECOND)
-    row = next(row for row in text.splitlines() if "L001-crowd-1" in row)
-    assert all(word in row for word in ("G01", "一弄", "橙色", "处置中", "1:15"))
-    english = draw(overview(), cases=seen(case(state="acknowledged")), now=START, language="en")
-    row = next(row for row in english.splitlines() if "L001-crowd-1" in row)
-    assert all(word in row for word in ("Lane 1", "yellow", "acknowledged"))
+    found = case_lines(draw(overview(), cases=seen(case(level="orange")), now=START + 75 * SECOND))
+    assert all(word in found for word in ("G01", "一弄", "橙色", "处置中", "1:15"))
+    found = case_lines(draw(overview(), cases=seen(case(state="acknowledged")), now=START, language="en"))
+    assert all(word in found for word in ("Lane 1", "yellow", "acknowledged"))
     tracker = Tracker()
     tracker.update(overview(case(peak="red")), [], 0, START)
     tracker.update(overview(), [], 0, START + 65 * SECOND)
-    row = next(
-        row for row in draw(overview(), cases=tracker.cases, now=START + 900 * SECOND).splitlines() if "crowd-1" in row
-    )
-    assert all(word in row for word in ("红色", "已结案", "1:05"))
+    found = case_lines(draw(overview(), cases=tracker.cases, now=START + 900 * SECOND))
+    assert all(word in found for word in ("红色", "已结案", "1:05"))
 
 
 def test_notifications_show_when_to_whom_and_what() -> None:
@@ -98,9 +101,24 @@ def test_notifications_show_when_to_whom_and_what() -> None:
 
 
 def test_the_header_has_clock_rate_lag_and_what_was_sent() -> None:
-    """The header shows the site's time, messages per second, lag, and the notifications' counts."""
-    head = "\n".join(draw(overview(), rate=42.4, note="×4").splitlines()[:3])
-    assert all(word in head for word in ("linfen", "11:31:30", "消息/秒 42", "滞后 0.4 s", "已发 5", "待发 1", "×4"))
+    """The header shows the site's time, messages per second, lag, the notifications' counts, and below it the note."""
+    head = draw(overview(), rate=42.4, note="一弄 正在聚集").splitlines()[:3]
+    words = ("linfen", "11:31:30", "消息/秒 42", "滞后 0.4 s", "已发出 5", "待发 1")
+    assert all(word in head[1] for word in words)
+    assert "一弄 正在聚集" in head[2]
+
+
+@pytest.mark.parametrize("height", [24, 31, 32, 50])
+def test_a_small_terminal_shows_every_part(height: int) -> None:
+    """Down to 24 lines every grid, the open case and the newest notification are on the screen."""
+    console = Console(file=io.StringIO(), width=100, height=height, color_system=None, force_terminal=False)
+    shown = render(overview(), [notification("1")], cases=seen(case()), now=START, height=height)
+    console.print(shown)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert all(f"G{number:02d}" in text for number in range(1, 21))
+    assert "L001-crowd-1" in text
+    assert "居委干部-G01-1" in text
 
 
 @pytest.mark.parametrize("picture", [{}, {"places": {}, "cases": []}, {"at": None, "site": "x"}])
