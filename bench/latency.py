@@ -41,6 +41,8 @@ from simulators.stage import await_ready  # noqa: E402
 LANES, RATE, CROWDED, QUIET, TARGET = 500, 500, 2000, 10, 0.250
 LATENESS = 2 * SECOND
 WARM_UP = 20.0
+COOL_DOWN = 5.0
+"""Seconds for which the load goes on at the end: the last windows are due under the same load as all others."""
 EVERY = RATE // 10
 """Every so many messages one is of a lane that has become crowded."""
 
@@ -150,21 +152,21 @@ class Load:
         self._client.loop_start()
 
     def run(self) -> None:
-        """Warm up, then make lane after lane crowded; ends when each has had its turn."""
+        """Warm up, then make lane after lane crowded; ends a while after each has had its turn."""
         waiting = iter(range(LANES))
-        began, number = time.perf_counter(), 0
-        while True:
+        began, number, last = time.perf_counter(), 0, None
+        while last is None or number < last:
             due = began + number / RATE
             delay = due - time.perf_counter()
             if delay > 0:
                 time.sleep(delay)
             self.behind = max(self.behind, -delay)
-            turn = number / RATE > WARM_UP and number % EVERY == 0
-            lane = self._next(waiting) if turn else number % LANES
-            if lane is None:
-                return
-            at = publish(self._client, lane, CROWDED if turn else QUIET)
-            if turn:
+            lane = None
+            if last is None and number / RATE > WARM_UP and number % EVERY == 0:
+                lane = self._next(waiting)
+                last = number + round(COOL_DOWN * RATE) if lane is None else None
+            at = publish(self._client, number % LANES if lane is None else lane, QUIET if lane is None else CROWDED)
+            if lane is not None:
                 self.crowded[f"L{lane}"] = at
             number += 1
 

@@ -1,7 +1,8 @@
 """Notifications to systemd (``sd_notify(3)``): ready, reloading, stopping, status, watchdog.
 
 The protocol is one datagram of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET`` names: a path, or an
-abstract name with a leading ``@``. Without the variable every call does nothing.
+abstract name with a leading ``@``. Without the variable every call does nothing. A manager that does not read must
+not hold the daemon up: news of a change waits a little for room, a ping does not, for another one follows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+
+PATIENCE = 2.0
+"""Seconds that news of a change waits when the manager's queue is full."""
 
 
 class NotifySocket:
@@ -35,11 +39,11 @@ class NotifySocket:
 
     def status(self, text: str) -> bool:
         """Set the line that ``systemctl status`` shows."""
-        return self._send("", text)
+        return self._send("", text, patience=0.0)
 
     def watchdog(self) -> bool:
         """Feed the watchdog."""
-        return self._send("WATCHDOG=1")
+        return self._send("WATCHDOG=1", patience=0.0)
 
     def watchdog_interval(self) -> float | None:
         """Return how often to feed the watchdog, in seconds: half its limit; None without one."""
@@ -49,14 +53,15 @@ class NotifySocket:
             return None
         return int(limit) / 2e6
 
-    def _send(self, message: str, status: str = "") -> bool:
+    def _send(self, message: str, status: str = "", patience: float = PATIENCE) -> bool:
         if not self._address:
             return False
         if status:
             message = f"{message}\nSTATUS={' '.join(status.split())}".lstrip()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.settimeout(patience)
                 sender.sendto(message.encode(), self._address)
         except OSError:
-            return False  # the manager is gone or restarting: nothing that we could do about it
+            return False  # the manager is gone, restarting or stuck: nothing that we could do about it
         return True

@@ -50,6 +50,16 @@ def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
     assert not NotifySocket({"NOTIFY_SOCKET": str(tmp_path / "gone")}).watchdog()
 
 
+@pytest.mark.timeout(30)
+def test_a_manager_that_does_not_read_holds_nothing_up(manager: tuple[socket.socket, str]) -> None:
+    """When its queue is full, pings are given up at once, and a change of state after a while."""
+    notify = NotifySocket({"NOTIFY_SOCKET": manager[1]})
+    told = [notify.watchdog() for _ in range(10_000)]
+    assert told[0]
+    assert not told[-1]
+    assert not notify.stopping()
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
