@@ -14,8 +14,9 @@ from rich.table import Table
 from sensord.config.load import load
 from sensord.config.mapping import load_mapping
 from sensord.config.rules import World, load_rules
+from sensord.core.alert import NAMES as CHANGES
 from sensord.core.definition import Definition
-from sensord.core.instant import SECOND, format_instant
+from sensord.core.instant import SECOND, to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
 from sensord.core.record import Group
@@ -28,6 +29,13 @@ from sensord.words import language, say
 
 TAIL = 10 * SECOND
 _COLOURS = {"none": "green", "blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "red"}
+_OUTCOMES = {
+    "accepted": "采用",
+    "late": "迟到",
+    "duplicate": "重复",
+    "retained": "保留消息",
+    "clock_suspect": "时钟可疑",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def print_table(source: Source, limit: int) -> None:
         ("级别", "level"),
         ("值", "value"),
     ):
-        table.add_column(say(zh, en))
+        table.add_column(say(zh, en), no_wrap=zh not in ("规则", "位置"), overflow="fold")
     for row in _rows(replay(source.groups, site), site, tally, source.zone):
         if not limit or shown < limit:
             table.add_row(*row)
@@ -108,17 +116,20 @@ def print_table(source: Source, limit: int) -> None:
                 f"…另有 {shown - limit} 条，用 --limit 0 全部显示", f"... and {shown - limit} more; --limit 0 shows all"
             )
         )
-    seconds, readings = time.perf_counter() - began, sum(tally.readings.values())
-    console.print(
-        say(
-            f"{readings:,} 条读数（{dict(tally.readings)}），{tally.transitions} 次告警变化，"
-            f"{tally.cases} 个案件结案，{tally.notifications} 条通知，死信 {sum(tally.dead.values())}；"
-            f"用时 {seconds:.2f} 秒（{readings / seconds:,.0f} 条/秒）",
-            f"{readings:,} readings ({dict(tally.readings)}), {tally.transitions} changes of alerts, "
-            f"{tally.cases} cases closed, "
-            f"{tally.notifications} notifications, {sum(tally.dead.values())} dead letters; {seconds:.2f} s "
-            f"({readings / seconds:,.0f} readings/s)",
-        )
+    console.print(_summary(tally, time.perf_counter() - began), soft_wrap=True)
+
+
+def _summary(tally: Tally, seconds: float) -> str:
+    """Say in one line what a replay of so many seconds amounted to."""
+    readings = sum(tally.readings.values())
+    outcomes = ", ".join(f"{say(_OUTCOMES.get(name, name), name)} {n:,}" for name, n in sorted(tally.readings.items()))
+    speed = readings / seconds
+    return say(
+        f"{readings:,} 条读数（{outcomes}），{tally.transitions} 次告警变化，{tally.cases} 个案件结案，"
+        f"{tally.notifications} 条通知，死信 {sum(tally.dead.values())}；用时 {seconds:.2f} 秒（每秒 {speed:,.0f} 条）",
+        f"{readings:,} readings ({outcomes}), {tally.transitions} changes of alerts, {tally.cases} cases closed, "
+        f"{tally.notifications} notifications, {sum(tally.dead.values())} dead letters; {seconds:.2f} s "
+        f"({speed:,.0f} readings/s)",
     )
 
 
@@ -133,10 +144,10 @@ def _rows(steps: Iterator[Step], site: Site, tally: Tally, zone: str) -> Iterato
             place = site.places.by_id.get(one.place)
             colour = _COLOURS[one.level.word]
             yield (
-                format_instant(one.end, zone),
+                to_datetime(one.end, zone).strftime("%Y-%m-%d %H:%M:%S"),
                 names.get(one.rule, one.rule),
                 place.label(language()) if place else one.place,
-                one.change.value,
+                CHANGES[language()][one.change],
                 f"[{colour}]{NAMES[language()][one.level]}[/{colour}]",
                 "-" if one.value is None else f"{one.value:,.2f}",
             )

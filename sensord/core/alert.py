@@ -20,6 +20,18 @@ class Change(StrEnum):
     """The rule was changed or removed while its alert was active."""
 
 
+NAMES = {
+    "zh": {
+        Change.RAISED: "触发",
+        Change.ESCALATED: "升级",
+        Change.LOWERED: "降级",
+        Change.CLEARED: "解除",
+        Change.WITHDRAWN: "撤回",
+    },
+    "en": {change: change.value for change in Change},
+}
+
+
 class Transition(msgspec.Struct, frozen=True):
     """One change of one alert.
 
