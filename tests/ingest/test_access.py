@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from sensord.config.settings import Mqtt, Tls
 from sensord.errors import ConfigError
@@ -88,11 +90,16 @@ def test_both_sides_show_certificates(tls_broker: Mosquitto, certificates: Certi
 
 
 def _publish(settings: Mqtt, payload: bytes) -> None:
-    tls = settings.tls
-    assert tls is not None
-    files = ["--cafile", str(tls.ca_file), "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
-    target = ["-h", "127.0.0.1", "-p", str(settings.port), "-q", "1", "-t", "linfen/c1/crowd/d1", "-s"]
-    subprocess.run([program("mosquitto_pub"), *files, *target], input=payload, check=True, timeout=30)
+    assert settings.tls is not None
+    client = Client(CallbackAPIVersion.VERSION2, "publisher", protocol=MQTTProtocolVersion.MQTTv5)
+    client.tls_set_context(tls_context(settings.tls))
+    client.connect("127.0.0.1", settings.port)
+    client.loop_start()
+    try:
+        client.publish("linfen/c1/crowd/d1", payload, 1).wait_for_publish(30)
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def test_a_broker_with_another_authoritys_certificate_is_refused(
