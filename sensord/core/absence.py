@@ -9,8 +9,10 @@ from sensord.core.evaluator import NEVER, Array, Emission, make_transition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import Ladder
+from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.place import Places
+from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import Rule
 
 
@@ -31,6 +33,7 @@ class AbsenceRule:
         shortest = int(self._allowed.min()) if len(self._allowed) else MINUTE
         self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
         self._slot = since // self._every + 1
+        self._looked_at = since
 
     @property
     def due(self) -> int:
@@ -46,9 +49,13 @@ class AbsenceRule:
         """Nothing: the engine's liveness table has the arrivals."""
         return []
 
+    def timely(self, batch: Batch) -> Array:
+        """Every reading proves that its device is alive."""
+        return np.ones(len(batch), np.bool_)
+
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Compare every key's silence with what it is allowed."""
-        at = self.due
+        at = self._looked_at = self.due
         self._slot += 1
         silence = (at - liveness.heard_at[self._devices]).astype(np.float64)
         shares = silence / self._allowed
@@ -66,6 +73,13 @@ class AbsenceRule:
             seen = (seconds, seconds / float(share[key]) if share[key] else None, 0)
             emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
         return emissions
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say for how many seconds a key was silent; ``value`` is the shortest silence of its devices."""
+        at = self._looked_at
+        silence = at - liveness.heard_at[self._devices[self._keys == key]]
+        level = Level(int(self.ladder.active[key]))
+        return Sight(at, at, float(silence.min()) / SECOND, 0, Doubt.NONE, level, *self.ladder.clocks(key))
 
     def active(self) -> Array:
         """Return the level of each key."""

@@ -24,6 +24,7 @@ from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.place import Places
+from sensord.core.probe import Probe
 from sensord.core.rule import Rule
 from sensord.core.single import SingleRule
 from sensord.core.snapshot import PackedRule, copy_columns, pack, seal, unseal
@@ -61,6 +62,8 @@ class Engine:
         self._liveness = Liveness(places, 0, only)
         self._evaluators: list[Evaluator] = []
         self._stretch = NEVER
+        self.probe: Probe | None = None
+        """Looks on; see ``probe.py``. It is no part of the state."""
 
     def _start(self, since: int) -> None:
         """Begin at the journal instant ``since``: windows, silence and warm-up count from here."""
@@ -114,6 +117,8 @@ class Engine:
             if stream not in streams:
                 streams[stream] = _of_stream(part, stream)
             if (mine := streams[stream]) is not None:
+                if self.probe is not None:
+                    self.probe.taking(evaluator, mine)
                 emissions += evaluator.take(order, mine)
 
     def _advance(self, to: int, part: Batch, emissions: list[Emission]) -> None:
@@ -132,6 +137,8 @@ class Engine:
             for order, evaluator in enumerate(self._evaluators):
                 if evaluator.due == at:
                     emissions += evaluator.evaluate(order, self._liveness)
+                    if self.probe is not None:
+                        self.probe.evaluated(evaluator, self._liveness)
 
     def active(self) -> list[ActiveAlert]:
         """List the active alerts in rule order."""

@@ -14,6 +14,7 @@ from sensord.core.batch import Batch
 from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.probe import Sight
 from sensord.core.rule import Rule
 
 Array = NDArray[Any]
@@ -49,6 +50,14 @@ class Evaluator(Protocol):
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Do what is due at ``due`` and move ``due`` on."""
+        ...
+
+    def timely(self, batch: Batch) -> Array:
+        """Return, bool (readings,), which readings come in time to count; the others are late."""
+        ...
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say what the latest evaluation saw of a key; called right after it, with the same ``liveness``."""
         ...
 
     def active(self) -> Array:

@@ -101,6 +101,14 @@ class Ladder:
             supported[(self.active >= level) & ~left] = level
         return supported
 
+    def clocks(self, key: int) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+        """Return since when, per rung, a key meets it and is calm of it; None where a clock does not run."""
+        since, quiet = (
+            tuple(None if start == UNSET else start for start in clock[:, key].tolist())
+            for clock in (self.since, self.quiet)
+        )
+        return since, quiet
+
     def arrays(self) -> dict[str, Int8 | Int64]:
         """The state by name, for snapshots."""
         return {"active": self.active, "since": self.since, "quiet": self.quiet}

@@ -12,7 +12,9 @@ from sensord.core.batch import Batch, Float64
 from sensord.core.evaluator import NEVER, Array, Emission, make_transition
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import COMPARE, UNSET
+from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import Rule
 
 
@@ -27,6 +29,7 @@ class SingleRule:
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
         self._due = NEVER
+        self._looked_at = 0
 
     @property
     def due(self) -> int:
@@ -46,7 +49,7 @@ class SingleRule:
         keys = self.table.of_device[batch.device]
         with np.errstate(invalid="ignore"):
             meets = (keys >= 0) & self._meets(values, self.rule.levels[0].threshold)
-        meets &= batch.event_at + self._lateness >= batch.received_at
+        meets &= self.timely(batch)
         for mask in self.table.matches(batch):
             meets &= mask
         emissions: list[Emission] = []
@@ -55,6 +58,10 @@ class SingleRule:
             emissions += self._expire(order, at)
             emissions += self._meet(order, int(reading), int(keys[reading]), values, at)
         return emissions
+
+    def timely(self, batch: Batch) -> Array:
+        """Return which readings are not history yet."""
+        return batch.event_at + self._lateness >= batch.received_at
 
     def _meet(self, order: int, reading: int, key: int, values: Float64, at: int) -> list[Emission]:
         value, previous = float(values[reading]), int(self.levels[key])
@@ -72,7 +79,14 @@ class SingleRule:
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Let what runs out now run out."""
+        self._looked_at = self._due
         return self._expire(order, self._due)
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say when a reading last met each rung; there is no value but that of each reading."""
+        met = tuple(None if at == UNSET else at for at in self.met_at[:, key].tolist())
+        level = Level(int(self.levels[key]))
+        return Sight(self._looked_at, self._looked_at, None, 0, Doubt.NONE, level, met)
 
     def _expire(self, order: int, to: int) -> list[Emission]:
         """Lower every level that ran out at or before ``to``, each at its own instant."""

@@ -20,6 +20,7 @@ from sensord.core.engine import Engine
 from sensord.core.intake import DeadLetter, Intake
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
+from sensord.core.probe import Probe
 from sensord.core.record import Action, Group, Record, RecordKind
 from sensord.core.snapshot import seal, unseal
 from sensord.errors import SnapshotError
@@ -70,13 +71,19 @@ class Site:
 
     def __init__(self, definition: Definition | None = None) -> None:
         self.definition = definition or Definition("", (), (), ())
+        self._probe: Probe | None = None
         self._build()
 
     def _build(self) -> None:
         self.places = Places(self.definition.places, self.definition.devices)
         self.intake = Intake(self.definition, self.places)
         self.engine = Engine(self.definition, self.places)
+        self.engine.probe = self._probe
         self.book = CaseBook(self.definition, self.places)
+
+    def watch(self, probe: Probe | None) -> None:
+        """Let a probe look on from here on, across new definitions, too."""
+        self._probe = self.engine.probe = probe
 
     def step(self, group: Group) -> Step:
         """Take one journal group. Never raises for bad input: that becomes dead letters."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sensord.core.aggregate import COMPONENTS, FINISH
-from sensord.core.batch import Batch, Float64
+from sensord.core.batch import Batch, Float64, Int64
 from sensord.core.evaluator import Array, Emission, make_transition
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import Ladder
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import RISING, Aggregate, Rule
 from sensord.core.window import LastPanes, Panes
 
@@ -44,6 +45,7 @@ class WindowedRule:
         self.since = since
         self.pane = self._pane_of(since - lateness)
         self.newest = self.pane - self._length - 1
+        self._seen: tuple[int, int, Float64, Float64] | None = None
 
     def _pane_of(self, instant: int) -> int:
         return (instant + self._offset) // self._every
@@ -65,7 +67,7 @@ class WindowedRule:
         """Put readings into their panes; the late ones stay out."""
         keys = self.table.of_device[batch.device]
         panes = (batch.event_at + self._offset) // self._every
-        fits = (keys >= 0) & ((panes + 1) * self._every + (self._lateness - self._offset) > batch.received_at)
+        fits = (keys >= 0) & self._unsealed(panes, batch)
         for mask in self.table.matches(batch):
             fits &= mask
         values: Float64 | None = None
@@ -87,6 +89,13 @@ class WindowedRule:
                 self._last.add(cells, event_at, values)
         return []
 
+    def timely(self, batch: Batch) -> Array:
+        """Return which readings fall into a pane that is not sealed yet."""
+        return self._unsealed((batch.event_at + self._offset) // self._every, batch)
+
+    def _unsealed(self, panes: Int64, batch: Batch) -> Array:
+        return (panes + 1) * self._every + (self._lateness - self._offset) > batch.received_at
+
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Seal the next pane and evaluate the window that ends with it."""
         pane, at, end = self.pane, self.due, self._end_of(self.pane)
@@ -95,11 +104,10 @@ class WindowedRule:
             window["last"] = self._last.seal(pane)
         self.pane += 1
         value = FINISH[self._value.aggregate](window, self._value, self.rule.window)
+        self._seen = (at, end, value, window["count"])
         if self.ladder.settled(value):
             return []
-        known = (window["count"] >= self.rule.min_samples) & ~np.isnan(value) & self._sighted(at, liveness)
-        if self._needs_full and end - self.since < self.rule.window:
-            known[:] = False
+        known = self._doubts(at, end, value, window["count"], liveness) == Doubt.NONE
         before = self.ladder.active
         emissions: list[Emission] = []
         for key in self.ladder.evaluate(end, value, known):
@@ -107,6 +115,25 @@ class WindowedRule:
             seen = (float(value[key]), self.ladder.threshold(Level(max(levels))), int(window["count"][key]))
             emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, end), seen)))
         return emissions
+
+    def _doubts(self, at: int, end: int, value: Float64, samples: Float64, liveness: Liveness) -> Array:
+        """Why each key's value is unknown, int8 ``Doubt`` (keys,); the gravest reason counts."""
+        doubts = np.zeros(len(self.table), np.int8)
+        doubts[np.isnan(value)] = Doubt.NO_VALUE
+        doubts[samples < self.rule.min_samples] = Doubt.TOO_FEW
+        if self._needs_full and end - self.since < self.rule.window:
+            doubts[:] = Doubt.WARMING_UP
+        doubts[~self._sighted(at, liveness)] = Doubt.BLIND
+        return doubts
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say what the window that was sealed last held for a key."""
+        assert self._seen is not None
+        at, end, value, samples = self._seen
+        doubt = Doubt(int(self._doubts(at, end, value, samples, liveness)[key]))
+        seen = None if np.isnan(value[key]) else float(value[key])
+        level = Level(int(self.ladder.active[key]))
+        return Sight(at, end, seen, int(samples[key]), doubt, level, *self.ladder.clocks(key))
 
     def _sighted(self, at: int, liveness: Liveness) -> Array:
         """Which keys have at least one device that is heard; the others are blind, and blind is not quiet."""
