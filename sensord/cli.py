@@ -166,6 +166,35 @@ def replay(source: Path, mapping: Path | None, rules: Path | None, config: Path 
         print_table(opened, limit)
 
 
+@cli.command(
+    "test", help=say("运行规则测试，逐条指出与预期不符之处。", "Run rule tests; show whatever is not as expected.")
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--config",
+    type=_EXISTING,
+    default=None,
+    help=say("改用这份配置", "use this configuration instead"),
+)
+@click.option("--only", default="", help=say("只运行名称含此文字的测试", "only tests whose name holds this text"))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def test_rules(paths: tuple[Path, ...], config: Path | None, only: str, form: str) -> None:
+    """Run rule tests on the real core."""
+    from sensord.ruletesting import run_tests
+
+    tally = run_tests(paths, config, only, form)
+    if form == "text":
+        click.echo(
+            say(
+                f"{tally.tests} 项测试，{tally.checks} 次核对，{tally.failed} 项失败",
+                f"{tally.tests} tests, {tally.checks} checks, {tally.failed} failed",
+            )
+        )
+    if not tally.tests:
+        raise click.UsageError(say("没有测试", "there are no such tests"))
+    raise SystemExit(EXIT_FAILED if tally.failed else 0)
+
+
 def _acting(verb: str, zh: str, en: str) -> None:
     @cli.command(verb, help=say(zh, en))
     @config_option

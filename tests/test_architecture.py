@@ -26,9 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "drivers": {"errors", "core", "config", "ports"},
     "remote": {"errors", "words", "core", "config", "store"},
     "doctor": {"errors", "words", "core", "config", "ingest", "remote"},
+    "sights": {"words", "core"},
+    "ruletesting": {"errors", "words", "core", "config", "drivers", "sights"},
     "replaying": {"errors", "words", "core", "config", "store", "drivers"},
     "app": {"errors", "core", "config", "ports", "ingest", "store", "notify", "series", "telemetry", "drivers"},
-    "cli": {"errors", "words", "config", "app", "doctor", "replaying", "remote", "simulators"},
+    "cli": {"errors", "words", "config", "app", "doctor", "replaying", "remote", "ruletesting", "simulators"},
     "__main__": {"cli"},
     "simulators": {"errors", "words", "core", "config"},
 }

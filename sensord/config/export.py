@@ -17,6 +17,7 @@ from sensord.config.people import DispatchFile, RosterFile
 from sensord.config.places import PlacesFile
 from sensord.config.ruletext import RulesFile
 from sensord.config.settings import Settings
+from sensord.config.testtext import RuleTestFile
 from sensord.core.codec.native import MESSAGES
 
 Schema = dict[str, Any]
@@ -28,13 +29,14 @@ _FILES: dict[str, type] = {
     "roster": RosterFile,
     "dispatch": DispatchFile,
     "rules": RulesFile,
+    "ruletest": RuleTestFile,
 }
 _INTRODUCTION = """\
 # Configuration reference
 
 <!-- written by `make docs` from the schemas in sensord/config -->
 
-Five kinds of file, all YAML. Every mistake is reported at once, as `file:line:column` with a hint; unknown
+Six kinds of file, all YAML. Every mistake is reported at once, as `file:line:column` with a hint; unknown
 keys are refused. Durations name their unit (`30s`, `5m`, `1h30m`). Aliases, anchors, tags, duplicate keys and
 plain `yes`/`no`/`on`/`off` are refused; `true` and `false` are the truth values. Limits: 256 KiB a file
 (places and roster: 8 MiB), 20 levels. Editors that know the YAML language server find the schema by the first
@@ -48,11 +50,12 @@ _TITLES = {
     "roster": "roster.yaml",
     "dispatch": "dispatch.yaml",
     "rules": "rules/*.yaml",
+    "ruletest": "rules/tests/*.yaml",
 }
 
 
 def schemas() -> dict[str, Schema]:
-    """Return every JSON Schema by name: the five files, and ``message-<stream>`` for native messages."""
+    """Return every JSON Schema by name: the files, and ``message-<stream>`` for native messages."""
     wanted = {**_FILES, **{f"message-{stream.word}": message for stream, message in MESSAGES.items()}}
     return {
         name: {"$schema": _DIALECT, **{key: _tidy(node) for key, node in msgspec.json.schema(kind).items()}}

@@ -1,0 +1,155 @@
+"""How what a rule saw is said in plain words: one sentence for a person under stress, in Chinese or English."""
+
+from __future__ import annotations
+
+from sensord.core.instant import SECOND, format_duration
+from sensord.core.level import NAMES, Level
+from sensord.core.probe import Doubt, Sight
+from sensord.core.rule import Comparison, LevelSpec, Rule
+from sensord.words import language, say
+
+_MEETS = {
+    "zh": {
+        Comparison.ABOVE: "高于",
+        Comparison.AT_LEAST: "达到",
+        Comparison.BELOW: "低于",
+        Comparison.AT_MOST: "不高于",
+    },
+    "en": {
+        Comparison.ABOVE: "above",
+        Comparison.AT_LEAST: "at least",
+        Comparison.BELOW: "below",
+        Comparison.AT_MOST: "at most",
+    },
+}
+
+
+def number(value: float) -> str:
+    """Write a value to three decimals at most, without trailing zeros."""
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def level_name(level: Level) -> str:
+    """The level in the terminal's language."""
+    return NAMES[language()][level]
+
+
+def condition(rule: Rule, rung: LevelSpec) -> str:
+    """Write what a rung asks for: ``高于 1.08``."""
+    return f"{_MEETS[language()][rule.comparison]} {number(rung.threshold)}"
+
+
+def seen(rule: Rule, sight: Sight) -> str:
+    """Write the value, or why there is none."""
+    if sight.doubt is not Doubt.NONE:
+        return say("未知：", "unknown: ") + doubt(rule, sight)
+    if rule.absent:
+        return say(f"已 {number(sight.value or 0)} 秒没有消息", f"silent for {number(sight.value or 0)} s")
+    if sight.value is None:
+        return say("逐条判断", "each reading by itself")
+    return say(
+        f"{number(sight.value)}（{sight.samples} 条读数）", f"{number(sight.value)} (from {sight.samples} readings)"
+    )
+
+
+def doubt(rule: Rule, sight: Sight) -> str:
+    """Say why the value is unknown."""
+    window = format_duration(rule.window)
+    texts = {
+        Doubt.NO_VALUE: say("窗口内没有这个数值", "no reading of the window carries the value"),
+        Doubt.TOO_FEW: say(
+            f"窗口内只有 {sight.samples} 条读数，至少要 {rule.min_samples} 条",
+            f"only {sight.samples} readings in the window, {rule.min_samples} are needed",
+        ),
+        Doubt.WARMING_UP: say(
+            f"规则生效还不满一个窗口（{window}）", f"the rule has not been in force for a whole window ({window}) yet"
+        ),
+        Doubt.BLIND: say("这里的传感器全部失联", "every sensor here is silent"),
+    }
+    return texts[sight.doubt]
+
+
+def verdict(rule: Rule, sight: Sight) -> str:
+    """Say why the level is what it is, and what is missing for the next one or for the end."""
+    if sight.doubt is not Doubt.NONE:
+        return say(
+            "看不清时既不升级也不解除，所有计时重新开始。",
+            "What is unknown neither raises nor clears, and restarts every clock.",
+        )
+    return " ".join([*_upwards(rule, sight), *_downwards(rule, sight)])
+
+
+def _upwards(rule: Rule, sight: Sight) -> list[str]:
+    """Why the next rung above the level does not apply; nothing at the highest one."""
+    above = [(index, rung) for index, rung in enumerate(rule.levels) if rung.level > sight.level]
+    if not above or rule.absent:
+        return _silence(rule) if above else []
+    index, rung = above[0]
+    name, asked = level_name(rung.level), condition(rule, rung)
+    since = sight.since[index] if sight.since else None
+    if not rule.window:
+        return [say(f"没有读数{asked}（{name}）。", f"No reading was {asked} ({name}).")]
+    if since is None:
+        return [say(f"没有{asked}（{name}）。", f"It is not {asked} ({name}).")]
+    held, asked_for = sight.end - since, rung.hold
+    left = format_duration(max(asked_for - held, 0))
+    return [
+        say(
+            f"{asked}（{name}）已 {format_duration(held)}，要持续 {format_duration(asked_for)}，还差 {left}。",
+            f"It has been {asked} ({name}) for {format_duration(held)} of {format_duration(asked_for)}; {left} to go.",
+        )
+    ]
+
+
+def _silence(rule: Rule) -> list[str]:
+    periods = number(rule.absent)
+    return [
+        say(
+            f"还不到 {periods} 个上报周期，不算失联。",
+            f"That is less than {periods} of the device's periods, so it is not silent yet.",
+        )
+    ]
+
+
+def _downwards(rule: Rule, sight: Sight) -> list[str]:
+    """What keeps the level; nothing when there is none."""
+    held = [index for index, rung in enumerate(rule.levels) if rung.level <= sight.level]
+    if not held:
+        return []
+    index = held[-1]
+    name = level_name(sight.level)
+    if not rule.window or rule.absent:
+        hold = format_duration(rule.clear.hold)
+        return [
+            say(f"{name}：有新消息就解除。", f"{name}: it ends with the next message.")
+            if rule.absent
+            else say(f"{name}：{hold}内没有同样的读数就解除。", f"{name}: it ends after {hold} without another.")
+        ]
+    quiet = sight.quiet[index] if sight.quiet else None
+    leave, hold = exit_of(rule, index), format_duration(rule.clear.hold)
+    if quiet is None:
+        return [
+            say(
+                f"{name}：要越过解除线 {number(leave)} 并保持 {hold} 才降级。",
+                f"{name}: it is left once the value stays beyond {number(leave)} for {hold}.",
+            )
+        ]
+    left = format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
+    return [
+        say(
+            f"{name}：已越过解除线 {number(leave)} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
+            f"{name}: beyond {number(leave)} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
+        )
+    ]
+
+
+def exit_of(rule: Rule, index: int) -> float:
+    """The value beyond which a rung's clear clock runs."""
+    rising = rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST)
+    margin = rule.clear.margin[index]
+    return rule.levels[index].threshold + (-margin if rising else margin)
+
+
+def age(instant: int, now: int) -> str:
+    """How long ago, to the tenth of a second."""
+    return f"{(now - instant) / SECOND:.1f}s"
