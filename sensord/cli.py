@@ -195,6 +195,38 @@ def test_rules(paths: tuple[Path, ...], config: Path | None, only: str, form: st
     raise SystemExit(EXIT_FAILED if tally.failed else 0)
 
 
+@cli.command(
+    help=say(
+        "说明一条告警或一个案件为何产生，或某条规则在某处为何没有报警。",
+        "Say why an alert or a case came about, or why a rule did not fire somewhere.",
+    )
+)
+@click.argument("what", default="", metavar="[ALERT|CASE]")
+@click.option("--rule", default="", help=say("规则编号", "the rule's id"))
+@click.option("--key", default="", help=say("场所或设备编号", "the place or device"))
+@click.option(
+    "--at", default="", help=say("时间，如 08:15 或 2026-03-02T08:15（默认：现在）", "when: 08:15 (default: now)")
+)
+@config_option
+@click.option(
+    "--source",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help=say("录制文件（默认：本机日志）", "a recording (default: the daemon's journal)"),
+)
+def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path | None) -> None:
+    """Explain from the journal."""
+    from sensord.explaining import Question, Recorded, answer
+
+    if bool(what) == bool(rule and key):
+        raise click.UsageError(
+            say("写告警或案件的编号，或者 --rule 和 --key", "give an alert's or a case's id, or --rule and --key")
+        )
+    recorded = Recorded(source, config) if source is not None else None
+    for line in answer(Question(what, rule, key, at), config, recorded):
+        click.echo(line)
+
+
 def _acting(verb: str, zh: str, en: str) -> None:
     @cli.command(verb, help=say(zh, en))
     @config_option

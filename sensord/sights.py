@@ -24,6 +24,33 @@ _MEETS = {
 }
 
 
+HAPPENING = {
+    "level_rose": ("级别上升", "level rose to"),
+    "level_fell": ("级别下降", "level fell to"),
+    "acknowledge": ("有人接单", "acknowledged"),
+    "all_clear": ("告警全部解除", "every alert cleared"),
+    "relapse": ("再次报警", "relapsed to"),
+    "close": ("结案", "closed"),
+    "step_due": ("下一步到时", "the next step came due"),
+}
+REASON = {
+    "case_opened": ("立案", "the case was opened"),
+    "level_rose": ("级别上升", "the level rose"),
+    "case_relapsed": ("再次报警", "it relapsed"),
+    "not_acknowledged": ("无人接单", "nobody acknowledged"),
+    "step_due": ("持续未解除", "it lasts"),
+    "case_closed": ("已解除", "it is over"),
+    "held_nobody": ("名册上没有人负责这里", "nobody on the roster answers for this place"),
+    "held_level_fell": ("级别已下降", "the level has fallen"),
+    "held_acknowledged": ("已有人接单", "somebody has acknowledged"),
+}
+
+
+def word(table: dict[str, tuple[str, str]], name: str) -> str:
+    """A named reason in the terminal's language."""
+    return say(*table.get(name, (name, name)))
+
+
 def number(value: float) -> str:
     """Write a value to three decimals at most, without trailing zeros."""
     return f"{value:,.3f}".rstrip("0").rstrip(".")
@@ -127,6 +154,17 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
         ]
     quiet = sight.quiet[index] if sight.quiet else None
     leave, hold = exit_of(rule, index), format_duration(rule.clear.hold)
+    since = sight.since[index] if sight.since else None
+    if since is not None:
+        rung, held_for = rule.levels[index], format_duration(sight.end - since)
+        asked, asked_for = condition(rule, rung), format_duration(rung.hold)
+        return [
+            say(
+                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {number(leave)} 并保持 {hold} 才降级。",
+                f"It has been {asked} ({name}) for {held_for}, {asked_for} are asked for. "
+                f"It is left once the value stays beyond {number(leave)} for {hold}.",
+            )
+        ]
     if quiet is None:
         return [
             say(
@@ -151,5 +189,6 @@ def exit_of(rule: Rule, index: int) -> float:
 
 
 def age(instant: int, now: int) -> str:
-    """How long ago, to the tenth of a second."""
-    return f"{(now - instant) / SECOND:.1f}s"
+    """How long ago, to the second; below ten seconds to the tenth."""
+    passed = now - instant
+    return f"{passed / SECOND:.1f}s" if passed < 10 * SECOND else format_duration(passed // SECOND * SECOND)

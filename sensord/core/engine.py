@@ -24,7 +24,7 @@ from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.place import Places
-from sensord.core.probe import Probe
+from sensord.core.probe import Probe, Sight
 from sensord.core.rule import Rule
 from sensord.core.single import SingleRule
 from sensord.core.snapshot import PackedRule, copy_columns, pack, seal, unseal
@@ -154,6 +154,28 @@ class Engine:
     def unknown(self) -> set[str]:
         """Return the places that are blind now: each has a registered sensor that is silent or was never heard."""
         return {self._places.devices[index].place for index in self._liveness.silent(self.now)}
+
+    def evaluator_of(self, rule: str) -> Evaluator | None:
+        """Return the rule at work, for those who look on; None when no such rule is in force."""
+        return next((one for one in self._evaluators if one.rule.id == rule), None)
+
+    def look(self, rule: str, key: str) -> Sight:
+        """Say what a rule in force saw of a key when it was evaluated last."""
+        evaluator = self.evaluator_of(rule)
+        assert evaluator is not None
+        return evaluator.look(evaluator.table.keys.index(key), self._liveness)
+
+    def silent_of(self, rule: str, key: str) -> dict[str, int]:
+        """Return the silent devices of a rule's key, with their last arrivals (ns)."""
+        evaluator = self.evaluator_of(rule)
+        if evaluator is None or key not in evaluator.table.keys:
+            return {}
+        number, heard = evaluator.table.keys.index(key), self._liveness.heard_at
+        return {
+            self._places.devices[device].id: int(heard[device])
+            for device in self._liveness.silent(self.now)
+            if evaluator.table.of_device[device] == number
+        }
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""

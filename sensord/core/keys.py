@@ -17,13 +17,13 @@ _PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
 class KeyTable:
     """Which device belongs to which key.
 
-    ``version`` is the rule's; ``keys`` are the key ids, sorted, and ``places`` the place of each; ``of_device`` int32
-    (devices,) maps a device to its key, -1 for none. ``only`` restricts the table to the devices of some residential
-    grids (a shard).
+    ``version`` is the rule's and ``devices`` the registry's; ``keys`` are the key ids, sorted, and ``places`` the place
+    of each; ``of_device`` int32 (devices,) maps a device to its key, -1 for none. ``only`` restricts the table to the
+    devices of some residential grids (a shard).
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
-        self.version = rule.version
+        self.version, self.devices = rule.version, places.devices
         wanted = [self._key(rule, device, places, only) for device in places.devices]
         found = {key: place for key, place in wanted if key is not None}
         self.keys = sorted(found)

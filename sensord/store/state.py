@@ -16,6 +16,7 @@ import structlog
 
 from sensord.core.alert import Transition
 from sensord.core.case import Case, CaseEvent
+from sensord.core.instant import HOUR
 from sensord.core.intake import DeadLetter
 from sensord.core.notification import Hold, Notification
 from sensord.ports import Cursor
@@ -24,6 +25,7 @@ from sensord.store.sqlite import FAULTS, Database, has_tables, is_damage, is_ver
 from sensord.store.tables import STATE
 
 FILE = "state.db"
+_NEWEST = "SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2"
 _PRUNED = (
     ("transitions", "at < ?"),
     ("case_events", "at < ?"),
@@ -31,6 +33,7 @@ _PRUNED = (
     ("dead_letters", "at < ?"),
     ("outbox", "at < ? AND state IN ('sent', 'failed', 'skipped')"),
     ("cases", "closed_at > 0 AND closed_at < ?"),
+    ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
 )
 _TRANSITION = msgspec.json.Decoder(Transition)
 _EVENT = msgspec.json.Decoder(CaseEvent)
@@ -124,11 +127,18 @@ class StateStore:
     # -- snapshots of the core ---------------------------------------------------------------------------------------
 
     def save_snapshot(self, seq: int, state: bytes) -> None:
-        """Save the core's state after group ``seq``; the one before is kept beside it."""
+        """Save the core's state after group ``seq``, the last that was applied.
+
+        The one before is kept for a restart, and the first of every hour for those who look back.
+        """
         with self._database.transaction("saving the core's state") as connection:
-            connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (seq, zlib.crc32(state), state))
             connection.execute(
-                "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
+                "INSERT OR REPLACE INTO snapshots SELECT ?, at, ?, ? FROM position", (seq, zlib.crc32(state), state)
+            )
+            connection.execute(
+                f"DELETE FROM snapshots WHERE seq NOT IN ({_NEWEST}) AND EXISTS (SELECT 1 FROM snapshots AS older "
+                "WHERE older.seq < snapshots.seq AND older.at / ? = snapshots.at / ?)",
+                (HOUR, HOUR),
             )
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
@@ -144,8 +154,12 @@ class StateStore:
 
     @property
     def snapshot_seq(self) -> int:
-        """The oldest snapshot's group: the journal must be kept from there on. 0 when there is none."""
-        return int(self._database.rows("looking at snapshots", "SELECT coalesce(min(seq), 0) FROM snapshots")[0][0])
+        """The group of the older of the two newest snapshots: a restart needs the journal from there on.
+
+        0 when there is none.
+        """
+        statement = f"SELECT coalesce(min(seq), 0) FROM ({_NEWEST})"
+        return int(self._database.rows("looking at snapshots", statement)[0][0])
 
     # -- cursors of the journal's other readers ----------------------------------------------------------------------
 
@@ -175,7 +189,7 @@ class StateStore:
         """Delete what ended before the instant ``before``, a bounded batch of rows per table; returns how many."""
         deleted = 0
         for table, condition in _PRUNED:
-            identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key"}.get(table, "id")
+            identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key", "snapshots": "seq"}.get(table, "id")
             statement = (
                 f"DELETE FROM {table} WHERE {identity} IN (SELECT {identity} FROM {table} WHERE {condition} LIMIT ?)"
             )

@@ -15,7 +15,9 @@ STATE = Schema(
     statements=(
         "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
         "INSERT INTO position VALUES (1, 0, 0)",
-        "CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, state BLOB NOT NULL)",
+        """CREATE TABLE snapshots (
+            seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, state BLOB NOT NULL
+        )""",
         """CREATE TABLE transitions (
             id TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL, json BLOB NOT NULL
         ) WITHOUT ROWID""",

@@ -1,0 +1,163 @@
+"""The answer of ``sensord explain`` as text: one screen, newest last, in Chinese or English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sensord.core.instant import SECOND, format_duration, to_datetime
+from sensord.core.level import Level
+from sensord.core.probe import Doubt, Sight
+from sensord.core.rule import Rule
+from sensord.drivers.explain import Explanation, SeenReading
+from sensord.sights import HAPPENING, REASON, age, condition, exit_of, level_name, number, seen, verdict, word
+from sensord.words import language, say
+
+SHOWN = 6
+"""Readings, evaluations and changes that are shown: the newest ones, so that all fits on a screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An explanation, ready to be written. ``deliveries`` tells, by case, what became of its notifications."""
+
+    found: Explanation
+    zone: str
+    deliveries: Callable[[str], dict[str, str]]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines."""
+        yield from self._heading()
+        yield from self._rule()
+        yield from self._readings()
+        yield from self._evaluations()
+        yield from self._changes()
+        yield from self._cases()
+
+    def _time(self, instant: int) -> str:
+        return to_datetime(instant, self.zone).strftime("%m-%d %H:%M:%S")
+
+    # -- what it comes down to ---------------------------------------------------------------------------------------
+
+    def _heading(self) -> Iterator[str]:
+        found, rule = self.found, self.found.rule
+        place = found.site.places.by_id.get(found.key)
+        where = f"{place.label(language())}（{found.key}）" if place is not None else found.key
+        name = rule.name.get(language(), rule.id)
+        yield f"{name} · {where} · {to_datetime(found.at, self.zone).isoformat(timespec='seconds')}"
+        level = level_name(found.level) if found.level else say("没有告警", "no alert")
+        last = found.sights[-1] if found.sights else None
+        yield say(f"结论  {level}。", f"In short   {level}. ") + (
+            self._reason(last) if last is not None else _nothing(rule)
+        )
+        for device, heard in found.silent.items():
+            yield _under(
+                say(
+                    f"{device} 已失联 {age(heard, found.at)}（最后一次 {self._time(heard)}）",
+                    f"{device} has been silent for {age(heard, found.at)} (last heard at {self._time(heard)})",
+                )
+            )
+
+    def _reason(self, last: Sight) -> str:
+        text = f"{seen(self.found.rule, last)}. {verdict(self.found.rule, last)}".replace("。.", "。")
+        still = self.found.at - last.at
+        if last.doubt is Doubt.NONE and self.found.rule.every and still > 2 * self.found.rule.every:
+            text += say(
+                f" 此后 {format_duration(still // SECOND * SECOND)} 没有任何读数，也就没有变化。",
+                f" Nothing was received in the {format_duration(still // SECOND * SECOND)} since, so nothing changed.",
+            )
+        return text if language() == "en" else text.replace(". ", "。")
+
+    def _rule(self) -> Iterator[str]:
+        rule = self.found.rule
+        yield say("规则  ", "The rule   ") + f"{rule.id} @{rule.version}: {_what(rule)}"
+        levels = []
+        for index, rung in enumerate(rule.levels):
+            hold = say(f" 持续 {format_duration(rung.hold)}", f" for {format_duration(rung.hold)}") if rung.hold else ""
+            leave = say(f"，解除线 {number(exit_of(rule, index))}", f", left beyond {number(exit_of(rule, index))}")
+            asked = f" {condition(rule, rung)}{hold}{leave if rule.window else ''}" if not rule.absent else ""
+            levels.append(level_name(rung.level) + asked)
+        clear = format_duration(rule.clear.hold)
+        yield _under(
+            "; ".join(levels) + (say(f"；解除要保持 {clear}", f"; cleared after {clear}") if not rule.absent else "")
+        )
+
+    # -- what was seen -----------------------------------------------------------------------------------------------
+
+    def _readings(self) -> Iterator[str]:
+        if self.found.rule.absent:
+            return
+        shown = self.found.readings[-SHOWN:]
+        yield say(f"读数（最近 {len(shown)} 条）", f"Readings (newest {len(shown)})")
+        for one in shown:
+            yield _under(f"{self._time(one.event_at)}  {one.device}  {_content(one)}{self._mark(one)}")
+
+    def _mark(self, one: SeenReading) -> str:
+        if one.late:
+            late = age(one.event_at, one.received_at)
+            return say(f"  迟到 {late}，不计入", f"  {late} late: does not count")
+        return "" if one.counts else say("  不符合 where，不计入", "  not what the rule looks for: does not count")
+
+    def _evaluations(self) -> Iterator[str]:
+        if not self.found.rule.window and not self.found.rule.absent:
+            return
+        shown = self.found.sights[-SHOWN:]
+        yield say(f"计算（最近 {len(shown)} 次）", f"Evaluations (newest {len(shown)})")
+        for one in shown:
+            said = f"{seen(self.found.rule, one)}  {level_name(one.level)}"
+            yield _under(say("截至 ", "up to ") + f"{self._time(one.end)}  {said}")
+
+    def _changes(self) -> Iterator[str]:
+        for one in self.found.transitions[-SHOWN:]:
+            value = "" if one.value is None else say(f"，值 {number(one.value)}", f", value {number(one.value)}")
+            step = f"{level_name(one.previous)} → {level_name(one.level)}"
+            yield say("变化  ", "Change     ") + f"{self._time(one.at)}  {step}{value}"
+
+    # -- who was told ------------------------------------------------------------------------------------------------
+
+    def _cases(self) -> Iterator[str]:
+        for case in dict.fromkeys(event.case for event in self.found.events):
+            states = self.deliveries(case)
+            yield say("案件  ", "Case       ") + case
+            for event in (one for one in self.found.events if one.case == case):
+                level = f" {level_name(event.level)}" if event.level is not Level.NONE else ""
+                yield _under(f"{self._time(event.at)}  {word(HAPPENING, event.happening)}{level}")
+                for note in (one for one in self.found.notifications if one.event == event.id):
+                    state = f" [{states[note.key]}]" if note.key in states else ""
+                    yield _under(f"  → {note.receiver} ({note.channel}): {word(REASON, note.reason)}{state}")
+                for hold in (one for one in self.found.holds if one.event == event.id):
+                    yield _under(f"  ✗ {hold.role}: {word(REASON, hold.reason)}")
+
+
+def _under(text: str) -> str:
+    return f"      {text}"
+
+
+def _what(rule: Rule) -> str:
+    if rule.absent:
+        return say(f"连续 {number(rule.absent)} 个上报周期没有消息", f"{number(rule.absent)} periods without a message")
+    stream = rule.stream.word if rule.stream is not None else ""
+    where = "".join(f" {name}={'|'.join(words)}" for name, words in rule.where.items())
+    if not rule.window:
+        return say(
+            f"{stream}{where} 的 {rule.value}，逐条判断", f"{rule.value} of {stream}{where}, each reading by itself"
+        )
+    window, every = format_duration(rule.window), format_duration(rule.every)
+    return say(
+        f"{stream}{where} 的 {rule.value}，窗口 {window}，每 {every} 算一次，至少 {rule.min_samples} 条读数",
+        f"{rule.value} of {stream}{where} over {window}, every {every}, from at least {rule.min_samples} readings",
+    )
+
+
+def _content(one: SeenReading) -> str:
+    parts = [] if one.value is None else [number(one.value)]
+    return " ".join([*parts, *(f"{name}={value}" for name, value in one.labels.items())])
+
+
+def _nothing(rule: Rule) -> str:
+    if not rule.window:
+        return say("还没有符合的读数。", "No reading has met it yet.")
+    return say(
+        "这段时间里没有读数，规则没有可算的内容，也就没有变化。",
+        "There were no readings in this stretch: nothing to evaluate, so nothing changed.",
+    )
