@@ -46,11 +46,15 @@ class JournalReader(Protocol):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown."""
+    """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown.
+
+    ``link`` is the address at which its receiver can answer with one tap; empty when there is none.
+    """
 
     notification: Notification
     attempts: int
     possibly_repeated: bool
+    link: str = ""
 
 
 class Outbox(Protocol):

@@ -25,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One journaled thing.
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
-    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition`` and a RECEIPT's a ``Receipt``, all
+    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, each
     as JSON; a TICK has none.
     """
 

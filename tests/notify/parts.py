@@ -49,9 +49,9 @@ def notification(number: int = 1, channel: str = "desk", **changes: object) -> N
     return Notification(**(fields | changes))  # type: ignore[arg-type]
 
 
-def entry(number: int = 1, *, repeated: bool = False, attempts: int = 1, **changes: object) -> Entry:
+def entry(number: int = 1, *, repeated: bool = False, attempts: int = 1, link: str = "", **changes: object) -> Entry:
     """A claimed notification."""
-    return Entry(notification(number, **changes), attempts, repeated)  # type: ignore[arg-type]
+    return Entry(notification(number, **changes), attempts, repeated, link)  # type: ignore[arg-type]
 
 
 class Clock:
