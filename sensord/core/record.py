@@ -1,7 +1,7 @@
 """What the journal holds: records, in the order in which they were received, in groups that were committed together.
 
-Everything that changes an outcome is a record: a message from the broker, a tick in silence, an operator's action, the
-definition (places, rules, roster, policies) in force from here on, and what came back about a notification.
+Everything that changes an outcome is a record: a message from the broker, a tick in silence, an operator's action,
+what became of a message to a person, and the definition (places, rules, roster, policies) in force from here on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One journaled thing.
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
-    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, each
+    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, all
     as JSON; a TICK has none.
     """
 
@@ -59,29 +59,19 @@ class Action(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Stage(StrEnum):
-    """How far a notification has come on its way to a person."""
+class Delivery(StrEnum):
+    """How far a message to a person has come."""
 
     SENT = "sent"
-    """The channel took it: what a chat service or an SMS gateway calls success."""
+    """The channel's service took it."""
     DELIVERED = "delivered"
-    """The channel says that it reached the person's device."""
     SEEN = "seen"
-    """The page behind the message's link was opened by a browser (not by the preview of a chat program)."""
     FAILED = "failed"
     """It will never be delivered on this channel."""
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came back about one notification.
-
-    ``key`` is the notification's; ``detail`` is short and holds neither an address nor a text. The same receipt may
-    come twice (after a crash): whoever counts receipts must not count it twice.
-    """
+    """What became of a notification: its idempotency key ``case:event:receiver:channel``, and how far it came."""
 
     key: str
-    case: str
-    receiver: str
-    channel: str
-    stage: Stage
-    detail: str = ""
+    delivery: Delivery

@@ -165,7 +165,7 @@ def action_record(action: Action, received_at: int) -> Record:
 
 
 def receipt_record(receipt: Receipt, received_at: int) -> Record:
-    """Make the journal record of what came back about a notification."""
+    """Make the journal record of what became of a message."""
     return Record(RecordKind.RECEIPT, received_at, "", msgspec.json.encode(receipt))
 
 
