@@ -18,8 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sensord.config.broker import broker
+from sensord.config.channels import Apprise, MqttChannel, Smtp
 from sensord.config.load import Loaded, load, read_secret
-from sensord.config.settings import Apprise, InfluxV1, InfluxV2, MqttChannel, Rollups, Webhook
+from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import SensordError
 from sensord.ingest.receiver import tls_context
 from sensord.remote import overview
@@ -57,12 +58,14 @@ def examine(config: Path) -> Iterator[Finding]:
                 yield Finding(f"sink {sink.name}", True, say("内置（状态目录）", "embedded, in the state directory"))
     for channel in loaded.settings.channels:
         match channel:
-            case Webhook():
-                yield _listens(f"channel {channel.name}", channel.url)
             case MqttChannel():
                 yield Finding(f"channel {channel.name}", None, say("使用上面的 MQTT 服务器", "uses the broker above"))
             case Apprise():
                 yield _secret_file(f"channel {channel.name}", loaded, channel.url_file)
+            case Smtp():
+                yield _listens(f"channel {channel.name}", f"smtp://{channel.host}:{channel.port}")
+            case _:
+                yield _listens(f"channel {channel.name}", channel.url)
     yield _daemon(config)
 
 

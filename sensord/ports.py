@@ -12,9 +12,10 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.case import CaseEvent
+from sensord.core.level import Level
 from sensord.core.notification import Notification
 from sensord.core.point import Point
-from sensord.core.record import Group, Record
+from sensord.core.record import Group, Receipt, Record
 
 
 class JournalWriter(Protocol):
@@ -46,17 +47,21 @@ class JournalReader(Protocol):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown."""
+    """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown.
+
+    ``link`` is the address at which its receiver can answer with one tap; empty when there is none.
+    """
 
     notification: Notification
     attempts: int
     possibly_repeated: bool
+    link: str = ""
 
 
 class Outbox(Protocol):
     """Notifications on their way; every method commits before it returns. Called from worker threads."""
 
-    def claim(self, channel: str, now: int, limit: int) -> list[Entry]:
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
         """Take due rows of a channel, red first, then oldest; each counts as possibly sent from here on."""
         ...
 
@@ -72,8 +77,32 @@ class Outbox(Protocol):
         """Record that it will never be delivered on this channel."""
         ...
 
-    def next_due(self, channel: str) -> int | None:
-        """The earliest instant at which a row of the channel is due, or None."""
+    def next_due(self, channel: str, at_least: Level = Level.NONE) -> int | None:
+        """The earliest instant at which a row of the channel, of at least that level, is due, or None."""
+        ...
+
+    def recent(self, channel: str, since: int) -> list[int]:
+        """When the channel last ended sends, since an instant: what a new process needs to keep its pace."""
+        ...
+
+
+class Settled(Protocol):
+    """What became of notifications, until the journal knows it. Called from worker threads."""
+
+    def unreported(self, limit: int) -> list[Receipt]:
+        """Outcomes that were not ticked off yet, the oldest notifications first."""
+        ...
+
+    def reported(self, keys: Sequence[str]) -> None:
+        """Tick off outcomes that the journal holds."""
+        ...
+
+
+class Links(Protocol):
+    """Makes the addresses at which people answer."""
+
+    def link(self, notification: Notification) -> str:
+        """The address at which the receiver can answer with one tap; empty when there is nothing to answer."""
         ...
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from sensord.config.channelcheck import check_address, check_channel
 from sensord.config.findings import Findings
 from sensord.config.schema import convert
-from sensord.config.settings import Apprise, InfluxV1, InfluxV2, MqttChannel, Rollups, Settings, Webhook
+from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings, SinkSettings
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, zone_info
+from sensord.core.instant import DAY, HOUR, SECOND, zone_info
 from sensord.core.plate import normalise
 
 _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
@@ -55,9 +55,10 @@ def check_settings(document: Document) -> Settings:
     _topics(findings, settings)
     _names(findings, "sinks", [sink.name for sink in settings.sinks])
     _names(findings, "channels", [channel.name for channel in settings.channels])
-    for part, entries in (("sinks", settings.sinks), ("channels", settings.channels)):
-        for index, entry in enumerate(entries):
-            _output(findings, (part, index), entry)
+    for index, sink in enumerate(settings.sinks):
+        _sink(findings, ("sinks", index), sink)
+    for index, channel in enumerate(settings.channels):
+        check_channel(findings, ("channels", index), channel)
     _plates(findings, "local", settings.plates.local)
     _plates(findings, "key", settings.plates.key)
     findings.finish()
@@ -70,32 +71,13 @@ def _names(findings: Findings, part: str, names: list[str]) -> None:
             findings.error((part, index), f"the name {name} is already taken", f"give each of the {part} its own name")
 
 
-def _output(findings: Findings, path: KeyPath, entry: object) -> None:
+def _sink(findings: Findings, path: KeyPath, entry: SinkSettings) -> None:
     match entry:
         case InfluxV1() | InfluxV2():
-            _address(findings, (*path, "url"), entry.url)
-        case Webhook():
-            _address(findings, (*path, "url"), entry.url)
-            findings.duration((*path, "timeout"), entry.timeout, SECOND, 2 * MINUTE)
+            check_address(findings, (*path, "url"), entry.url)
         case Rollups():
             findings.duration((*path, "keep_minutes"), entry.keep_minutes, HOUR)
             findings.duration((*path, "keep_hours"), entry.keep_hours, DAY)
-        case MqttChannel() | Apprise():
-            pass
-        case _:
-            raise AssertionError(f"no check for {type(entry).__name__}")
-
-
-def _address(findings: Findings, path: KeyPath, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        findings.error(path, "this is not an address", "write for example http://127.0.0.1:8086")
-    elif parts.username is not None or parts.password is not None:
-        findings.error(path, "the address holds a password", "put it into a file and name that file")
 
 
 def _topics(findings: Findings, settings: Settings) -> None:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower-case letters, digits and hyphens")]
-Text = Annotated[str, Meta(min_length=1, max_length=500)]
-Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$", description="a duration: 30s, 5m, 1h30m")]
+from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Webhook
+from sensord.config.section import Duration, Name, Port, Section, Text
 
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping in YAML; unknown keys are refused."""
+__all__ = ["Apprise", "ChannelSettings", "Duration", "MqttChannel", "Name", "Port", "Settings", "Text", "Webhook"]
 
 
-class Files(_Section, frozen=True, kw_only=True):
+class Files(Section, frozen=True, kw_only=True):
     """Where the other configuration files are, relative to this one."""
 
     places: Text = "places.yaml"
@@ -30,7 +25,7 @@ class Files(_Section, frozen=True, kw_only=True):
     rules: Text = "../rules"
 
 
-class Tls(_Section, frozen=True, kw_only=True):
+class Tls(Section, frozen=True, kw_only=True):
     """TLS towards the broker. ``ca_file`` verifies it; the other two are our client certificate."""
 
     ca_file: Text | None = None
@@ -38,7 +33,7 @@ class Tls(_Section, frozen=True, kw_only=True):
     key_file: Text | None = None
 
 
-class Mqtt(_Section, frozen=True, kw_only=True):
+class Mqtt(Section, frozen=True, kw_only=True):
     """The broker, and how topics are laid out."""
 
     host: Text = "127.0.0.1"
@@ -58,21 +53,21 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     results: Text = "linfen/results/{case}"
 
 
-class Http(_Section, frozen=True, kw_only=True):
+class Http(Section, frozen=True, kw_only=True):
     """The daemon's own HTTP server: health, metrics, overview, actions."""
 
     host: Text = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9108
 
 
-class Journal(_Section, frozen=True, kw_only=True):
+class Journal(Section, frozen=True, kw_only=True):
     """The journal's limits."""
 
     keep: Duration = "30d"
     group_records: Annotated[int, Meta(ge=1, le=20000)] = 2000
 
 
-class InfluxV2(_Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb2"):
+class InfluxV2(Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb2"):
     """InfluxDB 2.x, 3.x, or anything that takes its write API (VictoriaMetrics does)."""
 
     name: Name = "influxdb"
@@ -83,7 +78,7 @@ class InfluxV2(_Section, frozen=True, kw_only=True, tag_field="type", tag="influ
     batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
 
 
-class InfluxV1(_Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb1"):
+class InfluxV1(Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb1"):
     """InfluxDB 1.x over its ``/write`` endpoint."""
 
     name: Name = "influxdb"
@@ -94,7 +89,7 @@ class InfluxV1(_Section, frozen=True, kw_only=True, tag_field="type", tag="influ
     batch: Annotated[int, Meta(ge=1, le=50000)] = 5000
 
 
-class Rollups(_Section, frozen=True, kw_only=True, tag_field="type", tag="rollups"):
+class Rollups(Section, frozen=True, kw_only=True, tag_field="type", tag="rollups"):
     """The embedded store: minutes and hours in SQLite, in the state directory."""
 
     name: Name = "rollups"
@@ -105,51 +100,21 @@ class Rollups(_Section, frozen=True, kw_only=True, tag_field="type", tag="rollup
 SinkSettings = InfluxV2 | InfluxV1 | Rollups
 
 
-class Webhook(_Section, frozen=True, kw_only=True, tag_field="type", tag="webhook"):
-    """POST of a JSON body, signed with HMAC-SHA256 when ``secret_file`` is given.
-
-    A contact's address, when given, is appended to ``url`` as path segment. Hosts on private networks must be listed in
-    ``allow`` (``host`` or ``host:port``).
-    """
-
-    name: Name
-    url: Text
-    secret_file: Text | None = None
-    timeout: Duration = "10s"
-    allow: tuple[str, ...] = ()
-
-
-class MqttChannel(_Section, frozen=True, kw_only=True, tag_field="type", tag="mqtt"):
-    """Publishes to the alert topic of the responsible grid."""
-
-    name: Name
-
-
-class Apprise(_Section, frozen=True, kw_only=True, tag_field="type", tag="apprise"):
-    """Any service that apprise reaches; the file holds one apprise URL a line; a contact's address picks a tag."""
-
-    name: Name
-    url_file: Text
-
-
-ChannelSettings = Webhook | MqttChannel | Apprise
-
-
-class Logging(_Section, frozen=True, kw_only=True):
+class Logging(Section, frozen=True, kw_only=True):
     """How the daemon logs."""
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Plates(_Section, frozen=True, kw_only=True):
+class Plates(Section, frozen=True, kw_only=True):
     """Prefixes that sort plates: ``local`` is home, ``key`` are the areas to look into."""
 
     local: tuple[str, ...] = ("沪",)
     key: tuple[str, ...] = ()
 
 
-class Settings(_Section, frozen=True, kw_only=True):
+class Settings(Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
 
     site: Name
@@ -160,7 +125,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     mqtt: Mqtt = Mqtt()
     http: Http = Http()
     journal: Journal = Journal()
-    lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = {}
+    lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()
     sinks: tuple[SinkSettings, ...] = (Rollups(),)
     channels: tuple[ChannelSettings, ...] = ()

@@ -21,7 +21,7 @@ from sensord.core.intake import DeadLetter, Intake
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
 from sensord.core.probe import Probe
-from sensord.core.record import Action, Group, Record, RecordKind
+from sensord.core.record import Action, Group, Receipt, Record, RecordKind
 from sensord.core.snapshot import seal, unseal
 from sensord.errors import SnapshotError
 
@@ -169,6 +169,11 @@ class Site:
 def action_record(action: Action, received_at: int) -> Record:
     """Make the journal record of an operator's action."""
     return Record(RecordKind.ACTION, received_at, "", msgspec.json.encode(action))
+
+
+def receipt_record(receipt: Receipt, received_at: int) -> Record:
+    """Make the journal record of what became of a message."""
+    return Record(RecordKind.RECEIPT, received_at, "", msgspec.json.encode(receipt))
 
 
 def definition_record(definition: Definition, received_at: int) -> Record:

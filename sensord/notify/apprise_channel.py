@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from sensord.config.settings import Apprise as AppriseSettings
 from sensord.errors import ConfigError, DeliveryError, Problem
 from sensord.notify.outcome import InDoubtError
+from sensord.notify.text import answer_line, title_of
 from sensord.ports import Entry
 
 if TYPE_CHECKING:
     from apprise import Apprise
 
 _LINE = re.compile(r"(?:(?P<tags>[\w\-]+(?:[\s,]+[\w\-]+)*)\s*=\s*)?(?P<url>[a-zA-Z0-9]+://\S+)")
-_REPEATED = {"zh": "（可能重复）", "en": "(possibly repeated) "}
 _SEVERITY = {"red": "failure", "orange": "warning", "yellow": "warning"}
 
 # Its debug messages hold the texts that are sent.
@@ -48,10 +48,9 @@ class AppriseChannel:
         if not any(True for _ in self._apprise.find(tag)):
             message = f"channel {self.name}: no line of {self._file} has the tag of this contact; add one"
             raise DeliveryError(message, retryable=False)
-        mark = _REPEATED.get(notification.language, _REPEATED["en"]) if entry.possibly_repeated else ""
         delivered = await self._apprise.async_notify(
-            body=notification.text,
-            title=mark + notification.title,
+            body=notification.text + answer_line(entry),
+            title=title_of(entry),
             notify_type=_SEVERITY.get(notification.level.word, "info"),
             tag=tag,
         )

@@ -30,5 +30,6 @@ def encode_body(entry: Entry) -> bytes:
             "title": notification.title,
             "text": notification.text,
             "language": notification.language,
+            "link": entry.link,
         }
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sensord.config.settings import Apprise, ChannelSettings, MqttChannel, Settings, Webhook
-from sensord.notify import apprise_channel, mqtt, webhook
+from sensord.config import channels as kinds
+from sensord.config.channels import ChannelSettings
+from sensord.config.settings import Settings
+from sensord.notify import alertmanager, apprise_channel, mqtt, robot, sms, smtp, webhook, wecom_app
 from sensord.ports import Channel
 
 
@@ -15,19 +17,52 @@ def build_channels(settings: Settings, read_secret: Callable[[str], str]) -> dic
     ``read_secret`` turns a path from the configuration into the file's text; what it raises passes through.
     Raises ``ConfigError`` for url files that apprise does not understand.
     """
+    builder = _Builder(settings, read_secret)
+    return {channel.name: builder.build(channel) for channel in settings.channels}
 
-    def secret(path: str | None) -> str | None:
-        return read_secret(path).rstrip("\r\n") if path else None
 
-    def build(channel: ChannelSettings) -> Channel:
+class _Builder:
+    """Knows where secrets come from, and what channels need of the rest of the configuration."""
+
+    def __init__(self, settings: Settings, read_secret: Callable[[str], str]) -> None:
+        self._settings, self._read = settings, read_secret
+
+    def _secret(self, path: str | None) -> str | None:
+        return self._needed(path) if path else None
+
+    def _needed(self, path: str) -> str:
+        return self._read(path).rstrip("\r\n")
+
+    def build(self, channel: ChannelSettings) -> Channel:
+        """Make one channel."""
         match channel:
-            case Webhook():
-                signing = secret(channel.secret_file)
+            case kinds.Webhook():
+                signing = self._secret(channel.secret_file)
                 return webhook.WebhookChannel(channel, signing.encode() if signing else None)
-            case MqttChannel():
-                password = secret(settings.mqtt.password_file)
-                return mqtt.MqttChannel(channel, settings.mqtt, settings.site, password)
-            case Apprise():
-                return apprise_channel.AppriseChannel(channel, read_secret(channel.url_file).splitlines())
+            case kinds.MqttChannel():
+                password = self._secret(self._settings.mqtt.password_file)
+                return mqtt.MqttChannel(channel, self._settings.mqtt, self._settings.site, password)
+            case kinds.Apprise():
+                return apprise_channel.AppriseChannel(channel, self._read(channel.url_file).splitlines())
+            case kinds.WecomRobot() | kinds.DingtalkRobot() | kinds.FeishuRobot():
+                return robot.RobotChannel(channel, self._service(channel))
+            case kinds.WecomApp():
+                return wecom_app.WecomAppChannel(channel, self._needed(channel.secret_file))
+            case kinds.Sms():
+                return sms.SmsChannel(channel, self._secret(channel.secret_file))
+            case kinds.Smtp():
+                return smtp.SmtpChannel(channel, self._secret(channel.password_file), self._settings.timezone)
+            case kinds.Alertmanager():
+                password = self._secret(channel.password_file)
+                return alertmanager.AlertmanagerChannel(channel, self._settings.site, password)
 
-    return {channel.name: build(channel) for channel in settings.channels}
+    def _service(self, channel: kinds.Robot) -> robot.Service:
+        match channel:
+            case kinds.WecomRobot():
+                return robot.Wecom(channel, self._needed(channel.key_file))
+            case kinds.DingtalkRobot():
+                token = self._needed(channel.token_file)
+                return robot.Dingtalk(channel, token, self._secret(channel.secret_file))
+            case kinds.FeishuRobot():
+                token = self._needed(channel.token_file)
+                return robot.Feishu(channel, token, self._secret(channel.secret_file))

@@ -21,13 +21,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 
-from sensord.core.instant import SECOND
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.level import Level
 from sensord.errors import DeliveryError, SensordError
 from sensord.notify.outcome import InDoubtError, backoff
-from sensord.ports import Channel, Entry, Meter, Outbox, Pulse
+from sensord.notify.pace import Pace
+from sensord.ports import Channel, Entry, Links, Meter, Outbox, Pulse
 
 IN_DOUBT_LIMIT = 1000
 LONGEST_WISH = 3600.0
@@ -40,7 +42,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits, in seconds: of one send, the backoff's base and ceiling, giving up, the grace at a stop."""
+    """Limits, in seconds: of one send, the backoff's base and ceiling, giving up, the grace at a stop.
+
+    ``per_minute`` bounds the attempts in any minute, also over a restart; None: as many as come.
+    """
 
     concurrency: int = 4
     send: float = 30.0
@@ -48,10 +53,15 @@ class Limits:
     longest: float = 300.0
     give_up: float = 86_400.0
     drain: float = 3.0
+    per_minute: int | None = None
 
 
 class OutboxWorker:
-    """Sends what is due on one channel; ``run`` ends only by cancellation. ``clock`` is Unix time in ns."""
+    """Sends what is due on one channel; ``run`` ends only by cancellation. ``clock`` is Unix time in ns.
+
+    ``links`` gives each message the address at which to answer it. ``on_settled`` is called when the outbox holds an
+    outcome.
+    """
 
     def __init__(
         self,
@@ -61,6 +71,8 @@ class OutboxWorker:
         pulse: Pulse,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
+        links: Links | None = None,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = f"notify-{channel.name}"
         self._channel = channel
@@ -69,6 +81,9 @@ class OutboxWorker:
         self._pulse = pulse
         self._clock = clock
         self._limits = limits or Limits()
+        self._pace: Pace | None = None
+        self._links = links
+        self._on_settled = on_settled
         self._sending: set[asyncio.Task[None]] = set()
         self._doubtful: dict[str, tuple[int, Entry]] = {}
         self._woken = asyncio.Event()
@@ -111,23 +126,31 @@ class OutboxWorker:
     async def _start_due(self) -> bool:
         """Start sends in doubt first, they are older; returns whether there was any."""
         now = self._clock()
-        ready = [entry for due, entry in self._doubtful.values() if due <= now][: self._free]
+        if self._limits.per_minute is not None and self._pace is None:
+            before = await asyncio.to_thread(self._outbox.recent, self._channel.name, now - MINUTE)
+            self._pace = Pace(self._limits.per_minute, before)
+        ready = [entry for due, entry in self._doubtful.values() if due <= now][: self._free(red=True)]
         for entry in ready:
             del self._doubtful[entry.notification.key]
             self._start(entry)
-        if self._free > 0:
-            claimed = await asyncio.to_thread(self._outbox.claim, self._channel.name, now, self._free)
-            for entry in claimed:
-                self._start(entry)
-            ready += claimed
+        for level in (Level.RED, Level.NONE) if self._pace is not None else (Level.NONE,):
+            free = self._free(red=level is Level.RED)
+            if free > 0:
+                claimed = await asyncio.to_thread(self._outbox.claim, self._channel.name, now, free, level)
+                for entry in claimed:
+                    self._start(entry)
+                ready += claimed
         return bool(ready)
 
-    @property
-    def _free(self) -> int:
-        return self._limits.concurrency - len(self._sending)
+    def _free(self, *, red: bool) -> int:
+        """How many sends, red or others, may be started now."""
+        free = self._limits.concurrency - len(self._sending)
+        return free if self._pace is None else min(free, self._pace.free(self._clock(), red=red))
 
     def _start(self, entry: Entry) -> None:
         name = f"{self.name}-{_hashed(entry.notification.key)}"
+        if self._pace is not None:
+            self._pace.take(self._clock())
         task = asyncio.create_task(self._deliver(entry), name=name)
         self._sending.add(task)
         task.add_done_callback(self._ended)
@@ -137,13 +160,23 @@ class OutboxWorker:
         self._woken.set()
 
     async def _until_due(self) -> float:
-        if self._free <= 0:
+        """Seconds until something is due that may go out; the end of a send wakes the worker by itself."""
+        if self._limits.concurrency <= len(self._sending):
             return _IDLE
-        dues = [due for due, _ in self._doubtful.values()]
-        stored = await asyncio.to_thread(self._outbox.next_due, self._channel.name)
-        if stored is not None:
-            dues.append(stored)
-        return max(0.0, (min(dues) - self._clock()) / SECOND) if dues else _IDLE
+        dues = [await self._due(Level.NONE)]
+        if self._pace is not None:
+            dues.append(await self._due(Level.RED))
+        known = [due for due in dues if due is not None]
+        return max(0.0, (min(known) - self._clock()) / SECOND) if known else _IDLE
+
+    async def _due(self, level: Level) -> int | None:
+        """The instant at which something of at least this level is due, and the channel may speak."""
+        red = level is Level.RED
+        dues = [due for due, entry in self._doubtful.values() if entry.notification.level >= level]
+        stored = await asyncio.to_thread(self._outbox.next_due, self._channel.name, level)
+        dues += [stored] if stored is not None else []
+        opens = self._pace.opens(self._clock(), red=red) if self._pace is not None else 0
+        return max(min(dues), opens) if dues else None
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -166,7 +199,7 @@ class OutboxWorker:
         receipt, failure = "", None
         try:
             async with asyncio.timeout(self._limits.send):
-                receipt = await self._channel.send(entry)
+                receipt = await self._channel.send(self._linked(entry))
         except DeliveryError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  # the task's boundary
@@ -179,9 +212,13 @@ class OutboxWorker:
         else:
             await self._put_off(entry, failure)
 
+    def _linked(self, entry: Entry) -> Entry:
+        return entry if self._links is None else replace(entry, link=self._links.link(entry.notification))
+
     async def _sent(self, entry: Entry, receipt: str) -> None:
         key, now = entry.notification.key, self._clock()
         await self._record(lambda: self._outbox.done(key, now, receipt))
+        self._on_settled()
         age = max(0, now - entry.notification.at) / SECOND
         self._meter.observe("notification_seconds", age, channel=self._channel.name)
         self._count("sent")
@@ -192,6 +229,7 @@ class OutboxWorker:
     async def _give_up(self, entry: Entry, error: DeliveryError) -> None:
         key, now = entry.notification.key, self._clock()
         await self._record(lambda: self._outbox.fail(key, now, str(error)))
+        self._on_settled()
         self._count("failed")
         self._log.error("notification failed for good", error=str(error), **_named(entry))
 
@@ -205,7 +243,7 @@ class OutboxWorker:
             return
         doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
         if doubtful and len(self._doubtful) < IN_DOUBT_LIMIT:
-            again = msgspec.structs.replace(entry, attempts=entry.attempts + 1, possibly_repeated=True)
+            again = replace(entry, attempts=entry.attempts + 1, possibly_repeated=True)
             self._doubtful[key] = (due, again)
         else:
             await self._record(lambda: self._outbox.retry(key, due, str(error)))

@@ -12,9 +12,13 @@ unknown, so it is sent again, marked as possibly repeated, under the same key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from sensord.core.level import Level
 from sensord.core.notification import Notification
+from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
 from sensord.store.sqlite import Database
 
@@ -22,18 +26,18 @@ _NOTIFICATION = msgspec.json.Decoder(Notification)
 
 
 class OutboxTable:
-    """Implements ``ports.Outbox``."""
+    """Implements ``ports.Outbox`` and ``ports.Settled``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, channel: str, now: int, limit: int) -> list[Entry]:
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
         """Take due rows of a channel, the highest level first, then the oldest."""
         with self._database.transaction("claiming notifications") as connection:
             rows = connection.execute(
                 "SELECT key, json, attempts, possibly_repeated FROM outbox WHERE channel = ? AND state = 'pending' "
-                "AND due <= ? ORDER BY level DESC, at, seq, ord LIMIT ?",
-                (channel, now, limit),
+                "AND due <= ? AND level >= ? ORDER BY level DESC, at, seq, ord LIMIT ?",
+                (channel, now, int(at_least), limit),
             ).fetchall()
             connection.executemany(
                 "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?",
@@ -64,11 +68,30 @@ class OutboxTable:
                 (state, now, receipt[:500], error[:500], key),
             )
 
-    def next_due(self, channel: str) -> int | None:
-        """The earliest instant at which a row of the channel is due, or None."""
-        statement = "SELECT min(due) FROM outbox WHERE channel = ? AND state = 'pending'"
-        due: int | None = self._database.rows("looking at the outbox", statement, (channel,))[0][0]
+    def next_due(self, channel: str, at_least: Level = Level.NONE) -> int | None:
+        """The earliest instant at which a row of the channel, of at least that level, is due, or None."""
+        statement = "SELECT min(due) FROM outbox WHERE channel = ? AND state = 'pending' AND level >= ?"
+        rows = self._database.rows("looking at the outbox", statement, (channel, int(at_least)))
+        due: int | None = rows[0][0]
         return due
+
+    def recent(self, channel: str, since: int) -> list[int]:
+        """When the channel last ended sends, since an instant."""
+        statement = "SELECT settled_at FROM outbox WHERE channel = ? AND settled_at >= ?"
+        return [int(at) for (at,) in self._database.rows("looking at the outbox", statement, (channel, since))]
+
+    def unreported(self, limit: int) -> list[Receipt]:
+        """Outcomes that were not ticked off yet, the oldest notifications first."""
+        statement = (
+            "SELECT key, state FROM outbox WHERE reported = 0 AND state IN ('sent', 'failed') ORDER BY at LIMIT ?"
+        )
+        rows = self._database.rows("looking for outcomes", statement, (limit,))
+        return [Receipt(str(key), Delivery.SENT if state == "sent" else Delivery.FAILED) for key, state in rows]
+
+    def reported(self, keys: Sequence[str]) -> None:
+        """Tick off outcomes that the journal holds."""
+        with self._database.transaction("ticking off outcomes") as connection:
+            connection.executemany("UPDATE outbox SET reported = 1 WHERE key = ?", [(key,) for key in keys])
 
     def recover(self, now: int) -> int:
         """Give back what a process that died had claimed, marked as possibly repeated; returns how many."""

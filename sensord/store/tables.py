@@ -40,9 +40,10 @@ STATE = Schema(
             "case" TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL, json BLOB NOT NULL,
             state TEXT NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
             possibly_repeated INTEGER NOT NULL DEFAULT 0, settled_at INTEGER NOT NULL DEFAULT 0,
-            receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT ''
+            receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID""",
         "CREATE INDEX outbox_waiting ON outbox (channel, due) WHERE state = 'pending'",
+        "CREATE INDEX outbox_unreported ON outbox (at) WHERE reported = 0 AND state IN ('sent', 'failed')",
         'CREATE INDEX outbox_by_case ON outbox ("case", seq, ord)',
         "CREATE INDEX outbox_by_at ON outbox (at)",
         """CREATE TABLE dead_letters (

@@ -49,9 +49,9 @@ def notification(number: int = 1, channel: str = "desk", **changes: object) -> N
     return Notification(**(fields | changes))  # type: ignore[arg-type]
 
 
-def entry(number: int = 1, *, repeated: bool = False, attempts: int = 1, **changes: object) -> Entry:
+def entry(number: int = 1, *, repeated: bool = False, attempts: int = 1, link: str = "", **changes: object) -> Entry:
     """A claimed notification."""
-    return Entry(notification(number, **changes), attempts, repeated)  # type: ignore[arg-type]
+    return Entry(notification(number, **changes), attempts, repeated, link)  # type: ignore[arg-type]
 
 
 class Clock:
@@ -97,9 +97,9 @@ class StoredOutbox:
         """Apply one more step of the core."""
         self.store.apply(Outputs(self.store.applied + 1, START, list(notifications)))
 
-    def claim(self, channel: str, now: int, limit: int) -> list[Entry]:
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
         """Take due rows."""
-        return self._sound().claim(channel, now, limit)
+        return self._sound().claim(channel, now, limit, at_least)
 
     def done(self, key: str, now: int, receipt: str) -> None:
         """Sent."""
@@ -113,9 +113,13 @@ class StoredOutbox:
         """Waits again."""
         self._sound().retry(key, due, error)
 
-    def next_due(self, channel: str) -> int | None:
+    def next_due(self, channel: str, at_least: Level = Level.NONE) -> int | None:
         """The earliest waiting row."""
-        return self._sound().next_due(channel)
+        return self._sound().next_due(channel, at_least)
+
+    def recent(self, channel: str, since: int) -> list[int]:
+        """When sends ended of late."""
+        return self._sound().recent(channel, since)
 
     def states(self, channel: str = "") -> list[str]:
         """Each row's state, in the order in which they came; of one channel, or of all."""

@@ -6,9 +6,11 @@ import json
 import ssl
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the path."""
+        return dict(parse_qsl(urlsplit(self.path).query))
 
     @property
     def json(self) -> dict[str, Any]:
@@ -38,11 +46,17 @@ class Request:
 
 
 class Receiver:
-    """Answers POSTs from ``answers``, in order, then with ``otherwise``; use as a context manager."""
+    """Answers from ``answers``, in order, then as ``decide`` says or with ``otherwise``; use as a context manager."""
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        tls: ssl.SSLContext | None = None,
+        decide: Callable[[Request], Answer] | None = None,
+    ) -> None:
         self.answers = deque(answers)
         self.otherwise = Answer()
+        self.decide = decide or (lambda _: self.otherwise)
         self.requests: list[Request] = []
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -84,8 +98,9 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver.requests.append(Request(self.path, dict(self.headers), body))
-                answer = receiver.answers.popleft() if receiver.answers else receiver.otherwise
+                request = Request(self.path, dict(self.headers), body, self.command)
+                receiver.requests.append(request)
+                answer = receiver.answers.popleft() if receiver.answers else receiver.decide(request)
                 if answer.hang:
                     receiver._released.wait()
                 if answer.hang or answer.drop:
@@ -96,6 +111,8 @@ class Receiver:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer.body)
+
+            do_GET = do_PUT = do_POST  # noqa: N815  # the base class's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
                 """Say nothing on stderr."""

@@ -7,11 +7,17 @@ import hmac
 
 import pytest
 
+from sensord.config import channels as kinds
 from sensord.config.settings import Apprise, Mqtt, MqttChannel, Settings, Webhook
+from sensord.notify.alertmanager import AlertmanagerChannel
 from sensord.notify.apprise_channel import AppriseChannel
 from sensord.notify.build import build_channels
 from sensord.notify.mqtt import MqttChannel as Publisher
+from sensord.notify.robot import RobotChannel
+from sensord.notify.sms import SmsChannel
+from sensord.notify.smtp import SmtpChannel
 from sensord.notify.webhook import WebhookChannel
+from sensord.notify.wecom_app import WecomAppChannel
 from tests.notify.parts import entry
 from tests.notify.receiver import Receiver
 
@@ -50,3 +56,39 @@ def test_a_missing_secret_is_not_swallowed() -> None:
     nothing: dict[str, str] = {}
     with pytest.raises(KeyError):
         build_channels(settings, nothing.__getitem__)
+
+
+async def test_every_other_type_is_built_with_its_secrets() -> None:
+    """A robot, an application, a gateway, a mail server and an Alertmanager: each asks for its own files."""
+    settings = Settings(
+        site="linfen",
+        channels=(
+            kinds.WecomRobot(name="wecom", key_file="/run/wecom"),
+            kinds.DingtalkRobot(name="ding", token_file="/run/ding", secret_file="/run/ding-secret"),
+            kinds.FeishuRobot(name="feishu", token_file="/run/feishu"),
+            kinds.WecomApp(name="app", corp_id="ww1", agent_id=1, secret_file="/run/app"),
+            kinds.Sms(name="sms", url="http://sms.example.org", body={"to": "{phone}"}, secret_file="/run/sms"),
+            kinds.Smtp(name="mail", host="localhost", sender="a@example.org", username="a", password_file="/run/mail"),
+            kinds.Alertmanager(name="am", url="http://127.0.0.1:9093"),
+        ),
+    )
+    asked: list[str] = []
+
+    def read(path: str) -> str:
+        asked.append(path)
+        return "secret\n"
+
+    channels = build_channels(settings, read)
+    for channel in channels.values():
+        await channel.close()
+    assert {name: type(channel) for name, channel in channels.items()} == {
+        "wecom": RobotChannel,
+        "ding": RobotChannel,
+        "feishu": RobotChannel,
+        "app": WecomAppChannel,
+        "sms": SmsChannel,
+        "mail": SmtpChannel,
+        "am": AlertmanagerChannel,
+    }
+    wanted = {"wecom", "ding", "ding-secret", "feishu", "app", "sms", "mail"}
+    assert set(asked) == {f"/run/{name}" for name in wanted}

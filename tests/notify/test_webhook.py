@@ -63,6 +63,7 @@ async def test_the_body_says_everything_but_the_address() -> None:
         "title": "临汾路99弄 拥挤",
         "text": "text-that-no-log-may-hold",
         "language": "zh",
+        "link": "",
     }
     assert unquote(request.headers["Idempotency-Key"]) == "case-1:1:居委干部-03:desk"
     assert request.headers["Host"] == receiver.host

@@ -13,6 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from sensord.config.settings import Webhook
+from sensord.core.level import Level
+from sensord.core.notification import Notification
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.webhook import WebhookChannel
@@ -33,6 +35,8 @@ from tests.notify.parts import (
     working,
 )
 from tests.notify.receiver import Answer, Receiver
+from tests.notify.services import DingtalkGroup, WecomGroup
+from tests.notify.test_robots import dingtalk, wecom
 
 
 def _webhook(receiver: Receiver, name: str = "desk", timeout: str = "5s") -> WebhookChannel:
@@ -307,6 +311,63 @@ async def test_a_new_notification_goes_out_when_woken(threaded: bool, outboxes: 
             worker.wake()
         await until(lambda: outbox.states() == ["sent"], seconds=3)
     worker.wake()  # after the end it does nothing
+
+
+@pytest.mark.parametrize("make", ["wecom", "ding"])
+async def test_a_backlog_keeps_the_robot_within_its_limit(make: str, outboxes: Outboxes) -> None:
+    """Thirty messages after an outage: red first, ten a minute (the rest is kept for red), none refused; all arrive."""
+    clock, pulse, meter = Clock(), Pulse(), PrometheusMeter()
+    levels = [Level.RED if number % 6 == 5 else Level.YELLOW for number in range(30)]
+    outbox = outboxes(*(notification(n, title=f"t{n}", level=level) for n, level in enumerate(levels)))
+    group = WecomGroup(clock) if make == "wecom" else DingtalkGroup(clock)
+    with Receiver(decide=group.decide) as receiver:
+        channel = wecom(receiver, clock) if make == "wecom" else dingtalk(receiver, clock)
+        channel.name = "desk"
+        limits = Limits(base=0.01, longest=0.02, per_minute=15)
+        async with working(channel, outbox, meter, clock, limits, pulse) as worker:
+            for minute in range(1, 4):
+                expected = 10 * minute
+                await until(lambda: outbox.states().count("sent") == expected)  # noqa: B023
+                await _look(worker, pulse)
+                assert len(group.texts) == expected
+                clock.advance(60)
+                worker.wake()
+            await until(lambda: set(outbox.states()) == {"sent"})
+    assert {text[:3].strip() for text in group.texts[:5]} == {"t5", "t11", "t17", "t23", "t29"}
+    assert _outcomes(meter)["retried"] == 0
+
+
+async def test_a_new_process_knows_what_the_old_one_has_sent(outboxes: Outboxes) -> None:
+    """A restart does not give the robot a fresh minute; a red message still finds room."""
+    clock, pulse, channel = Clock(), Pulse(), ScriptedChannel()
+    outbox = outboxes(*(notification(number, level=Level.BLUE) for number in range(12)))
+    limits = Limits(per_minute=6)
+    async with working(channel, outbox, clock=clock, limits=limits):
+        await until(lambda: outbox.states().count("sent") == 4)
+    async with working(channel, outbox, clock=clock, limits=limits, pulse=pulse) as worker:
+        await _look(worker, pulse)
+        assert len(channel.entries) == 4
+        outbox.add(notification(99))
+        worker.wake()
+        await until(lambda: len(channel.entries) == 5)
+        await _look(worker, pulse)
+    assert [entry.notification.case for entry in channel.entries][-1] == "case-99"
+
+
+async def test_each_message_has_its_link(outboxes: Outboxes) -> None:
+    """The channel is given the address at which to answer this very message."""
+
+    class Links:
+        def link(self, notification: Notification) -> str:
+            return f"https://s.example/a/{notification.case}"
+
+    outbox, channel = outboxes(notification(1), notification(2)), ScriptedChannel()
+    worker = OutboxWorker(channel, outbox, PrometheusMeter(), Pulse(), links=Links())
+    task = asyncio.create_task(worker.run())
+    await until(lambda: outbox.states() == ["sent", "sent"])
+    task.cancel()
+    await asyncio.wait({task})
+    assert sorted(entry.link[-6:] for entry in channel.entries) == ["case-1", "case-2"]
 
 
 async def test_logs_name_nobody(outboxes: Outboxes) -> None:

@@ -1,0 +1,165 @@
+"""One HTTP request to one checked address, and how it can end: what every channel over HTTP sends with.
+
+======================================  =================================================================
+what came back                          what it means (:func:`judge_status`)
+======================================  =================================================================
+2xx                                     taken; the body may say otherwise, which is the channel's to judge
+408, 425, 429, 5xx                      failed; tried again, ``Retry-After`` is honoured
+502, 504, or nothing after the request  in doubt; tried again as possibly repeated
+3xx                                     failed for good: redirects are never followed
+any other 4xx                           failed for good
+======================================  =================================================================
+
+Messages name the host only: a path or a query may hold a key or a contact's address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import msgspec
+
+from sensord.core.instant import SECOND, parse_duration
+from sensord.errors import DeliveryError
+from sensord.notify.outcome import InDoubtError, parse_retry_after
+from sensord.notify.target import resolve
+
+_ANSWER_LIMIT = 65_536
+_RETRYABLE_4XX = frozenset({408, 425, 429})
+_IN_DOUBT = frozenset({502, 504})
+"""A gateway's word: what stands behind it may have taken the request."""
+
+# httpx logs every URL, and ours end with a contact's address or hold a key.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: ``retry_after`` is the receiver's wish in seconds, ``body`` its first 64 KiB."""
+
+    host: str
+    status: int
+    retry_after: float | None
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any] | None:
+        """The body as a JSON object, or None when it is not one."""
+        try:
+            found = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+class _Attempt:
+    """Knows whether any part of a request has left: what fails before that has certainly not arrived."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    async def trace(self, event: str, _info: dict[str, Any]) -> None:
+        """Listen to httpcore's events (https://www.encode.io/httpcore/extensions/#trace)."""
+        self.sent = self.sent or event.endswith("send_request_headers.started")
+
+
+class HttpSender:
+    """Sends requests for the channel ``name``; ``timeout`` is a duration, ``clock`` Unix time in ns."""
+
+    def __init__(
+        self, name: str, timeout: str, allow: tuple[str, ...], clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self._allow = allow
+        self._timeout = parse_duration(timeout) / SECOND
+        self._client = httpx.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=False,  # a proxy would resolve the name itself, past our check
+            verify=ssl.create_default_context(),  # the system's authorities, an organisation's own included
+        )
+
+    async def send(
+        self,
+        url: httpx.URL,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+    ) -> Reply:
+        """Send one request; raises ``DeliveryError`` only when nothing came back (see the module's table)."""
+        attempt = _Attempt()
+        sending = {"Host": url.netloc.decode(), **(headers or {})}
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._try(method, url, content, sending, attempt)
+        except (TimeoutError, httpx.RequestError) as error:
+            raise self._no_answer(url.host, error, attempt) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _try(
+        self, method: str, url: httpx.URL, content: bytes, headers: dict[str, str], attempt: _Attempt
+    ) -> Reply:
+        """Try the host's addresses in turn, as long as nothing has been sent."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = await resolve(url.host, port, self._allow)
+        extensions = {"sni_hostname": url.raw_host.decode(), "trace": attempt.trace}
+        for number, address in enumerate(addresses, 1):
+            request = self._client.build_request(
+                method,
+                url.copy_with(host=address),
+                content=content,
+                headers=headers,
+                timeout=self._timeout,
+                extensions=extensions,
+            )
+            try:
+                return await self._exchange(request, url.host)
+            except httpx.RequestError:
+                if attempt.sent or number == len(addresses):
+                    raise
+        raise DeliveryError(f"host {url.host} has no address: check the url and this machine's DNS")
+
+    async def _exchange(self, request: httpx.Request, host: str) -> Reply:
+        response = await self._client.send(request, stream=True)
+        try:
+            text = b""
+            async for part in response.aiter_bytes():
+                text += part
+                if len(text) > _ANSWER_LIMIT:
+                    break
+        finally:
+            await response.aclose()
+        wish = parse_retry_after(response.headers.get("Retry-After"), self.clock())
+        return Reply(host, response.status_code, wish, text)
+
+    def _no_answer(self, host: str, error: Exception, attempt: _Attempt) -> DeliveryError:
+        kind = type(error).__name__
+        if attempt.sent:
+            return InDoubtError(f"channel {self.name}: {host} did not answer the request ({kind})")
+        return DeliveryError(f"channel {self.name}: cannot connect to {host} ({kind}); is it up?")
+
+
+def judge_status(name: str, reply: Reply) -> None:
+    """Return for 2xx; raise ``DeliveryError`` for everything else, as the module's table says."""
+    status = reply.status
+    if 200 <= status < 300:
+        return
+    message = f"channel {name}: {reply.host} answered {status}"
+    if status in _IN_DOUBT:
+        raise InDoubtError(message)
+    if 300 <= status < 400:
+        message = f"{message}: redirects are not followed, configure the final url"
+    raise DeliveryError(message, retryable=status >= 500 or status in _RETRYABLE_4XX, retry_after=reply.retry_after)

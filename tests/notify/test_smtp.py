@@ -1,0 +1,191 @@
+"""E-mail against a real SMTP server of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from sensord.config.channels import Smtp
+from sensord.errors import DeliveryError
+from sensord.notify.outcome import InDoubtError
+from sensord.notify.smtp import SmtpChannel
+from tests.notify.parts import entry
+from tests.support import free_port, program
+
+BOX = "cadre01@example.org"
+
+
+class Mailboxes:
+    """Takes messages; the answers of a test stand in for a full or unwilling server."""
+
+    def __init__(self) -> None:
+        self.messages: list[email.message.EmailMessage] = []
+        self.rcpt, self.data = "250 OK", "250 OK"
+        self.hang_up = False
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Accept a recipient."""
+        if self.rcpt.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Take a message."""
+        assert isinstance(envelope.content, bytes)
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(message, email.message.EmailMessage)
+        self.messages.append(message)
+        if self.hang_up:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
+        return self.data
+
+
+Serve = Callable[..., tuple[Mailboxes, int]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start mail servers; they end with the test."""
+    running: list[Controller] = []
+
+    def start(**options: Any) -> tuple[Mailboxes, int]:
+        boxes, port = Mailboxes(), free_port()
+        controller = Controller(boxes, "127.0.0.1", port, **options)
+        controller.start()
+        running.append(controller)
+        return boxes, port
+
+    yield start
+    for controller in running:
+        controller.stop()
+
+
+def channel(port: int, password: str | None = None, **changes: Any) -> SmtpChannel:
+    """A mail channel."""
+    settings: dict[str, Any] = {
+        "name": "mail",
+        "host": "localhost",
+        "port": port,
+        "security": "none",
+        "sender": "哨兵 <sensord@example.org>",
+        "timeout": "5s",
+    }
+    return SmtpChannel(Smtp(**(settings | changes)), password, "Asia/Shanghai")
+
+
+async def test_a_mail_arrives_as_it_was_written(serve: Serve) -> None:
+    """Subject, text and link in Chinese; a Message-ID that every attempt shares; no answer from machines wanted."""
+    boxes, port = serve()
+    mail = channel(port)
+    assert await mail.send(entry(address=f"居委 <{BOX}>", link="https://s.example/a/x")) == "smtp 250"
+    await mail.send(entry(address=BOX, repeated=True))
+    first, second = boxes.messages
+    assert first["Subject"] == "临汾路99弄 拥挤"
+    assert second["Subject"] == "（可能重复）临汾路99弄 拥挤"
+    assert first.get_content().rstrip().endswith("点此反馈：https://s.example/a/x")
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert first["Date"].endswith("+0800")
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "retryable"),
+    [
+        ("rcpt", "550 no such user cadre01@example.org", False),
+        ("rcpt", "450 greylisted", True),
+        ("data", "552 too much", False),
+        ("data", "451 try later", True),
+    ],
+)
+async def test_refusals_say_whether_to_try_again(serve: Serve, stage: str, answer: str, retryable: bool) -> None:
+    """4xx passes, 5xx stays; none of them is in doubt; the server's words are not repeated."""
+    boxes, port = serve()
+    setattr(boxes, stage, answer)
+    with pytest.raises(DeliveryError, match=answer[:3]) as caught:
+        await channel(port).send(entry(address=BOX))
+    assert caught.value.retryable is retryable
+    assert not isinstance(caught.value, InDoubtError)
+    assert "cadre01" not in str(caught.value)
+
+
+async def test_a_connection_that_ends_after_the_text_is_in_doubt(serve: Serve) -> None:
+    """The server may have kept it."""
+    boxes, port = serve()
+    boxes.hang_up = True
+    with pytest.raises(InDoubtError):
+        await channel(port).send(entry(address=BOX))
+    assert len(boxes.messages) == 1
+
+
+async def test_a_server_that_is_away_is_no_doubt() -> None:
+    """Nothing has left."""
+    with pytest.raises(DeliveryError, match="check host") as caught:
+        await channel(free_port()).send(entry(address=BOX))
+    assert caught.value.retryable
+    assert not isinstance(caught.value, InDoubtError)
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b\r\nBcc: c@d"])
+async def test_an_address_that_is_no_mailbox_is_final(address: str) -> None:
+    """A header cannot be smuggled in."""
+    with pytest.raises(DeliveryError, match="mailbox") as caught:
+        await channel(free_port()).send(entry(address=address))
+    assert not caught.value.retryable
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += [
+        "-keyout",
+        str(key),
+        "-out",
+        str(cert),
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_over_tls_with_a_password(serve: Serve, certificate: tuple[Path, Path], security: str) -> None:
+    """The password goes over an encrypted connection to a server whose certificate is verified."""
+    cert, key = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+
+    def login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(handled=False, success=(data.login, data.password) == (b"sensord", b"mail-secret"))
+
+    options: dict[str, Any] = {"authenticator": login, "auth_required": True}
+    options |= {"tls_context": context, "require_starttls": True} if security == "starttls" else {}
+    boxes, port = (
+        serve(**options) if security == "starttls" else serve(ssl_context=context, auth_require_tls=False, **options)
+    )
+    settings = {"security": security, "username": "sensord", "password_file": "p"}
+    await channel(port, "mail-secret", ca_file=str(cert), **settings).send(entry(address=BOX))
+    with pytest.raises(DeliveryError, match="535") as caught:
+        await channel(port, "wrong", ca_file=str(cert), **settings).send(entry(address=BOX))
+    assert not caught.value.retryable
+    with pytest.raises(DeliveryError, match="SSLCertVerificationError"):
+        await channel(port, "mail-secret", **settings).send(entry(address=BOX))
+    assert len(boxes.messages) == 1
