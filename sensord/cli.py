@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__
+from sensord import __version__, offline
 from sensord.errors import ConfigError, SensordError
 from sensord.words import say
 
@@ -123,47 +123,8 @@ def simulate(
     click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
-@cli.command(
-    help=say("用录制的数据重放规则，打印会产生的告警。", "Replay recorded data through the rules; print the alerts.")
-)
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--mapping", type=_EXISTING, default=None, help=say("CSV 列映射文件", "how a CSV's columns are mapped"))
-@click.option(
-    "--rules",
-    type=click.Path(exists=True, path_type=Path),
-    default=None,
-    help=say("规则文件或目录", "rules: a file or folder"),
-)
-@click.option(
-    "--config",
-    type=_EXISTING,
-    default=None,
-    help=say("配置文件（消息录制需要）", "configuration (for recorded messages)"),
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help=say("输出格式", "output"),
-)
-@click.option(
-    "--limit",
-    type=int,
-    default=40,
-    show_default=True,
-    help=say("表格最多行数（0：全部）", "rows of the table (0: all)"),
-)
-def replay(source: Path, mapping: Path | None, rules: Path | None, config: Path | None, form: str, limit: int) -> None:
-    """Replay a journal folder, a recording, or a CSV time series."""
-    from sensord.replaying import open_source, print_json, print_table
-
-    opened = open_source(source, mapping, rules, config)
-    if form == "json":
-        print_json(opened)
-    else:
-        print_table(opened, limit)
+cli.add_command(offline.replay)
+cli.add_command(offline.recording)
 
 
 @cli.command(

@@ -16,9 +16,9 @@ from sensord.core.instant import from_datetime, parse_instant, to_datetime
 from sensord.core.record import Group
 from sensord.core.site import Site
 from sensord.drivers.explain import LONGEST_LOOK, explain, reach
-from sensord.drivers.replay import journal_groups
+from sensord.drivers.replay import journal_groups, overridden
 from sensord.errors import SensordError, SnapshotError
-from sensord.replaying import open_source
+from sensord.source import Source
 from sensord.store.past import Past
 from sensord.store.reader import DirectoryReader
 from sensord.words import say
@@ -110,8 +110,9 @@ class _Recording:
 
     def _open(self) -> tuple[Iterable[Group], str]:
         one = self._recorded
-        opened = open_source(one.source, one.mapping, one.rules, one.config)
-        return opened.groups, opened.zone
+        opened = Source(one.source, one.mapping, one.rules, one.config, raw=True).open()
+        groups = (item for item in opened.recorded() if isinstance(item, Group))
+        return overridden(groups, opened.override), opened.zone
 
     def end(self) -> int:
         """The instant at which the recording ends."""

@@ -1,33 +1,30 @@
-"""What ``sensord replay`` does: open a source, drive the core, print what it says."""
+"""What ``sensord replay`` does: drive the core over a source and print what it says; stop, and go on later."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
+import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sensord.config.load import load
-from sensord.config.mapping import load_mapping
-from sensord.config.rules import World, load_rules
 from sensord.core.alert import NAMES as CHANGES
-from sensord.core.definition import Definition
-from sensord.core.instant import SECOND, to_datetime
-from sensord.core.level import NAMES
-from sensord.core.place import Places
+from sensord.core.instant import to_datetime
+from sensord.core.level import NAMES, Level
 from sensord.core.record import Group
-from sensord.core.site import Site, Step, definition_record
-from sensord.drivers.recording import TOPICS, groups, read_recording, read_series
-from sensord.drivers.replay import Tally, journal_groups, replay
-from sensord.errors import ConfigError, Problem
-from sensord.store.reader import DirectoryReader
+from sensord.core.site import Site, Step
+from sensord.drivers.replay import Recorded, Tally, replay
+from sensord.errors import SnapshotError
+from sensord.source import Opened
 from sensord.words import language, say
 
-TAIL = 10 * SECOND
 _COLOURS = {"none": "green", "blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "red"}
 _OUTCOMES = {
     "accepted": "采用",
@@ -36,86 +33,112 @@ _OUTCOMES = {
     "retained": "保留消息",
     "clock_suspect": "时钟可疑",
 }
+_SAVE_EVERY = 20.0
+"""Seconds of work that an interruption without warning may cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Something to replay: its groups, and the time zone in which to print times."""
+def watched(recorded: Iterable[Recorded], total: int | None) -> Iterator[Recorded]:
+    """Pass everything on, and show rate and remaining time on a terminal's stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from recorded
+        return
+    rate = TextColumn("{task.fields[rate]}")
+    bar = (TextColumn(say("重放", "replay")), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*bar, console=console, transient=True) as progress:
+        task, began, done = progress.add_task("", total=total, rate=""), time.perf_counter(), 0
+        for item in recorded:
+            yield item
+            done += len(item.records) if isinstance(item, Group) else len(item.batch)
+            speed = done / max(time.perf_counter() - began, 1e-9)
+            progress.update(task, completed=done, rate=say(f"{speed:,.0f} 条/秒", f"{speed:,.0f}/s"))
 
-    groups: Iterable[Group]
-    zone: str
+
+class _Saved(msgspec.Struct, array_like=True):
+    """Where a replay stands: pieces of the source consumed, bytes written, the core's state."""
+
+    pieces: int
+    written: int
+    state: bytes
 
 
-def open_source(source: Path, mapping: Path | None, rules: Path | None, config: Path | None) -> Source:
-    """Open a journal folder, a recording (JSON lines), or a CSV with its mapping.
+@dataclass(slots=True)
+class Resumable:
+    """A replay to a file of JSON lines that can be interrupted at any time and goes on where it was.
 
-    A journal brings its own definitions; a recording needs ``config``, a CSV needs ``mapping`` and ``rules``.
-    Raises ``ConfigError`` when what is needed is missing or wrong.
+    ``state`` is the file that says where it stands; it disappears when the replay is complete.
     """
-    if source.is_dir():
-        return Source(
-            journal_groups(DirectoryReader(source)), load(config).settings.timezone if config else "Asia/Shanghai"
-        )
-    if mapping is not None:
-        if rules is None:
-            raise _missing(source, say("CSV 需要 --rules", "a CSV needs --rules"))
-        return _series(source, mapping, rules)
-    if config is None:
-        raise _missing(
-            source,
-            say("消息录制需要 --config；CSV 需要 --mapping", "a recording needs --config, a CSV needs --mapping"),
-        )
-    definition = load(config).definition
-    tail = max((definition.lateness_of(rule.stream) for rule in definition.rules), default=0) + TAIL
-    return Source(groups(read_recording(source), definition_record(definition, 0), tail), definition.zone)
+
+    opened: Opened
+    output: Path
+    state: Path
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Replay until the end (True) or until ``stop`` says so (False); raises ``SnapshotError``."""
+        saved = self._load()
+        site = Site.restored(saved.state) if saved.state else Site()
+        with self.output.open("r+b" if saved.pieces else "wb") as file:
+            file.truncate(saved.written)
+            file.seek(saved.written)
+            pieces = watched(islice(self.opened.recorded(), saved.pieces, None), self.opened.total)
+            return self._drive(site, saved.pieces, pieces, file, stop)
+
+    def _drive(
+        self, site: Site, done: int, pieces: Iterator[Recorded], file: BinaryIO, stop: Callable[[], bool]
+    ) -> bool:
+        saved_at = time.monotonic()
+        for piece in pieces:
+            file.writelines(step.decisions() for step in replay([piece], site, self.opened.override))
+            done += 1
+            stopping = stop()
+            if stopping or time.monotonic() - saved_at > _SAVE_EVERY:
+                file.flush()
+                self._save(_Saved(done, file.tell(), site.snapshot()))
+                saved_at = time.monotonic()
+            if stopping:
+                return False
+        self.state.unlink(missing_ok=True)
+        return True
+
+    def _load(self) -> _Saved:
+        if not self.state.exists():
+            return _Saved(0, 0, b"")
+        try:
+            return msgspec.msgpack.decode(self.state.read_bytes(), type=_Saved)
+        except msgspec.DecodeError as error:
+            raise SnapshotError(f"{self.state} does not say where a replay stands: remove it to begin anew") from error
+
+    def _save(self, saved: _Saved) -> None:
+        part = self.state.with_name(self.state.name + ".part")
+        part.write_bytes(msgspec.msgpack.encode(saved))
+        part.replace(self.state)
 
 
-def _series(source: Path, mapping: Path, rules: Path) -> Source:
-    shape = load_mapping(mapping)
-    series = read_series(source, shape)
-    made = tuple(load_rules(rules, World(Places(series.places, series.devices))).rules)
-    definition = Definition(
-        site=source.stem, places=series.places, devices=series.devices, rules=made, zone=shape.time.zone, topics=TOPICS
-    )
-    tail = max((definition.lateness_of(rule.stream) + rule.every for rule in made), default=0) + TAIL
-    return Source(groups(series.records, definition_record(definition, 0), tail), shape.time.zone)
+def print_json(opened: Opened, start: int, end: int, out: BinaryIO | None = None) -> None:
+    """Print every decision as a JSON line (on stdout): the same bytes in every run."""
+    file = out or sys.stdout.buffer
+    for step in replay(watched(opened.recorded(start, end), opened.total), Site(), opened.override):
+        file.write(step.decisions())
 
 
-def _missing(source: Path, message: str) -> ConfigError:
-    return ConfigError([Problem(str(source), 1, 1, message)])
-
-
-def print_json(source: Source) -> None:
-    """Print every decision as a JSON line on stdout: the same bytes in every run."""
-    for step in replay(source.groups, Site()):
-        sys.stdout.buffer.write(step.decisions())
-
-
-def print_table(source: Source, limit: int) -> None:
-    """Print the alerts as a table, and what it all amounted to."""
+def print_table(opened: Opened, what: str, limit: int, start: int, end: int) -> None:
+    """Print ``what`` (``alerts``, ``cases`` or ``notifications``) as a table, and what it all amounted to."""
     began, tally, site, shown = time.perf_counter(), Tally(), Site(), 0
-    table = Table(title=say("告警变化", "Changes of alerts"))
-    for zh, en in (
-        ("时间", "time"),
-        ("规则", "rule"),
-        ("位置", "place"),
-        ("变化", "change"),
-        ("级别", "level"),
-        ("值", "value"),
-    ):
-        table.add_column(say(zh, en), no_wrap=zh not in ("规则", "位置"), overflow="fold")
-    for row in _rows(replay(source.groups, site), site, tally, source.zone):
-        if not limit or shown < limit:
-            table.add_row(*row)
-        shown += 1
+    title, columns, rows = _TABLES[what]
+    table = Table(title=say(*title))
+    for column in columns:
+        table.add_column(say(*column), no_wrap=column not in (_WHERE, _RULE), overflow="fold")
+    for step in replay(watched(opened.recorded(start, end), opened.total), site, opened.override):
+        tally.add(step)
+        for row in rows(step, site, opened.zone):
+            if not limit or shown < limit:
+                table.add_row(*row)
+            shown += 1
     console = Console()
     console.print(table)
     if limit and shown > limit:
-        console.print(
-            say(
-                f"…另有 {shown - limit} 条，用 --limit 0 全部显示", f"... and {shown - limit} more; --limit 0 shows all"
-            )
-        )
+        more = shown - limit
+        console.print(say(f"…另有 {more} 条，用 --limit 0 全部显示", f"... and {more} more; --limit 0 shows all"))
     console.print(_summary(tally, time.perf_counter() - began), soft_wrap=True)
 
 
@@ -133,21 +156,69 @@ def _summary(tally: Tally, seconds: float) -> str:
     )
 
 
-def _rows(steps: Iterator[Step], site: Site, tally: Tally, zone: str) -> Iterator[tuple[str, ...]]:
-    """Yield a row per change, and count every step."""
-    for step in steps:
-        tally.add(step)
-        names = (
-            {rule.id: rule.name.get(language(), rule.id) for rule in site.definition.rules} if step.transitions else {}
+def _moment(instant: int, zone: str) -> str:
+    return to_datetime(instant, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _place(site: Site, place: str) -> str:
+    found = site.places.by_id.get(place)
+    return found.label(language()) if found else place
+
+
+def _level(level: Level) -> str:
+    colour = _COLOURS[level.word]
+    return f"[{colour}]{NAMES[language()][level]}[/{colour}]"
+
+
+def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
+    if not step.transitions:
+        return
+    names = {rule.id: rule.name.get(language(), rule.id) for rule in site.definition.rules}
+    for one in step.transitions:
+        value = "-" if one.value is None else f"{one.value:,.2f}"
+        where = _place(site, one.place)
+        yield (
+            _moment(one.end, zone),
+            names.get(one.rule, one.rule),
+            where,
+            CHANGES[language()][one.change],
+            _level(one.level),
+            value,
         )
-        for one in step.transitions:
-            place = site.places.by_id.get(one.place)
-            colour = _COLOURS[one.level.word]
-            yield (
-                to_datetime(one.end, zone).strftime("%Y-%m-%d %H:%M:%S"),
-                names.get(one.rule, one.rule),
-                place.label(language()) if place else one.place,
-                CHANGES[language()][one.change],
-                f"[{colour}]{NAMES[language()][one.level]}[/{colour}]",
-                "-" if one.value is None else f"{one.value:,.2f}",
-            )
+
+
+def _cases(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
+    for one in step.events:
+        where = _place(site, one.place)
+        yield _moment(one.at, zone), one.case, where, one.happening.value, one.state.value, _level(one.level)
+
+
+def _notifications(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
+    for one in step.notifications:
+        where = _place(site, one.place)
+        yield _moment(one.at, zone), one.receiver, one.channel, one.reason.value, _level(one.level), where
+
+
+_WHEN = ("时间", "time")
+_RULE = ("规则", "rule")
+_WHERE = ("位置", "place")
+_HOW = ("级别", "level")
+_Rows = Callable[[Step, Site, str], Iterator[tuple[str, ...]]]
+_TABLES: dict[str, tuple[tuple[str, str], tuple[tuple[str, str], ...], _Rows]] = {
+    "alerts": (
+        ("告警变化", "Changes of alerts"),
+        (_WHEN, _RULE, _WHERE, ("变化", "change"), _HOW, ("值", "value")),
+        _alerts,
+    ),
+    "cases": (
+        ("案件", "Cases"),
+        (_WHEN, ("案件", "case"), _WHERE, ("发生", "event"), ("状态", "state"), _HOW),
+        _cases,
+    ),
+    "notifications": (
+        ("通知", "Notifications"),
+        (_WHEN, ("接收人", "receiver"), ("通道", "channel"), ("原因", "reason"), _HOW, _WHERE),
+        _notifications,
+    ),
+}
+"""Per kind of table: its title, its columns, and the rows that a step brings (all in both languages)."""

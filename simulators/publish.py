@@ -8,8 +8,6 @@ sending: what arrives then looks like a street with faster sensors. MQTT 3.1.1, 
 from __future__ import annotations
 
 import asyncio
-import base64
-import gzip
 import signal
 import ssl
 import threading
@@ -17,18 +15,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Literal
 
 import aiomqtt
 import msgspec
 
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Mqtt
-from sensord.core.instant import MILLISECOND, SECOND, to_datetime
+from sensord.core.instant import SECOND
+from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD
 from sensord.errors import StoreError, UnavailableError
+from sensord.recordings.lines import LineWriter
+from sensord.recordings.transform import edited, restamped
 from simulators.scenario import find_scenario, load_scenario
 from simulators.street import Message, Street
 
@@ -63,7 +63,7 @@ class Statistics:
 Progress = Callable[[Statistics], None]
 
 
-async def publish(
+async def publish(  # noqa: PLR0913 -- each is a fact of one run
     mqtt: Mqtt,
     messages: Iterable[Message],
     speed: float = 1.0,
@@ -73,11 +73,13 @@ async def publish(
     tls: ssl.SSLContext | None = None,
     stop: asyncio.Event | None = None,
     on_progress: Progress | None = None,
+    restamps: bool = False,
 ) -> Statistics:
     """Send messages at their times and return the statistics; every message is acknowledged then.
 
     ``start`` (ns) is the scenario's instant that means "now"; without it the first message's. Setting ``stop``
-    ends it early, after what is in flight. Raises ``UnavailableError`` when the broker cannot be reached, goes
+    ends it early, after what is in flight. ``restamps``: stamps are renewed even at speed 1.
+    Raises ``UnavailableError`` when the broker cannot be reached, goes
     away, or does not answer.
     """
     if speed <= 0:
@@ -93,6 +95,7 @@ async def publish(
     )
     client.pending_calls_threshold = IN_FLIGHT
     sender = _Sender(client, speed, start, stop or asyncio.Event(), on_progress)
+    sender.restamps = restamps or speed != 1
     try:
         async with client:
             await sender.send_all(messages)
@@ -119,6 +122,7 @@ class _Sender:
         self.statistics = Statistics()
         self._client, self._speed, self._start, self._stop = client, speed, start, stop
         self._on_progress = on_progress
+        self.restamps = False
         self._pending: set[asyncio.Task[None]] = set()
         self._began = self._reported = time.monotonic()
 
@@ -168,7 +172,7 @@ class _Sender:
             self.statistics.acknowledged += 1
 
     def _hand_over(self, message: Message, behind: float) -> None:
-        if self._speed != 1:
+        if self.restamps:
             message = message._replace(payload=restamp(message.payload, time.time_ns()))
         self.statistics.count(message, behind)
         # Tasks start in the order of their creation, and each hands its message to the client before it first waits.
@@ -183,51 +187,25 @@ class _Sender:
 
 def restamp(payload: bytes, at: int) -> bytes:
     """Replace a native message's ``at`` by the instant ``at`` (ns), in the form that it has; others stay."""
-    try:
-        body = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return payload
-    stamp = body.get("at") if isinstance(body, dict) else None
-    if isinstance(stamp, str):
-        zone = datetime.fromisoformat(stamp).tzinfo
-        body["at"] = to_datetime(at).astimezone(zone).isoformat(timespec="milliseconds")
-    elif stamp is not None:
-        body["at"] = at // MILLISECOND
-    else:
-        return payload
-    return msgspec.json.encode(body)
+    return edited(payload, restamped(at))
 
 
 def write_recording(path: Path, messages: Iterable[Message]) -> Statistics:
     """Write messages as JSON lines (through gzip when the name ends in ``.gz``), each received when it was sent.
 
-    A payload that is not UTF-8 goes into ``payload_base64``. Raises ``StoreError`` when the file cannot be written.
+    Raises ``StoreError`` when the file cannot be written.
     """
     statistics, began = Statistics(), time.monotonic()
     try:
-        with _opened(path) as file:
-            for message in messages:
-                file.write(_line(message))
-                statistics.count(message, 0.0)
+        writer = LineWriter(path)
+        for message in messages:
+            writer.add(Record(RecordKind.MESSAGE, message.at, message.topic, message.payload))
+            statistics.count(message, 0.0)
+        writer.close()
     except OSError as error:
         raise StoreError(f"the recording {path} cannot be written ({error.strerror}); choose another place") from error
     statistics.seconds = time.monotonic() - began
     return statistics
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "wb"))
-    return path.open("wb")
-
-
-def _line(message: Message) -> bytes:
-    line: dict[str, object] = {"received_at_ns": message.at, "topic": message.topic}
-    try:
-        line["payload"] = message.payload.decode()
-    except UnicodeDecodeError:
-        line["payload_base64"] = base64.b64encode(message.payload).decode()
-    return msgspec.json.encode(line) + b"\n"
 
 
 def load_street(loaded: Loaded, scenario_name: str, duration: float | None, start: int) -> Street:
@@ -262,6 +240,27 @@ def run_simulation(
         return write_recording(record_to, street.messages())
     mqtt = loaded.settings.mqtt
     mqtt = msgspec.structs.replace(mqtt, host=host or mqtt.host, port=port or mqtt.port)
+    return _play(loaded, mqtt, street.messages(), speed, street.start, on_progress)
+
+
+def publish_records(config_path: Path, records: Iterable[Record], speed: float) -> Statistics:
+    """Publish recorded messages to the configured broker at their times, ``speed`` times as fast, stamped anew."""
+    loaded = load(config_path)
+    messages = (Message(one.received_at, one.topic, one.payload) for one in records)
+    return _play(loaded, loaded.settings.mqtt, messages, speed, None, None, restamps=True)
+
+
+def _play(
+    loaded: Loaded,
+    mqtt: Mqtt,
+    messages: Iterable[Message],
+    speed: float,
+    start: int | None,
+    on_progress: Progress | None,
+    *,
+    restamps: bool = False,
+) -> Statistics:
+    """Publish until the end; SIGINT and SIGTERM end it cleanly."""
     password = read_secret(loaded.resolve(mqtt.password_file)) if mqtt.password_file else None
 
     async def play() -> Statistics:
@@ -271,9 +270,10 @@ def run_simulation(
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await publish(
             mqtt,
-            street.messages(),
+            messages,
             speed,
-            start=street.start,
+            start=start,
+            restamps=restamps,
             password=password,
             tls=_tls(loaded),
             stop=stop,

@@ -1,4 +1,4 @@
-"""The schema of mapping files: how the columns of a CSV time series become readings.
+"""The schema of mapping files: how the columns of a table (CSV, Parquet, JSON lines) become readings.
 
 ::
 
@@ -23,10 +23,11 @@ from sensord.errors import ConfigError
 
 
 class TimeColumn(Entry, frozen=True):
-    """Where the time stands. ``zone`` applies to stamps without an offset."""
+    """Where the time stands. ``zone`` applies to stamps without an offset; ``unit`` to plain numbers (since 1970)."""
 
     column: Text
     zone: Text = "Asia/Shanghai"
+    unit: Literal["s", "ms", "us", "ns"] = "s"
 
 
 class DeviceColumn(Entry, frozen=True):
@@ -39,7 +40,7 @@ class DeviceColumn(Entry, frozen=True):
 class Mapping(Entry, frozen=True):
     """A mapping file as a whole. ``period`` is the usual distance between rows of one device."""
 
-    stream: Literal["crowd", "level"]
+    stream: Literal["crowd", "level", "status"]
     time: TimeColumn
     device: DeviceColumn
     fields: Annotated[dict[str, Text], Meta(min_length=1)]

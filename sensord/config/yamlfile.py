@@ -29,6 +29,7 @@ MAX_BYTES = 256 * KIB
 MAX_BYTES_REGISTER = 8 * KIB * KIB
 """Places and rosters are registers, often written by a program: they may be larger."""
 MAX_DEPTH = 20
+_TOO_DEEP = (f"the nesting is deeper than {MAX_DEPTH} levels", "no configuration needs this")
 MAX_PROBLEMS = 100
 """Problems reported per file; a file with more of them has one cause, not a hundred."""
 
@@ -209,7 +210,7 @@ class _Builder:
         if event.anchor is not None or event.tag is not None:
             self._decorated(event)
         if len(self.open) >= MAX_DEPTH:
-            self._stop(event, f"the nesting is deeper than {MAX_DEPTH} levels", "no configuration needs this")
+            self._stop(event, *_TOO_DEEP)
         if self.open and self.key is None and type(self.open[-1]) is dict:
             self._stop(event, "a list or mapping stands where a key belongs", "write the key as a single word")
         path = self._path() if self.values is not None else ()
@@ -295,6 +296,9 @@ class _Builder:
             mark = began  # an open quote is missed where it begins, not where the file ends
         line, column = _position(mark) if mark is not None else (1, 1)
         hint = f"{error.context} that began in line {began.line + 1}" if began is not None else ""
+        if "nesting depth" in (error.problem or ""):  # libyaml's own limit, which it meets while it looks ahead
+            self.problems.append(Problem(self.file, line, column, *_TOO_DEEP))
+            return
         lines = self.text.splitlines()
         if line <= len(lines) and "\t" in lines[line - 1][: column + 1]:
             hint = "indent with spaces, not with tabs"

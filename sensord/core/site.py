@@ -17,7 +17,7 @@ from sensord.core.case import Case, CaseEvent
 from sensord.core.casebook import CaseBook, Outcome, Story
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.engine import Engine
-from sensord.core.intake import DeadLetter, Intake
+from sensord.core.intake import DeadLetter, Decoded, Intake
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
 from sensord.core.probe import Probe
@@ -30,7 +30,9 @@ class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
     ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``definition`` is True when a new definition came into force.
+    devices numbered and that never came. ``definition`` is True when a new definition came into force. ``told`` holds
+    transitions, events, notifications and holds together, in the order in which one followed from the other: the same
+    order however the journal is cut into groups.
     """
 
     seq: int
@@ -45,6 +47,7 @@ class Step(msgspec.Struct):
     counts: dict[tuple[str, str], int] = {}
     gaps: int = 0
     definition: bool = False
+    told: list[Transition | CaseEvent | Notification | Hold] = []
 
     @property
     def changes_nothing(self) -> bool:
@@ -53,8 +56,7 @@ class Step(msgspec.Struct):
 
     def decisions(self) -> bytes:
         """Return transitions, events, notifications and holds as JSON lines: the same bytes in every replay."""
-        everything = [*self.transitions, *self.events, *self.notifications, *self.holds]
-        return b"".join(msgspec.json.encode(one) + b"\n" for one in everything)
+        return b"".join(msgspec.json.encode(one) + b"\n" for one in self.told)
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -96,11 +98,18 @@ class Site:
                 self._redefine(record, step, story)
                 start = index + 1
         self._stretch(group.records[start:], start, group.received_at, step, story, counts)
-        step.events, step.outcomes = story.events, story.outcomes
-        step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
-        step.notifications, step.holds = story.decisions.notifications, story.decisions.holds
         step.counts = dict(counts)
-        return step
+        return _closed(step, story)
+
+    def take(self, seq: int, decoded: Decoded) -> Step:
+        """Take what was decoded before (read from columns, or shared by several sites); the same as stepping it.
+
+        Its devices are positions in this site's registry. The intake's state stays as it is.
+        """
+        step, story = Step(seq, decoded.batch.now), Story()
+        step.dead, step.gaps, step.counts = decoded.dead, decoded.gaps, dict(decoded.counts)
+        self._decoded(decoded, decoded.batch.now, step, story)
+        return _closed(step, story)
 
     def _stretch(
         self,
@@ -116,18 +125,32 @@ class Site:
         step.dead += decoded.dead
         step.gaps += decoded.gaps
         counts.update(decoded.counts)
+        self._decoded(decoded, now, step, story)
+
+    def _decoded(self, decoded: Decoded, now: int, step: Step, story: Story) -> None:
         done = 0
         for position, at, action in decoded.actions:
             self._feed(decoded.batch.cut(done, position, at), step, story)
             self.book.action(action, at, story)
+            _tell(step, story)
             done = position
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
         for transition in self.engine.feed(batch):
-            step.transitions.append(transition)
-            self.book.transition(transition, story)
+            self.book.advance(transition.at, story)
+            _tell(step, story)
+            self._change(transition, self.book, step, story)
         self.book.advance(batch.now, story)
+        _tell(step, story)
+
+    @staticmethod
+    def _change(transition: Transition, book: CaseBook, step: Step, story: Story) -> None:
+        """Hand one change of an alert to the cases."""
+        step.transitions.append(transition)
+        step.told.append(transition)
+        book.transition(transition, story)
+        _tell(step, story)
 
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
@@ -141,9 +164,9 @@ class Site:
         self._build()
         self.intake.restore(before_intake)
         for transition in self.engine.carry_over(before_engine, record.received_at):
-            step.transitions.append(transition)
-            before_book.transition(transition, story)
+            self._change(transition, before_book, step, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
+        _tell(step, story)
         self.book.open = before_book.open
         step.definition = True
 
@@ -164,6 +187,30 @@ class Site:
         site.intake.restore(body.intake)
         site.book.open = {case.id: case for case in body.cases}
         return site
+
+
+def _tell(step: Step, story: Story) -> None:
+    """Put what has happened since the last call into the step: each event, then what was decided on it."""
+    decisions = story.decisions
+    events = story.events[len(step.events) :]
+    if not events:
+        return
+    notifications = decisions.notifications[len(step.notifications) :]
+    holds = decisions.holds[len(step.holds) :]
+    for event in events:
+        step.told.append(event)
+        step.told += [one for one in notifications if one.event == event.id]
+        step.told += [one for one in holds if one.event == event.id]
+    step.events += events
+    step.notifications += notifications
+    step.holds += holds
+
+
+def _closed(step: Step, story: Story) -> Step:
+    """Put the rest of what happened to the cases into the step."""
+    step.outcomes = story.outcomes
+    step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
+    return step
 
 
 def action_record(action: Action, received_at: int) -> Record:

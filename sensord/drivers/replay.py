@@ -1,20 +1,31 @@
-"""Replay: the same core over recorded data, as fast as it goes. No clock, no outputs but what the caller prints."""
+"""Replay: the same core over recorded data, as fast as it goes. No clock, no outputs but what the caller prints.
+
+Several sites (the rules as they are, and as they might be) can be driven over one recording in one pass: what is
+recorded is decoded once for all of them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sensord.core.record import Group
+import msgspec
+import numpy as np
+
+from sensord.core.batch import Batch
+from sensord.core.definition import Definition, decode_definition
+from sensord.core.intake import Decoded
+from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, Step
+from sensord.core.stream import Stream
 from sensord.ports import JournalReader
+from sensord.recordings.parquet import Columns
 
-
-def replay(groups: Iterable[Group], site: Site) -> Iterator[Step]:
-    """Step the site through the groups."""
-    for group in groups:
-        yield site.step(group)
+Recorded = Group | Columns
+"""What replays are fed with: journal groups, or readings that were decoded before."""
+Override = Callable[[Definition], Definition]
+"""Makes the definition to replay with of the one that was recorded."""
 
 
 def journal_groups(journal: JournalReader, after: int = 0, upto: int | None = None) -> Iterator[Group]:
@@ -25,6 +36,112 @@ def journal_groups(journal: JournalReader, after: int = 0, upto: int | None = No
                 return
             yield group
             after = group.seq
+
+
+def unchanged(definition: Definition) -> Definition:
+    """The override that changes nothing."""
+    return definition
+
+
+def overridden(whole: Iterable[Group], override: Override) -> Iterator[Group]:
+    """Yield the groups with every definition in them replaced by what the override makes of it."""
+    for group in whole:
+        if override is not unchanged and any(record.kind == RecordKind.DEFINITION for record in group.records):
+            records = tuple(
+                _overridden(record, override) if record.kind == RecordKind.DEFINITION else record
+                for record in group.records
+            )
+            yield Group(group.seq, records)
+        else:
+            yield group
+
+
+def _overridden(record: Record, override: Override) -> Record:
+    if override is unchanged:
+        return record
+    return msgspec.structs.replace(record, payload=override(decode_definition(record.payload)).encode())
+
+
+def replay(recorded: Iterable[Recorded], site: Site, override: Override = unchanged) -> Iterator[Step]:
+    """Step one site through what was recorded."""
+    for steps in replay_together(recorded, [site], [override]):
+        yield steps[0]
+
+
+def replay_together(
+    recorded: Iterable[Recorded], sites: Sequence[Site], overrides: Sequence[Override]
+) -> Iterator[list[Step]]:
+    """Step several sites through what was recorded, in one pass; yields a step per site.
+
+    A definition in the recording is replaced, for each site, by what its override makes of it. Messages are decoded
+    once as long as the sites understand them alike; a site with other devices, places or lateness decodes for itself.
+    """
+    driver = _Together(sites, overrides)
+    for number, item in enumerate(recorded, 1):
+        if isinstance(item, Columns):
+            yield driver.columns(number, item)
+        else:
+            yield from driver.group(item)
+
+
+class _Together:
+    """Drives sites in step."""
+
+    def __init__(self, sites: Sequence[Site], overrides: Sequence[Override]) -> None:
+        self._sites, self._overrides = sites, overrides
+        self._alike = _understand_alike(sites)
+
+    def columns(self, seq: int, item: Columns) -> list[Step]:
+        """Feed decoded readings."""
+        return [site.take(seq, _as_decoded(item.placed(site.places), site.definition)) for site in self._sites]
+
+    def group(self, group: Group) -> Iterator[list[Step]]:
+        """Feed a group; a definition inside makes several steps of it."""
+        start = 0
+        for index, record in enumerate(group.records):
+            if record.kind == RecordKind.DEFINITION:
+                if index > start:
+                    yield self._records(Group(group.seq, group.records[start:index]))
+                yield self._redefine(group.seq, record)
+                start = index + 1
+        if start < len(group.records):
+            yield self._records(Group(group.seq, group.records[start:]))
+
+    def _records(self, group: Group) -> list[Step]:
+        if len(self._sites) == 1 or not self._alike:
+            return [site.step(group) for site in self._sites]
+        decoded = self._sites[0].intake.decode(group.records, group.received_at)
+        return [site.take(group.seq, decoded) for site in self._sites]
+
+    def _redefine(self, seq: int, record: Record) -> list[Step]:
+        steps = []
+        for site, override in zip(self._sites, self._overrides, strict=True):
+            steps.append(site.step(Group(seq, (_overridden(record, override),))))
+        self._alike = _understand_alike(self._sites)
+        return steps
+
+
+def _understand_alike(sites: Sequence[Site]) -> bool:
+    """Whether all sites make the same readings of the same messages."""
+
+    def understanding(site: Site) -> tuple[object, ...]:
+        one = site.definition
+        return one.places, one.devices, one.plates, one.lateness, one.zone, one.topics, one.commands
+
+    return all(understanding(site) == understanding(sites[0]) for site in sites[1:])
+
+
+def _as_decoded(batch: Batch, definition: Definition) -> Decoded:
+    """Readings that were decoded before, counted as the intake counts them."""
+    counts = Counter[tuple[str, str]]()
+    for stream in np.flatnonzero(np.bincount(batch.stream, minlength=len(Stream))):
+        mine = batch.stream == stream
+        tolerance = definition.lateness_of(Stream(int(stream)))
+        late = int(np.count_nonzero(mine & (batch.event_at + tolerance < batch.received_at)))
+        for outcome, amount in (("late", late), ("accepted", int(np.count_nonzero(mine)) - late)):
+            if amount:
+                counts[Stream(int(stream)).word, outcome] = amount
+    return Decoded(batch, [], [], [], counts, 0)
 
 
 @dataclass(slots=True)

@@ -13,9 +13,10 @@ from sensord.core.probe import Doubt
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
 from sensord.drivers.explain import explain
-from sensord.drivers.recording import groups, read_recording
 from sensord.errors import SensordError
 from sensord.explaining import Question, Recorded, answer
+from sensord.recordings.lines import read_messages
+from sensord.recordings.recording import groups
 from tests.drivers.recordings import STREET, write_recording
 from tests.support.cli import sensord
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_explained_is_said(recording: Path, question: dict[str, s
 def test_from_a_saved_state_the_answer_is_the_same(recording: Path) -> None:
     """Stepping on from a snapshot in the middle shows the same evaluations as stepping from the beginning."""
     record = definition_record(load(STREET).definition, 0)
-    every = list(groups(read_recording(recording), record))
+    every = list(groups(read_messages(recording), record))
     at = START + 4 * MINUTE
     whole = explain(every, Site(), "lane-crowding", "L1", at)
     site = Site()

@@ -22,8 +22,8 @@ from sensord.config.settings import Mqtt
 from sensord.core.instant import MILLISECOND, SECOND, parse_instant
 from sensord.core.place import Places
 from sensord.core.record import RecordKind
-from sensord.drivers.recording import read_recording
 from sensord.errors import StoreError, UnavailableError
+from sensord.recordings.lines import read_messages
 from simulators.broker import Broker, free_port, running_broker
 from simulators.publish import Statistics, publish, restamp, run_simulation, write_recording
 from simulators.receiver import Inbox, Receiver
@@ -180,7 +180,7 @@ def test_a_recording_is_read_back_as_it_was(tmp_path: Path) -> None:
     messages.append(Message(messages[-1].at + 1, "linfen/C1/crowd/crowd-1", b"\xff\xfe not UTF-8"))
     for name in ("day.jsonl", "day.jsonl.gz"):
         written = write_recording(tmp_path / name, messages)
-        records = list(read_recording(tmp_path / name))
+        records = list(read_messages(tmp_path / name))
         assert [(one.received_at, one.topic, one.payload) for one in records] == [tuple(one) for one in messages]
         assert {one.kind for one in records} == {RecordKind.MESSAGE}
         assert written.messages == len(messages)
@@ -211,7 +211,7 @@ def test_a_simulation_of_the_shipped_street_arrives(config: Path, broker: Broker
 def test_a_simulation_can_be_written_down_instead(config: Path, tmp_path: Path, subscriber: Subscriber) -> None:
     """With ``record_to`` nothing is published; the recording holds the whole scenario."""
     done = run_simulation(config, "everyday", duration=60, record_to=tmp_path / "everyday.jsonl.gz")
-    records = list(read_recording(tmp_path / "everyday.jsonl.gz"))
+    records = list(read_messages(tmp_path / "everyday.jsonl.gz"))
     assert len(records) == done.messages > 700
     assert records[-1].received_at - records[0].received_at > 58 * SECOND
     assert subscriber.got == []

@@ -1,0 +1,1 @@
+"""Backtests: the same recording under two sets of rules, and what differs."""

@@ -1,0 +1,125 @@
+"""Takes persons out of recorded messages: plates become made-up ones, free texts and reporters disappear.
+
+A made-up plate keeps province, city letter and length, and so its class; one true plate always becomes the same
+made-up one under one key, so counts, pairs and repeats stay what they were. What does not stay: two readings of one
+plate that differ in a character become two unrelated plates. A message that is no proper native message might hold
+anything, so only its size is kept: it was a dead letter, and it stays one (``not_json``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from sensord.core.codec.native import MESSAGES, Message, Plate, Report
+from sensord.core.definition import Definition, PlateAreas, decode_definition
+from sensord.core.intake import TopicTemplate
+from sensord.core.plate import PlateTable, normalise
+from sensord.core.record import Record, RecordKind
+from sensord.core.stream import BY_WORD, Stream
+
+_SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
+_DIGITS = "0123456789"
+_TRIES = 64
+_SURE = 1.0
+
+
+class Pseudonyms:
+    """Made-up plates under a key (bytes that nobody keeps, or that a site keeps to compare recordings)."""
+
+    def __init__(self, key: bytes, areas: PlateAreas) -> None:
+        self._key, self._table = key, PlateTable.of(areas)
+
+    def plate(self, true: str) -> str:
+        """Return the made-up plate of a true one: same class, same prefix, same kinds of characters."""
+        plain = normalise(true)
+        sort = self._table.classify(plain, _SURE)
+        if sort == "none":
+            return plain
+        for attempt in range(_TRIES):
+            made = self._make(plain, attempt)
+            if made != plain and self._table.classify(made, _SURE) == sort:
+                return made
+        return "?" * len(plain)
+
+    def _make(self, plain: str, attempt: int) -> str:
+        digest = hmac.new(self._key, f"{attempt} {plain}".encode(), hashlib.sha256).digest()
+        kept, rest = plain[:2], plain[2:]
+        made = "".join(
+            (_DIGITS if one.isdigit() else _SERIAL[:24] if one.isascii() and one.isalpha() else one)[
+                digest[place] % (10 if one.isdigit() else 24 if one.isascii() and one.isalpha() else 1)
+            ]
+            for place, one in enumerate(rest)
+        )
+        return kept + made
+
+
+def anonymise(records: Iterable[Record], key: bytes) -> Iterator[Record]:
+    """Yield the records without persons in them; see the module's text for what stays the same."""
+    pseudonyms, template = Pseudonyms(key, PlateAreas()), TopicTemplate(Definition("", (), (), ()).topics)
+    for record in records:
+        if record.kind == RecordKind.DEFINITION:
+            definition = decode_definition(record.payload)
+            pseudonyms = Pseudonyms(key, definition.plates)
+            template = TopicTemplate(definition.topics)
+            yield msgspec.structs.replace(record, payload=_without_addresses(definition).encode())
+        elif record.kind == RecordKind.MESSAGE:
+            yield _cleaned(record, template, pseudonyms)
+        elif record.kind == RecordKind.ACTION:
+            yield _command(record)
+        else:
+            yield record
+
+
+def _without_addresses(definition: Definition) -> Definition:
+    """People stay as roles; their telephone numbers and addresses go."""
+    people = tuple(
+        msgspec.structs.replace(
+            person,
+            contacts=tuple(msgspec.structs.replace(contact, address="") for contact in person.contacts),
+        )
+        for person in definition.people
+    )
+    return msgspec.structs.replace(definition, people=people)
+
+
+def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms) -> Record:
+    kind = (template.parts(record.topic) or {}).get("kind", "")
+    if kind not in BY_WORD:
+        return _command(record)
+    try:
+        message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _blank(record)
+    return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms))
+
+
+def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms) -> bytes:
+    if stream is Stream.PLATE:
+        assert isinstance(message, Plate)
+        if message.plate is not None:
+            message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate))
+    elif stream is Stream.REPORT:
+        assert isinstance(message, Report)
+        message = msgspec.structs.replace(message, text="", by="")
+    known = msgspec.to_builtins(message)
+    needed = {"plate"} if stream is Stream.PLATE else set()
+    return msgspec.json.encode({name: value for name, value in known.items() if value is not None or name in needed})
+
+
+def _command(record: Record) -> Record:
+    """An operator's command or action without its remark, which is free text; anything else becomes unreadable."""
+    try:
+        body = msgspec.json.decode(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _blank(record)
+    if not isinstance(body, dict) or "verb" not in body:
+        return _blank(record)
+    return msgspec.structs.replace(record, payload=msgspec.json.encode({**body, "note": ""}))
+
+
+def _blank(record: Record) -> Record:
+    return msgspec.structs.replace(record, payload=b"!" * max(len(record.payload), 1))

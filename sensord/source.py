@@ -1,0 +1,227 @@
+"""Opens what can be replayed: a journal's folder, a recording, a file of messages, a foreign table with its mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from sensord.config.load import load
+from sensord.config.mapping import load_mapping
+from sensord.config.rules import World, load_rules
+from sensord.core.definition import Definition, decode_definition
+from sensord.core.instant import SECOND
+from sensord.core.place import Places
+from sensord.core.record import Group, Record, RecordKind
+from sensord.core.site import definition_record
+from sensord.drivers.replay import Override, Recorded, journal_groups, unchanged
+from sensord.errors import ConfigError, Problem
+from sensord.recordings.parquet import Columns
+from sensord.recordings.recording import Recording, groups, is_recording, open_recording
+from sensord.recordings.series import Series, read_series
+from sensord.recordings.transform import cut
+from sensord.store.reader import DirectoryReader
+from sensord.words import say
+
+TAIL = 10 * SECOND
+FAR = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """An override: another whole definition, other rules, or both. Rules are checked against the recorded places."""
+
+    definition: Definition | None = None
+    rules: Path | None = None
+
+    def __call__(self, recorded: Definition) -> Definition:
+        """Return the definition to replay with; raises ``ConfigError`` when the rules do not fit it."""
+        chosen = self.definition or recorded
+        if self.rules is None:
+            return chosen
+        policies = frozenset(policy.id for policy in chosen.policies) or None
+        world = World(Places(chosen.places, chosen.devices), policies)
+        return msgspec.structs.replace(chosen, rules=tuple(load_rules(self.rules, world).rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to read from, as plain values: a worker process can open it again.
+
+    ``start`` and ``end`` (ns) cut it; ``raw`` asks for messages where decoded readings are there, too.
+    """
+
+    path: Path
+    mapping: Path | None = None
+    rules: Path | None = None
+    config: Path | None = None
+    start: int = 0
+    end: int = FAR
+    raw: bool = False
+
+    def open(self) -> Opened:
+        """Open it; raises ``ConfigError`` when what is needed is missing or wrong."""
+        if self.path.is_dir() and not is_recording(self.path):
+            return self._journal()
+        if self.mapping is not None:
+            return self._table(self.mapping)
+        recording = open_recording(self.path)
+        first = self._first(recording)
+        override = self._override(None if first is not None else self._configured())
+        tail = 0 if first is None else longest_wait(override(decode_definition(first.payload)))
+        if recording.has_readings and not self.raw:
+            return Opened(_zone(recording, first), override, _count(recording, "readings"), recording=recording)
+        count = _count(recording, "messages")
+        return Opened(_zone(recording, first), override, count, first, tail, records=recording)
+
+    def _override(self, definition: Definition | None) -> Override:
+        return unchanged if definition is None and self.rules is None else Replacement(definition, self.rules)
+
+    def _configured(self) -> Definition | None:
+        return None if self.config is None else load(self.config).definition
+
+    def _journal(self) -> Opened:
+        configured = self._configured()
+        zone = configured.zone if configured else "Asia/Shanghai"
+        return Opened(zone, self._override(configured), None, journal=self.path)
+
+    def _table(self, mapping: Path) -> Opened:
+        if self.rules is None:
+            raise _missing(self.path, say("表格需要 --rules", "a table needs --rules"))
+        series = read_series(self.path, load_mapping(mapping))
+        override = self._override(None)
+        first, whole = definition_record(series.definition, 0), override(series.definition)
+        tail = longest_wait(whole) + max((rule.every for rule in whole.rules), default=0)
+        return Opened(series.definition.zone, override, len(series.records), first, tail, series=series)
+
+    def _first(self, recording: Recording) -> Record | None:
+        """The definition to begin with, for messages that were recorded without one."""
+        if recording.manifest is not None and recording.manifest.definitions:
+            return None
+        if recording.manifest is None and _brings_definition(recording):
+            return None
+        definition = self._configured()
+        if definition is None:
+            raise _missing(
+                self.path,
+                say("这份录制不含配置：需要 --config；表格需要 --mapping",
+                    "this recording holds no definition: give --config; a table needs --mapping"),
+            )  # fmt: skip
+        return definition_record(definition, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Something to replay. ``zone`` is for people; ``total`` counts what it holds, where that is known.
+
+    ``first`` is the definition to begin with where the recording brings none; ``tail`` (ns) is how long after the last
+    message the last windows are evaluated. Of ``recording`` (decoded readings), ``records``, ``series`` and ``journal``
+    one is there.
+    """
+
+    zone: str
+    override: Override
+    total: int | None
+    first: Record | None = None
+    tail: int = 0
+    recording: Recording | None = None
+    records: Recording | None = None
+    series: Series | None = None
+    journal: Path | None = None
+
+    def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
+        """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""
+        for item in self.recorded(start, end):
+            if isinstance(item, Group):
+                yield from (record for record in item.records if record.kind == RecordKind.MESSAGE)
+
+    def recorded(self, start: int = 0, end: int = FAR) -> Iterator[Recorded]:
+        """Yield everything that arrived at ``start <= t < end`` (ns), and a last tick."""
+        if self.journal is not None:
+            whole: Iterable[Group] = journal_groups(DirectoryReader(self.journal))
+            yield from _within(whole, start, end)
+        elif self.recording is not None:
+            yield from _readings(self.recording, start, end)
+        else:
+            records = self.series.records if self.series is not None else _records(self.records)
+            until = self.records.manifest.end if self.records is not None and self.records.manifest else 0
+            bounded = records if not start and end == FAR else cut(records, start, end)
+            yield from groups(bounded, self.first, until=min(until, end), tail=self.tail)
+
+
+def journal_records(journal: Path) -> Iterator[Record]:
+    """Yield every record of a journal's folder, in order."""
+    for group in journal_groups(DirectoryReader(journal)):
+        yield from group.records
+
+
+def _records(recording: Recording | None) -> Iterator[Record]:
+    assert recording is not None
+    return recording.records()
+
+
+def longest_wait(definition: Definition) -> int:
+    """How long (ns) after the last message to go on, so that the last readings are counted."""
+    return max((definition.lateness_of(rule.stream) for rule in definition.rules), default=0) + TAIL
+
+
+def _within(whole: Iterable[Group], start: int, end: int) -> Iterator[Group]:
+    if not start and end == FAR:
+        yield from whole
+        return
+    yield from groups(cut((record for group in whole for record in group.records), start, end))
+
+
+def _readings(recording: Recording, start: int, end: int) -> Iterator[Recorded]:
+    assert recording.manifest is not None
+    force: Record | None = None
+    seq = 0
+    for item in recording.items():
+        seq += 1
+        if isinstance(item, Record):
+            if item.received_at < start:
+                force = item if item.kind == RecordKind.DEFINITION else force
+            elif item.received_at < end:
+                yield Group(seq, (item,))
+            continue
+        part = _cut_columns(item, start, end)
+        if part is None:
+            continue
+        if force is not None:
+            yield Group(seq, (msgspec.structs.replace(force, received_at=int(part.batch.received_at[0])),))
+            force = None
+        yield part
+    last = min(recording.manifest.end, end)
+    yield Group(seq + 1, (Record(RecordKind.TICK, last),))
+
+
+def _cut_columns(item: Columns, start: int, end: int) -> Columns | None:
+    received_at = item.batch.received_at
+    low, high = (int(received_at.searchsorted(bound, side="left")) for bound in (start, end))
+    if low >= high:
+        return None
+    if low == 0 and high == len(received_at):
+        return item
+    return Columns(item.names, item.batch.cut(low, high, int(received_at[high - 1])))
+
+
+def _brings_definition(recording: Recording) -> bool:
+    return next(iter(recording.records()), Record(0, 0)).kind == RecordKind.DEFINITION
+
+
+def _zone(recording: Recording, first: Record | None) -> str:
+    if first is not None:
+        return decode_definition(first.payload).zone
+    return recording.manifest.zone if recording.manifest is not None else "Asia/Shanghai"
+
+
+def _count(recording: Recording, kind: str) -> int | None:
+    if recording.manifest is None:
+        return None
+    return sum(entry.count for entry in recording.manifest.of_kind(kind))
+
+
+def _missing(source: Path, message: str) -> ConfigError:
+    return ConfigError([Problem(str(source), 1, 1, message)])

@@ -1,0 +1,90 @@
+"""Anonymising: no plate, number or remark is left, and what was decided stays what it was."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sensord.core.definition import PlateAreas
+from sensord.core.plate import PlateTable
+from sensord.core.record import Record, RecordKind
+from sensord.recordings.anonymise import Pseudonyms, anonymise
+from sensord.recordings.recording import groups
+from sensord.recordings.work import export
+from tests.recordings.parts import decisions, journal, live
+
+KEY = b"k" * 32
+AREAS = PlateAreas(("沪",), ("皖K",))
+TRUE = ("沪A12345", "苏E12345", "皖K23456", "粤B1234D")
+
+
+@pytest.mark.parametrize(
+    "plate",
+    [
+        *TRUE,
+        "沪AD12345",
+        "粤Z1234港",
+        "沪22478领",
+        "使123456",
+        "WJ警00081",
+        "沪A1234学",
+        "京A12345D",
+        "苏E·1234O",
+        "garbled",
+    ],
+)
+def test_a_made_up_plate_keeps_its_class(plate: str) -> None:
+    """Every form of plate becomes another one of the same class and province, the same one every time."""
+    table, pseudonyms = PlateTable.of(AREAS), Pseudonyms(KEY, AREAS)
+    made = pseudonyms.plate(plate)
+    assert made == Pseudonyms(KEY, AREAS).plate(plate)
+    assert made != plate
+    assert table.classify(made, 1.0) == table.classify(plate, 1.0)
+    assert Pseudonyms(b"another" * 5, AREAS).plate(plate) != made or "?" in made
+
+
+def test_different_plates_stay_different() -> None:
+    """A thousand plates become (nearly) a thousand: numbers of vehicles stay right."""
+    pseudonyms = Pseudonyms(KEY, AREAS)
+    assert len({pseudonyms.plate(f"沪A{number:05d}") for number in range(1000)}) > 990
+
+
+def test_an_export_holds_no_person(tmp_path: Path) -> None:
+    """No plate, no telephone number, no remark in any file of an export; readings included."""
+    export(journal(), tmp_path / "out", 0, 2**62, readings=True, messages=True, key=KEY)
+    text = "".join(
+        gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_bytes().decode("latin-1")
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    )
+    assert not [plate for plate in TRUE if plate in text or plate.encode("unicode_escape").decode() in text]
+    assert "13800000000" not in text
+    assert re.search("沪A", text)
+
+
+def test_decisions_stay() -> None:
+    """The same transitions and cases come of an anonymised journal (remarks and addresses apart)."""
+    records = journal()
+    ours, theirs = (
+        [line for line in text.splitlines() if line.startswith(b'{"id"') and b"happening" not in line]
+        for text in (decisions(groups(anonymise(records, KEY))), live(records))
+    )
+    assert ours == theirs
+
+
+def test_texts_and_the_unreadable_go() -> None:
+    """A report loses its text and author; what cannot be read is replaced, and stays unreadable."""
+    report = {"severity": "red", "text": "call 13800000000", "by": "Li"}
+    topic = "linfen/C1/report/r1"
+    records = [
+        Record(RecordKind.MESSAGE, 1, topic, msgspec.json.encode(report)),
+        Record(RecordKind.MESSAGE, 2, "linfen/C1/plate/c1", "{沪A12345".encode()),
+        Record(RecordKind.MESSAGE, 3, "unknown/topic", "沪A12345".encode()),
+    ]
+    payloads = [record.payload for record in anonymise(records, KEY)]
+    assert msgspec.json.decode(payloads[0]) == {"severity": "red", "code": "", "text": "", "by": ""}
+    assert set(payloads[1]) == set(payloads[2]) == {ord("!")}
