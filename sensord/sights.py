@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sensord.core.derived import Measure
 from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
 from sensord.core.probe import Doubt, Sight
@@ -63,7 +64,16 @@ def level_name(level: Level) -> str:
 
 def condition(rule: Rule, rung: LevelSpec) -> str:
     """Write what a rung asks for: ``高于 1.08``."""
-    return f"{_MEETS[language()][rule.comparison]} {number(rung.threshold)}"
+    return f"{_MEETS[language()][rule.comparison]} {_measured(rule, rung.threshold)}"
+
+
+def _measured(rule: Rule, value: float) -> str:
+    """Write what rungs are held against, in its own unit."""
+    if rule.baseline is None:
+        return number(value)
+    if rule.baseline.measure is Measure.RATIO:
+        return say(f"平常的 {number(value)} 倍", f"{number(value)} times the usual")
+    return f"{number(value)} sigma"
 
 
 def seen(rule: Rule, sight: Sight) -> str:
@@ -76,7 +86,19 @@ def seen(rule: Rule, sight: Sight) -> str:
         return say("逐条判断", "each reading by itself")
     return say(
         f"{number(sight.value)}（{sight.samples} 条读数）", f"{number(sight.value)} (from {sight.samples} readings)"
-    )
+    ) + _derived(rule, sight.derived)
+
+
+def _derived(rule: Rule, derived: float | None) -> str:
+    """What the baseline or the trend makes of the value; nothing without one."""
+    if derived is None:
+        return ""
+    if rule.trend is not None:
+        ahead = format_duration(rule.trend.within)
+        return say(f"，预计 {ahead} 后 {number(derived)}", f", expected in {ahead}: {number(derived)}")
+    if rule.baseline is not None and rule.baseline.measure is Measure.RATIO:
+        return say("，是", ", ") + _measured(rule, derived)
+    return say(f"，偏离平常 {number(derived)} sigma", f", {number(derived)} sigma from the usual")
 
 
 def doubt(rule: Rule, sight: Sight) -> str:
@@ -92,6 +114,9 @@ def doubt(rule: Rule, sight: Sight) -> str:
             f"规则生效还不满一个窗口（{window}）", f"the rule has not been in force for a whole window ({window}) yet"
         ),
         Doubt.BLIND: say("这里的传感器全部失联", "every sensor here is silent"),
+        Doubt.LEARNING: say("还在学习这里平常是怎样的", "it is still learning what is usual here")
+        if rule.trend is None
+        else say("看到的时间还太短，说不出趋势", "too little has been seen yet for a trend"),
     }
     return texts[sight.doubt]
 
@@ -160,23 +185,23 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
         asked, asked_for = condition(rule, rung), format_duration(rung.hold)
         return [
             say(
-                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {number(leave)} 并保持 {hold} 才降级。",
+                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
                 f"It has been {asked} ({name}) for {held_for}, {asked_for} are asked for. "
-                f"It is left once the value stays beyond {number(leave)} for {hold}.",
+                f"It is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
             )
         ]
     if quiet is None:
         return [
             say(
-                f"{name}：要越过解除线 {number(leave)} 并保持 {hold} 才降级。",
-                f"{name}: it is left once the value stays beyond {number(leave)} for {hold}.",
+                f"{name}：要越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
+                f"{name}: it is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
             )
         ]
     left = format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
     return [
         say(
-            f"{name}：已越过解除线 {number(leave)} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
-            f"{name}: beyond {number(leave)} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
+            f"{name}：已越过解除线 {_measured(rule, leave)} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
+            f"{name}: beyond {_measured(rule, leave)} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
         )
     ]
 

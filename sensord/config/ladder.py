@@ -107,7 +107,8 @@ def read_ladder(findings: Findings, path: KeyPath, text: RuleText, value: Value 
 def _comparison(findings: Findings, path: KeyPath, rung: Rung) -> tuple[Comparison, float] | None:
     given = {word: getattr(rung, word.value) for word in Comparison if getattr(rung, word.value) is not None}
     if len(given) == 1:
-        return next(iter(given.items()))
+        word, threshold = next(iter(given.items()))
+        return word, float(threshold)
     message = "a level takes one comparison, not several" if given else "a level needs a threshold"
     findings.error(path, message, "write one of above, at_least, below, at_most")
     return None

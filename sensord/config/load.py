@@ -20,7 +20,6 @@ from sensord.config.settings import Settings
 from sensord.core.definition import Definition, PlateAreas
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
-from sensord.core.stream import BY_WORD
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["Loaded", "load", "read_secret", "resolve_path"]
@@ -67,7 +66,7 @@ def load(path: Path) -> Loaded:
         policies=dispatch.policies,
         people=people,
         plates=PlateAreas(settings.plates.local, settings.plates.key),
-        lateness={BY_WORD[word]: parse_duration(text) for word, text in settings.lateness.items()},
+        lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.config.derived import one_level_lower, plain_levels, read_baseline, read_trend
 from sensord.config.findings import Findings
 from sensord.config.ladder import read_ladder
 from sensord.config.ruletext import RulesFile, RuleText
@@ -31,7 +32,7 @@ MOST_PANES = 1440
 _LONGEST_WINDOW = 366 * DAY
 _PLACE_KINDS = tuple(kind.value for kind in PlaceKind)
 _EMPTY_IS_ZERO = (Aggregate.COUNT, Aggregate.SUM, Aggregate.RATE)
-_THRESHOLD_ONLY = ("value", "window", "every", "min_samples", "levels", "clear")
+_THRESHOLD_ONLY = ("value", "window", "every", "min_samples", "levels", "clear", "baseline", "trend")
 _ABSENT_THRESHOLD = 1.0
 """Silence is measured in units of what is allowed, so one is the threshold of an absence rule."""
 
@@ -219,13 +220,19 @@ class _RuleReader:
             self.findings.error(self.path, "the rule has no stream", f"add stream: one of {', '.join(BY_WORD)}")
         value = self._value()
         window, every = self._window(value)
-        ladder = read_ladder(self.findings, self.path, text, value)
+        trend = read_trend(self.findings, self.path, text, every)
+        plainly = plain_levels(self.findings, self.path, text)
+        if plainly is None:
+            return None
+        ladder = read_ladder(self.findings, self.path, plainly, None if text.baseline is not None else value)
         if ladder is None or value is None:
             return None
-        plain = self._rule(where, ladder.levels, ladder.clear)
+        plain = self._rule(where, one_level_lower(ladder.levels) if trend else ladder.levels, ladder.clear)
         return msgspec.structs.replace(
             plain,
             comparison=ladder.comparison,
+            baseline=read_baseline(self.findings, self.path, text, value, every),
+            trend=trend,
             value=value,
             window=window,
             every=every,

@@ -38,18 +38,30 @@ Levels = Annotated[
     Meta(min_length=1, extra_json_schema={"propertyNames": {"enum": ["blue", "yellow", "orange", "red"]}}),
 ]
 Threshold = Annotated[float, Meta(description="in the unit of the rule's value")]
+Sigma = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})? sigma(?!\n)$",
+        description="a distance from the usual, in spreads: 4 sigma",
+    ),
+]
+Part = Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?%(?!\n)$", description="a share: 5%")]
 
 
 class Rung(Entry, frozen=True, kw_only=True):
-    """One level of a rule: exactly one of the four comparisons, the same on every level.
+    """One level of a rule: exactly one comparison, the same on every level.
 
-    ``for`` is how long the comparison must hold before the level applies.
+    ``for`` is how long the comparison must hold before the level applies. With ``baseline`` the comparisons take
+    spreads (``above: 4 sigma``, ``outside: 4 sigma`` for too high or too low), or ``ratio: 2`` stands for twice the
+    usual and ``ratio: 0.5`` for half of it.
     """
 
-    above: Threshold | None = None
-    at_least: Threshold | None = None
-    below: Threshold | None = None
-    at_most: Threshold | None = None
+    above: Threshold | Sigma | None = None
+    at_least: Threshold | Sigma | None = None
+    below: Threshold | Sigma | None = None
+    at_most: Threshold | Sigma | None = None
+    outside: Sigma | None = None
+    ratio: Annotated[float, Meta(gt=0, le=1000, description="a multiple of the usual")] | None = None
     hold: Duration = msgspec.field(default="0s", name="for")
 
 
@@ -67,6 +79,30 @@ class AbsentText(Entry, frozen=True, kw_only=True):
     """After how many of its periods a device counts as silent."""
 
     periods: Annotated[float, Meta(ge=1, le=1000)]
+
+
+class BaselineText(Entry, frozen=True, kw_only=True):
+    """What is usual is learnt by itself; the levels say how far from it is too far.
+
+    ``season: day`` knows the hours of working days and of days of rest; ``week`` knows the hours of the week, too.
+    ``smallest`` is the least spread that counts, in the unit of the value. ``learn_from_alarms`` is the greatest
+    share that values in alarm may have in what is learnt.
+    """
+
+    season: Literal["day", "week"] = "week"
+    smallest: Annotated[float, Meta(ge=0)] | None = None
+    learn_from_alarms: Part = "5%"
+
+
+class TrendText(Entry, frozen=True, kw_only=True):
+    """Warn one level lower when a level's threshold will be crossed ``within`` so long.
+
+    The forecast is the straight line through the values of the last ``over``; without it the rule looks as far back
+    as ahead.
+    """
+
+    within: Duration
+    over: Duration | None = None
 
 
 class RuleText(Entry, frozen=True, kw_only=True):
@@ -91,6 +127,8 @@ class RuleText(Entry, frozen=True, kw_only=True):
     min_samples: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     levels: Levels | None = None
     clear: ClearText | None = None
+    baseline: BaselineText | None = None
+    trend: TrendText | None = None
     absent: AbsentText | None = None
     level: LevelWord | None = None
     dispatch: Text

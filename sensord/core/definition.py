@@ -30,8 +30,9 @@ class PlateAreas(msgspec.Struct, frozen=True, omit_defaults=True):
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rules of the game of one site (subdistrict).
 
-    ``lateness`` is the allowed lateness per stream (ns). ``topics`` is the template of reading topics, with the parts
-    ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with ``{case}``.
+    ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
+    with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
+    ``{case}``.
     """
 
     site: str
@@ -42,14 +43,14 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     policies: tuple[Policy, ...] = ()
     people: tuple[Person, ...] = ()
     plates: PlateAreas = PlateAreas()
-    lateness: dict[Stream, int] = {}
+    lateness: dict[str, int] = {}
     zone: str = "Asia/Shanghai"
     topics: str = "linfen/{compound}/{kind}/{device}"
     commands: str = "linfen/commands/{case}"
 
     def lateness_of(self, stream: Stream | None) -> int:
         """The allowed lateness of a stream (ns); absence rules (no stream) wait for nobody."""
-        return 0 if stream is None else self.lateness.get(stream, DEFAULT_LATENESS)
+        return 0 if stream is None else self.lateness.get(stream.word, DEFAULT_LATENESS)
 
     def encode(self) -> bytes:
         """The canonical JSON text: the same content gives the same bytes."""

@@ -151,6 +151,14 @@ class Engine:
             for key in np.flatnonzero(levels)
         ]
 
+    def learning(self) -> dict[str, list[str]]:
+        """Return, per rule with a baseline or a trend, the keys of which too little has been seen to say anything."""
+        return {
+            evaluator.rule.id: [evaluator.table.keys[key] for key in np.flatnonzero(evaluator.learning())]
+            for evaluator in self._evaluators
+            if isinstance(evaluator, WindowedRule) and evaluator.learning().any()
+        }
+
     def unknown(self) -> set[str]:
         """Return the places that are blind now: each has a registered sensor that is silent or was never heard."""
         return {self._places.devices[index].place for index in self._liveness.silent(self.now)}

@@ -58,6 +58,12 @@ class Ladder:
         """Nothing is active and no clock runs."""
         return not self._busy
 
+    @property
+    def met(self) -> Bools:
+        """Which keys have, as of the last evaluation, a value that meets a rung."""
+        met: Bools = (self.since != UNSET).any(axis=0)
+        return met
+
     def threshold(self, level: Level) -> float | None:
         """The threshold of a rung, or None for ``Level.NONE``."""
         return self._thresholds[self.rungs.index(level)] if level in self.rungs else None

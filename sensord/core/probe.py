@@ -32,6 +32,8 @@ class Doubt(IntEnum):
     """The rule has not been in force for the whole of its window yet."""
     BLIND = 4
     """No sensor of the key is heard."""
+    LEARNING = 5
+    """The rule's baseline or trend has not seen enough of the key yet."""
 
 
 class Sight(msgspec.Struct, frozen=True):
@@ -40,6 +42,7 @@ class Sight(msgspec.Struct, frozen=True):
     ``at`` is the journal time of the evaluation and ``end`` the end of the window (both ns). ``value`` is None when the
     window has none. ``level`` is the level after it. ``since`` holds, per rung, the instant from which its comparison
     holds, and ``quiet`` that from which the value is beyond threshold and margin; None while it is not so.
+    ``derived`` is what a baseline or a trend makes of the value, and what the rungs are held against.
     """
 
     at: int
@@ -50,6 +53,7 @@ class Sight(msgspec.Struct, frozen=True):
     level: Level
     since: tuple[int | None, ...] = ()
     quiet: tuple[int | None, ...] = ()
+    derived: float | None = None
 
 
 class Probe(Protocol):

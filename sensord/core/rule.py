@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from sensord.core.derived import Baseline, Trend
 from sensord.core.level import Level
 from sensord.core.stream import Stream
 
@@ -74,6 +75,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``where`` maps a label (``class``, ``direction``, ``severity``), a place kind or ``device`` to the accepted words.
     ``window`` 0 means: each reading by itself. ``absent`` > 0 makes it an absence rule: that many periods of silence.
+    With ``baseline`` or ``trend`` (never both) the levels are held against what these make of the value.
     """
 
     id: str
@@ -90,6 +92,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     every: int = 0
     min_samples: int = 1
     absent: float = 0.0
+    baseline: Baseline | None = None
+    trend: Trend | None = None
     message: dict[str, str] = {}
     labels: dict[str, str] = {}
     runbook: str = ""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sensord.core.aggregate import COMPONENTS, FINISH
+from sensord.core.baseline import Usual
 from sensord.core.batch import Batch, Float64, Int64
+from sensord.core.derived import Bools, Derivation
 from sensord.core.evaluator import Array, Emission, make_transition
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import Ladder
@@ -13,10 +17,22 @@ from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import RISING, Aggregate, Rule
+from sensord.core.trend import Heading
 from sensord.core.window import LastPanes, Panes
 
 _SLACK = 32
 """How many panes one ``take`` may span beyond the lateness."""
+
+
+class _Seen(NamedTuple):
+    """What the last evaluation had before it: times (ns), values, readings, and what was derived from the values."""
+
+    at: int
+    end: int
+    value: Float64
+    samples: Float64
+    derived: Float64 | None = None
+    judged: Bools | None = None
 
 
 class WindowedRule:
@@ -40,12 +56,15 @@ class WindowedRule:
         self._last = (
             LastPanes(len(table), self._length, self._depth) if rule.value.aggregate is Aggregate.LAST else None
         )
+        self._derivation = derivation_of(rule, len(table), offset)
         self._needs_full = rule.comparison not in RISING
         self._skips = not self._needs_full and rule.levels[0].threshold > 0
+        if self._derivation is not None and not rule.min_samples:
+            self._skips = False  # an empty window is a zero, and there is something to learn from it
         self.since = since
         self.pane = self._pane_of(since - lateness)
         self.newest = self.pane - self._length - 1
-        self._seen: tuple[int, int, Float64, Float64] | None = None
+        self._seen: _Seen | None = None
 
     def _pane_of(self, instant: int) -> int:
         return (instant + self._offset) // self._every
@@ -104,16 +123,33 @@ class WindowedRule:
             window["last"] = self._last.seal(pane)
         self.pane += 1
         value = FINISH[self._value.aggregate](window, self._value, self.rule.window)
-        self._seen = (at, end, value, window["count"])
-        if self.ladder.settled(value):
+        samples = window["count"]
+        self._seen = _Seen(at, end, value, samples)
+        if self._derivation is None:
+            if self.ladder.settled(value):
+                return []
+            known = self._doubts(at, end, value, samples, liveness) == Doubt.NONE
+            return self._climb(order, self._seen, value, known)
+        known = self._doubts(at, end, value, samples, liveness) == Doubt.NONE
+        derived, judged = self._derivation.derive(end, value, known)
+        self._seen = _Seen(at, end, value, samples, derived, judged)
+        emissions = self._climb(order, self._seen, derived, judged)
+        self._derivation.settle(value, known, self.ladder.met)
+        return emissions
+
+    def _climb(self, order: int, seen: _Seen, value: Float64, known: Bools) -> list[Emission]:
+        """Move the ladder by ``value``, and say what changed in terms of what was seen."""
+        if self._derivation is not None and self.ladder.settled(np.where(known, value, np.nan)):
             return []
-        known = self._doubts(at, end, value, window["count"], liveness) == Doubt.NONE
         before = self.ladder.active
         emissions: list[Emission] = []
-        for key in self.ladder.evaluate(end, value, known):
+        for key in map(int, self.ladder.evaluate(seen.end, value, known)):
             levels = (int(before[key]), int(self.ladder.active[key]))
-            seen = (float(value[key]), self.ladder.threshold(Level(max(levels))), int(window["count"][key]))
-            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, end), seen)))
+            shown: tuple[float, float | None] = (float(seen.value[key]), self.ladder.threshold(Level(max(levels))))
+            if self._derivation is not None:
+                shown = self._derivation.shown(key, *shown)
+            made = make_transition(self, key, levels, (seen.at, seen.end), (*shown, int(seen.samples[key])))
+            emissions.append((seen.at, 0, 0, order, key, made))
         return emissions
 
     def _doubts(self, at: int, end: int, value: Float64, samples: Float64, liveness: Liveness) -> Array:
@@ -129,11 +165,14 @@ class WindowedRule:
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say what the window that was sealed last held for a key."""
         assert self._seen is not None
-        at, end, value, samples = self._seen
+        at, end, value, samples, derived, judged = self._seen
         doubt = Doubt(int(self._doubts(at, end, value, samples, liveness)[key]))
+        if doubt is Doubt.NONE and judged is not None and not judged[key]:
+            doubt = Doubt.LEARNING
         seen = None if np.isnan(value[key]) else float(value[key])
+        measured = None if derived is None or doubt is not Doubt.NONE else float(derived[key])
         level = Level(int(self.ladder.active[key]))
-        return Sight(at, end, seen, int(samples[key]), doubt, level, *self.ladder.clocks(key))
+        return Sight(at, end, seen, int(samples[key]), doubt, level, *self.ladder.clocks(key), measured)
 
     def _sighted(self, at: int, liveness: Liveness) -> Array:
         """Which keys have at least one device that is heard; the others are blind, and blind is not quiet."""
@@ -146,7 +185,14 @@ class WindowedRule:
         That is so when the window is empty and stays empty, no clock runs, and an empty window meets no rung.
         """
         if self._skips and self.newest + self._length < self.pane and self.ladder.resting:
-            self.pane = max(self.pane, self._pane_of(to - self._lateness))
+            pane = max(self.pane, self._pane_of(to - self._lateness))
+            if self._derivation is not None:
+                self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
+            self.pane = pane
+
+    def learning(self) -> Bools:
+        """Return for which keys too little has been seen yet to say anything."""
+        return np.zeros(len(self.table), np.bool_) if self._derivation is None else self._derivation.learning()
 
     def active(self) -> Array:
         """Return the level of each key."""
@@ -159,6 +205,8 @@ class WindowedRule:
             state |= {f"{name}.{part}": array for part, array in panes.arrays().items()}
         if self._last is not None:
             state |= {f"last.{part}": array for part, array in self._last.arrays().items()}
+        if self._derivation is not None:
+            state |= {f"derived.{part}": array for part, array in self._derivation.arrays().items()}
         return state
 
     def numbers(self) -> dict[str, int]:
@@ -169,3 +217,12 @@ class WindowedRule:
         """Take the scalar state back."""
         self.pane, self.newest, self.since = numbers["pane"], numbers["newest"], numbers["since"]
         self.ladder.restored()
+        if self._derivation is not None:
+            self._derivation.restored()
+
+
+def derivation_of(rule: Rule, keys: int, offset: int) -> Derivation | None:
+    """Return what stands between the rule's values and its ladder: a baseline, a trend, or nothing."""
+    if rule.baseline is not None:
+        return Usual(rule.baseline, keys, offset)
+    return None if rule.trend is None else Heading(rule, keys)

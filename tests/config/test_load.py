@@ -135,7 +135,7 @@ def test_lateness_and_language_reach_the_definition(copy: Path) -> None:
     """Lateness is kept per stream; people without a language speak the site's."""
     _change(copy / "sensord.yaml", "lateness: {}", "lateness: {plate: 5s}\nlanguage: en")
     definition = load(copy / "sensord.yaml").definition
-    assert definition.lateness_of(Stream.PLATE) == 5 * SECOND
+    assert decode_definition(definition.encode()).lateness_of(Stream.PLATE) == 5 * SECOND
     assert definition.people[0].language == "en"
 
 

@@ -37,9 +37,9 @@ def places() -> tuple[Place, ...]:
     return tuple(made)
 
 
-def devices() -> tuple[Device, ...]:
-    """A crowd sensor per lane, a camera at the gate, a person who reports."""
-    lanes = [Device(f"crowd-{n}", Stream.CROWD, lane, 10 * SECOND) for n, lane in enumerate(_lanes())]
+def devices(period: int = 10 * SECOND) -> tuple[Device, ...]:
+    """A crowd sensor per lane, heard every ``period``; a camera at the gate, a person who reports."""
+    lanes = [Device(f"crowd-{n}", Stream.CROWD, lane, period) for n, lane in enumerate(_lanes())]
     camera = Device("camera-0", Stream.PLATE, "C1-N", MINUTE)
     return (*lanes, camera, Device("report-0", Stream.REPORT, "G2-L1", 3600 * SECOND))
 
