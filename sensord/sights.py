@@ -178,30 +178,30 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
             else say(f"{name}：{hold}内没有同样的读数就解除。", f"{name}: it ends after {hold} without another.")
         ]
     quiet = sight.quiet[index] if sight.quiet else None
-    leave, hold = exit_of(rule, index), format_duration(rule.clear.hold)
+    leave, hold = _measured(rule, exit_of(rule, index)), format_duration(rule.clear.hold)
     since = sight.since[index] if sight.since else None
     if since is not None:
         rung, held_for = rule.levels[index], format_duration(sight.end - since)
         asked, asked_for = condition(rule, rung), format_duration(rung.hold)
         return [
             say(
-                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
+                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {leave} 并保持 {hold} 才降级。",
                 f"It has been {asked} ({name}) for {held_for}, {asked_for} are asked for. "
-                f"It is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
+                f"It is left once the value stays beyond {leave} for {hold}.",
             )
         ]
     if quiet is None:
         return [
             say(
-                f"{name}：要越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
-                f"{name}: it is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
+                f"{name}：要越过解除线 {leave} 并保持 {hold} 才降级。",
+                f"{name}: it is left once the value stays beyond {leave} for {hold}.",
             )
         ]
     left = format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
     return [
         say(
-            f"{name}：已越过解除线 {_measured(rule, leave)} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
-            f"{name}: beyond {_measured(rule, leave)} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
+            f"{name}：已越过解除线 {leave} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
+            f"{name}: beyond {leave} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
         )
     ]
 
