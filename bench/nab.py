@@ -40,7 +40,8 @@ from sensord.core.record import Group, RecordKind
 from sensord.core.rule import Rule
 from sensord.core.site import Site, definition_record
 from sensord.core.stream import Stream
-from sensord.drivers.recording import TOPICS, groups, read_series
+from sensord.recordings.recording import groups
+from sensord.recordings.series import read_series
 
 HERE = Path(__file__).resolve().parent
 PUBLISHED = {
@@ -85,9 +86,7 @@ def _series(path: Path, labels: Sequence[tuple[str, str]], rule: Rule) -> Series
         at = [parse_instant(row["timestamp"], "UTC") for row in csv.DictReader(file)]
     series = read_series(path, load_mapping(HERE / "nab-mapping.yaml"))
     # Rows come in order of time, so nothing has to be waited for: the lateness is zero.
-    definition = Definition(
-        "nab", series.places, series.devices, (rule,), zone="UTC", topics=TOPICS, lateness={Stream.LEVEL.word: 0}
-    )
+    definition = msgspec.structs.replace(series.definition, rules=(rule,), zone="UTC", lateness={Stream.LEVEL.word: 0})
     windows = []
     for first, last in labels:
         inside = [
