@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,52 +179,3 @@ def _check_who(people: Receiver, sensors: Sensors) -> None:
     assert alerts == {"t/alerts/G1"}
     (result,) = [body for topic, body in sensors.heard if topic.startswith("t/results/")]
     assert result["accepted"] is True
-
-
-@pytest.mark.timeout(300)
-def test_kill_nine_loses_nothing_and_invents_nothing(
-    broker: Mosquitto, people: Receiver, daemons: Callable[..., Daemon]
-) -> None:
-    """Twenty SIGKILLs while crowds come and go: every message is journaled, every page goes out, replay agrees."""
-    dice = random.Random(20)
-    daemon = daemons(sinks=[{"type": "rollups"}])
-    with Sensors(broker.port) as sensors:
-        for turn in range(20):
-            sensors.counts[1] = 150 if turn % 4 < 2 else 5
-            sensors.counts[2] = 150 if turn % 6 < 3 else 5
-            threading.Event().wait(dice.uniform(0.05, 1.5))  # the moment of the kill is the point here
-            daemon.kill()
-            daemon.start()
-        sensors.counts = {1: 5, 2: 5}
-        wait_until(lambda: not daemon.overview()["cases"], 60, "every case has closed")
-        sensors.fall_silent()
-        wait_until(lambda: _seqs(daemon) == _expected(sensors), 30, "every message is in the journal")
-        wait_until(daemon.caught_up, 10, "everything is applied")
-        wait_until(lambda: daemon.overview()["notifications"]["pending"] == 0, 30, "every page has gone out")
-        assert daemon.stop() == 0, daemon.tail()
-        decided = written(daemon)
-        wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
-        assert len(wanted) > 10
-        wait_until(lambda: _delivered(people, sensors) == wanted, 10, "what was decided, and only that, arrived")
-    assert replayed(daemon) == decided
-    repeats = [request.json["key"] for request in people.requests if not request.json["possibly_repeated"]]
-    assert len(repeats) == len(set(repeats)), "what may be a repeat says so"
-
-
-def _seqs(daemon: Daemon) -> dict[str, set[int]]:
-    """Sequence numbers in the journal per device, after duplicates of the broker are taken out by the core."""
-    found: dict[str, set[int]] = {"crowd-1": set(), "crowd-2": set()}
-    for group in journal_groups(DirectoryReader(daemon.state / "journal")):
-        for record in group.records:
-            if record.kind == 0 and "/crowd/" in record.topic:
-                found[record.topic.rpartition("/")[2]].add(json.loads(record.payload)["seq"])
-    return found
-
-
-def _expected(sensors: Sensors) -> dict[str, set[int]]:
-    return {f"crowd-{lane}": set(range(count)) for lane, count in sensors.sent.items()}
-
-
-def _delivered(people: Receiver, sensors: Sensors) -> set[str]:
-    published = {body["key"] for topic, body in sensors.heard if topic.startswith("t/alerts/")}
-    return {request.json["key"] for request in people.requests} | published

@@ -22,11 +22,9 @@ from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.plate import PlateTable
 from sensord.core.reading import Reading, Topic
 from sensord.core.record import Action, Record
+from sensord.core.repeats import Repeats
 from sensord.core.stream import BY_WORD, FIELDS, LABELS, Stream
 from sensord.errors import DecodeError
-
-REMEMBERED = 64
-"""So many message identities are kept per device to recognise repeats."""
 
 _CODES = {name: {word: code for code, word in enumerate(label.words)} for name, label in LABELS.items()}
 _NAN = float("nan")
@@ -43,10 +41,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class _Memory(msgspec.Struct, array_like=True):
-    """What is remembered of one device: clock, recent identities (oldest first), last boot and sequence number."""
+    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number."""
 
     clock: Clock
-    recent: list[int] = []
+    repeats: Repeats
     boot: int = -1
     seq: int = -1
 
@@ -154,7 +152,7 @@ class Intake:
         self._readings_topic = TopicTemplate(definition.topics)
         self._commands_topic = TopicTemplate(definition.commands)
         self._routes = dict(self._all_routes())
-        self._memories = [_Memory(Clock()) for _ in places.devices]
+        self._memories = [_Memory(Clock(), Repeats()) for _ in places.devices]
         self.readings = 0
 
     def _all_routes(self) -> list[tuple[str, _Route]]:
@@ -206,10 +204,11 @@ class Intake:
     def _message(self, index: int, record: Record, route: _Route, columns: _Columns, out: Decoded) -> None:
         stream = route.topic.stream
         memory = self._memories[route.index]
-        for nth, reading in enumerate(route.codec(route.topic, record.payload, self._context)):
-            if reading.claims is not None and reading.claims != route.device.id:
-                raise DecodeError("other_device", "the payload names another device than its topic")
-            if _repeated(memory, reading, record, nth):
+        readings = route.codec(route.topic, record.payload, self._context)
+        if any(reading.claims not in (None, route.device.id) for reading in readings):
+            raise DecodeError("other_device", "the payload names another device than its topic")
+        for reading, repeated in zip(readings, _repeated(memory.repeats, readings, record), strict=True):
+            if repeated:
                 out.counts[stream.word, "duplicate"] += 1
                 continue
             out.gaps += _count_gap(memory, reading)
@@ -266,7 +265,9 @@ class Intake:
         """Take the state back; devices that it does not know start afresh, devices that are gone are forgotten."""
         saved = msgspec.msgpack.decode(state, type=_Saved)
         self.readings = saved.readings
-        self._memories = [saved.memories.get(device.id) or _Memory(Clock()) for device in self._places.devices]
+        self._memories = [
+            saved.memories.get(device.id) or _Memory(Clock(), Repeats()) for device in self._places.devices
+        ]
 
 
 class _Command(msgspec.Struct, frozen=True):
@@ -292,21 +293,23 @@ def _action(payload: bytes) -> Action:
         raise DecodeError("bad_action", str(error)) from None
 
 
-def _repeated(memory: _Memory, reading: Reading, record: Record, nth: int) -> bool:
-    """Recognise a repeat by (boot, seq), or by content when the content has a stamp or number of its own."""
-    if reading.boot is not None and reading.seq is not None:
-        identity = (reading.boot * 1_000_003 + reading.seq * 31 + nth) & 0x3FFF_FFFF_FFFF_FFFF
-    elif reading.stamp is not None or reading.seq is not None or record.duplicate:
-        text = f"{nth} {record.topic}\0".encode() + record.payload
-        identity = -1 - int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")
-    else:
-        return False
-    if identity in memory.recent:
-        return True
-    memory.recent.append(identity)
-    if len(memory.recent) > REMEMBERED:
-        del memory.recent[0]
-    return False
+def _repeated(repeats: Repeats, readings: list[Reading], record: Record) -> list[bool]:
+    """Recognise repeats by (boot, seq), or by content when the content has a stamp or number of its own.
+
+    Readings of one message may have one number in common: they are repeats together.
+    """
+    verdicts: list[bool] = []
+    for nth, reading in enumerate(readings):
+        if reading.boot is not None and reading.seq is not None:
+            same = nth and (reading.boot, reading.seq) == (readings[nth - 1].boot, readings[nth - 1].seq)
+            verdicts.append(verdicts[-1] if same else repeats.numbered(reading.boot, reading.seq))
+        elif reading.stamp is not None or reading.seq is not None or record.duplicate:
+            text = f"{nth} {record.topic}\0".encode() + record.payload
+            identity = -1 - int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")
+            verdicts.append(repeats.content(identity))
+        else:
+            verdicts.append(False)
+    return verdicts
 
 
 def _count_gap(memory: _Memory, reading: Reading) -> int:

@@ -146,11 +146,24 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
         with translated(path, "opening"):
             if is_empty(connection):
                 _create_schema(connection, schema)
+                _forget_rollback(path)
         check_schema(connection, path, schema)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _forget_rollback(path: Path) -> None:
+    """Make it durable that the rollback journal of the new file is gone.
+
+    SQLite deletes it without syncing the directory. Came it back after a power cut, SQLite would take the file back to
+    its empty beginning, and with it throw the log away that by then holds what we have acknowledged.
+    """
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise store_error(f"{path.parent}: cannot be synced ({error}); check the disk ('dmesg')") from error
 
 
 def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:

@@ -1,0 +1,83 @@
+"""Space that is kept back for alerting: a file that is given up when the disk fills.
+
+The disk is shared with the broker, the database and the system, and any of them may fill it. While there is room,
+readings are journaled. When less than ``LOW`` is left, the ballast is given up, no more readings are taken in (they wait
+at the broker, unacknowledged), and what was set free carries ticks, operators' actions, cases and notifications on. When
+there is room for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills the disk
+may take what we set free, too: then that fails as well, and is tried again each second.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import structlog
+
+from sensord.errors import StoreError
+from sensord.store.sqlite import sync_directory
+
+FILE = "ballast"
+LOW = 8 << 20
+"""Free bytes below which the disk counts as full: SQLite's logs must be able to grow before they are folded."""
+
+log = structlog.get_logger(__name__)
+
+
+class Ballast:
+    """Implements ``ports.Room``. Belongs to the committer's thread once that runs."""
+
+    def __init__(self, directory: Path, size: int) -> None:
+        """Take what is there; ``size`` (bytes) is filled when there is room. 0 keeps nothing back."""
+        self._directory, self._path, self._size = directory, directory / FILE, size
+        self._held = self._path.exists() and self._path.stat().st_size >= size
+        self.available()
+
+    @property
+    def held(self) -> bool:
+        """Whether the space is kept back."""
+        return self._held
+
+    def available(self) -> bool:
+        """Say whether readings may be journaled; gives the ballast up, or fills it again, as the disk's space asks."""
+        free = self._free()
+        if self._held and free < LOW:
+            self.release()
+        elif not self._held and free >= self._size + 2 * LOW:
+            self._fill()
+        return self._held
+
+    def release(self) -> None:
+        """Give the space up: somebody could not write."""
+        if self._held:
+            self._held = False
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("the ballast cannot be given up", file=str(self._path), why=str(error))
+            else:
+                log.error("the disk is full; the ballast was given up so that alerting goes on", bytes=self._size)
+
+    def _fill(self) -> None:
+        try:
+            handle = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(handle, 0)
+                if self._size:
+                    os.posix_fallocate(handle, 0, self._size)
+            finally:
+                os.close(handle)
+            sync_directory(self._directory)
+        except OSError as error:
+            self._path.unlink(missing_ok=True)
+            log.warning("there is no room for the ballast yet", why=str(error))
+            return
+        self._held = True
+
+    def _free(self) -> int:
+        try:
+            usage = os.statvfs(self._directory)
+        except OSError as error:
+            fault = StoreError(f"{self._directory}: its file system cannot be asked for free space ({error})")
+            raise fault from error
+        return usage.f_bavail * usage.f_frsize

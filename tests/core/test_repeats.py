@@ -1,0 +1,46 @@
+"""What the broker sends again is recognised, however much of it, in whatever order."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.repeats import WIDTH, Repeats
+
+
+@given(first=st.integers(0, 2**53), sent=st.integers(1, WIDTH), again=st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_everything_under_way_may_come_again(first: int, sent: int, again: int) -> None:
+    """As many messages as the broker may have under way, sent again in order several times: each counts once."""
+    repeats = Repeats()
+    assert not any(repeats.numbered(1, first + number) for number in range(sent))
+    for _ in range(again):
+        assert all(repeats.numbered(1, first + number) for number in range(sent))
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, WIDTH - 1)), max_size=200), st.integers(0, 199))
+@settings(max_examples=100, deadline=None)
+def test_any_order_counts_each_number_once(arrivals: list[tuple[int, int]], restart: int) -> None:
+    """Within two boots and a window's width, the first arrival of a number is new, every other one a repeat."""
+    repeats, seen = Repeats(), set[tuple[int, int]]()
+    for number, (boot, seq) in enumerate(arrivals):
+        if number == restart:
+            repeats = msgspec.msgpack.decode(msgspec.msgpack.encode(repeats), type=Repeats)
+        assert repeats.numbered(boot, seq) is ((boot, seq) in seen)
+        seen.add((boot, seq))
+
+
+def test_a_number_from_far_away_costs_nothing() -> None:
+    """A jump to the largest number is no reason to fill the memory; what lies far behind is taken as new."""
+    repeats = Repeats()
+    assert [repeats.numbered(1, seq) for seq in (0, 2**53, 2**53, 1, 1)] == [False, False, True, False, False]
+    assert len(repeats.windows[0].seen) <= WIDTH // 8
+
+
+def test_contents_are_kept_for_a_while() -> None:
+    """Of messages without numbers the newest are known again, and memory is bounded."""
+    repeats = Repeats()
+    assert [repeats.content(identity) for identity in (1, 2, 1)] == [False, False, True]
+    assert not any(repeats.content(identity) for identity in range(10, 1000))
+    assert len(repeats.contents) == 64

@@ -1,0 +1,323 @@
+"""A daemon that is shot again and again, amid a real broker, a real database and a real receiver of notifications.
+
+Numbered readings go in through the broker; what the broker has acknowledged must come out. ``Stage`` holds the parts,
+``Stage.verdict`` compares from outside: what was published, what the journal holds, what a replay of it decides, what
+people were told, which points the sinks have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from sensord.core.site import Site
+from sensord.drivers.replay import journal_groups
+from sensord.store.reader import DirectoryReader
+from sensord.store.state import StateStore
+from tests.faults.tally import Row
+from tests.notify.receiver import Receiver, Request
+from tests.series.databases import Influx1
+from tests.support import wait_until
+from tests.support.broker import Mosquitto
+from tests.support.daemon import ROOT, Daemon, crowd
+
+EVERY = 0.05
+"""Seconds between two readings of a lane."""
+_SEEN = b"READY=1"
+
+
+class Sensors:
+    """The sensors of both lanes, and everybody who listens to the broker; crowds come and go by themselves.
+
+    ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken.
+    """
+
+    def __init__(self, port: int, seed: int) -> None:
+        self.sent, self.acknowledged, self.heard = {1: 0, 2: 0}, 0, list[dict[str, Any]]()
+        self.calm = False
+        self._dice = random.Random(seed)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"sensors-{seed}", protocol=paho.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe([("t/alerts/#", 1), ("t/results/#", 1)])
+        self._client.on_message = lambda _c, _d, message: self.heard.append(json.loads(message.payload))
+        self._client.on_publish = self._taken
+        self._client.max_queued_messages_set(0)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+
+    def speak(self) -> None:
+        """Begin; before the daemon has its session at the broker nobody would keep what they say."""
+        self._thread.start()
+
+    def _taken(self, *_: object) -> None:
+        self.acknowledged += 1
+
+    def _speak(self) -> None:
+        counts, turn = {1: 5, 2: 5}, {1: 0.0, 2: 0.0}
+        while not self._stop.wait(EVERY):
+            now = time.monotonic()
+            for lane, count in counts.items():
+                if now > turn[lane]:
+                    counts[lane] = 155 - count
+                    turn[lane] = now + self._dice.uniform(3.0, 9.0)
+                self._client.publish(*crowd(lane, 5 if self.calm else count, self.sent[lane]), 1)
+                self.sent[lane] += 1
+
+    def fall_silent(self) -> None:
+        """Speak no more; returns once the broker has everything."""
+        self._hush()
+        wait_until(lambda: self.acknowledged == sum(self.sent.values()), 60, "the broker has every reading")
+
+    def _hush(self) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        """Leave."""
+        self._hush()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Stage:
+    """All parts, in ``directory``; use as a context manager. One daemon at a time."""
+
+    def __init__(self, directory: Path, seed: int = 1, *, influx: bool = True, **settings: Any) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._seed = seed
+        lines = ("persistence true", "max_queued_messages 0", "autosave_on_changes true", "autosave_interval 1")
+        self.broker = Mosquitto(directory, *lines)
+        self.people, self.influx = Receiver(), Influx1(directory) if influx else None
+        sinks: list[dict[str, Any]] = [{"type": "rollups"}]
+        if self.influx is not None:
+            sinks.append({"type": "influxdb1", "url": self.influx.url, "database": "sensord"})
+        self.daemon = Daemon(
+            directory / "sensord", self.broker.port, self.people.url + "/notify", sinks=sinks, **settings
+        )
+        self.pid = 0
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
+        self._launcher: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Start everything but the daemon."""
+        self.broker.start()
+        self.people.__enter__()
+        if self.influx is not None:
+            self.influx.start()
+            self.influx.query("CREATE DATABASE sensord")
+        self._launcher = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.launcher"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        self._answer()
+        self.sensors = Sensors(self.broker.port, self._seed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything."""
+        self.sensors.close()
+        if self._launcher is not None and self._launcher.stdin is not None:
+            self._launcher.stdin.close()
+            self._launcher.wait(30)
+        self.people.__exit__()
+        self.broker.stop()
+        if self.influx is not None:
+            self.influx.stop()
+        self._manager.close()
+
+    # -- the daemon ------------------------------------------------------------------------------------------------
+
+    def _order(self, **order: Any) -> Any:
+        assert self._launcher is not None
+        assert self._launcher.stdin is not None
+        self._launcher.stdin.write(json.dumps(order) + "\n")
+        self._launcher.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._launcher is not None
+        assert self._launcher.stdout is not None
+        line = self._launcher.stdout.readline()
+        assert line, "the launcher has ended"
+        return json.loads(line)
+
+    def start(self, point: str = "", nth: int = 1, *, fresh_interpreter: bool = False, **environment: str) -> None:
+        """Start the daemon, with a crash point put in when ``point`` names one."""
+        self.pid = self._order(
+            config=str(self.daemon.config),
+            log=str(self.daemon.log),
+            point=point,
+            nth=nth,
+            exec=fresh_interpreter,
+            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **environment},
+        )
+
+    def begin(self) -> None:
+        """Start the daemon for the first time, and the sensors once it has its session at the broker."""
+        self.start()
+        self.await_ready()
+        wait_until(lambda: self.answers("/readyz"), 30, "the daemon is connected")
+        self.sensors.speak()
+
+    def await_ready(self, patience: float = 60.0) -> None:
+        """Wait until it tells the service manager that it is ready."""
+        self._manager.settimeout(patience)
+        try:
+            while _SEEN not in self._manager.recv(4096):
+                continue
+        except TimeoutError:
+            raise AssertionError(f"the daemon is not ready; its log: {self.daemon.tail()}") from None
+
+    def await_end(self, patience: float) -> int | None:
+        """Wait for the daemon's end; returns its exit code, or None when it lives on."""
+        code = self._order(wait=self.pid, patience=patience)
+        self._drain()
+        return None if code is None else int(code)
+
+    def _drain(self) -> None:
+        """Forget what a daemon that has ended said: a READY of its own must not be taken for the next one's."""
+        self._manager.setblocking(False)
+        try:
+            while True:
+                self._manager.recv(4096)
+        except BlockingIOError:
+            return
+
+    def shoot(self, how: signal.Signals) -> None:
+        """Send the daemon a signal, and do not wait."""
+        os.kill(self.pid, how)
+
+    def end(self, how: signal.Signals) -> int:
+        """End the daemon; returns its exit code."""
+        self.shoot(how)
+        code = self.await_end(60.0)
+        assert code is not None, self.daemon.tail()
+        return code
+
+    def answers(self, path: str = "/healthz") -> bool:
+        """Whether its HTTP server says that all is well (the port in the file may be an old one)."""
+        try:
+            return self.daemon.get(path).status_code == 200
+        except (OSError, ValueError, httpx.HTTPError):
+            return False
+
+    # -- the verdict -----------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let the crowds go and everything in flight arrive, then end the daemon in good order."""
+        wait_until(self.answers, 30, "the daemon answers")
+        self.sensors.calm = True
+        wait_until(lambda: not self.daemon.overview()["cases"], 60, "every case has closed")
+        self.sensors.fall_silent()
+        wait_until(lambda: not self._missing(), 60, "every reading is in the journal")
+        wait_until(self.daemon.caught_up, 30, "everything is applied")
+        wait_until(lambda: not self.daemon.overview()["notifications"]["pending"], 60, "every page has gone out")
+        wanted = self._accepted()
+        wait_until(lambda: set(self._points().values()) == {wanted}, 60, f"all {wanted} points: {self._points()}")
+        assert self.end(signal.SIGTERM) == 0, self.daemon.tail()
+
+    def verdict(self, fault: str, runs: int, recovery: Sequence[float] = ()) -> Row:
+        """Count what is lost, doubled and invented, over readings, decisions, pages and points."""
+        site, readings = Site(), Counter[str]()
+        decided = b""
+        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+            step = site.step(group)
+            decided += step.decisions()
+            for (_, outcome), amount in step.counts.items():
+                readings[outcome] += amount
+        accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())
+        wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
+        pages = [request.json for request in self.people.requests if _whole(request)]
+        pages += [one for one in self.sensors.heard if "key" in one]
+        told, first = Counter(page["key"] for page in pages), Counter[str]()
+        first.update(page["key"] for page in pages if not page["possibly_repeated"])
+        points = self._points()
+        written = self._written()
+        assert written == decided, "what was written down while it ran is what a replay decides"
+        return Row(
+            fault,
+            runs,
+            lost=len(self._missing()) + len(wanted - set(told)) + sum(max(0, accepted - n) for n in points.values()),
+            doubled=max(0, accepted - published)
+            + sum(count - 1 for count in first.values())
+            + sum(max(0, count - accepted) for count in points.values()),
+            invented=len(set(told) - wanted),
+            marked=sum(page["possibly_repeated"] for page in pages),
+            recovery=list(recovery),
+            remark=f"{published:,} readings, {len(wanted):,} pages, {sum(points.values()):,} points in "
+            + " and ".join(points),
+        )
+
+    def _journaled(self) -> set[tuple[str, int]]:
+        found = set()
+        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+            for record in group.records:
+                if record.kind == 0 and "/crowd/" in record.topic:
+                    found.add((record.topic.rpartition("-")[2], json.loads(record.payload)["seq"]))
+        return found
+
+    def _missing(self) -> set[tuple[str, int]]:
+        published = {(str(lane), seq) for lane, count in self.sensors.sent.items() for seq in range(count)}
+        return published - self._journaled()
+
+    def _accepted(self) -> int:
+        site, accepted = Site(), 0
+        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+            counts = site.step(group).counts
+            accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
+        return accepted
+
+    def _points(self) -> dict[str, int]:
+        """How many readings of the crowd each sink has."""
+        minutes = self._select(
+            "rollups.db",
+            "SELECT coalesce(sum(n), 0) FROM minute WHERE series IN "
+            "(SELECT id FROM series WHERE measurement = 'crowd' AND field = 'count')",
+        )
+        found = {"roll-ups": minutes}
+        if self.influx is not None:
+            series = self.influx.query("SELECT count(count) FROM crowd")
+            found["InfluxDB"] = int(series[0]["values"][0][1]) if series else 0
+        return found
+
+    def _select(self, file: str, statement: str) -> int:
+        with closing(sqlite3.connect(f"file:{self.daemon.state / file}?mode=ro", uri=True)) as connection:
+            return int(connection.execute(statement).fetchone()[0])
+
+    def _written(self) -> bytes:
+        state = StateStore(self.daemon.state)
+        try:
+            return state.decisions()
+        finally:
+            state.close()
+
+
+def _whole(request: Request) -> bool:
+    """Whether the request came to its end: its sender may have been shot in the middle of it."""
+    return len(request.body) == int(request.headers.get("Content-Length", -1))

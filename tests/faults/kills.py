@@ -1,0 +1,92 @@
+"""Experiments with SIGKILL: at random moments, and at every named crash point."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from sensord.core.site import Site
+from sensord.drivers.replay import journal_groups
+from sensord.store.reader import DirectoryReader
+from tests.faults.harness import Stage
+from tests.faults.points import POINTS
+from tests.faults.tally import Row
+
+
+def random_kills(directory: Path, kills: int, seed: int, fresh: int = 10) -> Row:
+    """Kill at random moments, during the start, too; every ``fresh``-th daemon is a fresh interpreter and is timed."""
+    dice, recovery = random.Random(seed), list[float]()
+    with Stage(directory, seed) as stage:
+        stage.begin()
+        for number in range(kills):
+            if dice.random() < 0.8:
+                time.sleep(dice.uniform(0.0, 0.6))
+            stage.end(signal.SIGKILL)
+            began, timed = time.monotonic(), number % fresh == 0
+            stage.start(fresh_interpreter=timed)
+            if timed or dice.random() < 0.75:
+                stage.await_ready()
+            else:
+                time.sleep(dice.uniform(0.0, 0.15))
+            if timed:
+                recovery.append(time.monotonic() - began)
+        stage.settle()
+        return stage.verdict("SIGKILL at a random moment", kills, recovery)
+
+
+def point_kills(directory: Path, rounds: int, seed: int) -> list[Row]:
+    """Kill at every crash point, ``rounds`` times each, on one and the same state where the point allows."""
+    dice = random.Random(seed)
+    return [*_on_new_states(directory / "fresh", rounds, dice), _on_one_state(directory / "one", rounds, dice)]
+
+
+def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
+    names = [name for name, point in POINTS.items() if not point.fresh] * rounds
+    dice.shuffle(names)
+    with Stage(directory, dice.randrange(1000)) as stage:
+        stage.begin()
+        stage.end(signal.SIGKILL)
+        for name in names:
+            _strike(stage, name, dice)
+        stage.start()
+        stage.await_ready()
+        stage.settle()
+        return stage.verdict(f"SIGKILL at {len(set(names))} named points of the running program", len(names))
+
+
+def _strike(stage: Stage, name: str, dice: random.Random) -> None:
+    point = POINTS[name]
+    stage.start(name, dice.randint(1, point.often))
+    if point.stopping:
+        stage.await_ready()
+        time.sleep(dice.uniform(0.0, 0.3))
+        stage.shoot(signal.SIGTERM)
+    code = stage.await_end(40.0)
+    assert code == -signal.SIGKILL, f"{name}: not reached ({code}); {stage.daemon.tail()}"
+
+
+def _on_new_states(directory: Path, rounds: int, dice: random.Random) -> list[Row]:
+    """Points that only the first start passes: each needs a state directory of its own."""
+    names = [name for name, point in POINTS.items() if point.fresh] * rounds
+    with Stage(directory, dice.randrange(1000), influx=False) as stage:
+        for name in names:
+            shutil.rmtree(stage.daemon.state, ignore_errors=True)
+            _strike(stage, name, dice)
+            stage.start()
+            stage.await_ready()
+            assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
+            _check_definition(stage)
+        return [
+            Row(f"SIGKILL at {len(set(names))} points of a first start", len(names), remark="starts that then hold")
+        ]
+
+
+def _check_definition(stage: Stage) -> None:
+    """Whatever the first start left behind, the second one has rules: without a definition the daemon is blind."""
+    site = Site()
+    for group in journal_groups(DirectoryReader(stage.daemon.state / "journal")):
+        site.step(group)
+    assert [rule.id for rule in site.definition.rules] == ["crowding"]

@@ -1,0 +1,89 @@
+"""Starts daemons: ``python -m tests.faults.launcher``, orders as JSON lines on stdin, answers on stdout.
+
+A fresh interpreter imports for a second or two before the daemon does anything; a thousand kills would be a thousand
+times that. So this process imports once and forks: the child is the daemon, from its command line on. With ``exec`` it
+is a fresh interpreter all the same, as systemd starts it: recovery times are taken from those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import sensord.app
+import sensord.cli
+import sensord.telemetry.web  # what the daemon imports late
+from sensord.drivers.live import LiveCore
+from tests.faults.points import put_in
+
+SNAPSHOT_INTERVAL = 0.7
+"""Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
+
+
+def start(order: dict[str, Any]) -> int:
+    """Fork a daemon; returns its process id."""
+    child = os.fork()
+    if child:
+        return child
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for number, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
+        os.dup2(target, number)
+    os.environ.update(order["environment"])
+    arguments = ["run", "--config", order["config"]]
+    if order["exec"]:
+        os.execv(sys.executable, [sys.executable, "-m", "sensord", *arguments])
+    status = 99
+    try:
+        sys.argv = ["sensord", *arguments]
+        defaults = LiveCore.__init__.__kwdefaults__
+        assert defaults is not None
+        defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
+        if order["point"]:
+            put_in(order["point"], order["nth"])
+        sensord.cli.main()
+        status = 0
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def end(pid: int, patience: float) -> int | None:
+    """Wait for a daemon's end; returns its exit code (negative: the signal), or None when it lives on."""
+    deadline = time.monotonic() + patience
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.005)
+
+
+def main() -> None:
+    """Obey until stdin ends, then leave no child behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    children: set[int] = set()
+    print(json.dumps({"from": str(Path.cwd())}), flush=True)  # noqa: T201  # the answer
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "wait" in order:
+            answer = end(order["wait"], order["patience"])
+            children -= {order["wait"]} if answer is not None else set()
+        else:
+            answer = start(order)
+            children.add(answer)
+        print(json.dumps(answer), flush=True)  # noqa: T201  # the answer
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    main()

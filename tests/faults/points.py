@@ -1,0 +1,119 @@
+"""Named crash points: where a daemon under test kills itself with SIGKILL, to the statement.
+
+They are put into the program from outside, by wrapping a function in the process under test (``launcher.py``): the
+program that runs in the field has no hook, no branch and no cost for them. A name that no longer exists in the program
+fails when it is put in, so the table cannot rot.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A moment: before or after a function ``module:path``.
+
+    ``often`` is how many times it may be passed before it strikes at the latest; ``fresh`` points are passed only when
+    the state directory is new, ``stopping`` ones only after SIGTERM.
+    """
+
+    where: str
+    after: bool
+    often: int = 6
+    fresh: bool = False
+    stopping: bool = False
+
+
+_STORE, _JOURNAL = "sensord.store", "sensord.store.journal:Journal"
+_STATE, _OUTBOX = "sensord.store.state:StateStore", "sensord.store.outbox:OutboxTable"
+POINTS: dict[str, Point] = {
+    "received, not journaled": Point(f"{_JOURNAL}.append", after=False),
+    "journaled, not acknowledged": Point(f"{_JOURNAL}.append", after=True),
+    "acknowledged": Point("sensord.ingest.receiver:MqttReceiver.acknowledge", after=True),
+    "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, fresh=True),
+    "a file with empty tables": Point(f"{_STORE}.sqlite:_create_schema", after=True, often=3, fresh=True),
+    "definition journaled for the first time": Point(
+        "sensord.ingest.committer:Committer._commit_group", after=True, often=1, fresh=True
+    ),
+    "stepped, nothing written": Point("sensord.core.site:Site.step", after=True),
+    "outputs written, not committed": Point(f"{_STORE}.state:_write", after=True, often=2),
+    "outputs committed": Point(f"{_STATE}.apply", after=True, often=3),
+    "before a snapshot": Point(f"{_STATE}.save_snapshot", after=False, often=1),
+    "after a snapshot": Point(f"{_STATE}.save_snapshot", after=True, often=1),
+    "claimed, not sent": Point(f"{_OUTBOX}.claim", after=True, often=2),
+    "posted, not recorded": Point("sensord.notify.webhook:WebhookChannel._post", after=True, often=2),
+    "published, not recorded": Point("sensord.notify.mqtt:MqttChannel.send", after=True, often=1),
+    "sent and recorded": Point(f"{_OUTBOX}.done", after=True, often=2),
+    "points written, cursor not": Point("sensord.series.influx_v1:InfluxV1Sink._send", after=True, often=2),
+    "cursor moved": Point(f"{_STATE}.save", after=True, often=2),
+    "roll-ups written": Point("sensord.store.rollups:RollupSink._write", after=True, often=2),
+    "stopping, journal closed to arrivals": Point(
+        "sensord.ingest.committer:Committer.stop", after=True, often=1, stopping=True
+    ),
+    "stopping, before the last snapshot": Point(
+        "sensord.drivers.live:LiveCore._save", after=False, often=1, stopping=True
+    ),
+}
+
+
+def strike() -> None:
+    """Die as a process dies that is shot."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def put_in(name: str, nth: int) -> None:
+    """Make this process die when it passes the point for the ``nth`` time; raises when the point is not there."""
+    point, passed = POINTS[name], 0
+
+    def reached() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == nth:
+            strike()
+
+    holder, attribute = _find(point.where)
+    function = inspect.getattr_static(holder, attribute)
+    setattr(holder, attribute, _wrapped(function, reached, after=point.after))
+
+
+def _find(where: str) -> tuple[Any, str]:
+    module, _, path = where.partition(":")
+    holder: Any = importlib.import_module(module)
+    *owners, attribute = path.split(".")
+    for owner in owners:
+        holder = getattr(holder, owner)
+    return holder, attribute
+
+
+def _wrapped(function: Callable[..., Any], reached: Callable[[], None], *, after: bool) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            if not after:
+                reached()
+            result = await function(*args, **kwargs)
+            if after:
+                reached()
+            return result
+
+        return slow
+
+    @functools.wraps(function)
+    def quick(*args: Any, **kwargs: Any) -> Any:
+        if not after:
+            reached()
+        result = function(*args, **kwargs)
+        if after:
+            reached()
+        return result
+
+    return quick
