@@ -6,6 +6,7 @@
     ├── ConfigError              a file that a person wrote is wrong; carries every Problem found, with its position
     ├── DecodeError              one message cannot become readings; carries the named reason of its dead letter
     ├── SnapshotError            state bytes that this version cannot restore
+    ├── PlateKeyError            a site key that pseudonyms are made with is missing or is another one
     ├── StoreError               the journal or the state database cannot do what was asked
     │   └── LockedError          another daemon owns this state directory
     ├── DeliveryError            a channel did not take a notification; retryable, retry_after
@@ -62,6 +63,10 @@ class DecodeError(SensordError):
 
 class SnapshotError(SensordError):
     """State bytes are damaged, or of another version or rule set than this process can restore."""
+
+
+class PlateKeyError(SensordError):
+    """The secret of a site key is missing, damaged, or not the one that the definition names; says what to do."""
 
 
 class StoreError(SensordError):

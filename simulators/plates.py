@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sensord.core.definition import PlateAreas
+from sensord.core.tracking import PlateAreas
 
 _ELSEWHERE = "苏浙皖赣鲁豫鄂湘粤闽川冀京"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -37,7 +37,7 @@ def _prefix(dice: Random, areas: PlateAreas, sort: str) -> str:
     """Choose province and letter (or a longer prefix) so that the class is what was asked for."""
     for _ in range(_TRIES):
         if sort == "key_area":
-            wanted = dice.choice(areas.key)
+            wanted = dice.choice(_key(areas))
         elif sort == "local":
             wanted = dice.choice(areas.local)
         else:
@@ -45,10 +45,14 @@ def _prefix(dice: Random, areas: PlateAreas, sort: str) -> str:
         prefix = wanted if len(wanted) > 1 else wanted + dice.choice(_LETTERS)
         if _sort(prefix, areas) == sort:
             return prefix
-    raise ValueError(f"no prefix gives a plate of the class {sort}: check plates.local and plates.key")
+    raise ValueError(f"no prefix gives a plate of the class {sort}: check local and key_areas")
 
 
 def _sort(prefix: str, areas: PlateAreas) -> str:
-    if prefix.startswith(areas.key):
+    if prefix.startswith(_key(areas)):
         return "key_area"
     return "local" if prefix.startswith(areas.local) else "out_of_town"
+
+
+def _key(areas: PlateAreas) -> tuple[str, ...]:
+    return tuple(area.prefix for area in areas.key)

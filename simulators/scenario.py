@@ -273,5 +273,5 @@ class _Reader:
 
     def _needs_key_areas(self, path: KeyPath) -> None:
         if not self._definition.plates.key:
-            hint = "add prefixes to plates.key in sensord.yaml"
+            hint = "add key_areas to vehicles.yaml"
             self._findings.error(path, "no key areas are configured, so no vehicle can come from one", hint)

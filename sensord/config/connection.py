@@ -16,7 +16,6 @@ from sensord.config.schema import convert
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings, SinkSettings
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
 from sensord.core.instant import DAY, HOUR, SECOND, zone_info
-from sensord.core.plate import normalise
 
 _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
     (("mqtt", "keepalive"), SECOND, 65_535 * SECOND),
@@ -32,7 +31,6 @@ _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Per topic of ``mqtt``: the parts that it must have, and those that it may have."""
 _PART = re.compile(r"\{([a-z]+)\}")
-_PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]{0,6}")
 
 
 def load_settings(path: Path) -> tuple[Settings, Document]:
@@ -59,8 +57,6 @@ def check_settings(document: Document) -> Settings:
         _sink(findings, ("sinks", index), sink)
     for index, channel in enumerate(settings.channels):
         check_channel(findings, ("channels", index), channel)
-    _plates(findings, "local", settings.plates.local)
-    _plates(findings, "key", settings.plates.key)
     findings.finish()
     return settings
 
@@ -119,14 +115,3 @@ def _overlap(one: str, other: str) -> bool:
     ours, theirs = one.split("/"), other.split("/")
     pairs = zip(ours, theirs, strict=False)
     return len(ours) == len(theirs) and all(a == b or "{" in a or "{" in b for a, b in pairs)
-
-
-def _plates(findings: Findings, part: str, prefixes: tuple[str, ...]) -> None:
-    for index, prefix in enumerate(prefixes):
-        if _PREFIX.fullmatch(prefix) is None or normalise(prefix) != prefix:
-            message = f"{prefix!r} cannot begin a plate"
-            findings.error(
-                ("plates", part, index),
-                message,
-                "write a province character, and a letter if you want: 沪, 苏E",
-            )

@@ -18,6 +18,7 @@ from sensord.config.places import PlacesFile
 from sensord.config.ruletext import RulesFile
 from sensord.config.settings import Settings
 from sensord.config.testtext import RuleTestFile
+from sensord.config.vehicles import VehiclesFile
 from sensord.core.codec.native import MESSAGES
 
 Schema = dict[str, Any]
@@ -30,6 +31,7 @@ _FILES: dict[str, type] = {
     "dispatch": DispatchFile,
     "rules": RulesFile,
     "ruletest": RuleTestFile,
+    "vehicles": VehiclesFile,
 }
 _INTRODUCTION = """\
 # Configuration reference
@@ -51,6 +53,7 @@ _TITLES = {
     "dispatch": "dispatch.yaml",
     "rules": "rules/*.yaml",
     "ruletest": "rules/tests/*.yaml",
+    "vehicles": "vehicles.yaml",
 }
 
 

@@ -14,27 +14,36 @@ from typing import TypeVar
 from sensord.config.connection import load_settings
 from sensord.config.people import Known, find_holes, load_dispatch, load_roster
 from sensord.config.places import load_places
+from sensord.config.platekeys import KeyRing, load_keys
 from sensord.config.rules import World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
-from sensord.core.definition import Definition, PlateAreas
+from sensord.config.vehicles import load_vehicles
+from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
+from sensord.core.pseudonym import Secrets
+from sensord.core.tracking import PlateAreas, Tracking
 from sensord.errors import ConfigError, Problem
 
-__all__ = ["Loaded", "load", "read_secret", "resolve_path"]
+__all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path"]
 
 T = TypeVar("T")
+KEY_FILE = "plate.keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people."""
+    """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people.
+
+    ``secrets`` are the site keys that the definition names.
+    """
 
     settings: Settings
     definition: Definition
     warnings: list[Problem]
     base: Path
+    secrets: Secrets
 
     def resolve(self, text: str) -> Path:
         """Turn a path of ``sensord.yaml`` into a real one; raises ``ConfigError`` for an unknown variable."""
@@ -55,7 +64,17 @@ def load(path: Path) -> Loaded:
     known = Known(roles, places, frozenset(channel.name for channel in settings.channels), settings.language)
     people = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
     rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), World(places, policies)))
-    if registry is None or places is None or dispatch is None or people is None or rules is None:
+    vehicles = problems.attempt(lambda: _vehicles(settings, base))
+    ring = problems.attempt(lambda: _ring(settings, base))
+    if (
+        registry is None
+        or places is None
+        or dispatch is None
+        or people is None
+        or rules is None
+        or vehicles is None
+        or ring is None
+    ):
         raise ConfigError(problems.found)
     definition = Definition(
         site=settings.site,
@@ -65,14 +84,35 @@ def load(path: Path) -> Loaded:
         roles=dispatch.roles,
         policies=dispatch.policies,
         people=people,
-        plates=PlateAreas(settings.plates.local, settings.plates.key),
+        plates=vehicles[0],
+        plate_keys=ring.keys,
+        tracking=vehicles[1],
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )
     holes = find_holes(dispatch, people, places, rules.reach)
-    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base.absolute())
+    return Loaded(
+        settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base.absolute(), ring.secrets
+    )
+
+
+def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:
+    path = settings.files.vehicles
+    return load_vehicles(resolve_path(path, base), settings.timezone) if path else (PlateAreas(), Tracking())
+
+
+def _ring(settings: Settings, base: Path) -> KeyRing:
+    """Return the site keys; none when no file is named and the daemon has not made its own yet."""
+    path = key_file(settings, base)
+    return load_keys(path) if settings.plates.key_file or path.exists() else KeyRing((), {})
+
+
+def key_file(settings: Settings, base: Path) -> Path:
+    """Return where the site keys are, or will be once the daemon has made them."""
+    named = settings.plates.key_file
+    return resolve_path(named, base) if named else resolve_path(settings.state_dir, base) / KEY_FILE
 
 
 class _Problems:

@@ -42,10 +42,14 @@ Post = Annotated[
 
 
 class RoleText(Entry, frozen=True, kw_only=True):
-    """An audience: what it is called, and what is asked of it (an order, or a request)."""
+    """An audience: what it is called, and what is asked of it (an order, or a request).
+
+    ``plates`` is how much of a plate ``{vehicle}`` shows it: ``none``, ``masked`` (沪A·**345), or ``plain``.
+    """
 
     name: LocalText
     ask: LocalText | None = None
+    plates: Literal["none", "masked", "plain"] = "none"
 
 
 class StepText(Entry, frozen=True, kw_only=True):
@@ -126,7 +130,7 @@ def check_dispatch(document: Document) -> Dispatch:
     """Check a parsed ``dispatch.yaml`` and convert it; raises ``ConfigError``."""
     file, findings = convert(document, DispatchFile), Findings(document)
     roles = tuple(
-        Role(id=word, name=text.name.both(), ask=text.ask.both() if text.ask is not None else {})
+        Role(word, text.name.both(), text.ask.both() if text.ask is not None else {}, text.plates)
         for word, text in file.roles.items()
     )
     policies = tuple(

@@ -14,7 +14,7 @@ from msgspec import Meta
 from sensord.config.schema import Duration, Entry, LocalText, Text
 
 LevelWord = Literal["blue", "yellow", "orange", "red"]
-StreamWord = Literal["crowd", "plate", "level", "report", "status"]
+StreamWord = Literal["crowd", "plate", "level", "report", "status", "visit"]
 KeyWord = Literal["device", "lane", "gate", "compound", "micro_grid", "grid", "block", "street"]
 RuleId = Annotated[
     str,

@@ -23,6 +23,7 @@ class Files(Section, frozen=True, kw_only=True):
     roster: Text = "roster.yaml"
     dispatch: Text = "dispatch.yaml"
     rules: Text = "../rules"
+    vehicles: Text | None = None
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -108,10 +109,12 @@ class Logging(Section, frozen=True, kw_only=True):
 
 
 class Plates(Section, frozen=True, kw_only=True):
-    """Prefixes that sort plates: ``local`` is home, ``key`` are the areas to look into."""
+    """How plates are protected. ``key_file`` holds the site keys of pseudonyms.
 
-    local: tuple[str, ...] = ("沪",)
-    key: tuple[str, ...] = ()
+    Without it, ``plate.keys`` in the state directory is used, which the daemon makes at its first start.
+    """
+
+    key_file: Text | None = None
 
 
 class Settings(Section, frozen=True, kw_only=True):

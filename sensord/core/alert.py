@@ -32,12 +32,24 @@ NAMES = {
 }
 
 
-class Transition(msgspec.Struct, frozen=True):
+class Vehicle(msgspec.Struct, frozen=True):
+    """The vehicle that an alert is about: its pseudonym, its mask (``沪A·**345``), and the reading that shows it.
+
+    ``seen_at`` (ns) is when that message arrived: the journal holds the plate for as long as it is kept.
+    """
+
+    id: str
+    mask: str
+    seen_at: int
+
+
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one alert.
 
     ``at`` is the journal time of the decision and ``end`` the end of the window that it was taken on (both ns);
     ``value`` is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of
     the same journal: rule, version, key, window end, change and level.
+    ``vehicle`` is there when one reading of one identified vehicle made the change.
     """
 
     id: str
@@ -53,6 +65,7 @@ class Transition(msgspec.Struct, frozen=True):
     value: float | None
     threshold: float | None
     samples: int
+    vehicle: Vehicle | None = None
 
 
 def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level) -> str:

@@ -12,8 +12,36 @@ Int32 = NDArray[np.int32]
 Int8 = NDArray[np.int8]
 Float64 = NDArray[np.float64]
 
+Bools = NDArray[np.bool_]
+
 CLOCK_SUSPECT = 1
 """Flag: the device's stamp was missing, implausible or jumped; event time is the time of arrival."""
+DERIVED = 2
+"""Flag: the core made this reading of others; it is no sign of life of its device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Who was seen, a row for each reading of a batch; zeros and "" where nobody was identified.
+
+    ``who`` int64 (n, 5): the columns of ``Identity``, the pseudonym first. ``seen_at`` int64 (n,): when the message
+    that shows it arrived (ns). ``sure`` bool (n,), ``masks`` n texts.
+    """
+
+    who: Int64
+    seen_at: Int64
+    sure: Bools
+    masks: list[str]
+
+    def cut(self, start: int, stop: int) -> Sightings:
+        """The rows ``start <= i < stop``; no column is copied."""
+        part = slice(start, stop)
+        return Sightings(self.who[part], self.seen_at[part], self.sure[part], self.masks[part])
+
+    def select(self, rows: Int64) -> Sightings:
+        """The rows at these positions."""
+        masks = self.masks
+        return Sightings(self.who[rows], self.seen_at[rows], self.sure[rows], [masks[row] for row in rows.tolist()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +51,7 @@ class Batch:
     ``stream`` int8 (a ``Stream``), ``device`` int32 (position in the registry), ``event_at`` and ``received_at``
     int64 ns, ``flags`` int8 bits. ``fields`` maps a field to float64 values (NaN: the reading has none), ``labels`` a
     label to int8 codes (-1: none); a column that is missing altogether means "none of these readings has it".
+    ``sightings`` says which vehicles were seen, None when nobody was identified.
     ``received_at`` never falls along a batch nor from batch to batch, and ``now`` is not below the last of it. An
     empty batch is a tick: it only brings ``now``.
     """
@@ -35,6 +64,7 @@ class Batch:
     flags: Int8
     fields: dict[str, Float64]
     labels: dict[str, Int8]
+    sightings: Sightings | None = None
 
     def __len__(self) -> int:
         """Count the readings."""
@@ -52,6 +82,21 @@ class Batch:
             self.flags[part],
             {name: column[part] for name, column in self.fields.items()},
             {name: column[part] for name, column in self.labels.items()},
+            None if self.sightings is None else self.sightings.cut(start, stop),
+        )
+
+    def select(self, rows: Int64) -> Batch:
+        """The readings at these positions, in this order."""
+        return Batch(
+            self.now,
+            self.stream[rows],
+            self.device[rows],
+            self.event_at[rows],
+            self.received_at[rows],
+            self.flags[rows],
+            {name: column[rows] for name, column in self.fields.items()},
+            {name: column[rows] for name, column in self.labels.items()},
+            None if self.sightings is None else self.sightings.select(rows),
         )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from sensord.core.alert import Vehicle
 from sensord.core.level import Level
 
 
@@ -57,9 +58,9 @@ TABLE: dict[tuple[State, Happening], State] = {
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
-    ``rule``, ``value``, ``threshold`` and ``samples`` are those of the transition that last raised the level, for
-    texts. ``told`` are the receivers told so far, ``pending`` the steps still to come as (due, index of the step),
-    and ``events`` counts the case's events.
+    ``rule``, ``value``, ``threshold``, ``samples`` and ``vehicle`` are those of the transition that last raised the
+    level, for texts. ``told`` are the receivers told so far, ``pending`` the steps still to come as (due, index of the
+    step), and ``events`` counts the case's events.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Case(msgspec.Struct):
     value: float | None = None
     threshold: float | None = None
     samples: int = 0
+    vehicle: Vehicle | None = None
     events: int = 0
     alerts: dict[str, Level] = {}
     acknowledged_at: int = 0

@@ -132,6 +132,7 @@ class CaseBook:
             return
         case.rule, case.key = transition.rule, transition.key
         case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
+        case.vehicle = transition.vehicle
         case.level, case.peak = level, max(case.peak, level)
         happening = Happening.RELAPSE if relapse else Happening.LEVEL_ROSE
         event = self._happen(case, happening, transition.at, transition.id, story, previous)

@@ -16,15 +16,9 @@ from sensord.core.policy import Policy, Role
 from sensord.core.roster import Person
 from sensord.core.rule import Rule
 from sensord.core.stream import Stream
+from sensord.core.tracking import PlateAreas, PlateKey, Tracking
 
 DEFAULT_LATENESS = 2 * SECOND
-
-
-class PlateAreas(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How plates are sorted by prefix: ``local`` is home (沪), ``key`` the areas to look into. Operators edit both."""
-
-    local: tuple[str, ...] = ("沪",)
-    key: tuple[str, ...] = ()
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,7 +26,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
     with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
-    ``{case}``.
+    ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are sorted but not
+    followed.
     """
 
     site: str
@@ -43,6 +38,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     policies: tuple[Policy, ...] = ()
     people: tuple[Person, ...] = ()
     plates: PlateAreas = PlateAreas()
+    plate_keys: tuple[PlateKey, ...] = ()
+    tracking: Tracking = Tracking()
     lateness: dict[str, int] = {}
     zone: str = "Asia/Shanghai"
     topics: str = "linfen/{compound}/{kind}/{device}"
@@ -50,7 +47,12 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def lateness_of(self, stream: Stream | None) -> int:
         """The allowed lateness of a stream (ns); absence rules (no stream) wait for nobody."""
-        return 0 if stream is None else self.lateness.get(stream.word, DEFAULT_LATENESS)
+        if stream is None:
+            return 0
+        if stream is Stream.VISIT:
+            # A passage is decided up to ``settle`` after its reading, and its reading may be late itself.
+            return self.lateness_of(Stream.PLATE) + self.tracking.settle
+        return self.lateness.get(stream.word, DEFAULT_LATENESS)
 
     def encode(self) -> bytes:
         """The canonical JSON text: the same content gives the same bytes."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from sensord.core.case import Case, CaseEvent, State
 from sensord.core.definition import Definition
 from sensord.core.message import compose
-from sensord.core.notification import Hold, Notification, Reason
+from sensord.core.notification import PLATE, Hold, Notification, Reason
 from sensord.core.place import Places
 from sensord.core.policy import Policy, Role
 from sensord.core.roster import Person, Roster
@@ -115,6 +115,7 @@ class Dispatcher:
                         language=person.language,
                         title=title,
                         text=text,
+                        vehicle=case.vehicle if PLATE in text else None,
                     )
                 )
             if person.id not in case.told:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sensord.core.absence import AbsenceRule
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch
+from sensord.core.batch import Batch, Int64
 from sensord.core.definition import Definition
 from sensord.core.evaluator import NEVER, Emission, Evaluator, withdraw
 from sensord.core.instant import utc_offset
@@ -86,12 +86,14 @@ class Engine:
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
         emissions: list[Emission] = []
+        first = 0
         for part in self._stretches(batch):
             if len(part):
                 self._advance(int(part.received_at[0]), part, emissions)
-                self._take(part, emissions)
+                self._take(part, first, emissions)
+            first += len(part)
             self._advance(part.now, part, emissions)
-            self._liveness.note(part.device, part.received_at)
+            self._liveness.note(part.device, part.received_at, part.flags)
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
         return [emission[5] for emission in emissions]
@@ -107,9 +109,12 @@ class Engine:
         if not count:
             yield batch
 
-    def _take(self, part: Batch, emissions: list[Emission]) -> None:
-        """Hand each rule the readings of its stream."""
-        streams: dict[Stream, Batch | None] = {}
+    def _take(self, part: Batch, first: int, emissions: list[Emission]) -> None:
+        """Hand each rule the readings of its stream. ``first`` is the part's position in the batch.
+
+        What a reading brings stands in the order of all readings, whatever their streams.
+        """
+        streams: dict[Stream, tuple[Batch, Int64] | None] = {}
         for order, evaluator in enumerate(self._evaluators):
             stream = evaluator.rule.stream
             if stream is None or not len(evaluator.table):
@@ -118,8 +123,11 @@ class Engine:
                 streams[stream] = _of_stream(part, stream)
             if (mine := streams[stream]) is not None:
                 if self.probe is not None:
-                    self.probe.taking(evaluator, mine)
-                emissions += evaluator.take(order, mine)
+                    self.probe.taking(evaluator, mine[0])
+                emissions += (
+                    emission if emission[1] == 0 else (*emission[:2], first + int(mine[1][emission[2]]), *emission[3:])
+                    for emission in evaluator.take(order, mine[0])
+                )
 
     def _advance(self, to: int, part: Batch, emissions: list[Emission]) -> None:
         """Do everything that is due at or before ``to``, in order of time; arrivals count until just before each."""
@@ -132,7 +140,7 @@ class Engine:
             if at > to:
                 break
             heard = int(np.searchsorted(part.received_at, at, side="left"))
-            self._liveness.note(part.device[noted:heard], part.received_at[noted:heard])
+            self._liveness.note(part.device[noted:heard], part.received_at[noted:heard], part.flags[noted:heard])
             noted = max(noted, heard)
             for order, evaluator in enumerate(self._evaluators):
                 if evaluator.due == at:
@@ -262,20 +270,9 @@ def _common(old: list[str], new: list[str]) -> tuple[list[int], list[int]]:
     return [before for before, _ in pairs], [now for _, now in pairs]
 
 
-def _of_stream(part: Batch, stream: Stream) -> Batch | None:
-    """The readings of one stream, in order; None when there are none."""
-    mask = part.stream == stream
-    if mask.all():
-        return part
-    if not mask.any():
+def _of_stream(part: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
+    """The readings of one stream, in order, with their positions in the part; None when there are none."""
+    rows = np.flatnonzero(part.stream == stream)
+    if not len(rows):
         return None
-    return Batch(
-        part.now,
-        part.stream[mask],
-        part.device[mask],
-        part.event_at[mask],
-        part.received_at[mask],
-        part.flags[mask],
-        {name: column[mask] for name, column in part.fields.items()},
-        {name: column[mask] for name, column in part.labels.items()},
-    )
+    return (part if len(rows) == len(part) else part.select(rows)), rows

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.alert import Change, Transition, change_of, transition_id
+from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id
 from sensord.core.batch import Batch
 from sensord.core.keys import KeyTable
 from sensord.core.level import Level
@@ -83,6 +83,7 @@ def make_transition(
     levels: tuple[int, int],
     when: tuple[int, int],
     seen: tuple[float, float | None, int],
+    vehicle: Vehicle | None = None,
 ) -> Transition:
     """Compose a transition of ``key`` (its position in the table).
 
@@ -106,6 +107,7 @@ def make_transition(
         value=None if math.isnan(value) else float(value),
         threshold=threshold,
         samples=samples,
+        vehicle=vehicle,
     )
 
 

@@ -19,10 +19,11 @@ from sensord.core.clock import Clock
 from sensord.core.codec import CODECS, Codec, Context
 from sensord.core.definition import Definition
 from sensord.core.place import Device, PlaceKind, Places
-from sensord.core.plate import PlateTable
+from sensord.core.pseudonym import Pseudonymiser
 from sensord.core.reading import Reading, Topic
 from sensord.core.record import Action, Record
 from sensord.core.repeats import Repeats
+from sensord.core.sighting import Identifier, Sighting, sightings
 from sensord.core.stream import BY_WORD, FIELDS, LABELS, Stream
 from sensord.errors import DecodeError
 
@@ -118,16 +119,18 @@ class _Columns:
     flags: list[int] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     marks: list[dict[str, str]] = field(default_factory=list)
+    seen: list[Sighting | None] = field(default_factory=list)
 
     def batch(self, now: int) -> Batch:
         present = dict.fromkeys(name for row in self.rows for name in row)
         marked = dict.fromkeys(name for row in self.marks for name in row)
+        received_at = np.array(self.received_at, np.int64)
         return Batch(
             now,
             np.array(self.stream, np.int8),
             np.array(self.device, np.int32),
             np.array(self.event_at, np.int64),
-            np.array(self.received_at, np.int64),
+            received_at,
             np.array(self.flags, np.int8),
             {
                 name: np.array([row.get(name, _NAN) for row in self.rows], np.float64)
@@ -139,16 +142,21 @@ class _Columns:
                 for name, codes in _CODES.items()
                 if name in marked
             },
+            sightings(self.seen, received_at),
         )
 
 
 class Intake:
-    """Turns records into batches. ``decode`` is the whole interface, besides saving and restoring its state."""
+    """Turns records into batches. ``decode`` is the whole interface, besides saving and restoring its state.
 
-    def __init__(self, definition: Definition, places: Places) -> None:
+    Without a ``pseudonymiser`` plates are sorted into classes, and vehicles are not told apart.
+    """
+
+    def __init__(self, definition: Definition, places: Places, pseudonymiser: Pseudonymiser | None = None) -> None:
         self._definition = definition
         self._places = places
-        self._context = Context(definition.zone, PlateTable.of(definition.plates))
+        self._context = Context(definition.zone)
+        self._identifier = Identifier(definition.plates, pseudonymiser)
         self._readings_topic = TopicTemplate(definition.topics)
         self._commands_topic = TopicTemplate(definition.commands)
         self._routes = dict(self._all_routes())
@@ -228,7 +236,9 @@ class Intake:
             columns.received_at.append(record.received_at)
             columns.flags.append(CLOCK_SUSPECT if suspect else 0)
             columns.rows.append(fields)
-            columns.marks.append(reading.labels)
+            seen = None if reading.plate is None else self._identifier.see(reading.plate, record.received_at)
+            columns.marks.append(reading.labels if seen is None else reading.labels | seen.labels)
+            columns.seen.append(seen)
             out.positions.append(index)
             self.readings += 1
 

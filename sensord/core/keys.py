@@ -9,7 +9,7 @@ import numpy as np
 from sensord.core.batch import Batch, Int8, Int32
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rule import Rule
-from sensord.core.stream import LABELS
+from sensord.core.stream import LABELS, SOURCE
 
 _PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
 
@@ -40,7 +40,7 @@ class KeyTable:
     def _key(rule: Rule, device: Device, places: Places, only: frozenset[str] | None) -> tuple[str | None, str]:
         """Return (key, place of the key) of a device, or (None, "") when the rule does not look at it."""
         nothing = (None, "")
-        if rule.stream is not None and device.stream is not rule.stream:
+        if rule.stream is not None and device.stream is not SOURCE.get(rule.stream, rule.stream):
             return nothing
         if only is not None and places.above(device.place, PlaceKind.GRID) not in only:
             return nothing

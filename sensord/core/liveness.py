@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import Int32, Int64
+from sensord.core.batch import DERIVED, Int8, Int32, Int64
 from sensord.core.place import PlaceKind, Places
 
 Bools = NDArray[np.bool_]
@@ -25,8 +25,11 @@ class Liveness:
         self._cached_at: int | None = None
         self._cached = np.zeros(0, np.bool_)
 
-    def note(self, devices: Int32, received_at: Int64) -> None:
-        """Take readings in arrival order (later ones win)."""
+    def note(self, devices: Int32, received_at: Int64, flags: Int8) -> None:
+        """Take readings in arrival order (later ones win); what the core derived proves nothing."""
+        heard = flags & DERIVED == 0
+        if not heard.all():
+            devices, received_at = devices[heard], received_at[heard]
         if len(devices):
             self.heard_at[devices] = received_at
             self._cached_at = None

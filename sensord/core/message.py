@@ -9,15 +9,16 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 
+from sensord.core.alert import Vehicle
 from sensord.core.case import Case
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
-from sensord.core.notification import Reason
+from sensord.core.notification import PLATE, Reason
 from sensord.core.place import Places
 from sensord.core.policy import Role
 from sensord.core.rule import Rule
 
-PLACEHOLDERS = ("place", "grid", "level", "value", "threshold", "rule", "time", "samples", "device")
+PLACEHOLDERS = ("place", "grid", "level", "value", "threshold", "rule", "time", "samples", "device", "vehicle")
 
 _DEFAULT = {
     "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
@@ -83,6 +84,7 @@ def compose(
         "device": device,
         "case": case.id,
         "ask": role.ask.get(language, ""),
+        "vehicle": _vehicle(case.vehicle, role, language),
     }
     title = _TITLE[language][reason].format_map(words)
     if reason is Reason.CASE_CLOSED:
@@ -98,6 +100,14 @@ def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:
 def _name(rule: Rule | None, case: Case, language: str) -> str:
     """The rule's name; a rule that was removed while its case was open is called by its id."""
     return case.rule if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+
+
+def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
+    """Write the vehicle as the role may see it: plain (a mark, until it is delivered), masked, or not at all."""
+    shown = ""
+    if vehicle is not None:
+        shown = {"plain": PLATE, "masked": vehicle.mask}.get(role.plates, "")
+    return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part)
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,11 @@ from enum import StrEnum
 
 import msgspec
 
+from sensord.core.alert import Vehicle
 from sensord.core.level import Level
+
+PLATE = "\u2063[plate]\u2063"
+"""Stands in a text for a plate until the message is delivered (the invisible separators keep it from being typed)."""
 
 
 class Reason(StrEnum):
@@ -31,7 +35,8 @@ class Notification(msgspec.Struct, frozen=True):
 
     ``key`` is the idempotency key, stable over restarts and replays: ``case:event:receiver:channel``. ``at`` is the
     journal time of the decision (ns). ``grid`` is the responsible residential grid ("" for a case of the street as a
-    whole).
+    whole). ``vehicle`` is there when the text holds ``PLATE``: whoever delivers it puts the plate in its place, so
+    that no plate is stored anywhere but in the journal.
     """
 
     key: str
@@ -49,6 +54,7 @@ class Notification(msgspec.Struct, frozen=True):
     language: str
     title: str
     text: str
+    vehicle: Vehicle | None = None
 
 
 class Hold(msgspec.Struct, frozen=True):

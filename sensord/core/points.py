@@ -97,7 +97,7 @@ class Points:
     def _of_reading(self, batch: Batch, row: int, number: int) -> Point:
         tags = dict(self._tags[int(batch.device[row])])
         for name, codes in batch.labels.items():
-            if codes[row] >= 0:
+            if codes[row] >= 0 and LABELS[name].tag:
                 tags[name] = LABELS[name].words[codes[row]]
         fields: dict[str, float | int | str | bool] = {
             name: float(column[row]) for name, column in batch.fields.items() if not np.isnan(column[row])

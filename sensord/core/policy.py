@@ -8,11 +8,15 @@ from sensord.core.level import Level
 
 
 class Role(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An audience: its names, and what is asked of it (an order to police and cadres, a request to volunteers)."""
+    """An audience: its names, and what is asked of it (an order to police and cadres, a request to volunteers).
+
+    ``plates`` is how much of a plate it may see: ``none``, ``masked`` or ``plain``.
+    """
 
     id: str
     name: dict[str, str]
     ask: dict[str, str]
+    plates: str = "none"
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sensord.core.plate import PlateRead
 from sensord.core.stream import Stream
 
 
@@ -19,8 +20,9 @@ class Reading(NamedTuple):
     """What a codec makes of a message.
 
     ``stamp`` is the device's own time (ns) or None; ``boot`` and ``seq`` its counters or None; ``claims`` the device
-    that the payload names, or None. ``fields`` are numbers by field name, ``labels`` words by label name. No plate,
-    no name and no free text gets past this point.
+    that the payload names, or None. ``fields`` are numbers by field name, ``labels`` words by label name. No
+    name and no free text gets past this point; ``plate`` gets as far as the intake, which makes a class and a
+    pseudonym of it.
     """
 
     stamp: int | None
@@ -29,3 +31,4 @@ class Reading(NamedTuple):
     claims: str | None
     fields: dict[str, float]
     labels: dict[str, str]
+    plate: PlateRead | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sensord.core.alert import Vehicle
 from sensord.core.batch import Batch, Float64
 from sensord.core.evaluator import NEVER, Array, Emission, make_transition
 from sensord.core.keys import KeyTable
@@ -15,6 +16,7 @@ from sensord.core.ladder import COMPARE, UNSET
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.probe import Doubt, Sight
+from sensord.core.pseudonym import word
 from sensord.core.rule import Rule
 
 
@@ -56,14 +58,14 @@ class SingleRule:
         for reading in np.flatnonzero(meets):
             at = int(batch.received_at[reading])
             emissions += self._expire(order, at)
-            emissions += self._meet(order, int(reading), int(keys[reading]), values, at)
+            emissions += self._meet(order, int(reading), int(keys[reading]), values, at, batch)
         return emissions
 
     def timely(self, batch: Batch) -> Array:
         """Return which readings are not history yet."""
         return batch.event_at + self._lateness >= batch.received_at
 
-    def _meet(self, order: int, reading: int, key: int, values: Float64, at: int) -> list[Emission]:
+    def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
         value, previous = float(values[reading]), int(self.levels[key])
         level, threshold = 0, None
         for index, rung in enumerate(self.rule.levels):
@@ -75,7 +77,8 @@ class SingleRule:
             return []
         self.levels[key] = level
         seen = (value, threshold, 1)
-        return [(at, 1, reading, order, key, make_transition(self, key, (previous, level), (at, at), seen))]
+        made = make_transition(self, key, (previous, level), (at, at), seen, _vehicle(batch, reading))
+        return [(at, 1, reading, order, key, made)]
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Let what runs out now run out."""
@@ -125,3 +128,11 @@ class SingleRule:
     def restored(self, numbers: dict[str, int]) -> None:
         """Recompute when the first level runs out."""
         self._due = self._next()
+
+
+def _vehicle(batch: Batch, reading: int) -> Vehicle | None:
+    """The vehicle that a reading is about, if it was identified."""
+    seen = batch.sightings
+    if seen is None or not (token := int(seen.who[reading, 0])):
+        return None
+    return Vehicle(word(token), seen.masks[reading], int(seen.seen_at[reading]))

@@ -17,12 +17,17 @@ from sensord.core.case import Case, CaseEvent
 from sensord.core.casebook import CaseBook, Outcome, Story
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.engine import Engine
+from sensord.core.instant import utc_offset
 from sensord.core.intake import DeadLetter, Decoded, Intake
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
 from sensord.core.probe import Probe
+from sensord.core.pseudonym import Pseudonymiser, Secrets
 from sensord.core.record import Action, Group, Receipt, Record, RecordKind
 from sensord.core.snapshot import seal, unseal
+from sensord.core.tally import Occupancy, PassageCount, count_passages
+from sensord.core.tracker import Tracker
+from sensord.core.trackerstate import load, save
 from sensord.errors import SnapshotError
 
 
@@ -30,7 +35,8 @@ class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
     ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``definition`` is True when a new definition came into force. ``told`` holds
+    devices numbered and that never came. ``passages`` and ``occupancy`` are what reports on vehicles add up.
+    ``definition`` is True when a new definition came into force. ``told`` holds
     transitions, events, notifications and holds together, in the order in which one followed from the other: the same
     order however the journal is cut into groups.
     """
@@ -46,13 +52,16 @@ class Step(msgspec.Struct):
     dead: list[DeadLetter] = []
     counts: dict[tuple[str, str], int] = {}
     gaps: int = 0
+    passages: list[PassageCount] = []
+    occupancy: list[Occupancy] = []
     definition: bool = False
     told: list[Transition | CaseEvent | Notification | Hold] = []
 
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to write down (but the position)."""
-        return not (self.transitions or self.events or self.notifications or self.holds or self.dead or self.definition)
+        decided = self.transitions or self.events or self.notifications or self.holds
+        return not (decided or self.dead or self.passages or self.occupancy or self.definition)
 
     def decisions(self) -> bytes:
         """Return transitions, events, notifications and holds as JSON lines: the same bytes in every replay."""
@@ -65,23 +74,34 @@ class _Body(msgspec.Struct, array_like=True):
     definition: bytes
     engine: bytes
     intake: bytes
+    vehicles: bytes
     cases: list[Case]
 
 
 class Site:
-    """Steps through the journal. Without a definition it waits for the journal to bring one."""
+    """Steps through the journal. Without a definition it waits for the journal to bring one.
 
-    def __init__(self, definition: Definition | None = None) -> None:
-        self.definition = definition or Definition("", (), (), ())
+    ``secrets`` are the site keys by name, those of every definition in the journal: the same keys give the same
+    outcome. A definition whose keys are missing or others raises ``PlateKeyError``: without them, what was decided
+    on vehicles cannot be repeated.
+    """
+
+    def __init__(self, definition: Definition | None = None, secrets: Secrets | None = None) -> None:
+        self._secrets: Secrets = {} if secrets is None else secrets
         self._probe: Probe | None = None
-        self._build()
+        self._build(definition or Definition("", (), (), ()))
 
-    def _build(self) -> None:
-        self.places = Places(self.definition.places, self.definition.devices)
-        self.intake = Intake(self.definition, self.places)
-        self.engine = Engine(self.definition, self.places)
+    def _build(self, definition: Definition) -> None:
+        keys, overlap = definition.plate_keys, definition.tracking.overlap
+        pseudonymiser = Pseudonymiser(keys, overlap, self._secrets) if keys else None
+        self.definition = definition
+        self.places = Places(definition.places, definition.devices)
+        self.intake = Intake(definition, self.places, pseudonymiser)
+        self.tracker = Tracker(definition, self.places)
+        self.engine = Engine(definition, self.places)
         self.engine.probe = self._probe
-        self.book = CaseBook(self.definition, self.places)
+        self.book = CaseBook(definition, self.places)
+        self._offset = utc_offset(definition.zone)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -98,8 +118,7 @@ class Site:
                 self._redefine(record, step, story)
                 start = index + 1
         self._stretch(group.records[start:], start, group.received_at, step, story, counts)
-        step.counts = dict(counts)
-        return _closed(step, story)
+        return self._closed(step, story, counts)
 
     def take(self, seq: int, decoded: Decoded) -> Step:
         """Take what was decoded before (read from columns, or shared by several sites); the same as stepping it.
@@ -107,9 +126,17 @@ class Site:
         Its devices are positions in this site's registry. The intake's state stays as it is.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps, step.counts = decoded.dead, decoded.gaps, dict(decoded.counts)
+        step.dead, step.gaps = decoded.dead, decoded.gaps
         self._decoded(decoded, decoded.batch.now, step, story)
-        return _closed(step, story)
+        return self._closed(step, story, decoded.counts)
+
+    def _closed(self, step: Step, story: Story, counts: Counter[tuple[str, str]]) -> Step:
+        """Put the rest of what happened to the cases, and what was counted, into the step."""
+        step.outcomes = story.outcomes
+        step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
+        step.counts = dict(counts + self.tracker.counts)
+        self.tracker.counts.clear()
+        return step
 
     def _stretch(
         self,
@@ -137,6 +164,10 @@ class Site:
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
+        batch = self.tracker.take(batch)
+        step.passages += count_passages(batch, self.places, self._offset)
+        step.occupancy += self.tracker.occupancy
+        self.tracker.occupancy.clear()
         for transition in self.engine.feed(batch):
             self.book.advance(transition.at, story)
             _tell(step, story)
@@ -160,9 +191,11 @@ class Site:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
         before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-        self.definition = definition
-        self._build()
+        before_tracker = self.tracker
+        self._build(definition)
         self.intake.restore(before_intake)
+        self.tracker.carry_over(before_tracker, record.received_at)
+        self.tracker.begin(record.received_at)
         for transition in self.engine.carry_over(before_engine, record.received_at):
             self._change(transition, before_book, step, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
@@ -173,18 +206,20 @@ class Site:
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
         cases = list(self.book.open.values())
-        return seal(_Body(self.definition.encode(), self.engine.snapshot(), self.intake.save(), cases))
+        definition, vehicles = self.definition.encode(), save(self.tracker)
+        return seal(_Body(definition, self.engine.snapshot(), self.intake.save(), vehicles, cases))
 
     @classmethod
-    def restored(cls, state: bytes) -> Site:
+    def restored(cls, state: bytes, secrets: Secrets | None = None) -> Site:
         """Build a site from a snapshot; raises ``SnapshotError`` when it is damaged or of another version."""
         try:
             body = msgspec.msgpack.decode(unseal(state), type=_Body)
-            site = cls(decode_definition(body.definition))
+            site = cls(decode_definition(body.definition), secrets)
         except msgspec.DecodeError as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
         site.engine.restore(body.engine)
         site.intake.restore(body.intake)
+        load(site.tracker, body.vehicles)
         site.book.open = {case.id: case for case in body.cases}
         return site
 
@@ -204,13 +239,6 @@ def _tell(step: Step, story: Story) -> None:
     step.events += events
     step.notifications += notifications
     step.holds += holds
-
-
-def _closed(step: Step, story: Story) -> Step:
-    """Put the rest of what happened to the cases into the step."""
-    step.outcomes = story.outcomes
-    step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
-    return step
 
 
 def action_record(action: Action, received_at: int) -> Record:

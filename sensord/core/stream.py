@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sensord.core.region import PROVINCES
+
 
 class Stream(IntEnum):
     """What a reading is about; the value is the code in a batch's ``stream`` column."""
@@ -19,6 +21,8 @@ class Stream(IntEnum):
     LEVEL = 2
     REPORT = 3
     STATUS = 4
+    VISIT = 5
+    """Passages and visits of vehicles: derived from ``plate`` by the core, never sent by a device."""
 
     @property
     def word(self) -> str:
@@ -37,10 +41,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A categorical column: its name and its closed vocabulary; a code is a position in it."""
+    """A categorical column: its name and its closed vocabulary; a code is a position in it.
+
+    ``tag`` says whether time-series stores get it: not when it would multiply their series.
+    """
 
     name: str
     words: tuple[str, ...]
+    tag: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,10 @@ class StreamSpec:
 
 DIRECTION = Label("direction", ("in", "out"))
 PLATE_CLASS = Label("class", ("local", "out_of_town", "key_area", "special", "none", "unread"))
+PROVINCE = Label("province", tuple(PROVINCES), tag=False)
+ENERGY = Label("energy", ("fuel", "new_energy"), tag=False)
+LISTED = Label("list", ("watch", "other"), tag=False)
+EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned"))
 SEVERITY = Label("severity", ("blue", "yellow", "orange", "red"))
 
 STREAMS: dict[Stream, StreamSpec] = {
@@ -70,7 +82,7 @@ STREAMS: dict[Stream, StreamSpec] = {
     Stream.PLATE: StreamSpec(
         Stream.PLATE,
         (Field("confidence", "0..1", "how sure the camera is of the whole plate"),),
-        (DIRECTION, PLATE_CLASS),
+        (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED),
         eventful=True,
     ),
     Stream.LEVEL: StreamSpec(
@@ -90,7 +102,25 @@ STREAMS: dict[Stream, StreamSpec] = {
             Field("uptime", "s", "seconds since the device started"),
         ),
     ),
+    Stream.VISIT: StreamSpec(
+        Stream.VISIT,
+        (
+            Field("stay", "h", "how long the vehicle has been inside (staying), or was (passed out)"),
+            Field("nights", "nights", "nights parked without leaving (overnight)"),
+            Field("days_away", "days", "since the vehicle was last seen anywhere (passed in)"),
+            Field("visits", "visits", "visits of the vehicle lately, this one included (passed in)"),
+            Field("short_visits", "visits", "short visits of the vehicle lately, this one included (passed out)"),
+            Field("compounds", "compounds", "compounds that the vehicle entered within the hour (passed in)"),
+            Field("inside", "vehicles", "vehicles in the compound after the passage"),
+            Field("unsure", "vehicles", "by how many that number may be wrong"),
+            Field("filled", "%", "vehicles inside as a share of the compound's parking spaces"),
+        ),
+        (EVENT, DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED),
+        eventful=True,
+    ),
 }
+SOURCE = {Stream.VISIT: Stream.PLATE}
+"""Derived streams: which devices' readings they are made of."""
 BY_WORD = {stream.word: stream for stream in Stream}
 FIELDS = tuple(dict.fromkeys(field.name for spec in STREAMS.values() for field in spec.fields))
 LABELS = {label.name: label for spec in STREAMS.values() for label in spec.labels}

@@ -15,11 +15,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from sensord.core.codec.native import MESSAGES, Message, Plate, Report
-from sensord.core.definition import Definition, PlateAreas, decode_definition
+from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake import TopicTemplate
 from sensord.core.plate import PlateTable, normalise
+from sensord.core.pseudonym import MADE_UP_KEYS
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
+from sensord.core.tracking import PlateAreas
 
 _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _DIGITS = "0123456789"
@@ -31,17 +33,17 @@ class Pseudonyms:
     """Made-up plates under a key (bytes that nobody keeps, or that a site keeps to compare recordings)."""
 
     def __init__(self, key: bytes, areas: PlateAreas) -> None:
-        self._key, self._table = key, PlateTable.of(areas)
+        self._key, self._table = key, PlateTable(areas)
 
-    def plate(self, true: str) -> str:
-        """Return the made-up plate of a true one: same class, same prefix, same kinds of characters."""
+    def plate(self, true: str, at: int) -> str:
+        """Return the made-up plate of a true one: same class at ``at`` (ns), same prefix, same kinds of characters."""
         plain = normalise(true)
-        sort = self._table.classify(plain, _SURE)
+        sort = self._table.classify(plain, _SURE, at)
         if sort == "none":
             return plain
         for attempt in range(_TRIES):
             made = self._make(plain, attempt)
-            if made != plain and self._table.classify(made, _SURE) == sort:
+            if made != plain and self._table.classify(made, _SURE, at) == sort:
                 return made
         return "?" * len(plain)
 
@@ -65,7 +67,7 @@ def anonymise(records: Iterable[Record], key: bytes) -> Iterator[Record]:
             definition = decode_definition(record.payload)
             pseudonyms = Pseudonyms(key, definition.plates)
             template = TopicTemplate(definition.topics)
-            yield msgspec.structs.replace(record, payload=_without_addresses(definition).encode())
+            yield msgspec.structs.replace(record, payload=_without_persons(definition).encode())
         elif record.kind == RecordKind.MESSAGE:
             yield _cleaned(record, template, pseudonyms)
         elif record.kind == RecordKind.ACTION:
@@ -74,8 +76,11 @@ def anonymise(records: Iterable[Record], key: bytes) -> Iterator[Record]:
             yield record
 
 
-def _without_addresses(definition: Definition) -> Definition:
-    """People stay as roles; their telephone numbers and addresses go."""
+def _without_persons(definition: Definition) -> Definition:
+    """People stay as roles; their telephone numbers and addresses go.
+
+    Vehicles that were followed are followed on, under the key for made-up plates; the list of watched ones goes.
+    """
     people = tuple(
         msgspec.structs.replace(
             person,
@@ -83,7 +88,9 @@ def _without_addresses(definition: Definition) -> Definition:
         )
         for person in definition.people
     )
-    return msgspec.structs.replace(definition, people=people)
+    keys = MADE_UP_KEYS if definition.plate_keys else ()
+    plates = msgspec.structs.replace(definition.plates, watch=())
+    return msgspec.structs.replace(definition, people=people, plates=plates, plate_keys=keys)
 
 
 def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms) -> Record:
@@ -94,14 +101,14 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms) ->
         message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
-    return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms))
+    return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms, record.received_at))
 
 
-def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms) -> bytes:
+def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms, at: int) -> bytes:
     if stream is Stream.PLATE:
         assert isinstance(message, Plate)
         if message.plate is not None:
-            message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate))
+            message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate, at))
     elif stream is Stream.REPORT:
         assert isinstance(message, Report)
         message = msgspec.structs.replace(message, text="", by="")

@@ -12,6 +12,7 @@ from sensord.config.people import Known, load_dispatch, load_roster
 from sensord.config.places import load_places
 from sensord.config.rules import World, load_rules
 from sensord.config.ruletest import load_tests
+from sensord.config.vehicles import load_vehicles
 from sensord.config.yamlfile import read_yaml
 from sensord.core.place import Places
 from sensord.errors import ConfigError, Problem
@@ -49,6 +50,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "rules": lambda path: load_rules(path, _world()),
     "dispatch": load_dispatch,
     "ruletest": lambda path: load_tests(path, STREET / "sensord.yaml"),
+    "vehicles": lambda path: load_vehicles(path, "Asia/Shanghai"),
     "roster": lambda path: load_roster(path, _known()),
 }
 

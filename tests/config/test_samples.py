@@ -26,6 +26,7 @@ _SCHEMAS = {
     "config/places.yaml": "places",
     "config/roster.yaml": "roster",
     "config/dispatch.yaml": "dispatch",
+    "config/vehicles.yaml": "vehicles",
     **{f"rules/{path.name}": "rules" for path in sorted((ROOT / "rules").glob("*.yaml"))},
 }
 

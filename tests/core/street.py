@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 
-from sensord.core.definition import Definition, PlateAreas
+from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Device, Place, PlaceKind
@@ -16,6 +16,7 @@ from sensord.core.roster import Contact, Person
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.site import definition_record
 from sensord.core.stream import Stream
+from sensord.core.tracking import KeyArea, PlateAreas
 
 START = 1_700_000_000 * SECOND
 
@@ -172,7 +173,7 @@ def definition(**changes: object) -> Definition:
         ),
         "policies": plans,
         "people": told,
-        "plates": PlateAreas(("沪",), ("皖K",)),
+        "plates": PlateAreas(("沪",), (KeyArea("皖K"),)),
         "topics": "t/{compound}/{kind}/{device}",
         "commands": "t/commands/{case}",
     }

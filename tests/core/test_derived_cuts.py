@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -40,7 +41,7 @@ def scene() -> list[Batch]:
 
 def joined(batches: list[Batch]) -> Batch:
     """Several batches as one."""
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(batch, name) for batch in batches])
         for name in ("stream", "device", "event_at", "received_at", "flags")
     }

@@ -43,9 +43,15 @@ def test_a_crowd_message_becomes_a_row_with_its_density() -> None:
 
 
 def test_a_plate_leaves_only_its_class() -> None:
-    """Direction and class are labels; the plate itself is nowhere in what is decoded."""
+    """Direction, class, province and energy are labels; the plate itself is nowhere in what is decoded."""
     out = decode(message(CAMERA, START, {"plate": "皖K12345", "direction": "in", "confidence": 0.9}))
-    assert {name: int(codes[0]) for name, codes in out.batch.labels.items()} == {"direction": 0, "class": 2}
+    assert {name: int(codes[0]) for name, codes in out.batch.labels.items()} == {
+        "direction": 0,
+        "class": 2,
+        "province": 11,
+        "energy": 0,
+        "list": 1,
+    }
     assert "12345" not in repr(out)
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sensord.core.definition import PlateAreas
 from sensord.core.plate import PlateTable
 from sensord.core.record import Record, RecordKind
+from sensord.core.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
 from sensord.recordings.work import export
 from tests.recordings.parts import decisions, journal, live
 
 KEY = b"k" * 32
-AREAS = PlateAreas(("沪",), ("皖K",))
+AREAS = PlateAreas(("沪",), (KeyArea("皖K"),))
 TRUE = ("沪A12345", "苏E12345", "皖K23456", "粤B1234D")
 
 
@@ -39,18 +39,18 @@ TRUE = ("沪A12345", "苏E12345", "皖K23456", "粤B1234D")
 )
 def test_a_made_up_plate_keeps_its_class(plate: str) -> None:
     """Every form of plate becomes another one of the same class and province, the same one every time."""
-    table, pseudonyms = PlateTable.of(AREAS), Pseudonyms(KEY, AREAS)
-    made = pseudonyms.plate(plate)
-    assert made == Pseudonyms(KEY, AREAS).plate(plate)
+    table, pseudonyms = PlateTable(AREAS), Pseudonyms(KEY, AREAS)
+    made = pseudonyms.plate(plate, 0)
+    assert made == Pseudonyms(KEY, AREAS).plate(plate, 0)
     assert made != plate
-    assert table.classify(made, 1.0) == table.classify(plate, 1.0)
-    assert Pseudonyms(b"another" * 5, AREAS).plate(plate) != made or "?" in made
+    assert table.classify(made, 1.0, 0) == table.classify(plate, 1.0, 0)
+    assert Pseudonyms(b"another" * 5, AREAS).plate(plate, 0) != made or "?" in made
 
 
 def test_different_plates_stay_different() -> None:
     """A thousand plates become (nearly) a thousand: numbers of vehicles stay right."""
     pseudonyms = Pseudonyms(KEY, AREAS)
-    assert len({pseudonyms.plate(f"沪A{number:05d}") for number in range(1000)}) > 990
+    assert len({pseudonyms.plate(f"沪A{number:05d}", 0) for number in range(1000)}) > 990
 
 
 def test_an_export_holds_no_person(tmp_path: Path) -> None:

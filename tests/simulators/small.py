@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sensord.core.definition import Definition, PlateAreas
+from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Device, Place, PlaceKind
@@ -14,6 +14,7 @@ from sensord.core.policy import Role
 from sensord.core.roster import Contact, Person
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
+from sensord.core.tracking import KeyArea, PlateAreas
 from simulators.scenario import BackgroundEntry, Crowd, Scenario
 from simulators.street import Street
 
@@ -62,7 +63,7 @@ def definition() -> Definition:
         (rule,),
         roles=(Role("cadre", {"zh": "居委干部"}, {"zh": "请到场。"}),),
         people=tuple(people),
-        plates=PlateAreas(("沪",), ("皖K",)),
+        plates=PlateAreas(("沪",), (KeyArea("皖K"),)),
     )
 
 

@@ -97,12 +97,12 @@ def test_mistakes_are_found_where_they_stand(tmp_path: Path, text: str, line: in
 
 
 def test_key_areas_must_be_configured_first(tmp_path: Path) -> None:
-    """Without ``plates.key`` no vehicle can come from a key area: the scenario is refused and says what to do."""
+    """Without ``key areas`` no vehicle can come from a key area: the scenario is refused and says what to do."""
     path = write(tmp_path, "duration: 60s\nevents:\n  - {kind: key_area_vehicle, gate: C1-N, at: 1s}\n")
     assert load_scenario(path, definition()).vehicles[0].device == "cam-entry"
     bare = definition()
     bare = Definition(bare.site, bare.places, bare.devices, ())
-    with pytest.raises(ConfigError, match=r"plates\.key"):
+    with pytest.raises(ConfigError, match="key_areas"):
         load_scenario(path, bare)
 
 

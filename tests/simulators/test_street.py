@@ -156,12 +156,16 @@ def test_cameras_see_vehicles_in_both_directions_and_give_signs_of_life() -> Non
     assert {after - before for before, after in pairwise(beats)} == {MINUTE}
 
 
+def sort(body: dict[str, Any]) -> str:
+    """Sort what a camera sent as the daemon does."""
+    return PlateTable(definition().plates).classify(body["plate"], body["confidence"], START)
+
+
 def test_plates_have_the_shares_that_were_asked_for() -> None:
     """The daemon sorts the synthetic plates into the classes of the scenario, roughly in its shares."""
     background = BackgroundEntry(passages_per_hour=3600.0, out_of_town=0.3, key_area=0.1)
     messages = list(street(background=background, duration=30 * MINUTE).messages())
-    table = PlateTable.of(definition().plates)
-    sorts = Counter(table.classify(body["plate"], body["confidence"]) for _, body in of(messages, "plate"))
+    sorts = Counter(sort(body) for _, body in of(messages, "plate"))
     total = sum(sorts.values())
     assert total > 1000
     assert set(sorts) == {"local", "out_of_town", "key_area", "none", "unread"}
@@ -178,7 +182,7 @@ def test_a_planned_vehicle_drives_in_at_its_time() -> None:
     ((at, body),) = of(messages, "plate")
     assert at == START + vehicle.at
     assert body["direction"] == "in"
-    assert PlateTable.of(definition().plates).classify(body["plate"], body["confidence"]) == "key_area"
+    assert sort(body) == "key_area"
 
 
 def test_free_spaces_follow_the_vehicles() -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sensord.core.plate import PlateTable
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``zone`` is the time zone of stamps that have none; ``plates`` sorts plates into classes."""
+    """``zone`` is the time zone of stamps that have none."""
 
     zone: str
-    plates: PlateTable

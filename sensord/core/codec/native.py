@@ -16,6 +16,7 @@ from msgspec import Meta
 from sensord.core.codec.context import Context
 from sensord.core.instant import MILLISECOND, parse_instant
 from sensord.core.level import BY_WORD
+from sensord.core.plate import PlateRead
 from sensord.core.reading import Reading, Topic
 from sensord.core.stream import Stream
 from sensord.errors import DecodeError
@@ -46,12 +47,16 @@ class Crowd(Message, gc=False):
 
 
 class Plate(Message, kw_only=True, gc=False):
-    """A vehicle at a gate. ``plate`` is null when there is none to see, and never leaves the decoder."""
+    """A vehicle at a gate. ``plate`` is null when there is none to see; it goes no further than the intake.
+
+    ``characters`` are the confidences of the plate's characters, the province's first.
+    """
 
     plate: Annotated[str, Meta(max_length=32)] | None
     direction: Literal["in", "out"]
     confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
     color: Annotated[str, Meta(max_length=16)] | None = None
+    characters: Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(max_length=16)] | None = None
 
 
 class Gauge(Message, kw_only=True, gc=False):
@@ -103,8 +108,9 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
         raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
     except RecursionError:
         raise DecodeError("too_deep", "the payload is nested too deeply") from None
-    fields, labels = _CONTENT[topic.stream](message, context)
-    return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels)]
+    fields, labels = _CONTENT[topic.stream](message)
+    plate = _plate_read(message) if isinstance(message, Plate) else None
+    return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels, plate)]
 
 
 def _stamp(at: str | float | None, zone: str) -> int | None:
@@ -128,31 +134,35 @@ def _numbers(**values: float | None) -> dict[str, float]:
     return present
 
 
-def _crowd(message: Crowd, _context: Context) -> tuple[dict[str, float], dict[str, str]]:
+def _crowd(message: Crowd) -> tuple[dict[str, float], dict[str, str]]:
     fields = _numbers(count=message.count, enter=message.enter, exit=message.exit)
     if not fields:
         raise DecodeError("no_value", "a crowd message needs 'count', 'enter' or 'exit'")
     return fields, _NO_LABELS
 
 
-def _plate(message: Plate, context: Context) -> tuple[dict[str, float], dict[str, str]]:
-    sort = context.plates.classify(message.plate, message.confidence)
-    return {"confidence": message.confidence}, {"direction": message.direction, "class": sort}
+def _plate(message: Plate) -> tuple[dict[str, float], dict[str, str]]:
+    return {"confidence": message.confidence}, {"direction": message.direction}
 
 
-def _gauge(message: Gauge, _context: Context) -> tuple[dict[str, float], dict[str, str]]:
+def _plate_read(message: Plate) -> PlateRead:
+    province = message.characters[0] if message.characters else 1.0
+    return PlateRead(message.plate, message.confidence, province, message.color or "")
+
+
+def _gauge(message: Gauge) -> tuple[dict[str, float], dict[str, str]]:
     return _numbers(value=message.value), _NO_LABELS
 
 
-def _report(message: Report, _context: Context) -> tuple[dict[str, float], dict[str, str]]:
+def _report(message: Report) -> tuple[dict[str, float], dict[str, str]]:
     return {"grade": float(BY_WORD[message.severity])}, {"severity": message.severity}
 
 
-def _status(message: Status, _context: Context) -> tuple[dict[str, float], dict[str, str]]:
+def _status(message: Status) -> tuple[dict[str, float], dict[str, str]]:
     return _numbers(battery=message.battery, signal=message.signal, uptime=message.uptime), _NO_LABELS
 
 
-_CONTENT: dict[Stream, Callable[[Any, Context], tuple[dict[str, float], dict[str, str]]]] = {
+_CONTENT: dict[Stream, Callable[[Any], tuple[dict[str, float], dict[str, str]]]] = {
     Stream.CROWD: _crowd,
     Stream.PLATE: _plate,
     Stream.LEVEL: _gauge,

@@ -1,0 +1,100 @@
+"""The site keys that pseudonyms are made with: a file of its own, outside the configuration, or a systemd credential.
+
+A line is ``name since secret``: the name of a key, the instant (RFC 3339) from which it is in force, and 32 bytes in
+base64. Rules: nobody but the owner may read the file; the first key is in force from the beginning; a line is never
+changed or removed while the journal holds plates of its time, or they could not be told apart any more.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import secrets as randomness
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensord.config.secret import read_secret
+from sensord.core.instant import format_instant, parse_instant
+from sensord.core.pseudonym import LEAST_BYTES, Secrets, check_value
+from sensord.core.tracking import PlateKey
+from sensord.errors import ConfigError, Problem
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
+_HINT = "a line is: name, instant, 32 bytes in base64 (sensord plate-key new writes one)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys as the definition has them, oldest first, and their secrets by name."""
+
+    keys: tuple[PlateKey, ...]
+    secrets: Secrets
+
+
+def load_keys(path: Path) -> KeyRing:
+    """Read a key file; raises ``ConfigError`` with every wrong line. No message holds a secret."""
+    problems: list[Problem] = []
+    keys: list[PlateKey] = []
+    found: dict[str, bytes] = {}
+    for line, text in enumerate(read_secret(path).splitlines(), 1):
+        if not text.strip() or text.startswith("#"):
+            continue
+        try:
+            key, secret = _read(text, keys)
+        except ValueError as error:
+            problems.append(Problem(str(path), line, 1, str(error), _HINT))
+            continue
+        keys.append(key)
+        found[key.id] = secret
+    if not keys and not problems:
+        problems.append(Problem(str(path), 1, 1, "the file holds no key", _HINT))
+    mode = path.stat().st_mode
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and not os.environ.get("CREDENTIALS_DIRECTORY"):
+        problems.append(Problem(str(path), 1, 1, "others can read the site key", f"run: chmod 600 {path}"))
+    if problems:
+        raise ConfigError(problems)
+    return KeyRing(tuple(keys), found)
+
+
+def _read(text: str, before: list[PlateKey]) -> tuple[PlateKey, bytes]:
+    parts = text.split()
+    if len(parts) != 3:
+        raise ValueError(f"the line has {len(parts)} words instead of three")
+    name, since, secret = parts
+    if _NAME.fullmatch(name) is None:
+        raise ValueError("the key's name is not made of lower-case letters, digits and hyphens (at most 20)")
+    try:
+        raw = base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("the secret is not base64") from None
+    if len(raw) < LEAST_BYTES:
+        raise ValueError(f"the secret has {len(raw)} bytes; it needs {LEAST_BYTES}")
+    key = PlateKey(name, parse_instant(since), check_value(raw))
+    if name in (other.id for other in before):
+        raise ValueError(f"the name {name} is already taken")
+    if before and key.since <= before[-1].since:
+        raise ValueError("the keys are not in the order in which they came into force")
+    return key, raw
+
+
+def add_key(path: Path, since: int) -> str:
+    """Add a new random key in force from ``since`` (ns) to a key file, made if there is none; return the key's name.
+
+    Raises ``ConfigError`` when the file is there and wrong, or a key of it comes into force at or after ``since``.
+    """
+    known = load_keys(path).keys if path.exists() else ()
+    if known and since <= known[-1].since:
+        fault = f"the key {known[-1].id} comes into force at {format_instant(known[-1].since)}, not before the new one"
+        raise ConfigError([Problem(str(path), len(known), 1, fault, "choose a later instant")])
+    name = f"k{len(known) + 1}"
+    secret = base64.b64encode(randomness.token_bytes(LEAST_BYTES)).decode()
+    line = f"{name} {format_instant(since)} {secret}\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "a", encoding="ascii") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    return name

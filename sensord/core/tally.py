@@ -1,0 +1,62 @@
+"""Tallies: how many vehicles passed, by hour, gate and kind; what the 24-hour report adds up. Nobody is in them."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from sensord.core.batch import Batch
+from sensord.core.instant import HOUR
+from sensord.core.place import Places
+from sensord.core.stream import DIRECTION, ENERGY, EVENT, PLATE_CLASS, PROVINCE, Stream
+
+_COLUMNS = (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY)
+
+
+class PassageCount(msgspec.Struct, frozen=True):
+    """``count`` passages of one kind in one hour. ``hour`` is its beginning (ns); the words are those of the labels.
+
+    ``province`` and ``energy`` are "" where a plate does not tell.
+    """
+
+    hour: int
+    gate: str
+    direction: str
+    sort: str
+    province: str
+    energy: str
+    count: int
+
+
+class Occupancy(msgspec.Struct, frozen=True):
+    """Who is inside a compound at the full hour ``at`` (ns): vehicles, and by how many that may be wrong."""
+
+    at: int
+    compound: str
+    inside: int
+    unsure: int
+
+
+def count_passages(batch: Batch, places: Places, offset: int) -> list[PassageCount]:
+    """Count the decided passages of a batch by the hour of their event time; ``offset`` is local time from UTC (ns)."""
+    event = batch.labels.get(EVENT.name)
+    if event is None:
+        return []
+    rows = np.flatnonzero((batch.stream == Stream.VISIT) & (event == EVENT.words.index("passed")))
+    if not len(rows):
+        return []
+    hours = (batch.event_at[rows] + offset) // HOUR
+    columns = [hours, batch.device[rows].astype(np.int64)]
+    columns += [batch.labels[label.name][rows].astype(np.int64) for label in _COLUMNS]
+    kinds, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
+    return [
+        _count(int(hour) * HOUR - offset, places.devices[device].place, codes, int(count))
+        for (hour, device, *codes), count in zip(kinds.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def _count(hour: int, gate: str, codes: list[int], count: int) -> PassageCount:
+    direction, sort, province, energy = (
+        label.words[code] if code >= 0 else "" for label, code in zip(_COLUMNS, codes, strict=True)
+    )
+    return PassageCount(hour, gate, direction, sort, province, energy, count)

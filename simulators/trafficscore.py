@@ -1,0 +1,204 @@
+"""How right the core is about simulated vehicles: passages, visits, overstays and clones held against the truth.
+
+*Passage*: right when exactly one was decided at its gate, in its direction, within ten seconds. *Visit*: right when
+every end that a camera saw was paired with the right vehicle's other end, and every end that no camera saw is known to
+have been missed. *Overstay*: a stay reached the limit, and the core said so. *Clone*: a plate that two vehicles carry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sensord.core.batch import Batch
+from sensord.core.definition import Definition
+from sensord.core.instant import HOUR, SECOND
+from sensord.core.intake import Intake
+from sensord.core.place import PlaceKind, Places
+from sensord.core.plate import recognise
+from sensord.core.pseudonym import Pseudonymiser, Secrets
+from sensord.core.record import Record
+from sensord.core.stream import DIRECTION, EVENT, Stream
+from sensord.core.tracker import Tracker
+from simulators.traffic import Drive, Stay, Truth
+
+NEAR = 10 * SECOND
+GROUP = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One derived reading: what the core said. ``entered_at`` (ns) is 0 when it does not say."""
+
+    at: int
+    event: str
+    gate: str
+    compound: str
+    inward: bool
+    token: int
+    entered_at: int
+
+
+@dataclass(slots=True)
+class Score:
+    """Hits, what was true, and what was said; ``wrong`` holds the misses for whoever wants to look."""
+
+    hits: int = 0
+    true: int = 0
+    said: int = 0
+    wrong: list[object] = field(default_factory=list)
+
+    @property
+    def precision(self) -> float:
+        """The share of what was said that is true."""
+        return self.hits / self.said if self.said else 1.0
+
+    @property
+    def recall(self) -> float:
+        """The share of what is true that was said."""
+        return self.hits / self.true if self.true else 1.0
+
+
+def listen(definition: Definition, secrets: Secrets, records: Iterable[Record]) -> list[Said]:
+    """Run intake and tracker over records and return everything that was said of vehicles."""
+    places = Places(definition.places, definition.devices)
+    pseudonymiser = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, secrets)
+    intake, tracker = Intake(definition, places, pseudonymiser), Tracker(definition, places)
+    said: list[Said] = []
+    waiting: list[Record] = []
+    for record in records:
+        waiting.append(record)
+        if len(waiting) >= GROUP:
+            said += _said(tracker.take(intake.decode(tuple(waiting), record.received_at).batch), places)
+            waiting.clear()
+    if waiting:
+        said += _said(tracker.take(intake.decode(tuple(waiting), waiting[-1].received_at).batch), places)
+    return said
+
+
+def _said(batch: Batch, places: Places) -> list[Said]:
+    found = []
+    seen = batch.sightings
+    for row in np.flatnonzero(batch.stream == Stream.VISIT).tolist():
+        assert seen is not None
+        gate = places.devices[int(batch.device[row])].place
+        at, stay = int(batch.event_at[row]), float(batch.fields["stay"][row])
+        event = EVENT.words[int(batch.labels["event"][row])]
+        entered = at - round(stay * HOUR) if not math.isnan(stay) else 0
+        inward = DIRECTION.words[int(batch.labels["direction"][row])] == "in"
+        compound = places.above(gate, PlaceKind.COMPOUND) or ""
+        found.append(Said(at, event, gate, compound, inward, int(seen.who[row, 0]), entered))
+    return found
+
+
+class Judge:
+    """Holds what was said against the truth. ``skew`` is what the clocks' correction may leave (ns)."""
+
+    def __init__(self, truth: Truth, said: list[Said], pseudonymiser: Pseudonymiser, start: int, end: int) -> None:
+        self._truth, self._said, self._start, self._end = truth, said, start, end
+        self._who = pseudonymiser
+        self._tokens: dict[str, int] = {}
+
+    def token(self, plate: str) -> int:
+        """The pseudonym of a true plate."""
+        if plate not in self._tokens:
+            self._tokens[plate] = self._who.identify(recognise(plate).text, self._start).token
+        return self._tokens[plate]
+
+    def passages(self) -> Score:
+        """Match decided passages to the drives that a camera saw, each once, nearest first come."""
+        score, waiting = Score(), defaultdict[tuple[str, bool], list[Said]](list)
+        for one in self._said:
+            if one.event == "passed":
+                waiting[one.gate, one.inward].append(one)
+                score.said += 1
+        for drive in self._truth.drives():
+            if drive.seen:
+                score.true += 1
+                near = waiting[drive.gate, drive.inward]
+                found = next((one for one in near if abs(one.at - drive.at) <= NEAR and self._is(one, drive)), None)
+                found = found or next((one for one in near if abs(one.at - drive.at) <= NEAR), None)
+                if found is None:
+                    score.wrong.append(drive)
+                    continue
+                score.hits += 1
+                near.remove(found)
+        return score
+
+    def _is(self, one: Said, drive: Drive) -> bool:
+        return one.token == self.token(drive.plate)
+
+    def visits(self, *, strict: bool = False) -> Score:
+        """Judge the visits of vehicles that both came and left while we looked.
+
+        With ``strict`` a visit counts only when both ends were paired, although a camera may have missed one.
+        """
+        outs, ins = self._passed()
+        score = Score(said=sum(one.entered_at > 0 for ones in outs.values() for one in ones))
+        for stay in self._truth.stays:
+            if stay.exit is None or stay.entry.at < self._start:
+                continue
+            if not (stay.entry.seen or stay.exit.seen) and not strict:
+                continue
+            score.true += 1
+            if self._right(stay, outs, ins, strict=strict):
+                score.hits += 1
+            else:
+                score.wrong.append(stay)
+        return score
+
+    def _passed(self) -> tuple[dict[str, list[Said]], dict[tuple[str, int], list[Said]]]:
+        """The exits by gate, and the entries by compound and vehicle."""
+        outs, ins = defaultdict[str, list[Said]](list), defaultdict[tuple[str, int], list[Said]](list)
+        for one in self._said:
+            if one.event == "passed" and one.inward:
+                ins[one.compound, one.token].append(one)
+            elif one.event == "passed":
+                outs[one.gate].append(one)
+        return outs, ins
+
+    def _right(
+        self, stay: Stay, outs: dict[str, list[Said]], ins: dict[tuple[str, int], list[Said]], *, strict: bool
+    ) -> bool:
+        entry, leave = stay.entry, stay.exit
+        assert leave is not None
+        left = [one for one in outs[leave.gate] if abs(one.at - leave.at) <= NEAR]
+        if entry.seen and leave.seen:
+            return any(one.entered_at and abs(one.entered_at - entry.at) <= NEAR for one in left)
+        if strict:
+            return False
+        if leave.seen:  # the entry was missed: the exit must stand alone
+            return any(not one.entered_at and self._is(one, leave) for one in left)
+        # The exit was missed: the vehicle must have come, and no exit may be paired with its entry.
+        came = any(abs(one.at - entry.at) <= NEAR for one in ins[entry.compound, self.token(entry.plate)])
+        exits = (one for ones in outs.values() for one in ones if one.entered_at and one.compound == entry.compound)
+        return came and not any(abs(one.entered_at - entry.at) <= NEAR for one in exits)
+
+    def overstays(self, limit: int) -> Score:
+        """Judge the warnings of stays that reached ``limit`` (ns)."""
+        score = Score()
+        warned = [one for one in self._said if one.event == "staying"]
+        score.said = len(warned)
+        for stay in self._truth.stays:
+            ends = stay.exit.at if stay.exit is not None else self._end
+            if stay.entry.at < self._start or not stay.entry.seen or stay.entry.at + limit >= min(ends, self._end):
+                continue
+            score.true += 1
+            at, compound = stay.entry.at + limit, stay.entry.compound
+            found = [one for one in warned if one.compound == compound and abs(one.at - at) <= NEAR]
+            if found:
+                score.hits += 1
+                warned.remove(found[0])
+            else:
+                score.wrong.append(stay)
+        return score
+
+    def clones(self) -> Score:
+        """Judge which plates were said to be carried by two vehicles."""
+        said = {one.token for one in self._said if one.event == "cloned"}
+        true = {self.token(plate) for plate in self._truth.clones}
+        return Score(len(said & true), len(true), len(said), list(said ^ true))

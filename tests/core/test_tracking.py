@@ -1,0 +1,305 @@
+"""Passages and visits, as transcripts: what cameras say at which second, and what is believed of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pytest
+
+from sensord.core.definition import Definition
+from sensord.core.instant import DAY, HOUR, SECOND
+from sensord.core.intake import Intake
+from sensord.core.place import Places
+from sensord.core.pseudonym import Pseudonymiser, check_value
+from sensord.core.record import Record, RecordKind
+from sensord.core.stream import DIRECTION, EVENT, Stream
+from sensord.core.tracker import Tracker
+from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, token
+
+A, B, C = "沪A12345", "苏E24680", "皖K13579"
+A_CONFUSED, A_STRAY = "沪A1Z345", "沪A1X345"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One derived reading: second since the start, event, gate and direction, vehicle, and its numbers."""
+
+    at: float
+    event: str
+    where: str
+    vehicle: str
+    numbers: dict[str, float]
+
+
+class Follower:
+    """Intake and tracker together; ``see`` hands on records one by one and returns what was said."""
+
+    def __init__(self, **changes: object) -> None:
+        self.definition: Definition = definition(**changes)
+        self.places = Places(self.definition.places, self.definition.devices)
+        who = Pseudonymiser(self.definition.plate_keys, self.definition.tracking.overlap, SECRETS)
+        self.intake = Intake(self.definition, self.places, who)
+        self.tracker = Tracker(self.definition, self.places)
+        self.names = {token(plate): plate for plate in (A, B, C, A_CONFUSED, A_STRAY)} | {0: ""}
+
+    def see(self, *records: Record) -> list[Row]:
+        """Step through records and return the derived readings."""
+        rows: list[Row] = []
+        for record in sorted(records, key=lambda record: record.received_at):
+            batch = self.tracker.take(self.intake.decode((record,), record.received_at).batch)
+            for row in np.flatnonzero(batch.stream == Stream.VISIT).tolist():
+                assert batch.sightings is not None
+                device = self.places.devices[int(batch.device[row])]
+                way = DIRECTION.words[int(batch.labels["direction"][row])]
+                numbers = {name: float(column[row]) for name, column in batch.fields.items()}
+                rows.append(
+                    Row(
+                        (int(batch.event_at[row]) - START) / SECOND,
+                        EVENT.words[int(batch.labels["event"][row])],
+                        f"{device.place} {way}",
+                        self.names[int(batch.sightings.who[row, 0])],
+                        {name: round(number, 3) for name, number in numbers.items() if not math.isnan(number)},
+                    )
+                )
+        return rows
+
+    def inside(self, compound: str = "C1") -> tuple[int, int]:
+        """Who is inside a compound, and by how much that may be wrong."""
+        here = self.tracker.presence.compounds[compound]
+        return here.inside, here.unsure
+
+
+def at(second: float, plate: str | None, way: str = "in", sureness: float = 0.97, gate: str = "C1-N") -> Record:
+    """A reading at a second since the start."""
+    return passage(gate, START + round(second * SECOND), plate, way, sureness)
+
+
+def tick(second: float) -> Record:
+    """Time passes and nothing is heard."""
+    return Record(RecordKind.TICK, START + round(second * SECOND))
+
+
+def short(rows: list[Row]) -> list[tuple[float, str, str, str]]:
+    """Leave the numbers out."""
+    return [(row.at, row.event, row.where, row.vehicle) for row in rows]
+
+
+MERGING: dict[str, tuple[list[Record], list[tuple[float, str, str, str]]]] = {
+    "a sure reading decides at once": ([at(0, A)], [(0, "passed", "C1-N in", A)]),
+    "an exit waits for better readings": ([at(0, A, "out"), tick(2)], []),
+    "and is decided by the settle time": ([at(0, A, "out"), tick(3)], [(0, "passed", "C1-N out", A)]),
+    "trigger and periodic readings are one passage": (
+        [at(0, A), at(1, A), at(2, A, "in", 0.6), at(20, A), tick(60)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "the other direction is another passage": (
+        [at(0, A), at(5, A, "out"), tick(60)],
+        [(0, "passed", "C1-N in", A), (5, "passed", "C1-N out", A)],
+    ),
+    "another gate is another passage": (
+        [at(0, A, "out"), at(1, A, "out", gate="C1-S"), tick(60)],
+        [(0, "passed", "C1-N out", A), (1, "passed", "C1-S out", A)],
+    ),
+    "the surest of doubtful readings wins": (
+        [at(0, A_CONFUSED, "in", 0.6), at(1, A, "in", 0.8), tick(60)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "two that agree win over one that is surer": (
+        [at(0, A, "in", 0.7), at(1, A_CONFUSED, "in", 0.85), at(2, A, "in", 0.7), tick(60)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "any one character may be wrong within seconds": (
+        [at(0, A_STRAY, "in", 0.6), at(1, A, "in", 0.8), tick(60)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "but not when they are further apart": (
+        [at(0, A_STRAY, "in", 0.8), at(10, A, "in", 0.8), tick(60)],
+        [(0, "passed", "C1-N in", A_STRAY), (10, "passed", "C1-N in", A)],
+    ),
+    "tailgating vehicles are two": (
+        [at(0, A, "in", 0.8), at(1, B, "in", 0.8), tick(60)],
+        [(0, "passed", "C1-N in", A), (1, "passed", "C1-N in", B)],
+    ),
+    "an unread reading belongs to the one beside it": (
+        [at(0, None), at(1, A), at(2, "苏E2", "in", 0.9), tick(60)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "a vehicle without a plate is a passage": ([at(0, None), tick(60)], [(0, "passed", "C1-N in", "")]),
+    "it passes again after the merging time": (
+        [at(0, A), at(41, A), tick(60)],
+        [(0, "passed", "C1-N in", A), (41, "ended", "C1-N in", A), (41, "passed", "C1-N in", A)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MERGING)
+def test_which_readings_are_one_passage(name: str) -> None:
+    """Each transcript gives exactly these passages."""
+    records, expected = MERGING[name]
+    assert short(Follower().see(*records)) == expected
+
+
+def test_a_visit_has_a_length() -> None:
+    """In and out again: the visit ends, its length is known, and nobody is inside or unsure."""
+    follower = Follower()
+    (entered,) = follower.see(at(0, A))
+    assert follower.inside() == (1, 0)
+    assert entered.numbers["inside"] == 1
+    assert entered.numbers["filled"] == 25.0
+    (left,) = follower.see(at(1800, A, "out"), tick(1810))
+    assert left.numbers["stay"] == 0.5
+    assert follower.inside() == (0, 0)
+
+
+def test_an_entry_while_inside_means_a_missed_exit() -> None:
+    """The first visit ends without a length, the second begins, and the number inside is unsure by one."""
+    follower = Follower()
+    follower.see(at(0, A))
+    ended, passed = follower.see(at(3600, A))
+    assert (ended.event, passed.event, "stay" in ended.numbers) == ("ended", "passed", False)
+    assert follower.inside() == (1, 1)
+
+
+def test_an_exit_while_outside_means_a_missed_entry() -> None:
+    """A vehicle that was never seen coming has no length of stay."""
+    follower = Follower()
+    (left,) = follower.see(at(0, A, "out"), tick(5))
+    assert "stay" not in left.numbers
+    assert follower.inside() == (0, 1)
+    assert follower.tracker.counts["visit", "missed_entry"] == 1
+
+
+def test_seen_elsewhere_means_a_missed_exit() -> None:
+    """A vehicle in another compound has left the first, unseen."""
+    follower = Follower()
+    follower.see(at(0, A))
+    rows = follower.see(at(3600, A, gate="C2-N"))
+    assert short(rows) == [(3600, "ended", "C1-N in", A), (3600, "passed", "C2-N in", A)]
+    assert (follower.inside("C1"), follower.inside("C2")) == ((0, 1), (1, 0))
+
+
+@pytest.mark.parametrize("misread", [A_CONFUSED, A_STRAY])
+def test_a_misread_entry_is_paired_with_the_true_exit(misread: str) -> None:
+    """One confused character, or any when another reading of the entry had it right, does not lose a visit."""
+    follower = Follower()
+    follower.see(at(0, misread, "in", 0.95), *([at(1, A, "in", 0.7)] if misread is A_STRAY else []))
+    (left,) = follower.see(at(3600, A, "out"), tick(3610))
+    assert left.numbers["stay"] == 1.0
+    assert follower.inside() == (0, 0)
+
+
+def test_a_later_majority_corrects_an_entry() -> None:
+    """A sure reading that two later ones contradict is corrected: the vehicle inside is theirs."""
+    follower = Follower()
+    follower.see(at(0, A_CONFUSED, "in", 0.95), at(1, A, "in", 0.8), at(2, A, "in", 0.8))
+    assert set(follower.tracker.presence.compounds["C1"].visits) == {token(A)}
+
+
+def test_unread_vehicles_count_and_are_unsure() -> None:
+    """Unread entries raise the number inside; the exit of a vehicle never seen coming may be one of them."""
+    follower = Follower()
+    follower.see(at(0, None), at(100, None), tick(200))
+    assert follower.inside() == (2, 2)
+    follower.see(at(300, A, "out"), tick(400))
+    assert follower.inside() == (1, 1)
+    follower.see(at(500, None, "out"), at(600, None, "out"), tick(700))
+    assert follower.inside() == (0, 1)
+
+
+def test_old_readings_that_come_late_change_nobody_inside() -> None:
+    """A stored passage older than what is known of its vehicle is counted, and changes nothing else."""
+    follower = Follower()
+    follower.see(at(0, B, gate="C2-N"), at(7200, A))
+    stored = passage("C1-S", START + 7300 * SECOND, A, "out", stamp=START + 3600 * SECOND)
+    follower.see(passage("C1-S", START + 100 * SECOND, C), stored, tick(7400))
+    assert token(A) in follower.tracker.presence.compounds["C1"].visits
+    assert follower.tracker.counts["visit", "history"] == 1
+
+
+def test_a_cloned_plate_by_speed() -> None:
+    """One plate at two compounds faster than anyone drives is two vehicles; a minute is enough to drive."""
+    assert "cloned" in [row.event for row in Follower().see(at(0, A), at(10, A, gate="C3-N"))]
+    assert "cloned" not in [row.event for row in Follower().see(at(0, A), at(31, A, gate="C3-N"))]
+
+
+def test_a_cloned_plate_by_presence() -> None:
+    """A plate that leaves where it was believed to have left, having been elsewhere meanwhile, is two vehicles."""
+    follower = Follower()
+    follower.see(at(0, A), at(3600, A, gate="C3-N"), at(5400, A, "out", gate="C3-N"), tick(5500))
+    rows = follower.see(at(7200, A, "out"), tick(7210))
+    assert [row.event for row in rows] == ["passed", "cloned"]
+    assert rows[0].numbers["stay"] == 2.0
+
+
+def test_staying_is_said_at_the_rules_thresholds() -> None:
+    """The rule on stays of two hours makes the tracker speak after two hours, once, unless the vehicle has left."""
+    follower = Follower()
+    follower.see(at(0, B), at(60, A), at(3600, A, "out"), tick(7199))
+    assert short(follower.see(tick(7200), tick(20_000))) == [(7200, "staying", "C1-N in", B)]
+
+
+def test_nights_are_counted_at_the_night_hour() -> None:
+    """Each night inside adds one, and the day's balance begins anew."""
+    follower = Follower()
+    follower.see(at(0, B), at(10, None), tick(60))
+    assert follower.inside() == (2, 1)
+    nights = [row for row in follower.see(tick(3 * DAY / SECOND)) if row.event == "overnight"]
+    assert [(row.at, row.numbers["nights"]) for row in nights] == [
+        (((day * DAY + 3 * HOUR) - (START - MONDAY)) / SECOND, float(day)) for day in (1, 2, 3)
+    ]
+    assert follower.inside() == (1, 0)
+
+
+def test_a_visit_without_an_end_is_not_believed_for_ever() -> None:
+    """After the time of remembering the visit ends as missed."""
+    follower = Follower(rules=())
+    follower.see(at(0, B))
+    rows = follower.see(tick(31 * DAY / SECOND))
+    assert [(row.at, row.event) for row in rows] == [(30 * DAY / SECOND, "ended")]
+    assert follower.inside()[0] == 0
+
+
+def test_first_seen_short_visits_and_roaming() -> None:
+    """The numbers of a passage: days away, recent visits, short visits, compounds entered within the hour."""
+    follower = Follower()
+    follower.see(tick(0))
+    rows = follower.see(
+        at(3600, A),
+        at(3700, A, "out"),
+        at(4000, A, gate="C2-N"),
+        at(4100, A, "out", gate="C2-N"),
+        at(4200, A),
+        tick(4300),
+    )
+    assert [row.numbers.get("days_away") for row in rows] == [0.042, None, 0.003, None, 0.001]
+    assert [row.numbers.get("visits") for row in rows] == [1, None, 2, None, 3]
+    assert [row.numbers.get("short_visits") for row in rows] == [None, 1, None, 2, None]
+    assert [row.numbers.get("compounds") for row in rows] == [1, None, 2, None, 2]
+
+
+def test_a_rotated_key_loses_nobody() -> None:
+    """A vehicle that came under the former key leaves under the new one: one visit, and its history goes on."""
+    keys = definition().plate_keys
+    second = msgspec.structs.replace(keys[0], id="k2", since=START + 1800 * SECOND, check=check_value(SECRETS["k2"]))
+    follower = Follower(plate_keys=(*keys, second))
+    follower.names |= {Pseudonymiser((second,), 0, SECRETS).identify(A, START).token: A}
+    follower.see(at(0, A))
+    (left,) = follower.see(at(3600, A, "out"), tick(3610))
+    assert left.numbers["stay"] == 1.0
+    assert len(follower.tracker.presence.known) == 1
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its bounds the tracker forgets who was not seen for longest, and counts it."""
+    monkeypatch.setattr("sensord.core.presence.MOST_KNOWN", 40)
+    monkeypatch.setattr("sensord.core.presence.MOST_INSIDE", 20)
+    follower = Follower()
+    follower.names = dict.fromkeys((token(f"沪B{number:05}") for number in range(100)), "")
+    follower.see(*(at(60 * number, f"沪B{number:05}") for number in range(100)))
+    presence = follower.tracker.presence
+    assert len(presence.known) <= 40
+    assert len(presence.compounds["C1"].visits) == 20
+    assert presence.forgotten > 80

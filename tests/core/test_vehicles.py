@@ -1,0 +1,153 @@
+"""The core as a whole on vehicles: replay equals live however the journal is cut, and no plate leaves it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.alert import Vehicle
+from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.notification import PLATE, Notification
+from sensord.core.pseudonym import word
+from sensord.core.record import Record
+from sensord.core.site import Site, Step, definition_record
+from sensord.core.snapshot import unseal
+from sensord.core.tally import Occupancy
+from sensord.core.tracking import KeyArea, PlateAreas, Watched
+from sensord.errors import PlateKeyError
+from tests.core.street import grouped
+from tests.core.traffic import PLATES, SECRETS, START, definition, passage, site, ticks, token, wild
+
+Outcome = tuple[list[bytes], Counter[tuple[object, ...]], list[Occupancy], Counter[tuple[str, str]]]
+
+
+def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> Outcome:
+    """Everything decided on the records, what passed, who was inside, and what was counted."""
+    following, steps = Site(None, SECRETS), list[Step]()
+    for number, group in enumerate(grouped(records, sizes, definition()), 1):
+        steps.append(following.step(group))
+        if restart_every and number % restart_every == 0:
+            following = Site.restored(following.snapshot(), SECRETS)
+    lines = [line for step in steps for line in step.decisions().splitlines()]
+    # One step may bring several kinds; each kind has an order of its own.
+    kinds = (b'"change":', b'"happening":', b'"receiver":')
+    passed = Counter[tuple[object, ...]]()
+    for step in steps:
+        for one in step.passages:
+            passed[one.hour, one.gate, one.direction, one.sort, one.province, one.energy] += one.count
+    counts = sum((Counter(step.counts) for step in steps), Counter[tuple[str, str]]())
+    return (
+        [line for kind in kinds for line in lines if kind in line],
+        passed,
+        [one for step in steps for one in step.occupancy],
+        counts,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[int, Outcome]:
+    """The reference: one record a group."""
+    return {seed: outcome(wild(seed), [1]) for seed in (1, 2)}
+
+
+def test_the_stretch_is_wild_enough(whole: dict[int, Outcome]) -> None:
+    """Every kind of rule has something to say in it, and every pairing occurs."""
+    lines, passed, occupancy, counts = whole[1]
+    raised = Counter(msgspec.json.decode(line)["rule"] for line in lines if b'"change":"raised"' in line)
+    assert set(raised) >= {"out-of-town", "key-area", "overstay", "first-seen", "roaming", "cloned", "nearly-full"}
+    pairings = {"merged", "entered", "left", "missed_entry", "missed_exit", "anonymous"}
+    assert pairings <= {outcome for stream, outcome in counts if stream == "visit"}
+    assert sum(passed.values()) > 250
+    assert len(occupancy) == 12
+
+
+@pytest.mark.parametrize("size", [7, 500, 20_000])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_batch_sizes_do_not_matter(whole: dict[int, Outcome], seed: int, size: int) -> None:
+    """Groups of 1, 7, 500 and 20,000 records give the same decisions and the same numbers."""
+    assert outcome(wild(seed), [size]) == whole[seed]
+
+
+@given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8), restart=st.integers(1, 9))
+@settings(max_examples=5, deadline=None)
+def test_any_cut_and_any_restart(whole: dict[int, Outcome], sizes: list[int], restart: int) -> None:
+    """Any sequence of group sizes, with a snapshot and restore at any rhythm, gives the same."""
+    assert outcome(wild(2), sizes, restart) == whole[2]
+
+
+def test_a_changed_definition_keeps_who_is_inside() -> None:
+    """New lists and thresholds come into force, and the vehicles inside stay inside."""
+    following = site()
+    changed = definition(plates=PlateAreas(("沪",), (KeyArea("苏E"),)), rules=definition().rules[:3])
+    records = [passage("C1-N", START, "苏E24680"), definition_record(changed, START + MINUTE)]
+    records += [passage("C2-N", START + HOUR, "苏E24681")]
+    steps = [following.step(group) for group in grouped(records, [1])]
+    assert following.tracker.presence.compounds["C1"].inside == 1
+    assert [one.rule for step in steps for one in step.transitions if one.change == "raised"][-1] == "key-area"
+
+
+def notifications(records: list[Record], **changes: object) -> list[Notification]:
+    """What is told of some records."""
+    following = site(**changes)
+    last = records[-1].received_at
+    groups = grouped([*records, *ticks(last + MINUTE, last + SECOND, 5 * SECOND)], [1])
+    return [one for group in groups for one in following.step(group).notifications]
+
+
+def test_everybody_sees_as_much_of_a_plate_as_they_may() -> None:
+    """Police get a mark that becomes the plate on delivery, cadres a mask, volunteers nothing."""
+    told = [one for one in notifications([passage("C1-N", START, "皖K13579")]) if one.reason == "case_opened"]
+    texts = {one.role: one.text for one in told}
+    assert set(texts) == {"volunteer", "cadre", "police"}
+    assert "皖K·**579" in texts["cadre"]
+    assert "579" not in texts["volunteer"]
+    assert PLATE in texts["police"]
+    assert {one.role: one.vehicle for one in told} == {
+        "volunteer": None,
+        "cadre": None,
+        "police": Vehicle(word(token("皖K13579")), "皖K·**579", START),
+    }
+
+
+def test_a_watched_vehicle_is_found_by_its_pseudonym() -> None:
+    """The watch list names a pseudonym, and only while its entry is valid."""
+    entry = Watched(word(token("沪A12345")), START, START + HOUR)
+    plates = PlateAreas(("沪",), (), (entry,))
+    rules = tuple(rule for rule in definition().rules if rule.id == "watched")
+
+    def raised(at: int, plate: str) -> int:
+        return len(notifications([passage("C1-N", at, plate)], plates=plates, rules=rules))
+
+    assert raised(START, "沪A12345") > 0
+    assert raised(START, "沪A12346") == 0
+    assert raised(START + HOUR, "沪A12345") == 0
+
+
+def test_nothing_that_is_stored_or_told_holds_a_plate() -> None:
+    """State, decisions and counts of a wild stretch hold no plate, in whatever form."""
+    following = Site(None, SECRETS)
+    written = b""
+    for group in grouped(wild(1), [50], definition()):
+        step = following.step(group)
+        written += step.decisions() + msgspec.json.encode([step.passages, step.dead, step.cases])
+    written += unseal(following.snapshot())
+    assert b"\xe7\x9a\x96K\xc2\xb7**579" in written  # the mask of one of them: this is where a plate would be
+    for plate in filter(None, PLATES):
+        assert plate.encode() not in written
+        assert plate[1:].encode() not in written
+
+
+def test_without_the_keys_a_journal_is_not_replayed() -> None:
+    """A missing or another secret is refused in words, before anything is decided otherwise."""
+    with pytest.raises(PlateKeyError, match="k1 is missing"):
+        Site(definition())
+    with pytest.raises(PlateKeyError, match="k1 is not the one"):
+        Site(definition(), {"k1": bytes(32)})
+    with pytest.raises(PlateKeyError):
+        Site(None, {}).step(grouped(wild(1)[:3], [5], definition())[0])
+    with pytest.raises(PlateKeyError):
+        Site.restored(site().snapshot())
