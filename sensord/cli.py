@@ -212,6 +212,28 @@ _acting(
 )
 
 
+@cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))
+@config_option
+def reload_rules(config: Path) -> None:
+    """Reload by the API, so that the outcome is said here."""
+    from sensord.remote import reload
+
+    outcome = reload(config)
+    names = (("added", "新增", "added"), ("changed", "改动", "changed"), ("removed", "删除", "removed"))
+    for name, zh, en in names:
+        if outcome[name]:
+            click.echo(say(f"{zh}：", f"{en}: ") + ", ".join(outcome[name]))
+    if outcome["restart"]:
+        sections = ", ".join(outcome["restart"])
+        click.echo(say(f"需要重启守护进程才生效：{sections}", f"these wait for a restart of the daemon: {sections}"))
+    click.echo(
+        say(
+            f"已生效：{outcome['rules']} 条规则，版本 {outcome['version']}",
+            f"in force: {outcome['rules']} rules, version {outcome['version']}",
+        )
+    )
+
+
 @cli.command(help=say("列出正在处理的案件。", "List the open cases."))
 @config_option
 def cases(config: Path) -> None:

@@ -114,6 +114,16 @@ class Plates(Section, frozen=True, kw_only=True):
     key: tuple[str, ...] = ()
 
 
+class Reload(Section, frozen=True, kw_only=True):
+    """Whether changed files come into force by themselves, and how often they are looked at.
+
+    They are read once they have been still for one look. A file with a mistake changes nothing, and raises an alarm.
+    """
+
+    watch: bool = True
+    every: Duration = "2s"
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
 
@@ -129,4 +139,5 @@ class Settings(Section, frozen=True, kw_only=True):
     plates: Plates = Plates()
     sinks: tuple[SinkSettings, ...] = (Rollups(),)
     channels: tuple[ChannelSettings, ...] = ()
+    reload: Reload = Reload()
     log: Logging = Logging()
