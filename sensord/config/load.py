@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sensord.config.connection import load_settings
+from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_dispatch, load_roster
 from sensord.config.places import load_places
 from sensord.config.rules import World, load_rules
@@ -71,8 +72,13 @@ def load(path: Path) -> Loaded:
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )
-    holes = find_holes(dispatch, people, places, rules.reach)
-    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base.absolute())
+    folder = str(resolve_path(files.rules, base))
+    together = [
+        *find_holes(dispatch, people, places, rules.reach),
+        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written),
+        *lint_silence(folder, places, definition.rules),
+    ]
+    return Loaded(settings, definition, sorted([*registry.warnings, *rules.warnings, *together]), base.absolute())
 
 
 class _Problems:
