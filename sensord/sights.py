@@ -185,7 +185,8 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
         asked, asked_for = condition(rule, rung), format_duration(rung.hold)
         return [
             say(
-                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
+                f"{asked}（{name}）已 {held_for}，要求 {asked_for}。"
+                f"越过解除线 {_measured(rule, leave)} 并保持 {hold} 才降级。",
                 f"It has been {asked} ({name}) for {held_for}, {asked_for} are asked for. "
                 f"It is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
             )
@@ -197,11 +198,11 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
                 f"{name}: it is left once the value stays beyond {_measured(rule, leave)} for {hold}.",
             )
         ]
-    left = format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
+    calm, left = sight.end - quiet, format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
     return [
         say(
-            f"{name}：已越过解除线 {_measured(rule, leave)} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
-            f"{name}: beyond {_measured(rule, leave)} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
+            f"{name}：已越过解除线 {_measured(rule, leave)} 共 {format_duration(calm)}，要满 {hold}，还差 {left}。",
+            f"{name}: beyond {_measured(rule, leave)} for {format_duration(calm)} of {hold}; {left} to go.",
         )
     ]
 
