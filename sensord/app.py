@@ -24,12 +24,13 @@ from sensord.config.broker import broker
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
+from sensord.core.definition import Definition
 from sensord.core.instant import format_instant, parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Action
 from sensord.core.site import action_record, definition_record
 from sensord.drivers.live import LiveCore
-from sensord.errors import ConfigError, DeliveryError, SensordError
+from sensord.errors import DeliveryError, SensordError
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer, Pace
 from sensord.ingest.queue import ArrivalQueue
@@ -37,6 +38,7 @@ from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
 from sensord.notify.mqtt import MqttChannel
 from sensord.notify.worker import OutboxWorker
+from sensord.reload import Reloaded, Reloader
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.journal import Journal
@@ -68,6 +70,7 @@ class App:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = ""
+        self._reloading: asyncio.Future[None] | None = None
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -102,6 +105,7 @@ class App:
         for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
             health.register(name, 120.0)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
+        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
         self._build_ingest()
 
     def _build_ingest(self) -> None:
@@ -154,11 +158,11 @@ class App:
             raise
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_now)
         self.committer.start()
         self.core.start()
         self.receiver.start(had_session=self.journal.last_seq > 0)
-        self._define()
+        await self._define(self._loaded.definition)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
@@ -177,6 +181,7 @@ class App:
             ("results", self._publish_results),
             (SUPERVISOR, self._supervise),
             ("prune", self._prune_state),
+            ("watch", self._reloader.watch),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
 
@@ -242,7 +247,7 @@ class App:
         from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
 
         token = _api_token(self._directory / API_KEY_FILE)
-        app = build(self.health, self.meter, self._overview, self._act, token)
+        app = build(self.health, self.meter, self._overview, self._act, token, self._reload)
         http = self._settings.http
         await serve(app, http.host, http.port, lambda port: _write_private(self._directory / "http.port", str(port)))
 
@@ -261,30 +266,36 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    def _define(self) -> None:
-        """Journal the definition that was loaded, unless it is the one in force."""
-        definition = self._loaded.definition
+    async def _define(self, definition: Definition) -> None:
+        """Journal a definition, unless it is the one in force, and wait until it is durable."""
         if definition.version == self.core.site.definition.version:
             return
         log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
-        self.queue.submit(definition_record(definition, self.clock()), timeout=5.0)
+        record = definition_record(definition, self.clock())
+        await asyncio.wrap_future(await asyncio.to_thread(self.queue.submit, record, timeout=5.0))
 
-    def _reload(self) -> None:
-        """SIGHUP: read the configuration again; a bad one leaves the old rules running and says so."""
+    async def _reload(self, cause: str) -> Reloaded:
+        """Read the configuration again; a bad one leaves the old rules running and says so."""
         self._socket.reloading()
         try:
-            self._loaded = load(self._config)
-        except ConfigError as error:
-            self.meter.count("reloads_total", outcome="refused")
-            self.health.set_fact("rules", False, f"the last reload was refused: {error.problems[0]}")
-            log.error(
-                "the configuration is refused; the rules in force stay", problems=[str(one) for one in error.problems]
-            )
-        else:
-            self.meter.count("reloads_total", outcome="applied")
-            self.health.set_fact("rules", True)
-            self._define()
-        self._socket.ready()
+            return await self._reloader.reload(cause)
+        finally:
+            self._socket.ready()
+
+    def _reload_now(self) -> None:
+        """SIGHUP."""
+        self._reloading = asyncio.ensure_future(self._guarded_reload())
+
+    async def _guarded_reload(self) -> None:
+        try:
+            await self._reload("signal")
+        except SensordError as error:
+            log.error("the configuration could not be put into force; reload again", why=str(error))
+
+    async def _hear_reload(self, outcome: Reloaded) -> None:
+        """Show the outcome."""
+        detail = "" if outcome.accepted else f"the last reload was refused: {outcome.problems[0]}"
+        self.health.set_fact("rules", outcome.accepted, detail)
 
     def _wake(self) -> None:
         for worker in self._workers:

@@ -58,7 +58,8 @@ def run(config: Path) -> None:
     help=say("检查全部配置文件，逐条指出 文件:行:列。", "Check every configuration file; say file:line:column.")
 )
 @config_option
-def check(config: Path) -> None:
+@click.option("--strict", is_flag=True, help=say("有提醒也算不通过（退出码 1）", "warnings fail, too (exit code 1)"))
+def check(config: Path, strict: bool) -> None:
     """Validate the configuration."""
     from sensord.config.load import load
 
@@ -74,6 +75,8 @@ def check(config: Path) -> None:
             f"{len(whole.people)} people, {len(loaded.warnings)} warnings. Version {whole.version}",
         )
     )
+    if strict and loaded.warnings:
+        raise SystemExit(EXIT_FAILED)
 
 
 @cli.command(help=say("检查依赖的服务是否可达。", "Say what is reachable and what is not."))
@@ -212,6 +215,28 @@ _acting(
 )
 
 
+@cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))
+@config_option
+def reload_rules(config: Path) -> None:
+    """Reload by the API, so that the outcome is said here."""
+    from sensord.remote import reload
+
+    outcome = reload(config)
+    names = (("added", "新增", "added"), ("changed", "改动", "changed"), ("removed", "删除", "removed"))
+    for name, zh, en in names:
+        if outcome[name]:
+            click.echo(say(f"{zh}：", f"{en}: ") + ", ".join(outcome[name]))
+    if outcome["restart"]:
+        sections = ", ".join(outcome["restart"])
+        click.echo(say(f"需要重启守护进程才生效：{sections}", f"these wait for a restart of the daemon: {sections}"))
+    click.echo(
+        say(
+            f"已生效：{outcome['rules']} 条规则，版本 {outcome['version']}",
+            f"in force: {outcome['rules']} rules, version {outcome['version']}",
+        )
+    )
+
+
 @cli.command(help=say("列出正在处理的案件。", "List the open cases."))
 @config_option
 def cases(config: Path) -> None:
@@ -267,12 +292,27 @@ def generate(folder: Path, blocks: int, grids: int, micro_grids: int, compounds:
     help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors.")
 )
 @click.argument("name", required=False)
-def schema(name: str | None) -> None:
-    """Print a schema, or list their names."""
+@click.option(
+    "--wire",
+    type=_EXISTING,
+    default=None,
+    metavar="SENSORD.YAML",
+    help=say(
+        "把全部 schema 写到这份配置旁边的 schema/，并让各文件首行指向它",
+        "write all schemas beside this configuration, and point its files' first lines to them",
+    ),
+)
+def schema(name: str | None, wire: Path | None) -> None:
+    """Print a schema, list their names, or wire an installed configuration to them."""
     import json
 
     from sensord.config.export import schemas
+    from sensord.config.modeline import wire as wire_up
 
+    if wire is not None:
+        for path in wire_up(wire):
+            click.echo(str(path))
+        return
     known = schemas()
     if name is None:
         click.echo("\n".join(sorted(known)))

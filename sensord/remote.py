@@ -10,7 +10,7 @@ import httpx
 
 from sensord.config.load import Loaded, load
 from sensord.core.instant import format_instant
-from sensord.errors import SensordError, UnavailableError
+from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.store.state import StateStore
 from sensord.words import say
 
@@ -36,6 +36,8 @@ def _ask(
         raise UnavailableError(
             say(f"守护进程在 {where} 没有应答；它在运行吗？", f"the daemon does not answer at {where}; does it run?")
         ) from error
+    if answer.status_code == 422 and (problems := answer.json().get("problems")):
+        raise ConfigError([Problem(**problem) for problem in problems])
     if answer.status_code >= 400:
         raise SensordError(answer.json().get("error", answer.text) if answer.content else f"HTTP {answer.status_code}")
     found: dict[str, Any] = answer.json()
@@ -50,11 +52,21 @@ def overview(config: Path) -> dict[str, Any]:
 def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
     """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
     loaded = load(config)
-    token = (loaded.resolve(loaded.settings.state_dir) / "api.token").read_text(encoding="ascii").strip()
     body = {"verb": verb, "by": by, "note": note}
-    authorized = {"Authorization": f"Bearer {token}"}
-    answer = _ask(loaded, "POST", f"/api/v1/cases/{case}/actions", body, authorized)
+    answer = _ask(loaded, "POST", f"/api/v1/cases/{case}/actions", body, _authorized(loaded))
     return int(answer["seq"])
+
+
+def reload(config: Path) -> dict[str, Any]:
+    """Let the daemon read its configuration again; raises ``ConfigError`` with the mistakes that it found."""
+    loaded = load(config)
+    answer: dict[str, Any] = _ask(loaded, "POST", "/api/v1/reload", None, _authorized(loaded))
+    return answer
+
+
+def _authorized(loaded: Loaded) -> dict[str, str]:
+    token = (loaded.resolve(loaded.settings.state_dir) / "api.token").read_text(encoding="ascii").strip()
+    return {"Authorization": f"Bearer {token}"}
 
 
 def recent_dead_letters(config: Path, limit: int) -> list[str]:

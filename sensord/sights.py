@@ -197,11 +197,11 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
                 f"{name}: it is left once the value stays beyond {leave} for {hold}.",
             )
         ]
-    left = format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
+    calm, left = sight.end - quiet, format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
     return [
         say(
-            f"{name}：已越过解除线 {leave} 共 {format_duration(sight.end - quiet)}，要满 {hold}，还差 {left}。",
-            f"{name}: beyond {leave} for {format_duration(sight.end - quiet)} of {hold}; {left} to go.",
+            f"{name}：已越过解除线 {leave} 共 {format_duration(calm)}，要满 {hold}，还差 {left}。",
+            f"{name}: beyond {leave} for {format_duration(calm)} of {hold}; {left} to go.",
         )
     ]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sensord.config.connection import load_settings
+from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_dispatch, load_roster
 from sensord.config.places import load_places
 from sensord.config.platekeys import KeyRing, load_keys
@@ -92,10 +93,14 @@ def load(path: Path) -> Loaded:
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )
-    holes = find_holes(dispatch, people, places, rules.reach)
-    return Loaded(
-        settings, definition, sorted([*registry.warnings, *rules.warnings, *holes]), base.absolute(), ring.secrets
-    )
+    folder = str(resolve_path(files.rules, base))
+    together = [
+        *find_holes(dispatch, people, places, rules.reach),
+        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written),
+        *lint_silence(folder, places, definition.rules),
+    ]
+    warnings = sorted([*registry.warnings, *rules.warnings, *together])
+    return Loaded(settings, definition, warnings, base.absolute(), ring.secrets)
 
 
 def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:

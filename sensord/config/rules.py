@@ -15,6 +15,7 @@ import msgspec
 from sensord.config.derived import one_level_lower, plain_levels, read_baseline, read_trend
 from sensord.config.findings import Findings
 from sensord.config.ladder import read_ladder
+from sensord.config.lint import Written, lint_rule
 from sensord.config.ruletext import RulesFile, RuleText
 from sensord.config.schema import convert, convert_each
 from sensord.config.value import read_value
@@ -47,9 +48,13 @@ class World:
 
 @dataclass(slots=True)
 class RuleSet:
-    """What came of a folder of rule files. ``reach``: per policy, the places where its rules can fire."""
+    """What came of a folder of rule files.
+
+    ``written`` says where each rule stands, and ``reach``, per policy, the places where its rules can fire.
+    """
 
     rules: list[Rule] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     reach: dict[str, set[str]] = field(default_factory=dict)
 
@@ -114,12 +119,15 @@ def check_rules(document: Document, world: World, result: RuleSet, seen: dict[st
 
 def _keep(findings: Findings, path: KeyPath, rule: Rule, world: World, result: RuleSet) -> None:
     result.rules.append(rule)
+    result.written.append(Written(rule, findings.document, path))
     if world.places is None:
         return
     table = KeyTable(rule, world.places)
     if not len(table):
         message = f"the rule {rule.id} looks at no registered device: it can never fire"
         findings.warn(path, message, "compare its stream, where and by with the devices of places.yaml")
+    else:
+        lint_rule(findings, path, rule, table, world.places)
     result.reach.setdefault(rule.dispatch, set()).update(table.places)
 
 

@@ -117,6 +117,16 @@ class Plates(Section, frozen=True, kw_only=True):
     key_file: Text | None = None
 
 
+class Reload(Section, frozen=True, kw_only=True):
+    """Whether changed files come into force by themselves, and how often they are looked at.
+
+    They are read once they have been still for one look. A file with a mistake changes nothing, and raises an alarm.
+    """
+
+    watch: bool = True
+    every: Duration = "2s"
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
 
@@ -132,4 +142,5 @@ class Settings(Section, frozen=True, kw_only=True):
     plates: Plates = Plates()
     sinks: tuple[SinkSettings, ...] = (Rollups(),)
     channels: tuple[ChannelSettings, ...] = ()
+    reload: Reload = Reload()
     log: Logging = Logging()

@@ -1,10 +1,10 @@
 """Space that is kept back for alerting: a file that is given up when the disk fills.
 
 The disk is shared with the broker, the database and the system, and any of them may fill it. While there is room,
-readings are journaled. When less than ``LOW`` is left, the ballast is given up, no more readings are taken in (they wait
-at the broker, unacknowledged), and what was set free carries ticks, operators' actions, cases and notifications on. When
-there is room for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills the disk
-may take what we set free, too: then that fails as well, and is tried again each second.
+readings are journaled. When less than ``LOW`` is left, the ballast is given up, no more readings are taken in (they
+wait at the broker, unacknowledged), and what was set free carries ticks, operators' actions, cases and notifications
+on. When there is room for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills
+the disk may take what we set free, too: then that fails as well, and is tried again each second.
 """
 
 from __future__ import annotations

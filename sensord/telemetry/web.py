@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import uvicorn
@@ -37,6 +37,16 @@ RECORDING = 10.0
 """Seconds that an action may take to become durable before the caller hears that it is not certain."""
 SHUTDOWN = 3
 """Seconds that requests under way get when the server stops."""
+
+
+class Outcome(Protocol):
+    """What became of a reload; it is shown whole."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new configuration is in force."""
+        ...
+
 
 CaseId = Annotated[str, Path(max_length=200, pattern=r"^[^\s/]+$", description="a case's id")]
 
@@ -62,12 +72,14 @@ def build(
     overview: Callable[[], dict[str, Any]],
     act: Callable[[Action], Future[int]],
     token: str,
+    reload: Callable[[str], Awaitable[Outcome]],
 ) -> FastAPI:
     """Build the application.
 
     ``overview`` and ``act`` are called on worker threads. ``act`` returns a future of the action's journal
     ``seq``; it raises ``UnavailableError`` when the action cannot be recorded now, and ``LookupError`` (its
-    text is shown) when there is no such case. With an empty ``token`` every action is refused.
+    text is shown) when there is no such case. ``reload`` reads the configuration again and is told who asked. With an
+    empty ``token`` whatever changes something is refused.
     """
     app = FastAPI(title="sensord", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.add_exception_handler(HTTPException, _http_error)
@@ -75,6 +87,7 @@ def build(
     app.add_middleware(Guard, meter=meter, token=token)
     _add_reading(app, health, meter, overview)
     _add_actions(app, act)
+    _add_reload(app, reload)
     return app
 
 
@@ -112,6 +125,21 @@ def _add_actions(app: FastAPI, act: Callable[[Action], Future[int]]) -> None:
         except (UnavailableError, StoreError) as error:
             return _error(503, str(error))
         return _json(202, {"seq": seq})
+
+
+def _add_reload(app: FastAPI, reload: Callable[[str], Awaitable[Outcome]]) -> None:
+    bearer = Depends(HTTPBearer(auto_error=False))
+
+    @app.post("/api/v1/reload", summary="Read rules and configuration again", dependencies=[bearer])
+    async def reload_configuration() -> Response:
+        try:
+            outcome = await reload("api")
+        except (UnavailableError, StoreError) as error:
+            return _error(503, str(error))
+        report = msgspec.to_builtins(outcome)
+        if not outcome.accepted:
+            return _json(422, {"error": "the configuration is refused; the rules in force stay", **report})
+        return _json(200, report)
 
 
 def _state(well: bool, report: dict[str, object]) -> Response:

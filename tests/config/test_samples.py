@@ -28,6 +28,8 @@ _SCHEMAS = {
     "config/dispatch.yaml": "dispatch",
     "config/vehicles.yaml": "vehicles",
     **{f"rules/{path.name}": "rules" for path in sorted((ROOT / "rules").glob("*.yaml"))},
+    **{f"rules/tests/{path.name}": "ruletest" for path in sorted((ROOT / "rules" / "tests").glob("*.yaml"))},
+    **{f"rules/tests/street/{kind}.yaml": kind for kind in ("sensord", "places", "roster")},
 }
 
 
@@ -112,8 +114,8 @@ def test_a_sample_names_its_schema_and_fits_it(name: str) -> None:
     """Editors take the schema from the first line; it accepts what the loader accepts."""
     path = ROOT / name
     text = path.read_text(encoding="utf-8")
-    first = f"# yaml-language-server: $schema=../docs/schema/{_SCHEMAS[name]}.json"
-    assert text.splitlines()[0] == first
+    up = "../" * name.count("/")
+    assert text.splitlines()[0] == f"# yaml-language-server: $schema={up}docs/schema/{_SCHEMAS[name]}.json"
     data = parse_yaml(text.encode(), name, MAX_BYTES_REGISTER).data
     jsonschema.Draft202012Validator(export.schemas()[_SCHEMAS[name]]).validate(data)
 

@@ -141,6 +141,18 @@ class Daemon:
         counts = self.overview()["counts"]
         return bool(counts["received"] == counts["applied"])
 
+    def hang_up(self) -> None:
+        """Ask it to reload (SIGHUP)."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def post(self, path: str) -> httpx.Response:
+        """Ask its HTTP server to change something, with the token."""
+        port = int((self.state / "http.port").read_text())
+        token = (self.state / "api.token").read_text().strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        return httpx.post(f"http://127.0.0.1:{port}{path}", headers=bearer, timeout=30, trust_env=False)
+
     def kill(self) -> None:
         """End it without a word (SIGKILL)."""
         self._end(signal.SIGKILL)

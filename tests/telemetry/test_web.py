@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from sensord.core.record import Action
-from sensord.errors import StoreError, UnavailableError
+from sensord.errors import Problem, StoreError, UnavailableError
+from sensord.reload import Reloaded
 from sensord.telemetry import web
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
@@ -36,11 +37,18 @@ class Daemon:
         self.actions: list[Action] = []
         self.answer: Callable[[Future[int]], None] = lambda future: future.set_result(7)
         self.overview_thread = ""
+        self.causes: list[str] = []
+        self.outcome = Reloaded(True, "0123456789ab", 7, added=("parking",))
 
     def overview(self) -> dict[str, Any]:
         """Report one case, and remember the thread."""
         self.overview_thread = threading.current_thread().name
         return {"cases": [Action("close", "c1", "r1")]}
+
+    async def reload(self, cause: str) -> Reloaded:
+        """Say what became of it."""
+        self.causes.append(cause)
+        return self.outcome
 
     def act(self, action: Action) -> Future[int]:
         """Record the action."""
@@ -59,7 +67,7 @@ def daemon() -> Daemon:
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[httpx.Client]:
     """Serve on a free port from a thread with its own event loop, and speak to it."""
-    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN)
+    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN, daemon.reload)
     with Serving(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         yield client
 
@@ -97,6 +105,20 @@ def test_liveness_and_readiness(client: httpx.Client, daemon: Daemon) -> None:
     assert (unready.status_code, unready.json()["facts"]["mqtt"]["detail"]) == (503, "connection refused")
     daemon.health.register("core", -1.0)
     assert client.get("/healthz").status_code == 503
+
+
+def test_a_reload_needs_the_token_and_tells_its_outcome(client: httpx.Client, daemon: Daemon) -> None:
+    """200 with what is in force now; 422 with every mistake and its position when the files are refused."""
+    assert client.post("/api/v1/reload").status_code == 401
+    assert daemon.causes == []
+    good = client.post("/api/v1/reload", headers=BEARER)
+    assert (good.status_code, good.json()["added"], good.json()["version"]) == (200, ["parking"], "0123456789ab")
+    daemon.outcome = Reloaded(False, "0123456789ab", 7, problems=(Problem("rules/a.yaml", 3, 5, "no such thing"),))
+    bad = client.post("/api/v1/reload", headers=BEARER)
+    assert bad.status_code == 422
+    assert bad.json()["problems"][0]["line"] == 3
+    assert "the rules in force stay" in bad.json()["error"]
+    assert daemon.causes == ["api", "api"]
 
 
 def test_metrics_are_text(client: httpx.Client, daemon: Daemon) -> None:
@@ -142,7 +164,7 @@ def test_without_the_token_nothing_is_recorded(client: httpx.Client, daemon: Dae
 
 def test_an_empty_token_turns_actions_off(daemon: Daemon) -> None:
     """A daemon without a token must not accept an empty one."""
-    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, "")
+    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, "", daemon.reload)
     with Serving(app) as port:
         for headers in ({}, {"Authorization": "Bearer"}):
             url = f"http://127.0.0.1:{port}{CASES}/c1/actions"
@@ -237,7 +259,7 @@ def test_there_are_no_documentation_pages_but_an_openapi_document(client: httpx.
 
 def test_a_port_that_is_taken_is_a_clear_error(daemon: Daemon) -> None:
     """The message names the address and the setting to change."""
-    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN)
+    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN, daemon.reload)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UnavailableError, match=rf"127\.0\.0\.1:{port}.*http\.port"):
@@ -246,7 +268,7 @@ def test_a_port_that_is_taken_is_a_clear_error(daemon: Daemon) -> None:
 
 def test_signal_handlers_are_left_alone(daemon: Daemon) -> None:
     """The daemon decides what SIGTERM means, in the main thread as well, where uvicorn would take it over."""
-    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN)
+    app = web.build(daemon.health, daemon.meter, daemon.overview, daemon.act, TOKEN, daemon.reload)
 
     async def look() -> bool:
         port: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,152 @@
+"""Warns of what is allowed but probably not meant: rules that know nothing, alerts that reach nobody, unused words.
+
+Rules: a warning names what happens, where, and what was probably meant; it refuses nothing. What can never work at all
+is an error and is found where the file is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sensord.config.findings import Findings
+from sensord.config.yamlfile import Document, KeyPath
+from sensord.core.instant import format_duration
+from sensord.core.keys import KeyTable
+from sensord.core.level import Level
+from sensord.core.place import Device, Places
+from sensord.core.policy import Policy, Role
+from sensord.core.rule import Rule
+from sensord.core.stream import STREAMS, Stream
+from sensord.errors import Problem
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ABOVE_GRIDS = ("block", "street")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A rule, and where it is written."""
+
+    rule: Rule
+    document: Document
+    path: KeyPath
+
+
+def lint_rule(findings: Findings, path: KeyPath, rule: Rule, table: KeyTable, places: Places) -> None:
+    """Look at one rule and the sensors that it looks at."""
+    of_device = table.of_device.tolist()
+    devices = [device for device, key in zip(places.devices, of_device, strict=True) if key >= 0]
+    _samples(findings, path, rule, devices, [key for key in of_device if key >= 0])
+    _steps(findings, path, rule, devices)
+    _placeholders(findings, path, rule)
+
+
+def _samples(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Device], keys: Sequence[int]) -> None:
+    """A window that cannot hold ``min_samples`` of any sensor's readings knows nothing, ever."""
+    if not rule.window or rule.stream is None or STREAMS[rule.stream].eventful:
+        return
+    shared = Counter(keys)  # where several sensors feed one key, one period does not tell how many readings come
+    slow = [
+        device
+        for device, key in zip(devices, keys, strict=True)
+        if shared[key] == 1 and rule.window // device.period < max(rule.min_samples, 1)
+    ]
+    if not slow:
+        return
+    worst = max(slow, key=lambda device: (device.period, device.id))
+    message = (
+        f"{len(slow)} of {len(devices)} sensors send too seldom: {worst.id} every {format_duration(worst.period)}, but "
+        f"{max(rule.min_samples, 1)} readings are needed in a window of {format_duration(rule.window)}; "
+        "the value there is always unknown"
+    )
+    need = format_duration(worst.period * max(rule.min_samples, 1))
+    findings.warn((*path, "window"), message, f"write a window of {need} or more, or a smaller min_samples")
+
+
+def _steps(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Device]) -> None:
+    """``every`` below the sensors' period looks at the same readings again; ``for`` below ``every`` is ``every``."""
+    if not rule.every:
+        return
+    quickest = min((device.period for device in devices), default=0)
+    eventful = rule.stream is not None and STREAMS[rule.stream].eventful
+    if quickest > rule.every and not eventful:
+        message = (
+            f"the rule is evaluated every {format_duration(rule.every)}, but its sensors send every "
+            f"{format_duration(quickest)} at most: the same readings are looked at again and again"
+        )
+        findings.warn((*path, "every"), message, f"write every: {format_duration(quickest)}")
+    for rung in rule.levels:
+        if rung.hold and rung.hold % rule.every:
+            takes = format_duration(-(-rung.hold // rule.every) * rule.every)
+            message = f"'for: {format_duration(rung.hold)}' takes effect only after {takes}: it is looked at every "
+            where = (*path, "levels", rung.level.word, "for")
+            findings.warn(where, message + format_duration(rule.every), f"write for: {takes}")
+
+
+def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:
+    """Placeholders that stay empty for this kind of rule."""
+    empty = {"device"} if rule.by != "device" else set()
+    empty |= {"grid"} if rule.by in _ABOVE_GRIDS else set()
+    written = {template: language for language, template in reversed(rule.message.items())}  # en may be zh's text
+    for template, language in written.items():
+        for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
+            if name in empty:
+                message = f"{{{name}}} is always empty in a rule by {rule.by}"
+                findings.warn((*path, "message", language), message, "remove it, or write {place}")
+
+
+def lint_dispatch(
+    document: Document, roles: Iterable[Role], policies: Iterable[Policy], rules: Sequence[Written]
+) -> list[Problem]:
+    """Look at rules and plans together: levels that reach no step, plans without a rule, roles without a plan."""
+    findings = Findings(document)
+    by_id = {policy.id: policy for policy in policies}
+    used = {written.rule.dispatch for written in rules}
+    problems: list[Problem] = []
+    for written in rules:
+        policy = by_id.get(written.rule.dispatch)
+        if policy is not None:
+            problems += _unreached(written, policy)
+    for policy in by_id.values():
+        if policy.id not in used and rules:
+            findings.warn(("policies", policy.id), f"no rule uses the policy {policy.id}", "remove it, or use it")
+    told = {role for policy in by_id.values() for step in policy.steps for role in step.tell}
+    for role in roles:
+        if role.id not in told:
+            message = f"no policy tells the role {role.id}: whoever holds it on the roster hears nothing"
+            findings.warn(("roles", role.id), message, "add it to a step, or remove it")
+    return problems + findings.warnings
+
+
+def _unreached(written: Written, policy: Policy) -> list[Problem]:
+    """Warn when the rule's lower levels tell nobody, because each step waits for a higher one."""
+    lowest = min((step.at_least for step in policy.steps), default=Level.NONE)
+    silent = [rung.level for rung in written.rule.levels if rung.level < lowest]
+    if not silent:
+        return []
+    words = " and ".join(level.word for level in silent)
+    message = f"{words} of {written.rule.id} tells nobody: the policy {policy.id} begins at {lowest.word}"
+    hint = f"add a step with at_least: {silent[0].word} to the policy, or remove the level"
+    levels = (*written.path, "levels", silent[0].word) if written.rule.value is not None else (*written.path, "level")
+    return [written.document.problem(levels, message, hint, severity="warning")]
+
+
+def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of sensors whose silence raises nothing: what is blind would be noticed by nobody."""
+    if not rules:
+        return []
+    watched: set[int] = set()
+    for rule in rules:
+        if rule.absent:
+            watched |= {index for index, key in enumerate(KeyTable(rule, places).of_device.tolist()) if key >= 0}
+    problems = []
+    for stream in (stream for stream in STREAMS if stream is not Stream.REPORT):  # people need not report anything
+        missing = [one.id for index, one in enumerate(places.devices) if one.stream is stream and index not in watched]
+        if missing:
+            message = f"no rule notices when {len(missing)} {stream.word} devices fall silent, for example {missing[0]}"
+            hint = f"add a rule with stream: {stream.word} and absent: {{periods: 3}}"
+            problems.append(Problem(folder, 1, 1, message, hint, "warning"))
+    return problems

@@ -1,0 +1,188 @@
+"""Reloading the configuration while the daemon runs: validated first, all or nothing, and said to whoever asked.
+
+A signal, the HTTP API and the watch on the files all come here, one after the other. A configuration that is refused
+leaves the old rules running, and is an alarm. What only a restart can change (connections, channels, sinks) is named
+and left as it is.
+
+The files are watched by looking at them (name, inode, size, time of change) every two seconds: some ten names, a few
+microseconds. That also sees what editors, package managers, network mounts and container volumes do when they put a new
+file in an old one's place, which notifications of the kernel miss on some of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from sensord.config.load import Loaded, load
+from sensord.config.settings import Settings
+from sensord.core.definition import Definition
+from sensord.core.instant import SECOND, parse_duration
+from sensord.errors import ConfigError, Problem, SensordError
+from sensord.ports import Meter
+
+MOST_FILES = 2000
+"""So many files are watched at most; a folder with more is not one of rules."""
+_IN_THE_DEFINITION = {"files", "lateness", "plates", "timezone", "language", "reload"}
+"""Sections of ``sensord.yaml`` that need no restart: they are the definition's, or read anew with each reload."""
+
+Signature = tuple[tuple[str, int, int, int], ...]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What became of a reload.
+
+    ``problems`` holds the mistakes of a refused one. ``added``, ``changed`` and ``removed`` are rule ids; ``restart``
+    names the sections of ``sensord.yaml`` whose change waits for a restart.
+    """
+
+    accepted: bool
+    version: str
+    rules: int
+    problems: tuple[Problem, ...] = ()
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing but texts of no consequence, or nothing at all, is different."""
+        return self.accepted and not (self.added or self.changed or self.removed or self.restart)
+
+
+class Reloader:
+    """Reads the configuration again and puts it into force by ``define``.
+
+    ``define`` journals a definition unless it is the one in force. ``report`` is told the outcome of each reload and
+    how it is to be said to people.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        loaded: Loaded,
+        meter: Meter,
+        define: Callable[[Definition], Awaitable[None]],
+        report: Callable[[Reloaded], Awaitable[None]],
+    ) -> None:
+        self._config, self._running, self._loaded = config, loaded.settings, loaded
+        self._definition = loaded.definition
+        self._meter, self._define, self._report = meter, define, report
+        self._turn = asyncio.Lock()
+        self._seen: Signature = ()
+
+    async def reload(self, cause: str) -> Reloaded:
+        """Read, check, and put into force; never raises for a bad configuration: that is an outcome.
+
+        ``cause`` (``signal``, ``api``, ``files``) is for the log. Raises ``StoreError`` or ``UnavailableError`` when
+        the definition cannot be journaled now.
+        """
+        async with self._turn:
+            self._seen = await asyncio.to_thread(signature, self._config, self._loaded)
+            try:
+                loaded = await asyncio.to_thread(load, self._config)
+                definition = self._fit(loaded)
+            except ConfigError as error:
+                outcome = self._outcome(self._definition, problems=tuple(error.problems))
+            else:
+                await self._define(definition)
+                outcome = self._outcome(definition, restart=tuple(self._waiting(loaded.settings)))
+                self._loaded, self._definition = loaded, definition
+            self._note(cause, outcome)
+            await self._report(outcome)
+            return outcome
+
+    def _fit(self, loaded: Loaded) -> Definition:
+        """Return the definition as it can run now; refuses one that would tell people over a channel not yet there."""
+        running = {channel.name for channel in self._running.channels}
+        missing = sorted(
+            {contact.channel for person in loaded.definition.people for contact in person.contacts} - running
+        )
+        if missing:
+            hint = "restart the daemon to open it (systemctl restart sensord), then everything comes into force"
+            raise ConfigError(
+                [
+                    Problem(
+                        str(self._config), 1, 1, f"the roster uses the channel {name}, which does not run yet", hint
+                    )
+                    for name in missing
+                ]
+            )
+        mqtt = self._running.mqtt  # what the broker was asked for stays what topics are compared with
+        return msgspec.structs.replace(loaded.definition, topics=mqtt.readings, commands=mqtt.commands)
+
+    def _waiting(self, settings: Settings) -> Iterator[str]:
+        """Name the sections that differ from what runs and that only a restart can change."""
+        old, new = msgspec.to_builtins(self._running), msgspec.to_builtins(settings)
+        yield from (name for name in new if name not in _IN_THE_DEFINITION and old[name] != new[name])
+
+    def _outcome(
+        self, new: Definition, *, problems: tuple[Problem, ...] = (), restart: tuple[str, ...] = ()
+    ) -> Reloaded:
+        before = {rule.id: rule.version for rule in self._definition.rules}
+        after = {rule.id: rule.version for rule in new.rules}
+        return Reloaded(
+            accepted=not problems,
+            version=new.version,
+            rules=len(new.rules),
+            problems=problems,
+            added=tuple(sorted(after.keys() - before.keys())),
+            changed=tuple(sorted(one for one in after.keys() & before.keys() if after[one] != before[one])),
+            removed=tuple(sorted(before.keys() - after.keys())),
+            restart=restart,
+        )
+
+    def _note(self, cause: str, outcome: Reloaded) -> None:
+        self._meter.count("reloads_total", outcome="applied" if outcome.accepted else "refused")
+        facts: dict[str, Any] = {"cause": cause, "version": outcome.version, "rules": outcome.rules}
+        if not outcome.accepted:
+            problems = [str(problem) for problem in outcome.problems]
+            log.error("the configuration is refused; the rules in force stay", problems=problems, **facts)
+            return
+        changes = {name: list(getattr(outcome, name)) for name in ("added", "changed", "removed")}
+        log.info("the configuration is in force", **facts, **changes)
+        if outcome.restart:
+            log.warning("some settings wait for a restart", sections=list(outcome.restart))
+
+    async def watch(self) -> None:
+        """Look at the files again and again; reload once they have changed and then been still for one look."""
+        before = self._seen = await asyncio.to_thread(signature, self._config, self._loaded)
+        while True:
+            settings = self._loaded.settings.reload
+            await asyncio.sleep(parse_duration(settings.every) / SECOND)
+            now = await asyncio.to_thread(signature, self._config, self._loaded)
+            if settings.watch and now == before and now != self._seen:
+                try:
+                    await self.reload("files")
+                except SensordError as error:
+                    log.error("the configuration could not be put into force; it is tried again", why=str(error))
+                    self._seen = ()
+            before = now
+
+
+def signature(config: Path, loaded: Loaded) -> Signature:
+    """Return (path, inode, size, time of change) of every file of a configuration; what is missing is left out."""
+    return tuple(_states(config, loaded))
+
+
+def _states(config: Path, loaded: Loaded) -> Iterator[tuple[str, int, int, int]]:
+    files: list[Path] = [config]
+    for text in msgspec.to_builtins(loaded.settings.files).values():
+        path = loaded.resolve(text)
+        files += sorted(path.iterdir()) if path.is_dir() else [path]
+    for path in files[:MOST_FILES]:
+        try:
+            state = path.stat()
+        except OSError:
+            continue
+        yield str(path), state.st_ino, state.st_size, state.st_mtime_ns

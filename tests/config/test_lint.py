@@ -1,0 +1,92 @@
+"""What is allowed but probably not meant is warned of, where it stands, and refuses nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sensord.config.load import load
+from sensord.config.rules import World, load_rules
+from sensord.core.place import Places
+from sensord.errors import Problem
+from tests.config.rejection import STREET, street
+
+WARNED = Path(__file__).parent / "warned"
+_FILES = sorted(WARNED.glob("*.yaml"))
+_EXPECT = re.compile(r"^# expect: (\d+):(\d+): (.+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_a_rule_that_is_probably_not_meant_so(path: Path) -> None:
+    """Each weakness is found at its line and column, in the expected words, and nothing else is found."""
+    definition = street().definition
+    world = World(Places(definition.places, definition.devices), [policy.id for policy in definition.policies])
+    warnings = sorted(load_rules(path, world).warnings)
+    expected = _EXPECT.findall(path.read_text(encoding="utf-8"))
+    assert [(str(one.line), str(one.column)) for one in warnings] == [(line, column) for line, column, _ in expected]
+    for warning, (_, _, fragment) in zip(warnings, expected, strict=True):
+        assert fragment in f"{warning.message} ({warning.hint})"
+        assert warning.severity == "warning"
+
+
+def test_there_are_warned_files() -> None:
+    """An empty folder would pass the test above without testing anything."""
+    assert len(_FILES) >= 8
+
+
+def edited(folder: Path, name: str, old: str, new: str) -> list[Problem]:
+    """The warnings of the small street with one text changed."""
+    shutil.copytree(STREET, folder)
+    path = folder / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return load(folder / "sensord.yaml").warnings
+
+
+EDITS = {
+    "a level below every step": (
+        "rules/vehicles.yaml",
+        "levels: {blue: {at_least: 3}}",
+        "levels: {blue: {at_least: 3}, yellow: {at_least: 9}}",
+        None,
+    ),
+    "steps from orange on": (
+        "dispatch.yaml",
+        "at_least: yellow}\n      - {tell: [cadre], after",
+        "at_least: orange}\n      - {tell: [cadre], at_least: orange, after",
+        r"crowd.yaml:11:15: warning: yellow of lane-crowding tells nobody: the policy crowd begins at orange",
+    ),
+    "a policy without a rule": (
+        "dispatch.yaml",
+        "policies:\n",
+        "policies:\n  spare: {name: {zh: 备用}, steps: [{tell: [cadre]}]}\n",
+        r"dispatch.yaml:\d+:\d+: warning: no rule uses the policy spare",
+    ),
+    "a role without a plan": (
+        "dispatch.yaml",
+        "roles:\n",
+        "roles:\n  neighbour: {name: {zh: 邻居}}\n",
+        r"dispatch.yaml:\d+:\d+: warning: no policy tells the role neighbour",
+    ),
+    "no rule on silence": (
+        "rules/vehicles.yaml",
+        "absent: {periods: 3}\n    by: device",
+        "absent: {periods: 3}\n    stream: crowd\n    by: device",
+        r"rules:1:1: warning: no rule notices when 1 plate devices fall silent, for example cam-C01-N",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_files_that_do_not_fit_together(tmp_path: Path, name: str) -> None:
+    """Plans, roles, rules and sensors are held against each other."""
+    file, old, new, expected = EDITS[name]
+    warnings = [str(warning) for warning in edited(tmp_path / "street", file, old, new)]
+    if expected is None:
+        assert warnings == []
+    else:
+        assert any(re.search(expected, warning) for warning in warnings), warnings

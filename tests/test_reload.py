@@ -1,0 +1,203 @@
+"""Reloading: by signal, by API and by itself; what is refused changes nothing and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from sensord.config.load import Loaded, load
+from sensord.core.definition import Definition
+from sensord.errors import UnavailableError
+from sensord.reload import Reloaded, Reloader, signature
+from sensord.telemetry.metrics import PrometheusMeter
+
+SAMPLE = Path(__file__).parent / "config" / "street"
+
+
+class Desk:
+    """What stands around the reloader: definitions that came into force, and outcomes that were told."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(SAMPLE, folder)
+        self.config, self.rules = folder / "sensord.yaml", folder / "rules" / "crowd.yaml"
+        self.meter = PrometheusMeter()
+        self.defined: list[Definition] = []
+        self.told: list[Reloaded] = []
+        self.broken = False
+        self.reloader = Reloader(self.config, load(self.config), self.meter, self._define, self._report)
+
+    async def _define(self, definition: Definition) -> None:
+        if self.broken:
+            raise UnavailableError("the queue is full")
+        self.defined.append(definition)
+
+    async def _report(self, outcome: Reloaded) -> None:
+        self.told.append(outcome)
+
+    def edit(self, old: str, new: str, path: Path | None = None) -> None:
+        """Write a file anew, as editors do: beside it, then in its place."""
+        path = path or self.rules
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        beside = path.with_suffix(".new")
+        beside.write_text(text.replace(old, new), encoding="utf-8")
+        beside.replace(path)
+
+    def reload(self) -> Reloaded:
+        """Reload once."""
+        return asyncio.run(self.reloader.reload("signal"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A reloader on a copy of the small street."""
+    return Desk(tmp_path / "street")
+
+
+def test_a_changed_rule_is_named_and_comes_into_force(desk: Desk) -> None:
+    """The outcome says which rules were added, changed and removed, and the new definition is handed on once."""
+    desk.edit("above: 1.0", "above: 1.5")
+    desk.edit("id: silent", "id: mute", desk.rules.with_name("vehicles.yaml"))
+    outcome = desk.reload()
+    assert outcome.accepted
+    assert (outcome.added, outcome.changed, outcome.removed) == (("mute",), ("lane-crowding",), ("silent",))
+    (definition,) = desk.defined
+    assert (definition.version, len(definition.rules)) == (outcome.version, outcome.rules)
+    assert desk.told == [outcome]
+    assert desk.reload().unchanged
+
+
+def test_a_bad_file_changes_nothing_and_is_counted(desk: Desk) -> None:
+    """Every mistake is in the outcome with its position; what is in force stays; correcting the file ends it."""
+    before = load(desk.config).definition.version
+    desk.edit("above: 1.0", "abov: 1.0")
+    outcome = desk.reload()
+    assert (outcome.accepted, outcome.version, desk.defined) == (False, before, [])
+    assert [(problem.line, problem.column) for problem in outcome.problems] == [(11, 16)]
+    assert desk.meter.value("reloads_total", outcome="refused") == 1
+    desk.edit("abov: 1.0", "above: 1.0")
+    assert desk.reload().accepted
+    assert [outcome.accepted for outcome in desk.told] == [False, True]
+
+
+def test_what_needs_a_restart_is_named_and_left_alone(desk: Desk) -> None:
+    """A new broker waits for a restart; the topics that were subscribed to stay what messages are compared with."""
+    old = load(desk.config).definition.topics
+    text = desk.config.read_text(encoding="utf-8")
+    desk.config.write_text(text + "mqtt: {host: broker.example, readings: 'other/{compound}/{kind}/{device}'}\n")
+    outcome = desk.reload()
+    assert (outcome.accepted, outcome.restart) == (True, ("mqtt",))
+    assert desk.defined[-1].topics == old
+
+
+def test_a_channel_that_does_not_run_yet_refuses_the_reload(desk: Desk) -> None:
+    """People would be told over a channel that nobody serves: that waits for a restart as a whole."""
+    roster = desk.config.with_name("roster.yaml")
+    desk.edit(
+        "- {type: mqtt, name: grid-mqtt}",
+        "- {type: mqtt, name: grid-mqtt}\n  - {type: apprise, name: new, url_file: x}",
+        desk.config,
+    )
+    desk.edit("address: volunteer-01", "address: volunteer-01}, {channel: new", roster)
+    outcome = desk.reload()
+    assert not outcome.accepted
+    assert "the channel new, which does not run yet" in str(outcome.problems[0])
+    assert "restart" in outcome.problems[0].hint
+
+
+def test_when_the_journal_refuses_the_reload_says_so(desk: Desk) -> None:
+    """What cannot be journaled is not in force; the next reload tries it again."""
+    desk.edit("above: 1.0", "above: 1.5")
+    desk.broken = True
+    with pytest.raises(UnavailableError):
+        desk.reload()
+    assert desk.told == []
+    desk.broken = False
+    assert desk.reload().changed == ("lane-crowding",)
+
+
+async def watched(desk: Desk, then: Callable[[], Awaitable[None]]) -> None:
+    """Run the watch while something happens."""
+    task = asyncio.ensure_future(desk.reloader.watch())
+    try:
+        await then()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for is in files and lists, it sets no event
+            await asyncio.sleep(0.01)
+
+
+def test_changed_files_come_into_force_by_themselves(tmp_path: Path) -> None:
+    """An edit is loaded once; a mistake is told once and not again until the file changes."""
+    desk = Desk(tmp_path / "street")
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + "reload: {every: 20ms}\n", encoding="utf-8")
+    desk.reloader = Reloader(desk.config, load(desk.config), desk.meter, desk._define, desk._report)
+
+    async def edits() -> None:
+        await until(lambda: bool(desk.reloader._seen))
+        desk.edit("above: 1.0", "above: 1.5")
+        await until(lambda: len(desk.told) == 1)
+        desk.edit("above: 1.5", "abov: 1.5")
+        await until(lambda: len(desk.told) == 2)
+        desk.rules.with_name("more.yaml").write_text("rules: []\n")
+        desk.edit("abov: 1.5", "above: 1.6")
+        await until(lambda: len(desk.told) == 3)
+
+    asyncio.run(watched(desk, edits))
+    assert [outcome.accepted for outcome in desk.told] == [True, False, True]
+    assert desk.told[0].changed == ("lane-crowding",)
+
+
+def test_the_watch_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``watch: false`` an edit waits for a signal or the API."""
+    desk = Desk(tmp_path / "street")
+    settings = desk.config.read_text(encoding="utf-8") + "reload: {every: 1ms, watch: false}\n"
+    desk.config.write_text(settings, encoding="utf-8")
+    loaded = load(desk.config)
+    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report)
+    looks: list[object] = []
+
+    def counted(config: Path, loaded: Loaded) -> object:
+        looks.append(None)
+        return signature(config, loaded)
+
+    monkeypatch.setattr("sensord.reload.signature", counted)
+
+    async def edits() -> None:
+        await until(lambda: len(looks) > 1)
+        desk.edit("above: 1.0", "above: 1.5")
+        seen = len(looks)
+        await until(lambda: len(looks) > seen + 10)
+
+    asyncio.run(watched(desk, edits))
+    assert desk.told == []
+
+
+def test_the_signature_sees_every_file(desk: Desk) -> None:
+    """Any file of the configuration, a new one among the rules, and one put in another's place, are seen."""
+    loaded = load(desk.config)
+    before = signature(desk.config, loaded)
+    assert len(before) == 6
+    for name in ("sensord.yaml", "places.yaml", "roster.yaml", "dispatch.yaml", "rules/crowd.yaml"):
+        path = desk.config.parent / name
+        os.utime(path, ns=(1, 1))
+        after = signature(desk.config, loaded)
+        assert before != after
+        before = after
+    desk.rules.with_name("more.yaml").touch()
+    assert len(signature(desk.config, loaded)) == 7
+    desk.rules.unlink()
+    assert len(signature(desk.config, loaded)) == 6

@@ -1,0 +1,128 @@
+"""Reloading and explaining on a daemon that runs: real broker, real files, real signals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sensord.core.site import Site
+from sensord.drivers.replay import journal_groups
+from sensord.store.reader import DirectoryReader
+from sensord.store.state import StateStore
+from tests.notify.receiver import Receiver
+from tests.support import wait_until
+from tests.support.broker import Mosquitto
+from tests.support.daemon import RULES, Daemon, crowd
+
+MORE = """
+rules:
+  - id: parking
+    name: {zh: 停车}
+    stream: level
+    by: compound
+    value: last(value)
+    window: 1m
+    levels: {yellow: {below: 5}}
+    dispatch: crowd
+"""
+
+
+@pytest.fixture
+def people() -> Iterator[Receiver]:
+    """Everybody's telephone."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker."""
+    started = Mosquitto(tmp_path).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, broker: Mosquitto, people: Receiver) -> Iterator[Daemon]:
+    """A daemon that looks at its files ten times a second."""
+    started = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify", reload={"every": "100ms"}).start()
+    yield started
+    started.kill()
+
+
+def fact(daemon: Daemon) -> bool:
+    """Whether the last reload was good."""
+    return bool(daemon.get("/readyz").json()["facts"].get("rules", {"ok": True})["ok"])
+
+
+def reloads(daemon: Daemon, outcome: str) -> float:
+    """How many reloads ended so."""
+    lines = daemon.get("/metrics").text.splitlines()
+    return sum(
+        float(line.split()[-1]) for line in lines if line.startswith(f'sensord_reloads_total{{outcome="{outcome}"')
+    )
+
+
+def decided(daemon: Daemon) -> tuple[bytes, bytes]:
+    """What a replay of the journal decides, and what the daemon wrote down."""
+    site = Site()
+    groups = journal_groups(DirectoryReader(daemon.state / "journal"))
+    again = b"".join(site.step(group).decisions() for group in groups)
+    state = StateStore(daemon.state)
+    try:
+        return again, state.decisions()
+    finally:
+        state.close()
+
+
+def test_reload_and_explain(daemon: Daemon, broker: Mosquitto) -> None:
+    """An open alert outlives reloads of other rules; a bad file is refused and shown; explain answers meanwhile."""
+    rules = daemon.directory / "rules" / "crowd.yaml"
+    more = rules.with_name("parking.yaml")
+    sent = 0
+
+    def speak() -> None:
+        nonlocal sent
+        sent += 1
+        broker.publish_all([crowd(1, 75, sent), crowd(2, 5, sent)])
+
+    def crowded() -> bool:
+        speak()
+        return any(case["place"] == "L1" for case in daemon.overview()["cases"])
+
+    wait_until(crowded, 30, "a case is open at L1")
+    (case,) = [one for one in daemon.overview()["cases"] if one["place"] == "L1"]
+
+    # By itself, because a file came: the case goes on.
+    more.write_text(MORE, encoding="utf-8")
+    wait_until(lambda: reloads(daemon, "applied") == 1, 15, "the new file is in force")
+    # Refused: the rules in force stay, and everybody who looks can see it.
+    rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
+    wait_until(lambda: reloads(daemon, "refused") == 1, 15, "the bad file is refused")
+    assert not fact(daemon)
+    refused = daemon.post("/api/v1/reload")
+    assert refused.status_code == 422
+    assert refused.json()["problems"][0]["file"].endswith("crowd.yaml")
+    assert daemon.command("reload").returncode == 3
+    # Corrected, and asked for by a signal and by the command.
+    rules.write_text(RULES, encoding="utf-8")
+    daemon.hang_up()
+    wait_until(lambda: fact(daemon), 15, "the corrected file is in force")
+    assert daemon.command("reload").returncode == 0
+
+    explained = daemon.command("explain", case["id"])
+    assert explained.returncode == 0, explained.stderr
+    assert "黄色" in explained.stdout
+    assert "居委干部-1" in explained.stdout
+    why = daemon.command("explain", "--rule", "crowding", "--key", "L2")
+    assert "没有高于 1（黄色）" in why.stdout or "未知" in why.stdout
+    crowded()
+    assert [one["id"] for one in daemon.overview()["cases"] if one["place"] == "L1"] == [case["id"]]
+    wait_until(daemon.caught_up)
+    assert daemon.stop() == 0
+    again, live = decided(daemon)
+    assert sorted(again.splitlines()) == sorted(live.splitlines())
+    assert json.loads(again.splitlines()[0])["rule"] == "crowding"
