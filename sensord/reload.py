@@ -177,8 +177,7 @@ def signature(config: Path, loaded: Loaded) -> Signature:
 
 def _states(config: Path, loaded: Loaded) -> Iterator[tuple[str, int, int, int]]:
     files: list[Path] = [config]
-    for text in msgspec.to_builtins(loaded.settings.files).values():
-        path = loaded.resolve(text)
+    for path in map(loaded.resolve, filter(None, msgspec.to_builtins(loaded.settings.files).values())):
         files += sorted(path.iterdir()) if path.is_dir() else [path]
     for path in files[:MOST_FILES]:
         try:
