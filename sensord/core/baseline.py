@@ -2,8 +2,9 @@
 
 A *track* remembers samples by season. For the hour that it is now, it says what is usual (the median of the samples of
 this hour and of the hours beside it) and how far values stray above and below the usual (the 90th and the 10th
-percentile of past errors, written as the spread of a normal distribution). Medians and percentiles do not care how far
-off an odd value was: one festival does not make the next one usual.
+percentile of past errors, written as the spread of a normal distribution; neither side counts for less than the mean of
+both: a side that seems very narrow mostly has seen too little). Medians and percentiles do not care how far off an odd
+value was: one festival does not make the next one usual.
 
 ::
 
@@ -34,8 +35,8 @@ STEP = 30 * MINUTE
 """A key learns at most one sample in each half hour, however often the rule looks."""
 LEAST_SAMPLES = 6
 """So many samples of this hour and its neighbours make a median worth having."""
-ERRORS, ERROR_EVERY, LEAST_ERRORS = 256, 3, 16
-"""The errors of every third sample are kept, the last 256: sixteen days. Sixteen of them (one day) are the least."""
+ERRORS, ERROR_EVERY, LEAST_ERRORS = 384, 2, 24
+"""The errors of every second sample are kept, the last 384: sixteen days. 24 of them (one day) are the least."""
 TAIL = 0.9
 ONE_SIGMA = NormalDist().inv_cdf(TAIL)
 """A normal distribution has its 90th percentile so many standard deviations above its middle."""
@@ -58,7 +59,7 @@ class Track:
     """The memory of one kind of season, for ``keys`` keys.
 
     ``samples`` float32 (slots, kept, keys), NaN where there is none yet; ``turn`` uint8 (slots, keys) is where the
-    next one goes. ``errors`` float32 (256, keys): samples minus what was usual then; ``seen`` int32 (keys,) counts
+    next one goes. ``errors`` float32 (384, keys): samples minus what was usual then; ``seen`` int32 (keys,) counts
     them. From these follow ``usual``, ``above`` and ``below`` (the spreads), float64 (keys,), NaN while unknown.
     """
 
@@ -81,11 +82,13 @@ class Track:
         count = ERRORS - np.isnan(errors).sum(axis=0)
         enough = count >= LEAST_ERRORS
         high, low = _quantile(errors, count, TAIL), _quantile(errors, count, 1.0 - TAIL)
-        self.above[keys] = np.where(enough, np.maximum(high, 0.0) / ONE_SIGMA, np.nan)
-        self.below[keys] = np.where(enough, np.maximum(-low, 0.0) / ONE_SIGMA, np.nan)
+        above, below = np.maximum(high, 0.0) / ONE_SIGMA, np.maximum(-low, 0.0) / ONE_SIGMA
+        both = (above + below) / 2.0
+        self.above[keys] = np.where(enough, np.maximum(above, both), np.nan)
+        self.below[keys] = np.where(enough, np.maximum(below, both), np.nan)
 
     def learn(self, slot: int, keys: Int64, value: Float64) -> None:
-        """Remember one sample for each of some keys, and every third error."""
+        """Remember one sample for each of some keys, and every second error."""
         judged = keys[~np.isnan(self.usual[keys])]
         kept = judged[self.seen[judged] % ERROR_EVERY == 0]
         self.errors[self.seen[kept] // ERROR_EVERY % ERRORS, kept] = value[kept] - self.usual[kept]
@@ -129,7 +132,7 @@ def _around(track: str, day: int, hour: int, rest: RestDay) -> tuple[int, ...]:
 class Usual:
     """The baseline of one rule. See :class:`sensord.core.derived.Derivation`.
 
-    ``offset`` (ns) is that of local time from UTC. A key takes about 12 KB with ``season: week``, 6 KB with ``day``.
+    ``offset`` (ns) is that of local time from UTC. A key takes 14 KB with ``season: week``, 7 KB with ``day``.
     ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm; ``sampled`` int64
     (keys,) is the half hour of the last sample.
     """

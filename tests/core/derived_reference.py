@@ -54,7 +54,8 @@ class Memory:
         if len(self.errors) < self.least_errors:
             return None
         errors = list(self.errors)
-        return max(quantile(errors, 0.9), 0.0) / ONE_SIGMA, max(-quantile(errors, 0.1), 0.0) / ONE_SIGMA
+        above, below = max(quantile(errors, 0.9), 0.0) / ONE_SIGMA, max(-quantile(errors, 0.1), 0.0) / ONE_SIGMA
+        return max(above, (above + below) / 2), max(below, (above + below) / 2)
 
     def learn(self, moment: int, value: float) -> None:
         """Remember a sample."""

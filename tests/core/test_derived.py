@@ -287,7 +287,7 @@ def test_a_trend_needs_half_of_its_points() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "limit"),
-    [(gauge_rule(), 7_000), (gauge_rule(baseline=Baseline()), 13_500), (trend_rule(), 600)],
+    [(gauge_rule(), 6_300), (gauge_rule(baseline=Baseline()), 13_500), (trend_rule(), 600)],
     ids=["day", "week", "trend"],
 )
 def test_the_memory_of_a_key_is_bounded(rule: Rule, limit: int) -> None:
