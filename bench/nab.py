@@ -244,8 +244,8 @@ def sensitivity(files: Sequence[Series], rule: Rule) -> None:
     constants: tuple[tuple[str, tuple[object, ...]], ...] = (
         ("TAIL", (0.88, 0.92)),
         ("LEAST_SAMPLES", (5, 7)),
-        ("LEAST_ERRORS", (13, 19)),
-        ("ERRORS", (205, 307)),
+        ("LEAST_ERRORS", (19, 29)),
+        ("ERRORS", (307, 461)),
         ("STEP", (24 * MINUTE, 36 * MINUTE)),
         ("_SHAPES", ({"day": (48, 19), "week": (168, 6)}, {"day": (48, 29), "week": (168, 10)})),
     )

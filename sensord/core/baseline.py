@@ -1,9 +1,10 @@
 """What is usual, learnt online per key; and how far from the usual a value is.
 
-A *track* remembers samples by season. For the hour that it is now, it says what is usual (the median of the samples of
-this hour and of the hours beside it) and how far values stray above and below the usual (the 90th and the 10th
-percentile of past errors, written as the spread of a normal distribution). Medians and percentiles do not care how far
-off an odd value was: one festival does not make the next one usual.
+A *track* remembers samples by season. For the local hour that it is now, it says what is usual (the median of this
+hour's samples) and how far values stray above and below the usual (the 90th and the 10th percentile of past errors,
+written as the spread of a normal distribution; neither side counts for less than the mean of both: a side that seems
+very narrow mostly has seen too little). Medians and percentiles do not care how far off an odd value was: one festival
+does not make the next one usual.
 
 ::
 
@@ -28,14 +29,14 @@ from numpy.typing import NDArray
 
 from sensord.core.batch import Float64, Int64
 from sensord.core.derived import Baseline, Bools, Measure, Season
-from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.instant import MINUTE, to_datetime
 
 STEP = 30 * MINUTE
 """A key learns at most one sample in each half hour, however often the rule looks."""
 LEAST_SAMPLES = 6
-"""So many samples of this hour and its neighbours make a median worth having."""
-ERRORS, ERROR_EVERY, LEAST_ERRORS = 256, 3, 16
-"""The errors of every third sample are kept, the last 256: sixteen days. Sixteen of them (one day) are the least."""
+"""So many samples make a median worth having."""
+ERRORS, ERROR_EVERY, LEAST_ERRORS = 384, 2, 24
+"""The errors of every second sample are kept, the last 384: sixteen days. 24 of them (one day) are the least."""
 TAIL = 0.9
 ONE_SIGMA = NormalDist().inv_cdf(TAIL)
 """A normal distribution has its 90th percentile so many standard deviations above its middle."""
@@ -44,6 +45,8 @@ MEMORY = 1024
 HOURS = 24
 _MONDAY = 3
 """1970-01-01, day zero, was a Thursday: three days after a Monday."""
+_DAY_ZERO = 719_163
+"""The proleptic Gregorian ordinal of day zero."""
 
 Float32 = NDArray[np.float32]
 RestDay = Callable[[int], bool]
@@ -58,7 +61,7 @@ class Track:
     """The memory of one kind of season, for ``keys`` keys.
 
     ``samples`` float32 (slots, kept, keys), NaN where there is none yet; ``turn`` uint8 (slots, keys) is where the
-    next one goes. ``errors`` float32 (256, keys): samples minus what was usual then; ``seen`` int32 (keys,) counts
+    next one goes. ``errors`` float32 (384, keys): samples minus what was usual then; ``seen`` int32 (keys,) counts
     them. From these follow ``usual``, ``above`` and ``below`` (the spreads), float64 (keys,), NaN while unknown.
     """
 
@@ -69,11 +72,16 @@ class Track:
         self.seen = np.zeros(keys, np.int32)
         self.usual, self.above, self.below = (np.full(keys, np.nan) for _ in range(3))
 
-    def look(self, near: tuple[int, ...], keys: Int64) -> None:
-        """Find what is usual in the slots of this hour, for some keys."""
-        pool = np.sort(self.samples[list(near)][:, :, keys].reshape(-1, len(keys)), axis=0)
-        count = len(pool) - np.isnan(pool).sum(axis=0)
-        self.usual[keys] = np.where(count >= LEAST_SAMPLES, _quantile(pool, count, 0.5), np.nan)
+    def look(self, near: tuple[int, int, int], keys: Int64) -> None:
+        """Find what is usual in this hour, for some keys; ``near`` are the slots before, of and after it.
+
+        The neighbours help out only while the hour itself has too few samples: a rush hour is unlike the hours beside.
+        """
+        usual, enough = _middle(self.samples[near[1]][:, keys])
+        if not enough.all():
+            wider, some = _middle(self.samples[list(near)][:, :, keys].reshape(-1, len(keys)))
+            usual = np.where(enough, usual, np.where(some, wider, np.nan))
+        self.usual[keys] = usual
 
     def spread(self, keys: Int64) -> None:
         """Find how far values stray from the usual, for some keys."""
@@ -81,11 +89,13 @@ class Track:
         count = ERRORS - np.isnan(errors).sum(axis=0)
         enough = count >= LEAST_ERRORS
         high, low = _quantile(errors, count, TAIL), _quantile(errors, count, 1.0 - TAIL)
-        self.above[keys] = np.where(enough, np.maximum(high, 0.0) / ONE_SIGMA, np.nan)
-        self.below[keys] = np.where(enough, np.maximum(-low, 0.0) / ONE_SIGMA, np.nan)
+        above, below = np.maximum(high, 0.0) / ONE_SIGMA, np.maximum(-low, 0.0) / ONE_SIGMA
+        both = (above + below) / 2.0
+        self.above[keys] = np.where(enough, np.maximum(above, both), np.nan)
+        self.below[keys] = np.where(enough, np.maximum(below, both), np.nan)
 
     def learn(self, slot: int, keys: Int64, value: Float64) -> None:
-        """Remember one sample for each of some keys, and every third error."""
+        """Remember one sample for each of some keys, and every second error."""
         judged = keys[~np.isnan(self.usual[keys])]
         kept = judged[self.seen[judged] % ERROR_EVERY == 0]
         self.errors[self.seen[kept] // ERROR_EVERY % ERRORS, kept] = value[kept] - self.usual[kept]
@@ -99,6 +109,13 @@ class Track:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name, for snapshots."""
         return {"samples": self.samples, "turn": self.turn, "errors": self.errors, "seen": self.seen}
+
+
+def _middle(samples: Float32) -> tuple[Float64, Bools]:
+    """The median of each column, and whether there are enough numbers in it for one worth having."""
+    ordered = np.sort(samples, axis=0)
+    count = len(ordered) - np.isnan(ordered).sum(axis=0)
+    return _quantile(ordered, count, 0.5), count >= LEAST_SAMPLES
 
 
 def _quantile(ordered: Float32, count: NDArray[np.intp], share: float) -> Float64:
@@ -117,31 +134,33 @@ _SHAPES = {"day": (2 * HOURS, 24), "week": (7 * HOURS, 8)}
 _TRACKS = {Season.DAY: ("day",), Season.WEEK: ("day", "week")}
 
 
-def _around(track: str, day: int, hour: int, rest: RestDay) -> tuple[int, ...]:
+def _around(track: str, day: int, hour: int, rest: RestDay) -> tuple[int, int, int]:
     """The slots of the hour before, of this hour and of the hour after."""
     if track == "week":
-        now = (day + _MONDAY) % 7 * HOURS + hour
-        return tuple((now + beside) % (7 * HOURS) for beside in (-1, 0, 1))
-    first = HOURS if rest(day) else 0
-    return tuple(first + (hour + beside) % HOURS for beside in (-1, 0, 1))
+        first, hours, hour = 0, 7 * HOURS, (day + _MONDAY) % 7 * HOURS + hour
+    else:
+        first, hours = (HOURS if rest(day) else 0), HOURS
+    return first + (hour - 1) % hours, first + hour, first + (hour + 1) % hours
 
 
 class Usual:
     """The baseline of one rule. See :class:`sensord.core.derived.Derivation`.
 
-    ``offset`` (ns) is that of local time from UTC. A key takes about 12 KB with ``season: week``, 6 KB with ``day``.
-    ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm; ``sampled`` int64
+    ``zone`` says what hour it is for people, summer time included. A key takes 13.3 KB with ``season: week``, 6.2 KB
+    with ``day``. ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm; ``sampled`` int64
     (keys,) is the half hour of the last sample.
     """
 
-    def __init__(self, spec: Baseline, keys: int, offset: int, rest: RestDay = weekend) -> None:
-        self._spec, self._offset, self._rest = spec, offset, rest
+    def __init__(self, spec: Baseline, keys: int, zone: str, rest: RestDay = weekend) -> None:
+        self._spec, self._zone, self._rest = spec, zone, rest
         self._tracks = {name: Track(*_SHAPES[name], keys) for name in _TRACKS[spec.season]}
         self.learnt, self.alarms = np.zeros(keys, np.int32), np.zeros(keys, np.int32)
         self.sampled = np.full(keys, np.iinfo(np.int64).min)
         self._all = np.arange(keys)
-        self._hour, self._step = -1, 0
-        self._near: dict[str, tuple[int, ...]] = {}
+        self._hour, self._step = (0, -1), 0
+        self._stale = self._all
+        """The keys whose usual has to be looked up again: they have learnt since."""
+        self._near: dict[str, tuple[int, int, int]] = {}
 
     def derive(self, end: int, value: Float64, known: Bools) -> tuple[Float64, Bools]:
         """Return how far each value is from the usual: the distance that every track agrees on, at least."""
@@ -156,16 +175,17 @@ class Usual:
         return np.abs(distance) if self._spec.outside else distance, known
 
     def _turn(self, end: int) -> None:
-        """When another hour has begun, look up what is usual in it."""
-        last = end + self._offset - 1
-        self._step = last // STEP
-        if last // HOUR == self._hour:
-            return
-        self._hour = last // HOUR
-        day, hour = last // DAY, self._hour % HOURS
-        self._near = {name: _around(name, day, hour, self._rest) for name in self._tracks}
-        for name, track in self._tracks.items():
-            track.look(self._near[name], self._all)
+        """Look up what is usual in this hour, where another hour has begun or something was learnt."""
+        self._step = (end - 1) // STEP
+        moment = to_datetime(end - 1, self._zone)
+        hour = (moment.toordinal() - _DAY_ZERO, moment.hour)
+        if hour != self._hour:
+            self._hour, self._stale = hour, self._all
+            self._near = {name: _around(name, *hour, self._rest) for name in self._tracks}
+        if len(self._stale):
+            for name, track in self._tracks.items():
+                track.look(self._near[name], self._stale)
+            self._stale = self._all[:0]
 
     def _distance(self, track: Track, value: Float64) -> Float64:
         """Return spreads above (below: negative) the usual, or the ratio to it less one; NaN: cannot tell yet."""
@@ -187,7 +207,7 @@ class Usual:
             return
         for name, track in self._tracks.items():
             track.learn(self._near[name][1], keys, value)
-            track.look(self._near[name], keys)
+        self._stale = keys
         self.sampled[keys] = self._step
         self.learnt[keys] += 1
         self.alarms[keys] += alarmed[keys]
@@ -230,6 +250,6 @@ class Usual:
 
     def restored(self) -> None:
         """Find the spreads again; what is usual is looked up at the next pane."""
-        self._hour = -1
+        self._hour = (0, -1)
         for track in self._tracks.values():
             track.spread(self._all)

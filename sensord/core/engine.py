@@ -19,7 +19,6 @@ from sensord.core.alert import Transition
 from sensord.core.batch import Batch, Int64
 from sensord.core.definition import Definition
 from sensord.core.evaluator import NEVER, Emission, Evaluator, withdraw
-from sensord.core.instant import utc_offset
 from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
@@ -56,7 +55,6 @@ class Engine:
 
     def __init__(self, definition: Definition, places: Places, only: frozenset[str] | None = None) -> None:
         self._definition, self._places, self._only = definition, places, only
-        self._offset = utc_offset(definition.zone)
         self.now = 0
         self._started = False
         self._liveness = Liveness(places, 0, only)
@@ -78,7 +76,7 @@ class Engine:
         if rule.absent:
             return AbsenceRule(rule, table, self._places, since)
         if rule.window:
-            return WindowedRule(rule, table, lateness, self._offset, since)
+            return WindowedRule(rule, table, lateness, self._definition.zone, since)
         return SingleRule(rule, table, lateness)
 
     def feed(self, batch: Batch) -> list[Transition]:

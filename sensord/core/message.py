@@ -24,6 +24,14 @@ _DEFAULT = {
     "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
     "en": "{place}: {rule}, value {value} (threshold {threshold}), {level} warning, {time}.",
 }
+_UNUSUAL = {
+    "zh": "{place}：{rule}，当前值 {value}，超出此时段的平常范围（界限 {threshold}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {value}, not usual at this hour (limit {threshold}), {level} warning, {time}.",
+}
+_HEADING = {
+    "zh": "{place}：{rule}，当前值 {value}，预计不久将到达 {threshold}，{level}提前预警，{time}。",
+    "en": "{place}: {rule}, value {value} and heading for {threshold} before long, {level} early warning, {time}.",
+}
 _TITLE = {
     "zh": {
         Reason.CASE_OPENED: "【{level}预警】{place}",
@@ -93,8 +101,15 @@ def compose(
 
 
 def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:
-    template = (rule.message.get(language) if rule is not None else None) or _DEFAULT[language]
+    template = (rule.message.get(language) if rule is not None else None) or _default(rule)[language]
     return template.format_map(words) + _TAIL[language].format_map(words)
+
+
+def _default(rule: Rule | None) -> Mapping[str, str]:
+    """The text of a rule that brings none."""
+    if rule is None or (rule.baseline is None and rule.trend is None):
+        return _DEFAULT
+    return _HEADING if rule.trend is not None else _UNUSUAL
 
 
 def _name(rule: Rule | None, case: Case, language: str) -> str:

@@ -11,6 +11,7 @@ from sensord.core.baseline import Usual
 from sensord.core.batch import Batch, Float64, Int64
 from sensord.core.derived import Bools, Derivation
 from sensord.core.evaluator import Array, Emission, make_transition
+from sensord.core.instant import utc_offset
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import Ladder
 from sensord.core.level import Level
@@ -38,15 +39,15 @@ class _Seen(NamedTuple):
 class WindowedRule:
     """See :class:`sensord.core.evaluator.Evaluator`.
 
-    ``lateness`` and ``offset`` (of local time from UTC, so that hours and days are local ones) are ns; ``since`` is the
-    journal instant at which the rule came into force. Pane ``p`` covers local time ``[p * every, (p + 1) * every)``
+    ``lateness`` (ns) is the stream's; panes are aligned to the standard time of ``zone``; ``since`` is the journal
+    instant at which the rule came into force. Pane ``p`` covers local time ``[p * every, (p + 1) * every)``
     and is sealed when journal time reaches its end plus the lateness; a reading that comes later than that is late.
     """
 
-    def __init__(self, rule: Rule, table: KeyTable, lateness: int, offset: int, since: int) -> None:
+    def __init__(self, rule: Rule, table: KeyTable, lateness: int, zone: str, since: int) -> None:
         assert rule.value is not None
         self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
-        self._value, self._every, self._lateness, self._offset = rule.value, rule.every, lateness, offset
+        self._value, self._every, self._lateness, self._offset = rule.value, rule.every, lateness, utc_offset(zone)
         self._length = rule.window // rule.every
         self._depth = 1 << (lateness // rule.every + _SLACK + 2).bit_length()
         self._panes = {
@@ -56,7 +57,7 @@ class WindowedRule:
         self._last = (
             LastPanes(len(table), self._length, self._depth) if rule.value.aggregate is Aggregate.LAST else None
         )
-        self._derivation = derivation_of(rule, len(table), offset)
+        self._derivation = derivation_of(rule, len(table), zone)
         self._needs_full = rule.comparison not in RISING
         self._skips = not self._needs_full and rule.levels[0].threshold > 0
         if self._derivation is not None and not rule.min_samples:
@@ -221,8 +222,8 @@ class WindowedRule:
             self._derivation.restored()
 
 
-def derivation_of(rule: Rule, keys: int, offset: int) -> Derivation | None:
+def derivation_of(rule: Rule, keys: int, zone: str) -> Derivation | None:
     """Return what stands between the rule's values and its ladder: a baseline, a trend, or nothing."""
     if rule.baseline is not None:
-        return Usual(rule.baseline, keys, offset)
+        return Usual(rule.baseline, keys, zone)
     return None if rule.trend is None else Heading(rule, keys)

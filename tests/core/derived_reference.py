@@ -45,16 +45,21 @@ class Memory:
         return (weekday * 24 + hour + beside) % 168
 
     def usual(self, moment: int) -> float | None:
-        """The median of what was seen at this hour and the hours beside it."""
-        pool = [value for beside in (-1, 0, 1) for value in self.samples[self.slot(moment, beside)]]
-        return statistics.median(pool) if len(pool) >= self.least_samples else None
+        """The median of what was seen at this hour; while that is too little, at the hours beside it, too."""
+        own = list(self.samples[self.slot(moment, 0)])
+        pool = own + [value for beside in (-1, 1) for value in self.samples[self.slot(moment, beside)]]
+        for samples in (own, pool):
+            if len(samples) >= self.least_samples:
+                return statistics.median(samples)
+        return None
 
     def spreads(self) -> tuple[float, float] | None:
         """How far values stray (above, below)."""
         if len(self.errors) < self.least_errors:
             return None
         errors = list(self.errors)
-        return max(quantile(errors, 0.9), 0.0) / ONE_SIGMA, max(-quantile(errors, 0.1), 0.0) / ONE_SIGMA
+        above, below = max(quantile(errors, 0.9), 0.0) / ONE_SIGMA, max(-quantile(errors, 0.1), 0.0) / ONE_SIGMA
+        return max(above, (above + below) / 2), max(below, (above + below) / 2)
 
     def learn(self, moment: int, value: float) -> None:
         """Remember a sample."""
