@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, offline
+from sensord import __version__, offline, recordingcli
 from sensord.errors import ConfigError, SensordError
 from sensord.words import say
 
@@ -124,7 +124,8 @@ def simulate(
 
 
 cli.add_command(offline.replay)
-cli.add_command(offline.recording)
+cli.add_command(offline.backtest)
+cli.add_command(recordingcli.recording)
 
 
 @cli.command(

@@ -1,18 +1,13 @@
-"""The commands over recorded data: ``sensord replay`` and ``sensord recording``. Each calls one function below."""
+"""The commands ``sensord replay`` and ``sensord backtest``. Each calls a function of the layers below."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from sensord.words import say
-
-if TYPE_CHECKING:
-    from sensord.recordings.manifest import Manifest
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -60,7 +55,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "json", "html"]),
     default="table",
     show_default=True,
     help=say("输出格式", "output"),
@@ -73,7 +68,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     help=say("表格内容", "what the table shows"),
 )
 @click.option("--limit", type=int, default=40, show_default=True, help=say("表格行数（0：全部）", "rows (0: all)"))
-@click.option("--output", type=NEW, default=None, help=say("写入文件（json）", "write to a file (json)"))
+@click.option("--output", type=NEW, default=None, help=say("写入文件（json、html）", "write to a file (json, html)"))
 @click.option(
     "--state",
     type=NEW,
@@ -113,6 +108,13 @@ def replay(
     begin, stop = span(start, end, opened.zone)
     if state is not None:
         _resume(opened, form, output, state)
+    elif form == "html":
+        from sensord.backtest.page import replay_page, replayed
+        from sensord.backtest.run import Setup
+        from sensord.replaying import watched
+
+        outcome = replayed(Setup.of(plain, begin, stop), watched)
+        _required(output, "--output").write_text(replay_page(outcome), encoding="utf-8")
     elif form == "json":
         from sensord.replaying import print_json
 
@@ -162,113 +164,76 @@ def _publish(plain: object, start: str | None, end: str | None, speed: float) ->
     click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
-@click.group(help=say("导出、导入、裁剪、合并、去标识化录制。", "Export, import, cut, merge and anonymise recordings."))
-def recording() -> None:
-    """Hold the commands together."""
-
-
-@recording.command("export", help=say("把日志的一段导出为录制。", "Export a stretch of the journal as a recording."))
-@click.argument("journal", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("target", type=NEW)
-@span_options
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-@click.option("--messages/--no-messages", default=True, show_default=True, help="JSON lines")
-@click.option("--zone", default="Asia/Shanghai", show_default=True, help=say("时区", "time zone of --from and --to"))
-def export_(
-    journal: Path, target: Path, start: str | None, end: str | None, readings: bool, messages: bool, zone: str
-) -> None:
-    """Export a journal; plates become pseudonyms."""
-    from sensord.recordings.work import export
-    from sensord.source import journal_records
-
-    begin, stop = span(start, end, zone)
-    _say(export(journal_records(journal), target, begin, stop, readings, messages, secrets.token_bytes(32)))
-
-
-@recording.command("import", help=say("把表格导入为录制。", "Import a table as a recording."))
-@click.argument("table", type=FILE)
-@click.argument("target", type=NEW)
-@click.option("--mapping", type=FILE, required=True, help=say("列映射文件", "how the columns are mapped"))
-def import_(table: Path, target: Path, mapping: Path) -> None:
-    """Import CSV, Parquet or JSON lines."""
-    from sensord.recordings.work import import_table
-
-    _say(import_table(table, mapping, target))
-
-
-@recording.command(
-    help=say("说明一份录制：内容、时间、数量、缺口、校验和。", "Say what, when, how many, gaps; verify checksums.")
-)
-@click.argument("source", type=EXISTING)
-@click.option("--json", "as_json", is_flag=True)
-def info(source: Path, as_json: bool) -> None:
-    """Describe a recording."""
-    from sensord.recordings.work import described, summary
-
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(described(source)), indent=1).decode())
-    else:
-        click.echo(summary(source))
-
-
-@recording.command(
-    help=say("裁剪、平移、缩放、加入模拟故障。", "Cut, shift in time, scale, mix with simulated faults.")
-)
-@click.argument("source", type=EXISTING)
-@click.argument("target", type=NEW)
-@span_options
-@click.option("--shift", default=None, help=say("时间平移，例 7d 或 -1h", "shift in time, e.g. 7d or -1h"))
-@click.option("--scale", multiple=True, help=say("缩放，例 crowd.count=1.5", "scale, e.g. crowd.count=1.5"))
-@click.option("--faults", type=FILE, default=None, help=say("故障文件（YAML）", "a file of faults (YAML)"))
+@click.command(
+    help=say("用录制比较两套规则：告警差异、通知人次、对照真实事件、参数扫描、建议。",
+             "Compare two sets of rules over a recording: the alert diff, pages, scores, sweeps, suggestions.")
+)  # fmt: skip
+@click.option("--recording", "source", type=EXISTING, required=True, help=say("录制或日志目录", "recording or journal"))
 @click.option(
-    "--config", type=FILE, default=None, help=say("为不含配置的录制补上配置", "the configuration to go with it")
+    "--rules", type=EXISTING, default=None, help=say("现行规则（默认：录制中的）", "rules now (default: recorded)")
 )
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def cut(
+@click.option("--candidate", type=EXISTING, default=None, help=say("候选规则", "the rules to compare with"))
+@source_options
+@span_options
+@click.option(
+    "--labels",
+    type=FILE,
+    default=None,
+    help=say("真实事件 CSV：place,start,end,kind[,level,must]", "incidents, CSV: place,start,end,kind[,level,must]"),
+)
+@click.option(
+    "--slack", default="5m", show_default=True, help=say("告警与事件的容许间隔", "how far off an alert may be")
+)
+@click.option("--sweep", multiple=True, help="[RULE:]levels.orange.above=2.5:5:0.25")
+@click.option("--suggest", is_flag=True, help=say("根据误报反馈给出建议", "suggest from answered false alarms"))
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
+@click.option("--output", type=NEW, default=None, help=say("写入文件", "write to a file"))
+@click.option(
+    "--limit", type=int, default=40, show_default=True, help=say("差异行数（0：全部）", "rows of the diff (0: all)")
+)
+def backtest(
     source: Path,
-    target: Path,
+    rules: Path | None,
+    candidate: Path | None,
+    mapping: Path | None,
+    config: Path | None,
     start: str | None,
     end: str | None,
-    shift: str | None,
-    scale: tuple[str, ...],
-    faults: Path | None,
-    config: Path | None,
-    readings: bool,
+    labels: Path | None,
+    slack: str,
+    sweep: tuple[str, ...],
+    suggest: bool,
+    processes: int,
+    form: str,
+    output: Path | None,
+    limit: int,
 ) -> None:
-    """Make a changed copy."""
-    from sensord.recordings.work import changed, zone_of
+    """See what another set of rules would have done."""
+    from sensord.backtest.report import Question, answer, to_json
+    from sensord.backtest.run import Setup
+    from sensord.core.instant import parse_duration
+    from sensord.replaying import watched
+    from sensord.source import Source
 
-    begin, stop = span(start, end, zone_of(source))
-    _say(changed(source, target, (begin, stop), shift, scale, faults, config=config, readings=readings))
+    plain = Source(source, mapping, rules or candidate, config)
+    begin, stop = span(start, end, plain.open().zone)
+    try:
+        question = Question(rules, candidate, labels, sweep, suggest, parse_duration(slack))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    report = answer(Setup.of(plain, begin, stop, processes), question, watched)
+    if form == "text":
+        from sensord.backtest.text import print_report
 
+        print_report(report, limit)
+    elif form == "json":
+        text = to_json(report)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_bytes(text)
+    else:
+        from sensord.backtest.page import backtest_page
 
-@recording.command(help=say("按到达时间合并多份录制。", "Merge recordings by time of arrival."))
-@click.argument("sources", type=EXISTING, nargs=-1, required=True)
-@click.argument("target", type=NEW)
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def merge(sources: tuple[Path, ...], target: Path, readings: bool) -> None:
-    """Merge recordings."""
-    from sensord.recordings.work import merged
-
-    _say(merged(sources, target, readings=readings))
-
-
-@recording.command(
-    help=say("去标识化：号牌换成假号牌，去掉文字、电话。", "Anonymise: made-up plates, no texts, no telephone numbers.")
-)
-@click.argument("source", type=EXISTING)
-@click.argument("target", type=NEW)
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def anonymise(source: Path, target: Path, readings: bool) -> None:
-    """Take persons out of a recording."""
-    from sensord.recordings.work import anonymised
-
-    _say(anonymised(source, target, secrets.token_bytes(32), readings=readings))
-
-
-def _say(manifest: Manifest) -> None:
-    from sensord.recordings.work import told
-
-    click.echo(told(manifest))
+        _required(output, "--output").write_text(backtest_page(report), encoding="utf-8")
