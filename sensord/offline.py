@@ -1,4 +1,4 @@
-"""The commands ``sensord replay`` and ``sensord backtest``. Each calls a function of the layers below."""
+"""The commands ``sensord simulate``, ``replay`` and ``backtest``. Each calls a function of the layers below."""
 
 from __future__ import annotations
 
@@ -237,3 +237,57 @@ def backtest(
         from sensord.backtest.page import backtest_page
 
         _required(output, "--output").write_text(backtest_page(report), encoding="utf-8")
+
+
+@click.command(
+    help=say("模拟一条街道：发布到 MQTT 服务器，或直接写成录制。",
+             "Simulate a street: publish to a broker, or write a recording.")
+)  # fmt: skip
+@click.option("--config", type=FILE, default=Path("config/sensord.yaml"), show_default=True)
+@click.option("--list", "listing", is_flag=True, help=say("列出场景", "list the scenarios"))
+@click.option("--scenario", default="everyday", show_default=True, help=say("场景名", "the scenario's name"))
+@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help=say("倍速", "speed-up"))
+@click.option(
+    "--duration", type=float, default=None, help=say("秒数（默认：场景时长）", "seconds (default: scenario's)")
+)
+@click.option("--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured)"))
+@click.option("--port", type=int, default=None, help=say("MQTT 端口", "broker port"))
+@click.option(
+    "--start", default=None, help=say("录制从何时起（默认：现在）", "when the recording begins (default: now)")
+)
+@click.option(
+    "--record",
+    type=NEW,
+    default=None,
+    help=say("写成录制（目录，含真实事件 truth.csv）或消息文件（.jsonl、.jsonl.gz）",
+             "write a recording (a folder, with truth.csv) or a file of messages (.jsonl, .jsonl.gz)"),
+)  # fmt: skip
+@click.option(
+    "--readings-only", is_flag=True, help=say("录制不含原始消息（快）", "a recording without raw messages (fast)")
+)
+def simulate(
+    config: Path,
+    listing: bool,
+    scenario: str,
+    speed: float,
+    duration: float | None,
+    host: str | None,
+    port: int | None,
+    start: str | None,
+    record: Path | None,
+    readings_only: bool,
+) -> None:
+    """Simulate the street."""
+    from simulators.publish import run_simulation
+    from simulators.recorded import list_scenarios, record_simulation
+
+    if listing:
+        for name, text in list_scenarios(config):
+            click.echo(f"{name:<16} {text}")
+    elif record is not None:
+        begin = span(start, None, "Asia/Shanghai")[0] or None
+        messages = record_simulation(config, scenario, duration, record, begin, readings_only=readings_only)
+        click.echo(say(f"已写入 {messages:,} 条", f"{messages:,} written"))
+    else:
+        done = run_simulation(config, scenario, speed, duration, host=host, port=port)
+        click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))

@@ -16,6 +16,7 @@ from sensord.core.notification import Reason
 from sensord.core.place import PlaceKind
 from sensord.core.rule import Rule
 from sensord.core.site import Site, Step
+from sensord.core.stream import Stream
 
 DETECTS = "detects"
 """A rule's label that names the kinds of incident it is meant to find, separated by spaces."""
@@ -184,10 +185,15 @@ class Collector:
 
 
 def describe(rule: Rule) -> RuleInfo:
-    """Sum up a rule; without the label ``detects`` it finds what its stream is called, or silence."""
+    """Sum up a rule.
+
+    Without the label ``detects`` a rule finds what its stream is called; one that watches for silence finds
+    ``crowd_silence`` and the like.
+    """
     kinds = tuple(rule.labels.get(DETECTS, "").split())
     if not kinds:
-        kinds = ("silence",) if rule.absent or rule.stream is None else (rule.stream.word,)
+        streams = [stream.word for stream in Stream if rule.stream in (None, stream)]
+        kinds = tuple(f"{word}_silence" for word in streams) if rule.absent else tuple(streams)
     return RuleInfo(rule.id, rule.version, dict(rule.name), rule.dispatch, kinds)
 
 
