@@ -28,6 +28,8 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         "--mapping": say("表格（CSV、Parquet、JSON 行）的列映射文件", "how a table's columns are mapped"),
         "--config": say("配置文件（录制不含配置时需要；否则取代录制中的配置）",
                         "configuration (needed when the recording holds none; else it replaces the recorded one)"),
+        "--keys": say("用哪份配置的站点密钥给车辆化名（默认 --config）",
+                      "the configuration whose site keys name vehicles (default: --config)"),
     }  # fmt: skip
     for name, text in texts.items():
         command = click.option(name, type=FILE, default=None, help=text)(command)
@@ -85,6 +87,7 @@ def replay(
     source: Path,
     mapping: Path | None,
     config: Path | None,
+    keys: Path | None,
     rules: Path | None,
     start: str | None,
     end: str | None,
@@ -100,7 +103,7 @@ def replay(
     """Replay a journal's folder, a recording, a file of messages, or a foreign table."""
     from sensord.source import Source
 
-    plain = Source(source, mapping, rules, config, raw=raw or publish)
+    plain = Source(source, mapping, rules, config, raw=raw or publish, keys=keys)
     if publish:
         _publish(plain, start, end, speed)
         return
@@ -198,6 +201,7 @@ def backtest(
     candidate: Path | None,
     mapping: Path | None,
     config: Path | None,
+    keys: Path | None,
     start: str | None,
     end: str | None,
     labels: Path | None,
@@ -216,7 +220,7 @@ def backtest(
     from sensord.replaying import watched
     from sensord.source import Source
 
-    plain = Source(source, mapping, rules or candidate, config)
+    plain = Source(source, mapping, rules or candidate, config, keys=keys)
     begin, stop = span(start, end, plain.open().zone)
     try:
         question = Question(rules, candidate, labels, sweep, suggest, parse_duration(slack))

@@ -1,36 +1,27 @@
-"""A simulated street as columns: what the core's intake would make of its messages, without the messages. Fast.
+"""A simulated street as columns: what the core's intake would make of its messages. Fast.
 
-For a day of five hundred readings a second. The readings are those of ``Street.messages`` as long as no fault is asked
-for (faults work on messages).
+Head-counts, which are nearly all of a street's readings, are made as columns and never were messages; everything else
+goes through the real intake. The readings are those of ``Street.messages`` as long as no fault is asked for (faults
+work on messages).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from heapq import merge
 
 import numpy as np
 
-from sensord.core.batch import Batch, Float64, Int8, Int64
+from sensord.core.batch import Batch, Float64, Int8, Int64, Sightings
 from sensord.core.instant import MINUTE
-from sensord.core.plate import PlateTable
-from sensord.core.stream import BY_WORD, LABELS, Stream
-from simulators.sensors import HeadCounter, Observation, observe
-from simulators.street import Street
+from sensord.core.intake import Intake
+from sensord.core.pseudonym import Pseudonymiser
+from sensord.core.record import Record, RecordKind
+from sensord.core.stream import FIELDS, Stream
+from simulators.sensors import HeadCounter
+from simulators.street import Message, Street
 
 CHUNK = 10 * MINUTE
-_FIELDS = ("count", "enter", "exit", "density", "confidence", "value", "signal", "uptime")
-
-
-@dataclass(slots=True)
-class _Part:
-    """Readings being collected: instants, stream, device, and fields and labels by name."""
-
-    at: Int64
-    stream: int
-    device: int
-    fields: dict[str, Float64] = field(default_factory=dict)
-    labels: dict[str, Int64] = field(default_factory=dict)
 
 
 def batches(street: Street) -> Iterator[Batch]:
@@ -42,20 +33,19 @@ def batches(street: Street) -> Iterator[Batch]:
         for index, device in devices
         if device.stream is Stream.CROWD and device.id not in silent
     }
-    others = [
-        (index, _Waiting(_heard(street, device.id, observe(device, street.world))))
-        for index, device in devices
-        if index not in counters
-    ]
-    table = PlateTable.of(street.world.definition.plates)
+    speaking = [street.speak(device) for index, device in devices if index not in counters]
+    others = _Waiting(merge(*speaking, key=lambda message: message.at))
+    definition = street.world.definition
+    keys = definition.plate_keys
+    pseudonymiser = Pseudonymiser(keys, definition.tracking.overlap, {}) if keys else None
+    intake = Intake(definition, street.places, pseudonymiser)
     for start in range(street.start, street.end, CHUNK):
         end = min(start + CHUNK, street.end)
-        parts = [stretches.until(index, end) for index, stretches in counters.items()]
-        for index, waiting in others:
-            parts += _of_observations(index, waiting.until(end), street, table)
-        whole = [part for part in parts if len(part.at)]
-        if whole:
-            yield _batch(whole)
+        counted = [(index, *stretches.until(end)) for index, stretches in counters.items()]
+        records = tuple(Record(RecordKind.MESSAGE, one.at, one.topic, one.payload) for one in others.until(end))
+        batch = _joined(counted, intake.decode(records, end).batch)
+        if len(batch):
+            yield batch
 
 
 class _Stretches:
@@ -65,8 +55,8 @@ class _Stretches:
         self._counter, self._area = counter, area
         self._rest: list[Int64] = []
 
-    def until(self, device: int, end: int) -> _Part:
-        """Return the readings before ``end`` that were not returned yet."""
+    def until(self, end: int) -> tuple[Int64, dict[str, Float64]]:
+        """Return instants and fields of the readings before ``end`` that were not returned yet."""
         columns = self._rest or [np.empty(0, np.int64) for _ in range(4)]
         while not len(columns[0]) or int(columns[0][-1]) < end:
             columns = [np.concatenate(pair) for pair in zip(columns, self._counter.next(), strict=True)]
@@ -76,90 +66,66 @@ class _Stretches:
         fields = {"count": count.astype(float), "enter": enter.astype(float), "exit": left.astype(float)}
         if self._area is not None:
             fields["density"] = fields["count"] / self._area
-        return _Part(at, Stream.CROWD, device, fields)
+        return at, fields
 
 
 class _Waiting:
-    """Hands out an endless sequence of observations, stretch by stretch."""
+    """Hands out messages stretch by stretch."""
 
-    def __init__(self, observations: Iterator[Observation]) -> None:
-        self._observations = observations
-        self._next = next(observations)
+    def __init__(self, messages: Iterator[Message]) -> None:
+        self._messages = messages
+        self._next = next(messages, None)
 
-    def until(self, end: int) -> list[Observation]:
-        """Return the observations before ``end`` that were not returned yet."""
-        found = []
-        while self._next.at < end:
-            found.append(self._next)
-            self._next = next(self._observations)
-        return found
+    def until(self, end: int) -> Iterator[Message]:
+        """Yield the messages before ``end`` that were not handed out yet."""
+        while self._next is not None and self._next.at < end:
+            yield self._next
+            self._next = next(self._messages, None)
 
 
-def _heard(street: Street, device: str, observations: Iterator[Observation]) -> Iterator[Observation]:
-    """Leave out what a device without power would have said."""
-    silences = [silence for silence in street.scenario.silences if silence.device == device]
-    for seen in observations:
-        since = seen.at - street.start
-        if not any(silence.start <= since < silence.end for silence in silences):
-            yield seen
-
-
-def _of_observations(device: int, seen: list[Observation], street: Street, table: PlateTable) -> Iterator[_Part]:
-    for kind in dict.fromkeys(one.kind for one in seen):
-        mine = [one for one in seen if one.kind == kind]
-        part = _Part(np.array([one.at for one in mine], np.int64), BY_WORD[kind], device)
-        for name in _FIELDS:
-            values = [one.body.get(name) for one in mine]
-            if any(value is not None for value in values):
-                part.fields[name] = np.array([np.nan if value is None else value for value in values], float)
-        area = street.places.by_id[street.places.devices[device].place].area_m2
-        if "count" in part.fields and area is not None:
-            part.fields["density"] = part.fields["count"] / area
-        if kind == Stream.PLATE.word:
-            part.labels = _plate_labels(mine, table)
-        yield part
-
-
-def _plate_labels(seen: list[Observation], table: PlateTable) -> dict[str, Int64]:
-    directions, classes = LABELS["direction"].words, LABELS["class"].words
-    found = []
-    for one in seen:
-        plate, confidence = one.body["plate"], one.body["confidence"]
-        assert isinstance(confidence, float)
-        sort = table.classify(plate if isinstance(plate, str) else None, confidence)
-        found.append((directions.index(str(one.body["direction"])), classes.index(sort)))
-    columns = np.array(found, np.int64)
-    return {"direction": columns[:, 0], "class": columns[:, 1]}
-
-
-def _batch(parts: list[_Part]) -> Batch:
-    at = np.concatenate([part.at for part in parts])
+def _joined(counted: list[tuple[int, Int64, dict[str, Float64]]], other: Batch) -> Batch:
+    """Put head-counts and other readings together in order of arrival."""
+    sizes = [len(at) for _, at, _ in counted]
+    total = sum(sizes)
+    at = np.concatenate([*(at for _, at, _ in counted), other.received_at])
+    device = np.concatenate([np.repeat([index for index, _, _ in counted], sizes), other.device]).astype(np.int32)
     # In one millisecond the order of the register decides, as it does among messages.
-    order = np.argsort(at, kind="stable")
-    at = at[order]
+    order = np.lexsort((device, at))
+    names = {name for _, _, fields in counted for name in fields} | set(other.fields)
+    nothing = np.full(len(other), np.nan)
 
-    sizes = [len(part.at) for part in parts]
-    stream = np.repeat(np.array([part.stream for part in parts], np.int8), sizes)[order]
-    device = np.repeat(np.array([part.device for part in parts], np.int32), sizes)[order]
-    names = dict.fromkeys(name for part in parts for name in part.fields)
-    marks = dict.fromkeys(name for part in parts for name in part.labels)
+    def column(name: str) -> Float64:
+        mine = [fields.get(name, np.full(len(at), np.nan)) for _, at, fields in counted]
+        return np.concatenate([*mine, other.fields.get(name, nothing)])[order]
+
+    def marks(codes: Int8) -> Int8:
+        return np.concatenate([np.full(total, -1, np.int8), codes])[order]
+
+    stream = np.concatenate([np.full(total, Stream.CROWD, np.int8), other.stream])
+    flags = np.concatenate([np.zeros(total, np.int8), other.flags])
+    event_at = np.concatenate([at[:total], other.event_at])
     return Batch(
-        int(at[-1]),
-        stream,
-        device,
-        at,
-        at,
-        np.zeros(len(at), np.int8),
-        {
-            name: np.concatenate([part.fields.get(name, np.full(len(part.at), np.nan)) for part in parts])[order]
-            for name in _FIELDS
-            if name in names
-        },
-        {name: _marks(parts, name)[order] for name in marks},
+        int(at[order[-1]]) if len(at) else other.now,
+        stream[order],
+        device[order],
+        event_at[order],
+        at[order],
+        flags[order],
+        {name: column(name) for name in FIELDS if name in names},
+        {name: marks(codes) for name, codes in other.labels.items()},
+        _seen(other.sightings, at, order),
     )
 
 
-def _marks(parts: list[_Part], name: str) -> Int8:
-    whole = np.concatenate([part.labels.get(name, np.full(len(part.at), -1)) for part in parts])
-    codes: Int8 = whole.astype(np.int8)
-    return codes
+def _seen(sightings: Sightings | None, at: Int64, order: Int64) -> Sightings | None:
+    """The sightings of the other readings, with rows for the head-counts before them."""
+    if sightings is None:
+        return None
+    missing = len(at) - len(sightings.seen_at)
+    whole = Sightings(
+        np.concatenate([np.zeros((missing, sightings.who.shape[1]), np.int64), sightings.who]),
+        np.concatenate([at[:missing], sightings.seen_at]),
+        np.concatenate([np.zeros(missing, np.bool_), sightings.sure]),
+        [""] * missing + sightings.masks,
+    )
+    return whole.select(order)

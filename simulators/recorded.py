@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import msgspec
+
 from sensord.backtest.labels import write_incidents
 from sensord.config.load import Loaded, load
 from sensord.core.instant import SECOND
+from sensord.core.pseudonym import MADE_UP_KEYS
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import definition_record
 from sensord.errors import StoreError
@@ -89,7 +92,10 @@ def write_street(folder: Path, street: Street, *, messages: bool = False) -> Man
     the recording says ``pseudonyms``.
     """
     history = [f"simulated: {street.scenario.name['en']}, seed {street.scenario.seed}"]
-    first = definition_record(street.world.definition, street.start)
+    # Vehicles that are made up may be followed under the key that everybody knows.
+    definition = msgspec.structs.replace(street.world.definition, plate_keys=MADE_UP_KEYS)
+    street = Street(definition, street.scenario, street.start, street.end - street.start)
+    first = definition_record(definition, street.start)
     by_columns = not messages and not street.scenario.faults
     writer = RecordingWriter(folder, messages=messages, readings=True, plates="pseudonyms", history=history)
     try:

@@ -66,7 +66,7 @@ class Street:
 
     def messages(self) -> Iterator[Message]:
         """Yield every message from start to end (exclusive) in order of arrival; the second call yields the same."""
-        speaking = [self._speak(device) for device in self.places.devices if device.codec == "native"]
+        speaking = [self.speak(device) for device in self.places.devices if device.codec == "native"]
         whole = merge(*speaking, key=lambda message: message.at)
         if not self.scenario.faults:
             yield from whole
@@ -77,7 +77,8 @@ class Street:
             if record.received_at < self.end:
                 yield Message(record.received_at, record.topic, record.payload)
 
-    def _speak(self, device: Device) -> Iterator[Message]:
+    def speak(self, device: Device) -> Iterator[Message]:
+        """Yield what one device sends, in order of time."""
         silences = sorted(
             (silence for silence in self.scenario.silences if silence.device == device.id),
             key=lambda silence: silence.start,

@@ -11,6 +11,7 @@ from pathlib import Path
 from sensord.backtest.outcome import Collector, Outcome
 from sensord.config.load import load
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.pseudonym import Secrets
 from sensord.core.site import Site
 from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
 from sensord.source import FAR, Opened, Replacement, Source, longest_wait
@@ -62,7 +63,8 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
         return _shared(setup, candidates)
     opened = _waiting_for_all(setup.source.open(), candidates)
     recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
-    return list(_together(watch(recorded, opened.total) if watch is not None else recorded, candidates))
+    seen = watch(recorded, opened.total) if watch is not None else recorded
+    return list(_together(seen, candidates, opened.secrets))
 
 
 def _shared(setup: Setup, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -84,8 +86,8 @@ def _waiting_for_all(opened: Opened, candidates: Iterable[Candidate]) -> Opened:
     return replace(opened, tail=max([opened.tail, *waits]))
 
 
-def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate]) -> Iterator[Outcome]:
-    sites = [Site() for _ in candidates]
+def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
+    sites = [Site(secrets=secrets) for _ in candidates]
     collectors = [Collector(candidate.name, site) for candidate, site in zip(candidates, sites, strict=True)]
     for steps in replay_together(recorded, sites, [candidate.override for candidate in candidates]):
         for collector, step in zip(collectors, steps, strict=True):
