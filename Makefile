@@ -6,7 +6,7 @@ BIN     := $(VENV)/bin
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check bench services docs lock clean
+.PHONY: help setup demo score test lint check bench services docs lock clean
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ setup: $(VENV)/.develop  ## create the virtual environment with everything that 
 
 demo: $(VENV)/.runtime  ## run the main job on this machine: SCENARIO=lane-crowd SPEED=1
 	@$(BIN)/python -m simulators.demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+
+score: $(VENV)/.develop  ## score the shipped rules on every simulated scenario
+	$(BIN)/python -m simulators.score $(ARGS)
 
 services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where that is allowed
 	@scripts/install-services.sh

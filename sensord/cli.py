@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, offline
+from sensord import __version__, offline, recordingcli
 from sensord.errors import ConfigError, SensordError
 from sensord.words import say
 
@@ -93,41 +93,10 @@ def doctor(config: Path) -> None:
     raise SystemExit(EXIT_UNREACHABLE if bad else 0)
 
 
-@cli.command(help=say("向任意 MQTT 服务器发布模拟传感器数据。", "Publish simulated sensors to any broker."))
-@config_option
-@click.option("--scenario", default="everyday", show_default=True, help=say("场景名", "the scenario's name"))
-@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help=say("倍速", "speed-up"))
-@click.option(
-    "--duration", type=float, default=None, help=say("运行秒数（默认：场景时长）", "seconds (default: the scenario's)")
-)
-@click.option(
-    "--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured one)")
-)
-@click.option("--port", type=int, default=None, help=say("MQTT 端口", "broker port"))
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=say("写入录制文件而不发布", "write a recording instead"),
-)
-def simulate(
-    config: Path,
-    scenario: str,
-    speed: float,
-    duration: float | None,
-    host: str | None,
-    port: int | None,
-    record: Path | None,
-) -> None:
-    """Simulate the street."""
-    from simulators.publish import run_simulation
-
-    done = run_simulation(config, scenario, speed, duration, host=host, port=port, record_to=record)
-    click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
-
-
+cli.add_command(offline.simulate)
 cli.add_command(offline.replay)
-cli.add_command(offline.recording)
+cli.add_command(offline.backtest)
+cli.add_command(recordingcli.recording)
 
 
 @cli.command(

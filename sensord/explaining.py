@@ -108,6 +108,11 @@ class _Recording:
         self._recorded = recorded
         self.zone = self._open()[1]
 
+    def _site(self) -> Site:
+        """An empty core with the site keys of the configuration."""
+        one = self._recorded
+        return Site(secrets=Source(one.source, config=one.config).secrets())
+
     def _open(self) -> tuple[Iterable[Group], str]:
         one = self._recorded
         opened = Source(one.source, one.mapping, one.rules, one.config, raw=True).open()
@@ -120,11 +125,11 @@ class _Recording:
 
     def start(self, _rule: str, _at: int) -> tuple[Site, Iterable[Group]]:
         """Return an empty core and all groups."""
-        return Site(), self._open()[0]
+        return self._site(), self._open()[0]
 
     def story(self, case: str) -> list[CaseEvent]:
         """A case's events, found by stepping through the recording."""
-        site = Site()
+        site = self._site()
         return [event for group in self._open()[0] for event in site.step(group).events if event.case == case]
 
     def deliveries(self, case: str) -> dict[str, str]:
@@ -133,7 +138,7 @@ class _Recording:
 
     def transition_at(self, name: str) -> int | None:
         """Step through the recording until the alert changed."""
-        site = Site()
+        site = self._site()
         for group in self._open()[0]:
             for one in site.step(group).transitions:
                 if one.id == name:

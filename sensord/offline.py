@@ -1,18 +1,13 @@
-"""The commands over recorded data: ``sensord replay`` and ``sensord recording``. Each calls one function below."""
+"""The commands ``sensord simulate``, ``replay`` and ``backtest``. Each calls a function of the layers below."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from sensord.words import say
-
-if TYPE_CHECKING:
-    from sensord.recordings.manifest import Manifest
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,6 +28,8 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         "--mapping": say("表格（CSV、Parquet、JSON 行）的列映射文件", "how a table's columns are mapped"),
         "--config": say("配置文件（录制不含配置时需要；否则取代录制中的配置）",
                         "configuration (needed when the recording holds none; else it replaces the recorded one)"),
+        "--keys": say("用哪份配置的站点密钥给车辆化名（默认 --config）",
+                      "the configuration whose site keys name vehicles (default: --config)"),
     }  # fmt: skip
     for name, text in texts.items():
         command = click.option(name, type=FILE, default=None, help=text)(command)
@@ -60,7 +57,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "json", "html"]),
     default="table",
     show_default=True,
     help=say("输出格式", "output"),
@@ -73,7 +70,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     help=say("表格内容", "what the table shows"),
 )
 @click.option("--limit", type=int, default=40, show_default=True, help=say("表格行数（0：全部）", "rows (0: all)"))
-@click.option("--output", type=NEW, default=None, help=say("写入文件（json）", "write to a file (json)"))
+@click.option("--output", type=NEW, default=None, help=say("写入文件（json、html）", "write to a file (json, html)"))
 @click.option(
     "--state",
     type=NEW,
@@ -90,6 +87,7 @@ def replay(
     source: Path,
     mapping: Path | None,
     config: Path | None,
+    keys: Path | None,
     rules: Path | None,
     start: str | None,
     end: str | None,
@@ -105,7 +103,7 @@ def replay(
     """Replay a journal's folder, a recording, a file of messages, or a foreign table."""
     from sensord.source import Source
 
-    plain = Source(source, mapping, rules, config, raw=raw or publish)
+    plain = Source(source, mapping, rules, config, raw=raw or publish, keys=keys)
     if publish:
         _publish(plain, start, end, speed)
         return
@@ -113,6 +111,13 @@ def replay(
     begin, stop = span(start, end, opened.zone)
     if state is not None:
         _resume(opened, form, output, state)
+    elif form == "html":
+        from sensord.backtest.page import replay_page, replayed
+        from sensord.backtest.run import Setup
+        from sensord.replaying import watched
+
+        outcome = replayed(Setup.of(plain, begin, stop), watched)
+        _required(output, "--output").write_text(replay_page(outcome), encoding="utf-8")
     elif form == "json":
         from sensord.replaying import print_json
 
@@ -162,113 +167,131 @@ def _publish(plain: object, start: str | None, end: str | None, speed: float) ->
     click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
-@click.group(help=say("导出、导入、裁剪、合并、去标识化录制。", "Export, import, cut, merge and anonymise recordings."))
-def recording() -> None:
-    """Hold the commands together."""
-
-
-@recording.command("export", help=say("把日志的一段导出为录制。", "Export a stretch of the journal as a recording."))
-@click.argument("journal", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("target", type=NEW)
-@span_options
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-@click.option("--messages/--no-messages", default=True, show_default=True, help="JSON lines")
-@click.option("--zone", default="Asia/Shanghai", show_default=True, help=say("时区", "time zone of --from and --to"))
-def export_(
-    journal: Path, target: Path, start: str | None, end: str | None, readings: bool, messages: bool, zone: str
-) -> None:
-    """Export a journal; plates become pseudonyms."""
-    from sensord.recordings.work import export
-    from sensord.source import journal_records
-
-    begin, stop = span(start, end, zone)
-    _say(export(journal_records(journal), target, begin, stop, readings, messages, secrets.token_bytes(32)))
-
-
-@recording.command("import", help=say("把表格导入为录制。", "Import a table as a recording."))
-@click.argument("table", type=FILE)
-@click.argument("target", type=NEW)
-@click.option("--mapping", type=FILE, required=True, help=say("列映射文件", "how the columns are mapped"))
-def import_(table: Path, target: Path, mapping: Path) -> None:
-    """Import CSV, Parquet or JSON lines."""
-    from sensord.recordings.work import import_table
-
-    _say(import_table(table, mapping, target))
-
-
-@recording.command(
-    help=say("说明一份录制：内容、时间、数量、缺口、校验和。", "Say what, when, how many, gaps; verify checksums.")
-)
-@click.argument("source", type=EXISTING)
-@click.option("--json", "as_json", is_flag=True)
-def info(source: Path, as_json: bool) -> None:
-    """Describe a recording."""
-    from sensord.recordings.work import described, summary
-
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(described(source)), indent=1).decode())
-    else:
-        click.echo(summary(source))
-
-
-@recording.command(
-    help=say("裁剪、平移、缩放、加入模拟故障。", "Cut, shift in time, scale, mix with simulated faults.")
-)
-@click.argument("source", type=EXISTING)
-@click.argument("target", type=NEW)
-@span_options
-@click.option("--shift", default=None, help=say("时间平移，例 7d 或 -1h", "shift in time, e.g. 7d or -1h"))
-@click.option("--scale", multiple=True, help=say("缩放，例 crowd.count=1.5", "scale, e.g. crowd.count=1.5"))
-@click.option("--faults", type=FILE, default=None, help=say("故障文件（YAML）", "a file of faults (YAML)"))
+@click.command(
+    help=say("用录制比较两套规则：告警差异、通知人次、对照真实事件、参数扫描、建议。",
+             "Compare two sets of rules over a recording: the alert diff, pages, scores, sweeps, suggestions.")
+)  # fmt: skip
+@click.option("--recording", "source", type=EXISTING, required=True, help=say("录制或日志目录", "recording or journal"))
 @click.option(
-    "--config", type=FILE, default=None, help=say("为不含配置的录制补上配置", "the configuration to go with it")
+    "--rules", type=EXISTING, default=None, help=say("现行规则（默认：录制中的）", "rules now (default: recorded)")
 )
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def cut(
+@click.option("--candidate", type=EXISTING, default=None, help=say("候选规则", "the rules to compare with"))
+@source_options
+@span_options
+@click.option(
+    "--labels",
+    type=FILE,
+    default=None,
+    help=say("真实事件 CSV：place,start,end,kind[,level,must]", "incidents, CSV: place,start,end,kind[,level,must]"),
+)
+@click.option(
+    "--slack", default="5m", show_default=True, help=say("告警与事件的容许间隔", "how far off an alert may be")
+)
+@click.option("--sweep", multiple=True, help="[RULE:]levels.orange.above=2.5:5:0.25")
+@click.option("--suggest", is_flag=True, help=say("根据误报反馈给出建议", "suggest from answered false alarms"))
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
+@click.option("--output", type=NEW, default=None, help=say("写入文件", "write to a file"))
+@click.option(
+    "--limit", type=int, default=40, show_default=True, help=say("差异行数（0：全部）", "rows of the diff (0: all)")
+)
+def backtest(
     source: Path,
-    target: Path,
+    rules: Path | None,
+    candidate: Path | None,
+    mapping: Path | None,
+    config: Path | None,
+    keys: Path | None,
     start: str | None,
     end: str | None,
-    shift: str | None,
-    scale: tuple[str, ...],
-    faults: Path | None,
-    config: Path | None,
-    readings: bool,
+    labels: Path | None,
+    slack: str,
+    sweep: tuple[str, ...],
+    suggest: bool,
+    processes: int,
+    form: str,
+    output: Path | None,
+    limit: int,
 ) -> None:
-    """Make a changed copy."""
-    from sensord.recordings.work import changed, zone_of
+    """See what another set of rules would have done."""
+    from sensord.backtest.report import Question, answer, to_json
+    from sensord.backtest.run import Setup
+    from sensord.core.instant import parse_duration
+    from sensord.replaying import watched
+    from sensord.source import Source
 
-    begin, stop = span(start, end, zone_of(source))
-    _say(changed(source, target, (begin, stop), shift, scale, faults, config=config, readings=readings))
+    plain = Source(source, mapping, rules or candidate, config, keys=keys)
+    begin, stop = span(start, end, plain.open().zone)
+    try:
+        question = Question(rules, candidate, labels, sweep, suggest, parse_duration(slack))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    report = answer(Setup.of(plain, begin, stop, processes), question, watched)
+    if form == "text":
+        from sensord.backtest.text import print_report
+
+        print_report(report, limit)
+    elif form == "json":
+        text = to_json(report)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_bytes(text)
+    else:
+        from sensord.backtest.page import backtest_page
+
+        _required(output, "--output").write_text(backtest_page(report), encoding="utf-8")
 
 
-@recording.command(help=say("按到达时间合并多份录制。", "Merge recordings by time of arrival."))
-@click.argument("sources", type=EXISTING, nargs=-1, required=True)
-@click.argument("target", type=NEW)
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def merge(sources: tuple[Path, ...], target: Path, readings: bool) -> None:
-    """Merge recordings."""
-    from sensord.recordings.work import merged
-
-    _say(merged(sources, target, readings=readings))
-
-
-@recording.command(
-    help=say("去标识化：号牌换成假号牌，去掉文字、电话。", "Anonymise: made-up plates, no texts, no telephone numbers.")
+@click.command(
+    help=say("模拟一条街道：发布到 MQTT 服务器，或直接写成录制。",
+             "Simulate a street: publish to a broker, or write a recording.")
+)  # fmt: skip
+@click.option("--config", type=FILE, default=Path("config/sensord.yaml"), show_default=True)
+@click.option("--list", "listing", is_flag=True, help=say("列出场景", "list the scenarios"))
+@click.option("--scenario", default="everyday", show_default=True, help=say("场景名", "the scenario's name"))
+@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help=say("倍速", "speed-up"))
+@click.option(
+    "--duration", type=float, default=None, help=say("秒数（默认：场景时长）", "seconds (default: scenario's)")
 )
-@click.argument("source", type=EXISTING)
-@click.argument("target", type=NEW)
-@click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
-def anonymise(source: Path, target: Path, readings: bool) -> None:
-    """Take persons out of a recording."""
-    from sensord.recordings.work import anonymised
+@click.option("--host", default=None, help=say("MQTT 主机（默认：配置中的）", "broker host (default: the configured)"))
+@click.option("--port", type=int, default=None, help=say("MQTT 端口", "broker port"))
+@click.option(
+    "--start", default=None, help=say("录制从何时起（默认：现在）", "when the recording begins (default: now)")
+)
+@click.option(
+    "--record",
+    type=NEW,
+    default=None,
+    help=say("写成录制（目录，含真实事件 truth.csv）或消息文件（.jsonl、.jsonl.gz）",
+             "write a recording (a folder, with truth.csv) or a file of messages (.jsonl, .jsonl.gz)"),
+)  # fmt: skip
+@click.option(
+    "--readings-only", is_flag=True, help=say("录制不含原始消息（快）", "a recording without raw messages (fast)")
+)
+def simulate(
+    config: Path,
+    listing: bool,
+    scenario: str,
+    speed: float,
+    duration: float | None,
+    host: str | None,
+    port: int | None,
+    start: str | None,
+    record: Path | None,
+    readings_only: bool,
+) -> None:
+    """Simulate the street."""
+    from simulators.publish import run_simulation
+    from simulators.recorded import list_scenarios, record_simulation
 
-    _say(anonymised(source, target, secrets.token_bytes(32), readings=readings))
-
-
-def _say(manifest: Manifest) -> None:
-    from sensord.recordings.work import told
-
-    click.echo(told(manifest))
+    if listing:
+        for name, text in list_scenarios(config):
+            click.echo(f"{name:<16} {text}")
+    elif record is not None:
+        begin = span(start, None, "Asia/Shanghai")[0] or None
+        messages = record_simulation(config, scenario, duration, record, begin, readings_only=readings_only)
+        click.echo(say(f"已写入 {messages:,} 条", f"{messages:,} written"))
+    else:
+        done = run_simulation(config, scenario, speed, duration, host=host, port=port)
+        click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))

@@ -76,7 +76,8 @@ class Resumable:
     def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
         """Replay until the end (True) or until ``stop`` says so (False); raises ``SnapshotError``."""
         saved = self._load()
-        site = Site.restored(saved.state) if saved.state else Site()
+        secrets = self.opened.secrets
+        site = Site.restored(saved.state, secrets) if saved.state else Site(secrets=secrets)
         with self.output.open("r+b" if saved.pieces else "wb") as file:
             file.truncate(saved.written)
             file.seek(saved.written)
@@ -117,13 +118,15 @@ class Resumable:
 def print_json(opened: Opened, start: int, end: int, out: BinaryIO | None = None) -> None:
     """Print every decision as a JSON line (on stdout): the same bytes in every run."""
     file = out or sys.stdout.buffer
-    for step in replay(watched(opened.recorded(start, end), opened.total), Site(), opened.override):
+    for step in replay(
+        watched(opened.recorded(start, end), opened.total), Site(secrets=opened.secrets), opened.override
+    ):
         file.write(step.decisions())
 
 
 def print_table(opened: Opened, what: str, limit: int, start: int, end: int) -> None:
     """Print ``what`` (``alerts``, ``cases`` or ``notifications``) as a table, and what it all amounted to."""
-    began, tally, site, shown = time.perf_counter(), Tally(), Site(), 0
+    began, tally, site, shown = time.perf_counter(), Tally(), Site(secrets=opened.secrets), 0
     title, columns, rows = _TABLES[what]
     table = Table(title=say(*title))
     for column in columns:

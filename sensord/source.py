@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from sensord.config.rules import World, load_rules
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import SECOND
 from sensord.core.place import Places
+from sensord.core.pseudonym import Secrets
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import definition_record
 from sensord.drivers.replay import Override, Recorded, journal_groups, unchanged
@@ -50,19 +51,27 @@ class Replacement:
 class Source:
     """Where to read from, as plain values: a worker process can open it again.
 
-    ``start`` and ``end`` (ns) cut it; ``raw`` asks for messages where decoded readings are there, too.
+    ``raw`` asks for messages where decoded readings are there, too. ``keys`` is a configuration whose site keys make
+    the pseudonyms of vehicles (by default those of ``config``).
     """
 
     path: Path
     mapping: Path | None = None
     rules: Path | None = None
     config: Path | None = None
-    start: int = 0
-    end: int = FAR
     raw: bool = False
+    keys: Path | None = None
+
+    def secrets(self) -> Secrets:
+        """The site keys; none when no configuration is named."""
+        named = self.keys or self.config
+        return {} if named is None else load(named).secrets
 
     def open(self) -> Opened:
         """Open it; raises ``ConfigError`` when what is needed is missing or wrong."""
+        return replace(self._open(), secrets=self.secrets())
+
+    def _open(self) -> Opened:
         if self.path.is_dir() and not is_recording(self.path):
             return self._journal()
         if self.mapping is not None:
@@ -130,6 +139,7 @@ class Opened:
     records: Recording | None = None
     series: Series | None = None
     journal: Path | None = None
+    secrets: Secrets = field(default_factory=dict)
 
     def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
         """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""

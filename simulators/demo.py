@@ -29,7 +29,8 @@ from sensord.words import language as preferred_language
 from sensord.words import say
 from simulators.captions import WORDS
 from simulators.narrator import Narrator
-from simulators.publish import Statistics, load_street, publish
+from simulators.publish import Statistics, publish
+from simulators.recorded import load_street
 from simulators.stage import SHIPPED, Stage, set_stage
 from simulators.story import Story
 from simulators.street import Street

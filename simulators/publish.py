@@ -1,4 +1,4 @@
-"""Sends a simulated street to a broker in (scaled) real time, or writes it down as a recording.
+"""Sends a simulated street, or recorded messages, to a broker in (scaled) real time.
 
 Rules: quality of service 1, a bounded number of messages in flight, messages in order of time. With a ``speed``
 other than one the scenario runs faster than the clock, so the devices' stamps are replaced by the instant of
@@ -24,20 +24,18 @@ import msgspec
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Record
 from sensord.core.stream import BY_WORD
-from sensord.errors import StoreError, UnavailableError
-from sensord.recordings.lines import LineWriter
+from sensord.errors import UnavailableError
 from sensord.recordings.transform import edited, restamped
-from simulators.scenario import find_scenario, load_scenario
-from simulators.street import Message, Street
+from simulators.recorded import load_street
+from simulators.street import Message
 
 IN_FLIGHT = 200
 """Messages that may wait for the broker's acknowledgement at once."""
 _ANSWER = 15.0
 """Seconds that the broker has for an acknowledgement."""
 _PROGRESS = 0.5
-_SHIPPED = Path(__file__).resolve().parents[1] / "config" / "scenarios"
 
 
 @dataclass(slots=True)
@@ -190,34 +188,6 @@ def restamp(payload: bytes, at: int) -> bytes:
     return edited(payload, restamped(at))
 
 
-def write_recording(path: Path, messages: Iterable[Message]) -> Statistics:
-    """Write messages as JSON lines (through gzip when the name ends in ``.gz``), each received when it was sent.
-
-    Raises ``StoreError`` when the file cannot be written.
-    """
-    statistics, began = Statistics(), time.monotonic()
-    try:
-        writer = LineWriter(path)
-        for message in messages:
-            writer.add(Record(RecordKind.MESSAGE, message.at, message.topic, message.payload))
-            statistics.count(message, 0.0)
-        writer.close()
-    except OSError as error:
-        raise StoreError(f"the recording {path} cannot be written ({error.strerror}); choose another place") from error
-    statistics.seconds = time.monotonic() - began
-    return statistics
-
-
-def load_street(loaded: Loaded, scenario_name: str, duration: float | None, start: int) -> Street:
-    """Make the street of a configuration, with a scenario of its ``scenarios`` folder or of those shipped.
-
-    ``duration`` is in seconds. Raises ``ConfigError`` for an unknown or wrong scenario.
-    """
-    own = loaded.base / "scenarios"
-    scenario = load_scenario(find_scenario(scenario_name, own if own.is_dir() else _SHIPPED), loaded.definition)
-    return Street(loaded.definition, scenario, start, None if duration is None else round(duration * SECOND))
-
-
 def run_simulation(
     config_path: Path,
     scenario_name: str,
@@ -225,19 +195,15 @@ def run_simulation(
     duration: float | None = None,
     host: str | None = None,
     port: int | None = None,
-    record_to: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Statistics:
     """Play a scenario from now on, for ``duration`` seconds of scenario time (the scenario's own when None).
 
-    ``host`` and ``port`` replace the configured broker. With ``record_to`` nothing is published: the whole
-    scenario is written there at once. SIGINT and SIGTERM end it cleanly (``interrupted``). Raises
-    ``ConfigError``, ``UnavailableError``, ``StoreError``.
+    ``host`` and ``port`` replace the configured broker. SIGINT and SIGTERM end it cleanly (``interrupted``). Raises
+    ``ConfigError``, ``UnavailableError``.
     """
     loaded = load(config_path)
-    street = load_street(loaded, scenario_name, duration, _now())
-    if record_to is not None:
-        return write_recording(record_to, street.messages())
+    street = load_street(loaded, scenario_name, duration, time.time_ns())
     mqtt = loaded.settings.mqtt
     mqtt = msgspec.structs.replace(mqtt, host=host or mqtt.host, port=port or mqtt.port)
     return _play(loaded, mqtt, street.messages(), speed, street.start, on_progress)
@@ -292,7 +258,3 @@ def _tls(loaded: Loaded) -> ssl.SSLContext | None:
         key = loaded.resolve(tls.key_file) if tls.key_file else None
         context.load_cert_chain(loaded.resolve(tls.cert_file), key)
     return context
-
-
-def _now() -> int:
-    return time.time_ns()

@@ -7,12 +7,17 @@
     background: {crowd_per_m2: 0.05, passages_per_hour: 30, out_of_town: 0.15, key_area: 0.01}
     events:
       - {kind: crowd, lane: any, start: 5s, rise: 20s, peak_density: 4.0, hold: 40s, fall: 10s}
+      - {kind: gathering, shape: school_gate, lane: any, start: 1h, length: 30m, peak_density: 1.6}
+      - {kind: rain, start: 2h, length: 1h, factor: 0.3}
       - {kind: silence, device: crowd-003, start: 10s, length: 60s}
       - {kind: key_area_vehicle, gate: C01-N, at: 20s}
+      - {kind: vehicle_wave, gate: C01-N, start: 1h, length: 30m, per_hour: 120}
+    faults:
+      - {kind: duplicates, devices: all, share: 0.02}
 
-A crowd names its ``lane``, or a ``grid`` in one of whose lanes it forms, or ``lane: any``: then the seed
-chooses. Everything is checked against the places when a scenario is loaded, so the generator relies on it.
-Durations in the values are ns.
+A crowd or gathering names its ``lane``, or a ``grid`` in one of whose lanes it forms, or ``lane: any``: then the seed
+chooses. Shapes are in ``gathering.py``, faults in ``sensord/config/faults.py``. Everything is checked against the
+places when a scenario is loaded, so the generator relies on it. Durations in the values are ns.
 """
 
 from __future__ import annotations
@@ -21,31 +26,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
+from sensord.config.faults import Fault, FaultEntry, read_fault
 from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, LocalText, Text, convert
 from sensord.config.yamlfile import KeyPath, read_yaml
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, SECOND
+from sensord.core.instant import DAY, MINUTE, SECOND
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
+from simulators.gathering import Crowd, Shape, gather
 
 ANY = "any"
-_LONGEST = 7 * DAY
+_LONGEST = 60 * DAY
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BackgroundEntry(Entry, frozen=True, kw_only=True):
-    """The everyday: means over a day. ``passages_per_hour`` is per gate; shares are of all vehicles."""
+    """The everyday: means over a day. ``passages_per_hour`` is per gate; shares are of all vehicles.
+
+    ``weekend`` multiplies people on Saturdays and Sundays. ``misread`` plates have one wrong character; a
+    ``tailgating`` vehicle follows within two seconds.
+    """
 
     crowd_per_m2: Annotated[float, Meta(ge=0, le=2)] = 0.05
     passages_per_hour: Annotated[float, Meta(ge=0, le=3600)] = 30.0
     out_of_town: Share = 0.12
     key_area: Share = 0.0
+    weekend: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    misread: Share = 0.0
+    tailgating: Share = 0.0
 
 
 QUIET = BackgroundEntry()
@@ -61,6 +75,40 @@ class CrowdEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="crowd"
     peak_density: Annotated[float, Meta(gt=0, le=10)]
     hold: Duration
     fall: Duration
+
+
+class GatheringEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="gathering"):
+    """People who come together as people do; the shapes are in ``gathering.py``.
+
+    ``repeat`` makes it happen again and again (``times`` times), ``lanes`` in so many lanes at once.
+    """
+
+    shape: Shape
+    lane: Text | None = None
+    grid: Text | None = None
+    lanes: Annotated[int, Meta(ge=1, le=50)] = 1
+    start: Duration
+    length: Duration
+    peak_density: Annotated[float, Meta(gt=0, le=10)]
+    repeat: Duration | None = None
+    times: Annotated[int, Meta(ge=1, le=60)] = 1
+
+
+class RainEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="rain"):
+    """Rain: everywhere only ``factor`` of the people are out, crowds included."""
+
+    start: Duration
+    length: Duration
+    factor: Annotated[float, Meta(ge=0, le=1)] = 0.3
+
+
+class VehicleWaveEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="vehicle_wave"):
+    """Visitors from elsewhere drive in at a gate, ``per_hour`` of them, beside the everyday."""
+
+    gate: Text
+    start: Duration
+    length: Duration
+    per_hour: Annotated[float, Meta(gt=0, le=3600)]
 
 
 class SilenceEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="silence"):
@@ -85,33 +133,10 @@ class ScenarioFile(Entry, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 1
     duration: Duration
     background: BackgroundEntry = QUIET
-    events: tuple[CrowdEntry | SilenceEntry | KeyAreaVehicleEntry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """A crowd in one lane; times are ns since the scenario's start, ``peak`` is people/m2."""
-
-    lane: str
-    start: int
-    rise: int
-    peak: float
-    hold: int
-    fall: int
-
-    @property
-    def end(self) -> int:
-        """When the last of the crowd has gone."""
-        return self.start + self.rise + self.hold + self.fall
-
-    def density(self, at: int) -> float:
-        """Return the people/m2 that the crowd adds at ``at``: an S-shaped rise, a plateau, such a fall."""
-        if at < self.start + self.rise:
-            share = (at - self.start) / self.rise
-        else:
-            share = 1.0 - (at - self.start - self.rise - self.hold) / self.fall
-        share = min(max(share, 0.0), 1.0)
-        return self.peak * share * share * (3.0 - 2.0 * share)
+    events: tuple[
+        CrowdEntry | GatheringEntry | RainEntry | SilenceEntry | KeyAreaVehicleEntry | VehicleWaveEntry, ...
+    ] = ()
+    faults: tuple[FaultEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +163,26 @@ class KeyAreaVehicle:
 
 
 @dataclass(frozen=True, slots=True)
+class Rain:
+    """A stretch (ns since the scenario's start) in which only ``factor`` of the people are out."""
+
+    start: int
+    end: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleWave:
+    """Out-of-town vehicles driving in at the camera ``device`` of ``gate``; ns since the scenario's start."""
+
+    gate: str
+    device: str
+    start: int
+    end: int
+    per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A checked scenario. ``duration`` is ns."""
 
@@ -148,6 +193,9 @@ class Scenario:
     crowds: tuple[Crowd, ...] = ()
     silences: tuple[Silence, ...] = ()
     vehicles: tuple[KeyAreaVehicle, ...] = ()
+    rains: tuple[Rain, ...] = ()
+    waves: tuple[VehicleWave, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 def gate_cameras(places: Places) -> dict[str, list[Device]]:
@@ -171,6 +219,11 @@ def find_scenario(name: str, folder: Path) -> Path:
         return path
     known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
     raise ConfigError([Problem(str(path), 1, 1, f"there is no scenario {name!r}", f"scenarios here: {known}")])
+
+
+def scenario_files(folder: Path) -> list[Path]:
+    """Return the scenario files of a folder in the order of their names."""
+    return sorted(folder.glob("*.yaml"))
 
 
 def load_scenario(path: Path, definition: Definition) -> Scenario:
@@ -201,19 +254,60 @@ class _Reader:
         if background.key_area:
             self._needs_key_areas(("background", "key_area"))
         crowds: list[Crowd] = []
-        silences: list[Silence] = []
-        vehicles: list[KeyAreaVehicle] = []
+        found: dict[type, list[Any]] = {kind: [] for kind in (Silence, KeyAreaVehicle, Rain, VehicleWave)}
         for index, event in enumerate(self._file.events):
             path: KeyPath = ("events", index)
             if isinstance(event, CrowdEntry):
                 crowds.append(self._crowd(path, event))
-            elif isinstance(event, SilenceEntry):
-                silences.append(self._silence(path, event))
+            elif isinstance(event, GatheringEntry):
+                crowds += self._gathering(path, event)
             else:
-                vehicles.append(self._vehicle(path, event))
+                made = self._other(path, event)
+                found[type(made)].append(made)
+        faults = tuple(
+            read_fault(self._findings, ("faults", index), entry, self._places.device_index)
+            for index, entry in enumerate(self._file.faults)
+        )
         self._findings.finish()
-        name = self._file.name.both() if self._file.name else {"zh": stem, "en": stem}
-        return Scenario(name, self._file.seed, duration, background, tuple(crowds), tuple(silences), tuple(vehicles))
+        return Scenario(
+            self._file.name.both() if self._file.name else {"zh": stem, "en": stem},
+            self._file.seed,
+            duration,
+            background,
+            tuple(crowds),
+            tuple(found[Silence]),
+            tuple(found[KeyAreaVehicle]),
+            tuple(found[Rain]),
+            tuple(found[VehicleWave]),
+            faults,
+        )
+
+    def _other(
+        self, path: KeyPath, event: SilenceEntry | KeyAreaVehicleEntry | RainEntry | VehicleWaveEntry
+    ) -> Silence | KeyAreaVehicle | Rain | VehicleWave:
+        if isinstance(event, SilenceEntry):
+            return self._silence(path, event)
+        if isinstance(event, KeyAreaVehicleEntry):
+            return self._vehicle(path, event)
+        start = self._duration((*path, "start"), event.start)
+        end = start + self._duration((*path, "length"), event.length, SECOND)
+        if isinstance(event, RainEntry):
+            return Rain(start, end, event.factor)
+        return VehicleWave(event.gate, self._camera(path, event.gate), start, end, event.per_hour)
+
+    def _gathering(self, path: KeyPath, event: GatheringEntry) -> list[Crowd]:
+        start = self._duration((*path, "start"), event.start)
+        length = self._duration((*path, "length"), event.length, MINUTE)
+        repeat = 0 if event.repeat is None else self._duration((*path, "repeat"), event.repeat, length)
+        if event.times > 1 and not repeat:
+            self._findings.error(path, "times needs repeat", "write for example repeat: 1d")
+        lanes = [self._lane(path, event) for _ in range(event.lanes)]
+        return [
+            crowd
+            for turn in range(event.times)
+            for lane in lanes
+            for crowd in gather(event.shape, lane, start + turn * repeat, length, event.peak_density, self._dice)
+        ]
 
     def _duration(self, path: KeyPath, text: str, least: int = 0) -> int:
         return self._findings.duration(path, text, least, _LONGEST)
@@ -228,7 +322,7 @@ class _Reader:
             self._duration((*path, "fall"), event.fall, SECOND),
         )
 
-    def _lane(self, path: KeyPath, event: CrowdEntry) -> str:
+    def _lane(self, path: KeyPath, event: CrowdEntry | GatheringEntry) -> str:
         """Find the lane of a crowd; one that the seed chooses is not one where another crowd is already."""
         lanes = self._watched_lanes()
         if (event.lane is None) == (event.grid is None):
@@ -260,11 +354,15 @@ class _Reader:
         return Silence(event.device, start, self._duration((*path, "length"), event.length, SECOND))
 
     def _vehicle(self, path: KeyPath, event: KeyAreaVehicleEntry) -> KeyAreaVehicle:
-        cameras = gate_cameras(self._places)
-        self._known((*path, "gate"), event.gate, cameras, "gate with a plate camera")
         self._needs_key_areas(path)
-        camera = cameras[event.gate][0].id if event.gate in cameras else ""
+        camera = self._camera(path, event.gate)
         return KeyAreaVehicle(event.gate, camera, self._duration((*path, "at"), event.at))
+
+    def _camera(self, path: KeyPath, gate: str) -> str:
+        """The camera of a gate that sees vehicles drive in."""
+        cameras = gate_cameras(self._places)
+        self._known((*path, "gate"), gate, cameras, "gate with a plate camera")
+        return cameras[gate][0].id if gate in cameras else ""
 
     def _known(self, path: KeyPath, word: str, known: Iterable[str], what: str) -> None:
         words = list(known)

@@ -6,27 +6,32 @@ Instants are whole milliseconds (in ns), because that is what devices stamp.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
+from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
 from numpy.random import Generator, default_rng
 
+from sensord.core.batch import Float64, Int64
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MILLISECOND, MINUTE, SECOND, to_datetime, utc_offset
 from sensord.core.place import Device, Place, PlaceKind, Places
 from sensord.core.stream import Stream
+from simulators.gathering import Crowd
 from simulators.plates import make_plate
-from simulators.rhythm import INWARD, PEOPLE, VEHICLES, at_hour
-from simulators.scenario import Scenario, gate_cameras
+from simulators.rhythm import INWARD, PEOPLE, VEHICLES, at_hour, at_hours, is_weekend
+from simulators.scenario import Scenario, VehicleWave, gate_cameras
 
 _UNREADABLE = 0.02
 """Share of plates that a camera cannot read well; their confidence is below one half."""
 _NO_PLATE = 0.01
+_CONFUSED = ("0DQ", "1LT7", "2Z", "5S", "8B", "6G", "UVY", "MNW", "KX")
+"""Characters that cameras take for one another (I and O are on no plate)."""
 _RESTLESS = 0.02
 """Share of the people in a region who leave it, and are replaced, in a second."""
 
@@ -63,6 +68,14 @@ class World:
         return utc_offset(self.definition.zone)
 
     @cached_property
+    def crowds(self) -> dict[str, list[Crowd]]:
+        """The scenario's crowds by lane."""
+        found: dict[str, list[Crowd]] = {}
+        for crowd in self.scenario.crowds:
+            found.setdefault(crowd.lane, []).append(crowd)
+        return found
+
+    @cached_property
     def cameras(self) -> dict[str, list[Device]]:
         """The plate cameras by gate."""
         return gate_cameras(self.places)
@@ -80,7 +93,7 @@ def observe(device: Device, world: World) -> Iterator[Observation]:
     """Yield everything that a device observes, its signs of life included; endless, in order of time."""
     place = world.places.by_id[device.place]
     if device.stream is Stream.CROWD:
-        return _crowd(device, place, world)
+        return _crowd(device, world)
     if device.stream is Stream.PLATE:
         return merge(_camera(device, world), _heartbeats(device, world), key=lambda seen: seen.at)
     if device.stream is Stream.LEVEL:
@@ -88,9 +101,14 @@ def observe(device: Device, world: World) -> Iterator[Observation]:
     return _heartbeats(device, world)
 
 
+def _phase(device: Device, world: World, period: int) -> int:
+    """The instant at which a device first speaks."""
+    return world.start + world.dice(device.id, "phase").randrange(0, max(period // MILLISECOND, 1)) * MILLISECOND
+
+
 def _beats(device: Device, world: World, period: int) -> Iterator[int]:
     """Yield the instants of a device that speaks every ``period``, beginning at a phase of its own."""
-    at = world.start + world.dice(device.id, "phase").randrange(0, max(period // MILLISECOND, 1)) * MILLISECOND
+    at = _phase(device, world, period)
     while True:
         yield at
         at += period
@@ -108,29 +126,77 @@ def _heartbeats(device: Device, world: World) -> Iterator[Observation]:
 # -- people ----------------------------------------------------------------------------------------------------------
 
 
-def density(lane: str, at: int, world: World, mood: float = 1.0) -> float:
-    """Return the expected people/m2 in a lane: the hour's background times ``mood``, plus the crowds."""
-    background = world.scenario.background.crowd_per_m2 * at_hour(PEOPLE, at, world.offset) * mood
-    return background + sum(crowd.density(at - world.start) for crowd in world.scenario.crowds if crowd.lane == lane)
+def densities(lane: str, at: Int64, world: World) -> Float64:
+    """Return the expected people/m2 in a lane at many instants: the hour's background plus the crowds, less rain."""
+    scenario, offset = world.scenario, world.offset
+    everyday = scenario.background.crowd_per_m2 * at_hours(PEOPLE, at, offset)
+    everyday = np.where(is_weekend(at, offset), everyday * scenario.background.weekend, everyday)
+    for crowd in world.crowds.get(lane, ()):
+        everyday = everyday + crowd.densities(at - world.start)
+    for rain in scenario.rains:
+        wet = (at - world.start >= rain.start) & (at - world.start < rain.end)
+        everyday = np.where(wet, everyday * rain.factor, everyday)
+    return everyday
 
 
-def _crowd(device: Device, place: Place, world: World) -> Iterator[Observation]:
-    """Yield head-counts: Poisson around the expected density times the area, with a slowly wandering mood.
+def density(lane: str, at: int, world: World) -> float:
+    """As :func:`densities`, at one instant."""
+    return float(densities(lane, np.array([at]), world)[0])
+
+
+class Headcounts(NamedTuple):
+    """What a head-counting sensor says, as columns of one length: instants (ns), and people."""
+
+    at: Int64
+    people: Int64
+    entered: Int64
+    left: Int64
+
+
+class HeadCounter:
+    """A head-counting sensor: Poisson around the expected density times the area, with a slowly wandering mood.
 
     ``enter`` and ``exit`` always add up: their difference is the change of ``count`` since the previous message.
+    Stretches are always of the same number of beats, so it does not matter who asks.
     """
-    numbers = world.numbers(device.id, "crowd")
-    area = place.area_m2 or 50.0
-    mood, before = 0.0, None
-    churn = _RESTLESS * device.period / SECOND
-    for at in _beats(device, world, device.period):
-        mood = 0.9 * mood + float(numbers.normal(0.0, 0.1))
-        count = int(numbers.poisson(density(place.id, at, world, math.exp(mood)) * area))
-        change = count - (count if before is None else before)
-        passing = int(numbers.poisson(churn * min(count, 50)))
-        entered, left = max(change, 0) + passing, max(-change, 0) + passing
-        before = count
-        yield Observation(at, "crowd", {"at": at // MILLISECOND, "count": count, "enter": entered, "exit": left})
+
+    BEATS = 64
+
+    def __init__(self, device: Device, world: World) -> None:
+        self._device, self._world = device, world
+        self._numbers = world.numbers(device.id, "crowd")
+        self._lane = device.place
+        self._area = world.places.by_id[device.place].area_m2 or 50.0
+        self._first = _phase(device, world, device.period)
+        self._mood, self._before, self._turn = 0.0, -1, 0
+
+    def next(self) -> Headcounts:
+        """Return the next stretch of beats."""
+        period = self._device.period
+        at = self._first + (np.arange(self.BEATS, dtype=np.int64) + self._turn * self.BEATS) * period
+        self._turn += 1
+        noise = self._numbers.normal(0.0, 0.1, self.BEATS).tolist()
+        moods = list(accumulate(noise, lambda mood, change: 0.9 * mood + change, initial=self._mood))[1:]
+        self._mood = moods[-1]
+        everyday = densities(self._lane, at, self._world)
+        calm = self._world.scenario.background.crowd_per_m2 * at_hours(PEOPLE, at, self._world.offset)
+        # The mood is about the everyday; a crowd that a scenario asks for comes as it says.
+        expected = np.maximum(everyday + calm * (np.exp(moods) - 1.0), 0.0) * self._area
+        count = self._numbers.poisson(expected)
+        before = np.concatenate(([count[0] if self._before < 0 else self._before], count[:-1]))
+        self._before = int(count[-1])
+        passing = self._numbers.poisson(_RESTLESS * period / SECOND * np.minimum(count, 50))
+        change = count - before
+        return Headcounts(at, count, np.maximum(change, 0) + passing, np.maximum(-change, 0) + passing)
+
+
+def _crowd(device: Device, world: World) -> Iterator[Observation]:
+    """Yield head-counts one by one."""
+    counter = HeadCounter(device, world)
+    while True:
+        stretch = counter.next()
+        for at, count, entered, left in zip(*(column.tolist() for column in stretch), strict=True):
+            yield Observation(at, "crowd", {"at": at // MILLISECOND, "count": count, "enter": entered, "exit": left})
 
 
 # -- vehicles --------------------------------------------------------------------------------------------------------
@@ -142,7 +208,18 @@ def passages(camera: Device, world: World) -> Iterator[Passage]:
         Passage(world.start + at // MILLISECOND * MILLISECOND, True, "key_area", True)
         for at in sorted(vehicle.at for vehicle in world.scenario.vehicles if vehicle.device == camera.id)
     )
-    return merge(_traffic(camera, world), planned, key=lambda passage: passage.at)
+    waves = [_wave(wave, world) for wave in world.scenario.waves if wave.device == camera.id]
+    return merge(_traffic(camera, world), planned, *waves, key=lambda passage: passage.at)
+
+
+def _wave(wave: VehicleWave, world: World) -> Iterator[Passage]:
+    """Visitors who come beside the everyday: a Poisson process."""
+    dice, at = world.dice(wave.device, f"wave {wave.start}"), world.start + wave.start
+    while True:
+        at += max(round(dice.expovariate(wave.per_hour) * HOUR / MILLISECOND), 1) * MILLISECOND
+        if at >= world.start + wave.end:
+            return
+        yield Passage(at, True, "out_of_town")
 
 
 def _traffic(camera: Device, world: World) -> Iterator[Passage]:
@@ -159,6 +236,9 @@ def _traffic(camera: Device, world: World) -> Iterator[Passage]:
         if dice.random() < busy * (inward if drives_in else outward):
             key, town = background.key_area, background.key_area + background.out_of_town
             yield Passage(at, drives_in, "key_area" if draw < key else "out_of_town" if draw < town else "local")
+            if background.tailgating and dice.random() < background.tailgating:
+                at += dice.randrange(800, 2000) * MILLISECOND
+                yield Passage(at, drives_in, "local")
 
 
 def _view(camera: Device, world: World) -> tuple[float, float]:
@@ -173,8 +253,11 @@ def _view(camera: Device, world: World) -> tuple[float, float]:
 
 def _camera(device: Device, world: World) -> Iterator[Observation]:
     dice, areas = world.dice(device.id, "plates"), world.definition.plates
+    misread = world.scenario.background.misread
     for passage in passages(device, world):
         plate, colour = make_plate(dice, areas, passage.sort)
+        if misread and dice.random() < misread:
+            plate = _misread(plate, dice)
         confidence = round(dice.uniform(0.86, 0.99), 2)
         fault = 1.0 if passage.planned else dice.random()
         if _NO_PLATE <= fault < _NO_PLATE + _UNREADABLE:
@@ -183,6 +266,13 @@ def _camera(device: Device, world: World) -> Iterator[Observation]:
         stamp, direction = _local_text(passage.at, world), "in" if passage.inward else "out"
         body: dict[str, object] = {"at": stamp, **seen, "direction": direction, "confidence": confidence}
         yield Observation(passage.at, "plate", body)
+
+
+def _misread(plate: str, dice: Random) -> str:
+    """Replace one character of the serial by one that cameras take it for."""
+    place = dice.randrange(2, len(plate))
+    group = next((group for group in _CONFUSED if plate[place] in group), plate[place])
+    return plate[:place] + dice.choice(group) + plate[place + 1 :]
 
 
 def _local_text(at: int, world: World) -> str:

@@ -19,6 +19,8 @@ from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND, SECOND
 from sensord.core.intake import TopicTemplate
 from sensord.core.place import Device, PlaceKind, Places
+from sensord.core.record import Record, RecordKind
+from sensord.recordings.faults import Injector
 from simulators.scenario import Scenario, Silence
 from simulators.sensors import World, density, observe
 
@@ -58,23 +60,32 @@ class Street:
         self.places = Places(definition.places, definition.devices)
         self.start = start_ns // MILLISECOND * MILLISECOND
         self.end = self.start + (scenario.duration if duration is None else duration)
-        self._scenario = scenario
-        self._world = World(definition, self.places, scenario, self.start)
+        self.scenario = scenario
+        self.world = World(definition, self.places, scenario, self.start)
         self._template = TopicTemplate(definition.topics)
 
     def messages(self) -> Iterator[Message]:
-        """Yield every message from start to end (exclusive) in order of time; the second call yields the same."""
-        speaking = [self._speak(device) for device in self.places.devices if device.codec == "native"]
-        return merge(*speaking, key=lambda message: message.at)
+        """Yield every message from start to end (exclusive) in order of arrival; the second call yields the same."""
+        speaking = [self.speak(device) for device in self.places.devices if device.codec == "native"]
+        whole = merge(*speaking, key=lambda message: message.at)
+        if not self.scenario.faults:
+            yield from whole
+            return
+        injector = Injector(self.scenario.faults, self.scenario.seed, self.start)
+        records = (Record(RecordKind.MESSAGE, one.at, one.topic, one.payload) for one in whole)
+        for record in injector.apply(records):
+            if record.received_at < self.end:
+                yield Message(record.received_at, record.topic, record.payload)
 
-    def _speak(self, device: Device) -> Iterator[Message]:
+    def speak(self, device: Device) -> Iterator[Message]:
+        """Yield what one device sends, in order of time."""
         silences = sorted(
-            (silence for silence in self._scenario.silences if silence.device == device.id),
+            (silence for silence in self.scenario.silences if silence.device == device.id),
             key=lambda silence: silence.start,
         )
         compound = self.places.above(device.place, PlaceKind.COMPOUND) or device.place
         boot, seq = self._boot(self.start, silences), 0
-        for seen in takewhile(lambda observation: observation.at < self.end, observe(device, self._world)):
+        for seen in takewhile(lambda observation: observation.at < self.end, observe(device, self.world)):
             since = seen.at - self.start
             if any(silence.start <= since < silence.end for silence in silences):
                 continue
@@ -90,7 +101,7 @@ class Street:
 
     def density(self, lane: str, at: int) -> float:
         """Return the expected people/m2 in a lane at an instant: the truth that the counts scatter around."""
-        return density(lane, at, self._world)
+        return density(lane, at, self.world)
 
     def crossing(self, incident: Incident, threshold: float) -> int | None:
         """Return the first instant at which an incident's lane truly holds ``threshold`` people/m2, or None."""
@@ -111,18 +122,18 @@ class Street:
         return self.places.above(place, PlaceKind.GRID) or ""
 
     def _crowds(self) -> Iterator[Incident]:
-        for crowd in self._scenario.crowds:
+        for crowd in self.scenario.crowds:
             begin, end = self.start + crowd.start, min(self.start + crowd.end, self.end)
             yield Incident("crowd", crowd.lane, self._grid(crowd.lane), begin, end, peak=crowd.peak)
 
     def _silences(self) -> Iterator[Incident]:
         devices = {device.id: device for device in self.places.devices}
-        for silence in self._scenario.silences:
+        for silence in self.scenario.silences:
             place = devices[silence.device].place
             begin, end = self.start + silence.start, min(self.start + silence.end, self.end)
             yield Incident("silence", place, self._grid(place), begin, end, device=silence.device)
 
     def _vehicles(self) -> Iterator[Incident]:
-        for vehicle in self._scenario.vehicles:
+        for vehicle in self.scenario.vehicles:
             at = self.start + vehicle.at // MILLISECOND * MILLISECOND
             yield Incident("key_area_vehicle", vehicle.gate, self._grid(vehicle.gate), at, at, device=vehicle.device)

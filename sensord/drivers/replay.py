@@ -126,7 +126,8 @@ def _understand_alike(sites: Sequence[Site]) -> bool:
 
     def understanding(site: Site) -> tuple[object, ...]:
         one = site.definition
-        return one.places, one.devices, one.plates, one.lateness, one.zone, one.topics, one.commands
+        plates = one.plates, one.plate_keys, one.tracking.overlap
+        return one.places, one.devices, plates, one.lateness, one.zone, one.topics, one.commands
 
     return all(understanding(site) == understanding(sites[0]) for site in sites[1:])
 

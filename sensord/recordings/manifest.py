@@ -6,7 +6,7 @@
       manifest.json
       site=linfen/date=2026-11-24/messages.jsonl.gz     raw records, in order of arrival
       site=linfen/date=2026-11-24/readings.parquet      decoded readings, in order of arrival (optional)
-      site=linfen/date=2026-11-24/records.jsonl.gz      beside readings: definitions and actions between them
+      site=linfen/date=2026-11-24/records.jsonl.gz      beside readings: what else happened between them
 
 ``date`` is the local day of arrival. The same records give the same bytes, the manifest included.
 """

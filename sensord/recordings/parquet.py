@@ -1,19 +1,20 @@
 """Decoded readings as Parquet files: one row a reading, in order of arrival, read back straight into batches.
 
 Columns: ``received_at``, ``event_at`` (timestamps, UTC, ns), ``device``, ``stream`` and every label (dictionary-encoded
-text), ``clock_suspect``, and every field (float64, null: the reading has none). No plate, no free text gets so far.
+text), ``clock_suspect``, and every field (float64, null: the reading has none). No plate, no free text gets so far: a
+vehicle is its pseudonym (``vehicle`` and the numbers beside it) and its mask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sensord.core.batch import CLOCK_SUSPECT, Batch, Int8, Int32
+from sensord.core.batch import CLOCK_SUSPECT, Batch, Int8, Int32, Sightings
 from sensord.core.place import Places
 from sensord.core.stream import BY_WORD, FIELDS, LABELS, Stream
 from sensord.errors import ConfigError, Problem, StoreError
@@ -22,6 +23,8 @@ ROW_GROUP = 262_144
 CHUNK = 65_536
 """So many readings become one batch: at 500 a second, two minutes."""
 _TIMES = ("received_at", "event_at")
+_WHO = ("vehicle", "vehicle_former", "vehicle_family", "vehicle_head", "vehicle_tail")
+_SIGHTING = (*_WHO, "vehicle_seen_at", "vehicle_sure", "vehicle_mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,10 @@ class Columns:
         index = places.device_index
         table = np.array([index.get(name, -1) for name in self.names] or [-1], np.int32)
         device: Int32 = table[self.batch.device]
-        batch = self.batch
+        batch = replace(self.batch, device=device)
         if len(device) and int(device.min()) < 0:
-            keep = device >= 0
-            return Batch(
-                batch.now,
-                batch.stream[keep],
-                device[keep],
-                batch.event_at[keep],
-                batch.received_at[keep],
-                batch.flags[keep],
-                {name: column[keep] for name, column in batch.fields.items()},
-                {name: column[keep] for name, column in batch.labels.items()},
-            )
-        return Batch(
-            batch.now, batch.stream, device, batch.event_at, batch.received_at, batch.flags, batch.fields, batch.labels
-        )
+            return batch.select(np.flatnonzero(device >= 0))
+        return batch
 
 
 def arrow() -> Any:
@@ -120,6 +111,7 @@ def read_readings(path: Path, chunk: int = CHUNK, wanted: frozenset[str] | None 
             if missing:
                 raise ConfigError([Problem(str(path), 1, 1, f"no file of readings: it lacks {', '.join(missing)}")])
             extra = [name for name in (*FIELDS, *LABELS) if name in have and (wanted is None or name in wanted)]
+            extra += [name for name in _SIGHTING if name in have]
             names = [*_TIMES, "device", "stream", "clock_suspect", *extra]
             for rows in file.iter_batches(chunk, columns=names, use_threads=False):
                 yield _columns(pa, rows)
@@ -133,6 +125,8 @@ def _schema(pa: Any) -> Any:
     columns += [("clock_suspect", pa.bool_())]
     columns += [(name, text) for name in LABELS]
     columns += [(name, pa.float64()) for name in FIELDS]
+    columns += [(name, pa.int64()) for name in (*_WHO, "vehicle_seen_at")]
+    columns += [("vehicle_sure", pa.bool_()), ("vehicle_mask", pa.string())]
     return pa.schema(columns)
 
 
@@ -158,11 +152,39 @@ def _table(pa: Any, schema: Any, batch: Batch, places: Places) -> Any:
     for name in FIELDS:
         values = batch.fields.get(name)
         columns[name] = pa.nulls(count, pa.float64()) if values is None else pa.array(values, mask=np.isnan(values))
+    columns |= _sighting_columns(pa, batch)
     arrays = [
         pa.array(columns[field.name]).cast(field.type) if field.name in _TIMES else columns[field.name]
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _sighting_columns(pa: Any, batch: Batch) -> dict[str, Any]:
+    """Who was seen; null where nobody was."""
+    count, seen = len(batch), batch.sightings
+    if seen is None:
+        kinds = {"vehicle_sure": pa.bool_(), "vehicle_mask": pa.string()}
+        return {name: pa.nulls(count, kinds.get(name, pa.int64())) for name in _SIGHTING}
+    nobody = seen.who[:, 0] == 0
+    columns = {name: pa.array(seen.who[:, number], mask=nobody) for number, name in enumerate(_WHO)}
+    columns["vehicle_seen_at"] = pa.array(seen.seen_at, mask=nobody)
+    columns["vehicle_sure"] = pa.array(seen.sure, mask=nobody)
+    columns["vehicle_mask"] = pa.array(seen.masks, pa.string(), mask=nobody)
+    return columns
+
+
+def _sightings(pa: Any, rows: Any) -> Sightings | None:
+    if "vehicle" not in rows.schema.names or rows["vehicle"].null_count == len(rows):
+        return None
+    nobody = np.asarray(rows["vehicle"].is_null().to_numpy(zero_copy_only=False), np.bool_)
+    seen_at = rows["vehicle_seen_at"].fill_null(0).to_numpy(zero_copy_only=False)
+    return Sightings(
+        np.stack([rows[name].fill_null(0).to_numpy(zero_copy_only=False) for name in _WHO], axis=1),
+        np.where(nobody, rows["received_at"].cast(pa.int64()).to_numpy(), seen_at),
+        rows["vehicle_sure"].fill_null(False).to_numpy(zero_copy_only=False),
+        rows["vehicle_mask"].fill_null("").to_pylist(),
+    )
 
 
 def _columns(pa: Any, rows: Any) -> Columns:
@@ -187,6 +209,7 @@ def _columns(pa: Any, rows: Any) -> Columns:
         np.where(rows["clock_suspect"].to_numpy(zero_copy_only=False), CLOCK_SUSPECT, 0).astype(np.int8),
         fields,
         labels,
+        _sightings(pa, rows),
     )
     return Columns(tuple(device.dictionary.to_pylist()), batch)
 

@@ -91,7 +91,8 @@ def changed(
     if by is not None:
         records = shift(records, _signed(by))
         history.append(f"shifted by {by}")
-    return write(target, records, readings=readings, plates=_plates([recording]), history=history)
+    secrets = {} if config is None else load(config).secrets
+    return write(target, records, readings=readings, plates=_plates([recording]), history=history, secrets=secrets)
 
 
 def _signed(text: str) -> int:

@@ -21,6 +21,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE, from_datetime, to_datetime
 from sensord.core.intake import Intake, TopicTemplate
 from sensord.core.place import Places
+from sensord.core.pseudonym import Pseudonymiser, Secrets
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
 from sensord.recordings.lines import LineWriter
@@ -45,6 +46,7 @@ class RecordingWriter:
     """Takes records in order of arrival. ``messages`` and ``readings`` say which of the two forms are written.
 
     ``plates`` is what the records' plates are (``plain`` or ``pseudonyms``) and ``history`` what was done to them.
+    ``secrets`` are the site keys that the definitions name (none for made-up plates).
     """
 
     def __init__(
@@ -55,11 +57,12 @@ class RecordingWriter:
         readings: bool = False,
         plates: str = PLAIN,
         history: Iterable[str] = (),
+        secrets: Secrets | None = None,
     ) -> None:
         if folder.exists():
             raise StoreError(f"{folder} exists already and is not overwritten; choose another name")
         self._folder, self._part = folder, folder.with_name(folder.name + ".part")
-        self._messages, self._readings = messages, readings
+        self._messages, self._readings, self._secrets = messages, readings, secrets or {}
         self._plates, self._history = plates, list(history)
         shutil.rmtree(self._part, ignore_errors=True)
         self._part.mkdir(parents=True)
@@ -78,8 +81,13 @@ class RecordingWriter:
     def _define(self, definition: Definition) -> None:
         self._definition = definition
         self._places = Places(definition.places, definition.devices)
-        self._intake = Intake(definition, self._places)
-        self._template = TopicTemplate(definition.topics)
+        # Vehicles are identified only in readings, and only for those are the keys needed.
+        follows = definition.plate_keys and self._readings
+        pseudonymiser = (
+            Pseudonymiser(definition.plate_keys, definition.tracking.overlap, self._secrets) if follows else None
+        )
+        self._intake = Intake(definition, self._places, pseudonymiser)
+        self._template, self._commands = TopicTemplate(definition.topics), TopicTemplate(definition.commands)
 
     def add(self, record: Record) -> None:
         """Take the next record; ``received_at`` must not fall (raises ``StoreError`` when it does)."""
@@ -122,26 +130,22 @@ class RecordingWriter:
     # -- readings ----------------------------------------------------------------------------------------------------
 
     def _decode(self, record: Record) -> None:
-        if record.kind in (RecordKind.MESSAGE, RecordKind.ACTION):
+        """Readings become rows; whatever else changes an outcome is kept as it is, with its place among them."""
+        if record.kind == RecordKind.MESSAGE and self._commands.parts(record.topic) is None:
             self._waiting.append(record)
             if len(self._waiting) >= _GROUP:
                 self._flush()
-        elif record.kind == RecordKind.DEFINITION:
+        elif record.kind != RecordKind.TICK:
+            self._flush()
             self._aside(record)
 
     def _flush(self) -> None:
-        """Decode what waits; what people did keeps its place among the readings."""
-        if not self._waiting:
-            return
-        records, self._waiting = tuple(self._waiting), []
-        decoded = self._intake.decode(records, records[-1].received_at)
-        self._lost += decoded.gaps
-        done = 0
-        for position, at, action in decoded.actions:
-            self._write(decoded.batch.cut(done, position, at))
-            self._aside(Record(RecordKind.ACTION, at, "", msgspec.json.encode(action)))
-            done = position
-        self._write(decoded.batch.cut(done, len(decoded.batch), decoded.batch.now))
+        """Decode what waits."""
+        if self._waiting:
+            records, self._waiting = tuple(self._waiting), []
+            decoded = self._intake.decode(records, records[-1].received_at)
+            self._lost += decoded.gaps
+            self._write(decoded.batch)
 
     def _write(self, batch: Batch) -> None:
         if self._columns is None:
@@ -166,7 +170,7 @@ class RecordingWriter:
         self._devices |= {self._places.devices[index].id for index in np.unique(batch.device)}
 
     def _aside(self, record: Record) -> None:
-        """Keep a definition or an action beside the readings, with the number of readings before it."""
+        """Keep a record beside the readings, with the number of readings before it."""
         if self._beside is None:
             self._beside = LineWriter(self._path("records.jsonl.gz"))
         self._beside.add(record, self._columns.count if self._columns is not None else 0)

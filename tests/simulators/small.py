@@ -15,7 +15,8 @@ from sensord.core.roster import Contact, Person
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
 from sensord.core.tracking import KeyArea, PlateAreas
-from simulators.scenario import BackgroundEntry, Crowd, Scenario
+from simulators.gathering import Crowd
+from simulators.scenario import BackgroundEntry, Scenario
 from simulators.street import Street
 
 START = 1_763_868_600 * SECOND

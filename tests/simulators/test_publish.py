@@ -25,8 +25,9 @@ from sensord.core.record import RecordKind
 from sensord.errors import StoreError, UnavailableError
 from sensord.recordings.lines import read_messages
 from simulators.broker import Broker, free_port, running_broker
-from simulators.publish import Statistics, publish, restamp, run_simulation, write_recording
+from simulators.publish import Statistics, publish, restamp, run_simulation
 from simulators.receiver import Inbox, Receiver
+from simulators.recorded import record_simulation, write_recording
 from simulators.stage import SHIPPED, write_config
 from simulators.street import Message, Street
 from tests.simulators.small import START, definition, eventually, scenario
@@ -183,7 +184,7 @@ def test_a_recording_is_read_back_as_it_was(tmp_path: Path) -> None:
         records = list(read_messages(tmp_path / name))
         assert [(one.received_at, one.topic, one.payload) for one in records] == [tuple(one) for one in messages]
         assert {one.kind for one in records} == {RecordKind.MESSAGE}
-        assert written.messages == len(messages)
+        assert written == len(messages)
     assert (tmp_path / "day.jsonl.gz").stat().st_size < (tmp_path / "day.jsonl").stat().st_size
 
 
@@ -209,10 +210,10 @@ def test_a_simulation_of_the_shipped_street_arrives(config: Path, broker: Broker
 
 
 def test_a_simulation_can_be_written_down_instead(config: Path, tmp_path: Path, subscriber: Subscriber) -> None:
-    """With ``record_to`` nothing is published; the recording holds the whole scenario."""
-    done = run_simulation(config, "everyday", duration=60, record_to=tmp_path / "everyday.jsonl.gz")
+    """Nothing is published; the file holds the whole scenario."""
+    done = record_simulation(config, "everyday", 60, tmp_path / "everyday.jsonl.gz")
     records = list(read_messages(tmp_path / "everyday.jsonl.gz"))
-    assert len(records) == done.messages > 700
+    assert len(records) == done > 700
     assert records[-1].received_at - records[0].received_at > 58 * SECOND
     assert subscriber.got == []
 

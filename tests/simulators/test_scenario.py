@@ -11,7 +11,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.place import PlaceKind, Places
 from sensord.errors import ConfigError
-from simulators.scenario import find_scenario, load_scenario
+from simulators.scenario import find_scenario, load_scenario, scenario_files
 from tests.simulators.small import definition, write
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -24,7 +24,7 @@ def shipped(name: str) -> tuple[Definition, Path]:
     return Definition("linfen", registry.places, registry.devices, ()), find_scenario(name, CONFIG / "scenarios")
 
 
-@pytest.mark.parametrize("name", ["everyday", "lane-crowd", "two-crowds", "silent-sensor"])
+@pytest.mark.parametrize("name", [path.stem for path in scenario_files(CONFIG / "scenarios")])
 def test_shipped_scenarios_fit_the_shipped_street(name: str) -> None:
     """Every shipped scenario can be played in the shipped street."""
     street, path = shipped(name)

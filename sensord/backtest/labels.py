@@ -1,0 +1,184 @@
+"""Labelled incidents: what truly happened, as a CSV, and how well alerts tell it.
+
+Columns: ``place,start,end,kind`` and, if wanted, ``level`` (the level that it deserves) and ``must`` (``no``: an alert
+is right, but none is asked for). ``place`` is an id or a name; times are local when they name no zone.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from sensord.backtest.outcome import Episode, Outcome
+from sensord.core.instant import MINUTE, SECOND, format_instant, parse_instant
+from sensord.core.level import BY_WORD, Level
+from sensord.errors import ConfigError, Problem
+
+COLUMNS = ("place", "start", "end", "kind", "level", "must")
+SLACK = 5 * MINUTE
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """Something that truly happened at ``place`` (its id), from ``start`` to ``end`` (ns)."""
+
+    place: str
+    start: int
+    end: int
+    kind: str
+    level: Level = Level.NONE
+    must: bool = True
+
+
+class Score(msgspec.Struct, frozen=True):
+    """How well alerts tell incidents. ``delays`` (s) are from an incident's start to its first alert.
+
+    ``alerts`` counts alerts, ``right`` those that tell of an incident; ``truths`` counts incidents, ``caught`` those
+    that were told of.
+    """
+
+    name: str
+    alerts: int
+    right: int
+    truths: int
+    caught: int
+    delays: tuple[float, ...]
+    weeks: float
+
+    @property
+    def precision(self) -> float | None:
+        """The share of alerts that are right."""
+        return self.right / self.alerts if self.alerts else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of incidents that were told of."""
+        return self.caught / self.truths if self.truths else None
+
+    @property
+    def delay(self) -> float | None:
+        """The median delay (s)."""
+        return statistics.median(self.delays) if self.delays else None
+
+    @property
+    def false_per_week(self) -> float:
+        """Alerts that are wrong, per week."""
+        return (self.alerts - self.right) / self.weeks
+
+
+def read_incidents(path: Path, outcome: Outcome) -> list[Incident]:
+    """Read a CSV of incidents against the places of an outcome; raises ``ConfigError`` with every mistake."""
+    names = {text: place for place, info in outcome.places.items() for text in info.name.values()}
+    incidents, problems = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in COLUMNS[:4] if column not in (reader.fieldnames or ())]
+            if missing:
+                raise ConfigError([Problem(str(path), 1, 1, f"there is no column {name}") for name in missing])
+            for row in reader:
+                try:
+                    incidents.append(_incident(row, outcome, names))
+                except ValueError as error:
+                    problems.append(Problem(str(path), reader.line_num, 1, str(error)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), 1, 1, f"cannot be read: {error}")]) from error
+    if problems:
+        raise ConfigError(problems)
+    return sorted(incidents, key=lambda incident: (incident.start, incident.place))
+
+
+def _incident(row: dict[str, str], outcome: Outcome, names: dict[str, str]) -> Incident:
+    place = row["place"] if row["place"] in outcome.places else names.get(row["place"], "")
+    if not place:
+        raise ValueError(f"there is no place {row['place']}")
+    start, end = (parse_instant(row[name], outcome.zone) for name in ("start", "end"))
+    if end < start:
+        raise ValueError("the incident ends before it starts")
+    level = row.get("level") or ""
+    if level and level not in BY_WORD:
+        raise ValueError(f"{level} is no level: {', '.join(BY_WORD)}")
+    if (must := row.get("must") or "yes") not in ("yes", "no"):
+        raise ValueError(f"must is yes or no, not {must}")
+    return Incident(place, start, end, row["kind"], BY_WORD[level] if level else Level.NONE, must == "yes")
+
+
+def write_incidents(path: Path, incidents: Iterable[Incident], zone: str) -> None:
+    """Write incidents as a CSV that :func:`read_incidents` reads (times to the second)."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for one in incidents:
+            times = (format_instant(at, zone) for at in (one.start, one.end))
+            level = one.level.word if one.level else ""
+            writer.writerow([one.place, *times, one.kind, level, "yes" if one.must else "no"])
+
+
+class Judge:
+    """Holds an outcome against incidents.
+
+    An alert is right when it is of a rule meant for the incident's kind, at its place or one above or below, and
+    overlaps with it, give or take ``slack`` (ns).
+    """
+
+    def __init__(self, outcome: Outcome, incidents: Sequence[Incident], slack: int = SLACK) -> None:
+        self._outcome, self._incidents, self._slack = outcome, incidents, slack
+        kinds = {incident.kind for incident in incidents}
+        self.rules = [rule.id for rule in outcome.rules.values() if kinds & set(rule.kinds)]
+
+    def total(self) -> Score:
+        """Score all rules that are meant for what is labelled; an incident is caught when one of them tells of it."""
+        return self._score("", self.rules)
+
+    def by_rule(self) -> list[Score]:
+        """Score each such rule against the incidents of its kinds."""
+        return [self._score(rule, [rule]) for rule in self.rules]
+
+    def wrong(self) -> list[Episode]:
+        """The alerts that tell of nothing that happened."""
+        return [one for one in self._outcome.episodes if one.rule in self.rules and not any(self._tells(one))]
+
+    def missed(self) -> list[Incident]:
+        """The incidents that nobody was told of."""
+        return [one for one in self._incidents if one.must and not self._alerts(one, self.rules)]
+
+    def _score(self, name: str, rules: Sequence[str]) -> Score:
+        kinds = {kind for rule in rules for kind in self._outcome.rules[rule].kinds}
+        mine = [incident for incident in self._incidents if incident.kind in kinds]
+        episodes = [episode for episode in self._outcome.episodes if episode.rule in rules]
+        right = sum(any(self._tells(episode)) for episode in episodes)
+        truths = [incident for incident in mine if incident.must]
+        caught, delays = 0, list[float]()
+        for incident in truths:
+            alerts = self._alerts(incident, rules)
+            if alerts:
+                caught += 1
+                delays.append((min(one.start for one in alerts) - incident.start) / SECOND)
+        weeks = self._outcome.weeks
+        return Score(name, len(episodes), right, len(truths), caught, tuple(sorted(delays)), weeks)
+
+    def _tells(self, episode: Episode) -> Iterator[bool]:
+        for incident in self._incidents:
+            yield self._fits(episode, incident)
+
+    def _alerts(self, incident: Incident, rules: Sequence[str]) -> list[Episode]:
+        return [
+            episode
+            for episode in self._outcome.episodes
+            if episode.rule in rules and episode.peak >= incident.level and self._fits(episode, incident)
+        ]
+
+    def _fits(self, episode: Episode, incident: Incident) -> bool:
+        if episode.start > incident.end + self._slack:
+            return False
+        if episode.until(self._outcome.end) < incident.start - self._slack:
+            return False
+        rule, places = self._outcome.rules[episode.rule], self._outcome.places
+        if incident.kind not in rule.kinds:
+            return False
+        there, here = places.get(episode.place), places.get(incident.place)
+        above = there.within if there is not None else ()
+        return incident.place in above or (here is not None and episode.place in here.within)

@@ -1,0 +1,208 @@
+"""What came of a recording under one set of rules: alerts from beginning to end, cases, pages, answers.
+
+All times are ns. Nothing here depends on how the recording was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from sensord.core.alert import Change, Transition
+from sensord.core.case import Happening
+from sensord.core.level import Level
+from sensord.core.notification import Reason
+from sensord.core.place import PlaceKind
+from sensord.core.rule import Rule
+from sensord.core.site import Site, Step
+from sensord.core.stream import Stream
+
+DETECTS = "detects"
+"""A rule's label that names the kinds of incident it is meant to find, separated by spaces."""
+
+
+class RuleInfo(msgspec.Struct, frozen=True):
+    """A rule as reports speak of it. ``kinds`` are the kinds of incident that it is meant to find."""
+
+    id: str
+    version: str
+    name: dict[str, str]
+    policy: str
+    kinds: tuple[str, ...]
+
+
+class PlaceInfo(msgspec.Struct, frozen=True):
+    """A place as reports speak of it; ``within`` are the ids of all places at or above it."""
+
+    name: dict[str, str]
+    grid: str
+    within: tuple[str, ...]
+
+
+class Episode(msgspec.Struct):
+    """One alert from raised to cleared.
+
+    ``end`` 0: still active at the recording's end. ``value`` is that at which the level last rose.
+    """
+
+    rule: str
+    key: str
+    place: str
+    start: int
+    end: int
+    peak: Level
+    value: float | None
+
+    def until(self, end: int) -> int:
+        """When it ended, at the latest with the recording."""
+        return self.end or end
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One person told of one event of a case, whatever the number of channels."""
+
+    at: int
+    receiver: str
+    role: str
+    level: Level
+    reason: str
+    place: str
+
+
+class CaseSummary(msgspec.Struct):
+    """A case, from opened to closed (0: still open); ``answers`` are the verbs of those who answered."""
+
+    id: str
+    place: str
+    policy: str
+    rule: str
+    opened: int
+    closed: int
+    peak: Level
+    answers: list[str]
+
+
+class Outcome(msgspec.Struct):
+    """Everything that one set of rules made of a recording."""
+
+    name: str
+    zone: str
+    start: int
+    end: int
+    readings: int
+    rules: dict[str, RuleInfo]
+    places: dict[str, PlaceInfo]
+    episodes: list[Episode]
+    cases: list[CaseSummary]
+    pages: list[Page]
+
+    @property
+    def weeks(self) -> float:
+        """The length of the recording in weeks."""
+        return max((self.end - self.start) / (7 * 86_400 * 1e9), 1e-9)
+
+
+class Collector:
+    """Listens to the steps of one site; ``outcome`` is complete after the last one."""
+
+    def __init__(self, name: str, site: Site) -> None:
+        self._site = site
+        self.outcome = Outcome(name, "", 0, 0, 0, {}, {}, [], [], [])
+        self._open: dict[tuple[str, str], Episode] = {}
+        self._cases: dict[str, CaseSummary] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def take(self, step: Step) -> None:
+        """Take one step."""
+        if step.definition:
+            self._define()
+        outcome = self.outcome
+        outcome.start, outcome.end = outcome.start or step.at, max(outcome.end, step.at)
+        outcome.readings += sum(
+            amount for (_, result), amount in step.counts.items() if result in ("accepted", "late", "duplicate")
+        )
+        for transition in step.transitions:
+            self._transition(transition)
+        for event in step.events:
+            self._event(event.case, event.place, event.policy, event.at, event.happening, event.level)
+        for answer in step.outcomes:
+            if answer.case in self._cases:
+                self._cases[answer.case].answers.append(answer.verb)
+        self._tell(step)
+
+    def _define(self) -> None:
+        definition, places = self._site.definition, self._site.places
+        self.outcome.zone = definition.zone
+        self.outcome.rules |= {rule.id: describe(rule) for rule in definition.rules}
+        self.outcome.places |= {
+            place.id: PlaceInfo(
+                {"zh": place.name, "en": place.label("en")},
+                places.above(place.id, PlaceKind.GRID) or "",
+                tuple(places.path(place.id).values()),
+            )
+            for place in definition.places
+        }
+
+    def _transition(self, one: Transition) -> None:
+        alert = one.rule, one.key
+        if one.change is Change.RAISED:
+            self._open[alert] = Episode(one.rule, one.key, one.place, one.at, 0, one.level, one.value)
+            self.outcome.episodes.append(self._open[alert])
+        elif alert in self._open:
+            episode = self._open[alert]
+            if one.level > episode.peak:
+                episode.peak, episode.value = one.level, one.value
+            if one.level is Level.NONE:
+                episode.end = one.at
+                del self._open[alert]
+
+    def _event(self, case: str, place: str, policy: str, at: int, happening: Happening, level: Level) -> None:
+        if case not in self._cases:
+            found = self._site.book.open.get(case)
+            rule = found.rule if found is not None else self._rule_at(place, policy)
+            self._cases[case] = CaseSummary(case, place, policy, rule, at, 0, level, [])
+            self.outcome.cases.append(self._cases[case])
+        summary = self._cases[case]
+        summary.peak = max(summary.peak, level)
+        if happening is Happening.CLOSE:
+            summary.closed = at
+
+    def _rule_at(self, place: str, policy: str) -> str:
+        """The rule of a case that was opened and closed within one step: the last alert there."""
+        for episode in reversed(self.outcome.episodes):
+            if episode.place == place and self.outcome.rules[episode.rule].policy == policy:
+                return episode.rule
+        return ""
+
+    def _tell(self, step: Step) -> None:
+        for one in step.notifications:
+            if one.reason is Reason.CASE_CLOSED or (one.event, one.receiver) in self._told:
+                continue
+            self._told.add((one.event, one.receiver))
+            page = Page(one.at, one.receiver, one.role, one.level, one.reason.value, one.place)
+            self.outcome.pages.append(page)
+
+
+def describe(rule: Rule) -> RuleInfo:
+    """Sum up a rule.
+
+    Without the label ``detects`` a rule finds what its stream is called; one that watches for silence finds
+    ``crowd_silence`` and the like.
+    """
+    kinds = tuple(rule.labels.get(DETECTS, "").split())
+    if not kinds:
+        streams = [stream.word for stream in Stream if rule.stream in (None, stream)]
+        kinds = tuple(f"{word}_silence" for word in streams) if rule.absent else tuple(streams)
+    return RuleInfo(rule.id, rule.version, dict(rule.name), rule.dispatch, kinds)
+
+
+def name_of(names: dict[str, str], language: str, fallback: str) -> str:
+    """The name in a language, or what comes nearest."""
+    return names.get(language) or names.get("zh") or fallback
+
+
+def of_rules(episodes: Iterable[Episode], rules: Iterable[str]) -> list[Episode]:
+    """The episodes of some rules."""
+    wanted = set(rules)
+    return [episode for episode in episodes if episode.rule in wanted]

@@ -1,0 +1,96 @@
+"""Runs a recording under several sets of rules: one pass for all, or several processes that share the sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from sensord.backtest.outcome import Collector, Outcome
+from sensord.config.load import load
+from sensord.core.definition import Definition, decode_definition
+from sensord.core.pseudonym import Secrets
+from sensord.core.site import Site
+from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
+from sensord.source import FAR, Opened, Replacement, Source, longest_wait
+
+Watch = Callable[[Iterable[Recorded], int | None], Iterable[Recorded]]
+"""Passes what is recorded through, and shows how far it has come; takes the total where it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A named set of rules; ``override`` makes its definition of the recorded one."""
+
+    name: str
+    override: Override
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to run over: a source, a stretch of it (ns), and by how many processes.
+
+    ``definition`` replaces the recorded one (places, people, plans) before any rules do.
+    """
+
+    source: Source
+    definition: Definition | None = None
+    start: int = 0
+    end: int = FAR
+    processes: int = 1
+
+    @classmethod
+    def of(cls, source: Source, start: int = 0, end: int = FAR, processes: int = 1) -> Setup:
+        """The setup for a source; a configuration that it names takes the recorded one's place."""
+        definition = None if source.config is None else load(source.config).definition
+        return cls(source, definition, start, end, processes)
+
+    def candidate(self, name: str, rules: Path | None) -> Candidate:
+        """A candidate with the rules of a file or folder (None: the recorded ones)."""
+        if rules is None and self.definition is None:
+            return Candidate(name, unchanged)
+        return Candidate(name, Replacement(self.definition, rules))
+
+
+def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = None) -> list[Outcome]:
+    """Return an outcome per candidate, in their order.
+
+    With several processes each reads the recording for its share of the candidates; the result is the same.
+    """
+    if setup.processes > 1 and len(candidates) > 1:
+        return _shared(setup, candidates)
+    opened = _waiting_for_all(setup.source.open(), candidates)
+    recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
+    seen = watch(recorded, opened.total) if watch is not None else recorded
+    return list(_together(seen, candidates, opened.secrets))
+
+
+def _shared(setup: Setup, candidates: Sequence[Candidate]) -> list[Outcome]:
+    workers = min(setup.processes, len(candidates))
+    shares = [list(candidates[number::workers]) for number in range(workers)]
+    alone = replace(setup, processes=1)
+    # A fresh interpreter per process: nothing of this one's threads and files is inherited half-way.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        results = list(pool.map(run, [alone] * workers, shares))
+    return [results[number % workers][number // workers] for number in range(len(candidates))]
+
+
+def _waiting_for_all(opened: Opened, candidates: Iterable[Candidate]) -> Opened:
+    """Go on, after the last message, until the slowest candidate has counted it."""
+    if opened.first is None:
+        return opened
+    recorded = decode_definition(opened.first.payload)
+    waits = (longest_wait(candidate.override(recorded)) for candidate in candidates)
+    return replace(opened, tail=max([opened.tail, *waits]))
+
+
+def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
+    sites = [Site(secrets=secrets) for _ in candidates]
+    collectors = [Collector(candidate.name, site) for candidate, site in zip(candidates, sites, strict=True)]
+    for steps in replay_together(recorded, sites, [candidate.override for candidate in candidates]):
+        for collector, step in zip(collectors, steps, strict=True):
+            collector.take(step)
+    for collector in collectors:
+        yield collector.outcome

@@ -1,0 +1,193 @@
+"""A backtest's report for a terminal: tables, in the terminal's language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from sensord.backtest.compare import Difference, Pair
+from sensord.backtest.labels import Score
+from sensord.backtest.outcome import Outcome, name_of
+from sensord.backtest.report import Report
+from sensord.backtest.variant import Curve
+from sensord.core.instant import SECOND, to_datetime
+from sensord.core.level import NAMES
+from sensord.words import language, say
+
+NAMES_OF = {
+    "zh": {
+        Difference.ADDED: "新增",
+        Difference.REMOVED: "消失",
+        Difference.EARLIER: "提前",
+        Difference.LATER: "推后",
+        Difference.HIGHER: "级别升高",
+        Difference.LOWER: "级别降低",
+        Difference.SAME: "不变",
+    },
+    "en": {difference: difference.value for difference in Difference},
+}
+
+
+def print_report(report: Report, limit: int, console: Console | None = None) -> None:
+    """Print everything; at most ``limit`` alerts of the diff (0: all)."""
+    out = console or Console()
+    before = report.before
+    span = f"{moment(before.start, before.zone)} – {moment(before.end, before.zone)}"
+    out.print(say(f"{span}，{before.readings:,} 条读数", f"{span}, {before.readings:,} readings"))
+    for table in _tables(report, limit):
+        out.print(table)
+    for suggestion in report.suggestions:
+        out.print(
+            say(
+                f"建议：{suggestion.setting} 由 {suggestion.old} 改为 {suggestion.new}："
+                f"{suggestion.false} 次误报中可少 {suggestion.spared} 次，{suggestion.true} 次真实情况全部保留。",
+                f"Suggestion: {suggestion.setting} from {suggestion.old} to {suggestion.new}: spares "
+                f"{suggestion.spared} of {suggestion.false} false alarms and keeps all {suggestion.true} true cases.",
+            )
+        )
+        out.print(suggestion.patch, markup=False, highlight=False)
+
+
+def _tables(report: Report, limit: int) -> Iterator[Table]:
+    if report.diff is not None and report.after is not None:
+        yield _summary(report)
+        yield _diff(report, limit)
+        if report.diff.pages:
+            yield _pages(report)
+    if report.scores:
+        yield _scores(report)
+    for curve in report.curves:
+        yield _curve(curve)
+
+
+def table(title: tuple[str, str], *columns: tuple[str, str]) -> Table:
+    """An empty table in the terminal's language; the columns after the first are numbers."""
+    made = Table(title=say(*title))
+    for number, column in enumerate(columns):
+        made.add_column(say(*column), justify="left" if number == 0 else "right")
+    return made
+
+
+def _summary(report: Report) -> Table:
+    assert report.diff is not None
+    kinds = [one for one in Difference if one is not Difference.SAME]
+    columns = [("规则", "rule"), ("现在", "now"), ("之后", "then")]
+    made = table(("按规则", "By rule"), *columns, *((NAMES_OF["zh"][one], NAMES_OF["en"][one]) for one in kinds))
+    for row in report.diff.by_rule:
+        counts = (str(row.counts.get(one.value, 0) or "") for one in kinds)
+        made.add_row(rule_name(report, row.name), str(row.before), str(row.after), *counts)
+    return made
+
+
+def _diff(report: Report, limit: int) -> Table:
+    assert report.diff is not None
+    made = Table(title=say("告警差异", "The alert diff"))
+    columns = (("时间", "time"), ("规则", "rule"), ("位置", "place"), ("差异", "difference"), ("级别", "level"))
+    for column in columns:
+        made.add_column(say(*column))
+    pairs = [pair for pair in report.diff.pairs if Difference.SAME not in pair.differences]
+    for pair in pairs[: limit or None]:
+        made.add_row(
+            moment(pair.start, report.before.zone),
+            rule_name(report, pair.rule),
+            place_name(report.before, pair.place),
+            differences(pair),
+            levels(pair),
+        )
+    if limit and len(pairs) > limit:
+        more = len(pairs) - limit
+        made.caption = say(f"另有 {more} 条（--limit 0 全部显示）", f"and {more} more (--limit 0 shows all)")
+    return made
+
+
+def _pages(report: Report) -> Table:
+    assert report.diff is not None
+    columns = (("人员", "person"), ("班次", "shift"), ("现在", "now"), ("之后", "then"))
+    made = table(("每人每班被通知次数", "Pages per person and shift"), *columns)
+    for receiver, _, shift, before, after in report.diff.pages:
+        made.add_row(receiver, shift, str(before), str(after))
+    return made
+
+
+def _scores(report: Report) -> Table:
+    columns = (
+        ("规则", "rule"), ("", ""), ("告警", "alerts"), ("事件", "incidents"), ("准确率", "precision"),
+        ("召回率", "recall"), ("延迟", "delay"), ("误报/周", "false/wk"),
+    )  # fmt: skip
+    made = table(("对照真实事件", "Held against what truly happened"), *columns)
+    for scores, when in zip(report.scores, (say("现在", "now"), say("之后", "then")), strict=False):
+        for score in (scores.total, *scores.by_rule):
+            name = rule_name(report, score.name) if score.name else say("全部", "all")
+            made.add_row(name, when, *score_cells(score))
+    return made
+
+
+def score_cells(score: Score) -> tuple[str, ...]:
+    """A score's numbers as people read them."""
+    return (
+        str(score.alerts),
+        f"{score.caught}/{score.truths}",
+        percent(score.precision),
+        percent(score.recall),
+        seconds(score.delay),
+        f"{score.false_per_week:.1f}",
+    )
+
+
+def _curve(curve: Curve) -> Table:
+    columns = (
+        ("取值", "value"), ("告警", "alerts"), ("通知", "pages"), ("准确率", "precision"), ("召回率", "recall"),
+        ("延迟", "delay"), ("误报/周", "false/wk"),
+    )  # fmt: skip
+    made = table((f"{curve.setting}（现为 {curve.current}）", f"{curve.setting} (now {curve.current})"), *columns)
+    for index, point in enumerate(curve.points):
+        mark = say(" ← 拐点", " ← knee") if index == curve.knee else ""
+        false = "" if point.false_per_week is None else f"{point.false_per_week:.1f}"
+        cells = (str(point.alerts), str(point.pages), percent(point.precision), percent(point.recall))
+        if point.refused:
+            cells, false = (point.refused, "", "", ""), ""
+        made.add_row(point.value + mark, *cells, seconds(point.delay), false)
+    return made
+
+
+def differences(pair: Pair) -> str:
+    """How an alert differs, in words."""
+    words = [NAMES_OF[language()][one] for one in pair.differences]
+    moved = f" {abs(pair.shift) / SECOND:,.0f} s" if pair.shift else ""
+    return ", ".join(words) + moved
+
+
+def levels(pair: Pair) -> str:
+    """Peak levels before and after."""
+    names = NAMES[language()]
+    return " → ".join("–" if one is None else names[one.peak] for one in (pair.before, pair.after))
+
+
+def rule_name(report: Report, rule: str) -> str:
+    """A rule's name in the terminal's language."""
+    outcomes: Iterable[Outcome] = [report.before, *([report.after] if report.after is not None else [])]
+    found = next((outcome.rules[rule] for outcome in outcomes if rule in outcome.rules), None)
+    return name_of(found.name, language(), rule) if found is not None else rule
+
+
+def place_name(outcome: Outcome, place: str) -> str:
+    """A place's name in the terminal's language."""
+    found = outcome.places.get(place)
+    return name_of(found.name, language(), place) if found is not None else place
+
+
+def moment(instant: int, zone: str) -> str:
+    """Local time to the second."""
+    return to_datetime(instant, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it."""
+    return "–" if share is None else f"{share:.0%}" if share in (0.0, 1.0) else f"{share:.1%}"
+
+
+def seconds(delay: float | None) -> str:
+    """A delay as people read it."""
+    return "–" if delay is None else f"{delay:,.0f} s"
