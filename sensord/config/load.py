@@ -72,11 +72,12 @@ def load(path: Path) -> Loaded:
     rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), World(places, policies)))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
+    scopes: list[Problem] | None = []
     if dispatch is not None and rules is not None:
         names = frozenset(rule.id for rule in rules.rules)
-        problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
+        scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
     if (
-        problems.found
+        scopes is None
         or registry is None
         or places is None
         or dispatch is None

@@ -21,7 +21,7 @@ from sensord.core.place import Places
 from sensord.core.policy import Category, Mode, Policy, Role, Step
 from sensord.core.record import Scope
 from sensord.core.score import Score
-from sensord.errors import ConfigError
+from sensord.errors import Problem
 
 _ANSWERS = {answer.word: answer for answer in Answer}
 
@@ -197,8 +197,13 @@ def moment(findings: Findings, path: KeyPath, text: str, zone: str) -> int:
     return parse_instant(text, zone)
 
 
-def check_scopes(dispatch: Dispatch, places: Places | None, rules: Collection[str], channels: Collection[str]) -> None:
-    """Check the words of ``dispatch.yaml`` that other files define; raises ``ConfigError`` with every mistake."""
+def check_scopes(
+    dispatch: Dispatch, places: Places | None, rules: Collection[str], channels: Collection[str]
+) -> list[Problem]:
+    """Check the words of ``dispatch.yaml`` that other files define; raises ``ConfigError`` with every mistake.
+
+    Returns warnings: a plan may be shared by sites of which not every one has all of its channels.
+    """
     findings = Findings(dispatch.document)
     policies = {policy.id for policy in dispatch.policies}
     for nth, window in enumerate(dispatch.maintenance):
@@ -212,9 +217,8 @@ def check_scopes(dispatch: Dispatch, places: Places | None, rules: Collection[st
     for channel in dispatch.damping.per_minute:
         if channel not in channels:
             hint = findings.suggest(channel, channels)
-            findings.error(("damping", "per_minute", channel), f"there is no channel {channel} in sensord.yaml", hint)
-    if findings.errors:
-        raise ConfigError(findings.errors)
+            findings.warn(("damping", "per_minute", channel), f"there is no channel {channel} in sensord.yaml", hint)
+    return findings.finish()
 
 
 def _known(findings: Findings, path: KeyPath, words: Collection[str], known: Collection[str] | None, kind: str) -> None:

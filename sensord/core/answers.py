@@ -101,7 +101,8 @@ class Answers:
     def _told(self, action: Action, case: Case, at: int) -> Told:
         """The ledger's line of whoever speaks; somebody who was never told gets one."""
         person = self._flow.roster.by_id.get(action.by)
-        return case.told.setdefault(action.by, Told(person.role if person is not None else "operator", at))
+        role = person.role if person is not None else "operator"
+        return case.told.setdefault(action.by, Told(role, at, len(case.told)))
 
     def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         if case.alerts:

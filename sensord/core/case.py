@@ -147,12 +147,13 @@ class Due(IntEnum):
 class Told(msgspec.Struct):
     """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).
 
-    ``shift`` is the shift in which the person was told, ``times`` how often they were. ``failed`` lists channels that
-    did not deliver.
+    ``number`` is the place in the order of telling, ``shift`` the shift in which the person was told, ``times`` how
+    often they were. ``failed`` lists channels that did not deliver.
     """
 
     role: str
     at: int
+    number: int = 0
     shift: str = ""
     times: int = 0
     sent_at: int = 0

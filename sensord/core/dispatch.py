@@ -146,7 +146,7 @@ class Dispatcher:
 
     def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """The case has ended: those who were told are told so."""
-        ledger = sorted(case.told, key=lambda person: (case.told[person].at, person))
+        ledger = sorted(case.told, key=lambda person: case.told[person].number)
         people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
@@ -279,7 +279,7 @@ class Dispatcher:
             if held is not None:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
-            told = case.told.setdefault(person.id, Told(person.role, event.at, shift or ""))
+            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told), shift or ""))
             told.times += 1
             first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
             self._page(case, event, person, first, reason, decisions)
