@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
-    architecture = Path("docs/architecture.md")
+    cases = Path("docs/cases.md")
     return {
         **{Path("docs") / name: text for name, text in export.texts().items()},
         Path("docs/metrics.md"): metrics.document(),
-        architecture: redraw((ROOT / architecture).read_text(encoding="utf-8")),
+        cases: redraw((ROOT / cases).read_text(encoding="utf-8")),
         Path("config/places.yaml"): generate_street(),
         Path("config/roster.yaml"): generate_roster(),
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import BY_WORD
+from sensord.core.notification import Reason
 from sensord.core.place import Places
 from sensord.core.roster import Roster
 from simulators.captions import WORDS
@@ -44,7 +45,8 @@ class Story:
     def __init__(self, definition: Definition, street: Street, to_clock: Callable[[int], int]) -> None:
         self.incidents = street.truth()
         self._definition, self._street, self._to_clock = definition, street, to_clock
-        self._roster = Roster(definition.people, Places(definition.places, definition.devices))
+        places = Places(definition.places, definition.devices)
+        self._roster = Roster(definition.people, places, definition.duty, definition.zone)
         self._roles = {person.id: person.role for person in definition.people}
         self._chapters: dict[str, Chapter] = {}
         self._orphans: deque[Received] = deque(maxlen=KEPT)
@@ -98,11 +100,11 @@ class Story:
 
     def outsiders(self, chapter: Chapter) -> list[str]:
         """Return those who were told although they do not answer for the case's place."""
-        told = {one.text("receiver") for one in chapter.told}
+        told = {one.text("receiver") for one in chapter.told if one.text("reason") != Reason.REPLACEMENT}
         return sorted(person for person in told if not self._answers_for(person, chapter.case.place))
 
     def _answers_for(self, person: str, place: str) -> bool:
-        responsible = self._roster.responsible(self._roles.get(person, ""), place)
+        responsible = self._roster.responsible(self._roles.get(person, ""), place, self._to_clock(self._street.start))
         return any(one.id == person for one in responsible)
 
     def good(self, now: int) -> bool:

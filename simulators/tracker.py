@@ -135,7 +135,7 @@ def _seen(case: Mapping[str, Any], now: int) -> SeenCase:
         grid=str(case.get("grid") or ""),
         level=str(case.get("level", "none")),
         peak=str(case.get("peak", "none")),
-        state=str(case.get("state", "open")),
+        state=str(case.get("state", "dispatched")),
         opened_at=parse_instant(str(opened)) if opened else now,
         closed_at=parse_instant(str(closed)) if closed else 0,
         acknowledged_by=str(case.get("acknowledged_by") or ""),

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from sensord.config.people import DispatchFile, RosterFile
 from sensord.config.places import PlacesFile
+from sensord.config.plantext import DispatchFile
+from sensord.config.rostertext import RosterFile
 from sensord.config.ruletext import RulesFile
 from sensord.config.settings import Settings
 from sensord.config.testtext import RuleTestFile

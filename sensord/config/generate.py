@@ -28,6 +28,24 @@ _ROSTER_NOTE = """\
 # 只写岗位，不写姓名和电话；怎样联系到人，由 address 在通知平台里对应。请换成本地的值班安排。
 # Posts only, no names, no phone numbers; the address is what the receiving platform knows. Replace them.
 # (生成 / generated: sensord generate)
+#
+# 不写 shifts 的人员全天在岗。班次、轮值、调班、节假日这样写（也可以用 sensord roster import 导入 CSV 或 iCalendar）：
+# Without shifts people are on duty all day. Shifts, turns, changes and holidays (or: sensord roster import FILE):
+#
+# shifts:
+#   day: {from: "08:00", to: "20:00", days: [workday]}
+#   night: {from: "20:00", to: "08:00"}
+# rotations:
+#   - {id: g01-night, shift: night, starts: "2026-01-01", every: 1, people: [居委干部-G01-1, 居委干部-G01-2]}
+# changes:
+#   - {from: "2026-02-01 08:00", to: "2026-02-02", reason: leave, off: 居委干部-G01-1, on: 居委干部-G01-2}
+# holidays:
+#   "2026-01-01": {name: 元旦}
+#   "2026-01-04": {name: 元旦调休, work: true}
+
+# 每天检查未来几天是否有空档：有空档就按 dispatch.yaml 的 roster 预案通知。
+# Every day the coming days are looked through; a hole is told by the policy "roster" of dispatch.yaml.
+check: {dispatch: roster, at: "08:00", days: 7}
 
 """
 _AREAS = (180, 240, 120, 90, 310, 150, 210, 75, 360, 60, 400, 135, 270)
@@ -204,13 +222,19 @@ def _devices(street: _Street) -> Iterator[str]:
 def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -> str:
     """Return the text of a ``roster.yaml`` that goes with :func:`generate_street` of the same numbers.
 
-    Two volunteers for each micro-grid, two cadres for each grid, a police station and a duty officer.
+    Two volunteers for each micro-grid, two cadres for each grid, an officer for each block, a police station and a
+    duty officer.
     """
     street = _lay_out(numbers or Numbers())
     lines = ["people:", "  # 街道 / the subdistrict"]
     lines += [
         _person("街道值班-01", "duty_officer", street_id, "duty-officer-01"),
         _person("派出所-01", "police", street_id, "police-01"),
+        "  # 街区：每个街区一名值班员 / a duty officer for each block",
+        *(
+            _person(f"街区值班-B{nth}", "block_officer", f"B{nth}", f"block-officer-B{nth}")
+            for nth in range(1, street.numbers.blocks + 1)
+        ),
         "  # 居委干部：每个居民区两名 / two cadres for each residential grid",
     ]
     for grid, _ in street.grids:

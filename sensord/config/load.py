@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from sensord.config.connection import load_settings
 from sensord.config.lint import lint_dispatch, lint_silence
-from sensord.config.people import Known, find_holes, load_dispatch, load_roster
+from sensord.config.people import Known, find_holes, load_roster
 from sensord.config.places import load_places
+from sensord.config.plan import check_scopes, load_dispatch
 from sensord.config.platekeys import KeyRing, load_keys
 from sensord.config.rules import World, load_rules
 from sensord.config.secret import read_secret, resolve_path
@@ -24,6 +25,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
 from sensord.core.pseudonym import Secrets
+from sensord.core.score import Score
 from sensord.core.tracking import PlateAreas, Tracking
 from sensord.errors import ConfigError, Problem
 
@@ -37,7 +39,8 @@ KEY_FILE = "plate.keys"
 class Loaded:
     """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people.
 
-    ``secrets`` are the site keys that the definition names.
+    ``secrets`` are the site keys that the definition names. ``score`` is the quarterly formula: it changes no outcome,
+    and so is no part of the definition.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Loaded:
     warnings: list[Problem]
     base: Path
     secrets: Secrets
+    score: Score
 
     def resolve(self, text: str) -> Path:
         """Turn a path of ``sensord.yaml`` into a real one; raises ``ConfigError`` for an unknown variable."""
@@ -59,19 +63,25 @@ def load(path: Path) -> Loaded:
     files = settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
     places = Places(registry.places, registry.devices) if registry is not None else None
-    dispatch = problems.attempt(lambda: load_dispatch(resolve_path(files.dispatch, base)))
+    dispatch = problems.attempt(lambda: load_dispatch(resolve_path(files.dispatch, base), settings.timezone))
     roles = None if dispatch is None else frozenset(role.id for role in dispatch.roles)
     policies = None if dispatch is None else frozenset(policy.id for policy in dispatch.policies)
-    known = Known(roles, places, frozenset(channel.name for channel in settings.channels), settings.language)
-    people = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
+    channels = frozenset(channel.name for channel in settings.channels)
+    known = Known(roles, places, channels, policies, settings.language, settings.timezone)
+    staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
     rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), World(places, policies)))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
+    scopes: list[Problem] | None = []
+    if dispatch is not None and rules is not None:
+        names = frozenset(rule.id for rule in rules.rules)
+        scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
     if (
-        registry is None
+        scopes is None
+        or registry is None
         or places is None
         or dispatch is None
-        or people is None
+        or staff is None
         or rules is None
         or vehicles is None
         or ring is None
@@ -84,7 +94,13 @@ def load(path: Path) -> Loaded:
         rules=tuple(rules.rules),
         roles=dispatch.roles,
         policies=dispatch.policies,
-        people=people,
+        people=staff.people,
+        categories=dispatch.categories,
+        district=dispatch.district,
+        duty=staff.duty,
+        damping=dispatch.damping,
+        inhibitions=dispatch.inhibitions,
+        maintenance=dispatch.maintenance,
         plates=vehicles[0],
         plate_keys=ring.keys,
         tracking=vehicles[1],
@@ -95,12 +111,13 @@ def load(path: Path) -> Loaded:
     )
     folder = str(resolve_path(files.rules, base))
     together = [
-        *find_holes(dispatch, people, places, rules.reach),
+        *scopes,
+        *find_holes(dispatch, staff.people, places, rules.reach),
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written),
         *lint_silence(folder, places, definition.rules),
     ]
     warnings = sorted([*registry.warnings, *rules.warnings, *together])
-    return Loaded(settings, definition, warnings, base.absolute(), ring.secrets)
+    return Loaded(settings, definition, warnings, base.absolute(), ring.secrets, dispatch.score)
 
 
 def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:

@@ -1,4 +1,4 @@
-"""``dispatch.yaml`` (roles and plans) and ``roster.yaml`` (who is on duty where), checked.
+"""``roster.yaml`` (who is on duty where, and when), checked.
 
 Rules: people appear by the name of their post (``居委干部-03``), never by their own; how they are reached is
 the business of a channel. Somebody who cannot be reached must not look like somebody who can: no contact is
@@ -10,105 +10,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
-from msgspec import Meta
-
+from sensord.config.dutyplan import read_duty
 from sensord.config.findings import Findings
-from sensord.config.ruletext import LevelWord
-from sensord.config.schema import Duration, Entry, Identifier, LocalText, Text, convert
-from sensord.config.yamlfile import MAX_BYTES_REGISTER, Document, read_yaml
-from sensord.core.instant import DAY
-from sensord.core.level import BY_WORD
+from sensord.config.plan import Dispatch
+from sensord.config.rostertext import PersonText, RosterFile
+from sensord.config.schema import convert
+from sensord.config.yamlfile import MAX_BYTES_REGISTER, Document, KeyPath, read_yaml
+from sensord.core.duty import Duty
+from sensord.core.instant import HOUR
 from sensord.core.place import Places
-from sensord.core.policy import Policy, Role, Step
 from sensord.core.roster import Contact, Person
 from sensord.errors import Problem
 
-Word = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z][a-z0-9_-]{0,39}(?!\n)$",
-        description="lower-case letters, digits, hyphens and underscores, at most 40",
-    ),
-]
-Post = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\s:/#+@]{1,40}$",
-        description="the name of a post: at most 40 characters, no spaces, no : / # + @",
-    ),
-]
-
-
-class RoleText(Entry, frozen=True, kw_only=True):
-    """An audience: what it is called, and what is asked of it (an order, or a request).
-
-    ``plates`` is how much of a plate ``{vehicle}`` shows it: ``none``, ``masked`` (沪A·**345), or ``plain``.
-    """
-
-    name: LocalText
-    ask: LocalText | None = None
-    plates: Literal["none", "masked", "plain"] = "none"
-
-
-class StepText(Entry, frozen=True, kw_only=True):
-    """Tell these roles once the case has stood at ``at_least`` for ``after``.
-
-    With ``unless_acknowledged`` the step is dropped when somebody acknowledged in time.
-    """
-
-    tell: Annotated[tuple[Word, ...], Meta(min_length=1)]
-    at_least: LevelWord = "blue"
-    after: Duration = "0s"
-    unless_acknowledged: bool = False
-
-
-class PolicyText(Entry, frozen=True, kw_only=True):
-    """A plan. ``close``: ``when_clear`` (the sensors suffice) or ``after_report`` (a person reports, too)."""
-
-    name: LocalText
-    close: Literal["when_clear", "after_report"] = "when_clear"
-    steps: Annotated[tuple[StepText, ...], Meta(min_length=1)]
-
-
-class DispatchFile(Entry, frozen=True, kw_only=True):
-    """``dispatch.yaml`` as a whole."""
-
-    roles: Annotated[dict[Word, RoleText], Meta(min_length=1)]
-    policies: Annotated[dict[Word, PolicyText], Meta(min_length=1)]
-
-
-class ContactText(Entry, frozen=True, kw_only=True):
-    """A way to reach someone: a channel of ``sensord.yaml``, and the address there, if it needs one."""
-
-    channel: Text
-    address: Annotated[str, Meta(max_length=500)] = ""
-
-
-class PersonText(Entry, frozen=True, kw_only=True):
-    """Someone on the roster. ``serves`` is the place; ``language`` is the site's when it is not given."""
-
-    id: Post
-    role: Text
-    serves: Identifier
-    contacts: tuple[ContactText, ...] = ()
-    language: Literal["zh", "en"] | None = None
-
-
-class RosterFile(Entry, frozen=True, kw_only=True):
-    """``roster.yaml`` as a whole."""
-
-    people: tuple[PersonText, ...]
-
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
-    """What ``dispatch.yaml`` says, as the core takes it; ``document`` is kept to point into it later."""
+class Staff:
+    """What ``roster.yaml`` says, as the core takes it."""
 
-    roles: tuple[Role, ...]
-    policies: tuple[Policy, ...]
-    document: Document
+    people: tuple[Person, ...]
+    duty: Duty
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,53 +39,17 @@ class Known:
     roles: Collection[str] | None = None
     places: Places | None = None
     channels: Collection[str] | None = None
+    policies: Collection[str] | None = None
     language: str = "zh"
+    zone: str = "Asia/Shanghai"
 
 
-def load_dispatch(path: Path) -> Dispatch:
-    """Read ``dispatch.yaml``; raises ``ConfigError`` with every mistake and its position."""
-    return check_dispatch(read_yaml(path))
-
-
-def check_dispatch(document: Document) -> Dispatch:
-    """Check a parsed ``dispatch.yaml`` and convert it; raises ``ConfigError``."""
-    file, findings = convert(document, DispatchFile), Findings(document)
-    roles = tuple(
-        Role(word, text.name.both(), text.ask.both() if text.ask is not None else {}, text.plates)
-        for word, text in file.roles.items()
-    )
-    policies = tuple(
-        Policy(
-            id=word,
-            name=text.name.both(),
-            steps=tuple(_step(findings, word, index, step, file.roles) for index, step in enumerate(text.steps)),
-            close=text.close,
-        )
-        for word, text in file.policies.items()
-    )
-    findings.finish()
-    return Dispatch(roles, policies, document)
-
-
-def _step(findings: Findings, policy: str, index: int, text: StepText, roles: Collection[str]) -> Step:
-    path = ("policies", policy, "steps", index)
-    for position, role in enumerate(text.tell):
-        if role not in roles:
-            hint = findings.suggest(role, roles)
-            findings.error((*path, "tell", position), f"there is no role {role} under roles", hint)
-    after = findings.duration((*path, "after"), text.after, 0, 7 * DAY)
-    if text.unless_acknowledged and not after:
-        message = "unless_acknowledged has no meaning without after: nobody can acknowledge at once"
-        findings.error((*path, "unless_acknowledged"), message, "add after: 5m, or remove it")
-    return Step(tuple(dict.fromkeys(text.tell)), BY_WORD[text.at_least], after, text.unless_acknowledged)
-
-
-def load_roster(path: Path, known: Known) -> tuple[Person, ...]:
+def load_roster(path: Path, known: Known) -> Staff:
     """Read ``roster.yaml``; raises ``ConfigError`` with every mistake and its position."""
     return check_roster(read_yaml(path, MAX_BYTES_REGISTER), known)
 
 
-def check_roster(document: Document, known: Known) -> tuple[Person, ...]:
+def check_roster(document: Document, known: Known) -> Staff:
     """Check a parsed ``roster.yaml`` and convert it; raises ``ConfigError``."""
     file, findings = convert(document, RosterFile), Findings(document)
     seen: set[str] = set()
@@ -173,17 +58,31 @@ def check_roster(document: Document, known: Known) -> tuple[Person, ...]:
             findings.error(("people", index, "id"), f"{person.id} is on the roster twice", "ids are unique")
         seen.add(person.id)
         _person(findings, index, person, known)
-    findings.finish()
-    return tuple(
+    duty = read_duty(findings, file, known.policies, known.zone)
+    people = tuple(
         Person(
             id=person.id,
             role=person.role,
             serves=person.serves,
-            contacts=tuple(Contact(contact.channel, contact.address) for contact in person.contacts),
+            contacts=_contacts(findings, index, person),
             language=person.language or known.language,
+            shifts=person.shifts,
         )
-        for person in file.people
+        for index, person in enumerate(file.people)
     )
+    findings.finish()
+    return Staff(people, duty)
+
+
+def _contacts(findings: Findings, index: int, person: PersonText) -> tuple[Contact, ...]:
+    made = []
+    for nth, contact in enumerate(person.contacts):
+        path: KeyPath = ("people", index, "contacts", nth, "after")
+        made.append(Contact(contact.channel, contact.address, findings.duration(path, contact.after, 0, HOUR)))
+    if made and all(contact.after for contact in made):
+        message = f"every contact of {person.id} has after: there is no first way to reach them"
+        findings.error(("people", index, "contacts"), message, "remove after from the first one")
+    return tuple(made)
 
 
 def _person(findings: Findings, index: int, person: PersonText, known: Known) -> None:

@@ -1,12 +1,15 @@
 """Cases: what people handle. One state machine, in one table.
 
+The stages are those of the city's case flow: 受理 accepted, 立案 filed, 派遣 dispatched, 处置 handling,
+督办 supervised, 核查 verifying, 结案 closed, and 作废 void; 延时 (extend) and 回退 (return) are approvals on the way.
+
 Alerts of one place and one policy belong to one case as long as it is open. A person's word alone never closes a case:
-``close`` while an alert is active is refused, because the sensors still see the crowd.
+it ends when the sensors agree; where the policy says so, a person must have reported as well.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -15,13 +18,23 @@ from sensord.core.level import Level
 
 
 class State(StrEnum):
-    """Where a case stands."""
+    """The stage that a case stands at."""
 
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    CLEAR = "clear"
-    """Every alert has cleared; a person's report is awaited (policy ``after_report``)."""
+    ACCEPTED = "accepted"
+    """Taken in; it is filed once it has lasted for the policy's ``wait``."""
+    FILED = "filed"
+    """It has a code. Nobody has been told yet: it is muted, or nobody is on duty."""
+    DISPATCHED = "dispatched"
+    """Somebody was told; nobody has answered."""
+    HANDLING = "handling"
+    """Somebody answered."""
+    SUPERVISED = "supervised"
+    """A time limit passed, or a person's report and the sensors disagree: supervisors follow it up."""
+    VERIFYING = "verifying"
+    """The person or the sensors say that it is over; the other side is awaited."""
     CLOSED = "closed"
+    VOID = "void"
+    """Withdrawn by approval, or vanished before it was filed."""
 
 
 class Happening(StrEnum):
@@ -29,38 +42,153 @@ class Happening(StrEnum):
 
     LEVEL_ROSE = "level_rose"
     LEVEL_FELL = "level_fell"
+    FILE = "file"
+    DISPATCH = "dispatch"
+    STEP_DUE = "step_due"
+    LINK = "link"
     ACKNOWLEDGE = "acknowledge"
+    ON_THE_WAY = "on_the_way"
+    ON_THE_SCENE = "on_the_scene"
+    NEED_HELP = "need_help"
+    DISPERSED = "dispersed"
+    FALSE_ALARM = "false_alarm"
     ALL_CLEAR = "all_clear"
     RELAPSE = "relapse"
+    DISAGREE = "disagree"
+    OVERDUE = "overdue"
+    ASK = "ask"
+    EXTEND = "extend"
+    RETURN = "return"
     CLOSE = "close"
-    STEP_DUE = "step_due"
+    VOID = "void"
+    LATE_ANSWER = "late_answer"
 
+
+_S, _H = State, Happening
+_OPEN = (_S.ACCEPTED, _S.FILED, _S.DISPATCHED, _S.HANDLING, _S.SUPERVISED, _S.VERIFYING)
+_FILED = _OPEN[1:]
+_ANSWERS = (_H.ACKNOWLEDGE, _H.ON_THE_WAY, _H.ON_THE_SCENE, _H.NEED_HELP)
+_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.LINK)
 
 TABLE: dict[tuple[State, Happening], State] = {
-    (State.OPEN, Happening.LEVEL_ROSE): State.OPEN,
-    (State.OPEN, Happening.LEVEL_FELL): State.OPEN,
-    (State.OPEN, Happening.STEP_DUE): State.OPEN,
-    (State.OPEN, Happening.ACKNOWLEDGE): State.ACKNOWLEDGED,
-    (State.OPEN, Happening.ALL_CLEAR): State.CLEAR,
-    (State.ACKNOWLEDGED, Happening.LEVEL_ROSE): State.ACKNOWLEDGED,
-    (State.ACKNOWLEDGED, Happening.LEVEL_FELL): State.ACKNOWLEDGED,
-    (State.ACKNOWLEDGED, Happening.STEP_DUE): State.ACKNOWLEDGED,
-    (State.ACKNOWLEDGED, Happening.ACKNOWLEDGE): State.ACKNOWLEDGED,
-    (State.ACKNOWLEDGED, Happening.ALL_CLEAR): State.CLEAR,
-    (State.CLEAR, Happening.STEP_DUE): State.CLEAR,
-    (State.CLEAR, Happening.ACKNOWLEDGE): State.CLEAR,
-    (State.CLEAR, Happening.RELAPSE): State.OPEN,
-    (State.CLEAR, Happening.CLOSE): State.CLOSED,
+    **{(state, happening): state for state in _OPEN for happening in _STAYS},
+    **{(state, happening): state for state in _FILED for happening in (_H.STEP_DUE, _H.ASK, _H.EXTEND)},
+    **{(state, answer): _S.HANDLING for state in (_S.FILED, _S.DISPATCHED, _S.HANDLING) for answer in _ANSWERS},
+    **{(state, answer): state for state in (_S.SUPERVISED, _S.VERIFYING) for answer in _ANSWERS},
+    **{(state, report): _S.VERIFYING for state in _FILED for report in (_H.DISPERSED, _H.FALSE_ALARM, _H.ALL_CLEAR)},
+    **{(state, _H.VOID): _S.VOID for state in _OPEN},
+    **{(state, _H.LATE_ANSWER): state for state in (_S.CLOSED, _S.VOID)},
+    (_S.ACCEPTED, _H.FILE): _S.FILED,
+    (_S.FILED, _H.DISPATCH): _S.DISPATCHED,
+    (_S.FILED, _H.OVERDUE): _S.SUPERVISED,
+    (_S.DISPATCHED, _H.OVERDUE): _S.SUPERVISED,
+    (_S.HANDLING, _H.OVERDUE): _S.SUPERVISED,
+    (_S.VERIFYING, _H.OVERDUE): _S.SUPERVISED,
+    (_S.SUPERVISED, _H.OVERDUE): _S.SUPERVISED,
+    (_S.VERIFYING, _H.DISAGREE): _S.SUPERVISED,
+    (_S.VERIFYING, _H.RELAPSE): _S.FILED,
+    (_S.SUPERVISED, _H.RELAPSE): _S.FILED,
+    (_S.DISPATCHED, _H.RETURN): _S.FILED,
+    (_S.HANDLING, _H.RETURN): _S.FILED,
+    (_S.SUPERVISED, _H.RETURN): _S.FILED,
+    (_S.VERIFYING, _H.RETURN): _S.FILED,
+    (_S.VERIFYING, _H.CLOSE): _S.CLOSED,
+    (_S.SUPERVISED, _H.CLOSE): _S.CLOSED,
 }
-"""The whole state machine; what is not in it is refused. ``docs/architecture.md`` draws its diagram from here."""
+"""The whole state machine; what is not in it is refused. ``docs/cases.md`` draws its diagram from here."""
+
+STAGES = {
+    State.ACCEPTED: {"zh": "受理", "en": "accepted"},
+    State.FILED: {"zh": "立案", "en": "filed"},
+    State.DISPATCHED: {"zh": "派遣", "en": "dispatched"},
+    State.HANDLING: {"zh": "处置", "en": "handling"},
+    State.SUPERVISED: {"zh": "督办", "en": "supervised"},
+    State.VERIFYING: {"zh": "核查", "en": "verifying"},
+    State.CLOSED: {"zh": "结案", "en": "closed"},
+    State.VOID: {"zh": "作废", "en": "void"},
+}
+"""What each stage is called, by language."""
+ENDED = (State.CLOSED, State.VOID)
+
+
+class Answer(IntEnum):
+    """How far people have come with a case; it starts anew when the alarm comes back."""
+
+    NONE = 0
+    ACKNOWLEDGED = 1
+    ON_THE_WAY = 2
+    ON_THE_SCENE = 3
+    DISPERSED = 4
+
+    @property
+    def word(self) -> str:
+        """The answer as configuration and messages write it."""
+        return self.name.lower()
+
+
+class Due(IntEnum):
+    """What a case waits for; the number orders what comes due at one instant."""
+
+    FILE = 0
+    STEP = 1
+    FALLBACK = 2
+    """A second way to reach somebody, when the first did not deliver."""
+    LIMIT = 3
+    AGREE = 4
+    """The sensors should agree with the report by now."""
+    SETTLE = 5
+    """The alerts have been clear for the policy's ``agree_for``."""
+    RECHECK = 6
+    """Nobody could be told, or the case was muted: look again."""
+    GIVE_UP = 7
+    """The case has been clear for long, and nobody reported."""
+
+
+class Told(msgspec.Struct):
+    """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).
+
+    ``number`` is the place in the order of telling, ``shift`` the shift in which the person was told, ``times`` how
+    often they were. ``failed`` lists channels that did not deliver.
+    """
+
+    role: str
+    at: int
+    number: int = 0
+    shift: str = ""
+    times: int = 0
+    sent_at: int = 0
+    delivered_at: int = 0
+    seen_at: int = 0
+    acknowledged_at: int = 0
+    on_the_way_at: int = 0
+    on_the_scene_at: int = 0
+    help_at: int = 0
+    dispersed_at: int = 0
+    failed: list[str] = []
+
+    @property
+    def answered(self) -> bool:
+        """Whether the person has said anything."""
+        return bool(self.acknowledged_at)
+
+    @property
+    def reached(self) -> bool:
+        """Whether a message is known to have reached the person's side."""
+        return bool(self.sent_at or self.delivered_at or self.seen_at or self.acknowledged_at)
 
 
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
-    ``rule``, ``value``, ``threshold``, ``samples`` and ``vehicle`` are those of the transition that last raised the
-    level, for texts. ``told`` are the receivers told so far, ``pending`` the steps still to come as (due, index of the
-    step), and ``events`` counts the case's events.
+    ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
+    ``value``, ``threshold``, ``samples`` and ``vehicle`` are those of the transition that last raised the level, for
+    texts. ``owner`` is who answers for the case now, ``lead`` who
+    leads a joint dispatch. ``answer`` is how far people have come since the alarm (last) began. ``acknowledged_at``,
+    ``arrived_at`` and ``reported_at`` are the first times, for measuring. ``claimed``: a person's report stands that
+    it is over (``false_alarm``: that it never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the
+    limit of the present stage, ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is
+    the ledger by person; ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel,
+    reason) by number. ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back.
     """
 
     id: str
@@ -72,6 +200,8 @@ class Case(msgspec.Struct):
     level: Level
     peak: Level
     opened_at: int
+    code: str = ""
+    filed: int = 0
     key: str = ""
     value: float | None = None
     threshold: float | None = None
@@ -79,17 +209,38 @@ class Case(msgspec.Struct):
     vehicle: Vehicle | None = None
     events: int = 0
     alerts: dict[str, Level] = {}
+    owner: str = ""
+    lead: str = ""
+    answer: Answer = Answer.NONE
     acknowledged_at: int = 0
     acknowledged_by: str = ""
+    arrived_at: int = 0
+    arrived_by: str = ""
+    reported_at: int = 0
+    reported_by: str = ""
+    claimed: bool = False
+    false_alarm: bool = False
+    disagreed: bool = False
     cleared_at: int = 0
     closed_at: int = 0
     closed_by: str = ""
-    told: list[str] = []
-    pending: list[tuple[int, int]] = []
+    since: int = 0
+    deadline: int = 0
+    overdue: int = 0
+    extended: int = 0
+    links: list[str] = []
+    told: dict[str, Told] = {}
+    returned: list[str] = []
+    pending: list[tuple[int, Due, int]] = []
+    fallbacks: dict[int, tuple[str, str, str]] = {}
+    muted: str = ""
 
 
 class CaseEvent(msgspec.Struct, frozen=True):
-    """One step of a case's story. ``id`` is ``case:n``; ``cause`` names the transition or the person."""
+    """One step of a case's story. ``id`` is ``case:n``.
+
+    ``cause`` names the transition, the person or the clock; ``via`` the channel by which a person spoke.
+    """
 
     id: str
     case: str
@@ -102,15 +253,18 @@ class CaseEvent(msgspec.Struct, frozen=True):
     previous: Level
     cause: str
     note: str = ""
+    via: str = ""
 
 
 def draw() -> str:
-    """Draw the table as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", "    [*] --> open: alert raised"]
+    """Draw the table as a Mermaid state diagram; happenings with the same ends share an arrow."""
+    lines = ["stateDiagram-v2", "    [*] --> accepted: alert raised"]
+    arrows: dict[tuple[State, State], list[str]] = {}
     for (state, happening), target in TABLE.items():
         if state is not target:
-            lines.append(f"    {state.value} --> {target.value}: {happening.value}")
-    return "\n".join([*lines, "    closed --> [*]"]) + "\n"
+            arrows.setdefault((state, target), []).append(happening.value)
+    lines += [f"    {one.value} --> {other.value}: {', '.join(words)}" for (one, other), words in arrows.items()]
+    return "\n".join([*lines, "    closed --> [*]", "    void --> [*]"]) + "\n"
 
 
 _BEGIN, _END = "<!-- case-diagram -->", "<!-- /case-diagram -->"

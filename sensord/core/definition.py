@@ -10,9 +10,12 @@ import hashlib
 
 import msgspec
 
+from sensord.core.damping import Damping
+from sensord.core.duty import Duty
 from sensord.core.instant import SECOND
+from sensord.core.mute import Inhibition, Maintenance
 from sensord.core.place import Device, Place
-from sensord.core.policy import Policy, Role
+from sensord.core.policy import Category, Policy, Role
 from sensord.core.roster import Person
 from sensord.core.rule import Rule
 from sensord.core.stream import Stream
@@ -27,7 +30,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
     with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
     ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are sorted but not
-    followed.
+    followed. ``district`` is the six-digit code with which case codes begin.
     """
 
     site: str
@@ -37,6 +40,12 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: tuple[Role, ...] = ()
     policies: tuple[Policy, ...] = ()
     people: tuple[Person, ...] = ()
+    categories: tuple[Category, ...] = ()
+    district: str = "000000"
+    duty: Duty = Duty()
+    damping: Damping = Damping()
+    inhibitions: tuple[Inhibition, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
     plates: PlateAreas = PlateAreas()
     plate_keys: tuple[PlateKey, ...] = ()
     tracking: Tracking = Tracking()

@@ -21,7 +21,7 @@ from sensord.core.definition import Definition
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.pseudonym import Pseudonymiser
 from sensord.core.reading import Reading, Topic
-from sensord.core.record import Action, Record
+from sensord.core.record import Action, Receipt, Record, RecordKind, Scope
 from sensord.core.repeats import Repeats
 from sensord.core.sighting import Identifier, Sighting, sightings
 from sensord.core.stream import BY_WORD, FIELDS, LABELS, Stream
@@ -101,7 +101,7 @@ class Decoded:
     """
 
     batch: Batch
-    actions: list[tuple[int, int, Action]]
+    actions: list[tuple[int, int, Action | Receipt]]
     dead: list[DeadLetter]
     positions: list[int]
     counts: Counter[tuple[str, str]]
@@ -195,10 +195,11 @@ class Intake:
         return out
 
     def _one(self, index: int, record: Record, columns: _Columns, out: Decoded) -> None:
-        if record.kind == 2:
-            action = _action(record.payload)
-            out.actions.append((len(columns.device), record.received_at, action))
-        elif record.kind == 0:
+        if record.kind == RecordKind.ACTION:
+            out.actions.append((len(columns.device), record.received_at, _action(record.payload)))
+        elif record.kind == RecordKind.RECEIPT:
+            out.actions.append((len(columns.device), record.received_at, _receipt(record.payload)))
+        elif record.kind == RecordKind.MESSAGE:
             route = self._routes.get(record.topic)
             if route is None:
                 action = self._command(record)
@@ -286,14 +287,17 @@ class _Command(msgspec.Struct, frozen=True):
     verb: str
     by: str
     note: str = ""
+    until: int = 0
+    scope: Scope | None = None
 
     def action(self, case: str) -> Action:
         """Make it the action on that case."""
-        return Action(self.verb, case, self.by[:64], "mqtt", self.note[:500])
+        return Action(self.verb, case, self.by[:64], "mqtt", self.note[:500], self.until, self.scope)
 
 
 _COMMAND = msgspec.json.Decoder(_Command)
 _ACTION = msgspec.json.Decoder(Action)
+_RECEIPT = msgspec.json.Decoder(Receipt)
 
 
 def _action(payload: bytes) -> Action:
@@ -301,6 +305,13 @@ def _action(payload: bytes) -> Action:
         return _ACTION.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError("bad_action", str(error)) from None
+
+
+def _receipt(payload: bytes) -> Receipt:
+    try:
+        return _RECEIPT.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad_receipt", str(error)) from None
 
 
 def _repeated(repeats: Repeats, readings: list[Reading], record: Record) -> list[bool]:

@@ -7,13 +7,13 @@ someone under stress: what happened, where, how bad, what to do.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sensord.core.alert import Vehicle
 from sensord.core.case import Case
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
-from sensord.core.notification import PLATE, Reason
+from sensord.core.notification import PLATE, Notification, Reason
 from sensord.core.place import Places
 from sensord.core.policy import Role
 from sensord.core.rule import Rule
@@ -37,24 +37,65 @@ _TITLE = {
         Reason.CASE_OPENED: "【{level}预警】{place}",
         Reason.LEVEL_ROSE: "【升级为{level}】{place}",
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
+        Reason.CASE_RETURNED: "【改派·{level}】{place}",
+        Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
         Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
+        Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
+        Reason.NOT_DISPERSED: "【尚未疏散·{level}】{place}",
         Reason.STEP_DUE: "【持续{level}预警】{place}",
+        Reason.REPLACEMENT: "【请接替·{level}】{place}",
+        Reason.NOT_DELIVERED: "【改用此方式通知·{level}】{place}",
+        Reason.HELP_NEEDED: "【现场请求支援·{level}】{place}",
+        Reason.OVERDUE: "【督办·超时】{place}",
+        Reason.DISAGREEMENT: "【督办·报告与传感器不符】{place}",
+        Reason.APPROVAL_ASKED: "【待审批】{place}",
+        Reason.NOBODY_TOLD: "【无人值守，转您处置·{level}】{place}",
         Reason.CASE_CLOSED: "【已解除】{place}",
+        Reason.CASE_VOID: "【已作废】{place}",
     },
     "en": {
         Reason.CASE_OPENED: "[{level} warning] {place}",
         Reason.LEVEL_ROSE: "[raised to {level}] {place}",
         Reason.CASE_RELAPSED: "[{level} again] {place}",
+        Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
+        Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
         Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
+        Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
+        Reason.NOT_DISPERSED: "[not dispersed yet, {level}] {place}",
         Reason.STEP_DUE: "[still {level}] {place}",
+        Reason.REPLACEMENT: "[please stand in, {level}] {place}",
+        Reason.NOT_DELIVERED: "[told another way, {level}] {place}",
+        Reason.HELP_NEEDED: "[help needed on the scene, {level}] {place}",
+        Reason.OVERDUE: "[supervise: overdue] {place}",
+        Reason.DISAGREEMENT: "[supervise: report and sensors disagree] {place}",
+        Reason.APPROVAL_ASKED: "[approval asked for] {place}",
+        Reason.NOBODY_TOLD: "[nobody else on duty, {level}] {place}",
         Reason.CASE_CLOSED: "[all clear] {place}",
+        Reason.CASE_VOID: "[void] {place}",
     },
 }
 _CLOSED = {
     "zh": "{place}：{rule}已解除，案件 {case} 已结案，{time}。感谢配合。",
     "en": "{place}: {rule} is over, case {case} is closed, {time}. Thank you.",
 }
-_TAIL = {"zh": "{ask}案件号：{case}", "en": " {ask} Case: {case}"}
+_VOID = {
+    "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
+    "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
+}
+_ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
+_TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
+_LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
+_LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
+_DIGEST = {
+    "zh": ("【汇总 {count} 条·最高{level}】", "{group}：{count} 条，最高{level}，{first}–{last}：{places}", "等 {} 处"),
+    "en": (
+        "[{count} alerts, up to {level}]",
+        "{group}: {count}, up to {level}, {first}-{last}: {places}",
+        ", {} places",
+    ),
+}
+_NAMED_PLACES = 3
+"""So many places are named per line of a digest; all of them are in what it covers."""
 
 
 def check_template(template: str) -> str | None:
@@ -83,21 +124,56 @@ def compose(
         "place": place.label(language)
         + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
         "grid": places.by_id[case.grid].label(language) if case.grid else "",
-        "level": NAMES[language][case.level if reason is not Reason.CASE_CLOSED else case.peak],
+        "level": NAMES[language][case.peak if reason in _ENDS else case.level],
         "value": _number(case.value),
         "threshold": _number(case.threshold),
         "rule": _name(rule, case, language),
         "time": to_datetime(at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
-        "case": case.id,
+        "case": case.code or case.id,
+        "lead": _LEAD[language].format(case.lead) if case.lead else "",
+        "links": _LINKS[language].format(len(case.links)) if case.links else "",
         "ask": role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
     }
     title = _TITLE[language][reason].format_map(words)
-    if reason is Reason.CASE_CLOSED:
-        return title, _CLOSED[language].format_map(words)
+    if reason in _ENDS:
+        return title, _ENDS[reason][language].format_map(words)
     return title, _body(rule, words, language)
+
+
+def compose_digest(
+    waiting: Sequence[Notification], language: str, places: Places, plans: Mapping[str, dict[str, str]], zone: str
+) -> tuple[str, str]:
+    """Return (title, text) of a digest: a line per group (grid and plan), the worst first; it counts every message.
+
+    ``plans`` holds the names of the policies.
+    """
+    heading, line, more = _DIGEST[language]
+    groups: dict[tuple[str, str], list[Notification]] = {}
+    for message in waiting:
+        groups.setdefault((message.grid, message.policy), []).append(message)
+    ordered = sorted(groups.items(), key=lambda group: (-max(one.level for one in group[1]), group[0]))
+    lines = []
+    for (grid, policy), messages in ordered:
+        known = dict.fromkeys(one.place for one in messages if one.place in places.by_id)
+        named = [places.by_id[place].label(language) for place in known]
+        shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
+        plan = plans.get(policy, {}).get(language) or policy
+        times = [to_datetime(one.at, zone).strftime("%H:%M") for one in messages]
+        lines.append(
+            line.format(
+                group=f"{places.by_id[grid].label(language)} {plan}" if grid in places.by_id else plan,
+                count=len(messages),
+                level=NAMES[language][max(one.level for one in messages)],
+                first=min(times),
+                last=max(times),
+                places=shown + (more.format(len(named)) if len(named) > _NAMED_PLACES else ""),
+            )
+        )
+    worst = NAMES[language][max(message.level for message in waiting)]
+    return heading.format(count=len(waiting), level=worst), "\n".join(lines)
 
 
 def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:

@@ -19,15 +19,47 @@ class Reason(StrEnum):
     CASE_OPENED = "case_opened"
     LEVEL_ROSE = "level_rose"
     CASE_RELAPSED = "case_relapsed"
+    CASE_RETURNED = "case_returned"
+    MUTE_ENDED = "mute_ended"
+    """The case went on while it was muted, and is muted no more."""
     NOT_ACKNOWLEDGED = "not_acknowledged"
+    NOT_ON_THE_SCENE = "not_on_the_scene"
+    NOT_DISPERSED = "not_dispersed"
     STEP_DUE = "step_due"
+    REPLACEMENT = "replacement"
+    """Somebody who was told before is silent; the receiver stands in."""
+    NOT_DELIVERED = "not_delivered"
+    """The first way to reach the receiver did not deliver in time."""
+    HELP_NEEDED = "help_needed"
+    OVERDUE = "overdue"
+    """To supervisors: the stage took longer than its limit."""
+    DISAGREEMENT = "disagreement"
+    """To supervisors: a person reported the end, and the sensors still alarm."""
+    APPROVAL_ASKED = "approval_asked"
+    NOBODY_TOLD = "nobody_told"
+    """To whoever of the plan can be reached: nobody of the step's roles could."""
     CASE_CLOSED = "case_closed"
+    CASE_VOID = "case_void"
+    DIGEST = "digest"
+    """Several messages in one; ``covers`` names them."""
     HELD_NOBODY = "held_nobody"
-    """A step names a role that nobody on the roster holds for this place, at any level."""
+    """A step names a role of which nobody is on duty and reachable for this place, at any level."""
     HELD_LEVEL_FELL = "held_level_fell"
     """A later step came due, but the case no longer stands at the step's level."""
     HELD_ACKNOWLEDGED = "held_acknowledged"
-    """An escalation step came due, but the case had been acknowledged."""
+    """A step came due, but people had already come as far as it asks."""
+    HELD_SILENCED = "held_silenced"
+    HELD_MAINTENANCE = "held_maintenance"
+    HELD_INHIBITED = "held_inhibited"
+    """An alarm of a larger place says it already."""
+    HELD_OFF_DUTY = "held_off_duty"
+    """The receiver was told before, but is off duty now."""
+    HELD_BUDGET = "held_budget"
+    """The receiver has had so many messages this hour; it goes into the next digest."""
+    HELD_RATE = "held_rate"
+    """The robot has had so many messages this minute; it goes into the next digest."""
+    HELD_STORM = "held_storm"
+    """The whole site is alarming; it goes into the next digest."""
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -35,8 +67,9 @@ class Notification(msgspec.Struct, frozen=True):
 
     ``key`` is the idempotency key, stable over restarts and replays: ``case:event:receiver:channel``. ``at`` is the
     journal time of the decision (ns). ``grid`` is the responsible residential grid ("" for a case of the street as a
-    whole). ``vehicle`` is there when the text holds ``PLATE``: whoever delivers it puts the plate in its place, so
-    that no plate is stored anywhere but in the journal.
+    whole). A digest ``covers`` the keys of the messages that it stands for; its own case is that of the highest
+    level. ``vehicle`` is there when the text holds ``PLATE``: whoever delivers it puts the plate in its place, so that
+    no plate is stored anywhere but in the journal.
     """
 
     key: str
@@ -55,13 +88,20 @@ class Notification(msgspec.Struct, frozen=True):
     title: str
     text: str
     vehicle: Vehicle | None = None
+    policy: str = ""
+    covers: tuple[str, ...] = ()
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A send that was decided against: which step for which role, and why."""
+    """A send that was decided against: which step for which role, and why.
+
+    ``receiver`` and ``key`` are given when one message to one person is held back; a digest covers such keys.
+    """
 
     case: str
     event: str
     at: int
     role: str
     reason: Reason
+    receiver: str = ""
+    key: str = ""

@@ -10,6 +10,8 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from sensord.core.level import Level
+
 
 class RecordKind(IntEnum):
     """What a record is; the number is what the journal stores."""
@@ -49,14 +51,63 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.records[-1].received_at
 
 
-class Action(msgspec.Struct, frozen=True):
-    """What a person did about a case: ``verb`` is ``acknowledge`` or ``close``; ``by`` is a role id of the roster."""
+class Verb(StrEnum):
+    """What a person can do. The first six are answers of responders, the next four decisions about a case."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ON_THE_WAY = "on_the_way"
+    ON_THE_SCENE = "on_the_scene"
+    DISPERSED = "dispersed"
+    FALSE_ALARM = "false_alarm"
+    NEED_HELP = "need_help"
+    CLOSE = "close"
+    VOID = "void"
+    EXTEND = "extend"
+    RETURN = "return"
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+
+
+ANSWERS = (
+    Verb.ACKNOWLEDGE,
+    Verb.ON_THE_WAY,
+    Verb.ON_THE_SCENE,
+    Verb.DISPERSED,
+    Verb.FALSE_ALARM,
+    Verb.NEED_HELP,
+)
+"""What a responder says, for example by a link in the message."""
+
+
+class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a silence or a maintenance window covers: everything that fits each part that is given.
+
+    ``places`` covers all that lies below them; ``labels`` are those of the rule; ``up_to`` is the highest level that
+    is covered (red only when it is said). With ``people``, only messages to them are held back.
+    """
+
+    places: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    people: tuple[str, ...] = ()
+    up_to: Level = Level.ORANGE
+
+
+class Action(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person did: ``verb`` is a ``Verb``; ``by`` is a role id of the roster, or an operator's account.
+
+    ``case`` is the case it is about; for ``unsilence`` the silence's id. ``until`` (ns) is the new deadline of
+    ``extend`` and the end of a ``silence``, whose ``scope`` says what is silenced and whose ``note`` must say why.
+    """
 
     verb: str
     case: str
     by: str
     via: str = "cli"
     note: str = ""
+    until: int = 0
+    scope: Scope | None = None
 
 
 class Delivery(StrEnum):

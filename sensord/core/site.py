@@ -14,7 +14,7 @@ import msgspec
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.case import Case, CaseEvent
-from sensord.core.casebook import CaseBook, Outcome, Story
+from sensord.core.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.engine import Engine
 from sensord.core.instant import utc_offset
@@ -60,7 +60,7 @@ class Step(msgspec.Struct):
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to write down (but the position)."""
-        decided = self.transitions or self.events or self.notifications or self.holds
+        decided = self.told or self.cases
         return not (decided or self.dead or self.passages or self.occupancy or self.definition)
 
     def decisions(self) -> bytes:
@@ -75,7 +75,7 @@ class _Body(msgspec.Struct, array_like=True):
     engine: bytes
     intake: bytes
     vehicles: bytes
-    cases: list[Case]
+    book: BookState
 
 
 class Site:
@@ -131,8 +131,9 @@ class Site:
         return self._closed(step, story, decoded.counts)
 
     def _closed(self, step: Step, story: Story, counts: Counter[tuple[str, str]]) -> Step:
-        """Put the rest of what happened to the cases, and what was counted, into the step."""
-        step.outcomes = story.outcomes
+        """Put what happened to the cases, and what was counted, into the step."""
+        step.transitions, step.events, step.outcomes = story.transitions, story.events, story.outcomes
+        step.notifications, step.holds, step.told = story.decisions.notifications, story.decisions.holds, story.told
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
         step.counts = dict(counts + self.tracker.counts)
         self.tracker.counts.clear()
@@ -158,8 +159,10 @@ class Site:
         done = 0
         for position, at, action in decoded.actions:
             self._feed(decoded.batch.cut(done, position, at), step, story)
-            self.book.action(action, at, story)
-            _tell(step, story)
+            if isinstance(action, Receipt):
+                self.book.receipt(action, at, story)
+            else:
+                self.book.action(action, at, story)
             done = position
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
@@ -169,19 +172,8 @@ class Site:
         step.occupancy += self.tracker.occupancy
         self.tracker.occupancy.clear()
         for transition in self.engine.feed(batch):
-            self.book.advance(transition.at, story)
-            _tell(step, story)
-            self._change(transition, self.book, step, story)
+            self.book.transition(transition, story)
         self.book.advance(batch.now, story)
-        _tell(step, story)
-
-    @staticmethod
-    def _change(transition: Transition, book: CaseBook, step: Step, story: Story) -> None:
-        """Hand one change of an alert to the cases."""
-        step.transitions.append(transition)
-        step.told.append(transition)
-        book.transition(transition, story)
-        _tell(step, story)
 
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
@@ -191,23 +183,22 @@ class Site:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
         before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-        before_tracker = self.tracker
+        before, before_tracker = self.definition, self.tracker
         self._build(definition)
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
         for transition in self.engine.carry_over(before_engine, record.received_at):
-            self._change(transition, before_book, step, story)
+            before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        _tell(step, story)
-        self.book.open = before_book.open
+        self.book = CaseBook(definition, self.places, before_book.state())
+        self.book.begin(record.received_at, before, story)
         step.definition = True
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
-        cases = list(self.book.open.values())
         definition, vehicles = self.definition.encode(), save(self.tracker)
-        return seal(_Body(definition, self.engine.snapshot(), self.intake.save(), vehicles, cases))
+        return seal(_Body(definition, self.engine.snapshot(), self.intake.save(), vehicles, self.book.state()))
 
     @classmethod
     def restored(cls, state: bytes, secrets: Secrets | None = None) -> Site:
@@ -220,25 +211,8 @@ class Site:
         site.engine.restore(body.engine)
         site.intake.restore(body.intake)
         load(site.tracker, body.vehicles)
-        site.book.open = {case.id: case for case in body.cases}
+        site.book = CaseBook(site.definition, site.places, body.book)
         return site
-
-
-def _tell(step: Step, story: Story) -> None:
-    """Put what has happened since the last call into the step: each event, then what was decided on it."""
-    decisions = story.decisions
-    events = story.events[len(step.events) :]
-    if not events:
-        return
-    notifications = decisions.notifications[len(step.notifications) :]
-    holds = decisions.holds[len(step.holds) :]
-    for event in events:
-        step.told.append(event)
-        step.told += [one for one in notifications if one.event == event.id]
-        step.told += [one for one in holds if one.event == event.id]
-    step.events += events
-    step.notifications += notifications
-    step.holds += holds
 
 
 def action_record(action: Action, received_at: int) -> Record:

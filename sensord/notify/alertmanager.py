@@ -52,7 +52,7 @@ class AlertmanagerChannel:
 
     def _alerts(self, entry: Entry) -> list[dict[str, Any]]:
         one = entry.notification
-        over = one.reason is Reason.CASE_CLOSED
+        over = one.reason in (Reason.CASE_CLOSED, Reason.CASE_VOID)
         labels = {**self._labels, "case": one.case, "place": one.place}
         if one.grid:
             labels["grid"] = one.grid

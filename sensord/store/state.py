@@ -226,7 +226,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
     )
     connection.executemany(
         "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
-        [(one.id, one.opened_at, one.closed_at, encode(one)) for one in step.cases],
+        [(one.id, one.opened_at, one.closed_at, encode(one, order="deterministic")) for one in step.cases],
     )
     _insert(
         connection,

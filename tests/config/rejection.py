@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sensord.config.connection import load_settings
 from sensord.config.load import Loaded, load
-from sensord.config.people import Known, load_dispatch, load_roster
+from sensord.config.people import Known, load_roster
 from sensord.config.places import load_places
+from sensord.config.plan import load_dispatch
 from sensord.config.rules import World, load_rules
 from sensord.config.ruletest import load_tests
 from sensord.config.vehicles import load_vehicles
@@ -36,7 +37,8 @@ def _places() -> Places:
 def _known() -> Known:
     loaded = street()
     channels = [channel.name for channel in loaded.settings.channels]
-    return Known([role.id for role in loaded.definition.roles], _places(), channels, "zh")
+    policies = [policy.id for policy in loaded.definition.policies]
+    return Known([role.id for role in loaded.definition.roles], _places(), channels, policies)
 
 
 def _world() -> World:

@@ -10,6 +10,7 @@ import pytest
 
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import MqttChannel, Webhook
+from sensord.core.case import Answer
 from sensord.core.definition import decode_definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
@@ -121,7 +122,7 @@ def test_people_and_plans_come_out() -> None:
     assert definition.roles[1].name == {"zh": "居委干部", "en": "居委干部"}
     assert definition.policies[0].steps == (
         Step(("volunteer", "cadre"), Level.YELLOW),
-        Step(("cadre",), Level.BLUE, 5 * MINUTE, True),
+        Step(("cadre",), Level.BLUE, 5 * MINUTE, Answer.ACKNOWLEDGED),
     )
 
 

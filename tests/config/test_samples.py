@@ -98,8 +98,8 @@ def test_a_generated_street_of_any_size_is_good(numbers: Numbers) -> None:
     lanes = numbers.micro_grids * numbers.lanes
     assert sum(device.stream is Stream.CROWD for device in registry.devices) == lanes * numbers.crowd
     known = Known(places=Places(registry.places, registry.devices))
-    people = check_roster(parse_yaml(generate_roster("s", numbers).encode(), "r", MAX_BYTES_REGISTER), known)
-    assert len(people) == 2 + 2 * numbers.grids + 2 * numbers.micro_grids
+    staff = check_roster(parse_yaml(generate_roster("s", numbers).encode(), "r", MAX_BYTES_REGISTER), known)
+    assert len(staff.people) == 2 + numbers.blocks + 2 * numbers.grids + 2 * numbers.micro_grids
 
 
 @pytest.mark.parametrize("numbers", [Numbers(compounds=126), Numbers(gates=37), Numbers(blocks=0)])

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 
+from sensord.core.case import Answer
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
@@ -156,7 +157,7 @@ def definition(**changes: object) -> Definition:
             (
                 Step(("volunteer", "cadre"), Level.BLUE),
                 Step(("police",), Level.RED),
-                Step(("police",), Level.BLUE, 40 * SECOND, unless_acknowledged=True),
+                Step(("police",), Level.BLUE, 40 * SECOND, until=Answer.ACKNOWLEDGED),
             ),
         ),
         Policy("vehicle", {"zh": "车辆"}, (Step(("cadre",)),), close="after_report"),

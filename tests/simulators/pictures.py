@@ -20,7 +20,7 @@ def case(name: str = "L001-crowd-1", **parts: object) -> dict[str, Any]:
         "policy": "crowd",
         "level": "yellow",
         "peak": "yellow",
-        "state": "open",
+        "state": "handling",
         "opened_at": format_instant(START, "Asia/Shanghai"),
         "closed_at": None,
         "acknowledged_by": "",

@@ -22,7 +22,7 @@ def story(speed: float = 1.0, **parts: object) -> Story:
 
 def seen(closed_at: int = 0, place: str = "L1", opened_at: int = OPENED) -> SeenCase:
     """Make a case in that place."""
-    state = "closed" if closed_at else "open"
+    state = "closed" if closed_at else "dispatched"
     return SeenCase(f"{place}-1", place, "一弄", "Lane 1", "G1", "yellow", "orange", state, opened_at, closed_at)
 
 

@@ -81,8 +81,8 @@ def test_cases_show_place_level_state_and_age() -> None:
     """An open case shows where, how bad, its state and its age; a closed one its peak."""
     found = case_lines(draw(overview(), cases=seen(case(level="orange")), now=START + 75 * SECOND))
     assert all(word in found for word in ("G01", "一弄", "橙色", "处置中", "1:15"))
-    found = case_lines(draw(overview(), cases=seen(case(state="acknowledged")), now=START, language="en"))
-    assert all(word in found for word in ("Lane 1", "yellow", "acknowledged"))
+    found = case_lines(draw(overview(), cases=seen(case(state="dispatched")), now=START, language="en"))
+    assert all(word in found for word in ("Lane 1", "yellow", "dispatched"))
     tracker = Tracker()
     tracker.update(overview(case(peak="red")), [], 0, START)
     tracker.update(overview(), [], 0, START + 65 * SECOND)

@@ -1,0 +1,79 @@
+"""The duty plan of ``roster.yaml``: shifts, rotations, changes, holidays, the daily check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+from sensord.config.findings import Findings
+from sensord.config.plan import minutes, moment
+from sensord.config.rostertext import ChangeText, RosterFile, RotationText
+from sensord.config.yamlfile import KeyPath
+from sensord.core.duty import Change, ChangeReason, Duty, Holiday, Rotation, Shift
+
+_NEEDS = {"leave": ("off",), "swap": ("off", "on"), "extra": ("on",)}
+
+
+def read_duty(findings: Findings, file: RosterFile, policies: Collection[str] | None, zone: str) -> Duty:
+    """Check the duty plan and convert it; ``policies`` are those of ``dispatch.yaml`` (None: not known)."""
+    people = {person.id for person in file.people}
+    for nth, person in enumerate(file.people):
+        for position, shift in enumerate(person.shifts):
+            _known(findings, ("people", nth, "shifts", position), shift, file.shifts, "shift")
+    check = file.check
+    if check is not None and policies is not None and check.dispatch not in policies:
+        hint = findings.suggest(check.dispatch, policies)
+        findings.error(("check", "dispatch"), f"there is no policy {check.dispatch} in dispatch.yaml", hint)
+    plan = Duty(
+        shifts=tuple(
+            Shift(word, minutes(text.start), minutes(text.end), text.days) for word, text in file.shifts.items()
+        ),
+        rotations=tuple(_rotation(findings, nth, text, file.shifts, people) for nth, text in enumerate(file.rotations)),
+        changes=tuple(_change(findings, nth, text, people, zone) for nth, text in enumerate(file.changes)),
+        holidays=tuple(
+            Holiday(_day(findings, ("holidays", day), day), text.name, text.work) for day, text in file.holidays.items()
+        ),
+    )
+    if check is None:
+        return plan
+    return Duty(plan.shifts, plan.rotations, plan.changes, plan.holidays, minutes(check.at), check.days, check.dispatch)
+
+
+def _rotation(
+    findings: Findings, nth: int, text: RotationText, shifts: Collection[str], people: Collection[str]
+) -> Rotation:
+    path: KeyPath = ("rotations", nth)
+    _known(findings, (*path, "shift"), text.shift, shifts, "shift")
+    for position, person in enumerate(text.people):
+        _known(findings, (*path, "people", position), person, people, "person")
+    return Rotation(text.id, text.shift, text.people, _day(findings, (*path, "starts"), text.starts), text.every)
+
+
+def _change(findings: Findings, nth: int, text: ChangeText, people: Collection[str], zone: str) -> Change:
+    path: KeyPath = ("changes", nth)
+    start, end = (
+        moment(findings, (*path, key), words, zone) for key, words in (("from", text.start), ("to", text.end))
+    )
+    if start and end and end <= start:
+        findings.error((*path, "to"), f"{text.end} is not after {text.start}")
+    for name in _NEEDS[text.reason]:
+        if getattr(text, name) is None:
+            findings.error(path, f"a {text.reason} needs {name}: whose duty is it about?", f"add {name}: ...")
+    for name in ("off", "on"):
+        person = getattr(text, name)
+        if person is not None:
+            _known(findings, (*path, name), person, people, "person")
+    return Change(start, end, ChangeReason(text.reason), text.off or "", text.on or "")
+
+
+def _day(findings: Findings, path: KeyPath, text: str) -> int:
+    try:
+        return date.fromisoformat(text).toordinal()
+    except ValueError as error:
+        findings.error(path, f"{text} is not a date: {error}")
+        return 1
+
+
+def _known(findings: Findings, path: KeyPath, word: str, known: Collection[str], kind: str) -> None:
+    if word not in known:
+        findings.error(path, f"there is no {kind} {word}", findings.suggest(word, known))

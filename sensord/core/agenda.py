@@ -1,0 +1,30 @@
+"""What comes due, in order of time; ties in a fixed order, so that every run does them alike.
+
+The agenda is made anew from the state that it was made from; an entry whose matter has been settled meanwhile is
+recognised by its owner and passed over.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+DIGEST, CHECK = 100, 101
+"""Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster."""
+
+Entry = tuple[int, int, int, str]
+"""(instant, kind, number, owner)"""
+
+
+class Agenda:
+    """A heap of entries."""
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+
+    def add(self, at: int, kind: int, number: int, owner: str) -> None:
+        """Note that something comes due."""
+        heapq.heappush(self._heap, (at, kind, number, owner))
+
+    def next(self, to: int) -> Entry | None:
+        """Take the first entry that is due at or before ``to``, or return None."""
+        return heapq.heappop(self._heap) if self._heap and self._heap[0][0] <= to else None
