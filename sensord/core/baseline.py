@@ -147,8 +147,8 @@ class Usual:
     """The baseline of one rule. See :class:`sensord.core.derived.Derivation`.
 
     ``zone`` says what hour it is for people, summer time included. A key takes 13.3 KB with ``season: week``, 6.2 KB
-    with ``day``. ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm; ``sampled`` int64
-    (keys,) is the half hour of the last sample.
+    with ``day``. ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm;
+    ``sampled`` int64 (keys,) is the half hour of the last sample.
     """
 
     def __init__(self, spec: Baseline, keys: int, zone: str, rest: RestDay = weekend) -> None:
