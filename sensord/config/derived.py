@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from sensord.config.findings import Findings
@@ -17,7 +19,7 @@ from sensord.config.yamlfile import KeyPath
 from sensord.core.derived import Baseline, Measure, Season, Trend
 from sensord.core.instant import DAY, HOUR, SECOND, format_duration
 from sensord.core.level import BY_WORD, Level
-from sensord.core.rule import Aggregate, LevelSpec, Value
+from sensord.core.rule import Aggregate, LevelSpec, Override, Value
 
 MOST_LOOKED_BACK = 120
 """Panes that a trend may look back on; each costs 8 bytes a key."""
@@ -27,6 +29,8 @@ FURTHEST = 2
 _COMPARISONS = ("above", "at_least", "below", "at_most", "outside")
 _COUNTED = ("count", "enter", "exit")
 _WHOLE = 100.0
+_SIGMA = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})? sigma", re.ASCII)
+Limit = float | str | tuple[float, ...]
 
 
 def read_baseline(findings: Findings, path: KeyPath, text: RuleText, value: Value, every: int) -> Baseline | None:
@@ -92,6 +96,11 @@ def one_level_lower(levels: tuple[LevelSpec, ...]) -> tuple[LevelSpec, ...]:
     )
 
 
+def lowered(overrides: tuple[Override, ...]) -> tuple[Override, ...]:
+    """The same for thresholds of single places."""
+    return tuple(msgspec.structs.replace(one, levels=one_level_lower(one.levels)) for one in overrides)
+
+
 def plain_levels(findings: Findings, path: KeyPath, text: RuleText) -> RuleText | None:
     """Return the rule with levels in plain numbers, as the ladder reads them; None when they make no sense.
 
@@ -119,7 +128,7 @@ def _plain(findings: Findings, path: KeyPath, rung: Rung, text: RuleText) -> Run
     given = {word: limit for word in _COMPARISONS if (limit := getattr(rung, word)) is not None}
     if rung.ratio is not None and given:
         findings.error(path, "a level takes one comparison, not several", "write one of them")
-    plain: dict[str, float | str | None] = {}
+    plain: dict[str, Limit | None] = {}
     for word, limit in given.items():
         plain |= _in_spreads(findings, (*path, word), word, limit, text)
     if rung.ratio is not None:
@@ -127,14 +136,16 @@ def _plain(findings: Findings, path: KeyPath, rung: Rung, text: RuleText) -> Run
     return msgspec.structs.replace(rung, **{**dict.fromkeys((*_COMPARISONS, "ratio")), **plain})
 
 
-def _in_spreads(
-    findings: Findings, path: KeyPath, word: str, limit: float | str, text: RuleText
-) -> dict[str, float | str | None]:
+def _in_spreads(findings: Findings, path: KeyPath, word: str, limit: Limit, text: RuleText) -> dict[str, Limit | None]:
     if not isinstance(limit, str):
         if text.baseline is not None:
-            message = f"a rule with a baseline measures from the usual; {limit:g} does not say in what"
-            findings.error(path, message, f"write {word}: {abs(limit):g} sigma, or ratio: 2")
+            number = (limit or (4.0,))[-1] if isinstance(limit, tuple) else limit
+            message = f"a rule with a baseline measures from the usual; {number:g} does not say in what"
+            findings.error(path, message, f"write {word}: {abs(number):g} sigma, or ratio: 2")
         return {word: limit}
+    if _SIGMA.fullmatch(limit) is None:
+        findings.error(path, f"{limit!r} is no distance from the usual", "write outside: 4 sigma, or outside: [2, 8]")
+        return {}
     spreads = float(limit.removesuffix(" sigma"))
     if text.baseline is None:
         findings.error(path, f"{limit} is a distance from the usual", "add baseline: {season: week}")
@@ -145,7 +156,7 @@ def _in_spreads(
     return {"above" if word == "outside" else word: spreads}
 
 
-def _multiple(findings: Findings, path: KeyPath, ratio: float, text: RuleText) -> dict[str, float | str | None]:
+def _multiple(findings: Findings, path: KeyPath, ratio: float, text: RuleText) -> dict[str, Limit | None]:
     if text.baseline is None:
         findings.error(path, "a ratio is a multiple of the usual", "add baseline: {season: week}")
     elif ratio == 1:

@@ -7,6 +7,7 @@ level that can never be reached is blind, one that can never be left is stuck: b
 from __future__ import annotations
 
 import itertools
+import re
 from typing import NamedTuple
 
 from sensord.config.findings import Findings
@@ -28,7 +29,16 @@ _DOMAIN: dict[str, tuple[float, float]] = {
     "uptime": (0, _INFINITE),
 }
 """What a field can be; fields that are not here can be anything."""
+_NEVER_NEGATIVE = (
+    Aggregate.COUNT,
+    Aggregate.DISTINCT,
+    Aggregate.DELTA,
+    Aggregate.STDDEV,
+    Aggregate.OCCUPANCY,
+)
 _WHOLE = 100
+_MOST_EVALUATIONS = 60
+_OF = re.compile(r"(\d+) +of +(\d+)")
 
 
 class Bounds(NamedTuple):
@@ -37,22 +47,24 @@ class Bounds(NamedTuple):
     least: float
     greatest: float
 
-    def always(self, comparison: Comparison, threshold: float) -> bool:
+    def always(self, comparison: Comparison, threshold: float, low: float = -_INFINITE) -> bool:
         """Whether the comparison holds whatever the value is."""
         return {
             Comparison.ABOVE: self.least > threshold,
             Comparison.AT_LEAST: self.least >= threshold,
             Comparison.BELOW: self.greatest < threshold,
             Comparison.AT_MOST: self.greatest <= threshold,
+            Comparison.OUTSIDE: self.least > threshold or self.greatest < low,
         }[comparison]
 
-    def never(self, comparison: Comparison, threshold: float) -> bool:
+    def never(self, comparison: Comparison, threshold: float, low: float = -_INFINITE) -> bool:
         """Whether no value can make the comparison hold."""
         return {
             Comparison.ABOVE: self.greatest <= threshold,
             Comparison.AT_LEAST: self.greatest < threshold,
             Comparison.BELOW: self.least >= threshold,
             Comparison.AT_MOST: self.least > threshold,
+            Comparison.OUTSIDE: low <= self.least and self.greatest <= threshold,
         }[comparison]
 
     def __str__(self) -> str:
@@ -64,8 +76,10 @@ class Bounds(NamedTuple):
 
 def bounds_of(value: Value) -> Bounds:
     """Return what an aggregate of a field can be."""
-    if value.aggregate is Aggregate.COUNT:
+    if value.aggregate in _NEVER_NEGATIVE:
         return Bounds(0, _INFINITE)
+    if value.aggregate is Aggregate.SLOPE:
+        return Bounds(-_INFINITE, _INFINITE)
     bounds = Bounds(*_DOMAIN.get(value.field or "", (-_INFINITE, _INFINITE)))
     if value.aggregate in (Aggregate.SUM, Aggregate.RATE):
         return Bounds(0 if bounds.least >= 0 else -_INFINITE, _INFINITE)
@@ -92,37 +106,66 @@ def read_ladder(findings: Findings, path: KeyPath, text: RuleText, value: Value 
         chosen = _comparison(findings, place, rung)
         if chosen is None:
             return None
-        comparisons.append(chosen[0])
-        specs.append(LevelSpec(BY_WORD[word], chosen[1], _hold(findings, place, rung, text)))
+        comparison, threshold, low = chosen
+        comparisons.append(comparison)
+        hold, needed, among = _hold(findings, place, rung, text)
+        specs.append(LevelSpec(BY_WORD[word], threshold, hold, low, needed, among))
         if chosen[0] is not comparisons[0]:
             message = f"{word} uses {chosen[0]}, but {specs[0].level.word} uses {comparisons[0]}"
             findings.error(place, message, "use the same comparison on every level")
-    ladder = _Reader(findings, path, text, comparisons[0], tuple(specs))
+    ladder = LadderReader(findings, path, text, comparisons[0], tuple(specs))
     ladder.ascending()
     if value is not None:
         ladder.reachable(value)
     return Ladder(comparisons[0], tuple(specs), ladder.clear(value))
 
 
-def _comparison(findings: Findings, path: KeyPath, rung: Rung) -> tuple[Comparison, float] | None:
+def _comparison(findings: Findings, path: KeyPath, rung: Rung) -> tuple[Comparison, float, float | None] | None:
+    """Return (comparison, threshold, lower threshold of ``outside``)."""
     given = {word: getattr(rung, word.value) for word in Comparison if getattr(rung, word.value) is not None}
     if len(given) == 1:
-        word, threshold = next(iter(given.items()))
-        return word, float(threshold)
+        word, value = next(iter(given.items()))
+        if word is not Comparison.OUTSIDE:
+            return word, float(value), None
+        if isinstance(value, str):
+            findings.error((*path, "outside"), f"{value!r} is no lower and upper threshold", "write outside: [2, 8]")
+            return None
+        pair = read_pair(findings, (*path, "outside"), value)
+        return None if pair is None else (word, pair[1], pair[0])
     message = "a level takes one comparison, not several" if given else "a level needs a threshold"
-    findings.error(path, message, "write one of above, at_least, below, at_most")
+    findings.error(path, message, "write one of above, at_least, below, at_most, outside")
     return None
 
 
-def _hold(findings: Findings, path: KeyPath, rung: Rung, text: RuleText) -> int:
-    hold = findings.duration((*path, "for"), rung.hold)
-    if hold and text.window is None:
+def read_pair(findings: Findings, path: KeyPath, given: tuple[float, ...]) -> tuple[float, float] | None:
+    """Read a lower and an upper threshold; notes an error and returns None when they are none."""
+    if len(given) != 2 or given[0] >= given[1]:
+        numbers = ", ".join(f"{number:g}" for number in given)
+        findings.error(path, f"[{numbers}] is no lower and upper threshold", "write [low, high], the lower one first")
+        return None
+    return given[0], given[1]
+
+
+def _hold(findings: Findings, path: KeyPath, rung: Rung, text: RuleText) -> tuple[int, int, int]:
+    """Return (duration, needed, among)."""
+    often = _OF.fullmatch(rung.hold)
+    needed, among = (int(often[1]), int(often[2])) if often else (0, 0)
+    if often and not 0 < needed <= among <= _MOST_EVALUATIONS:
+        message = f"{rung.hold} cannot be: write the smaller number first, of at most {_MOST_EVALUATIONS} evaluations"
+        findings.error((*path, "for"), message, "3 of 5: at three of the last five evaluations")
+    hold = 0 if often else findings.duration((*path, "for"), rung.hold)
+    if (hold or often) and text.window is None and not looks_regularly(text):
         message = "'for' has no meaning here: without a window each reading counts by itself"
         findings.error((*path, "for"), message, "add a window, or remove 'for'")
-    return hold
+    return hold, needed, among
 
 
-class _Reader:
+def looks_regularly(text: RuleText) -> bool:
+    """Whether a rule is evaluated at fixed times: it has a window, or is about an occupancy."""
+    return text.window is not None or (text.value or "").strip().startswith("occupancy")
+
+
+class LadderReader:
     """Checks the rungs against each other and against what the value can be."""
 
     def __init__(
@@ -141,6 +184,7 @@ class _Reader:
             specs,
         )
         self.rising = comparison in RISING
+        self.regular = looks_regularly(text)
 
     def _error(self, spec: LevelSpec, message: str, hint: str = "") -> None:
         self.findings.error((*self.path, "levels", spec.level.word), message, hint)
@@ -148,13 +192,29 @@ class _Reader:
     def ascending(self) -> None:
         """Check that the thresholds ascend with the levels, or descend for a falling rule."""
         for lower, upper in itertools.pairwise(self.specs):
-            gap = upper.threshold - lower.threshold
-            if (gap if self.rising else -gap) <= 0:
-                message = (
-                    f"the threshold of {upper.level.word} ({upper.threshold:g}) must lie "
-                    f"{'above' if self.rising else 'below'} that of {lower.level.word} ({lower.threshold:g})"
-                )
-                self._error(upper, message, "levels go blue, yellow, orange, red")
+            fault = self._out_of_order(lower, upper)
+            if fault is not None:
+                self._error(upper, fault, "levels go blue, yellow, orange, red")
+
+    def disorder(self) -> str | None:
+        """What is wrong with the order of the thresholds, or None."""
+        faults = (self._out_of_order(lower, upper) for lower, upper in itertools.pairwise(self.specs))
+        return next((fault for fault in faults if fault is not None), None)
+
+    def _out_of_order(self, lower: LevelSpec, upper: LevelSpec) -> str | None:
+        if lower.low is not None and upper.low is not None:
+            encloses = upper.low <= lower.low and upper.threshold >= lower.threshold
+            if encloses and (upper.low, upper.threshold) != (lower.low, lower.threshold):
+                return None
+            return f"{upper.level.word} must lie further out than {lower.level.word}"
+        gap = upper.threshold - lower.threshold
+        if (gap if self.rising else -gap) > 0:
+            return None
+        side = "above" if self.rising else "below"
+        return (
+            f"the threshold of {upper.level.word} ({upper.threshold:g}) must lie {side} that of "
+            f"{lower.level.word} ({lower.threshold:g})"
+        )
 
     def reachable(self, value: Value) -> None:
         """Check that each level can be reached and, with a window, that it is not always so.
@@ -163,19 +223,21 @@ class _Reader:
         """
         bounds = bounds_of(value)
         for spec in self.specs:
-            condition = f"{self.comparison} {spec.threshold:g}"
-            if bounds.never(self.comparison, spec.threshold):
+            low = -_INFINITE if spec.low is None else spec.low
+            pair = f"{spec.threshold:g}" if spec.low is None else f"[{spec.low:g}, {spec.threshold:g}]"
+            condition = f"{self.comparison} {pair}"
+            if bounds.never(self.comparison, spec.threshold, low):
                 self._error(spec, f"{condition} is never so: {value} is {bounds}", "correct the threshold")
-            elif self.text.window is not None and bounds.always(self.comparison, spec.threshold):
+            elif self.regular and bounds.always(self.comparison, spec.threshold, low):
                 self._error(spec, f"{condition} is always so: {value} is {bounds}", "correct the threshold")
 
     def clear(self, value: Value | None) -> Clear:
         """Read how levels are left."""
         clear = self.text.clear or ClearText()
         path = (*self.path, "clear")
-        margins = self._margins((*path, "margin"), clear.margin)
+        margins = self.margins((*path, "margin"), clear.margin)
         hold = self.findings.duration((*path, "for"), clear.hold)
-        if self.text.window is not None:
+        if self.regular:
             if value is not None:
                 self._leavable(margins, bounds_of(value))
             return Clear(margins, hold)
@@ -187,7 +249,8 @@ class _Reader:
             self.findings.error(path, message, "write clear: {for: 5m}, counted from the last reading")
         return Clear(margins, hold)
 
-    def _margins(self, path: KeyPath, margin: float | str) -> tuple[float, ...]:
+    def margins(self, path: KeyPath, margin: float | str) -> tuple[float, ...]:
+        """Return each rung's margin in units of the value."""
         number = float(margin.rstrip("%")) if isinstance(margin, str) else float(margin)
         if number < 0:
             message = f"a margin of {margin} lies on the wrong side: the level would end while it still applies"
@@ -197,11 +260,20 @@ class _Reader:
         if number >= _WHOLE:
             message = f"a margin of {margin} leaves nothing of the threshold"
             self.findings.error(path, message, "write a share below 100%")
-        return tuple(abs(spec.threshold) * number / _WHOLE for spec in self.specs)
+        return tuple(
+            (abs(spec.threshold) if spec.low is None else spec.threshold - spec.low) * number / _WHOLE
+            for spec in self.specs
+        )
 
     def _leavable(self, margins: tuple[float, ...], bounds: Bounds) -> None:
         """Check that some value no longer meets each threshold after the margin has moved it."""
         for spec, margin in zip(self.specs, margins, strict=True):
+            if spec.low is not None:
+                if 2 * margin >= spec.threshold - spec.low:
+                    message = f"the margin is too large: nothing is left between {spec.low:g} and {spec.threshold:g}"
+                    self.findings.error((*self.path, "clear", "margin"), message, "make the margin smaller")
+                    return
+                continue
             leave = spec.threshold + (-margin if self.rising else margin)
             if margin > 0 and bounds.always(self.comparison, leave):
                 message = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from sensord.config.calendar import load_calendar
 from sensord.config.connection import load_settings
 from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_roster
@@ -25,6 +26,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
 from sensord.core.pseudonym import Secrets
+from sensord.core.schedule import Calendar
 from sensord.core.score import Score
 from sensord.core.tracking import PlateAreas, Tracking
 from sensord.errors import ConfigError, Problem
@@ -69,7 +71,9 @@ def load(path: Path) -> Loaded:
     channels = frozenset(channel.name for channel in settings.channels)
     known = Known(roles, places, channels, policies, settings.language, settings.timezone)
     staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
-    rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), World(places, policies)))
+    calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
+    world = World(places, policies, None if calendar is None else frozenset(calendar.named))
+    rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), world))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
     scopes: list[Problem] | None = []
@@ -78,6 +82,7 @@ def load(path: Path) -> Loaded:
         scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
     if (
         scopes is None
+        or calendar is None
         or registry is None
         or places is None
         or dispatch is None
@@ -106,6 +111,7 @@ def load(path: Path) -> Loaded:
         tracking=vehicles[1],
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
+        calendar=calendar if any(rule.active for rule in rules.rules) else Calendar(),
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )

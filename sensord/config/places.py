@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, Identifier, Text, convert
@@ -27,6 +28,7 @@ from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.stream import BY_WORD, Stream
 from sensord.errors import Problem
 
+Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="how many people the place holds")]
 English = Annotated[str, Meta(max_length=200, description="the English name; without it the Chinese one is shown")]
 
 
@@ -36,6 +38,7 @@ class StreetEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
 
 
 class BlockEntry(Entry, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class BlockEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
 
 
 class GridEntry(Entry, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ class GridEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
     block: Identifier
 
 
@@ -61,6 +66,7 @@ class MicroGridEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
     grid: Identifier
 
 
@@ -70,6 +76,7 @@ class CompoundEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
     grid: Identifier
     micro_grids: Annotated[tuple[Identifier, ...], Meta(min_length=1)]
     parking: Annotated[int, Meta(ge=0, le=100_000, description="number of parking spaces")] | None = None
@@ -81,6 +88,7 @@ class GateEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
     compound: Identifier
     micro_grid: Identifier
 
@@ -91,6 +99,7 @@ class LaneEntry(Entry, frozen=True, kw_only=True):
     id: Identifier
     name: Text
     name_en: English = ""
+    capacity: Capacity | None = None
     compound: Identifier
     micro_grid: Identifier
     area_m2: Annotated[float, Meta(gt=0, le=1_000_000, description="square metres that the sensor looks at")] | None = (
@@ -269,36 +278,28 @@ class _Survey:
 
     def _places(self) -> Iterator[Place]:
         street = self.file.street
-        yield Place(street.id, PlaceKind.STREET, street.name, street.name_en)
+        yield Place(street.id, PlaceKind.STREET, street.name, street.name_en, capacity=street.capacity)
         for block in self.file.blocks:
-            yield Place(block.id, PlaceKind.BLOCK, block.name, block.name_en, street.id)
+            yield _place(block, PlaceKind.BLOCK, street.id)
         for grid in self.file.grids:
-            yield Place(grid.id, PlaceKind.GRID, grid.name, grid.name_en, grid.block)
+            yield _place(grid, PlaceKind.GRID, grid.block)
         for micro in self.file.micro_grids:
-            yield Place(micro.id, PlaceKind.MICRO_GRID, micro.name, micro.name_en, micro.grid)
+            yield _place(micro, PlaceKind.MICRO_GRID, micro.grid)
         for compound in self.file.compounds:
-            yield Place(
-                compound.id,
-                PlaceKind.COMPOUND,
-                compound.name,
-                compound.name_en,
-                compound.grid,
-                micro_grids=compound.micro_grids,
-                parking=compound.parking,
-            )
+            made = _place(compound, PlaceKind.COMPOUND, compound.grid)
+            yield replace(made, micro_grids=compound.micro_grids, parking=compound.parking)
         for gate in self.file.gates:
-            tie = gate.micro_grid
-            yield Place(gate.id, PlaceKind.GATE, gate.name, gate.name_en, gate.compound, micro_grid=tie)
+            yield replace(_place(gate, PlaceKind.GATE, gate.compound), micro_grid=gate.micro_grid)
         for lane in self.file.lanes:
-            yield Place(
-                lane.id,
-                PlaceKind.LANE,
-                lane.name,
-                lane.name_en,
-                lane.micro_grid,
-                compound=lane.compound,
-                area_m2=lane.area_m2,
-            )
+            made = _place(lane, PlaceKind.LANE, lane.micro_grid)
+            yield replace(made, compound=lane.compound, area_m2=lane.area_m2)
+
+
+PlaceEntry = BlockEntry | GridEntry | MicroGridEntry | CompoundEntry | GateEntry | LaneEntry
+
+
+def _place(entry: PlaceEntry, kind: PlaceKind, parent: str) -> Place:
+    return Place(entry.id, kind, entry.name, entry.name_en, parent, capacity=entry.capacity)
 
 
 def _words(kind: str) -> str:

@@ -1,7 +1,7 @@
 """The schema of rule files, as people write them; ``rules.py`` gives it its meaning.
 
-A rule is either a *threshold* rule (``value`` and ``levels``) or an *absence* rule (``absent`` and
-``level``).
+A rule has ``value`` and ``levels`` (*threshold*), or one ``level`` and either ``absent``, ``stuck``, or the names of
+other rules (``all``, ``any``, ``sequence``, ``after`` with ``not``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,24 @@ from sensord.config.schema import Duration, Entry, LocalText, Text
 
 LevelWord = Literal["blue", "yellow", "orange", "red"]
 StreamWord = Literal["crowd", "plate", "level", "report", "status", "visit"]
-KeyWord = Literal["device", "lane", "gate", "compound", "micro_grid", "grid", "block", "street"]
+PlaceWord = Literal["device", "lane", "gate", "compound", "micro_grid", "grid", "block", "street"]
+KeyWord = Literal[
+    "device",
+    "lane",
+    "gate",
+    "compound",
+    "micro_grid",
+    "grid",
+    "block",
+    "street",
+    "class",
+    "direction",
+    "severity",
+    "event",
+    "province",
+    "energy",
+    "list",
+]
 RuleId = Annotated[
     str,
     Meta(
@@ -46,12 +63,30 @@ Sigma = Annotated[
     ),
 ]
 Part = Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?%(?!\n)$", description="a share: 5%")]
+Pair = tuple[float, ...]
+"""A lower and an upper threshold. (Unions hold plain types: msgspec 0.22 breaks the heap on a text with a pattern
+beside a list. Their limits are checked by the readers.)"""
+Hold = Annotated[
+    str,
+    Meta(
+        pattern=r"^(([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+|[0-9]{1,3} +of +[0-9]{1,3})(?!\n)$",
+        description="a duration (30s), or how many of the last evaluations (3 of 5)",
+    ),
+]
+Stretch = Annotated[
+    str,
+    Meta(
+        pattern=r"^((session +)?([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+|[0-9]{1,5} +readings)(?!\n)$",
+        description="a stretch of time (10m), a session (session 5m) or a number of readings (20 readings)",
+    ),
+]
 
 
 class Rung(Entry, frozen=True, kw_only=True):
     """One level of a rule: exactly one comparison, the same on every level.
 
-    ``for`` is how long the comparison must hold before the level applies. With ``baseline`` the comparisons take
+    ``for`` is how long the comparison must hold before the level applies, or at how many of the last evaluations
+    (``3 of 5``). ``outside`` takes a lower and an upper threshold. With ``baseline`` the comparisons take
     spreads (``above: 4 sigma``, ``outside: 4 sigma`` for too high or too low), or ``ratio: 2`` stands for twice the
     usual and ``ratio: 0.5`` for half of it.
     """
@@ -60,9 +95,9 @@ class Rung(Entry, frozen=True, kw_only=True):
     at_least: Threshold | Sigma | None = None
     below: Threshold | Sigma | None = None
     at_most: Threshold | Sigma | None = None
-    outside: Sigma | None = None
+    outside: str | Pair | None = None
     ratio: Annotated[float, Meta(gt=0, le=1000, description="a multiple of the usual")] | None = None
-    hold: Duration = msgspec.field(default="0s", name="for")
+    hold: Hold = msgspec.field(default="0s", name="for")
 
 
 class ClearText(Entry, frozen=True, kw_only=True):
@@ -105,13 +140,59 @@ class TrendText(Entry, frozen=True, kw_only=True):
     over: Duration | None = None
 
 
+class StuckText(Entry, frozen=True, kw_only=True):
+    """How long a field may stay within ``tolerance`` of one value (``for``), and be exactly zero (``zero_for``)."""
+
+    field: Text
+    hold: Duration | None = msgspec.field(default=None, name="for")
+    zero_for: Duration | None = None
+    tolerance: Annotated[float, Meta(ge=0, description="in the unit of the field")] = 0.0
+
+
+class ActiveText(Entry, frozen=True, kw_only=True):
+    """When a rule is active: on ``days`` but not on the days of ``except``, during ``hours`` of the day.
+
+    Days are ``mon`` to ``sun``, ``workday``, ``restday``, ``holiday`` (Chinese public holidays and make-up workdays are
+    known), or a list of days of the calendar file. Hours may cross midnight: they belong to the day they begin on.
+    """
+
+    days: tuple[Text, ...] = ()
+    apart: tuple[Text, ...] = msgspec.field(default=(), name="except")
+    hours: str | tuple[str, ...] = ()
+
+
+class FlappingText(Entry, frozen=True, kw_only=True):
+    """Damping: a key raised so often ``within`` a time is flapping, and stays up until calm for ``hold``."""
+
+    raises: Annotated[int, Meta(ge=2, le=20)]
+    within: Duration
+    hold: Duration
+
+
+class PartText(Entry, frozen=True, kw_only=True):
+    """A rule that a combination looks at, from a level on."""
+
+    rule: RuleId
+    at_least: LevelWord = "blue"
+
+
+Parts = tuple[str | PartText, ...]
+OwnLevels = Annotated[
+    dict[LevelWord, float | Pair],
+    Meta(min_length=1, extra_json_schema={"propertyNames": {"enum": ["blue", "yellow", "orange", "red"]}}),
+]
+
+
 class RuleText(Entry, frozen=True, kw_only=True):
     """One rule.
 
     ``where`` restricts by a label of the stream (``class``, ``direction``, ``severity``), a kind of place or
-    ``device``; ``by`` says what each alert is about; ``value`` is ``count()``, ``sum(f)``, ``mean(f)``,
-    ``min(f)``, ``max(f)``, ``last(f)`` or ``rate(f, 1m)``; ``window`` is the stretch of time that it looks at
-    (absent: each reading by itself) and ``every`` how often it is looked at; ``dispatch`` names a policy of
+    ``device``; ``by`` says what each alert is about: a kind of place, ``device``, a label, or a list of a place and
+    labels (``[gate, class]``). ``value`` is ``count()``, ``sum(f)``, ``mean(f)``, ``min(f)``, ``max(f)``, ``last(f)``,
+    ``first(f)``, ``rate(f, 1m)``, ``delta(f)``, ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``,
+    ``slope(f, 1h)`` or ``occupancy(04:00)``; ``percent_of`` makes it a percentage of the place's ``capacity`` or
+    ``parking``. ``window`` is what it looks at (absent: each reading by itself) and ``every`` how often; ``overrides``
+    are other thresholds by place or device, or the name of a CSV file of them; ``dispatch`` names a policy of
     ``dispatch.yaml``. ``message`` may use ``{place}``, ``{grid}``, ``{level}``, ``{value}``, ``{threshold}``,
     ``{rule}``, ``{time}``, ``{samples}``, ``{device}``.
     """
@@ -120,16 +201,27 @@ class RuleText(Entry, frozen=True, kw_only=True):
     name: LocalText
     stream: StreamWord | None = None
     where: dict[str, str | tuple[str, ...]] = msgspec.field(default_factory=dict)
-    by: KeyWord
+    by: KeyWord | tuple[KeyWord, ...]
     value: Text | None = None
-    window: Duration | None = None
+    percent_of: Literal["capacity", "parking"] | None = None
+    window: Stretch | None = None
     every: Duration | None = None
     min_samples: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     levels: Levels | None = None
     clear: ClearText | None = None
+    overrides: dict[str, OwnLevels] | str | None = None
+    flapping: FlappingText | None = None
+    active: ActiveText | tuple[ActiveText, ...] = ()
     baseline: BaselineText | None = None
     trend: TrendText | None = None
     absent: AbsentText | None = None
+    stuck: StuckText | None = None
+    all_of: Parts | None = msgspec.field(default=None, name="all")
+    any_of: Parts | None = msgspec.field(default=None, name="any")
+    sequence: Parts | None = None
+    after: str | PartText | None = None
+    missing: str | PartText | None = msgspec.field(default=None, name="not")
+    within: Duration | None = None
     level: LevelWord | None = None
     dispatch: Text
     message: LocalText | None = None

@@ -217,8 +217,10 @@ class _Walk:
         if not all(trial for _, trial in possible):
             return
         alike = [trial for option, trial in possible if _same_shape(_bare(option)[0], value)]
-        if len(possible) == 1 or alike:
-            self.problems.extend((alike or [possible[0][1]])[0])
+        shapes = tuple(kind for _, kinds in _SHAPES for kind in kinds)
+        plain = [trial for option, trial in possible if not isinstance(_bare(option)[0], shapes)]
+        if len(possible) == 1 or alike or (len(plain) == 1 and isinstance(value, str)):
+            self.problems.extend((alike or plain or [possible[0][1]])[0])
         else:
             words = dict.fromkeys(_WORDS.get(type(_bare(option)[0]), "a word") for option, _ in possible)
             self._note(path, f"{_owner(path)} must be {' or '.join(words)}, not {named(value)}")

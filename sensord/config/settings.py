@@ -23,6 +23,7 @@ class Files(Section, frozen=True, kw_only=True):
     roster: Text = "roster.yaml"
     dispatch: Text = "dispatch.yaml"
     rules: Text = "../rules"
+    calendar: Text | None = None
     vehicles: Text | None = None
 
 

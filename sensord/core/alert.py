@@ -49,6 +49,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``at`` is the journal time of the decision and ``end`` the end of the window that it was taken on (both ns);
     ``value`` is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of
     the same journal: rule, version, key, window end, change and level.
+    ``flapping``: the key was raised too often lately, so that it is lowered later than usual.
     ``vehicle`` is there when one reading of one identified vehicle made the change.
     """
 
@@ -66,6 +67,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     threshold: float | None
     samples: int
     vehicle: Vehicle | None = None
+    flapping: bool = False
 
 
 def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level) -> str:

@@ -18,6 +18,7 @@ from sensord.core.place import Device, Place
 from sensord.core.policy import Category, Policy, Role
 from sensord.core.roster import Person
 from sensord.core.rule import Rule
+from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
 from sensord.core.tracking import PlateAreas, PlateKey, Tracking
 
@@ -30,7 +31,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
     with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
     ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are sorted but not
-    followed. ``district`` is the six-digit code with which case codes begin.
+    followed. ``district`` is the six-digit code with which case codes begin. ``calendar`` holds the days that rules
+    with active times go by.
     """
 
     site: str
@@ -51,6 +53,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     tracking: Tracking = Tracking()
     lateness: dict[str, int] = {}
     zone: str = "Asia/Shanghai"
+    calendar: Calendar = Calendar()
     topics: str = "linfen/{compound}/{kind}/{device}"
     commands: str = "linfen/commands/{case}"
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id
-from sensord.core.batch import Batch
+from sensord.core.batch import Batch, Float64
 from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.place import Places
 from sensord.core.probe import Sight
 from sensord.core.rule import Rule
+from sensord.core.schedule import Calendar, Schedule
+from sensord.core.window import Table
 
 Array = NDArray[Any]
 
@@ -26,6 +30,24 @@ Phase 0 is what time brings (windows, silence, expiry), phase 1 what a reading b
 """
 
 NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules stand in: the places, the time zone with its standard offset from UTC (ns), and the calendar.
+
+    ``device_numbers`` float64 (devices,) tells devices apart, the same in every registry that has the device.
+    """
+
+    places: Places
+    zone: str
+    offset: int
+    calendar: Calendar
+    device_numbers: Float64
+
+    def schedule(self, rule: Rule) -> Schedule:
+        """When the rule is active."""
+        return Schedule(rule.active, self.calendar, self.offset)
 
 
 class Evaluator(Protocol):
@@ -60,20 +82,35 @@ class Evaluator(Protocol):
         """Say what the latest evaluation saw of a key; called right after it, with the same ``liveness``."""
         ...
 
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """Move ``due`` on, towards the instant ``to``, past what can change nothing.
+
+        ``silent``: no reading arrives before ``to``.
+        """
+        ...
+
     def active(self) -> Array:
         """Return the level of each key, int8 (keys,)."""
         ...
 
     def arrays(self) -> Mapping[str, Array]:
-        """Return the live state arrays by name, for snapshots."""
+        """Return the live state with keys along the last axis, by name, for snapshots."""
+        ...
+
+    def device_arrays(self) -> Mapping[str, Array]:
+        """Return the live state with devices along the last axis."""
+        ...
+
+    def tables(self) -> Mapping[str, Table]:
+        """Return the live state in tables, each with a column ``key``."""
         ...
 
     def numbers(self) -> dict[str, int]:
-        """Return the scalar state by name, for snapshots."""
+        """Return the scalar state by name."""
         ...
 
-    def restored(self, numbers: dict[str, int]) -> None:
-        """Take the scalar state back, after the arrays were filled."""
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Take scalars and tables back, after the arrays were filled."""
         ...
 
 
@@ -84,6 +121,8 @@ def make_transition(
     when: tuple[int, int],
     seen: tuple[float, float | None, int],
     vehicle: Vehicle | None = None,
+    *,
+    flapping: bool = False,
 ) -> Transition:
     """Compose a transition of ``key`` (its position in the table).
 
@@ -108,6 +147,7 @@ def make_transition(
         threshold=threshold,
         samples=samples,
         vehicle=vehicle,
+        flapping=flapping,
     )
 
 

@@ -12,7 +12,10 @@ Bools = NDArray[np.bool_]
 
 
 class Liveness:
-    """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard."""
+    """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
+
+    ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
+    """
 
     def __init__(self, places: Places, since: int, only: frozenset[str] | None = None) -> None:
         devices = places.devices
@@ -22,6 +25,7 @@ class Liveness:
         self.mine: Bools = np.array(
             [only is None or places.above(device.place, PlaceKind.GRID) in only for device in devices], np.bool_
         )
+        self._stuck: dict[str, Bools] = {}
         self._cached_at: int | None = None
         self._cached = np.zeros(0, np.bool_)
 
@@ -34,12 +38,23 @@ class Liveness:
             self.heard_at[devices] = received_at
             self._cached_at = None
 
-    def alive(self, at: int) -> Bools:
+    def mark_stuck(self, rule: str, devices: Bools) -> None:
+        """Say which devices a rule holds for stuck."""
+        self._stuck[rule] = devices
+        self._cached_at = None
+
+    def heard(self, at: int) -> Bools:
         """Return per device whether it was heard within its deadline before ``at``."""
+        return at - self.heard_at < self.deadline
+
+    def alive(self, at: int) -> Bools:
+        """Return per device whether it was heard within its deadline before ``at``, and is not stuck."""
         if self._cached_at != at:
-            self._cached_at, self._cached = at, at - self.heard_at < self.deadline
+            self._cached_at, self._cached = at, self.heard(at)
+            for stuck in self._stuck.values():
+                self._cached = self._cached & ~stuck
         return self._cached
 
-    def silent(self, at: int) -> NDArray[np.intp]:
-        """Return the devices of this shard that are silent at ``at``."""
+    def blind(self, at: int) -> NDArray[np.intp]:
+        """Return the devices of this shard that are silent or stuck at ``at``."""
         return np.flatnonzero(self.mine & ~self.alive(at))

@@ -36,7 +36,8 @@ class PlaceKind(StrEnum):
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """One node. ``parent`` is the id of the node above; ``compound``/``micro_grid`` are the second ties (see above).
 
-    ``micro_grids`` (compounds only) lists what the compound covers. ``area_m2`` is what a lane's sensor looks at.
+    ``micro_grids`` (compounds only) lists what the compound covers. ``area_m2`` is what a lane's sensor looks at;
+    ``parking`` is a number of parking spaces, ``capacity`` how many people the place holds.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     micro_grids: tuple[str, ...] = ()
     area_m2: float | None = None
     parking: int | None = None
+    capacity: int | None = None
 
     def label(self, language: str) -> str:
         """The place's name in ``zh`` or ``en`` (falls back to the Chinese name)."""

@@ -31,9 +31,11 @@ class Doubt(IntEnum):
     WARMING_UP = 3
     """The rule has not been in force for the whole of its window yet."""
     BLIND = 4
-    """No sensor of the key is heard."""
+    """No sensor of the key is heard, or all that are heard are stuck."""
     LEARNING = 5
     """The rule's baseline or trend has not seen enough of the key yet."""
+    ASLEEP = 6
+    """The rule is outside its active times: nothing is raised, and what is active runs out."""
 
 
 class Sight(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """A rule without a window: each reading by itself, in journal order.
 
 A reading that meets a rung keeps it for ``clear.for``; the level falls when no reading has met its rung for so long. A
-reading whose event time is further back than the stream's lateness raises nothing: it is history.
+reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
+taken outside the rule's active times.
 """
 
 from __future__ import annotations
@@ -9,25 +10,28 @@ from __future__ import annotations
 import numpy as np
 
 from sensord.core.alert import Vehicle
-from sensord.core.batch import Batch, Float64
-from sensord.core.evaluator import NEVER, Array, Emission, make_transition
+from sensord.core.batch import Batch, Float64, Int32
+from sensord.core.evaluator import NEVER, Array, Emission, Setting, make_transition
 from sensord.core.keys import KeyTable
-from sensord.core.ladder import COMPARE, UNSET
+from sensord.core.ladder import UNSET
 from sensord.core.level import Level
-from sensord.core.liveness import Liveness
+from sensord.core.liveness import Bools, Liveness
 from sensord.core.probe import Doubt, Sight
 from sensord.core.pseudonym import word
 from sensord.core.rule import Rule
+from sensord.core.thresholds import Thresholds, capacities, compare
+from sensord.core.window import Table
 
 
 class SingleRule:
     """See :class:`sensord.core.evaluator.Evaluator`. ``met_at`` int64 ns (rungs, keys): the last reading per rung."""
 
-    def __init__(self, rule: Rule, table: KeyTable, lateness: int) -> None:
+    def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
         assert rule.value is not None
         self.rule, self.table, self._lateness = rule, table, lateness
-        self._field = rule.value.field
-        self._meets = COMPARE[rule.comparison]
+        self._field, self._schedule = rule.value.field, setting.schedule(rule)
+        self._thresholds = Thresholds(rule, len(table), table, setting.places)
+        self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
         self._due = NEVER
@@ -46,14 +50,16 @@ class SingleRule:
     def take(self, order: int, batch: Batch) -> list[Emission]:
         """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
         values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
-        if values is None:
+        if values is None or not len(self.table):
             return []
-        keys = self.table.of_device[batch.device]
+        keys = self.table.of(batch)
+        if self._capacity is not None:
+            values = values * 100.0 / self._capacity[keys]
         with np.errstate(invalid="ignore"):
-            meets = (keys >= 0) & self._meets(values, self.rule.levels[0].threshold)
+            meets = (keys >= 0) & self._meets(0, values, keys)
         meets &= self.timely(batch)
-        for mask in self.table.matches(batch):
-            meets &= mask
+        if meets.any() and self._schedule:
+            meets &= np.array([self._schedule.at(int(at)) for at in batch.event_at], np.bool_)
         emissions: list[Emission] = []
         for reading in np.flatnonzero(meets):
             at = int(batch.received_at[reading])
@@ -65,13 +71,17 @@ class SingleRule:
         """Return which readings are not history yet."""
         return batch.event_at + self._lateness >= batch.received_at
 
+    def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
+        thresholds = self._thresholds
+        return compare(thresholds.comparison, values, thresholds.enter[index][keys], thresholds.enter_low[index][keys])
+
     def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
         value, previous = float(values[reading]), int(self.levels[key])
         level, threshold = 0, None
         for index, rung in enumerate(self.rule.levels):
-            if self._meets(value, rung.threshold):
+            if self._meets(index, values[reading : reading + 1], np.array([key], np.int32))[0]:
                 self.met_at[index, key] = at
-                level, threshold = int(rung.level), rung.threshold
+                level, threshold = int(rung.level), self._thresholds.of(index, key, value)
         self._due = min(self._due, at + self.rule.clear.hold)
         if level <= previous:
             return []
@@ -113,6 +123,9 @@ class SingleRule:
         met = self.met_at[self.met_at != UNSET]
         return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
 
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """There is no grid to skip on."""
+
     def active(self) -> Array:
         """Return the level of each key."""
         return self.levels
@@ -121,11 +134,19 @@ class SingleRule:
         """Return the live state arrays by name."""
         return {"met_at": self.met_at, "levels": self.levels}
 
+    def device_arrays(self) -> dict[str, Array]:
+        """Everything is in the arrays."""
+        return {}
+
+    def tables(self) -> dict[str, Table]:
+        """Everything is in the arrays."""
+        return {}
+
     def numbers(self) -> dict[str, int]:
         """Everything is in the arrays."""
         return {}
 
-    def restored(self, numbers: dict[str, int]) -> None:
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
         """Recompute when the first level runs out."""
         self._due = self._next()
 

@@ -29,17 +29,31 @@ class PackedArray(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PackedRule(msgspec.Struct, array_like=True, frozen=True):
-    """One rule's state: its version, its keys in order, its arrays and its numbers."""
+    """One rule's state.
+
+    ``version``, ``judging``, ``gathering`` and ``subject`` are the rule's hashes (see ``rule.py``). The last axis of
+    ``arrays`` goes along ``keys``, that of ``device_arrays`` along the registry; ``tables`` have a column ``key``.
+    """
 
     version: str
+    judging: str
+    gathering: str
+    subject: str
     keys: list[str]
     arrays: dict[str, PackedArray]
+    device_arrays: dict[str, PackedArray]
+    tables: dict[str, dict[str, PackedArray]]
     numbers: dict[str, int]
 
 
 def pack(array: NDArray[Any]) -> PackedArray:
     """Take an array apart."""
     return PackedArray(array.dtype.str, array.shape, array.tobytes())
+
+
+def unpack(packed: PackedArray) -> NDArray[Any]:
+    """Put an array together again (read-only)."""
+    return np.frombuffer(packed.data, packed.dtype).reshape(packed.shape)
 
 
 def copy_columns(packed: PackedArray, array: NDArray[Any], sources: list[int], targets: list[int]) -> None:
@@ -49,7 +63,7 @@ def copy_columns(packed: PackedArray, array: NDArray[Any], sources: list[int], t
     """
     if packed.dtype != array.dtype.str or packed.shape[:-1] != array.shape[:-1]:
         raise SnapshotError(f"an array of {packed.dtype}{packed.shape} does not fit {array.dtype.str}{array.shape}")
-    array[..., targets] = np.frombuffer(packed.data, packed.dtype).reshape(packed.shape)[..., sources]
+    array[..., targets] = unpack(packed)[..., sources]
 
 
 def seal(body: Mapping[str, Any] | msgspec.Struct) -> bytes:

@@ -1,8 +1,9 @@
 """Windows of equal panes, for all keys of a rule at once.
 
-A window is ``length`` panes wide and ends with a pane; panes are aligned to absolute time, so a result never depends on
-when the process started or how readings were cut into batches. Each pane keeps a few *components* per key (count, sum,
-least, greatest, last); the window's component is their combination, found in constant time per pane by the two-pass
+Panes are ``every`` wide and aligned to absolute time, so a result never depends on when the process started or how
+readings were cut into batches. Each keeps a *summary* per key (``summary.py``).
+
+A *sliding* window is ``length`` panes wide and ends with a pane; it is found in constant time per pane by the two-pass
 scheme of van Herk and Gil-Werman (1992/93): panes are grouped in blocks of ``length``; a window that ends inside a
 block is the rest of the block before (a suffix, computed once per block) and the beginning of this one (a running
 prefix)::
@@ -11,113 +12,195 @@ prefix)::
     |  .  .  [x  x  x  x ]|[x  x  x ]  .  .  .  |
                ^ suffix from here  ^ prefix to here     -> window of 7 panes
 
-Sums are always formed in this fixed grouping, element by element, so that results are the same bits in every run.
+A *session* goes on until ``gap`` panes in a row are empty::
+
+    |x  x  .  x  .  .  .  .  x  x|       gap 3: a session of 4 panes, then silence, then another
+    [session   ]             [session
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensord.core.batch import Float64, Int64
+from sensord.core.summary import Columns, Readings, Summary
 
-Combine = Callable[..., Float64]
-
-_LOWEST = np.iinfo(np.int64).min
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """A mergeable part of an aggregate: its neutral element, and how readings and panes join."""
-
-    name: str
-    neutral: float
-    join: np.ufunc
+Array = NDArray[Any]
+Table = dict[str, Array]
+"""Columns of equal length; ``key`` is among them. For state that is not one cell per key."""
 
 
-COUNT = Component("count", 0.0, np.add)
-SUM = Component("sum", 0.0, np.add)
-LEAST = Component("least", np.inf, np.minimum)
-GREATEST = Component("greatest", -np.inf, np.maximum)
+class Window(Protocol):
+    """Takes readings into open panes and gives a value when a pane is sealed.
 
-
-class Panes:
-    """One component over the open panes and the current window of ``keys`` keys.
-
-    ``open`` has shape (depth, keys): panes that still take readings, pane ``p`` in row ``p % depth``. ``block`` has
-    shape (length, keys): above the current position the panes of this block, below it the suffixes of the block
-    before.
+    ``still``: a further empty pane changes neither value nor samples once ``length`` panes were empty.
     """
 
-    def __init__(self, component: Component, keys: int, length: int, depth: int) -> None:
-        self.component = component
-        self.open = np.full((depth, keys), component.neutral)
-        self.block = np.full((length, keys), component.neutral)
-        self.prefix = np.full(keys, component.neutral)
+    depth: int
+    length: int
+    still: bool
 
-    def add(self, cells: Int64, values: Float64 | float) -> None:
-        """Join readings into open panes, one by one in arrival order; ``cells`` index the flattened ``open``."""
-        self.component.join.at(self.open.reshape(-1), cells, values)
+    def add(self, readings: Readings) -> None:
+        """Take readings, none of them late; their cells are ``pane % depth * keys + key``."""
+        ...
 
-    def seal(self, pane: int) -> Float64:
-        """Close ``pane`` (the next one in line) and return the window that ends with it, shape (keys,)."""
-        depth, length = len(self.open), len(self.block)
-        join, position = self.component.join, pane % length
-        row = self.open[pane % depth]
-        self.block[position] = row
-        if position == 0:
-            self.prefix[:] = row
+    def seal(self, pane: int) -> tuple[Float64, Float64]:
+        """Close ``pane`` (the next one in line); return the (value, samples) of the window that ends with it."""
+        ...
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state with keys along the last axis."""
+        ...
+
+    def tables(self) -> dict[str, Table]:
+        """Return the rest of the state."""
+        ...
+
+    def restored(self, tables: dict[str, Table], keys: int) -> None:
+        """Take the tables back, after the arrays were filled; ``keys`` is the number of keys."""
+        ...
+
+
+class Open:
+    """The panes that still take readings: pane ``p`` in row ``p % depth`` of each column, shape (depth, keys)."""
+
+    def __init__(self, summary: Summary, keys: int, depth: int) -> None:
+        self._summary, self.depth = summary, depth
+        self.columns: Columns = {name: np.full((depth, keys), value) for name, value in summary.neutral.items()}
+
+    def add(self, readings: Readings) -> None:
+        """Take readings."""
+        self._summary.add({name: column.reshape(-1) for name, column in self.columns.items()}, readings)
+
+    def seal(self, pane: int) -> Columns:
+        """Empty a pane and return what it held."""
+        row = pane % self.depth
+        held = {name: column[row].copy() for name, column in self.columns.items()}
+        for name, column in self.columns.items():
+            column[row] = self._summary.neutral[name]
+        return held
+
+
+class _Summarised:
+    """What windows over summaries share."""
+
+    still = True
+
+    def __init__(self, summary: Summary, keys: int, length: int, depth: int) -> None:
+        self._summary, self.length, self.depth = summary, length, depth
+        self._open = Open(summary, keys, depth)
+
+    def add(self, readings: Readings) -> None:
+        """See :class:`Window`."""
+        self._open.add(readings)
+
+    def arrays(self) -> dict[str, Array]:
+        """See :class:`Window`."""
+        state: dict[str, Array] = {f"open.{name}": column for name, column in self._open.columns.items()}
+        pivot = getattr(self._summary, "pivot", None)
+        return state if pivot is None else {**state, "pivot": pivot}
+
+    def tables(self) -> dict[str, Table]:
+        """Everything is in the arrays."""
+        return {}
+
+    def restored(self, tables: dict[str, Table], keys: int) -> None:
+        """Everything is in the arrays."""
+
+
+class Sliding(_Summarised):
+    """See the module. ``block`` has shape (length, keys): above the position panes, below it suffixes."""
+
+    def __init__(self, summary: Summary, keys: int, length: int, depth: int) -> None:
+        super().__init__(summary, keys, length, depth)
+        self._block: Columns = {name: np.full((length, keys), value) for name, value in summary.neutral.items()}
+        self._prefix: Columns = {name: np.full(keys, value) for name, value in summary.neutral.items()}
+
+    def seal(self, pane: int) -> tuple[Float64, Float64]:
+        """See :class:`Window`."""
+        position = pane % self.length
+        held = self._summary.shift(self._open.seal(pane), float(position))
+        for name, column in self._block.items():
+            column[position] = held[name]
+        self._keep(self._prefix, held if position == 0 else self._summary.join(self._prefix, held))
+        if position == self.length - 1:
+            self._sum_up()
+            window = {name: column.copy() for name, column in self._prefix.items()}
         else:
-            join(self.prefix, row, out=self.prefix)
-        row[:] = self.component.neutral
-        if position == length - 1:
-            for below in range(length - 2, -1, -1):
-                join(self.block[below], self.block[below + 1], out=self.block[below])
-            return self.prefix.copy()
-        window: Float64 = join(self.block[position + 1], self.prefix)
-        return window
+            rest = {name: column[position + 1] for name, column in self._block.items()}
+            window = self._summary.join(rest, self._prefix)
+        return self._summary.value(window), window["count"]
 
-    def arrays(self) -> dict[str, Float64]:
-        """The state by name, for snapshots (the live arrays, not copies)."""
-        return {"open": self.open, "block": self.block, "prefix": self.prefix}
+    def _sum_up(self) -> None:
+        """Turn a full block into suffixes, with times counted from the beginning of the next block."""
+        rows = self._summary.shift(self._block, float(-self.length))
+        self._keep(self._block, rows)
+        for below in range(self.length - 2, -1, -1):
+            row = {name: column[below] for name, column in self._block.items()}
+            after = {name: column[below + 1] for name, column in self._block.items()}
+            for name, joined in self._summary.join(row, after).items():
+                self._block[name][below] = joined
+
+    @staticmethod
+    def _keep(state: Columns, columns: Columns) -> None:
+        """Write into the arrays that snapshots hold."""
+        for name, column in columns.items():
+            if state[name] is not column:
+                state[name][...] = column
+
+    def arrays(self) -> dict[str, Array]:
+        """See :class:`Window`."""
+        block = {f"block.{name}": column for name, column in self._block.items()}
+        return super().arrays() | block | {f"prefix.{name}": column for name, column in self._prefix.items()}
 
 
-class LastPanes:
-    """The value with the greatest event time of each pane (the later arrival wins a tie), and so of the window.
+class Sessions:
+    """Where each key's session stands: ``start`` and ``newest`` are panes, int64 (keys,); none: start > newest."""
 
-    Shapes as in :class:`Panes`, twice: the times (int64 ns) and the values.
-    """
+    def __init__(self, keys: int, gap: int) -> None:
+        self._gap = gap
+        self.start: Int64 = np.ones(keys, np.int64)
+        self.newest: Int64 = np.zeros(keys, np.int64)
 
-    def __init__(self, keys: int, length: int, depth: int) -> None:
-        self.open_at = np.full((depth, keys), _LOWEST)
-        self.open_value = np.full((depth, keys), np.nan)
-        self.block_at = np.full((length, keys), _LOWEST)
-        self.block_value = np.full((length, keys), np.nan)
+    def seal(self, pane: int, occupied: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Move on to ``pane``; return the keys whose session, if they had one, is over and no longer counts."""
+        over = pane - self.newest >= self._gap + occupied
+        self.start[over] = 1
+        self.newest[over] = 0
+        begins = occupied & (self.start > self.newest)
+        self.start[begins] = pane
+        self.newest[occupied] = pane
+        return over
 
-    def add(self, cells: Int64, event_at: Int64, values: Float64) -> None:
-        """Take readings in arrival order."""
-        times, kept = self.open_at.reshape(-1), self.open_value.reshape(-1)
-        np.maximum.at(times, cells, event_at)
-        newest = event_at == times[cells]
-        kept[cells[newest]] = values[newest]
+    def arrays(self) -> dict[str, Array]:
+        """The state by name."""
+        return {"session.start": self.start, "session.newest": self.newest}
 
-    def seal(self, pane: int) -> Float64:
-        """Close ``pane`` and return the newest value of the window that ends with it (NaN: none)."""
-        row, position = pane % len(self.open_at), pane % len(self.block_at)
-        self.block_at[position], self.block_value[position] = self.open_at[row], self.open_value[row]
-        self.open_at[row], self.open_value[row] = _LOWEST, np.nan
-        # Panes do not overlap in time, so the newest of the window is the newest of its newest non-empty pane.
-        newest = np.argmax(self.block_at, axis=0)
-        value: Float64 = self.block_value[newest, np.arange(self.block_at.shape[1])]
-        return value
 
-    def arrays(self) -> dict[str, Float64 | Int64]:
-        """The state by name, for snapshots."""
-        return {
-            "open_at": self.open_at,
-            "open_value": self.open_value,
-            "block_at": self.block_at,
-            "block_value": self.block_value,
-        }
+class Session(_Summarised):
+    """The current session's summary, one per key."""
+
+    def __init__(self, summary: Summary, keys: int, gap: int, depth: int) -> None:
+        super().__init__(summary, keys, gap, depth)
+        self._sessions = Sessions(keys, gap)
+        self._sum: Columns = {name: np.full(keys, value) for name, value in summary.neutral.items()}
+
+    def seal(self, pane: int) -> tuple[Float64, Float64]:
+        """See :class:`Window`."""
+        held = self._open.seal(pane)
+        over = self._sessions.seal(pane, held["count"] > 0)
+        for name, column in self._sum.items():
+            column[over] = self._summary.neutral[name]
+        start = np.where(self._sessions.start > self._sessions.newest, pane, self._sessions.start)
+        held = self._summary.shift(held, (pane - start).astype(np.float64))
+        for name, joined in self._summary.join(self._sum, held).items():
+            self._sum[name][...] = joined
+        window = {name: column.copy() for name, column in self._sum.items()}
+        return self._summary.value(window), window["count"]
+
+    def arrays(self) -> dict[str, Array]:
+        """See :class:`Window`."""
+        return super().arrays() | self._sessions.arrays() | {f"sum.{name}": col for name, col in self._sum.items()}

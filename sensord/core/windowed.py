@@ -6,23 +6,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensord.core.aggregate import COMPONENTS, FINISH
 from sensord.core.baseline import Usual
 from sensord.core.batch import Batch, Float64, Int64
+from sensord.core.counter import Counters
 from sensord.core.derived import Bools, Derivation
-from sensord.core.evaluator import Array, Emission, make_transition
-from sensord.core.instant import utc_offset
+from sensord.core.evaluator import Array, Emission, Setting, make_transition
+from sensord.core.gather import window_of
 from sensord.core.keys import KeyTable
 from sensord.core.ladder import Ladder
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.occupancy import Drift, Occupancy
 from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import RISING, Aggregate, Rule
+from sensord.core.stream import DIRECTION, Stream
+from sensord.core.summary import Readings
+from sensord.core.thresholds import Thresholds, capacities
 from sensord.core.trend import Heading
-from sensord.core.window import LastPanes, Panes
+from sensord.core.window import Table
 
-_SLACK = 32
+_SLACK = 6
 """How many panes one ``take`` may span beyond the lateness."""
+_GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
+"""What a window that is not yet full can understate, but never overstate."""
 
 
 class _Seen(NamedTuple):
@@ -39,32 +45,34 @@ class _Seen(NamedTuple):
 class WindowedRule:
     """See :class:`sensord.core.evaluator.Evaluator`.
 
-    ``lateness`` (ns) is the stream's; panes are aligned to the standard time of ``zone``; ``since`` is the journal
-    instant at which the rule came into force. Pane ``p`` covers local time ``[p * every, (p + 1) * every)``
-    and is sealed when journal time reaches its end plus the lateness; a reading that comes later than that is late.
+    ``lateness`` (ns) is the stream's; ``since`` is the journal instant at which the rule came into force. Pane ``p``
+    covers local time ``[p * every, (p + 1) * every)`` and is sealed when journal time reaches its end plus the
+    lateness; a reading that comes later than that is late. ``warm_at`` is the journal instant from which a rule that
+    was changed while running speaks again in full.
     """
 
-    def __init__(self, rule: Rule, table: KeyTable, lateness: int, zone: str, since: int) -> None:
+    def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int, since: int) -> None:
         assert rule.value is not None
-        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
-        self._value, self._every, self._lateness, self._offset = rule.value, rule.every, lateness, utc_offset(zone)
-        self._length = rule.window // rule.every
+        self.rule, self.table, self._value = rule, table, rule.value
+        self.ladder = Ladder(rule, len(table), Thresholds(rule, len(table), table, setting.places))
+        self._schedule = setting.schedule(rule)
+        self._every, self._lateness, self._offset = rule.every, lateness, setting.offset
         self._depth = 1 << (lateness // rule.every + _SLACK + 2).bit_length()
-        self._panes = {
-            component.name: Panes(component, len(table), self._length, self._depth)
-            for component in COMPONENTS[rule.value.aggregate]
-        }
-        self._last = (
-            LastPanes(len(table), self._length, self._depth) if rule.value.aggregate is Aggregate.LAST else None
+        self._window = window_of(rule, len(table), self._depth)
+        self._counters = (
+            Counters(len(table.of_device), setting.offset) if rule.value.aggregate is Aggregate.DELTA else None
         )
-        self._derivation = derivation_of(rule, len(table), zone)
-        self._needs_full = rule.comparison not in RISING
-        self._skips = not self._needs_full and rule.levels[0].threshold > 0
+        self._device_numbers = setting.device_numbers
+        self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
+        self._derivation = derivation_of(rule, len(table), setting.zone)
+        self._rising = rule.comparison in RISING
+        lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
+        self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
         if self._derivation is not None and not rule.min_samples:
-            self._skips = False  # an empty window is a zero, and there is something to learn from it
-        self.since = since
+            self._quiet_when_empty = False  # an empty window is a zero, and there is something to learn from it
+        self.since, self.warm_at = since, since
         self.pane = self._pane_of(since - lateness)
-        self.newest = self.pane - self._length - 1
+        self.newest = self.pane - self._window.length - 1
         self._seen: _Seen | None = None
 
     def _pane_of(self, instant: int) -> int:
@@ -85,28 +93,26 @@ class WindowedRule:
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
         """Put readings into their panes; the late ones stay out."""
-        keys = self.table.of_device[batch.device]
-        panes = (batch.event_at + self._offset) // self._every
+        values = self._values(batch)
+        if values is None:
+            return []
+        keys = self.table.of(batch)
+        local = batch.event_at + self._offset
+        panes = local // self._every
         fits = (keys >= 0) & self._unsealed(panes, batch)
-        for mask in self.table.matches(batch):
-            fits &= mask
-        values: Float64 | None = None
-        if self._value.field is not None:
-            values = batch.fields.get(self._value.field)
-            if values is None:
-                return []
+        fits &= ~np.isnan(values)
+        if self._counters is not None:
+            chosen = np.flatnonzero(fits)
+            values = np.full(len(batch), np.nan)
+            of, at = batch.device[chosen], batch.event_at[chosen]
+            values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
-        event_at = batch.event_at
         if not fits.all():
-            keys, panes, event_at = keys[fits], panes[fits], event_at[fits]
-            values = None if values is None else values[fits]
+            keys, panes, local, values = keys[fits], panes[fits], local[fits], values[fits]
         if len(keys):
             self.newest = max(self.newest, int(panes.max()))
             cells = (panes & (self._depth - 1)) * len(self.table) + keys
-            for name, pane in self._panes.items():
-                pane.add(cells, 1.0 if name == "count" or values is None else values)
-            if self._last is not None and values is not None:
-                self._last.add(cells, event_at, values)
+            self._window.add(Readings(cells, keys.astype(np.int64), panes, local - panes * self._every, values))
         return []
 
     def timely(self, batch: Batch) -> Array:
@@ -116,15 +122,31 @@ class WindowedRule:
     def _unsealed(self, panes: Int64, batch: Batch) -> Array:
         return (panes + 1) * self._every + (self._lateness - self._offset) > batch.received_at
 
+    def _values(self, batch: Batch) -> Float64 | None:
+        """What is aggregated of each reading; None when no reading has it."""
+        if self._value.field == "device":
+            return self._device_numbers[batch.device]
+        if self._value.field == "vehicle":
+            return _vehicles(batch)
+        if self._value.field is not None:
+            return batch.fields.get(self._value.field)
+        if self._value.aggregate is not Aggregate.OCCUPANCY:
+            return np.ones(len(batch))
+        if self.rule.stream is Stream.PLATE:
+            codes = batch.labels.get(DIRECTION.name)
+            return None if codes is None else np.choose(codes + 1, (np.nan, 1.0, -1.0))
+        nothing = np.full(len(batch), np.nan)
+        enter, leave = batch.fields.get("enter", nothing), batch.fields.get("exit", nothing)
+        net = np.nan_to_num(enter) - np.nan_to_num(leave)
+        return np.where(np.isnan(enter) & np.isnan(leave), np.nan, net)
+
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Seal the next pane and evaluate the window that ends with it."""
-        pane, at, end = self.pane, self.due, self._end_of(self.pane)
-        window = {name: panes.seal(pane) for name, panes in self._panes.items()}
-        if self._last is not None:
-            window["last"] = self._last.seal(pane)
+        at, end = self.due, self._end_of(self.pane)
+        value, samples = self._window.seal(self.pane)
         self.pane += 1
-        value = FINISH[self._value.aggregate](window, self._value, self.rule.window)
-        samples = window["count"]
+        if self._capacity is not None:
+            value = value * 100.0 / self._capacity
         self._seen = _Seen(at, end, value, samples)
         if self._derivation is None:
             if self.ladder.settled(value):
@@ -142,14 +164,17 @@ class WindowedRule:
         """Move the ladder by ``value``, and say what changed in terms of what was seen."""
         if self._derivation is not None and self.ladder.settled(np.where(known, value, np.nan)):
             return []
-        before = self.ladder.active
+        before, asleep = self.ladder.active, not self._schedule.at(seen.end)
         emissions: list[Emission] = []
-        for key in map(int, self.ladder.evaluate(seen.end, value, known)):
+        for key in map(int, self.ladder.evaluate(seen.end, value, known, asleep=asleep)):
             levels = (int(before[key]), int(self.ladder.active[key]))
-            shown: tuple[float, float | None] = (float(seen.value[key]), self.ladder.threshold(Level(max(levels))))
+            threshold = self.ladder.threshold(Level(max(levels)), key, float(value[key]))
+            shown: tuple[float, float | None] = (float(seen.value[key]), threshold)
             if self._derivation is not None:
                 shown = self._derivation.shown(key, *shown)
-            made = make_transition(self, key, levels, (seen.at, seen.end), (*shown, int(seen.samples[key])))
+            flapping = self.ladder.flaps(key, seen.end)
+            of_window = (*shown, int(seen.samples[key]))
+            made = make_transition(self, key, levels, (seen.at, seen.end), of_window, flapping=flapping)
             emissions.append((seen.at, 0, 0, order, key, made))
         return emissions
 
@@ -158,9 +183,11 @@ class WindowedRule:
         doubts = np.zeros(len(self.table), np.int8)
         doubts[np.isnan(value)] = Doubt.NO_VALUE
         doubts[samples < self.rule.min_samples] = Doubt.TOO_FEW
-        if self._needs_full and end - self.since < self.rule.window:
+        if not self._rising and end - self.since < self.rule.window:
             doubts[:] = Doubt.WARMING_UP
-        doubts[~self._sighted(at, liveness)] = Doubt.BLIND
+        if at < self.warm_at:
+            doubts[~self._warm_enough(value)] = Doubt.WARMING_UP
+        doubts[~self.table.among(liveness.alive(at))] = Doubt.BLIND
         return doubts
 
     def look(self, key: int, liveness: Liveness) -> Sight:
@@ -170,22 +197,36 @@ class WindowedRule:
         doubt = Doubt(int(self._doubts(at, end, value, samples, liveness)[key]))
         if doubt is Doubt.NONE and judged is not None and not judged[key]:
             doubt = Doubt.LEARNING
+        if not self._schedule.at(end):
+            doubt = Doubt.ASLEEP
         seen = None if np.isnan(value[key]) else float(value[key])
         measured = None if derived is None or doubt is not Doubt.NONE else float(derived[key])
         level = Level(int(self.ladder.active[key]))
         return Sight(at, end, seen, int(samples[key]), doubt, level, *self.ladder.clocks(key), measured)
 
-    def _sighted(self, at: int, liveness: Liveness) -> Array:
-        """Which keys have at least one device that is heard; the others are blind, and blind is not quiet."""
-        here = self.table.of_device[liveness.alive(at)]
-        return np.bincount(here[here >= 0], minlength=len(self.table)) > 0
+    def _warm_enough(self, value: Float64) -> Array:
+        """While warming up: only what would raise a key, and that a fuller window could not take back, is known."""
+        if not self._rising or self._value.aggregate not in _GROWS:
+            return np.zeros(len(value), np.bool_)
+        with np.errstate(invalid="ignore"):
+            return np.array(self.ladder.thresholds.meets(0, value) & (self.ladder.active == 0))
 
-    def skip(self, to: int) -> None:
+    def warm_up(self, at: int) -> None:
+        """Begin a quiet warm-up at ``at``: active levels stay as they are until a whole window has been seen."""
+        self.warm_at = at + (self.rule.window or self.rule.session) + self._lateness
+
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
         """Jump over panes that end by the journal instant ``to`` when nothing can happen in them.
 
-        That is so when the window is empty and stays empty, no clock runs, and an empty window meets no rung.
+        That is so when the window is empty and stays empty, and an empty window is unknown, or meets no rung; when no
+        clock runs, and nothing is active whose times could end.
         """
-        if self._skips and self.newest + self._length < self.pane and self.ladder.resting:
+        if (
+            self._window.still
+            and self._quiet_when_empty
+            and self.newest + self._window.length < self.pane
+            and (self.ladder.resting or (self.rule.min_samples > 0 and self.ladder.idle and not self._schedule))
+        ):
             pane = max(self.pane, self._pane_of(to - self._lateness))
             if self._derivation is not None:
                 self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
@@ -195,6 +236,14 @@ class WindowedRule:
         """Return for which keys too little has been seen yet to say anything."""
         return np.zeros(len(self.table), np.bool_) if self._derivation is None else self._derivation.learning()
 
+    def drifts(self) -> list[Drift]:
+        """What an occupancy rule had to correct, per key."""
+        window = self._window
+        if not isinstance(window, Occupancy):
+            return []
+        pairs = zip(self.table.keys, window.residue.tolist(), window.clamped.tolist(), strict=True)
+        return [Drift(self.rule.id, key, residue, clamped) for key, residue, clamped in pairs]
+
     def active(self) -> Array:
         """Return the level of each key."""
         return self.ladder.active
@@ -202,21 +251,27 @@ class WindowedRule:
     def arrays(self) -> dict[str, Array]:
         """Return the live state arrays by name."""
         state: dict[str, Array] = {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
-        for name, panes in self._panes.items():
-            state |= {f"{name}.{part}": array for part, array in panes.arrays().items()}
-        if self._last is not None:
-            state |= {f"last.{part}": array for part, array in self._last.arrays().items()}
         if self._derivation is not None:
             state |= {f"derived.{part}": array for part, array in self._derivation.arrays().items()}
-        return state
+        return state | {f"window.{name}": array for name, array in self._window.arrays().items()}
+
+    def device_arrays(self) -> dict[str, Array]:
+        """Return the live state of each device."""
+        return {} if self._counters is None else {"at": self._counters.at, "value": self._counters.value}
+
+    def tables(self) -> dict[str, Table]:
+        """Return the live state that is not one cell per key."""
+        return self._window.tables()
 
     def numbers(self) -> dict[str, int]:
         """Return the scalar state by name."""
-        return {"pane": self.pane, "newest": self.newest, "since": self.since}
+        return {"pane": self.pane, "newest": self.newest, "since": self.since, "warm_at": self.warm_at}
 
-    def restored(self, numbers: dict[str, int]) -> None:
-        """Take the scalar state back."""
-        self.pane, self.newest, self.since = numbers["pane"], numbers["newest"], numbers["since"]
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Take the rest of the state back."""
+        self.pane, self.newest = numbers["pane"], numbers["newest"]
+        self.since, self.warm_at = numbers["since"], numbers["warm_at"]
+        self._window.restored(tables, len(self.table))
         self.ladder.restored()
         if self._derivation is not None:
             self._derivation.restored()
@@ -227,3 +282,11 @@ def derivation_of(rule: Rule, keys: int, zone: str) -> Derivation | None:
     if rule.baseline is not None:
         return Usual(rule.baseline, keys, zone)
     return None if rule.trend is None else Heading(rule, keys)
+
+
+def _vehicles(batch: Batch) -> Float64 | None:
+    """A number for each identified vehicle, of 53 bits of its pseudonym; NaN for the others."""
+    if batch.sightings is None:
+        return None
+    who = batch.sightings.who[:, 0]
+    return np.where(who == 0, np.nan, (who >> 10).astype(np.float64))

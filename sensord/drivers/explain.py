@@ -57,13 +57,12 @@ class KeyProbe:
         key = self._index(evaluator)
         if key is None:
             return
-        rows = np.flatnonzero(evaluator.table.of_device[batch.device] == key)
+        table = evaluator.table
+        rows = np.flatnonzero(table.of_device[batch.device] == key // table.width * table.width)
         if not len(rows):
             return
         timely = evaluator.timely(batch)
-        matching = np.ones(len(batch), np.bool_)
-        for mask in evaluator.table.matches(batch):
-            matching &= mask
+        matching = table.of(batch) == key
         column = None if evaluator.rule.value is None else batch.fields.get(evaluator.rule.value.field or "")
         for row in rows[-KEPT:]:
             value = None if column is None or np.isnan(column[row]) else float(column[row])
@@ -114,8 +113,8 @@ class Explanation:
 
 def reach(rule: Rule) -> int:
     """How long before an instant a rule's past still matters for what it says then (ns), within bounds."""
-    hold = max((rung.hold for rung in rule.levels), default=0)
-    return min(2 * rule.window + hold + rule.clear.hold + 10 * rule.every + 5 * MINUTE, LONGEST_LOOK)
+    hold = max((max(rung.hold, rung.among * rule.every) for rung in rule.levels), default=0)
+    return min(2 * max(rule.window, rule.session) + hold + rule.clear.hold + 10 * rule.every + 5 * MINUTE, LONGEST_LOOK)
 
 
 def explain(

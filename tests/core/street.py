@@ -68,24 +68,35 @@ def density_rule(**changes: object) -> Rule:
     return Rule(**{**values, **changes})  # type: ignore[arg-type]
 
 
+LEVELS_OF = {
+    Aggregate.COUNT: (LevelSpec(Level.BLUE, 4.0),),
+    Aggregate.DISTINCT: (LevelSpec(Level.BLUE, 2.0),),
+    Aggregate.SLOPE: (LevelSpec(Level.BLUE, 60.0), LevelSpec(Level.RED, 600.0)),
+}
+"""Levels that the wild stretch reaches; the other aggregates have those of a crowd."""
+
+
+def value_of(aggregate: Aggregate) -> Value:
+    """An aggregate of the number of people."""
+    field = None if aggregate is Aggregate.COUNT else "count"
+    per = MINUTE if aggregate in (Aggregate.RATE, Aggregate.SLOPE) else 0
+    return Value(aggregate, field, per, 90.0 if aggregate is Aggregate.PERCENTILE else 0.0)
+
+
 def rules() -> tuple[Rule, ...]:
     """One rule of every kind and every aggregate."""
     blue = (LevelSpec(Level.BLUE, 150.0), LevelSpec(Level.ORANGE, 300.0))
     mixed = [
         density_rule(
             id=f"crowd-{aggregate.value}",
-            value=Value(
-                aggregate,
-                None if aggregate is Aggregate.COUNT else "count",
-                MINUTE if aggregate is Aggregate.RATE else 0,
+            value=value_of(aggregate),
+            levels=LEVELS_OF.get(aggregate, blue),
+            clear=Clear(
+                (LEVELS_OF.get(aggregate, blue)[0].threshold / 10,) * len(LEVELS_OF.get(aggregate, blue)), 10 * SECOND
             ),
-            levels=(LevelSpec(Level.BLUE, 4.0),) if aggregate is Aggregate.COUNT else blue,
-            clear=Clear((0.0,) if aggregate is Aggregate.COUNT else (1.0, 1.0), 10 * SECOND),
-            by=by,
+            by=("lane", "grid", "compound", "device", "micro_grid")[number % 5],
         )
-        for aggregate, by in zip(
-            Aggregate, ("lane", "grid", "compound", "device", "micro_grid", "lane", "grid"), strict=True
-        )
+        for number, aggregate in enumerate(aggregate for aggregate in Aggregate if aggregate is not Aggregate.OCCUPANCY)
     ]
     return (
         density_rule(),

@@ -3,68 +3,120 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core.aggregate import COMPONENTS, FINISH
-from sensord.core.batch import Batch, tick
+from sensord.core.batch import Batch, Float64, tick
 from sensord.core.engine import Engine
+from sensord.core.gather import window_of
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Value
 from sensord.core.stream import Stream
-from sensord.core.window import LastPanes, Panes
+from sensord.core.summary import Readings
 from tests.core.street import START, definition, density_rule, devices, places
 
 Point = tuple[int, int, int, float]
 """pane, key, offset within the pane, value"""
 
 
-def obvious(aggregate: Aggregate, inside: list[Point], panes: int) -> float:
-    """The aggregate of the readings in a window, written down as one would explain it."""
+def obvious(aggregate: Aggregate, inside: list[Point]) -> float:
+    """The aggregate of the readings in a window (or session), written down as one would explain it."""
     values = [value for _, _, _, value in inside]
-    if aggregate in (Aggregate.COUNT, Aggregate.SUM, Aggregate.RATE):
-        total = float(len(values)) if aggregate is Aggregate.COUNT else float(sum(values))
-        return total / panes if aggregate is Aggregate.RATE else total
-    if not values:
-        return math.nan
-    if aggregate is Aggregate.LAST:
-        newest = max((pane, offset) for pane, _, offset, _ in inside)
-        return next(v for pane, _, offset, v in reversed(inside) if (pane, offset) == newest)
-    return {Aggregate.MEAN: sum(values) / len(values), Aggregate.MIN: min(values), Aggregate.MAX: max(values)}[
-        aggregate
-    ]
+    if aggregate is Aggregate.COUNT:
+        return float(len(values))
+    if aggregate is Aggregate.DISTINCT:
+        return float(len(set(values)))
+    if aggregate in (Aggregate.SUM, Aggregate.RATE):
+        return float(sum(values)) / (PANES if aggregate is Aggregate.RATE else 1)
+    return OBVIOUS[aggregate](values, [pane + offset / 10 for pane, _, offset, _ in inside]) if values else math.nan
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2), st.integers(0, 9), st.integers(-50, 50)), max_size=120),
-    st.integers(1, 12),
-    st.sampled_from(Aggregate),
+OBVIOUS: dict[Aggregate, Callable[[list[float], list[float]], float]] = {
+    Aggregate.MEAN: lambda values, times: sum(values) / len(values),
+    Aggregate.MIN: lambda values, times: min(values),
+    Aggregate.MAX: lambda values, times: max(values),
+    Aggregate.DELTA: lambda values, times: sum(values),
+    Aggregate.LAST: lambda values, times: [v for v, t in zip(values, times, strict=True) if t == max(times)][-1],
+    Aggregate.FIRST: lambda values, times: next(v for v, t in zip(values, times, strict=True) if t == min(times)),
+    Aggregate.STDDEV: lambda values, times: statistics.stdev(values) if len(values) > 1 else math.nan,
+    Aggregate.PERCENTILE: lambda values, times: sorted(values)[max(math.ceil(0.9 * len(values)), 1) - 1],
+    Aggregate.SLOPE: lambda values, times: (
+        statistics.linear_regression(times, values).slope if len(set(times)) > 1 else math.nan
+    ),
+}
+
+
+PANES, GAP = 6, 3
+READINGS = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, 2), st.integers(0, 9), st.integers(-50, 50)), max_size=120
 )
+AGGREGATES = [aggregate for aggregate in Aggregate if aggregate is not Aggregate.OCCUPANCY]
+
+
+def windowed_values(shape: dict[str, int], aggregate: Aggregate, points: list[Point]) -> list[tuple[Float64, Float64]]:
+    """What a window of this shape says at each of 45 panes, of a second each, fed one reading at a time."""
+    value = Value(aggregate, "x", SECOND, 90.0)
+    window = window_of(density_rule(value=value, every=SECOND, **{"window": 0, **shape}), 3, 64)
+    for pane, key, offset, number in points:
+        cells, keys, panes = (np.array([one], np.int64) for one in (pane % 64 * 3 + key, key, pane))
+        window.add(Readings(cells, keys, panes, np.array([offset * SECOND // 10]), np.array([number])))
+    return [window.seal(pane) for pane in range(45)]
+
+
+def near(got: float, wanted: float, aggregate: Aggregate) -> bool:
+    """Whether a value is right: within one per cent for a percentile, but for rounding otherwise."""
+    return got == pytest.approx(
+        wanted, rel=0.0101 if aggregate is Aggregate.PERCENTILE else 1e-9, abs=1e-9, nan_ok=True
+    )
+
+
+@given(READINGS, st.sampled_from(AGGREGATES))
 @settings(max_examples=150, deadline=None)
-def test_a_window_is_what_lies_in_it(
-    readings: list[tuple[int, int, int, int]], panes: int, aggregate: Aggregate
-) -> None:
+def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """For every key and every pane, the window's value is the obvious aggregate of the readings in its panes."""
     points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
-    store = {part.name: Panes(part, 3, panes, 64) for part in COMPONENTS[aggregate]}
-    last = LastPanes(3, panes, 64)
-    for pane, key, offset, value in points:
-        cells = np.array([(pane % 64) * 3 + key])
-        for name, component in store.items():
-            component.add(cells, 1.0 if name == "count" else np.array([value]))
-        last.add(cells, np.array([pane * 10 + offset]), np.array([value]))
-    for pane in range(45):
-        window = {name: component.seal(pane) for name, component in store.items()} | {"last": last.seal(pane)}
-        got = FINISH[aggregate](window, Value(aggregate, "x", SECOND), panes * SECOND)
+    for pane, (value, samples) in enumerate(windowed_values({"window": PANES * SECOND}, aggregate, points)):
         for key in range(3):
-            inside = [point for point in points if pane - panes < point[0] <= pane and point[1] == key]
-            wanted = obvious(aggregate, inside, panes)
-            assert got[key] == pytest.approx(wanted, nan_ok=True), (pane, key)
+            inside = [point for point in points if pane - PANES < point[0] <= pane and point[1] == key]
+            assert near(value[key], obvious(aggregate, inside), aggregate), (pane, key)
+            assert samples[key] == len(inside)
+
+
+@given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
+@settings(max_examples=150, deadline=None)
+def test_a_session_goes_on_until_its_gap(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
+    """A session holds every reading since the last ``gap`` empty panes in a row, and nothing once they have passed."""
+    points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
+    for pane, (value, samples) in enumerate(windowed_values({"session": GAP * SECOND}, aggregate, points)):
+        for key in range(3):
+            full = {point[0] for point in points if point[1] == key and point[0] <= pane}
+            start = pane + 1
+            while any(one in full for one in range(start - GAP, start)):
+                start -= 1
+            inside = [point for point in points if start <= point[0] <= pane and point[1] == key]
+            assert near(value[key], obvious(aggregate, inside), aggregate), (pane, key)
+            assert samples[key] == len(inside)
+
+
+@given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
+@settings(max_examples=150, deadline=None)
+def test_the_last_readings_are_the_last_ones(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
+    """A window of N readings holds the N with the latest event times, of equal times the later arrivals."""
+    points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
+    for pane, (value, samples) in enumerate(windowed_values({"readings": 5}, aggregate, points)):
+        for key in range(3):
+            heard = [point for point in points if point[0] <= pane and point[1] == key]
+            inside = sorted(heard, key=lambda point: (point[0], point[2]))[-5:]
+            if samples[key]:
+                assert near(value[key], obvious(aggregate, inside), aggregate), (pane, key)
+            assert samples[key] == len(inside)
 
 
 def crowd(readings: list[tuple[float, float, float]], now: float) -> Batch:
