@@ -99,12 +99,15 @@ def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:
 
 
 def lint_dispatch(
-    document: Document, roles: Iterable[Role], policies: Iterable[Policy], rules: Sequence[Written]
+    document: Document, roles: Iterable[Role], policies: Iterable[Policy], rules: Sequence[Written], watch: str = ""
 ) -> list[Problem]:
-    """Look at rules and plans together: levels that reach no step, plans without a rule, roles without a plan."""
+    """Look at rules and plans together: levels that reach no step, plans without a rule, roles without a plan.
+
+    ``watch`` is the policy by which the roster's daily check is told.
+    """
     findings = Findings(document)
     by_id = {policy.id: policy for policy in policies}
-    used = {written.rule.dispatch for written in rules}
+    used = {watch, *(written.rule.dispatch for written in rules)}
     problems: list[Problem] = []
     for written in rules:
         policy = by_id.get(written.rule.dispatch)
@@ -113,7 +116,7 @@ def lint_dispatch(
     for policy in by_id.values():
         if policy.id not in used and rules:
             findings.warn(("policies", policy.id), f"no rule uses the policy {policy.id}", "remove it, or use it")
-    told = {role for policy in by_id.values() for step in policy.steps for role in step.tell}
+    told = {role for policy in by_id.values() for role in (*policy.roles, *policy.supervisors)}
     for role in roles:
         if role.id not in told:
             message = f"no policy tells the role {role.id}: whoever holds it on the roster hears nothing"

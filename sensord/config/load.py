@@ -119,7 +119,7 @@ def load(path: Path) -> Loaded:
     together = [
         *scopes,
         *find_holes(dispatch, staff.people, places, rules.reach),
-        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written),
+        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, staff.duty.dispatch),
         *lint_silence(folder, places, definition.rules),
     ]
     warnings = sorted([*registry.warnings, *rules.warnings, *together])
