@@ -59,14 +59,20 @@ class _Saved(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Where a topic leads."""
+    """Where a topic leads; with it, what is needed for each of its messages, found once.
+
+    ``accepted`` and ``late`` are the keys of counts, ``area`` is the place's in m2.
+    """
 
     index: int
     device: Device
     topic: Topic
     codec: Codec
     tolerance: int
-    area: float
+    area: float | None
+    word: str
+    accepted: tuple[str, str]
+    late: tuple[str, str]
 
 
 class TopicTemplate:
@@ -174,7 +180,9 @@ class Intake:
                 # A device's own stream speaks its codec; signs of life are always in the native format.
                 codec = CODECS[device.codec if stream is device.stream else "native"]
                 tolerance = self._definition.lateness_of(stream)
-                routes.append((text, _Route(index, device, topic, codec, tolerance, place.area_m2 or _NAN)))
+                word = stream.word
+                keys = (word, (word, "accepted"), (word, "late"))
+                routes.append((text, _Route(index, device, topic, codec, tolerance, place.area_m2, *keys)))
         return routes
 
     def decode(self, records: tuple[Record, ...], now: int, first: int = 0) -> Decoded:
@@ -211,33 +219,32 @@ class Intake:
                 self._message(index, record, route, columns, out)
 
     def _message(self, index: int, record: Record, route: _Route, columns: _Columns, out: Decoded) -> None:
-        stream = route.topic.stream
         memory = self._memories[route.index]
+        received_at, tolerance = record.received_at, route.tolerance
         readings = route.codec(route.topic, record.payload, self._context)
-        if any(reading.claims not in (None, route.device.id) for reading in readings):
-            raise DecodeError("other_device", "the payload names another device than its topic")
+        for reading in readings:
+            if reading.claims is not None and reading.claims != route.device.id:
+                raise DecodeError("other_device", "the payload names another device than its topic")
         for reading, repeated in zip(readings, _repeated(memory.repeats, readings, record), strict=True):
             if repeated:
-                out.counts[stream.word, "duplicate"] += 1
+                out.counts[route.word, "duplicate"] += 1
                 continue
-            out.gaps += _count_gap(memory, reading)
-            event_at, suspect = memory.clock.event_time(
-                reading.stamp, record.received_at, route.device.period, route.tolerance
-            )
-            late = event_at + route.tolerance < record.received_at
-            out.counts[stream.word, "late" if late else "accepted"] += 1
+            if reading.seq is not None:
+                out.gaps += _count_gap(memory, reading.boot or 0, reading.seq)
+            event_at, suspect = memory.clock.event_time(reading.stamp, received_at, route.device.period, tolerance)
+            out.counts[route.late if event_at + tolerance < received_at else route.accepted] += 1
             if suspect and reading.stamp is not None:
-                out.counts[stream.word, "clock_suspect"] += 1
+                out.counts[route.word, "clock_suspect"] += 1
             fields = reading.fields
-            if "count" in fields and route.area == route.area:
-                fields = {**fields, "density": fields["count"] / route.area}
-            columns.stream.append(stream)
+            if "count" in fields and route.area is not None:
+                fields["density"] = fields["count"] / route.area
+            columns.stream.append(route.topic.stream)
             columns.device.append(route.index)
             columns.event_at.append(event_at)
-            columns.received_at.append(record.received_at)
+            columns.received_at.append(received_at)
             columns.flags.append(CLOCK_SUSPECT if suspect else 0)
             columns.rows.append(fields)
-            seen = None if reading.plate is None else self._identifier.see(reading.plate, record.received_at)
+            seen = None if reading.plate is None else self._identifier.see(reading.plate, received_at)
             columns.marks.append(reading.labels if seen is None else reading.labels | seen.labels)
             columns.seen.append(seen)
             out.positions.append(index)
@@ -319,6 +326,9 @@ def _repeated(repeats: Repeats, readings: list[Reading], record: Record) -> list
 
     Readings of one message may have one number in common: they are repeats together.
     """
+    first = readings[0] if readings else None
+    if first is not None and len(readings) == 1 and first.boot is not None and first.seq is not None:
+        return [repeats.numbered(first.boot, first.seq)]
     verdicts: list[bool] = []
     for nth, reading in enumerate(readings):
         if reading.boot is not None and reading.seq is not None:
@@ -333,12 +343,9 @@ def _repeated(repeats: Repeats, readings: list[Reading], record: Record) -> list
     return verdicts
 
 
-def _count_gap(memory: _Memory, reading: Reading) -> int:
+def _count_gap(memory: _Memory, boot: int, seq: int) -> int:
     """Count the messages that a device numbered and that never came, between its previous one and this one."""
-    if reading.seq is None:
-        return 0
-    boot = reading.boot if reading.boot is not None else 0
-    missing = max(reading.seq - memory.seq - 1, 0) if boot == memory.boot and memory.seq >= 0 else 0
-    if boot != memory.boot or reading.seq > memory.seq:
-        memory.boot, memory.seq = boot, reading.seq
+    missing = max(seq - memory.seq - 1, 0) if boot == memory.boot and memory.seq >= 0 else 0
+    if boot != memory.boot or seq > memory.seq:
+        memory.boot, memory.seq = boot, seq
     return missing

@@ -40,6 +40,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 _ENCODER = msgspec.json.Encoder()
+_LINES = msgspec.json.Decoder(Line)
+_WRONG = (msgspec.DecodeError, binascii.Error, ValueError)
 
 
 def encode_line(record: Record, after: int = 0) -> bytes:
@@ -57,6 +59,8 @@ def encode_line(record: Record, after: int = 0) -> bytes:
 
 def decode_line(line: Line) -> Record:
     """Make the record; raises ``ValueError`` for a line that contradicts itself."""
+    if line.kind == "message" and line.payload is not None and line.payload_base64 is None:
+        return Record(0, line.received_at_ns, line.topic, line.payload.encode(), line.retained, line.duplicate)
     kind = _KINDS.get(line.kind)
     if kind is None:
         raise ValueError(f"{line.kind!r} is no kind of record: {', '.join(_KINDS)}")
@@ -73,23 +77,46 @@ def decode_line(line: Line) -> Record:
 
 def read_lines(path: Path) -> Iterator[tuple[Line, Record]]:
     """Yield line and record; raises ``ConfigError`` naming file and line for a line that is none."""
-    decoder = msgspec.json.Decoder(Line)
-    number = 0
+    number = 1
     try:
-        with _opened(path) as file:
-            for text in file:
-                number += 1
-                if text.isspace():
-                    continue
-                line = decoder.decode(text)
-                yield line, decode_line(line)
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        hint = 'write {"received_at_ns": ..., "topic": "...", "payload": "..."}'
-        raise ConfigError([Problem(str(path), number, 1, f"not a recorded message: {error}", hint)]) from error
+        for block in _blocks(path):
+            try:
+                made = [(line, decode_line(line)) for line in _LINES.decode_lines(block)]
+            except _WRONG:
+                raise _culprit(path, block, number) from None
+            yield from made
+            number += block.count(b"\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ConfigError([Problem(str(path), number + 1, 1, f"the file is damaged or cut off: {error}")]) from error
+        raise ConfigError([Problem(str(path), number, 1, f"the file is damaged or cut off: {error}")]) from error
     except OSError as error:
         raise ConfigError([Problem(str(path), 1, 1, f"cannot be read: {error.strerror}")]) from error
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file in pieces of whole lines."""
+    rest = b""
+    with _opened(path) as file:
+        while piece := file.read(_CHUNK):
+            end = piece.rfind(b"\n") + 1
+            if end:
+                yield rest + piece[:end]
+                rest = piece[end:]
+            else:
+                rest += piece
+    if rest:
+        yield rest
+
+
+def _culprit(path: Path, block: bytes, number: int) -> ConfigError:
+    """Find the line of a block that is no record."""
+    for offset, text in enumerate(block.split(b"\n")):
+        try:
+            if not text.isspace() and text:
+                decode_line(_LINES.decode(text))
+        except _WRONG as error:
+            hint = 'write {"received_at_ns": ..., "topic": "...", "payload": "..."}'
+            return ConfigError([Problem(str(path), number + offset, 1, f"not a recorded message: {error}", hint)])
+    return ConfigError([Problem(str(path), number, 1, "not recorded messages, one a line")])
 
 
 def read_messages(path: Path) -> Iterator[Record]:
