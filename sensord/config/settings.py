@@ -15,6 +15,9 @@ from sensord.config.section import Duration, Name, Port, Section, Text
 
 __all__ = ["Apprise", "ChannelSettings", "Duration", "MqttChannel", "Name", "Port", "Settings", "Text", "Webhook"]
 
+TOKEN_FILE = "api.token"  # noqa: S105  # a file's name
+"""In the state directory: the token with which this machine's own programs use the REST API."""
+
 
 class Files(Section, frozen=True, kw_only=True):
     """Where the other configuration files are, relative to this one."""
@@ -55,10 +58,22 @@ class Mqtt(Section, frozen=True, kw_only=True):
 
 
 class Http(Section, frozen=True, kw_only=True):
-    """The daemon's own HTTP server: health, metrics, overview, actions."""
+    """The daemon's own HTTP server: health, metrics, REST API, pages for answers."""
 
     host: Text = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9108
+
+
+class Answers(Section, frozen=True, kw_only=True):
+    """The links in messages by which people answer. Without ``url`` messages have none.
+
+    ``url`` is where phones find the daemon's ``/a/`` pages (a reverse proxy). ``key_file`` signs the links; without it
+    a key is made in the state directory. Links are good for ``expires``.
+    """
+
+    url: Text | None = None
+    key_file: Text | None = None
+    expires: Duration = "1d"
 
 
 class Journal(Section, frozen=True, kw_only=True):
@@ -137,6 +152,7 @@ class Settings(Section, frozen=True, kw_only=True):
     files: Files = Files()
     mqtt: Mqtt = Mqtt()
     http: Http = Http()
+    answers: Answers = Answers()
     journal: Journal = Journal()
     lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()
