@@ -212,7 +212,7 @@ class View:
         self._inbox, self._language = inbox, language
         self._console = console or Console()
         self.live = self._console.is_terminal
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False, headers=headers)
 
     def run(self, on_turn: Callable[[Sequence[Event]], bool]) -> None:
