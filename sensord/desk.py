@@ -16,7 +16,7 @@ from sensord.api.plain import plain
 from sensord.core.alert import Transition
 from sensord.core.case import Case
 from sensord.core.definition import Definition
-from sensord.core.instant import SECOND
+from sensord.core.instant import SECOND, format_instant
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind, Verb
@@ -30,7 +30,7 @@ from sensord.store.state import StateStore
 
 _PATIENCE = 5.0
 """Seconds that a change waits for room in the queue."""
-_MESSAGE = ("key", "at", "reason", "receiver", "role", "channel", "level", "title")
+_MESSAGE = ("key", "at", "reason", "receiver", "role", "channel", "level", "title", "covers")
 
 Plain = dict[str, Any]
 
@@ -70,6 +70,7 @@ class Desk:
         found = history.case(case)
         if found is None:
             return None
+        case = found.id
         messages = [
             {
                 **{name: value for name, value in plain(message.notification, zone).items() if name in _MESSAGE},
@@ -95,8 +96,11 @@ class Desk:
 
     def silences(self) -> list[Plain]:
         """Silences in force or to come."""
-        found: list[Plain] = plain(self._core.standing.silences, self.definition.zone)
-        return found
+        zone = self.definition.zone
+        return [
+            {**plain(one, zone), "start": format_instant(one.start, zone), "end": format_instant(one.end, zone)}
+            for one in self._core.standing.silences
+        ]
 
     @property
     def applied(self) -> int:

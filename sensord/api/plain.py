@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 import msgspec
 
 from sensord.core.instant import format_instant
-from sensord.core.level import Level
 
 _INSTANTS = frozenset({"at", "since", "until", "deadline"})
 _INTERNAL = frozenset({"pending", "fallbacks", "address"})
@@ -18,10 +18,10 @@ def plain(value: object, zone: str) -> Any:  # noqa: ANN401  # any JSON value
     """Turn values of the core into plain ones for other programs.
 
     Whole numbers called ``at``, ``*_at``, ``since``, ``until`` or ``deadline`` are instants and become RFC 3339 (0:
-    null); levels become their words.
+    null); levels, streams and the like become their words.
     """
-    if isinstance(value, Level):
-        return value.word
+    if isinstance(value, IntEnum):
+        return value.name.lower()
     if isinstance(value, msgspec.Struct):
         return {
             name: _field(name, getattr(value, name), zone) for name in value.__struct_fields__ if name not in _INTERNAL

@@ -1,4 +1,6 @@
-"""The schema of ``sensord.yaml``: how this daemon is connected. Nothing here changes an alert's outcome.
+"""The schema of ``sensord.yaml``: how this daemon is connected.
+
+Nothing here changes whether there is an alert; how much a channel may say a minute decides what goes into digests.
 
 Secrets are never values: they are paths of files (or systemd credentials, ``${CREDENTIALS_DIRECTORY}/name``).
 Durations are written with their unit (``30s``, ``5m``).

@@ -10,6 +10,7 @@ from sensord.core.case import Case
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import Level
+from sensord.core.mute import Silence
 from sensord.core.place import PlaceKind, Places
 from sensord.core.site import Site
 
@@ -27,7 +28,7 @@ class Standing:
     tree: Places
     levels: dict[str, Level]
     unknown: frozenset[str]
-    silences: tuple[Any, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 def standing(site: Site) -> Standing:
@@ -35,7 +36,8 @@ def standing(site: Site) -> Standing:
     levels: dict[str, Level] = {}
     for alert in site.engine.active():
         levels[alert.place] = max(levels.get(alert.place, Level.NONE), alert.level)
-    return Standing(site.definition, site.places, levels, frozenset(site.engine.unknown()))
+    unknown = frozenset(site.engine.unknown())
+    return Standing(site.definition, site.places, levels, unknown, tuple(site.book.silences))
 
 
 def build(site: Site) -> Overview:

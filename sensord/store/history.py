@@ -41,9 +41,12 @@ class History:
         statement = f"SELECT json FROM cases {_WHICH[which]} ORDER BY opened_at DESC, id LIMIT ?"
         return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
 
-    def case(self, case: str) -> Case | None:
-        """One case, or None."""
-        rows = self._database.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (case,))
+    def case(self, name: str) -> Case | None:
+        """The case of that id, or of that sixteen-digit code; None when there is none."""
+        rows = self._database.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))
+        if not rows and name.isascii() and name.isdigit():
+            statement = "SELECT json FROM cases WHERE json_extract(CAST(json AS TEXT), '$.code') = ?"
+            rows = self._database.rows("reading a case", statement, (name,))
         return _CASE.decode(rows[0][0]) if rows else None
 
     def events(self, case: str) -> list[CaseEvent]:

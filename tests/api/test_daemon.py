@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,28 @@ def test_places_findings_and_tokens(daemon: Daemon, people: Receiver) -> None:
     assert httpx.get(f"{daemon.url}/api/v1/places", headers=headers).status_code == 401
     listed = daemon.command("token", "list")
     assert listed.stdout.split()[:2] == ["cli", "admin"]
+
+
+def test_silences_and_approvals(daemon: Daemon, people: Receiver) -> None:
+    """A silence is in force, is listed, ends; a case can be voided with a reason."""
+    wait_until(lambda: people.requests, 20, "somebody was told")
+    case = people.requests[0].json["case"]
+    with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
+        body = {"id": "fair", "places": ["G2"], "until": _in_an_hour(), "note": "集市"}
+        assert api.post("/silences", json=body).status_code == 202
+        wait_until(lambda: api.get("/silences").json()["silences"], 10, "the silence is in force")
+        (silence,) = api.get("/silences").json()["silences"]
+        assert (silence["id"], silence["by"], silence["scope"]["places"]) == ("fair", "cli", ["G2"])
+        assert api.delete("/silences/fair").status_code == 202
+        wait_until(lambda: not api.get("/silences").json()["silences"], 10, "the silence has ended")
+        assert api.delete("/silences/fair").status_code == 404
+        assert api.post(f"/cases/{case}/actions", json={"verb": "void", "note": "演练"}).status_code == 202
+        wait_until(lambda: api.get(f"/cases/{case}").json()["state"] == "void", 10, "the case is void")
+        story = api.get(f"/cases/{case}").json()
+        (event,) = [event for event in story["events"] if event["happening"] == "void"]
+        assert (event["cause"], event["via"], event["note"]) == ("cli", "cli", "演练")
+        assert api.get("/cases", params={"state": "closed"}).json()["cases"][0]["id"] == case
+
+
+def _in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
