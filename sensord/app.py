@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
+from sensord.api.links import AnswerLinks, own_key
+from sensord.api.tokens import TokenStore, write_private
 from sensord.config.broker import broker
+from sensord.config.channels import ChannelSettings
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant, parse_duration
 from sensord.core.points import Points
-from sensord.core.record import Action
-from sensord.core.site import action_record, definition_record
+from sensord.core.record import Receipt
+from sensord.core.site import definition_record
+from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.errors import DeliveryError, SensordError
 from sensord.ingest.clock import ArrivalClock
@@ -37,7 +39,8 @@ from sensord.ingest.queue import ArrivalQueue
 from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
 from sensord.notify.mqtt import MqttChannel
-from sensord.notify.worker import OutboxWorker
+from sensord.notify.reporter import ReceiptReporter
+from sensord.notify.worker import Limits, OutboxWorker
 from sensord.reload import Reloaded, Reloader
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
@@ -46,11 +49,10 @@ from sensord.store.lock import StateLock
 from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
 from sensord.telemetry.health import Health
-from sensord.telemetry.metrics import PrometheusMeter
+from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
 
 SUPERVISOR = "supervisor"
-API_KEY_FILE = "api.token"
 PRUNE_INTERVAL, PRUNE_PAUSE = 600.0, 0.1
 _AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
@@ -100,11 +102,15 @@ class App:
         self.core.recover(state_lost=lost is not None)
         health.set_fact("state", lost is None, f"the damaged state was moved to {lost}" if lost else "")
         self._channels = build_channels(settings, self._secret)
-        self._workers = [OutboxWorker(channel, self.state.outbox, meter, health) for channel in self._channels.values()]
-        self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
-        for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
-            health.register(name, 120.0)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
+        self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
+        self._links = self._make_links()
+        self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
+        self._workers = [self._worker(channel) for channel in settings.channels]
+        self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
+        names = [*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name]
+        for name in names:
+            health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
         self._build_ingest()
 
@@ -135,6 +141,25 @@ class App:
             pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
             upkeep=self._prune_journal,
+        )
+
+    def _make_links(self) -> AnswerLinks | None:
+        answers = self._settings.answers
+        if answers.url is None:
+            return None
+        key = self._secret(answers.key_file).encode() if answers.key_file else own_key(self._directory)
+        return AnswerLinks(answers.url, key, parse_duration(answers.expires))
+
+    def _worker(self, channel: ChannelSettings) -> OutboxWorker:
+        limits = Limits(per_minute=getattr(channel, "per_minute", None))
+        return OutboxWorker(
+            self._channels[channel.name],
+            self.state.outbox,
+            self.meter,
+            self.health,
+            limits=limits,
+            links=self._links,
+            on_settled=self._reporter.wake,
         )
 
     def _plan_sinks(self) -> list[SinkPlan]:
@@ -177,6 +202,7 @@ class App:
         jobs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             *((worker.name, worker.run) for worker in self._workers),
             *((feeder.name, feeder.run) for feeder in self._feeders),
+            (self._reporter.name, self._reporter.run),
             ("http", self._serve),
             ("results", self._publish_results),
             (SUPERVISOR, self._supervise),
@@ -244,25 +270,22 @@ class App:
         return min(self.state.snapshot_seq, self.state.applied) + 1
 
     async def _serve(self) -> None:
-        from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
+        from sensord.api.application import (  # FastAPI takes long to import; the daemon is ready before it
+            Metrics,
+            build,
+        )
+        from sensord.api.server import serve
 
-        token = _api_token(self._directory / API_KEY_FILE)
-        app = build(self.health, self.meter, self._overview, self._act, token, self._reload)
+        tokens = TokenStore(self._directory)
+        await asyncio.to_thread(tokens.local)
+        metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
+        app = build(self.desk, self.health, metrics, tokens, self._links, self._reload)
         http = self._settings.http
-        await serve(app, http.host, http.port, lambda port: _write_private(self._directory / "http.port", str(port)))
+        await serve(app, http.host, http.port, lambda port: write_private(self._directory / "http.port", str(port)))
 
-    def _overview(self) -> dict[str, Any]:
-        return {
-            **self.core.overview,
-            "counts": {"received": self.journal.last_seq, "applied": self.state.applied},
-            "lag_seconds": max(0.0, (time.time_ns() - self.core.site.engine.now) / 1e9),
-            "notifications": self.state.outbox.totals(),
-        }
-
-    def _act(self, action: Action) -> Future[int]:
-        if action.case not in self.core.site.book.open:
-            raise LookupError(f"no open case is called {action.case}")
-        return self.queue.submit(action_record(action, self.clock()), timeout=5.0)
+    async def _journal_receipts(self, receipts: list[Receipt]) -> None:
+        """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
+        await asyncio.wrap_future(await asyncio.to_thread(self.desk.receipts, receipts))
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
@@ -351,19 +374,6 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _api_token(path: Path) -> str:
-    """Return the token that actions must carry; it is made at the first start and readable by the owner only."""
-    if not path.exists():
-        _write_private(path, secrets.token_urlsafe(32))
-    return path.read_text(encoding="ascii").strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text + "\n", encoding="ascii")
 
 
 def run(config: Path) -> int:

@@ -232,6 +232,47 @@ def dead_letters(config: Path, limit: int) -> None:
         click.echo(letter)
 
 
+@cli.group(help=say("管理接口令牌（viewer、operator、admin）。", "Tokens of the REST API (viewer, operator, admin)."))
+def token() -> None:
+    """Hold the token commands together."""
+
+
+@token.command("create", help=say("新建令牌；只显示这一次。", "Make a token; it is shown this once."))
+@config_option
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), required=True, help=say("角色", "the role"))
+@click.option(
+    "--expires", default=None, help=say("有效期，例如 90d（默认长期）", "its life, such as 90d (default: no end)")
+)
+def create_token(config: Path, name: str, role: str, expires: str | None) -> None:
+    """Make a token and print it."""
+    from sensord.accounts import create
+
+    click.echo(create(config, name, role, expires))
+
+
+@token.command("list", help=say("列出令牌（不含内容）。", "List the tokens (never their texts)."))
+@config_option
+def list_tokens(config: Path) -> None:
+    """Print a line per token."""
+    from sensord.accounts import listed
+
+    for line in listed(config):
+        click.echo(line)
+
+
+@token.command("revoke", help=say("吊销令牌，立即生效。", "Take a token out of force, at once."))
+@config_option
+@click.argument("name")
+def revoke_token(config: Path, name: str) -> None:
+    """Take a token out of force."""
+    from sensord.accounts import revoke
+
+    if not revoke(config, name):
+        raise click.UsageError(say(f"没有名为 {name} 的令牌", f"there is no token called {name}"))
+    click.echo(say(f"已吊销 {name}", f"{name} is revoked"))
+
+
 @cli.command("generate", help=say("生成另一个街道的场所与名册样例。", "Write places and a roster for another street."))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--blocks", type=click.IntRange(1, 50), default=4, show_default=True)

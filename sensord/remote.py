@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from sensord.config.load import Loaded, load
+from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.store.state import StateStore
@@ -26,11 +28,21 @@ def _base(loaded: Loaded) -> str:
     return f"http://{http.host}:{port}"
 
 
-def _ask(
-    loaded: Loaded, method: str, path: str, body: dict[str, str] | None = None, headers: dict[str, str] | None = None
-) -> dict[str, Any]:
+def _token(loaded: Loaded) -> str:
+    """The token that the daemon made for this machine's command line."""
+    path = loaded.resolve(loaded.settings.state_dir) / TOKEN_FILE
     try:
-        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, json=body, headers=headers)
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        zh = f"无法读取 {path}：守护进程没有运行过，或当前用户无权读取"
+        en = f"{path} cannot be read: the daemon has never run, or this user may not read it"
+        raise UnavailableError(say(zh, en)) from error
+
+
+def _ask(loaded: Loaded, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {_token(loaded)}"}
+    try:
+        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, json=body, headers=headers, trust_env=False)
     except httpx.HTTPError as error:
         where = _base(loaded)
         raise UnavailableError(
@@ -51,22 +63,14 @@ def overview(config: Path) -> dict[str, Any]:
 
 def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
     """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
-    loaded = load(config)
     body = {"verb": verb, "by": by, "note": note}
-    answer = _ask(loaded, "POST", f"/api/v1/cases/{case}/actions", body, _authorized(loaded))
+    answer = _ask(load(config), "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body)
     return int(answer["seq"])
 
 
 def reload(config: Path) -> dict[str, Any]:
     """Let the daemon read its configuration again; raises ``ConfigError`` with the mistakes that it found."""
-    loaded = load(config)
-    answer: dict[str, Any] = _ask(loaded, "POST", "/api/v1/reload", None, _authorized(loaded))
-    return answer
-
-
-def _authorized(loaded: Loaded) -> dict[str, str]:
-    token = (loaded.resolve(loaded.settings.state_dir) / "api.token").read_text(encoding="ascii").strip()
-    return {"Authorization": f"Bearer {token}"}
+    return _ask(load(config), "POST", "/api/v1/reload")
 
 
 def recent_dead_letters(config: Path, limit: int) -> list[str]:

@@ -100,7 +100,7 @@ class Demo:
         self._check(planned)
         self.story = Story(stage.loaded.definition, planned, self._to_clock)
         self.simulation = Simulation(stage, street, speed)
-        self.view = View(stage.url, stage.receiver.inbox, language)
+        self.view = View(stage.url, stage.receiver.inbox, language, token=stage.token())
         self._narrator = Narrator(planned, self._to_scenario, language)
         ends = [incident.end for incident in self.story.incidents] or [planned.end]
         self._deadline = self._to_clock(max(ends)) + round(_MARGIN * SECOND)

@@ -18,8 +18,8 @@ import msgspec
 import yaml
 
 from sensord.config.connection import load_settings
-from sensord.config.load import Loaded, load
-from sensord.config.settings import Files, Http, Logging, Mqtt, MqttChannel, Rollups, Settings, Webhook
+from sensord.config.load import Loaded, load, read_secret
+from sensord.config.settings import TOKEN_FILE, Files, Http, Logging, Mqtt, MqttChannel, Rollups, Settings, Webhook
 from sensord.errors import UnavailableError
 from simulators.broker import Broker, free_port, running_broker
 from simulators.children import Child
@@ -44,6 +44,10 @@ class Stage:
         """Raise ``UnavailableError`` when a child has ended."""
         self.broker.child.check()
         self.daemon.check()
+
+    def token(self) -> str:
+        """The token that the daemon made for programs of this machine."""
+        return read_secret(self.loaded.resolve(self.loaded.settings.state_dir) / TOKEN_FILE)
 
 
 @contextlib.contextmanager

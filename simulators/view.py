@@ -198,16 +198,22 @@ def _age(duration: int) -> str:
 
 
 class View:
-    """Polls the daemon at ``url`` and shows what it says, on a terminal as a picture, elsewhere as plain lines."""
+    """Polls the daemon at ``url`` and shows what it says, on a terminal as a picture, elsewhere as plain lines.
 
-    def __init__(self, url: str, inbox: Inbox, language: str, console: Console | None = None) -> None:
+    ``token`` is one that may read the daemon's overview.
+    """
+
+    def __init__(
+        self, url: str, inbox: Inbox, language: str, console: Console | None = None, *, token: str = ""
+    ) -> None:
         self.tracker = Tracker()
         self.overview: Overview = {}
         self.note = ""
         self._inbox, self._language = inbox, language
         self._console = console or Console()
         self.live = self._console.is_terminal
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False, headers=headers)
 
     def run(self, on_turn: Callable[[Sequence[Event]], bool]) -> None:
         """Show until ``on_turn`` returns False; it is told the new events of each turn, and may raise."""

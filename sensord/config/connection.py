@@ -15,7 +15,7 @@ from sensord.config.findings import Findings
 from sensord.config.schema import convert
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings, SinkSettings
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.instant import DAY, HOUR, SECOND, zone_info
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, zone_info
 
 _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
     (("mqtt", "keepalive"), SECOND, 65_535 * SECOND),
@@ -57,6 +57,7 @@ def check_settings(document: Document) -> Settings:
         _sink(findings, ("sinks", index), sink)
     for index, channel in enumerate(settings.channels):
         check_channel(findings, ("channels", index), channel)
+    _answers(findings, settings)
     findings.finish()
     return settings
 
@@ -74,6 +75,15 @@ def _sink(findings: Findings, path: KeyPath, entry: SinkSettings) -> None:
         case Rollups():
             findings.duration((*path, "keep_minutes"), entry.keep_minutes, HOUR)
             findings.duration((*path, "keep_hours"), entry.keep_hours, DAY)
+
+
+def _answers(findings: Findings, settings: Settings) -> None:
+    findings.duration(("answers", "expires"), settings.answers.expires, 10 * MINUTE, 30 * DAY)
+    url = settings.answers.url
+    if url is not None:
+        check_address(findings, ("answers", "url"), url)
+        if "?" in url or "#" in url:
+            findings.error(("answers", "url"), "the address has a query", "write for example https://s.example.org")
 
 
 def _topics(findings: Findings, settings: Settings) -> None:

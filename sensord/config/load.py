@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from sensord.config.calendar import load_calendar
+from sensord.config.channels import Robot
 from sensord.config.connection import load_settings
 from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_roster
@@ -22,6 +25,7 @@ from sensord.config.rules import World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
+from sensord.core.damping import Damping
 from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
@@ -103,7 +107,7 @@ def load(path: Path) -> Loaded:
         categories=dispatch.categories,
         district=dispatch.district,
         duty=staff.duty,
-        damping=dispatch.damping,
+        damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
         plates=vehicles[0],
@@ -141,6 +145,13 @@ def key_file(settings: Settings, base: Path) -> Path:
     """Return where the site keys are, or will be once the daemon has made them."""
     named = settings.plates.key_file
     return resolve_path(named, base) if named else resolve_path(settings.state_dir, base) / KEY_FILE
+
+
+def _damping(damping: Damping, settings: Settings) -> Damping:
+    """Add what the channels say of themselves: how much one may send a minute, and which lead to one group each."""
+    own = {channel.name: most for channel in settings.channels if (most := getattr(channel, "per_minute", None))}
+    groups = tuple(channel.name for channel in settings.channels if isinstance(channel, Robot))
+    return msgspec.structs.replace(damping, per_minute={**own, **damping.per_minute}, groups=groups)
 
 
 class _Problems:

@@ -1,4 +1,6 @@
-"""The schema of ``sensord.yaml``: how this daemon is connected. Nothing here changes an alert's outcome.
+"""The schema of ``sensord.yaml``: how this daemon is connected.
+
+Nothing here changes whether there is an alert; how much a channel may say a minute decides what goes into digests.
 
 Secrets are never values: they are paths of files (or systemd credentials, ``${CREDENTIALS_DIRECTORY}/name``).
 Durations are written with their unit (``30s``, ``5m``).
@@ -14,6 +16,9 @@ from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Webho
 from sensord.config.section import Duration, Name, Port, Section, Text
 
 __all__ = ["Apprise", "ChannelSettings", "Duration", "MqttChannel", "Name", "Port", "Settings", "Text", "Webhook"]
+
+TOKEN_FILE = "api.token"  # noqa: S105  # a file's name
+"""In the state directory: the token with which this machine's own programs use the REST API."""
 
 
 class Files(Section, frozen=True, kw_only=True):
@@ -56,10 +61,22 @@ class Mqtt(Section, frozen=True, kw_only=True):
 
 
 class Http(Section, frozen=True, kw_only=True):
-    """The daemon's own HTTP server: health, metrics, overview, actions."""
+    """The daemon's own HTTP server: health, metrics, REST API, pages for answers."""
 
     host: Text = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9108
+
+
+class Answers(Section, frozen=True, kw_only=True):
+    """The links in messages by which people answer. Without ``url`` messages have none.
+
+    ``url`` is where phones find the daemon's ``/a/`` pages (a reverse proxy). ``key_file`` signs the links; without it
+    a key is made in the state directory. Links are good for ``expires``.
+    """
+
+    url: Text | None = None
+    key_file: Text | None = None
+    expires: Duration = "1d"
 
 
 class Journal(Section, frozen=True, kw_only=True):
@@ -138,6 +155,7 @@ class Settings(Section, frozen=True, kw_only=True):
     files: Files = Files()
     mqtt: Mqtt = Mqtt()
     http: Http = Http()
+    answers: Answers = Answers()
     journal: Journal = Journal()
     lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()

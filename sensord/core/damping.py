@@ -23,13 +23,19 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     """The limits. ``per_minute`` per channel name, for each of its robots; one that is not named has none.
 
     ``per_hour``: messages to one person; 0: no limit. ``digest_every`` (ns): how long those over it wait.
-    ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never.
+    ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups`` are channels that
+    lead to one group each, where an address only says who is mentioned: such a channel is one robot.
     """
 
     per_minute: dict[str, int] = {}
     per_hour: int = 0
     digest_every: int = 30 * MINUTE
     storm_at: int = 0
+    groups: tuple[str, ...] = ()
+
+    def outlet(self, message: Notification) -> str:
+        """The robot that carries a message."""
+        return message.channel if message.channel in self.groups else f"{message.channel} {message.address}"
 
 
 class Outlet(msgspec.Struct):
@@ -41,7 +47,7 @@ class Outlet(msgspec.Struct):
 
 
 class Damped(msgspec.Struct):
-    """The state: outlets by ``channel address``, instants of each person's messages of the last hour.
+    """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
 
     ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
     latest digests, each with the (case, receiver) pairs that it told.
@@ -63,9 +69,13 @@ class Damper:
     def __init__(self, damping: Damping, unlimited: frozenset[str], state: Damped) -> None:
         self._damping, self._unlimited, self.state = damping, unlimited, state
 
+    def outlet(self, message: Notification) -> str:
+        """The robot that carries a message."""
+        return self._damping.outlet(message)
+
     def offer(self, message: Notification) -> tuple[Reason, int] | None:
         """Count a message in. Returns why it waits for a digest, and when that is due; None: it goes out now."""
-        outlet = self.state.outlets.setdefault(outlet_key(message), Outlet())
+        outlet = self.state.outlets.setdefault(self.outlet(message), Outlet())
         reason = self._why_wait(message, outlet)
         if reason is None:
             self._speak(outlet, message.channel, message.at)
@@ -149,8 +159,3 @@ class Damper:
         """Keep whom a digest told, for its receipts."""
         self.state.digests.append((digest.key, told))
         del self.state.digests[:-REMEMBERED_DIGESTS]
-
-
-def outlet_key(message: Notification) -> str:
-    """The robot that carries a message."""
-    return f"{message.channel} {message.address}"

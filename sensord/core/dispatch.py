@@ -314,4 +314,4 @@ class Dispatcher:
                 continue
             why, due = waits
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
-            self._desk.digest(due, f"{message.channel} {message.address}")
+            self._desk.digest(due, self._damper.outlet(message))

@@ -60,7 +60,10 @@ class State(Protocol):
 
 
 class LiveCore:
-    """The core at work. ``site`` belongs to this thread; others read ``overview``, which is replaced as a whole."""
+    """The core at work.
+
+    ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class LiveCore:
         self.site = Site()
         self.position = 0
         self.overview: overview.Overview = {}
+        self.standing = overview.standing(self.site)
         self.error: BaseException | None = None
         self._send_since = 0
         self._applied_at = self._saved_at = time.monotonic()
@@ -107,7 +111,7 @@ class LiveCore:
                 self.position, again = group.seq, again + 1
             if groups[-1].seq > applied:
                 break
-        self.overview = overview.build(self.site)
+        self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
 
     def _restore(self) -> int:
@@ -189,6 +193,7 @@ class LiveCore:
     def _glance(self) -> None:
         """Renew the overview and the gauges that come from it."""
         view = self.overview = overview.build(self.site)
+        self.standing = overview.standing(self.site)
         self._meter.gauge("unknown_places", sum(grid["unknown"] for grid in view["places"].values()))
         cases = Counter(case["level"] for case in view["cases"])
         alerts = Counter(alert.level for alert in self.site.engine.active())

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from sensord.core.case import Case
+from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import Level
-from sensord.core.place import PlaceKind
+from sensord.core.mute import Silence
+from sensord.core.place import PlaceKind, Places
 from sensord.core.site import Site
 
 Overview = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stood when the core last looked: for those who read on other threads.
+
+    ``levels`` holds the worst active alert of places that have one, ``unknown`` the places that are blind.
+    """
+
+    definition: Definition
+    tree: Places
+    levels: dict[str, Level]
+    unknown: frozenset[str]
+    silences: tuple[Silence, ...] = ()
+
+
+def standing(site: Site) -> Standing:
+    """Take down how things stand; called on the core's thread."""
+    levels: dict[str, Level] = {}
+    for alert in site.engine.active():
+        levels[alert.place] = max(levels.get(alert.place, Level.NONE), alert.level)
+    unknown = frozenset(site.engine.unknown())
+    return Standing(site.definition, site.places, levels, unknown, tuple(site.book.silences))
 
 
 def build(site: Site) -> Overview:

@@ -19,8 +19,8 @@ from sensord.config.channels import WecomApp
 from sensord.core.instant import SECOND
 from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender
-from sensord.notify.robot import Codes
-from sensord.notify.text import text_of
+from sensord.notify.robot import Codes, in_parts
+from sensord.notify.text import texts_of
 from sensord.ports import Entry
 
 _CODES = Codes(
@@ -49,14 +49,26 @@ class WecomAppChannel:
         """Write to the person. Raises ``DeliveryError``: for good when nobody of that id can be reached."""
         if not entry.notification.address:
             raise DeliveryError(f"channel {self.name}: the contact has no address (a user id)", retryable=False)
-        body, token = self._body(entry), await self._current_token()
+        fresh = self._clock() - entry.notification.at < _REMEMBERED * SECOND
+        if fresh and entry.possibly_repeated:
+            entry = msgspec.structs.replace(entry, possibly_repeated=False)
+        receipts: list[str] = []
+
+        async def write(text: str) -> None:
+            receipts.append(await self._write(text, entry.notification.address))
+
+        await in_parts(texts_of(entry, _LONGEST), write)
+        return receipts[-1]
+
+    async def _write(self, text: str, address: str) -> str:
+        body, token = self._body(text, address), await self._current_token()
         answer = await self._post(body, token)
         if answer is None:
             answer = await self._post(body, await self._current_token(refused=token))
         if answer is None:
             raise DeliveryError(f"channel {self.name}: {self._base.host} refuses a token that it has just given")
         unknown = str(answer.get("invaliduser") or "")
-        if unknown and "," not in entry.notification.address:
+        if unknown and "," not in address:
             raise DeliveryError(f"channel {self.name}: the service does not know a contact's user id", retryable=False)
         partly = f", {len(unknown.split('|'))} unknown" if unknown else ""
         return f"msgid {str(answer.get('msgid', ''))[:80]}{partly}"
@@ -65,16 +77,13 @@ class WecomAppChannel:
         """Close the connections."""
         await self._http.close()
 
-    def _body(self, entry: Entry) -> bytes:
-        fresh = self._clock() - entry.notification.at < _REMEMBERED * SECOND
-        if fresh and entry.possibly_repeated:
-            entry = msgspec.structs.replace(entry, possibly_repeated=False)
+    def _body(self, text: str, address: str) -> bytes:
         return msgspec.json.encode(
             {
-                "touser": "|".join(part.strip() for part in entry.notification.address.split(",")),
+                "touser": "|".join(part.strip() for part in address.split(",")),
                 "msgtype": "text",
                 "agentid": self._agent,
-                "text": {"content": text_of(entry, _LONGEST)},
+                "text": {"content": text},
                 "enable_duplicate_check": 1,
                 "duplicate_check_interval": _REMEMBERED,
             }

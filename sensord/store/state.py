@@ -20,6 +20,7 @@ from sensord.core.instant import HOUR
 from sensord.core.intake import DeadLetter
 from sensord.core.notification import Hold, Notification
 from sensord.ports import Cursor
+from sensord.store.history import History
 from sensord.store.outbox import OutboxTable
 from sensord.store.sqlite import FAULTS, Database, has_tables, is_damage, is_version, store_error
 from sensord.store.tables import STATE
@@ -35,8 +36,6 @@ _PRUNED = (
     ("cases", "closed_at > 0 AND closed_at < ?"),
     ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
 )
-_TRANSITION = msgspec.json.Decoder(Transition)
-_EVENT = msgspec.json.Decoder(CaseEvent)
 _CASE = msgspec.json.Decoder(Case)
 
 log = structlog.get_logger()
@@ -64,6 +63,7 @@ class StateStore:
     def __init__(self, directory: Path) -> None:
         self._database = Database(directory / FILE, STATE)
         self.outbox = OutboxTable(self._database)
+        self.history = History(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
 
@@ -107,14 +107,7 @@ class StateStore:
 
     def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
         """Return transitions and case events of groups ``after < seq <= upto``, in order."""
-        where = "WHERE seq > ? AND seq <= ? ORDER BY seq, ord"
-        span = (after, upto)
-        found: list[tuple[int, int, Transition | CaseEvent]] = []
-        for seq, text in self._database.rows("reading changes", f"SELECT seq, json FROM transitions {where}", span):
-            found.append((seq, 0, _TRANSITION.decode(text)))
-        for seq, text in self._database.rows("reading changes", f"SELECT seq, json FROM case_events {where}", span):
-            found.append((seq, 1, _EVENT.decode(text)))
-        return [change for _, _, change in sorted(found, key=lambda one: one[:2])]
+        return [change for _, change in self.history.changes(after, upto)]
 
     def decisions(self) -> bytes:
         """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""

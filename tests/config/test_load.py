@@ -300,3 +300,13 @@ def test_a_secret_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> N
         read_secret(tmp_path / "secret")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_secret(tmp_path / "missing")
+
+
+def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
+    """The core must know how much a robot may say, and that its addresses are people in one group."""
+    shutil.copytree(STREET, tmp_path / "street")
+    path = tmp_path / "street" / "sensord.yaml"
+    robot = "  - {type: wecom-robot, name: group, key_file: key, per_minute: 12}\n"
+    path.write_text(path.read_text(encoding="utf-8") + robot, encoding="utf-8")
+    damping = load(path).definition.damping
+    assert (damping.per_minute["group"], damping.groups) == (12, ("group",))

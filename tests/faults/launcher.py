@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sensord.api.application  # what the daemon imports late
 import sensord.app
 import sensord.cli
-import sensord.telemetry.web  # what the daemon imports late
 from sensord.drivers.live import LiveCore
 from tests.faults.points import put_in
 

@@ -128,8 +128,16 @@ class Daemon:
 
     def get(self, path: str) -> httpx.Response:
         """Ask its HTTP server; raises ``OSError`` or ``httpx.HTTPError`` while there is none."""
-        port = int((self.state / "http.port").read_text())
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False)
+        return httpx.get(self.url + path, headers=self.authorized(), timeout=5, trust_env=False)
+
+    @property
+    def url(self) -> str:
+        """Where its HTTP server listens; raises ``OSError`` while there is none."""
+        return f"http://127.0.0.1:{int((self.state / 'http.port').read_text())}"
+
+    def authorized(self) -> dict[str, str]:
+        """The header with this machine's own token."""
+        return {"Authorization": f"Bearer {(self.state / 'api.token').read_text(encoding='ascii').strip()}"}
 
     def overview(self) -> dict[str, Any]:
         """Its overview."""

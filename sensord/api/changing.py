@@ -1,0 +1,149 @@
+"""What may be changed: answers to cases, decisions about them, silences, findings, receipts. All of it is journaled.
+
+The token's name goes with every change (``via``: ``api:<name>``), so the journal says who it was, whatever ``by`` says.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from sensord.api import answers
+from sensord.api.access import needs
+from sensord.api.backend import Backend
+from sensord.api.finding import Finding, finding_message
+from sensord.api.reading import Id
+from sensord.api.recording import audit, recorded
+from sensord.api.tokens import LOCAL, Identity, Role
+from sensord.core.instant import from_datetime
+from sensord.core.level import BY_WORD
+from sensord.core.record import Action, Delivery, Receipt, Scope, Verb
+
+_BY_CASE = tuple(verb for verb in Verb if verb not in (Verb.SILENCE, Verb.UNSILENCE))
+APPROVALS = (Verb.VOID, Verb.EXTEND, Verb.RETURN)
+"""Decisions that the core takes for approved when they do not come from somebody on the roster."""
+
+Words = Annotated[str, Field(max_length=500)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Names = Annotated[list[Name], Field(max_length=200)]
+SilenceId = Annotated[str, Path(max_length=200, pattern=r"^[^\s/:]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActionBody(_Body):
+    """What a person did about a case."""
+
+    verb: Verb = Field(description="an answer, or a decision: void, extend and return need the role admin")
+    by: str = Field(default="", max_length=64, description="a role id of the roster; empty: the token's own name")
+    note: Words = ""
+    until: AwareDatetime | None = Field(default=None, description="the new deadline of extend")
+
+
+class SilenceBody(_Body):
+    """What is silenced, until when, and why. What fits every part that is given is covered."""
+
+    id: str = Field(default="", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$", description="sent twice, it counts once")
+    places: Names = []
+    rules: Names = []
+    policies: Names = []
+    people: Names = []
+    labels: Annotated[dict[Name, Name], Field(max_length=20)] = {}
+    up_to: str = Field(default="orange", pattern="^(blue|yellow|orange|red)$", description="the highest level covered")
+    until: AwareDatetime
+    note: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ReceiptBody(_Body):
+    """What a gateway knows of a message: its key, and how far it came."""
+
+    key: Annotated[str, Field(min_length=1, max_length=500)]
+    delivery: Delivery
+
+
+class Accepted(BaseModel):
+    """The change is durable: the journal group that holds it. What came of it is in the case's story."""
+
+    seq: int
+
+
+Operator = Annotated[Identity, Depends(needs(Role.OPERATOR))]
+
+
+def routes(backend: Backend) -> APIRouter:
+    """Everything that an operator may do."""
+    router = APIRouter(prefix="/api/v1", tags=["changing"])
+    _cases(router, backend)
+    _silences(router, backend)
+    _arrivals(router, backend)
+    return router
+
+
+def _via(identity: Identity) -> str:
+    return "cli" if identity.name == LOCAL else f"api:{identity.name}"
+
+
+async def _do(backend: Backend, identity: Identity, action: Action) -> Response:
+    seq = await recorded(lambda: backend.act(action))
+    audit(identity, action.verb, seq, case=action.case, by=action.by)
+    return answers.json(202, {"seq": seq})
+
+
+def _cases(router: APIRouter, backend: Backend) -> None:
+    @router.post("/cases/{case}/actions", status_code=202, response_model=Accepted, summary="Answer, or decide")
+    async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
+        if body.verb not in _BY_CASE:
+            raise HTTPException(422, "body.verb: silences have a route of their own: /api/v1/silences")
+        if body.verb in APPROVALS and identity.role < Role.ADMIN:
+            raise HTTPException(403, f"{body.verb.value} needs the role admin")
+        until = from_datetime(body.until) if body.until is not None else 0
+        action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
+        return await _do(backend, identity, action)
+
+
+def _silences(router: APIRouter, backend: Backend) -> None:
+    @router.post("/silences", status_code=202, response_model=Accepted, summary="Silence what fits, until then")
+    async def silence(body: SilenceBody, identity: Operator) -> Response:
+        scope = Scope(
+            places=tuple(body.places),
+            rules=tuple(body.rules),
+            policies=tuple(body.policies),
+            labels=body.labels,
+            people=tuple(body.people),
+            up_to=BY_WORD[body.up_to],
+        )
+        if scope == Scope(up_to=scope.up_to):
+            raise HTTPException(422, "body: a silence needs places, rules, policies, labels or people")
+        until = from_datetime(body.until)
+        action = Action(Verb.SILENCE.value, body.id, identity.name, _via(identity), body.note, until, scope)
+        return await _do(backend, identity, action)
+
+    @router.delete("/silences/{silence}", status_code=202, response_model=Accepted, summary="End a silence")
+    async def unsilence(silence: SilenceId, identity: Operator) -> Response:
+        action = Action(Verb.UNSILENCE.value, silence, identity.name, _via(identity))
+        return await _do(backend, identity, action)
+
+
+def _arrivals(router: APIRouter, backend: Backend) -> None:
+    @router.post("/findings", status_code=202, response_model=Accepted, summary="Report what an inspection found")
+    async def finding(body: Finding, identity: Operator) -> Response:
+        try:
+            topic, payload = finding_message(body, backend.definition)
+        except LookupError as missing:
+            raise HTTPException(404, str(missing.args[0])) from missing
+        seq = await recorded(lambda: backend.report(topic, payload))
+        audit(identity, "finding", seq, device=body.device)
+        return answers.json(202, {"seq": seq})
+
+    @router.post("/receipts", status_code=202, response_model=Accepted, summary="Say how far a message came")
+    async def receipt(body: ReceiptBody, identity: Operator) -> Response:
+        receipt = msgspec.convert({"key": body.key, "delivery": body.delivery.value}, Receipt)
+        seq = await recorded(lambda: backend.receipts([receipt]))
+        audit(identity, "receipt", seq)
+        return answers.json(202, {"seq": seq})

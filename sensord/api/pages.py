@@ -1,0 +1,212 @@
+"""The page behind the link in a message: what the case is, and a button for each answer. Made for a phone.
+
+Rules: opening it changes nothing but what is told to be seen, and that only by a script, which the previews of chat
+programs do not run. The address is the permission, so it must not leak: no referrer, no cache, nothing from elsewhere.
+Chinese unless the browser asks for English; every text that comes from outside is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from sensord.api.backend import Backend, Plain
+from sensord.api.links import AnswerLinks, Invitation, LinkError
+from sensord.api.recording import recorded
+from sensord.core.record import ANSWERS, Action, Delivery, Receipt, Verb
+
+_COLOURS = {"red": "#c8102e", "orange": "#e87722", "yellow": "#f2b705", "blue": "#0a5fc4"}
+_LEVELS = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色", "none": "正常"}
+_TEXTS: dict[str, dict[str, str]] = {
+    "zh": {
+        "acknowledge": "收到，我来处理",
+        "on_the_way": "正在路上",
+        "on_the_scene": "已到现场",
+        "dispersed": "人群已疏散",
+        "false_alarm": "误报",
+        "need_help": "需要支援",
+        "note": "备注（可不填）",
+        "level": "{level}预警，{opened}起。案件号：{case}",
+        "you": "以「{receiver}」的身份反馈",
+        "kept": "已记录：{answer}。谢谢！",
+        "again": "还可以继续反馈：",
+        "over": "案件已结束；如仍有情况，反馈会保留。",
+        "gone": "查不到这个案件，反馈仍会保留。",
+        "expired": "这个链接已过期，请使用最新消息中的链接，或电话联系值班室。",
+        "broken": "这个链接无效，请从消息中完整打开。",
+        "unsaved": "暂时没能记录，请稍后再试，或电话联系值班室。",
+        "wrong": "请点选一个反馈。",
+        "other": "English",
+    },
+    "en": {
+        "acknowledge": "Got it, I take it",
+        "on_the_way": "On the way",
+        "on_the_scene": "On the scene",
+        "dispersed": "The crowd is gone",
+        "false_alarm": "False alarm",
+        "need_help": "I need help",
+        "note": "Remark (optional)",
+        "level": "{level} warning since {opened}. Case: {case}",
+        "you": "You answer as {receiver}",
+        "kept": "Recorded: {answer}. Thank you!",
+        "again": "You can go on answering:",
+        "over": "The case has ended; an answer is kept all the same.",
+        "gone": "This case is not known here; an answer is kept all the same.",
+        "expired": "This link has expired. Use the link of the newest message, or call the duty desk.",
+        "broken": "This link is not valid. Open it from the message as a whole.",
+        "unsaved": "It could not be recorded now. Try again in a moment, or call the duty desk.",
+        "wrong": "Choose an answer.",
+        "other": "中文",
+    },
+}
+_SEEN = 'fetch(location.pathname + "/seen", {method: "POST", keepalive: true});'
+
+Token = Annotated[str, Path(max_length=1000)]
+Language = Annotated[str, Query(max_length=10)]
+
+
+def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time.time_ns) -> APIRouter:
+    """The page, its button, and the note that it was seen. They are not part of the described API."""
+    router = APIRouter(prefix="/a", include_in_schema=False)
+
+    @router.get("/{token}")
+    async def show(request: Request, token: Token, lang: Language = "") -> Response:
+        page = _Page(_language(request, lang))
+        try:
+            invitation = links.read(token, clock())
+        except LinkError as error:
+            return page.refusal(error)
+        return page.ask(invitation, await run_in_threadpool(backend.case, invitation.case))
+
+    @router.post("/{token}")
+    async def answer(request: Request, token: Token, lang: Language = "") -> Response:
+        page = _Page(_language(request, lang))
+        try:
+            invitation = links.read(token, clock())
+        except LinkError as error:
+            return page.refusal(error)
+        form = _form(await request.body())
+        case = await run_in_threadpool(backend.case, invitation.case)
+        verb = next((one for one in ANSWERS if one.value == form.get("verb", [""])[0]), None)
+        if verb is None:
+            return page.ask(invitation, case, page.texts["wrong"], status=422)
+        note = form.get("note", [""])[0].strip()[:500]
+        action = Action(verb.value, invitation.case, invitation.receiver, "link", note)
+        try:
+            await recorded(lambda: backend.act(action))
+        except HTTPException as fault:
+            return page.ask(invitation, case, page.texts["unsaved"], status=fault.status_code)
+        return page.ask(invitation, case, page.texts["kept"].format(answer=page.texts[verb.value]), after=verb)
+
+    @router.post("/{token}/seen")
+    async def seen(token: Token) -> Response:
+        try:
+            invitation = links.read(token, clock())
+        except LinkError as error:
+            raise HTTPException(410 if error.expired else 404, str(error)) from error
+        await recorded(lambda: backend.receipts([Receipt(invitation.key, Delivery.SEEN)]))
+        return Response(status_code=204)
+
+    return router
+
+
+def _form(body: bytes) -> dict[str, list[str]]:
+    """Read a posted form; what is none is empty."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        return {}
+
+
+def _language(request: Request, chosen: str) -> str:
+    if chosen in _TEXTS:
+        return chosen
+    first = request.headers.get("accept-language", "").partition(",")[0].strip().lower()
+    return "en" if first.startswith("en") else "zh"
+
+
+class _Page:
+    """Writes the page in one language."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self.texts: Mapping[str, str] = _TEXTS[language]
+
+    def refusal(self, error: LinkError) -> Response:
+        """Say that the link is no good."""
+        text = self.texts["expired" if error.expired else "broken"]
+        return self._write(410 if error.expired else 404, text, "", "", "none")
+
+    def ask(
+        self,
+        invitation: Invitation,
+        case: Plain | None,
+        said: str = "",
+        *,
+        status: int = 200,
+        after: Verb | None = None,
+    ) -> Response:
+        """Show the case and the buttons; ``said`` is what became of the answer ``after``."""
+        texts, known = self.texts, case or {}
+        heading = known.get("place_name" if self._language == "zh" else "place_name_en") or invitation.case
+        facts = [self._level(invitation, known)] if known else [texts["gone"]]
+        facts += [texts["over"]] if known.get("closed_at") else []
+        facts.append(texts["you"].format(receiver=invitation.receiver))
+        main = f'<p class="said" role="status">{html.escape(said)}</p>' if said else ""
+        main += f"<p>{html.escape(texts['again'])}</p>" if after is not None else ""
+        verbs = [verb for verb in ANSWERS if verb is not after]
+        buttons = "".join(
+            f'<button name="verb" value="{verb.value}">{html.escape(texts[verb.value])}</button>' for verb in verbs
+        )
+        note = f'<input name="note" maxlength="500" autocomplete="off" placeholder="{html.escape(texts["note"])}">'
+        main += f'<form method="post">{buttons}{note}</form>'
+        level = str(known.get("level", "none"))
+        written = "".join(f"<p>{html.escape(fact)}</p>" for fact in facts)
+        return self._write(status, str(heading), written, main, level, script="" if after else _SEEN)
+
+    def _level(self, invitation: Invitation, case: Mapping[str, Any]) -> str:
+        level = str(case.get("peak" if case.get("closed_at") else "level", "none"))
+        word = _LEVELS.get(level, level) if self._language == "zh" else level
+        opened = str(case.get("opened_at") or "")[5:16].replace("T", " ")
+        name = str(case.get("code") or invitation.case)
+        return self.texts["level"].format(level=word, opened=opened, case=name)
+
+    def _write(self, status: int, heading: str, facts: str, main: str, level: str, script: str = "") -> Response:
+        nonce = secrets.token_urlsafe(16)
+        content = _template().substitute(
+            lang="zh-CN" if self._language == "zh" else "en",
+            nonce=nonce,
+            heading=html.escape(heading),
+            colour=_COLOURS.get(level, "#888"),
+            facts=facts,
+            main=main,
+            other="en" if self._language == "zh" else "zh",
+            other_name=html.escape(self.texts["other"]),
+            script=f'<script nonce="{nonce}">{script}</script>' if script else "",
+        )
+        policy = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        )
+        headers = {
+            "content-security-policy": policy,
+            "cache-control": "no-store",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "x-robots-tag": "noindex",
+        }
+        return Response(content, status_code=status, media_type="text/html", headers=headers)
+
+
+def _template() -> string.Template:
+    return string.Template(files("sensord.api").joinpath("page.html").read_text(encoding="utf-8"))

@@ -1,0 +1,49 @@
+"""Reading rules and configuration again, on request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from starlette.exceptions import HTTPException
+
+from sensord.api import answers
+from sensord.api.access import needs
+from sensord.api.recording import log
+from sensord.api.tokens import Identity, Role
+from sensord.errors import StoreError, UnavailableError
+
+
+class Outcome(Protocol):
+    """What became of a reload; it is shown whole."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new configuration is in force."""
+        ...
+
+
+Reload = Callable[[str], Awaitable[Outcome]]
+"""Reads the configuration again; is told who asked."""
+
+
+def routes(reload: Reload) -> APIRouter:
+    """The route."""
+    router = APIRouter(prefix="/api/v1", tags=["changing"])
+
+    @router.post("/reload", summary="Read rules and configuration again")
+    async def reload_configuration(identity: Annotated[Identity, Depends(needs(Role.ADMIN))]) -> Response:
+        log.info("a reload over the API", token=identity.name)
+        try:
+            outcome = await reload(f"api:{identity.name}")
+        except (UnavailableError, StoreError) as error:
+            raise HTTPException(503, str(error)) from error
+        report = msgspec.to_builtins(outcome)
+        if not outcome.accepted:
+            text = "the configuration is refused; the rules in force stay"
+            return answers.json(422, {"error": text, **report})
+        return answers.json(200, report)
+
+    return router

@@ -1,0 +1,167 @@
+"""Who may use the REST API: bearer tokens with a role, stored as hashes.
+
+A token is ``sd_<id>_<secret>``: the id finds the entry, the secret (256 random bits) is what is compared, by its
+SHA-256 and in constant time. The secret has too much entropy to be guessed from its hash, so a slow hash would only
+slow down every request. The file is read again when it has changed, so a new or revoked token counts at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+from sensord.config.settings import TOKEN_FILE
+from sensord.errors import StoreError
+
+FILE = "tokens.json"
+LOCAL = "cli"
+"""The name of the token that this machine's own command line uses; its text is in ``TOKEN_FILE``."""
+_PREFIX = "sd"
+_NOBODY = hashlib.sha256(b"nobody").hexdigest()
+
+
+class Role(IntEnum):
+    """What a token allows; each role allows what the lower ones do."""
+
+    VIEWER = 1
+    """Read."""
+    OPERATOR = 2
+    """Answer, close, silence, report findings."""
+    ADMIN = 3
+    """Approve: void, extend, return."""
+
+    @property
+    def word(self) -> str:
+        """The role as people write it."""
+        return self.name.lower()
+
+
+ROLES = {role.word: role for role in Role}
+
+
+class Token(msgspec.Struct, frozen=True):
+    """An entry of the file. Instants are ns; ``expires_at`` 0 is never."""
+
+    id: str
+    name: str
+    role: str
+    digest: str
+    created_at: int
+    expires_at: int = 0
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who asks: the token's name and role. The name goes into the journal and the log."""
+
+    name: str
+    role: Role
+
+
+class TokenStore:
+    """The tokens of one state directory. ``clock`` is Unix time in ns."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._path = directory, directory / FILE
+        self._read_as: tuple[int, int, int] | None = None
+        self._tokens: dict[str, Token] = {}
+
+    def create(self, name: str, role: Role, now: int, *, lives: int = 0) -> str:
+        """Make a token that lives so long (ns; 0: until it is revoked) and return its text, which is kept nowhere.
+
+        Raises ``StoreError`` when the name is taken or the file cannot be written.
+        """
+        secret = secrets.token_urlsafe(32)
+        entry = Token(secrets.token_hex(6), name, role.word, _digest(secret), now, now + lives if lives else 0)
+        with self._changing() as tokens:
+            if any(one.name == name for one in tokens.values()):
+                raise StoreError(f"a token called {name} exists already; revoke it first")
+            tokens[entry.id] = entry
+        return f"{_PREFIX}_{entry.id}_{secret}"
+
+    def revoke(self, name: str) -> bool:
+        """Take a token out of force; False when there is none of that name."""
+        with self._changing() as tokens:
+            gone = [one.id for one in tokens.values() if one.name == name]
+            for identity in gone:
+                del tokens[identity]
+        return bool(gone)
+
+    def all(self) -> list[Token]:
+        """Every token, oldest first."""
+        self._refresh()
+        return sorted(self._tokens.values(), key=lambda one: (one.created_at, one.name))
+
+    def identify(self, text: str, now: int) -> Identity | None:
+        """Return whose token this is, or None: unknown, expired, or not a token at all."""
+        self._refresh()
+        prefix, _, rest = text.partition("_")
+        identity, _, secret = rest.partition("_")
+        entry = self._tokens.get(identity) if prefix == _PREFIX else None
+        same = hmac.compare_digest(_digest(secret), entry.digest if entry is not None else _NOBODY)
+        if entry is None or not same or (entry.expires_at and entry.expires_at <= now):
+            return None
+        return Identity(entry.name, ROLES[entry.role])
+
+    def local(self) -> str:
+        """Return the text of this machine's own token; it is made when its file is missing."""
+        path = self._directory / TOKEN_FILE
+        with contextlib.suppress(OSError):
+            text = path.read_text(encoding="ascii").strip()
+            if self.identify(text, time.time_ns()) is not None:
+                return text
+        self.revoke(LOCAL)
+        text = self.create(LOCAL, Role.ADMIN, time.time_ns())
+        write_private(path, text)
+        return text
+
+    def _refresh(self) -> None:
+        try:
+            status = self._path.stat()
+            stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if stamp != self._read_as:
+                entries = msgspec.json.decode(self._path.read_bytes(), type=list[Token])
+                self._tokens, self._read_as = {one.id: one for one in entries}, stamp
+        except FileNotFoundError:
+            self._tokens, self._read_as = {}, None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StoreError(
+                f"{self._path}: cannot be read ({error}); restore it, or delete it and make new tokens"
+            ) from error
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict[str, Token]]:
+        """Read, let the caller change, write as a whole; one process at a time."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with (self._directory / f".{FILE}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._refresh()
+                tokens = dict(self._tokens)
+                yield tokens
+                write_private(self._path, msgspec.json.format(msgspec.json.encode(list(tokens.values()))).decode())
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written ({error.strerror}); check its owner") from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, replacing it as a whole."""
+    part = path.with_name(f"{path.name}.new")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text + "\n")
+    part.replace(path)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

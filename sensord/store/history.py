@@ -1,0 +1,88 @@
+"""What was: cases with their stories, as the state database holds them. Reads only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from sensord.core.alert import Transition
+from sensord.core.case import Case, CaseEvent
+from sensord.core.notification import Hold, Notification
+from sensord.store.sqlite import Database
+
+_TRANSITION = msgspec.json.Decoder(Transition)
+_EVENT = msgspec.json.Decoder(CaseEvent)
+_CASE = msgspec.json.Decoder(Case)
+_NOTIFICATION = msgspec.json.Decoder(Notification)
+_HOLD = msgspec.json.Decoder(Hold)
+_WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
+
+
+class Message(NamedTuple):
+    """A notification and what became of it: ``state`` is the outbox's, ``settled_at`` ns (0: not yet)."""
+
+    notification: Notification
+    state: str
+    attempts: int
+    settled_at: int
+    possibly_repeated: bool
+    error: str
+
+
+class History:
+    """Safe from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def cases(self, which: str, limit: int) -> list[Case]:
+        """Cases that are ``open``, ``closed`` or ``all``, newest first."""
+        statement = f"SELECT json FROM cases {_WHICH[which]} ORDER BY opened_at DESC, id LIMIT ?"
+        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
+
+    def case(self, name: str) -> Case | None:
+        """The case of that id, or of that sixteen-digit code; None when there is none."""
+        rows = self._database.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))
+        if not rows and name.isascii() and name.isdigit():
+            statement = "SELECT json FROM cases WHERE json_extract(CAST(json AS TEXT), '$.code') = ?"
+            rows = self._database.rows("reading a case", statement, (name,))
+        return _CASE.decode(rows[0][0]) if rows else None
+
+    def events(self, case: str) -> list[CaseEvent]:
+        """A case's events, in order."""
+        statement = 'SELECT json FROM case_events WHERE "case" = ? ORDER BY seq, ord'
+        return [_EVENT.decode(text) for (text,) in self._database.rows("reading a case", statement, (case,))]
+
+    def messages(self, case: str) -> list[Message]:
+        """Who was told of a case, over what, and what became of it, in the order of the decisions."""
+        statement = (
+            "SELECT json, state, attempts, settled_at, possibly_repeated, error FROM outbox "
+            'WHERE "case" = ? ORDER BY seq, ord'
+        )
+        return [
+            Message(_NOTIFICATION.decode(text), str(state), int(attempts), int(settled_at), bool(repeated), str(error))
+            for text, state, attempts, settled_at, repeated, error in self._database.rows(
+                "reading messages", statement, (case,)
+            )
+        ]
+
+    def holds(self, case: str) -> list[Hold]:
+        """Messages that were decided against while the case was open, in order."""
+        of_case = 'FROM case_events WHERE "case" = ?'
+        statement = (
+            f"SELECT json FROM holds WHERE seq BETWEEN (SELECT min(seq) {of_case}) AND (SELECT max(seq) {of_case}) "
+            "ORDER BY seq, ord"
+        )
+        rows = self._database.rows("reading holds", statement, (case, case))
+        return [hold for (text,) in rows if (hold := _HOLD.decode(text)).case == case]
+
+    def changes(self, after: int, upto: int) -> list[tuple[int, Transition | CaseEvent]]:
+        """Transitions and case events of groups ``after < seq <= upto``, each with its group, in order."""
+        where = "WHERE seq > ? AND seq <= ?"
+        statement = (
+            f"SELECT seq, 0, ord, json FROM transitions {where} UNION ALL "
+            f"SELECT seq, 1, ord, json FROM case_events {where} ORDER BY 1, 2, 3"
+        )
+        rows = self._database.rows("reading changes", statement, (after, upto, after, upto))
+        return [(int(seq), (_EVENT if rank else _TRANSITION).decode(text)) for seq, rank, _, text in rows]

@@ -1,0 +1,142 @@
+"""The whole way on real parts: a message with a link, the tap, the journal, the case; findings; the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from sensord.core.record import RecordKind
+from sensord.drivers.replay import journal_groups
+from sensord.store.reader import DirectoryReader
+from tests.notify.receiver import Receiver
+from tests.support import wait_until
+from tests.support.broker import Mosquitto
+from tests.support.daemon import PLACES, Daemon, crowd
+
+REPORT = "  - {id: report-1, stream: report, place: C1, period: 7d}\n"
+
+
+@pytest.fixture
+def people() -> Iterator[Receiver]:
+    """Everybody's telephone."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, people: Receiver) -> Iterator[Daemon]:
+    """A daemon whose messages carry links."""
+    broker = Mosquitto(tmp_path).start()
+    running = Daemon(tmp_path / "sensord", broker.port, f"{people.url}/notify", answers={"url": "http://links.example"})
+    (running.directory / "places.yaml").write_text(PLACES + REPORT, encoding="utf-8")
+    client = paho.Client(CallbackAPIVersion.VERSION2, "sensor", protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    running.start()
+    try:
+        for seq in range(40):
+            client.publish(*crowd(1, 150, seq), 1).wait_for_publish(10)
+            if any(request.json["link"] for request in people.requests):
+                break
+            wait_until(lambda: running.get("/readyz").status_code == 200, 10)
+            _pause(people)
+        yield running
+    finally:
+        client.loop_stop()
+        running.kill()
+        broker.stop()
+
+
+def _pause(people: Receiver) -> None:
+    """Wait for a message for a quarter of a second: sensors speak that often."""
+    try:
+        wait_until(lambda: people.requests, 0.25)
+    except AssertionError:
+        return
+
+
+def records(daemon: Daemon, kind: RecordKind) -> list[Any]:
+    """What the journal holds of a kind."""
+    groups = journal_groups(DirectoryReader(daemon.state / "journal"))
+    return [json.loads(record.payload) for group in groups for record in group.records if record.kind == kind]
+
+
+def test_from_the_message_to_the_tap_to_the_case(daemon: Daemon, people: Receiver) -> None:
+    """The link of a message answers its case in its receiver's name; receipts and the answer are in the journal."""
+    wait_until(lambda: people.requests, 20, "somebody was told")
+    message = people.requests[0].json
+    path = message["link"].removeprefix("http://links.example")
+    assert message["case"] in httpx.get(daemon.url + path).text
+    assert httpx.post(f"{daemon.url}{path}/seen").status_code == 204
+    assert "已记录" in httpx.post(daemon.url + path, data={"verb": "acknowledge"}).text
+    wait_until(lambda: daemon.get(f"/api/v1/cases/{message['case']}").json()["acknowledged_at"], 10, "the core knows")
+    story = daemon.get(f"/api/v1/cases/{message['case']}").json()
+    assert story["acknowledged_by"] == message["receiver"]
+    assert message["key"] in [one["key"] for one in story["messages"] if one["state"] == "sent"]
+    assert "address" not in json.dumps(story)
+    wait_until(lambda: {"key": message["key"], "delivery": "sent"} in records(daemon, RecordKind.RECEIPT), 10)
+    assert {"key": message["key"], "delivery": "seen"} in records(daemon, RecordKind.RECEIPT)
+    (action,) = records(daemon, RecordKind.ACTION)
+    assert (action["via"], action["by"]) == ("link", message["receiver"])
+
+
+def test_places_findings_and_tokens(daemon: Daemon, people: Receiver) -> None:
+    """Live state of places; a finding goes the way of messages; a token of the command line works at once."""
+    wait_until(lambda: people.requests, 20, "somebody was told")
+    made = daemon.command("token", "create", "console", "--role", "viewer")
+    assert made.returncode == 0, made.stderr
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    states = {
+        one["id"]: one["state"] for one in httpx.get(f"{daemon.url}/api/v1/places", headers=headers).json()["places"]
+    }
+    assert states["L1"] in ("yellow", "orange")
+    assert states["street"] == states["G1"] == states["L1"]
+    assert states["L2"] == "normal"
+    body = {"device": "report-1", "severity": "orange", "text": "通道堵塞"}
+    refused = httpx.post(f"{daemon.url}/api/v1/findings", headers=headers, json=body)
+    assert refused.status_code == 403
+    taken = httpx.post(f"{daemon.url}/api/v1/findings", headers=daemon.authorized(), json=body)
+    assert taken.status_code == 202
+    topics = [
+        record.topic for group in journal_groups(DirectoryReader(daemon.state / "journal")) for record in group.records
+    ]
+    assert "t/C1/report/report-1" in topics
+    wait_until(daemon.caught_up, 10)
+    assert 'sensord_readings_total{outcome="accepted",stream="report"} 1.0' in daemon.get("/metrics").text
+    assert daemon.command("token", "revoke", "console").returncode == 0
+    assert httpx.get(f"{daemon.url}/api/v1/places", headers=headers).status_code == 401
+    listed = daemon.command("token", "list")
+    assert listed.stdout.split()[:2] == ["cli", "admin"]
+
+
+def test_silences_and_approvals(daemon: Daemon, people: Receiver) -> None:
+    """A silence is in force, is listed, ends; a case can be voided with a reason."""
+    wait_until(lambda: people.requests, 20, "somebody was told")
+    case = people.requests[0].json["case"]
+    with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
+        body = {"id": "fair", "places": ["G2"], "until": _in_an_hour(), "note": "集市"}
+        assert api.post("/silences", json=body).status_code == 202
+        wait_until(lambda: api.get("/silences").json()["silences"], 10, "the silence is in force")
+        (silence,) = api.get("/silences").json()["silences"]
+        assert (silence["id"], silence["by"], silence["scope"]["places"]) == ("fair", "cli", ["G2"])
+        assert api.delete("/silences/fair").status_code == 202
+        wait_until(lambda: not api.get("/silences").json()["silences"], 10, "the silence has ended")
+        assert api.delete("/silences/fair").status_code == 404
+        assert api.post(f"/cases/{case}/actions", json={"verb": "void", "note": "演练"}).status_code == 202
+        wait_until(lambda: api.get(f"/cases/{case}").json()["state"] == "void", 10, "the case is void")
+        story = api.get(f"/cases/{case}").json()
+        (event,) = [event for event in story["events"] if event["happening"] == "void"]
+        assert (event["cause"], event["via"], event["note"]) == ("cli", "cli", "演练")
+        assert api.get("/cases", params={"state": "closed"}).json()["cases"][0]["id"] == case
+
+
+def _in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()

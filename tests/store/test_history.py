@@ -1,0 +1,100 @@
+"""What was, read back: cases by id, code and state, stories in order, changes by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sensord.core.alert import Change, Transition
+from sensord.core.case import Case, CaseEvent, Happening, State
+from sensord.core.level import Level
+from sensord.core.notification import Hold, Reason
+from sensord.store.state import StateStore
+from tests.notify.parts import START, Outputs, notification
+
+CODE = "3101060410100001"
+
+
+def case(number: int, *, closed_at: int = 0, code: str = "") -> Case:
+    """A case; the higher the number, the later it was opened."""
+    level, state = Level.RED, State.CLOSED if closed_at else State.DISPATCHED
+    opened = START + number
+    made = Case(f"case-{number}", "crowd", "lane-99", "G01", "crowding", state, level, level, opened)
+    made.closed_at, made.code = closed_at, code
+    return made
+
+
+def event(number: int, nth: int) -> CaseEvent:
+    """The nth event of a case."""
+    name = f"case-{number}"
+    return CaseEvent(
+        f"{name}:{nth}", name, "crowd", "lane-99", START + nth, Happening.LEVEL_ROSE, State.FILED,
+        Level.RED, Level.NONE, "t",
+    )  # fmt: skip
+
+
+def hold(number: int, receiver: str) -> Hold:
+    """A message that was not sent."""
+    return Hold(f"case-{number}", f"case-{number}:1", START, "cadre", Reason.HELD_OFF_DUTY, receiver)
+
+
+def transition(nth: int) -> Transition:
+    """A change of an alert."""
+    return Transition(
+        f"t-{nth}", "crowding", "v", "lane-99", "lane-99", Change.RAISED, Level.RED, Level.NONE, START, START,
+        4.0, 3.0, 6,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateStore]:
+    """Three groups: two cases open, one closed; holds of both in one group."""
+    store = StateStore(tmp_path)
+    store.apply(
+        Outputs(1, START, [notification(1)], [transition(1)], [event(1, 1)], [case(1, code=CODE)], [hold(1, "a")])
+    )
+    store.apply(Outputs(2, START, [], [], [event(2, 1)], [case(2, closed_at=START + 9)]))
+    both = [hold(2, "b"), hold(1, "c")]
+    store.apply(Outputs(3, START, [notification(1, "sms")], [transition(2)], [event(1, 2)], [case(3)], both))
+    yield store
+    store.close()
+
+
+def test_cases_by_state_newest_first(state: StateStore) -> None:
+    """Open, closed, all; no more than asked for."""
+    found = {which: [one.id for one in state.history.cases(which, 10)] for which in ("open", "closed", "all")}
+    assert found == {"open": ["case-3", "case-1"], "closed": ["case-2"], "all": ["case-3", "case-2", "case-1"]}
+    assert [one.id for one in state.history.cases("all", 1)] == ["case-3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("case-1", "case-1"), (CODE, "case-1"), ("9" * 16, None), ("", None), ("case-9", None), ("'", None), ("²", None)],
+)
+def test_a_case_by_id_or_code(state: StateStore, name: str, found: str | None) -> None:
+    """What is neither is nothing."""
+    case = state.history.case(name)
+    assert (case.id if case else None) == found
+
+
+def test_a_story_is_its_cases_alone_and_in_order(state: StateStore) -> None:
+    """Events, messages with what became of them, and holds, though others' stand between them."""
+    history = state.history
+    state.outbox.claim("desk", START, 10)
+    state.outbox.fail(notification(1).key, START + 5, "no such number")
+    assert [one.id for one in history.events("case-1")] == ["case-1:1", "case-1:2"]
+    assert [(one.notification.channel, one.state, one.settled_at, one.error) for one in history.messages("case-1")] == [
+        ("desk", "failed", START + 5, "no such number"),
+        ("sms", "pending", 0, ""),
+    ]
+    assert [one.receiver for one in history.holds("case-1")] == ["a", "c"]
+    assert history.holds("case-9") == []
+
+
+def test_changes_come_group_by_group(state: StateStore) -> None:
+    """Transitions before the case events that they caused, each with its group; the bounds are kept."""
+    changes = [(seq, change.id) for seq, change in state.history.changes(0, 3)]
+    assert changes == [(1, "t-1"), (1, "case-1:1"), (2, "case-2:1"), (3, "t-2"), (3, "case-1:2")]
+    assert [seq for seq, _ in state.history.changes(1, 2)] == [2]

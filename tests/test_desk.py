@@ -1,0 +1,53 @@
+"""How places are described: the worst level below, blind and watched places counted; blind is never normal."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.level import Level
+from sensord.core.place import Places
+from sensord.desk import describe_places
+from sensord.drivers.overview import Standing
+from tests.core.street import definition
+
+
+def described(levels: dict[str, Level], unknown: set[str]) -> dict[str, dict[str, object]]:
+    """The street's places by id, with these alerts and blind places."""
+    whole = definition()
+    tree = Places(whole.places, whole.devices)
+    standing = Standing(whole, tree, levels, frozenset(unknown))
+    return {str(one["id"]): one for one in describe_places(standing, tree)}
+
+
+@pytest.fixture(scope="module")
+def lane() -> str:
+    """A lane with a sensor."""
+    whole = definition()
+    return next(device.place for device in whole.devices if device.place.startswith("G1"))
+
+
+def test_all_seen_and_well_is_normal(lane: str) -> None:
+    """Every place with a sensor below is normal; one without is unwatched, which is not the same."""
+    places = described({}, set())
+    assert places[lane]["state"] == "normal"
+    for place in places.values():
+        assert place["state"] == ("normal" if place["total"] else "unwatched")
+
+
+def test_one_blind_place_makes_all_above_unknown(lane: str) -> None:
+    """Nobody may read "normal" where something is not seen."""
+    whole = definition()
+    above = set(Places(whole.places, whole.devices).path(lane).values())
+    places = described({}, {lane})
+    assert {place for place, one in places.items() if one["state"] == "unknown"} == above
+    assert all(places[place]["unknown"] == 1 for place in above)
+
+
+def test_the_worst_level_shows_above_and_beats_blindness(lane: str) -> None:
+    """An alert stays visible; the count of blind places is told beside it."""
+    whole = definition()
+    tree = Places(whole.places, whole.devices)
+    places = described({lane: Level.YELLOW, "G1": Level.ORANGE}, {lane})
+    assert (places[lane]["state"], places[lane]["unknown"]) == ("yellow", 1)
+    street = next(place.id for place in tree.places if place.parent is None)
+    assert (places["G1"]["state"], places[street]["level"]) == ("orange", "orange")
