@@ -26,6 +26,7 @@ from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant, parse_duration
+from sensord.core.notice import Trouble
 from sensord.core.points import Points
 from sensord.core.record import Action
 from sensord.core.site import action_record, definition_record
@@ -41,10 +42,13 @@ from sensord.notify.worker import OutboxWorker
 from sensord.reload import Reloaded, Reloader
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.ballast import Ballast
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
 from sensord.store.rollups import RollupSink
+from sensord.store.starts import FAST_DEATHS, Starts
 from sensord.store.state import StateStore
+from sensord.supervisor import Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
@@ -83,9 +87,12 @@ class App:
         for worker, age in _AGES.items():
             health.register(worker, age)
         self._lock = StateLock(self._directory)
+        self._starts = Starts(self._directory)
+        deaths = self._starts.begin(time.time_ns())
+        self.safe_mode = deaths >= FAST_DEATHS
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
-        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns())
+        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(time.time_ns())
         if repeated:
@@ -97,22 +104,26 @@ class App:
             health,
             on_outcomes=self._hear_outcomes,
         )
-        self.core.recover(state_lost=lost is not None)
-        health.set_fact("state", lost is None, f"the damaged state was moved to {lost}" if lost else "")
+        self.core.recover(state_lost=bool(lost))
+        health.set_fact("state", not lost, lost)
+        detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
+        health.set_fact("extras", not self.safe_mode, detail)
         self._channels = build_channels(settings, self._secret)
         self._workers = [OutboxWorker(channel, self.state.outbox, meter, health) for channel in self._channels.values()]
-        self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
+        self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in [worker.name for worker in self._workers] + [feeder.name for feeder in self._feeders]:
             health.register(name, 120.0)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
+        known = {trouble: self.core.site.troubled(trouble) for trouble in Trouble}
+        self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
         self._build_ingest()
 
     def _build_ingest(self) -> None:
         settings = self._settings
         mqtt, password = broker(self._loaded)
         hooks = Hooks(
-            on_gap=lambda reason: log.error("messages may be missing", reason=reason),
+            on_gap=self._hear_gap,
             on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
             on_link=lambda up, detail: self.health.set_fact("mqtt", up, detail),
         )
@@ -135,7 +146,27 @@ class App:
             pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
             upkeep=self._prune_journal,
+            room=Ballast(self._directory, settings.journal.ballast_mib << 20),
         )
+        self._supervisor = Supervisor(
+            {
+                "receiver": lambda: self.receiver.alive,
+                "committer": lambda: self.committer.alive,
+                "core": lambda: self.core.alive,
+            },
+            self.health,
+            self._socket,
+            self.meter,
+            self.committer,
+            self.state.outbox,
+            self.troubles,
+            self._starts,
+        )
+
+    def _hear_gap(self, reason: str) -> None:
+        """Called on the receiver's thread."""
+        log.error("messages may be missing", reason=reason)
+        self.troubles.gap()
 
     def _plan_sinks(self) -> list[SinkPlan]:
         def rollups(settings: Rollups) -> RollupSink:
@@ -170,6 +201,8 @@ class App:
             await self._stop.wait()
         finally:
             await self._shut_down(tasks)
+        if not self._failed:
+            self._starts.settle()
         return 1 if self._failed else 0
 
     def _start_tasks(self) -> list[asyncio.Task[None]]:
@@ -179,7 +212,7 @@ class App:
             *((feeder.name, feeder.run) for feeder in self._feeders),
             ("http", self._serve),
             ("results", self._publish_results),
-            (SUPERVISOR, self._supervise),
+            (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("prune", self._prune_state),
             ("watch", self._reloader.watch),
         ]
@@ -193,35 +226,21 @@ class App:
         except Exception as error:
             self.meter.count("worker_failures_total", worker=name)
             expected = isinstance(error, SensordError)
+            if self.safe_mode and name not in self._vital():
+                log.error("a part has failed; in safe mode the others go on", part=name, why=str(error))
+                return
             log.error("a part has failed; the daemon stops", part=name, why=str(error), exc_info=not expected)
             self._fail(name)
         else:
             self._fail(name)
 
+    def _vital(self) -> set[str]:
+        """The parts without which nobody would be told of an alert."""
+        return {SUPERVISOR, *(worker.name for worker in self._workers)}
+
     def _fail(self, part: str) -> None:
         self._failed = self._failed or part
         self._stop.set()
-
-    async def _supervise(self) -> None:
-        """Watch the threads; feed the watchdog while every worker makes progress."""
-        every = min(self._socket.watchdog_interval() or 1.0, 1.0)
-        while True:
-            alive = {"receiver": self.receiver.alive, "committer": self.committer.alive, "core": self.core.alive}
-            if not all(alive.values()):
-                self._fail(next(name for name, well in alive.items() if not well))
-                return
-            live, report = self.health.live()
-            if live:
-                self._socket.watchdog()
-            else:
-                log.error("a worker makes no progress; the watchdog is not fed", **report)
-            counts = await asyncio.to_thread(self.state.outbox.waiting)
-            for channel, waiting in counts.items():
-                self.meter.gauge("outbox_pending", waiting, channel=channel)
-            self.health.set_fact(
-                "journal", not self.committer.blocked, "the disk is full" if self.committer.blocked else ""
-            )
-            await asyncio.sleep(every)
 
     def _prune_journal(self) -> None:
         """Delete journal days that are past their keeping and that nobody needs; called on the journal's thread."""
@@ -296,6 +315,7 @@ class App:
         """Show the outcome."""
         detail = "" if outcome.accepted else f"the last reload was refused: {outcome.problems[0]}"
         self.health.set_fact("rules", outcome.accepted, detail)
+        self.troubles.report(Trouble.RELOAD_REFUSED, not outcome.accepted)
 
     def _wake(self) -> None:
         for worker in self._workers:

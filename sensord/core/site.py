@@ -19,6 +19,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.engine import Engine
 from sensord.core.instant import utc_offset
 from sensord.core.intake import DeadLetter, Decoded, Intake
+from sensord.core.notice import Notice, Trouble, decode_notice, own_rules, rule_id, transition_of
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
 from sensord.core.probe import Probe
@@ -100,7 +101,8 @@ class Site:
         self.tracker = Tracker(definition, self.places)
         self.engine = Engine(definition, self.places)
         self.engine.probe = self._probe
-        self.book = CaseBook(definition, self.places)
+        whole = msgspec.structs.replace(definition, rules=definition.rules + own_rules(definition))
+        self.book = CaseBook(whole, self.places)
         self._offset = utc_offset(definition.zone)
 
     def watch(self, probe: Probe | None) -> None:
@@ -116,6 +118,10 @@ class Site:
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._redefine(record, step, story)
+                start = index + 1
+            elif record.kind == RecordKind.NOTICE:
+                self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._notice(index, record, step, story)
                 start = index + 1
         self._stretch(group.records[start:], start, group.received_at, step, story, counts)
         return self._closed(step, story, counts)
@@ -195,6 +201,22 @@ class Site:
         self.book.begin(record.received_at, before, story)
         step.definition = True
 
+    def _notice(self, index: int, record: Record, step: Step, story: Story) -> None:
+        """Take a trouble of the daemon itself, unless it says what is known."""
+        try:
+            notice = decode_notice(record.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
+            return
+        transition = transition_of(notice, record.received_at, self.definition)
+        if transition is not None and self.troubled(notice.trouble) is not notice.active:
+            self._change(transition, self.book, step, story)
+
+    def troubled(self, trouble: Trouble) -> bool:
+        """Whether this trouble of the daemon itself is active."""
+        alert = f"{rule_id(trouble)}:{trouble.value}"
+        return any(alert in case.alerts for case in self.book.open.values())
+
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
         definition, vehicles = self.definition.encode(), save(self.tracker)
@@ -223,6 +245,11 @@ def action_record(action: Action, received_at: int) -> Record:
 def receipt_record(receipt: Receipt, received_at: int) -> Record:
     """Make the journal record of what became of a message."""
     return Record(RecordKind.RECEIPT, received_at, "", msgspec.json.encode(receipt))
+
+
+def notice_record(notice: Notice, received_at: int) -> Record:
+    """Make the journal record of a trouble of the daemon itself."""
+    return Record(RecordKind.NOTICE, received_at, "", msgspec.json.encode(notice))
 
 
 def definition_record(definition: Definition, received_at: int) -> Record:

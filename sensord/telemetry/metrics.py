@@ -81,6 +81,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
+    _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),
     _histogram("snapshot_seconds", "Time to take and save a snapshot, in seconds.", QUICK),
     _counter("reloads_total", "Reloads of rules and configuration: applied, refused.", "outcome"),
@@ -98,6 +99,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_failures_total", "Errors of the feeding worker itself (not of the database).", "sink"),
     _counter("sink_missed_groups_total", "Journal groups that were deleted before the sink had them.", "sink"),
     # The daemon itself.
+    _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),

@@ -168,7 +168,11 @@ class Stage:
         return json.loads(line)
 
     def start(self, point: str = "", nth: int = 1, *, fresh_interpreter: bool = False, **environment: str) -> None:
-        """Start the daemon, with a crash point put in when ``point`` names one."""
+        """Start the daemon, with a crash point put in when ``point`` names one.
+
+        The deaths before do not count: this is not about safe mode.
+        """
+        (self.daemon.state / "starts").unlink(missing_ok=True)
         self.pid = self._order(
             config=str(self.daemon.config),
             log=str(self.daemon.log),
