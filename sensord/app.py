@@ -92,7 +92,7 @@ class App:
         self.safe_mode = deaths >= FAST_DEATHS
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
-        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
+        self.state, self._lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(time.time_ns())
         if repeated:
@@ -104,8 +104,8 @@ class App:
             health,
             on_outcomes=self._hear_outcomes,
         )
-        self.core.recover(state_lost=bool(lost))
-        health.set_fact("state", not lost, lost)
+        self.core.recover(state_lost=bool(self._lost))
+        health.set_fact("state", not self._lost, self._lost)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
         self._channels = build_channels(settings, self._secret)
@@ -194,6 +194,8 @@ class App:
         self.core.start()
         self.receiver.start(had_session=self.journal.last_seq > 0)
         await self._define(self._loaded.definition)
+        self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)

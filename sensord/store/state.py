@@ -123,7 +123,7 @@ class StateStore:
         return [change for _, _, change in sorted(found, key=lambda one: one[:2])]
 
     def decisions(self) -> bytes:
-        """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""
+        """Return what was decided, group by group, as JSON lines: transitions, events, notifications, holds."""
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
             rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table}")

@@ -44,7 +44,7 @@ def start(order: dict[str, Any]) -> int:
         assert defaults is not None
         defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
         if order["point"]:
-            put_in(order["point"], order["nth"])
+            put_in(order["point"], order["nth"], order["deed"])
         sensord.cli.main()
         status = 0
     except SystemExit as end:

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,8 @@ def fill(place: Path, leave: int = 0) -> Path:
 
 @pytest.mark.timeout(240)
 def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, small_disk: Path) -> None:
-    """Readings wait at the broker, the police are told of the full disk, and within ten seconds of space all goes on."""
-    settings = {"state_dir": str(small_disk / "state"), "journal": {"ballast_mib": 16}}
+    """Readings wait at the broker, the police are told of the full disk, and ten seconds after there is space all goes on."""
+    settings: dict[str, Any] = {"state_dir": str(small_disk / "state"), "journal": {"ballast_mib": 16}}
     with Stage(tmp_path, influx=False, **settings) as stage:
         stage.daemon.state = small_disk / "state"
         stage.begin()
@@ -72,8 +73,8 @@ def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, small_disk:
 
 @pytest.mark.timeout(240)
 def test_a_disk_without_a_single_byte_is_waited_out(tmp_path: Path, small_disk: Path) -> None:
-    """When a neighbour takes the ballast, too, not even time goes on; but nothing is lost, and nobody has to restart."""
-    settings = {"state_dir": str(small_disk / "state"), "journal": {"ballast_mib": 8}}
+    """When a neighbour takes the ballast, too, not even time goes on; but nothing is lost."""
+    settings: dict[str, Any] = {"state_dir": str(small_disk / "state"), "journal": {"ballast_mib": 8}}
     with Stage(tmp_path, influx=False, **settings) as stage:
         stage.daemon.state = small_disk / "state"
         stage.begin()
