@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -175,7 +175,7 @@ class Stage:
         *,
         fresh_interpreter: bool = False,
         forgive: bool = True,
-        **environment: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start the daemon, which does its ``deed`` when it passes ``point`` for the ``nth`` time, if one is named.
 
@@ -190,7 +190,7 @@ class Stage:
             nth=nth,
             deed=deed,
             exec=fresh_interpreter,
-            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **environment},
+            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **(environment or {})},
         )
 
     def begin(self) -> None:

@@ -48,7 +48,7 @@ def fill(place: Path, leave: int = 0) -> Path:
 
 @pytest.mark.timeout(240)
 def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, small_disk: Path) -> None:
-    """Readings wait at the broker, the police are told of the full disk, and ten seconds after there is space all goes on."""
+    """Readings wait at the broker, the police are told of it, and ten seconds after there is space all goes on."""
     settings: dict[str, Any] = {"state_dir": str(small_disk / "state"), "journal": {"ballast_mib": 16}}
     with Stage(tmp_path, influx=False, **settings) as stage:
         stage.daemon.state = small_disk / "state"
@@ -65,7 +65,7 @@ def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, small_disk:
         freed = time.monotonic()
         wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
         assert time.monotonic() - freed < 10
-        wait_until(lambda: (stage.daemon.state / "ballast").exists(), 10, "space is kept back again")
+        wait_until((stage.daemon.state / "ballast").exists, 10, "space is kept back again")
         stage.settle()
         row = stage.verdict("", 1)
         assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
