@@ -25,7 +25,7 @@ from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
 from sensord.core.definition import Definition
-from sensord.core.instant import format_instant, parse_duration
+from sensord.core.instant import format_instant
 from sensord.core.notice import Trouble
 from sensord.core.points import Points
 from sensord.core.record import Action
@@ -52,10 +52,10 @@ from sensord.supervisor import Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
+from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
 API_KEY_FILE = "api.token"
-PRUNE_INTERVAL, PRUNE_PAUSE = 600.0, 0.1
 _AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
 
@@ -117,6 +117,7 @@ class App:
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
         known = {trouble: self.core.site.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
+        self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
         self._build_ingest()
 
     def _build_ingest(self) -> None:
@@ -145,7 +146,7 @@ class App:
             self.health,
             pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
-            upkeep=self._prune_journal,
+            upkeep=self._upkeep.journal,
             room=Ballast(self._directory, settings.journal.ballast_mib << 20),
         )
         self._supervisor = Supervisor(
@@ -215,7 +216,7 @@ class App:
             ("http", self._serve),
             ("results", self._publish_results),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
-            ("prune", self._prune_state),
+            ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
@@ -243,26 +244,6 @@ class App:
     def _fail(self, part: str) -> None:
         self._failed = self._failed or part
         self._stop.set()
-
-    def _prune_journal(self) -> None:
-        """Delete journal days that are past their keeping and that nobody needs; called on the journal's thread."""
-        self.journal.prune(parse_duration(self._settings.journal.keep), time.time_ns(), self._needed())
-
-    async def _prune_state(self) -> None:
-        """Delete finished rows of the state database that are past their keeping, a few at a time."""
-        keep = parse_duration(self._settings.journal.keep)
-        pause = PRUNE_INTERVAL
-        while True:
-            await asyncio.sleep(pause)
-            more = await asyncio.to_thread(self.state.prune, time.time_ns() - keep)
-            pause = PRUNE_PAUSE if more else PRUNE_INTERVAL
-
-    def _needed(self) -> int:
-        """Return the first group that the core needs after a crash.
-
-        A sink that was away for longer than that misses groups, and counts them: plates are not kept for its sake.
-        """
-        return min(self.state.snapshot_seq, self.state.applied) + 1
 
     async def _serve(self) -> None:
         from sensord.telemetry.web import build, serve  # FastAPI takes long to import; the daemon is ready before it
@@ -360,6 +341,8 @@ class App:
         await _end(tasks)
         for channel in self._channels.values():
             await channel.close()
+        for feeder in self._feeders:
+            await feeder.close()
         self._close_stores()
 
     def _close_stores(self) -> None:

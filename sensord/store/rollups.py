@@ -20,6 +20,7 @@ from sensord.ports import Cursor
 from sensord.store.damage import set_aside_if_damaged
 from sensord.store.sqlite import Database, Schema
 
+FILE = "rollups.db"
 SLOTS = {"minute": MINUTE, "hour": HOUR}
 _PRUNE_EVERY = 1000
 
@@ -65,7 +66,7 @@ class RollupSink:
 
     def __init__(self, directory: Path, settings: Rollups) -> None:
         self.name: str = settings.name
-        path = directory / "rollups.db"
+        path = directory / FILE
         self.lost = set_aside_if_damaged(path, _SCHEMA, time.time_ns())
         self._database = Database(path, _SCHEMA)
         self._keep = {"minute": parse_duration(settings.keep_minutes), "hour": parse_duration(settings.keep_hours)}

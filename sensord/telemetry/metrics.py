@@ -65,6 +65,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
+    _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),
     _gauge("journal_bytes", "Size of the journal on disk, in bytes."),
     # Core: from the journal to decisions.
     _counter("readings_total", "Readings by stream: accepted, late, duplicate, retained.", "stream", "outcome"),

@@ -50,7 +50,7 @@ POINTS: dict[str, Point] = {
     "before a snapshot": Point(f"{_STATE}.save_snapshot", after=False, often=1),
     "after a snapshot": Point(f"{_STATE}.save_snapshot", after=True, often=1),
     "claimed, not sent": Point(f"{_OUTBOX}.claim", after=True, often=2),
-    "posted, not recorded": Point("sensord.notify.webhook:WebhookChannel._post", after=True, often=2),
+    "posted, not recorded": Point("sensord.notify.http:HttpSender._exchange", after=True, often=2),
     "published, not recorded": Point("sensord.notify.mqtt:MqttChannel.send", after=True, often=1),
     "sent and recorded": Point(f"{_OUTBOX}.done", after=True, often=2),
     "points written, cursor not": Point("sensord.series.influx_v1:InfluxV1Sink._send", after=True, often=2),

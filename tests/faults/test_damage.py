@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ from tests.faults.harness import Stage
 from tests.support import wait_until
 
 LOST = "状态库损坏或丢失"
+
+
+def folded(path: Path) -> Path:
+    """Fold the log into the file, so that the file's damage is all there is."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return path
 
 
 def flipped(path: Path) -> None:
@@ -54,7 +63,7 @@ def crowd_then_stop(stage: Stage) -> int:
 def test_a_lost_state_is_built_anew_and_people_are_told(stage: Stage, damage: Callable[[Path], None]) -> None:
     """The damaged file is kept, the journal is stepped again, the police hear of it, and the fact says so."""
     crowd_then_stop(stage)
-    damage(stage.daemon.state / "state.db")
+    damage(folded(stage.daemon.state / "state.db"))
     stage.start()
     stage.await_ready()
     wait_until(lambda: any(LOST in text for text in stage.texts()), 20, "people are told")
@@ -66,8 +75,8 @@ def test_a_lost_state_is_built_anew_and_people_are_told(stage: Stage, damage: Ca
 def test_after_a_loss_all_is_as_if_nothing_had_been(stage: Stage) -> None:
     """The next start is as it should be, and everything decided is what a replay decides."""
     crowd_then_stop(stage)
-    truncated(stage.daemon.state / "state.db")
-    truncated(stage.daemon.state / "rollups.db")
+    for name in ("state.db", "rollups.db"):
+        truncated(folded(stage.daemon.state / name))
     stage.start()
     stage.await_ready()
     stage.end(signal.SIGTERM)
@@ -98,7 +107,7 @@ def test_a_damaged_journal_file_is_named(stage: Stage) -> None:
     """Without its journal the daemon does not guess: it ends with the file's name, and touches nothing."""
     crowd_then_stop(stage)
     (file,) = (stage.daemon.state / "journal").glob("*.db")
-    shutil.copy(file, file.with_suffix(".good"))
+    shutil.copy(folded(file), file.with_suffix(".good"))
     zeroed(file)
     damaged = file.read_bytes()
     stage.start()
@@ -109,3 +118,20 @@ def test_a_damaged_journal_file_is_named(stage: Stage) -> None:
     stage.start()
     stage.await_ready()
     assert len(list(journal_groups(DirectoryReader(file.parent)))) > 0
+
+
+def test_a_backup_of_a_running_daemon_is_put_back(stage: Stage, tmp_path: Path) -> None:
+    """With crowds coming and going: the copy is whole, and a daemon goes on from it, telling nobody twice."""
+    wait_until(lambda: len(stage.titles()) >= 2, 30, "people are told of a crowd")
+    done = stage.daemon.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    assert stage.daemon.command("restore", str(tmp_path / "backup")).returncode == 1, "over a running daemon"
+    stage.end(signal.SIGTERM)
+    stage.daemon.state.rename(tmp_path / "old")
+    done = stage.daemon.command("restore", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    told = len(stage.people.requests)
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: len(stage.people.requests) > told, 40, "it goes on telling people")
+    assert stage.fact("state") is True
