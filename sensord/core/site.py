@@ -101,9 +101,13 @@ class Site:
         self.tracker = Tracker(definition, self.places)
         self.engine = Engine(definition, self.places)
         self.engine.probe = self._probe
-        whole = msgspec.structs.replace(definition, rules=definition.rules + own_rules(definition))
-        self.book = CaseBook(whole, self.places)
+        self.book = self._cases()
         self._offset = utc_offset(definition.zone)
+
+    def _cases(self, state: BookState | None = None) -> CaseBook:
+        """The case book, which knows the rules of our own beside those that people wrote."""
+        rules = self.definition.rules + own_rules(self.definition)
+        return CaseBook(msgspec.structs.replace(self.definition, rules=rules), self.places, state)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -197,7 +201,7 @@ class Site:
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        self.book = CaseBook(definition, self.places, before_book.state())
+        self.book = self._cases(before_book.state())
         self.book.begin(record.received_at, before, story)
         step.definition = True
 
@@ -210,7 +214,7 @@ class Site:
             return
         transition = transition_of(notice, record.received_at, self.definition)
         if transition is not None and self.troubled(notice.trouble) is not notice.active:
-            self._change(transition, self.book, step, story)
+            self.book.transition(transition, story)
 
     def troubled(self, trouble: Trouble) -> bool:
         """Whether this trouble of the daemon itself is active."""
@@ -233,7 +237,7 @@ class Site:
         site.engine.restore(body.engine)
         site.intake.restore(body.intake)
         load(site.tracker, body.vehicles)
-        site.book = CaseBook(site.definition, site.places, body.book)
+        site.book = site._cases(body.book)  # it is one of us
         return site
 
 

@@ -54,15 +54,13 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
         assert has_tables(connection, STATE)
 
 
-def test_a_saved_state_is_taken_or_refused_whole(old: Path) -> None:
+def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
     """A core state of another version is not guessed at: the journal is stepped again instead."""
     with closing(StateStore(old)) as state:
         saved = state.load_snapshot()
     assert saved is not None
-    try:
+    with pytest.raises(SnapshotError):
         Site.restored(saved[1])
-    except SnapshotError as error:
-        assert "version" in str(error)
 
 
 def test_its_journal_goes_on(old: Path) -> None:
