@@ -27,6 +27,7 @@ from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant, parse_duration
+from sensord.core.notice import Trouble
 from sensord.core.points import Points
 from sensord.core.record import Receipt
 from sensord.core.site import definition_record
@@ -44,16 +45,19 @@ from sensord.notify.worker import Limits, OutboxWorker
 from sensord.reload import Reloaded, Reloader
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.ballast import Ballast
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
 from sensord.store.rollups import RollupSink
+from sensord.store.starts import FAST_DEATHS, Starts
 from sensord.store.state import StateStore
+from sensord.supervisor import Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
+from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
-PRUNE_INTERVAL, PRUNE_PAUSE = 600.0, 0.1
 _AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
 
@@ -85,9 +89,12 @@ class App:
         for worker, age in _AGES.items():
             health.register(worker, age)
         self._lock = StateLock(self._directory)
+        self._starts = Starts(self._directory)
+        deaths = self._starts.begin(time.time_ns())
+        self.safe_mode = deaths >= FAST_DEATHS
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
-        self.state, lost = StateStore.open_or_set_aside(self._directory, time.time_ns())
+        self.state, self._lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(time.time_ns())
         if repeated:
@@ -99,26 +106,31 @@ class App:
             health,
             on_outcomes=self._hear_outcomes,
         )
-        self.core.recover(state_lost=lost is not None)
-        health.set_fact("state", lost is None, f"the damaged state was moved to {lost}" if lost else "")
+        self.core.recover(state_lost=bool(self._lost))
+        health.set_fact("state", not self._lost, self._lost)
+        detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
+        health.set_fact("extras", not self.safe_mode, detail)
         self._channels = build_channels(settings, self._secret)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
         self._workers = [self._worker(channel) for channel in settings.channels]
-        self._feeders = [self._feeder(plan) for plan in self._plan_sinks()]
+        self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         names = [*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name]
         for name in names:
             health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
+        known = {trouble: self.core.site.troubled(trouble) for trouble in Trouble}
+        self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
+        self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
         self._build_ingest()
 
     def _build_ingest(self) -> None:
         settings = self._settings
         mqtt, password = broker(self._loaded)
         hooks = Hooks(
-            on_gap=lambda reason: log.error("messages may be missing", reason=reason),
+            on_gap=self._hear_gap,
             on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
             on_link=lambda up, detail: self.health.set_fact("mqtt", up, detail),
         )
@@ -140,8 +152,28 @@ class App:
             self.health,
             pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
-            upkeep=self._prune_journal,
+            upkeep=self._upkeep.journal,
+            room=Ballast(self._directory, settings.journal.ballast_mib << 20),
         )
+        self._supervisor = Supervisor(
+            {
+                "receiver": lambda: self.receiver.alive,
+                "committer": lambda: self.committer.alive,
+                "core": lambda: self.core.alive,
+            },
+            self.health,
+            self._socket,
+            self.meter,
+            self.committer,
+            self.state.outbox,
+            self.troubles,
+            self._starts,
+        )
+
+    def _hear_gap(self, reason: str) -> None:
+        """Called on the receiver's thread."""
+        log.error("messages may be missing", reason=reason)
+        self.troubles.gap()
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
@@ -188,6 +220,8 @@ class App:
         self.core.start()
         self.receiver.start(had_session=self.journal.last_seq > 0)
         await self._define(self._loaded.definition)
+        self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
@@ -195,6 +229,8 @@ class App:
             await self._stop.wait()
         finally:
             await self._shut_down(tasks)
+        if not self._failed:
+            self._starts.settle()
         return 1 if self._failed else 0
 
     def _start_tasks(self) -> list[asyncio.Task[None]]:
@@ -205,8 +241,8 @@ class App:
             (self._reporter.name, self._reporter.run),
             ("http", self._serve),
             ("results", self._publish_results),
-            (SUPERVISOR, self._supervise),
-            ("prune", self._prune_state),
+            (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
+            ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
@@ -219,55 +255,21 @@ class App:
         except Exception as error:
             self.meter.count("worker_failures_total", worker=name)
             expected = isinstance(error, SensordError)
+            if self.safe_mode and name not in self._vital():
+                log.error("a part has failed; in safe mode the others go on", part=name, why=str(error))
+                return
             log.error("a part has failed; the daemon stops", part=name, why=str(error), exc_info=not expected)
             self._fail(name)
         else:
             self._fail(name)
 
+    def _vital(self) -> set[str]:
+        """The parts without which nobody would be told of an alert."""
+        return {SUPERVISOR, *(worker.name for worker in self._workers)}
+
     def _fail(self, part: str) -> None:
         self._failed = self._failed or part
         self._stop.set()
-
-    async def _supervise(self) -> None:
-        """Watch the threads; feed the watchdog while every worker makes progress."""
-        every = min(self._socket.watchdog_interval() or 1.0, 1.0)
-        while True:
-            alive = {"receiver": self.receiver.alive, "committer": self.committer.alive, "core": self.core.alive}
-            if not all(alive.values()):
-                self._fail(next(name for name, well in alive.items() if not well))
-                return
-            live, report = self.health.live()
-            if live:
-                self._socket.watchdog()
-            else:
-                log.error("a worker makes no progress; the watchdog is not fed", **report)
-            counts = await asyncio.to_thread(self.state.outbox.waiting)
-            for channel, waiting in counts.items():
-                self.meter.gauge("outbox_pending", waiting, channel=channel)
-            self.health.set_fact(
-                "journal", not self.committer.blocked, "the disk is full" if self.committer.blocked else ""
-            )
-            await asyncio.sleep(every)
-
-    def _prune_journal(self) -> None:
-        """Delete journal days that are past their keeping and that nobody needs; called on the journal's thread."""
-        self.journal.prune(parse_duration(self._settings.journal.keep), time.time_ns(), self._needed())
-
-    async def _prune_state(self) -> None:
-        """Delete finished rows of the state database that are past their keeping, a few at a time."""
-        keep = parse_duration(self._settings.journal.keep)
-        pause = PRUNE_INTERVAL
-        while True:
-            await asyncio.sleep(pause)
-            more = await asyncio.to_thread(self.state.prune, time.time_ns() - keep)
-            pause = PRUNE_PAUSE if more else PRUNE_INTERVAL
-
-    def _needed(self) -> int:
-        """Return the first group that the core needs after a crash.
-
-        A sink that was away for longer than that misses groups, and counts them: plates are not kept for its sake.
-        """
-        return min(self.state.snapshot_seq, self.state.applied) + 1
 
     async def _serve(self) -> None:
         from sensord.api.application import (  # FastAPI takes long to import; the daemon is ready before it
@@ -319,6 +321,7 @@ class App:
         """Show the outcome."""
         detail = "" if outcome.accepted else f"the last reload was refused: {outcome.problems[0]}"
         self.health.set_fact("rules", outcome.accepted, detail)
+        self.troubles.report(Trouble.RELOAD_REFUSED, not outcome.accepted)
 
     def _wake(self) -> None:
         for worker in self._workers:
@@ -361,6 +364,8 @@ class App:
         await _end(tasks)
         for channel in self._channels.values():
             await channel.close()
+        for feeder in self._feeders:
+            await feeder.close()
         self._close_stores()
 
     def _close_stores(self) -> None:

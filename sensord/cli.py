@@ -298,6 +298,28 @@ def generate(folder: Path, blocks: int, grids: int, micro_grids: int, compounds:
         click.echo(str(folder / name))
 
 
+@cli.command(help=say("备份状态目录；守护进程可以在运行。", "Back up the state directory, also while the daemon runs."))
+@config_option
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(config: Path, folder: Path) -> None:
+    """Copy the state directory."""
+    from sensord.backing import back_up
+
+    done = back_up(config, folder)
+    click.echo(say(f"已备份 {len(done.files)} 个文件到 {folder}", f"{len(done.files)} files backed up to {folder}"))
+
+
+@cli.command(help=say("把备份放回空的状态目录（先停止守护进程）。", "Put a backup into the empty state directory."))
+@config_option
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore(config: Path, folder: Path) -> None:
+    """Put a backup back."""
+    from sensord.backing import restore as put_back
+
+    done = put_back(config, folder)
+    click.echo(say(f"已恢复 {len(done.files)} 个文件", f"{len(done.files)} files restored"))
+
+
 @cli.command(
     help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors.")
 )

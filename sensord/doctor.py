@@ -23,7 +23,7 @@ from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import SensordError
 from sensord.ingest.receiver import tls_context
-from sensord.remote import overview
+from sensord.remote import overview, readiness
 from sensord.words import say
 
 TIMEOUT = 5.0
@@ -66,7 +66,7 @@ def examine(config: Path) -> Iterator[Finding]:
                 yield _listens(f"channel {channel.name}", f"smtp://{channel.host}:{channel.port}")
             case _:
                 yield _listens(f"channel {channel.name}", channel.url)
-    yield _daemon(config)
+    yield from _daemon(config)
 
 
 def _state_directory(loaded: Loaded) -> Finding:
@@ -135,13 +135,16 @@ def _secret_file(subject: str, loaded: Loaded, path: str) -> Finding:
     return _tried(subject, lambda: f"{len(read_secret(loaded.resolve(path)).splitlines())} URL")
 
 
-def _daemon(config: Path) -> Finding:
-    def look() -> str:
-        seen = overview(config)
-        return say(f"运行中，延迟 {seen['lag_seconds']:.1f} 秒", f"running, lag {seen['lag_seconds']:.1f} s")
-
-    found = _tried(say("守护进程", "daemon"), look)
-    return found if found.ok else Finding(found.subject, None, found.detail)
+def _daemon(config: Path) -> Iterator[Finding]:
+    """The daemon at a glance, and each thing that it says of itself is not as it should be; it may not run now."""
+    subject = say("守护进程", "daemon")
+    try:
+        lag = overview(config)["lag_seconds"]
+        yield Finding(subject, True, say(f"运行中，延迟 {lag:.1f} 秒", f"running, lag {lag:.1f} s"))
+        for name, detail in readiness(config).items():
+            yield Finding(f"{subject} {name}", False, detail)
+    except SensordError as error:
+        yield Finding(subject, None, str(error))
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Finding:

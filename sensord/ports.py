@@ -29,6 +29,18 @@ class JournalWriter(Protocol):
         ...
 
 
+class Room(Protocol):
+    """Whether the disk has room for readings, and space that is kept back for what must go on without."""
+
+    def available(self) -> bool:
+        """Say whether readings may be journaled now; gives the reserve up, or fills it again. Costs microseconds."""
+        ...
+
+    def release(self) -> None:
+        """Give the reserve up: somebody could not write."""
+        ...
+
+
 class JournalReader(Protocol):
     """Reads groups in order; every reader has its own position."""
 

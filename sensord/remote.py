@@ -61,6 +61,21 @@ def overview(config: Path) -> dict[str, Any]:
     return _ask(load(config), "GET", "/api/v1/overview")
 
 
+def readiness(config: Path) -> dict[str, str]:
+    """Return what the running daemon says is not as it should be: name to detail. Raises ``UnavailableError``."""
+    loaded = load(config)
+    try:
+        report = httpx.get(_base(loaded) + "/readyz", timeout=15.0).json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise UnavailableError(say("守护进程没有应答", "the daemon does not answer")) from error
+    stuck = {
+        name: say(f"{worker['silent_seconds']:.0f} 秒没有动静", f"silent for {worker['silent_seconds']:.0f} s")
+        for name, worker in report["workers"].items()
+        if not worker["ok"]
+    }
+    return stuck | {name: fact["detail"] for name, fact in report["facts"].items() if not fact["ok"]}
+
+
 def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
     """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
     body = {"verb": verb, "by": by, "note": note}

@@ -80,9 +80,16 @@ class Answers(Section, frozen=True, kw_only=True):
 
 
 class Journal(Section, frozen=True, kw_only=True):
-    """The journal's limits."""
+    """The journal's limits.
+
+    ``max_mib`` bounds its size on the disk (0: only ``keep`` does); whole days are deleted, the oldest first, even if a
+    time-series database still needs them, but nothing that alerts need. ``ballast_mib`` is kept back on the disk, so
+    that alerting can go on when it is full.
+    """
 
     keep: Duration = "30d"
+    max_mib: Annotated[int, Meta(ge=0, le=1 << 24)] = 0
+    ballast_mib: Annotated[int, Meta(ge=0, le=4096)] = 64
     group_records: Annotated[int, Meta(ge=1, le=20000)] = 2000
 
 

@@ -21,14 +21,15 @@ class RecordKind(IntEnum):
     ACTION = 2
     DEFINITION = 3
     RECEIPT = 4
+    NOTICE = 5
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One journaled thing.
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
-    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, all
-    as JSON; a TICK has none.
+    raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, a
+    NOTICE's a ``Notice``, all as JSON; a TICK has none.
     """
 
     kind: int

@@ -19,6 +19,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.engine import Engine
 from sensord.core.instant import utc_offset
 from sensord.core.intake import DeadLetter, Decoded, Intake
+from sensord.core.notice import Notice, Trouble, decode_notice, own_rules, rule_id, transition_of
 from sensord.core.notification import Hold, Notification
 from sensord.core.place import Places
 from sensord.core.probe import Probe
@@ -100,8 +101,13 @@ class Site:
         self.tracker = Tracker(definition, self.places)
         self.engine = Engine(definition, self.places)
         self.engine.probe = self._probe
-        self.book = CaseBook(definition, self.places)
+        self.book = self._cases()
         self._offset = utc_offset(definition.zone)
+
+    def _cases(self, state: BookState | None = None) -> CaseBook:
+        """The case book, which knows the rules of our own beside those that people wrote."""
+        rules = self.definition.rules + own_rules(self.definition)
+        return CaseBook(msgspec.structs.replace(self.definition, rules=rules), self.places, state)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -116,6 +122,10 @@ class Site:
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._redefine(record, step, story)
+                start = index + 1
+            elif record.kind == RecordKind.NOTICE:
+                self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._notice(index, record, step, story)
                 start = index + 1
         self._stretch(group.records[start:], start, group.received_at, step, story, counts)
         return self._closed(step, story, counts)
@@ -191,9 +201,25 @@ class Site:
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        self.book = CaseBook(definition, self.places, before_book.state())
+        self.book = self._cases(before_book.state())
         self.book.begin(record.received_at, before, story)
         step.definition = True
+
+    def _notice(self, index: int, record: Record, step: Step, story: Story) -> None:
+        """Take a trouble of the daemon itself, unless it says what is known."""
+        try:
+            notice = decode_notice(record.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
+            return
+        transition = transition_of(notice, record.received_at, self.definition)
+        if transition is not None and self.troubled(notice.trouble) is not notice.active:
+            self.book.transition(transition, story)
+
+    def troubled(self, trouble: Trouble) -> bool:
+        """Whether this trouble of the daemon itself is active."""
+        alert = f"{rule_id(trouble)}:{trouble.value}"
+        return any(alert in case.alerts for case in self.book.open.values())
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
@@ -211,7 +237,7 @@ class Site:
         site.engine.restore(body.engine)
         site.intake.restore(body.intake)
         load(site.tracker, body.vehicles)
-        site.book = CaseBook(site.definition, site.places, body.book)
+        site.book = site._cases(body.book)  # it is one of us
         return site
 
 
@@ -223,6 +249,11 @@ def action_record(action: Action, received_at: int) -> Record:
 def receipt_record(receipt: Receipt, received_at: int) -> Record:
     """Make the journal record of what became of a message."""
     return Record(RecordKind.RECEIPT, received_at, "", msgspec.json.encode(receipt))
+
+
+def notice_record(notice: Notice, received_at: int) -> Record:
+    """Make the journal record of a trouble of the daemon itself."""
+    return Record(RecordKind.NOTICE, received_at, "", msgspec.json.encode(notice))
 
 
 def definition_record(definition: Definition, received_at: int) -> Record:

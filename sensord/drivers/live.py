@@ -20,7 +20,7 @@ from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
 from sensord.core.site import Site, Step
 from sensord.drivers import overview
-from sensord.errors import SnapshotError
+from sensord.errors import SnapshotError, StoreError
 from sensord.ports import JournalReader, Meter, Pulse
 
 WORKER = "core"
@@ -28,6 +28,8 @@ READ_GROUPS = 64
 SNAPSHOT_INTERVAL = 120.0
 POSITION_INTERVAL = 0.25
 """Seconds between two movements of the position by groups that changed nothing."""
+RETRY = 1.0
+"""Seconds between two attempts to write to a full disk."""
 IN_DOUBT = 10 * MINUTE
 """After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written
 down."""
@@ -175,7 +177,18 @@ class LiveCore:
             self._save()
 
     def _apply(self, step: Step) -> None:
-        self._state.apply(step, send_since=self._send_since)
+        """Write a step down; a full disk is waited out, for what was decided must not be forgotten."""
+        while True:
+            try:
+                self._state.apply(step, send_since=self._send_since)
+                break
+            except StoreError as error:
+                if not error.retryable or self._stopping.is_set():
+                    raise
+                self._meter.count("state_refusals_total")
+                log.error("the state database takes nothing; trying again", why=str(error))
+            self._pulse.beat(WORKER)
+            self._stopping.wait(RETRY)
         self._applied_at = time.monotonic()
         self._glance()
 
@@ -185,8 +198,14 @@ class LiveCore:
         if self.position > self._state.applied:
             self._apply(Step(self.position, self.site.engine.now))
         state = self.site.snapshot()
-        self._state.save_snapshot(self.position, state)
         self._saved_at = time.monotonic()
+        try:
+            self._state.save_snapshot(self.position, state)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.error("the core's state could not be saved; it is tried again with the next one", why=str(error))
+            return
         self._meter.gauge("snapshot_bytes", len(state))
         self._meter.observe("snapshot_seconds", self._saved_at - began)
 

@@ -4,9 +4,11 @@ Rules:
 - Nothing is acknowledged, and no future resolves, before the commit that holds it.
 - The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files.
 - In silence a TICK is journaled each interval, so that absence, clearing and escalation advance.
-- A journal that refuses for now (disk full) makes us keep the group and try again each second; nothing more
-  is taken, so acknowledgements stop and the broker keeps what follows. Any other failure ends the thread, and
-  with it the daemon: after a failed ``fsync`` nothing about the file can be trusted.
+- When the disk is full the group at hand is kept and tried again each second; no more readings are taken, so
+  acknowledgements stop and the broker keeps what follows. Ticks and our own records (operators' actions) go on from
+  the space that was kept back, so that absence and escalation advance and people can answer.
+- Any other failure ends the thread, and with it the daemon: after a failed ``fsync`` nothing about the file can be
+  trusted.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import structlog
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
 from sensord.ingest.queue import Arrival, ArrivalQueue
-from sensord.ports import JournalWriter, Meter, Pulse
+from sensord.ports import JournalWriter, Meter, Pulse, Room
 
 WORKER = "committer"
 _log = structlog.get_logger()
@@ -37,10 +39,21 @@ class Pace:
     upkeep: float = 600.0
 
 
+class Boundless:
+    """A ``Room`` that always is: nothing is kept back, and only the journal itself can refuse."""
+
+    def available(self) -> bool:
+        """Yes."""
+        return True
+
+    def release(self) -> None:
+        """Nothing."""
+
+
 class Committer:
     """Moves arrivals into the journal, on its own thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         queue: ArrivalQueue,
         journal: JournalWriter,
@@ -51,11 +64,13 @@ class Committer:
         pace: Pace | None = None,
         clock: Callable[[], int] = time.time_ns,
         upkeep: Callable[[], None] = lambda: None,
+        room: Room | None = None,
     ) -> None:
         """Prepare; :meth:`start` begins.
 
         ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back. ``upkeep`` is called
         on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again.
+        ``room`` says whether readings may be journaled.
         """
         self._queue = queue
         self._journal = journal
@@ -65,6 +80,7 @@ class Committer:
         self._pace = pace or Pace()
         self._clock = clock
         self._upkeep = upkeep
+        self._room = room or Boundless()
         self._committed_at = self._kept_up_at = time.monotonic()
         self._blocked = False
         self._stopping = Event()
@@ -122,54 +138,70 @@ class Committer:
         elif self._stopping.is_set():
             return False
         elif time.monotonic() - self._committed_at >= self._pace.tick:
-            self._commit_tick()
+            if not self._room.available():
+                self._block("there is less space than sensord keeps back")
+            self._commit_own([])
         return True
 
     def _commit_group(self, arrivals: list[Arrival]) -> bool:
         """Commit, resolve, acknowledge; False when the journal refused until we were told to stop."""
         try:
-            records = [arrival.record for arrival in arrivals if arrival.record is not None]
-            seq = self._append_patiently(records) if records else 0
+            while not self._commit_now(arrivals):
+                arrivals = [*self._commit_own(arrivals), *self._queue.take_urgent(self._pace.retry)]
+                self._pulse.beat(WORKER)
+                if self._stopping.is_set():
+                    _log.warning("stopped while the disk is full; the broker keeps the messages", records=len(arrivals))
+                    self._fail_futures(arrivals)
+                    return False
         except BaseException as error:
             self._fail_futures(arrivals, error)
             raise
-        if seq is None:
-            self._fail_futures(arrivals)
+        return True
+
+    def _commit_now(self, arrivals: list[Arrival]) -> bool:
+        """Commit everything as one group, if there is room; then resolve and acknowledge."""
+        if not self._room.available():
+            self._block("there is less space than sensord keeps back")
             return False
-        for arrival in arrivals:
-            if arrival.future is not None:
-                arrival.future.set_result(seq)
+        records = [arrival.record for arrival in arrivals if arrival.record is not None]
+        try:
+            seq = self._append(records) if records else 0
+        except StoreError as error:
+            self._refused(error)
+            return False
+        self._unblock(seq)
+        self._resolve(arrivals, seq)
         self._acknowledge(arrivals)
         return True
 
-    def _append_patiently(self, records: list[Record]) -> int | None:
-        """Append, trying again while the journal refuses for now; None when we are told to stop meanwhile."""
-        while True:
-            try:
-                return self._append(records)
-            except StoreError as error:
-                self._refused(error)
-            self._pulse.beat(WORKER)
-            if self._stopping.wait(self._pace.retry):
-                _log.warning("stopped while the journal refused; the broker keeps the messages", records=len(records))
-                return None
+    def _commit_own(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Journal that time passes, and our own records among the arrivals; returns the others, or all when refused.
 
-    def _commit_tick(self) -> None:
-        """Journal a tick; one that the journal refuses is forgotten, for the next one says the same."""
+        A tick that the journal refuses is forgotten, for the next one says the same.
+        """
+        own = [arrival for arrival in arrivals if arrival.future is not None]
+        records = [arrival.record for arrival in own if arrival.record is not None]
         try:
-            self._append([Record(RecordKind.TICK, self._clock())])
+            seq = self._append([*records, Record(RecordKind.TICK, self._clock())])
         except StoreError as error:
             self._refused(error)
             self._committed_at = time.monotonic() + self._pace.retry - self._pace.tick
+            return arrivals
+        if self._room.available():
+            self._unblock(seq)
+        self._resolve(own, seq)
+        return [arrival for arrival in arrivals if arrival.future is None]
+
+    @staticmethod
+    def _resolve(arrivals: Sequence[Arrival], seq: int) -> None:
+        for arrival in arrivals:
+            if arrival.future is not None:
+                arrival.future.set_result(seq)
 
     def _append(self, records: list[Record]) -> int:
         began = time.monotonic()
         seq = self._journal.append(records)
         self._committed_at = now = time.monotonic()
-        if self._blocked:
-            self._blocked = False
-            self._meter.gauge("journal_blocked", 0)
-            _log.info("the journal takes records again", seq=seq)
         self._meter.observe("commit_seconds", now - began)
         self._meter.count("groups_committed_total")
         self._meter.count("messages_committed_total", sum(1 for record in records if record.kind == RecordKind.MESSAGE))
@@ -177,17 +209,24 @@ class Committer:
         return seq
 
     def _refused(self, error: StoreError) -> None:
-        """Note that the journal refuses for now, with one line in the log; any other error is raised on."""
+        """Note that the journal refuses for now, and give up what was kept back; any other error is raised on."""
         if not error.retryable:
             raise error
         self._meter.count("journal_refusals_total")
+        self._room.release()
+        self._block(str(error))
+
+    def _block(self, why: str) -> None:
         if not self._blocked:
             self._blocked = True
             self._meter.gauge("journal_blocked", 1)
-            _log.error(
-                "the journal takes no records; messages wait at the broker. Free some disk space",
-                why=str(error),
-            )
+            _log.error("no readings are journaled; messages wait at the broker. Free some disk space", why=why)
+
+    def _unblock(self, seq: int) -> None:
+        if self._blocked:
+            self._blocked = False
+            self._meter.gauge("journal_blocked", 0)
+            _log.info("the journal takes readings again", seq=seq)
 
     def _keep_up(self) -> None:
         now = time.monotonic()

@@ -6,6 +6,8 @@ Rules:
 - A full queue makes its producer wait; nothing is ever dropped here. The receiver stops reading its socket
   while there is no room, so that the pressure reaches the broker.
 - The consumer takes everything that waits at once: under load groups grow by themselves and commits stay few.
+- Our own records (operators' actions, definitions, notices) have a lane of their own and go first: they are few, and
+  must get through when readings cannot be journaled for want of space.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import msgspec
 from sensord.core.record import Record
 from sensord.errors import UnavailableError
 
+URGENT_LIMIT = 1000
+"""Records of our own that can wait: each is small, and comes by hand or once for a notification."""
 OVERHEAD = 400
 """What one waiting arrival costs beside its topic and payload, in bytes."""
 GROUP_BYTES = 4 << 20
@@ -55,6 +59,7 @@ class ArrivalQueue:
         """Hold at most ``max_bytes`` (plus the one arrival that crosses the line)."""
         self.max_bytes = max_bytes
         self._waiting: deque[Arrival] = deque()
+        self._urgent: deque[Arrival] = deque()
         self._bytes = 0
         self._closed = False
         lock = Lock()
@@ -81,14 +86,16 @@ class ArrivalQueue:
         return self._put(arrival, None)
 
     def submit(self, record: Record, timeout: float) -> Future[int]:
-        """Append a record of our own (an operator's action); the future resolves with its journal ``seq``.
+        """Append a record of our own (an operator's action) to the lane that goes first.
 
-        Raises ``UnavailableError`` when there is no room within ``timeout`` seconds, or the daemon is
+        The future resolves with its journal ``seq``.
+
+        Raises ``UnavailableError`` when the lane has no place within ``timeout`` seconds, or the daemon is
         stopping. The future fails with the journal's error when the record cannot be committed.
         """
         future: Future[int] = Future()
         future.set_running_or_notify_cancel()  # not to be cancelled: it may be journaled by then
-        if not self._put(Arrival(record, future=future), timeout):
+        if not self._put_urgent(Arrival(record, future=future), timeout):
             what = "the daemon is stopping" if self._closed else "the journal does not keep up (is its disk full?)"
             raise UnavailableError(f"the action was not recorded: {what}; send it again later")
         return future
@@ -101,6 +108,15 @@ class ArrivalQueue:
                 return False
             self._waiting.append(arrival)
             self._bytes += arrival.size
+            self._arrived.notify()
+            return True
+
+    def _put_urgent(self, arrival: Arrival, timeout: float) -> bool:
+        with self._arrived:
+            self._room.wait_for(lambda: self._closed or len(self._urgent) < URGENT_LIMIT, timeout)
+            if self._closed or len(self._urgent) >= URGENT_LIMIT:
+                return False
+            self._urgent.append(arrival)
             self._arrived.notify()
             return True
 
@@ -120,11 +136,11 @@ class ArrivalQueue:
         """
         deadline = time.monotonic() + timeout
         with self._arrived:
-            while not self._waiting and not self._closed:
+            while not (self._urgent or self._waiting or self._closed):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._arrived.wait(remaining):
                     break
-            taken: list[Arrival] = []
+            taken = self._take_urgent()
             size = 0
             while self._waiting and len(taken) < max_records and size < max_bytes:
                 arrival = self._waiting.popleft()
@@ -133,6 +149,18 @@ class ArrivalQueue:
             self._bytes -= size
             self._room.notify_all()
             return taken
+
+    def take_urgent(self, timeout: float) -> list[Arrival]:
+        """Take records of our own only; waits up to ``timeout`` seconds for a first one."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._urgent or self._closed, timeout)
+            return self._take_urgent()
+
+    def _take_urgent(self) -> list[Arrival]:
+        taken = list(self._urgent)
+        self._urgent.clear()
+        self._room.notify_all()
+        return taken
 
     def close(self) -> None:
         """Take no more arrivals and wake everybody who waits; what waits stays for the consumer."""

@@ -123,6 +123,10 @@ class Feeder:
                 await self._pause(backoff(self._failures, self._base, self._longest))
                 self._failures += 1
 
+    async def close(self) -> None:
+        """Let go of the sink; call it after ``run`` was cancelled."""
+        await self._sink.close()
+
     async def _follow(self) -> None:
         cursor = await self._sink.position() or Cursor(0, 0, b"")
         self._source.restore(cursor.state or self._fresh)

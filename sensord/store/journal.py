@@ -38,6 +38,12 @@ _log = structlog.get_logger(__name__)
 _INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
 
 
+def _size(path: Path) -> int:
+    """A day file with its log, in bytes."""
+    parts = (path, path.with_name(path.name + "-wal"))
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
 class Journal:
     """Implements ``ports.JournalWriter``. ``append`` and ``prune`` belong to one thread; the rest is safe from any.
 
@@ -156,6 +162,34 @@ class Journal:
             self._catalogue.forget(path)
             self._delete(path)
             deleted.append(path)
+        return deleted
+
+    @property
+    def size(self) -> int:
+        """What the journal takes on the disk, in bytes."""
+        return sum(_size(path) for path in day_files(self._directory))
+
+    def prune_to_size(self, most: int, still_needed_seq: int) -> list[Path]:
+        """Delete whole day files before their time, oldest first, while all of them take more than ``most`` bytes.
+
+        Never the current file, and never a group from ``still_needed_seq`` on: when that is not enough, it is said.
+        Returns the deleted files. Raises ``StoreError`` when a file cannot be deleted.
+        """
+        deleted: list[Path] = []
+        size = self.size
+        while size > most and (oldest := self._catalogue.oldest()) is not None:
+            path, end = oldest
+            if path == self._path or end >= still_needed_seq:
+                break
+            size -= _size(path)
+            self._catalogue.forget(path)
+            self._delete(path)
+            deleted.append(path)
+        if deleted:
+            names = [path.name for path in deleted]
+            _log.error("the journal was too large; days were given up before their time", files=names, most=most)
+        if size > most:
+            _log.error("the journal is larger than it may be, and the rest is needed", bytes=size, most=most)
         return deleted
 
     def _delete(self, path: Path) -> None:

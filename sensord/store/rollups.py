@@ -7,6 +7,7 @@ transaction, so every point counts exactly once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from sensord.config.settings import Rollups
 from sensord.core.instant import HOUR, MINUTE, parse_duration
 from sensord.core.point import Point
 from sensord.ports import Cursor
+from sensord.store.damage import set_aside_if_damaged
 from sensord.store.sqlite import Database, Schema
 
+FILE = "rollups.db"
 SLOTS = {"minute": MINUTE, "hour": HOUR}
 _PRUNE_EVERY = 1000
 
@@ -55,11 +58,17 @@ class Rollup(msgspec.Struct, frozen=True):
 
 
 class RollupSink:
-    """Implements ``ports.Sink``."""
+    """Implements ``ports.Sink``.
+
+    A damaged file is moved aside, and a new one made from the journal, as far as that reaches; ``lost`` says where the
+    old one is.
+    """
 
     def __init__(self, directory: Path, settings: Rollups) -> None:
         self.name: str = settings.name
-        self._database = Database(directory / "rollups.db", _SCHEMA)
+        path = directory / FILE
+        self.lost = set_aside_if_damaged(path, _SCHEMA, time.time_ns())
+        self._database = Database(path, _SCHEMA)
         self._keep = {"minute": parse_duration(settings.keep_minutes), "hour": parse_duration(settings.keep_hours)}
         self._series: dict[tuple[str, str, str], int] = {}
         self._writes = 0

@@ -14,12 +14,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sensord.errors import StoreError
+from sensord.store.migration import migrate
 
 BUSY_SECONDS = 5.0
 _WAL_LIMIT = 16 * 1024 * 1024
@@ -39,11 +41,16 @@ FAULTS = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Schema(NamedTuple):
-    """What a kind of file holds: ``application_id`` tells sensord's kinds apart, ``version`` its revisions."""
+    """What a kind of file holds: ``application_id`` tells sensord's kinds apart, ``version`` its revisions.
+
+    ``carry`` says how new columns are filled when a file of an earlier version is brought to this one, see
+    ``migration.py``.
+    """
 
     application_id: int
     version: int
     statements: tuple[str, ...]
+    carry: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 def is_damage(error: DatabaseFault) -> bool:
@@ -147,6 +154,8 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
             if is_empty(connection):
                 _create_schema(connection, schema)
                 _forget_rollback(path)
+            elif _is_older(connection, schema):
+                migrate(connection, schema.statements, schema.carry, schema.version)
         check_schema(connection, path, schema)
     except BaseException:
         connection.close()
@@ -242,9 +251,19 @@ def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> 
             "install that sensord again, or restore the backup from before the upgrade"
         )
     if version < schema.version:
-        raise store_error(f"{path}: has file version {version}, which this sensord ({schema.version}) cannot upgrade")
+        raise store_error(
+            f"{path}: has file version {version}; the daemon brings it to version {schema.version} when it starts, so "
+            "start it once"
+        )
     if not sound:
         raise store_error(f"{path}: its tables have changed; {_DAMAGE_ADVICE}")
+
+
+def _is_older(connection: sqlite3.Connection, schema: Schema) -> bool:
+    """Say whether an earlier sensord wrote the file; raises ``sqlite3.Error``."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    return bool(application_id == schema.application_id and version < schema.version)
 
 
 def is_version(connection: sqlite3.Connection, schema: Schema) -> bool:

@@ -20,9 +20,10 @@ from sensord.core.instant import HOUR
 from sensord.core.intake import DeadLetter
 from sensord.core.notification import Hold, Notification
 from sensord.ports import Cursor
+from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.history import History
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import FAULTS, Database, has_tables, is_damage, is_version, store_error
+from sensord.store.sqlite import Database
 from sensord.store.tables import STATE
 
 FILE = "state.db"
@@ -68,21 +69,26 @@ class StateStore:
         self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
 
     @classmethod
-    def open_or_set_aside(cls, directory: Path, now: int) -> tuple[StateStore, Path | None]:
-        """Open the state; a damaged file is moved aside (never deleted) and a new one begun.
+    def open_or_set_aside(cls, directory: Path, now: int, journaled: int) -> tuple[StateStore, str]:
+        """Open the state; one that is of no use is moved aside (never deleted) and a new one begun.
 
-        Returns the store, and where the damaged file went. Raises ``StoreError`` for everything but damage.
+        ``journaled`` is the journal's newest group. Returns the store, and why it is a new one although there is a
+        journal: damaged, gone, or ahead of the journal (then it is another journal's, and would wait for it, blind).
+        Empty: it goes on where it stopped. Raises ``StoreError`` for everything but damage.
         """
         path = directory / FILE
-        if path.exists() and (damage := _damage(path)):
-            aside = path.with_name(f"{FILE}.damaged-{now}")
-            for suffix in ("", "-wal", "-shm"):
-                part = path.with_name(path.name + suffix)
-                if part.exists():
-                    part.replace(aside.with_name(aside.name + suffix))
-            log.error("the state database is damaged and was moved aside", file=str(aside), why=damage)
-            return cls(directory), aside
-        return cls(directory), None
+        if not path.exists():
+            return cls(directory), "the state database was gone" if journaled else ""
+        aside = set_aside_if_damaged(path, STATE, now)
+        if aside is not None:
+            return cls(directory), f"the damaged state was moved to {aside}"
+        store = cls(directory)
+        if store.applied <= journaled:
+            return store, ""
+        why = f"it has applied group {store.applied}, the journal ends with {journaled}"
+        store.close()
+        aside = set_aside(path, now, why)
+        return cls(directory), f"the state was of another journal ({why}) and was moved to {aside}"
 
     # -- the core's outputs ------------------------------------------------------------------------------------------
 
@@ -110,7 +116,7 @@ class StateStore:
         return [change for _, change in self.history.changes(after, upto)]
 
     def decisions(self) -> bytes:
-        """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""
+        """Return what was decided, group by group, as JSON lines: transitions, events, notifications, holds."""
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
             rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table}")
@@ -262,22 +268,3 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any
     missing = len(rows) - connection.executemany(statement, rows).rowcount
     if missing:
         log.error("an identity was used twice; what came first stays", table=table.partition(" ")[0], left_out=missing)
-
-
-def _damage(path: Path) -> str:
-    """Say what is damaged about a database file; empty when it is sound. Other errors are raised as ``StoreError``."""
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
-    except sqlite3.Error as error:
-        raise store_error(f"{path}: cannot be opened ({error}); check its owner and mode") from error
-    try:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict == "ok" and is_version(connection, STATE) and not has_tables(connection, STATE):
-            return "its tables have changed"
-    except FAULTS as error:
-        if is_damage(error):
-            return str(error)
-        raise store_error(f"{path}: cannot be read ({error}); check the disk") from error
-    finally:
-        connection.close()
-    return "" if verdict == "ok" else str(verdict)

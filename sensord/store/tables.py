@@ -11,7 +11,11 @@ from sensord.store.sqlite import Schema
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=1,
+    version=2,
+    carry={
+        "snapshots": {"at": "(SELECT at FROM position)"},
+        "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
+    },
     statements=(
         "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
         "INSERT INTO position VALUES (1, 0, 0)",

@@ -65,6 +65,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
+    _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),
     _gauge("journal_bytes", "Size of the journal on disk, in bytes."),
     # Core: from the journal to decisions.
     _counter("readings_total", "Readings by stream: accepted, late, duplicate, retained.", "stream", "outcome"),
@@ -81,6 +82,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
+    _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),
     _histogram("snapshot_seconds", "Time to take and save a snapshot, in seconds.", QUICK),
     _counter("reloads_total", "Reloads of rules and configuration: applied, refused.", "outcome"),
@@ -98,6 +100,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_failures_total", "Errors of the feeding worker itself (not of the database).", "sink"),
     _counter("sink_missed_groups_total", "Journal groups that were deleted before the sink had them.", "sink"),
     # The daemon itself.
+    _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),

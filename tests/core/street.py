@@ -10,12 +10,13 @@ from sensord.core.case import Answer
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.notice import Notice, Trouble
 from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.policy import Policy, Role, Step
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.roster import Contact, Person
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
-from sensord.core.site import definition_record
+from sensord.core.site import definition_record, notice_record
 from sensord.core.stream import Stream
 from sensord.core.tracking import KeyArea, PlateAreas
 
@@ -228,6 +229,16 @@ def stream_of(seed: int, minutes: int = 6) -> list[Record]:
             )
         if dice.random() < 0.01:
             records.append(Record(RecordKind.MESSAGE, at, "t/commands/none", b'{"verb":"acknowledge","by":"x"}'))
+    records += [
+        notice_record(Notice(trouble, active), START + second * SECOND)
+        for second, trouble, active in (
+            (60, Trouble.POSSIBLE_GAP, True),
+            (90, Trouble.DISK_FULL, True),
+            (90, Trouble.STATE_LOST, False),
+            (130, Trouble.DISK_FULL, False),
+            (200, Trouble.POSSIBLE_GAP, True),
+        )
+    ]
     records.sort(key=lambda record: record.received_at)
     return records
 

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -37,11 +37,11 @@ from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import ROOT, Daemon, crowd
+from tests.support.daemon import ROOT, Daemon, by_kind, crowd
 
 EVERY = 0.05
 """Seconds between two readings of a lane."""
-_SEEN = b"READY=1"
+_READY = b"READY=1"
 
 
 class Sensors:
@@ -167,15 +167,30 @@ class Stage:
         assert line, "the launcher has ended"
         return json.loads(line)
 
-    def start(self, point: str = "", nth: int = 1, *, fresh_interpreter: bool = False, **environment: str) -> None:
-        """Start the daemon, with a crash point put in when ``point`` names one."""
+    def start(
+        self,
+        point: str = "",
+        nth: int = 1,
+        deed: str = "die",
+        *,
+        fresh_interpreter: bool = False,
+        forgive: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the daemon, which does its ``deed`` when it passes ``point`` for the ``nth`` time, if one is named.
+
+        With ``forgive`` the deaths before do not count: most experiments are not about safe mode.
+        """
+        if forgive:
+            (self.daemon.state / "starts").unlink(missing_ok=True)
         self.pid = self._order(
             config=str(self.daemon.config),
             log=str(self.daemon.log),
             point=point,
             nth=nth,
+            deed=deed,
             exec=fresh_interpreter,
-            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **environment},
+            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **(environment or {})},
         )
 
     def begin(self) -> None:
@@ -187,20 +202,27 @@ class Stage:
 
     def await_ready(self, patience: float = 60.0) -> None:
         """Wait until it tells the service manager that it is ready."""
-        self._manager.settimeout(patience)
-        try:
-            while _SEEN not in self._manager.recv(4096):
-                continue
-        except TimeoutError:
-            raise AssertionError(f"the daemon is not ready; its log: {self.daemon.tail()}") from None
+        assert self.hears(_READY, patience), f"the daemon is not ready; its log: {self.daemon.tail()}"
+
+    def hears(self, word: bytes, patience: float) -> bool:
+        """Whether the service manager is told this word within so many seconds."""
+        deadline = time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            self._manager.settimeout(left)
+            try:
+                if word in self._manager.recv(4096):
+                    return True
+            except TimeoutError:
+                break
+        return False
 
     def await_end(self, patience: float) -> int | None:
         """Wait for the daemon's end; returns its exit code, or None when it lives on."""
         code = self._order(wait=self.pid, patience=patience)
-        self._drain()
+        self.drain()
         return None if code is None else int(code)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Forget what a daemon that has ended said: a READY of its own must not be taken for the next one's."""
         self._manager.setblocking(False)
         try:
@@ -227,6 +249,22 @@ class Stage:
         except (OSError, ValueError, httpx.HTTPError):
             return False
 
+    def fact(self, name: str) -> bool | None:
+        """How a fact of ``/readyz`` stands; None while there is no answer."""
+        try:
+            found: bool = self.daemon.get("/readyz").json()["facts"][name]["ok"]
+        except (OSError, ValueError, KeyError, httpx.HTTPError):
+            return None
+        return found
+
+    def titles(self) -> list[str]:
+        """What people were told, in the order of arrival."""
+        return [request.json["title"] for request in list(self.people.requests) if _whole(request)]
+
+    def texts(self) -> list[str]:
+        """As ``titles``, the texts."""
+        return [request.json["text"] for request in list(self.people.requests) if _whole(request)]
+
     # -- the verdict -----------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -248,7 +286,7 @@ class Stage:
         decided = b""
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             step = site.step(group)
-            decided += step.decisions()
+            decided += by_kind(step)
             for (_, outcome), amount in step.counts.items():
                 readings[outcome] += amount
         accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())

@@ -21,6 +21,8 @@ import sensord.cli
 from sensord.drivers.live import LiveCore
 from tests.faults.points import put_in
 
+AGES = "SENSORD_TEST_AGES"
+"""How long a thread may be silent, in seconds, when a test cannot wait for a minute."""
 SNAPSHOT_INTERVAL = 0.7
 """Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
 
@@ -43,8 +45,10 @@ def start(order: dict[str, Any]) -> int:
         defaults = LiveCore.__init__.__kwdefaults__
         assert defaults is not None
         defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
+        if AGES in order["environment"]:
+            sensord.app._AGES.update(dict.fromkeys(sensord.app._AGES, float(order["environment"][AGES])))
         if order["point"]:
-            put_in(order["point"], order["nth"])
+            put_in(order["point"], order["nth"], order["deed"])
         sensord.cli.main()
         status = 0
     except SystemExit as end:

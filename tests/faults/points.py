@@ -1,4 +1,4 @@
-"""Named crash points: where a daemon under test kills itself with SIGKILL, to the statement.
+"""Named crash points: where a daemon under test kills itself with SIGKILL, to the statement, or hangs, or fails.
 
 They are put into the program from outside, by wrapping a function in the process under test (``launcher.py``): the
 program that runs in the field has no hook, no branch and no cost for them. A name that no longer exists in the program
@@ -12,6 +12,7 @@ import importlib
 import inspect
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ POINTS: dict[str, Point] = {
     "before a snapshot": Point(f"{_STATE}.save_snapshot", after=False, often=1),
     "after a snapshot": Point(f"{_STATE}.save_snapshot", after=True, often=1),
     "claimed, not sent": Point(f"{_OUTBOX}.claim", after=True, often=2),
-    "posted, not recorded": Point("sensord.notify.webhook:WebhookChannel._post", after=True, often=2),
+    "posted, not recorded": Point("sensord.notify.http:HttpSender._exchange", after=True, often=2),
     "published, not recorded": Point("sensord.notify.mqtt:MqttChannel.send", after=True, often=1),
     "sent and recorded": Point(f"{_OUTBOX}.done", after=True, often=2),
     "points written, cursor not": Point("sensord.series.influx_v1:InfluxV1Sink._send", after=True, often=2),
@@ -69,15 +70,31 @@ def strike() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def put_in(name: str, nth: int) -> None:
-    """Make this process die when it passes the point for the ``nth`` time; raises when the point is not there."""
+def hang() -> None:
+    """Go no further, without a sign of life."""
+    threading.Event().wait()
+
+
+def fail() -> None:
+    """Do what no code foresaw."""
+    raise RuntimeError("a fault of the program, put in by a test")
+
+
+DEEDS: dict[str, Callable[[], None]] = {"die": strike, "hang": hang, "fail": fail}
+
+
+def put_in(name: str, nth: int, deed: str = "die") -> None:
+    """Make this process do the deed when it passes the point for the ``nth`` time; raises when there is no such point.
+
+    A failure goes on failing from then on.
+    """
     point, passed = POINTS[name], 0
 
     def reached() -> None:
         nonlocal passed
         passed += 1
-        if passed == nth:
-            strike()
+        if passed == nth or (deed == "fail" and passed > nth):
+            DEEDS[deed]()
 
     holder, attribute = _find(point.where)
     function = inspect.getattr_static(holder, attribute)

@@ -115,7 +115,7 @@ def _lost(place: Path, reached: _Life) -> int:
     try:
         with closing(Journal(place / "journal")) as journal:
             found = read_all(journal.reader(), limit=256)
-        state, damaged = StateStore.open_or_set_aside(place, 0)
+        state, new = StateStore.open_or_set_aside(place, 0, 1 << 40)
     except StoreError:
         return reached.journaled
     with closing(state):
@@ -123,7 +123,7 @@ def _lost(place: Path, reached: _Life) -> int:
         rows = state.recent_dead_letters(1000)
         applied = state.applied
     assert found == groups(1, len(found)), "what is there is what was written, in order"
-    assert damaged is None
+    assert not new
     lost = max(0, reached.journaled - len(found)) + max(0, reached.applied - applied)
     if not lost:
         assert snapshot is None or snapshot[1] == bytes(snapshot[0] * 100)

@@ -145,8 +145,6 @@ def test_a_full_disk_holds_everything_up_until_there_is_space(bench: Bench, star
     bench.journal.gate.set()
     wait_until(lambda: len(bench.acknowledged) == 2)
     assert bench.journal.payloads == [b"first", b"second"]
-    assert bench.journal.attempts == 7
-    assert len(bench.journal.groups) == 2
     assert bench.meter.value("journal_refusals_total") == 5
     assert bench.meter.value("journal_blocked") == 0
     assert bench.beats.count[WORKER] >= 5

@@ -8,7 +8,7 @@ import pytest
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import UnavailableError
-from sensord.ingest.queue import OVERHEAD, Arrival, ArrivalQueue
+from sensord.ingest.queue import OVERHEAD, URGENT_LIMIT, Arrival, ArrivalQueue
 
 
 def _arrival(number: int, size: int = 0) -> Arrival:
@@ -91,15 +91,27 @@ def test_closing_wakes_everybody_and_keeps_what_waits() -> None:
 
 
 def test_an_action_that_finds_no_room_is_refused() -> None:
-    """An operator is told instead of waiting for ever, and it was not taken."""
+    """An operator is told instead of waiting for ever, and it was not taken; readings do not stand in its way."""
     queue = ArrivalQueue(OVERHEAD)
     queue.put(_arrival(1))
+    for number in range(URGENT_LIMIT):
+        queue.submit(Record(RecordKind.ACTION, number), 0.01)
     with pytest.raises(UnavailableError, match="does not keep up"):
         queue.submit(Record(RecordKind.ACTION, 1), 0.01)
     queue.close()
     with pytest.raises(UnavailableError, match="stopping"):
         queue.submit(Record(RecordKind.ACTION, 1), 0.01)
+    assert len(queue.take_urgent(0)) == URGENT_LIMIT
     assert _mids(queue.take(10, 0)) == [1]
+
+
+def test_our_own_records_go_first() -> None:
+    """What a person does is not kept waiting behind a heap of readings."""
+    queue = ArrivalQueue(1 << 20)
+    for number in range(5):
+        queue.put(_arrival(number))
+    queue.submit(Record(RecordKind.ACTION, 1), 1)
+    assert [arrival.future is not None for arrival in queue.take(2, 0)] == [True, False]
 
 
 def test_a_submitted_action_cannot_be_cancelled() -> None:

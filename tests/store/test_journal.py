@@ -251,6 +251,20 @@ def test_pruning_keeps_what_is_young_or_needed(tmp_path: Path, keep: int, now: i
         assert read_all(again.reader()) == groups(first, 130)
 
 
+@pytest.mark.parametrize(("most", "needed", "first"), [(0, 101, 90), (0, 43, 42), (1 << 30, 101, 1)])
+def test_a_journal_that_is_too_large_gives_up_its_oldest_days(
+    tmp_path: Path, most: int, needed: int, first: int
+) -> None:
+    """However much it takes, neither the current file goes nor what the core needs."""
+    made(tmp_path, 100)
+    with closing(Journal(tmp_path)) as journal:
+        before = journal.size
+        deleted = journal.prune_to_size(most, needed)
+        assert journal.first_seq == first
+        assert (journal.size < before) is bool(deleted)
+        assert read_all(journal.reader(), after=first - 1) == groups(first, 100)
+
+
 def test_a_lone_file_is_never_pruned(journal: Journal) -> None:
     """Without it the numbering and the journal's time would begin anew."""
     fill(journal, 5)

@@ -1,0 +1,135 @@
+"""Backups of the state directory, also while the daemon runs, and putting one back.
+
+Each database is copied by SQLite's own online backup (https://www.sqlite.org/backup.html), page by page under a read
+lock, so a copy is whole whatever is written meanwhile. The order is what makes the copies fit each other: the derived
+files first, the journal last. So the journal in a backup is never behind the state: what it is ahead by is stepped
+again after a restore, as after a crash.
+
+A backup holds a manifest with a checksum of each file: what was damaged since is not put back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from sensord.store.dayfile import SCHEMA as JOURNAL
+from sensord.store.dayfile import day_files
+from sensord.store.lock import StateLock
+from sensord.store.rollups import FILE as ROLLUPS
+from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
+from sensord.store.state import FILE as STATE
+
+MANIFEST = "backup.json"
+_PRIVATE = ("api.token", "tokens.json")
+"""Small files that belong to the state; those that are there are copied as they are."""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup holds: SHA-256 by path below the folder, and when it was made (ns)."""
+
+    made_at: int
+    files: dict[str, str]
+
+
+def back_up(state: Path, target: Path, now: int) -> Manifest:
+    """Copy a state directory into a new folder, whether a daemon runs there or not.
+
+    Raises ``StoreError`` when the folder exists, there is nothing to copy, or a file is damaged.
+    """
+    if target.exists():
+        raise store_error(f"{target}: is there already and is not overwritten; name another folder")
+    if not (state / "journal").is_dir():
+        raise store_error(f"{state}: there is no journal here; is this the state directory?")
+    prepare_directory(target)
+    prepare_directory(target / "journal")
+    names = [name for name in (STATE, ROLLUPS) if (state / name).exists()]
+    names += [f"journal/{path.name}" for path in day_files(state / "journal")]
+    for name in names:
+        _copy_database(state / name, target / name)
+    for name in _PRIVATE:
+        if (state / name).exists():
+            create_file(target / name)
+            (target / name).write_bytes((state / name).read_bytes())
+            names.append(name)
+    manifest = Manifest(now, {name: _checksum(target / name) for name in names})
+    create_file(target / MANIFEST)
+    (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    _sync((*(target / name for name in names), target / MANIFEST))
+    return manifest
+
+
+def restore(backup: Path, state: Path) -> Manifest:
+    """Make a state directory of a backup; what was there before must have been moved away.
+
+    Raises ``StoreError`` when the backup is damaged or not one, or the state directory holds something already;
+    ``LockedError`` while a daemon runs there.
+    """
+    manifest = _verified(backup)
+    kept = [path for path in state.iterdir() if path.name != "lock"] if state.exists() else []
+    if kept:
+        raise store_error(f"{state}: holds {kept[0].name} and more; stop sensord and move the whole content away first")
+    lock = StateLock(state)
+    try:
+        prepare_directory(state / "journal")
+        for name in manifest.files:
+            create_file(state / name)
+            shutil.copyfile(backup / name, state / name)
+        _sync(state / name for name in manifest.files)
+    except OSError as error:
+        raise store_error(f"{state}: the backup could not be put back ({error}); empty it and try again") from error
+    finally:
+        lock.close()
+    return manifest
+
+
+def _verified(backup: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise store_error(f"{backup}: is no backup that sensord made, or it is not complete ({error})") from error
+    for name, checksum in manifest.files.items():
+        path = backup / name
+        if ".." in Path(name).parts or not path.is_file() or _checksum(path) != checksum:
+            raise store_error(f"{path}: is missing or was changed since the backup was made; take another backup")
+    return manifest
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy page by page; the copy is one file, with nothing left in a log."""
+    create_file(target)
+    with (
+        translated(source, "backing up"),
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as writing,
+    ):
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode=DELETE")
+        (verdict,) = writing.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise store_error(f"{source}: is damaged ({verdict}); it was not backed up")
+    if source.parent.name == "journal":
+        open_reader(target, JOURNAL).close()
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """Make copies durable, and their names."""
+    folders = set()
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        folders.add(path.parent)
+    for folder in folders:
+        sync_directory(folder)

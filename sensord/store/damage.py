@@ -1,0 +1,50 @@
+"""Damaged databases that can be made again from the journal: found at the start, moved aside, never deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import structlog
+
+from sensord.store.sqlite import FAULTS, Schema, has_tables, is_damage, is_version, store_error
+
+log = structlog.get_logger(__name__)
+
+
+def damage_of(path: Path, schema: Schema) -> str:
+    """Say what is damaged about a database file; empty when it is sound. Other errors are raised as ``StoreError``."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+    except sqlite3.Error as error:
+        raise store_error(f"{path}: cannot be opened ({error}); check its owner and mode") from error
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict == "ok" and is_version(connection, schema) and not has_tables(connection, schema):
+            return "its tables have changed"
+    except FAULTS as error:
+        if is_damage(error):
+            return str(error)
+        raise store_error(f"{path}: cannot be read ({error}); check the disk") from error
+    finally:
+        connection.close()
+    return "" if verdict == "ok" else str(verdict)
+
+
+def set_aside(path: Path, now: int, why: str) -> Path:
+    """Move a database and its logs out of the way, under a name that says when (ns); returns that name."""
+    aside = path.with_name(f"{path.name}.damaged-{now}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    log.error("a database is of no use and was moved aside; a new one is made", file=str(aside), why=why)
+    return aside
+
+
+def set_aside_if_damaged(path: Path, schema: Schema, now: int) -> Path | None:
+    """Look the file over and move it aside when it is damaged; returns where to, or None. Raises ``StoreError``."""
+    if not path.exists():
+        return None
+    damage = damage_of(path, schema)
+    return set_aside(path, now, damage) if damage else None

@@ -1,0 +1,119 @@
+"""Watches the parts of a running daemon: feeds the watchdog, states facts, and tells people of the daemon's troubles.
+
+The watchdog is fed only while every worker makes progress. A thread that has ended is a failure at once. Troubles go to
+the core as notices (``core/notice.py``), each change once, so that they reach people the way every alert does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+import structlog
+
+from sensord.core.notice import Notice, Trouble
+from sensord.core.record import Record
+from sensord.core.site import notice_record
+from sensord.errors import UnavailableError
+from sensord.ingest.committer import Committer
+from sensord.ports import Meter
+from sensord.store.outbox import OutboxTable
+from sensord.store.starts import SETTLED, Starts
+from sensord.telemetry.health import Health
+from sensord.telemetry.notify_socket import NotifySocket
+
+GAP_SHOWN = 600.0
+"""Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
+
+log = structlog.get_logger()
+
+
+class Troubles:
+    """What is wrong with the daemon itself, as the core knows it. Safe from any thread."""
+
+    def __init__(
+        self,
+        submit: Callable[[Record, float], Future[int]],
+        clock: Callable[[], int],
+        meter: Meter,
+        known: Mapping[Trouble, bool],
+    ) -> None:
+        """``known`` is what the core takes for active at the start."""
+        self._submit, self._clock, self._meter = submit, clock, meter
+        self._said = dict(known)
+        self._gap_at: float | None = None
+
+    def report(self, trouble: Trouble, active: bool) -> None:  # a state, not an option
+        """Say how it stands; only a change is journaled. One that cannot be journaled now is said again later."""
+        if self._said.get(trouble, False) is active:
+            return
+        try:
+            self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+        except UnavailableError as error:
+            log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
+            return
+        self._said[trouble] = active
+        if active:
+            self._meter.count("troubles_total", trouble=trouble.value)
+
+    def gap(self) -> None:
+        """Messages may be missing."""
+        self._gap_at = time.monotonic()
+        self.report(Trouble.POSSIBLE_GAP, True)
+
+    def expire(self) -> None:
+        """Let what has no end of its own end."""
+        if self._gap_at is None or time.monotonic() - self._gap_at > GAP_SHOWN:
+            self.report(Trouble.POSSIBLE_GAP, False)
+
+
+class Supervisor:
+    """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
+
+    def __init__(
+        self,
+        threads: Mapping[str, Callable[[], bool]],
+        health: Health,
+        socket: NotifySocket,
+        meter: Meter,
+        committer: Committer,
+        outbox: OutboxTable,
+        troubles: Troubles,
+        starts: Starts,
+    ) -> None:
+        """``threads`` say whether they run."""
+        self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
+        self._committer, self._outbox, self._troubles, self._starts = committer, outbox, troubles, starts
+
+    async def run(self, fail: Callable[[str], None]) -> None:
+        """Watch until cancelled, or until a thread has ended."""
+        every = min(self._socket.watchdog_interval() or 1.0, 1.0)
+        began, settled = time.monotonic(), False
+        while True:
+            dead = next((name for name, runs in self._threads.items() if not runs()), None)
+            if dead is not None:
+                fail(dead)
+                return
+            self._feed()
+            self._state_facts()
+            for channel, waiting in (await asyncio.to_thread(self._outbox.waiting)).items():
+                self._meter.gauge("outbox_pending", waiting, channel=channel)
+            if not settled and time.monotonic() - began >= SETTLED:
+                settled = True
+                self._starts.settle()
+            await asyncio.sleep(every)
+
+    def _feed(self) -> None:
+        live, report = self._health.live()
+        if live:
+            self._socket.watchdog()
+        else:
+            log.error("a worker makes no progress; the watchdog is not fed", **report)
+
+    def _state_facts(self) -> None:
+        blocked = self._committer.blocked
+        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._troubles.expire()

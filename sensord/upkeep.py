@@ -1,0 +1,47 @@
+"""Keeping the state directory in bounds: old days of the journal, finished rows of the state database.
+
+What alerts need is never deleted: the groups that the core would step again after a crash. A sink that is away is
+waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
+counted: plates are not kept, and alerting is not endangered, for the sake of time series.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from sensord.config.settings import Journal as Limits
+from sensord.core.instant import parse_duration
+from sensord.ports import Meter
+from sensord.store.journal import Journal
+from sensord.store.state import StateStore
+
+INTERVAL, PAUSE = 600.0, 0.1
+
+
+class Upkeep:
+    """Deletes what is past its keeping."""
+
+    def __init__(self, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
+        self._journal, self._state, self._meter = journal, state, meter
+        self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
+
+    def journal(self) -> None:
+        """Delete journal days that are past their keeping, or too many, and that the core does not need.
+
+        Called on the journal's thread. Raises ``StoreError``.
+        """
+        needed = min(self._state.snapshot_seq, self._state.applied) + 1
+        self._journal.prune(self._keep, time.time_ns(), needed)
+        if self._most:
+            early = self._journal.prune_to_size(self._most, needed)
+            self._meter.count("journal_days_given_up_total", len(early))
+        self._meter.gauge("journal_bytes", self._journal.size)
+
+    async def state(self) -> None:
+        """Delete finished rows of the state database that are past their keeping, a few at a time, for ever."""
+        pause = INTERVAL
+        while True:
+            await asyncio.sleep(pause)
+            more = await asyncio.to_thread(self._state.prune, time.time_ns() - self._keep)
+            pause = PAUSE if more else INTERVAL

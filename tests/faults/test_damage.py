@@ -1,0 +1,137 @@
+"""Damaged, missing and foreign files: nothing is deleted, what can be made again is, and people are told."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sensord.drivers.replay import journal_groups
+from sensord.store.reader import DirectoryReader
+from tests.faults.harness import Stage
+from tests.support import wait_until
+
+LOST = "状态库损坏或丢失"
+
+
+def folded(path: Path) -> Path:
+    """Fold the log into the file, so that the file's damage is all there is."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return path
+
+
+def flipped(path: Path) -> None:
+    """Turn a hundred bytes over, beyond the header."""
+    content, dice = bytearray(path.read_bytes()), random.Random(1)
+    for place in dice.sample(range(100, len(content)), 100):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def truncated(path: Path) -> None:
+    """Cut the file in half."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def zeroed(path: Path) -> None:
+    """Lose the second page, as a disk does that had it in its cache."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(4096) + content[8192:])
+
+
+def gone(path: Path) -> None:
+    """Take the file away, as somebody does who means well."""
+    path.unlink()
+
+
+def crowd_then_stop(stage: Stage) -> int:
+    """Let a crowd be told of, and end the daemon in good order; returns how many pages went out."""
+    wait_until(lambda: len(stage.titles()) >= 2, 30, "people are told of a crowd")
+    assert stage.end(signal.SIGTERM) == 0
+    return len(stage.titles())
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, gone])
+def test_a_lost_state_is_built_anew_and_people_are_told(stage: Stage, damage: Callable[[Path], None]) -> None:
+    """The damaged file is kept, the journal is stepped again, the police hear of it, and the fact says so."""
+    crowd_then_stop(stage)
+    damage(folded(stage.daemon.state / "state.db"))
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: any(LOST in text for text in stage.texts()), 20, "people are told")
+    assert stage.fact("state") is False
+    kept = list(stage.daemon.state.glob("state.db.damaged-*"))
+    assert bool(kept) is (damage is not gone)
+
+
+def test_after_a_loss_all_is_as_if_nothing_had_been(stage: Stage) -> None:
+    """The next start is as it should be, and everything decided is what a replay decides."""
+    crowd_then_stop(stage)
+    for name in ("state.db", "rollups.db"):
+        truncated(folded(stage.daemon.state / name))
+    stage.start()
+    stage.await_ready()
+    stage.end(signal.SIGTERM)
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: stage.fact("state") is True, 20, "the next start is as it should be")
+    stage.settle()
+    row = stage.verdict("", 1)
+    assert (row.lost, row.invented) == (0, 0), row
+    assert list(stage.daemon.state.glob("rollups.db.damaged-*")), "the time series were made again, too"
+
+
+def test_a_state_ahead_of_its_journal_is_not_waited_for(stage: Stage, tmp_path: Path) -> None:
+    """A journal that was put back from a backup is older than the state: waiting for it would be blindness."""
+    wait_until(lambda: stage.titles() != [], 30, "people are told of a crowd")
+    stage.end(signal.SIGTERM)
+    for path in (stage.daemon.state / "journal").iterdir():
+        path.unlink()
+    before = len(stage.titles())
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: len(stage.titles()) > before + 1, 40, "crowds are told of again")
+    assert any(LOST in text for text in stage.texts())
+    assert list(stage.daemon.state.glob("state.db.damaged-*"))
+
+
+def test_a_damaged_journal_file_is_named(stage: Stage) -> None:
+    """Without its journal the daemon does not guess: it ends with the file's name, and touches nothing."""
+    crowd_then_stop(stage)
+    (file,) = (stage.daemon.state / "journal").glob("*.db")
+    shutil.copy(folded(file), file.with_suffix(".good"))
+    zeroed(file)
+    damaged = file.read_bytes()
+    stage.start()
+    assert stage.await_end(30) == 1
+    assert file.name in stage.daemon.tail()
+    assert file.read_bytes() == damaged
+    file.with_suffix(".good").replace(file)
+    stage.start()
+    stage.await_ready()
+    assert len(list(journal_groups(DirectoryReader(file.parent)))) > 0
+
+
+def test_a_backup_of_a_running_daemon_is_put_back(stage: Stage, tmp_path: Path) -> None:
+    """With crowds coming and going: the copy is whole, and a daemon goes on from it, telling nobody twice."""
+    wait_until(lambda: len(stage.titles()) >= 2, 30, "people are told of a crowd")
+    done = stage.daemon.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    assert stage.daemon.command("restore", str(tmp_path / "backup")).returncode == 1, "over a running daemon"
+    stage.end(signal.SIGTERM)
+    stage.daemon.state.rename(tmp_path / "old")
+    done = stage.daemon.command("restore", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    told = len(stage.people.requests)
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: len(stage.people.requests) > told, 40, "it goes on telling people")
+    assert stage.fact("state") is True

@@ -1,0 +1,105 @@
+"""Backups: whole whatever is written meanwhile, checked before they are put back, and refused over anything else."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sensord.core.site import Step
+from sensord.errors import LockedError, StoreError
+from sensord.store.backup import back_up, restore
+from sensord.store.journal import Journal
+from sensord.store.lock import StateLock
+from sensord.store.state import StateStore
+from tests.store.parts import fill, groups, overwrite, read_all, records_of
+
+
+def made(directory: Path, count: int) -> None:
+    """A state directory with a journal and a state that has applied all of it."""
+    with closing(Journal(directory / "journal")) as journal, closing(StateStore(directory)) as state:
+        fill(journal, count)
+        state.apply(Step(count, records_of(count)[-1].received_at))
+
+
+def test_a_backup_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Journal, state and token are put back, private, and go on from there."""
+    made(tmp_path / "state", 40)
+    (tmp_path / "state" / "api.token").write_text("secret\n")
+    manifest = back_up(tmp_path / "state", tmp_path / "backup", 7)
+    assert manifest.made_at == 7
+    restore(tmp_path / "backup", tmp_path / "new")
+    with closing(Journal(tmp_path / "new" / "journal")) as journal, closing(StateStore(tmp_path / "new")) as state:
+        assert read_all(journal.reader()) == groups(1, 40)
+        assert state.applied == 40
+        fill(journal, 3)
+    assert (tmp_path / "new" / "api.token").read_text() == "secret\n"
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "backup").rglob("*") if path.is_file()}
+    assert modes == {0o600}
+
+
+def test_a_backup_under_writing_is_whole_and_fits_together(tmp_path: Path) -> None:
+    """While groups are journaled and applied as fast as they go, no copy's state is ahead of its journal."""
+    directory, stop = tmp_path / "state", threading.Event()
+
+    def write() -> None:
+        with closing(Journal(directory / "journal")) as journal, closing(StateStore(directory)) as state:
+            while not stop.is_set():
+                fill(journal, 1)
+                seq = journal.last_seq
+                state.apply(Step(seq, records_of(seq)[-1].received_at))
+
+    made(directory, 5)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(5):
+            back_up(directory, tmp_path / f"backup-{number}", 0)
+    finally:
+        stop.set()
+        writer.join()
+    for number in range(5):
+        place = tmp_path / f"new-{number}"
+        restore(tmp_path / f"backup-{number}", place)
+        with closing(Journal(place / "journal")) as journal, closing(StateStore(place)) as state:
+            found = read_all(journal.reader())
+            assert found == groups(1, len(found))
+            assert 5 <= state.applied <= len(found)
+
+
+def test_what_was_changed_since_is_not_put_back(tmp_path: Path) -> None:
+    """A backup that was damaged is no backup, and the state directory stays as it was."""
+    made(tmp_path / "state", 10)
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    overwrite(tmp_path / "backup" / "state.db", 5000, b"damage")
+    with pytest.raises(StoreError, match="was changed since"):
+        restore(tmp_path / "backup", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "backup" / "backup.json").unlink()
+    with pytest.raises(StoreError, match="is no backup"):
+        restore(tmp_path / "backup", tmp_path / "new")
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """Neither an older backup, nor a state that is there, nor one that a daemon uses."""
+    made(tmp_path / "state", 10)
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    with pytest.raises(StoreError, match="is not overwritten"):
+        back_up(tmp_path / "state", tmp_path / "backup", 0)
+    with pytest.raises(StoreError, match="move the whole content away"):
+        restore(tmp_path / "backup", tmp_path / "state")
+    with closing(StateLock(tmp_path / "busy")), pytest.raises(LockedError):
+        restore(tmp_path / "backup", tmp_path / "busy")
+    with pytest.raises(StoreError, match="is this the state directory"):
+        back_up(tmp_path, tmp_path / "other", 0)
+
+
+def test_a_damaged_file_is_not_taken_for_a_backup(tmp_path: Path) -> None:
+    """Who backs up damage finds out when it is needed: so it is said now."""
+    made(tmp_path / "state", 40)
+    file = min((tmp_path / "state" / "journal").glob("*.db"))
+    overwrite(file, 4096, bytes(4096))
+    with pytest.raises(StoreError, match=file.name):
+        back_up(tmp_path / "state", tmp_path / "backup", 0)

@@ -1,0 +1,113 @@
+"""State directories of every released version are opened by this one; newer ones are refused.
+
+``released/VERSION.tar.xz`` was made by that version's own code: a journal of two lanes over two minutes, what its core
+decided (``decisions.jsonl`` holds the bytes), a saved state, a cursor, roll-ups, and notifications that were sent.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sensord.config.settings import Rollups
+from sensord.core.site import Site
+from sensord.drivers.replay import journal_groups
+from sensord.errors import SnapshotError, StoreError
+from sensord.store.journal import Journal
+from sensord.store.reader import DirectoryReader
+from sensord.store.rollups import RollupSink
+from sensord.store.sqlite import Schema, has_tables, open_reader, open_writer
+from sensord.store.state import StateStore
+from sensord.store.tables import STATE
+from tests.store.parts import change
+
+RELEASED = sorted(Path(__file__).with_name("released").glob("*.tar.xz"))
+
+
+@pytest.fixture(params=RELEASED, ids=lambda path: path.name.removesuffix(".tar.xz"))
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A state directory as a released version left it."""
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path / "state", filter="data")
+    return tmp_path / "state"
+
+
+def test_nothing_that_was_decided_is_lost(old: Path) -> None:
+    """Alerts, cases, notifications and cursors are what they were, and the file is not taken for a damaged one."""
+    state, lost = StateStore.open_or_set_aside(old, 0, 121)
+    with closing(state):
+        assert not lost
+        assert state.decisions() == (old / "decisions.jsonl").read_bytes() != b""
+        assert state.applied == 121
+        assert state.outbox.totals()["sent"] == 3
+        cursor = state.load("influxdb")
+        assert cursor is not None
+        assert (cursor.seq, cursor.checkpoint) == (50, 50)
+        assert state.prune(1 << 62) > 0
+    with closing(open_reader(old / "state.db", STATE)) as connection:
+        assert has_tables(connection, STATE)
+
+
+def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
+    """A core state of another version is not guessed at: the journal is stepped again instead."""
+    with closing(StateStore(old)) as state:
+        saved = state.load_snapshot()
+    assert saved is not None
+    with pytest.raises(SnapshotError):
+        Site.restored(saved[1])
+
+
+def test_its_journal_goes_on(old: Path) -> None:
+    """Every group is read, its definition is understood, its readings count, and new groups follow."""
+    site, accepted = Site(), 0
+    for group in journal_groups(DirectoryReader(old / "journal")):
+        step = site.step(group)
+        assert step.dead == []
+        accepted += sum(amount for (_, outcome), amount in step.counts.items() if outcome == "accepted")
+    assert accepted == 240
+    with closing(Journal(old / "journal")) as journal:
+        (last,) = journal.reader().read(120, 1)
+        assert journal.append(last.records) == 122
+
+
+def test_its_roll_ups_go_on(old: Path) -> None:
+    """The minutes are there, and the cursor with them."""
+    sink = RollupSink(old, Rollups())
+    assert sink.lost is None
+    assert sum(slot.count for slot in sink.series("crowd", "count", {}, 0, 1 << 62, "minute")) == 240
+
+
+@pytest.mark.parametrize(
+    ("file", "opened"),
+    [
+        ("state.db", lambda old: StateStore.open_or_set_aside(old, 0, 121)),
+        ("rollups.db", lambda old: RollupSink(old, Rollups())),
+        ("journal/journal-2026-09-21.db", lambda old: Journal(old / "journal")),
+    ],
+)
+def test_a_newer_file_is_refused_and_left_alone(old: Path, file: str, opened: Callable[[Path], object]) -> None:
+    """Going back to an older program must not cost what the newer one wrote."""
+    change(old / file, "PRAGMA user_version=99")
+    before = (old / file).read_bytes()
+    with pytest.raises(StoreError, match=r"written by a newer sensord \(file version 99"):
+        opened(old)
+    assert (old / file).read_bytes() == before
+
+
+def test_an_upgrade_that_fails_changes_nothing(old: Path) -> None:
+    """It is one transaction: the file is the old one still, and the next attempt starts afresh."""
+    copy = old / "copy.db"
+    shutil.copy(old / "state.db", copy)
+    bad = Schema(STATE.application_id, 3, (*STATE.statements, "CREATE INDEX broken ON nothing (at)"))
+    with pytest.raises(StoreError):
+        open_writer(copy, bad)
+    version, tables = ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master WHERE name = 'before_migration'")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute(version).fetchone() == (1,)
+        assert connection.execute(tables).fetchone() == (0,)
