@@ -24,6 +24,8 @@ from sensord.core.rule import Aggregate, LevelSpec, Override, Value
 MOST_LOOKED_BACK = 120
 """Panes that a trend may look back on; each costs 8 bytes a key."""
 LEAST_LOOKED_BACK = 4
+LOOKS_BACK = 2
+"""Without ``over`` a trend looks so many times as far back as ahead; ``bench/derived.py`` shows why."""
 FURTHEST = 2
 """A trend looks at most so many times as far ahead as it looks back."""
 _COMPARISONS = ("above", "at_least", "below", "at_most", "outside")
@@ -71,10 +73,9 @@ def read_trend(findings: Findings, path: KeyPath, text: RuleText, every: int) ->
         findings.error((*path, "trend"), "a trend needs a window", "add window: 2m and every: 30s")
         return None
     within = findings.duration((*path, "trend", "within"), given.within, SECOND, DAY)
-    written = given.over or given.within
-    over_path = (*path, "trend", "over") if given.over else (*path, "trend", "within")
-    over = findings.duration(over_path, written, SECOND, DAY)
-    panes = over // every
+    over_path = (*path, "trend", "over" if given.over else "within")
+    over = findings.duration(over_path, given.over, SECOND, DAY) if given.over else LOOKS_BACK * within
+    written, panes = format_duration(over), over // every
     if not LEAST_LOOKED_BACK <= panes <= MOST_LOOKED_BACK:
         message = f"looking back {written} is {panes} values, one every {format_duration(every)}"
         least, most = format_duration(LEAST_LOOKED_BACK * every), format_duration(MOST_LOOKED_BACK * every)

@@ -132,8 +132,8 @@ class BaselineText(Entry, frozen=True, kw_only=True):
 class TrendText(Entry, frozen=True, kw_only=True):
     """Warn one level lower when a level's threshold will be crossed ``within`` so long.
 
-    The forecast is the straight line through the values of the last ``over``; without it the rule looks as far back
-    as ahead.
+    The forecast is the straight line through the values of the last ``over``; without it the rule looks twice as
+    far back as ahead.
     """
 
     within: Duration

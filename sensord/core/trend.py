@@ -25,21 +25,23 @@ from sensord.core.batch import Float64
 from sensord.core.derived import Bools
 from sensord.core.rule import RISING, Rule
 
-POINTS = 13
-"""The line goes through at most so many points (78 pairs), evenly spaced over the stretch that is looked back on."""
+POINTS = 31
+"""The line goes through at most so many points (465 pairs), evenly spaced over the stretch that is looked back on."""
 STEADY = 0.5
-"""The least |Kendall's tau| of a trend. By chance 13 points of noise have it once in about fifty times."""
+"""The least |Kendall's tau| of a trend. ``bench/derived.py`` compares with others, and with least squares and Holt."""
 
 
 class Heading:
     """The trend of one rule. See :class:`sensord.core.derived.Derivation`.
 
     ``history`` float64 (panes, keys) holds the window's values of the last ``over``, the pane that ends at ``end`` in
-    row ``end // every % panes``; NaN where the value was unknown. A key takes 8 bytes a pane.
+    row ``end // every % panes``; NaN where the value was unknown. A key takes 8 bytes a pane. ``steady`` is the least
+    |tau| of a slope that counts.
     """
 
     def __init__(self, rule: Rule, keys: int) -> None:
         assert rule.trend is not None
+        self.steady = STEADY
         self._every, self._within = rule.every, rule.trend.within / rule.every
         self._rising = rule.comparison in RISING
         panes = rule.trend.over // rule.every + 1
@@ -66,14 +68,18 @@ class Heading:
 
     def _slope(self, points: Float64) -> Float64:
         """Return the slope per pane of the keys that have a steady one, zero for the others."""
-        rise = points[self._newer] - points[self._older]
+        agree = np.zeros(points.shape[1], np.int32)
         with np.errstate(invalid="ignore"):
-            agree = (rise > 0.0).sum(axis=0) - (rise < 0.0).sum(axis=0)
+            for newer in range(len(points) - 1):
+                point, older = points[newer], points[newer + 1 :]
+                signs = (point > older).view(np.int8) - (point < older).view(np.int8)
+                agree += np.add.reduce(signs, axis=0, dtype=np.int32)
         pairs = self._known * (self._known - 1) / 2
         slope = np.zeros(points.shape[1])
-        steady = np.flatnonzero((np.abs(agree) >= STEADY * pairs) & (pairs > 0))
-        apart = (self._ages[self._older] - self._ages[self._newer])[:, None]
-        slope[steady] = _median(rise[:, steady] / apart)
+        steady = np.flatnonzero((np.abs(agree) >= self.steady * pairs) & (pairs > 0))
+        lags = (self._ages[self._older] - self._ages[self._newer])[:, None]
+        chosen = points[:, steady]
+        slope[steady] = _median((chosen[self._newer] - chosen[self._older]) / lags)
         return slope
 
     def settle(self, value: Float64, known: Bools, alarmed: Bools) -> None:

@@ -90,7 +90,7 @@ def test_the_distance_from_the_usual_is_the_obvious_one(
 
 @given(
     seed=st.integers(0, 10_000),
-    panes=st.integers(5, 40),
+    panes=st.integers(5, 70),
     ahead=st.floats(0.5, 30),
     comparison=st.sampled_from((Comparison.ABOVE, Comparison.BELOW)),
 )
@@ -274,7 +274,7 @@ def trend_rule(**changes: object) -> Rule:
         "every": MINUTE,
         "levels": (LevelSpec(Level.YELLOW, 100.0),),
         "clear": Clear((20.0,), 3 * MINUTE),
-        "trend": Trend(15 * MINUTE, 15 * MINUTE),
+        "trend": Trend(15 * MINUTE, 30 * MINUTE),
         "baseline": None,
     }
     return gauge_rule(**{**values, **changes})
