@@ -36,8 +36,9 @@ from sensord.drivers.replay import replay
 from sensord.recordings.parquet import read_readings
 from sensord.recordings.recording import open_recording
 from sensord.source import Source
+from simulators.gathering import Crowd
 from simulators.recorded import write_street
-from simulators.scenario import BackgroundEntry, Crowd, Scenario
+from simulators.scenario import BackgroundEntry, Scenario
 from simulators.street import Street
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,8 +161,8 @@ def main() -> None:
         for kind, path in whole:
             readings, seconds, cpu, memory = measure(kind, path)
             share = DAY_MESSAGES / readings
-            cells = (f"{readings:,}", f"{seconds:.2f}", f"{cpu:.2f}", f"{readings / seconds:,.0f}")
-            cells += (f"{seconds * share:.1f} s", f"{cpu * share:.1f} s", f"{memory:.0f}")
+            cells = [f"{readings:,}", f"{seconds:.2f}", f"{cpu:.2f}", f"{readings / seconds:,.0f}"]
+            cells += [f"{seconds * share:.1f} s", f"{cpu * share:.1f} s", f"{memory:.0f}"]
             target = TARGETS.get(kind)
             met = "" if target is None else f"  {target:g} s {'met' if seconds * share <= target else 'missed'}"
             print("".join(f"{cell:>14}" for cell in (kind, *cells)) + met)
