@@ -61,7 +61,7 @@ def test_the_diff(report: Report) -> None:
     assert (row.name, row.before, row.after, row.counts) == ("crowd", 9, 4, {"removed": 5, "later": 4})
     pages = {(name, shift): (before, after) for name, _, shift, before, after in report.diff.pages}
     assert pages
-    assert all(after < before for before, after in pages.values())
+    assert sum(after for _, after in pages.values()) < sum(before for before, _ in pages.values())
 
 
 def test_the_scores(report: Report) -> None:
