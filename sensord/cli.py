@@ -7,24 +7,16 @@ needs is not reachable (``doctor``); 130 interrupted.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from sensord import __version__, offline, recordingcli
+from sensord import __version__, deskcli, offline, recordingcli
 from sensord.errors import ConfigError, SensordError
+from sensord.options import EXISTING, config_option
 from sensord.words import say
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_UNREACHABLE = 1, 3, 4
-_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
-_CONFIG = Path("config/sensord.yaml")
-
-
-def config_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--config``."""
-    text = say("配置文件", "the configuration file")
-    return click.option("--config", type=_EXISTING, default=_CONFIG, show_default=True, help=text)(command)
 
 
 @click.group(
@@ -105,7 +97,7 @@ cli.add_command(recordingcli.recording)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--config",
-    type=_EXISTING,
+    type=EXISTING,
     default=None,
     help=say("改用这份配置", "use this configuration instead"),
 )
@@ -160,28 +152,7 @@ def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path 
         click.echo(line)
 
 
-def _acting(verb: str, zh: str, en: str) -> None:
-    @cli.command(verb, help=say(zh, en))
-    @config_option
-    @click.argument("case")
-    @click.option(
-        "--by", required=True, help=say("以谁的名义（名册中的角色编号）", "in whose name (a role id of the roster)")
-    )
-    @click.option("--note", default="", help=say("备注", "a remark"))
-    def act(config: Path, case: str, by: str, note: str) -> None:
-        """Send the action to the running daemon."""
-        from sensord.remote import act as send
-
-        seq = send(config, case, verb, by, note)
-        click.echo(say(f"已记录（日志组 {seq}）", f"recorded (journal group {seq})"))
-
-
-_acting("acknowledge", "确认案件：有人正在处理。", "Acknowledge a case: somebody is on it.")
-_acting(
-    "close",
-    "报告已疏散并结案（传感器仍报警时会被拒绝）。",
-    "Report dispersal and close (refused while sensors still alarm).",
-)
+deskcli.add_to(cli)
 
 
 @cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))
@@ -230,47 +201,6 @@ def dead_letters(config: Path, limit: int) -> None:
 
     for letter in recent_dead_letters(config, limit):
         click.echo(letter)
-
-
-@cli.group(help=say("管理接口令牌（viewer、operator、admin）。", "Tokens of the REST API (viewer, operator, admin)."))
-def token() -> None:
-    """Hold the token commands together."""
-
-
-@token.command("create", help=say("新建令牌；只显示这一次。", "Make a token; it is shown this once."))
-@config_option
-@click.argument("name")
-@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), required=True, help=say("角色", "the role"))
-@click.option(
-    "--expires", default=None, help=say("有效期，例如 90d（默认长期）", "its life, such as 90d (default: no end)")
-)
-def create_token(config: Path, name: str, role: str, expires: str | None) -> None:
-    """Make a token and print it."""
-    from sensord.accounts import create
-
-    click.echo(create(config, name, role, expires))
-
-
-@token.command("list", help=say("列出令牌（不含内容）。", "List the tokens (never their texts)."))
-@config_option
-def list_tokens(config: Path) -> None:
-    """Print a line per token."""
-    from sensord.accounts import listed
-
-    for line in listed(config):
-        click.echo(line)
-
-
-@token.command("revoke", help=say("吊销令牌，立即生效。", "Take a token out of force, at once."))
-@config_option
-@click.argument("name")
-def revoke_token(config: Path, name: str) -> None:
-    """Take a token out of force."""
-    from sensord.accounts import revoke
-
-    if not revoke(config, name):
-        raise click.UsageError(say(f"没有名为 {name} 的令牌", f"there is no token called {name}"))
-    click.echo(say(f"已吊销 {name}", f"{name} is revoked"))
 
 
 @cli.command("generate", help=say("生成另一个街道的场所与名册样例。", "Write places and a roster for another street."))
@@ -326,7 +256,7 @@ def restore(config: Path, folder: Path) -> None:
 @click.argument("name", required=False)
 @click.option(
     "--wire",
-    type=_EXISTING,
+    type=EXISTING,
     default=None,
     metavar="SENSORD.YAML",
     help=say(

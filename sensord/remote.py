@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 
 from sensord.config.load import Loaded, load
 from sensord.config.settings import TOKEN_FILE
-from sensord.core.instant import format_instant
+from sensord.core.instant import format_instant, parse_duration, parse_instant
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.store.state import StateStore
 from sensord.words import say
@@ -39,7 +40,7 @@ def _token(loaded: Loaded) -> str:
         raise UnavailableError(say(zh, en)) from error
 
 
-def _ask(loaded: Loaded, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {_token(loaded)}"}
     try:
         answer = httpx.request(method, _base(loaded) + path, timeout=15.0, json=body, headers=headers, trust_env=False)
@@ -76,11 +77,35 @@ def readiness(config: Path) -> dict[str, str]:
     return stuck | {name: fact["detail"] for name, fact in report["facts"].items() if not fact["ok"]}
 
 
-def act(config: Path, case: str, verb: str, by: str, note: str) -> int:
-    """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
-    body = {"verb": verb, "by": by, "note": note}
-    answer = _ask(load(config), "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body)
+def act(config: Path, case: str, verb: str, by: str, note: str, until: str | None = None) -> int:
+    """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer.
+
+    ``until`` is a time as people write it; without an offset it is the site's local time.
+    """
+    loaded = load(config)
+    body: dict[str, Any] = {"verb": verb, "by": by, "note": note}
+    if until is not None:
+        try:
+            body["until"] = format_instant(parse_instant(until, loaded.settings.timezone))
+        except ValueError as error:
+            raise SensordError(say(f"{until} 不是时间", f"{until} is not a time")) from error
+    answer = _ask(loaded, "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body)
     return int(answer["seq"])
+
+
+def silence(config: Path, name: str, scope: dict[str, Any], lasts: str, note: str) -> int:
+    """Silence what fits for so long; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
+    try:
+        until = format_instant(time.time_ns() + parse_duration(lasts))
+    except ValueError as error:
+        raise SensordError(str(error)) from error
+    body = {**scope, "until": until, "note": note, "id": name}
+    return int(_ask(load(config), "POST", "/api/v1/silences", body)["seq"])
+
+
+def unsilence(config: Path, name: str) -> int:
+    """End a silence; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
+    return int(_ask(load(config), "DELETE", f"/api/v1/silences/{quote(name, safe='')}")["seq"])
 
 
 def reload(config: Path) -> dict[str, Any]:

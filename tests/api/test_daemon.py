@@ -138,5 +138,26 @@ def test_silences_and_approvals(daemon: Daemon, people: Receiver) -> None:
         assert api.get("/cases", params={"state": "closed"}).json()["cases"][0]["id"] == case
 
 
+def test_every_answer_over_the_command_line(daemon: Daemon, people: Receiver) -> None:
+    """Answers, decisions and silences are one command each, and are in the case's story with who and how."""
+    wait_until(lambda: people.requests, 20, "somebody was told")
+    case = people.requests[0].json["case"]
+    said = ["acknowledge", "on-the-way", "on-the-scene", "need-help", "dispersed"]
+    for word in said:
+        done = daemon.command(word, case, "--by", "居委干部-1")
+        assert done.returncode == 0, done.stderr
+    assert daemon.command("extend", case, "--note", "人多", "--until", "2099-01-01T08:00").returncode == 0
+    assert daemon.command("silence", "--place", "G2", "--for", "1h", "--note", "集市", "--id", "fair").returncode == 0
+    assert daemon.command("unsilence", "fair").returncode == 0
+    assert "fair" in daemon.command("unsilence", "fair").stderr
+    assert "不是时间" in daemon.command("extend", case, "--note", "x", "--until", "noon").stderr
+    wait_until(daemon.caught_up, 10)
+    events = daemon.get(f"/api/v1/cases/{case}").json()["events"]
+    told = [event["happening"] for event in events if event["cause"] == "居委干部-1"]
+    assert told == [word.replace("-", "_") for word in said]
+    (extended,) = [event for event in events if event["happening"] == "extend"]
+    assert (extended["cause"], extended["via"]) == ("cli", "cli")
+
+
 def _in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
