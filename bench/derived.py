@@ -60,7 +60,7 @@ def learnt(engine: Engine) -> None:
     for name, array in evaluator.arrays().items():
         if name.endswith(("samples", "errors")):
             array[:] = dice.normal(20.0 if name.endswith("samples") else 0.0, 1.8, array.shape)
-    evaluator.restored(evaluator.numbers(), evaluator.tables())
+    evaluator.restored(evaluator.numbers(), dict(evaluator.tables()))
 
 
 def speed(one: Rule) -> tuple[float, int]:
