@@ -57,14 +57,18 @@ class Counters:
 
     def _newer(self, device: Int32, at: Int64) -> Int64:
         """Positions of the readings that are newer than all before them of the same device (sorted by device)."""
-        starts = np.flatnonzero(np.r_[True, device[1:] != device[:-1]])
-        newest = at.copy()
-        ends = np.append(starts[1:], len(device))
-        for start, end in zip(starts, ends, strict=True):
-            newest[start:end] = np.maximum.accumulate(np.maximum(at[start:end], self.at[device[start]]))
-        before = np.roll(newest, 1)
-        before[starts] = self.at[device[starts]]
-        return np.flatnonzero(at > before)
+        first = np.r_[True, device[1:] != device[:-1]]
+        before = np.where(first, self.at[device], np.roll(at, 1))
+        fresh = at > before
+        if not fresh.all():
+            starts = np.flatnonzero(first)
+            ends = np.append(starts[1:], len(device))
+            # Only where something was overtaken is it necessary to look at every reading.
+            for group in np.unique(np.searchsorted(starts, np.flatnonzero(~fresh), side="right") - 1):
+                start, end = starts[group], ends[group]
+                newest = np.maximum.accumulate(np.r_[self.at[device[start]], at[start:end]])
+                fresh[start:end] = at[start:end] > newest[:-1]
+        return np.flatnonzero(fresh)
 
     def _difference(self, before_at: Int64, before: Float64, at: Int64, value: Float64) -> Float64:
         same_day = (before_at + self._offset) // DAY == (at + self._offset) // DAY

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.batch import Batch, Int8, Int32
-from sensord.core.place import Device, PlaceKind, Places
+from sensord.core.place import PlaceKind, Places
 from sensord.core.rule import Rule
 from sensord.core.stream import LABELS, SOURCE
 
@@ -30,7 +30,7 @@ class KeyTable:
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
-        wanted = [self._base(rule, device, places, only) for device in places.devices]
+        wanted = list(self._bases(rule, places, only))
         found = {base: place for base, place in wanted if base is not None}
         bases = sorted(found)
         words = [rule.where.get(label, LABELS[label].words) for label in rule.split]
@@ -49,21 +49,26 @@ class KeyTable:
         ]
 
     @staticmethod
-    def _base(rule: Rule, device: Device, places: Places, only: frozenset[str] | None) -> tuple[str | None, str]:
-        """Return (device or place id, place) of a device's keys, or (None, "") when the rule does not look at it."""
-        nothing = (None, "")
-        if rule.stream is not None and device.stream is not SOURCE.get(rule.stream, rule.stream):
-            return nothing
-        if only is not None and places.above(device.place, PlaceKind.GRID) not in only:
-            return nothing
-        for name, words in rule.where.items():
-            value = device.id if name == "device" else _above(places, device, name)
-            if (name == "device" or name in _PLACE_KINDS) and value not in words:
-                return nothing
-        if rule.by == "device":
-            return device.id, device.place
-        place = places.above(device.place, PlaceKind(rule.by))
-        return (place, place) if place is not None else nothing
+    def _bases(rule: Rule, places: Places, only: frozenset[str] | None) -> Iterator[tuple[str | None, str]]:
+        """Yield, per device, (device or place id, place) of its keys; (None, "") when the rule does not look at it."""
+        stream = None if rule.stream is None else SOURCE.get(rule.stream, rule.stream)
+        kind = None if rule.by == "device" else PlaceKind(rule.by)
+        within = [(PlaceKind(name), words) for name, words in rule.where.items() if name in _PLACE_KINDS]
+        named = rule.where.get("device")
+        above = places.above
+        for device in places.devices:
+            if (
+                (stream is not None and device.stream is not stream)
+                or (only is not None and above(device.place, PlaceKind.GRID) not in only)
+                or (named is not None and device.id not in named)
+                or any(above(device.place, level) not in words for level, words in within)
+            ):
+                yield None, ""
+            elif kind is None:
+                yield device.id, device.place
+            else:
+                place = above(device.place, kind)
+                yield place, place or ""
 
     def __len__(self) -> int:
         """Count the keys."""
@@ -105,10 +110,6 @@ def _looked_up(positions: Int8, batch: Batch, label: str) -> Int8:
     if codes is None:
         return np.full(len(batch), -1, np.int8)
     return np.where(codes >= 0, positions[codes], np.int8(-1))
-
-
-def _above(places: Places, device: Device, kind: str) -> str | None:
-    return places.above(device.place, PlaceKind(kind)) if kind in _PLACE_KINDS else None
 
 
 class PlaceTable(KeyTable):

@@ -185,13 +185,11 @@ class Percentile(_Tabled):
     def _slide(self, pane: int, taken: Table) -> None:
         """Add the new pane to the window and take away the one that has left it."""
         gone = self._panes["pane"] <= pane - self.length
-        changed = len(taken["key"]) > 0
-        if gone.any():
-            self._window = _joined(self._window, _at_once(_kept(self._panes, gone), -1))
-            self._panes = _kept(self._panes, ~gone)
-        if changed:
-            self._window = _joined(self._window, _at_once(taken, 1))
-            self._panes = {name: np.concatenate((self._panes[name], taken[name])) for name in taken}
+        left = {name: column[gone] for name, column in self._panes.items()}
+        if len(taken["key"]) or len(left["key"]):
+            self._window = _joined(self._window, _at_once(taken, 1), _at_once(left, -1))
+            stays = _kept(self._panes, ~gone)
+            self._panes = {name: np.concatenate((stays[name], taken[name])) for name in taken}
 
     def _ranked(self) -> tuple[Float64, Float64]:
         table = self._window
@@ -234,19 +232,28 @@ def _at_once(table: Table, sign: int) -> Table:
     return {**table, "pane": np.zeros(len(table["pane"]), np.int64), "count": sign * table["count"]}
 
 
-def _joined(one: Table, other: Table) -> Table:
-    """Put two tables together, sorted by (pane, key, mark); counts of equal rows add up, and zeros vanish."""
-    both = {name: np.concatenate((one[name], other[name])) for name in ("pane", "key", "mark", "count")}
+def _joined(*tables: Table) -> Table:
+    """Put tables together, sorted by (pane, key, mark); counts of equal rows add up, and zeros vanish."""
+    both = {name: np.concatenate([table[name] for table in tables]) for name in ("pane", "key", "mark", "count")}
     if not len(both["key"]):
         return both
-    order = np.lexsort((both["mark"], both["key"], both["pane"]))
-    both = {name: column[order] for name, column in both.items()}
-    new = np.ones(len(order), np.bool_)
-    new[1:] = np.any([both[name][1:] != both[name][:-1] for name in ("pane", "key", "mark")], axis=0)
+    if both["mark"].dtype == np.int64:
+        # One number that sorts like the three; sorting what is mostly in order already is quick.
+        panes = both["pane"] - both["pane"].min()
+        code = (panes * (int(both["key"].max()) + 1) + both["key"]) * (2 * _BUCKETS + 1) + both["mark"] + _BUCKETS
+        order = np.argsort(code, kind="stable")
+        code = code[order]
+        new = np.r_[True, code[1:] != code[:-1]]
+    else:
+        order = np.lexsort((both["mark"], both["key"], both["pane"]))
+        columns = [both[name][order] for name in ("pane", "key", "mark")]
+        new = np.r_[True, np.any([column[1:] != column[:-1] for column in columns], axis=0)]
     starts = np.flatnonzero(new)
-    counts = np.add.reduceat(both["count"], starts)
-    table = {name: both[name][starts] for name in ("pane", "key", "mark")} | {"count": counts}
-    return _kept(table, counts != 0)
+    counts = np.add.reduceat(both["count"][order], starts)
+    rows, there = order[starts], counts != 0
+    if not there.all():
+        rows, counts = rows[there], counts[there]
+    return {"pane": both["pane"][rows], "key": both["key"][rows], "mark": both["mark"][rows], "count": counts}
 
 
 def _newest(live: Table, taken: Table) -> Table:

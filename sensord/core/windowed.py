@@ -25,7 +25,7 @@ from sensord.core.thresholds import Thresholds, capacities
 from sensord.core.trend import Heading
 from sensord.core.window import Table
 
-_SLACK = 6
+_SLACK = 12
 """How many panes one ``take`` may span beyond the lateness."""
 _GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
 """What a window that is not yet full can understate, but never overstate."""
