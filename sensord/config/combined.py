@@ -66,14 +66,14 @@ def check_combinations(given: Given, rules: Iterable[Rule], places: Places | Non
     complete = True
     for findings, path, rule in given:
         assert rule.combination is not None
-        for part in rule.combination.parts:
+        for place, part in zip(_places_of(path, rule.combination), rule.combination.parts, strict=True):
             if part.rule not in by_id:
                 hint = findings.suggest(part.rule, by_id)
-                findings.error(path, f"{rule.id} looks at {part.rule}, and there is no such rule", hint)
+                findings.error(place, f"{rule.id} looks at {part.rule}, and there is no such rule", hint)
                 complete = False
             elif part.at_least > by_id[part.rule].levels[-1].level:
                 message = f"{rule.id} waits for {part.rule} at {part.at_least.word}, which it never reaches"
-                findings.error(path, message, f"its highest level is {by_id[part.rule].levels[-1].level.word}")
+                findings.error(place, message, f"its highest level is {by_id[part.rule].levels[-1].level.word}")
     if not complete:
         return
     try:
@@ -86,6 +86,13 @@ def check_combinations(given: Given, rules: Iterable[Rule], places: Places | Non
         return
     if places is not None:
         _check_places(given, list(by_id.values()), places)
+
+
+def _places_of(path: KeyPath, combination: Combination) -> list[KeyPath]:
+    """Where each part is written."""
+    if combination.logic is Logic.MISSING:
+        return [(*path, "after"), (*path, "not")]
+    return [(*path, combination.logic.value, index) for index in range(len(combination.parts))]
 
 
 def _check_places(given: Given, rules: list[Rule], places: Places) -> None:

@@ -159,7 +159,11 @@ class RuleReader:
         for word in split:
             if word not in labels:
                 about = f"stream {self.text.stream}" if not self.kinds else "such a rule"
-                self._error("by", f"by cannot be {word}: there is no such label for {about}", ", ".join(labels))
+                self._error(
+                    "by",
+                    f"by cannot be {word}: there is no such label for {about}",
+                    ", ".join(labels) or "name a place, or device",
+                )
         return places[0] if places else "street", split
 
     # -- rules with one level ----------------------------------------------------------------------------------------

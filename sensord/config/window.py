@@ -52,7 +52,7 @@ class WindowReader:
             message = f"{self.value} needs a window"
             self._error("value", message, "add window: 1m; without one only last(field) and count() make sense")
         for key in ("every", "min_samples", "flapping"):
-            if getattr(self.text, key) is not None:
+            if self.value is not None and getattr(self.text, key) is not None:
                 self._error(key, f"{key} has no meaning without a window", "add a window, or remove it")
         return Shape()
 

@@ -42,7 +42,7 @@ def _known() -> Known:
 
 
 def _world() -> World:
-    return World(_places(), [policy.id for policy in street().definition.policies])
+    return World(_places(), [policy.id for policy in street().definition.policies], ())
 
 
 _READERS: dict[str, Callable[[Path], object]] = {
