@@ -90,7 +90,7 @@ class Answer:
         shown = self.found.readings[-SHOWN:]
         yield say(f"读数（最近 {len(shown)} 条）", f"Readings (newest {len(shown)})")
         for one in shown:
-            yield _under(f"{self._time(one.event_at)}  {one.device}  {_content(one)}{self._mark(one)}")
+            yield _under(f"{self._time(one.event_at)}  {one.device}  {_content(self.found.rule, one)}{self._mark(one)}")
 
     def _mark(self, one: SeenReading) -> str:
         if one.late:
@@ -149,9 +149,10 @@ def _what(rule: Rule) -> str:
     )
 
 
-def _content(one: SeenReading) -> str:
+def _content(rule: Rule, one: SeenReading) -> str:
+    """The value, and the labels that the rule asks for."""
     parts = [] if one.value is None else [number(one.value)]
-    return " ".join([*parts, *(f"{name}={value}" for name, value in one.labels.items())])
+    return " ".join([*parts, *(f"{name}={one.labels[name]}" for name in rule.where if name in one.labels)])
 
 
 def _nothing(rule: Rule) -> str:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from sensord.config.connection import load_settings
 from sensord.config.export import schemas
 from sensord.config.secret import resolve_path
@@ -39,12 +41,13 @@ def _files(config: Path) -> Iterator[tuple[Path, str]]:
     """Yield every YAML file of a configuration with the name of its schema."""
     settings, _ = load_settings(config)
     yield config, "sensord"
-    for kind in ("places", "roster", "dispatch", "vehicles"):
-        if name := getattr(settings.files, kind):
-            yield resolve_path(name, config.parent), kind
-    rules = resolve_path(settings.files.rules, config.parent)
-    for path in sorted(rules.glob("*.y*ml")) if rules.is_dir() else [rules]:
-        yield path, "rules"
+    known = schemas()
+    for kind, text in msgspec.to_builtins(settings.files).items():
+        if text is None or kind not in known:
+            continue
+        named = resolve_path(text, config.parent)
+        for path in sorted(named.glob("*.y*ml")) if named.is_dir() else [named]:
+            yield path, kind
 
 
 def _point(path: Path, schema: Path) -> bool:

@@ -1,7 +1,7 @@
 """The compact notation of a series in rule tests: ``10*6 20..60*5 _*3 30``.
 
-Tokens stand apart by spaces: ``v`` is one value, ``v*n`` n of them, ``a..b*n`` n values in even steps from a to b, and
-``_`` a turn at which nothing is sent.
+Tokens stand apart by spaces: ``v`` is one value, ``v*n`` n of them, ``a..b*n`` n values in even steps from a to b
+(whole numbers when both ends are), and ``_`` a turn at which nothing is sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _read(token: str) -> list[Item]:
         raise ValueError(f"{token!r} stands for nothing; write *1 or more")
     ramp = _RAMP.fullmatch(what)
     if ramp is not None:
-        return _ramp(token, float(ramp[1]), float(ramp[3]), times)
+        return _ramp(token, _number(ramp[1]), _number(ramp[3]), times)
     if what == "_":
         return [None] * times
     return [_number(what) if _NUMBER.fullmatch(what) else what] * times
@@ -47,13 +47,9 @@ def _read(token: str) -> list[Item]:
 def _ramp(token: str, first: float, last: float, times: int) -> list[Item]:
     if times < 2:
         raise ValueError(f"{token!r} needs a number of steps of at least 2; write {token.partition('*')[0]}*5")
-    step = (last - first) / (times - 1)
-    return [_whole(round(first + step * number, 9)) for number in range(times)]
+    step, digits = (last - first) / (times - 1), None if isinstance(first, int) and isinstance(last, int) else 9
+    return [round(first + step * number, digits) for number in range(times)]
 
 
 def _number(text: str) -> float | int:
     return float(text) if "." in text else int(text)
-
-
-def _whole(value: float) -> float | int:
-    return int(value) if value.is_integer() else value

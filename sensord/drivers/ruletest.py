@@ -154,7 +154,7 @@ class _Run:
 
     def _compare(self, check: Check) -> Iterator[Failure]:
         text = check.text
-        yield from self._fail(check, "messages", (), self._since.dead)
+        yield from self._fail(check, "messages", (), sorted(set(self._since.dead)))
         if text.alerts is not None:
             wanted = _flat(text.alerts)
             found = {(one.rule, one.key): one.level.word for one in self._site.engine.active()}
