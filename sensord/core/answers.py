@@ -153,6 +153,7 @@ class Answers:
         self._flow.index.engaged.get(given_back, set()).discard(case.id)
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
         self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
+        self._flow.dispatcher.own(case, at, ())
         return True, "returned; it is dispatched again"
 
     # -- silences ----------------------------------------------------------------------------------------------------

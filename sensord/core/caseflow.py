@@ -199,6 +199,7 @@ class Flow:
             event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
             self.dispatcher.step_due(case, event, number, story.decisions)
         elif due is Due.FALLBACK:
+            self._remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)
         elif due is Due.LIMIT:
@@ -216,6 +217,7 @@ class Flow:
 
     def file(self, case: Case, at: int, story: Story) -> None:
         """File a case: it gets its code, its links, and is dispatched."""
+        self.unschedule(case, Due.FILE)
         case.code = self._code(case, at)
         case.filed = self.codes["filed"] = self.codes.get("filed", 0) + 1
         event = self.happen(case, Happening.FILE, at, case.code or "sensord", story)
@@ -253,6 +255,7 @@ class Flow:
             self._look_again(case, muted[1])
             return
         case.muted = ""
+        self.unschedule(case, Due.RECHECK)
         if self.dispatcher.rose(case, event, reason, decisions):
             if case.state is State.FILED:
                 self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
@@ -310,6 +313,7 @@ class Flow:
 
     def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
         """Tell the supervisors, unless the case is muted."""
+        self._remute(case, event.at)
         if case.muted:
             self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
         else:
@@ -345,6 +349,10 @@ class Flow:
 
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
+        self._remute(case, at)
+        if how is Happening.CLOSE and (case.state, how) not in TABLE:
+            # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
+            self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
         case.pending, case.fallbacks, case.deadline = [], {}, 0

@@ -161,6 +161,14 @@ class Dispatcher:
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.reached or not self._roster.table.on_duty(name, event.at):
             return
+        held = (
+            Reason(case.muted)
+            if case.muted
+            else self._mutes.of_person(name, case, self._rules.get(case.rule), event.at)
+        )
+        if held is not None:
+            decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
+            return
         contacts = [contact for contact in person.contacts if contact.channel == channel]
         self._page(case, event, person, contacts, Reason.NOT_DELIVERED, decisions)
 
@@ -208,7 +216,7 @@ class Dispatcher:
         for circle in self._places.responsible(case.place):
             found = [person.id for person in self._roster.people if person.serves in circle and person.role in roles]
             if found:
-                return min(found)
+                return min(found, key=lambda person: (person in case.returned, person))
         return ""
 
     def can_tell(self, case: Case, at: int) -> bool:

@@ -1,0 +1,195 @@
+"""Thousands of random interleavings of alerts, answers, receipts, silences, time and restarts, against the promises."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from sensord.core.case import Answer, State
+from sensord.core.casebook import Story
+from sensord.core.damping import Damping
+from sensord.core.definition import Definition
+from sensord.core.duty import Change, ChangeReason, Duty, Shift
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.level import Level
+from sensord.core.mute import Inhibition
+from sensord.core.notification import Hold, Notification, Reason
+from sensord.core.policy import Category, Mode, Policy, Role, Step
+from sensord.core.record import Scope, Verb
+from sensord.core.roster import Contact, Person
+from tests.core.desk import Desk
+from tests.core.street import START, definition
+
+_PEOPLE = (
+    Person("志愿者-1", "volunteer", "G1-1", (Contact("people", "v1"),), shifts=("day",)),
+    Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("sms", "", 30 * SECOND)), shifts=("day",)),
+    Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),), shifts=("night",)),
+    Person("派出所-1", "police", "street", (Contact("people", "p1"),)),
+    Person("值班员-1", "officer", "street", (Contact("people", "o1"),)),
+)
+_STEPS = (
+    Step(("volunteer", "cadre")),
+    Step(("police",), Level.RED),
+    Step(("cadre",), after=MINUTE, mode=Mode.REPLACEMENT),
+    Step(("officer",), after=2 * MINUTE, until=Answer.ACKNOWLEDGED),
+    Step(("police",), after=5 * MINUTE, every=10 * MINUTE, until=Answer.ON_THE_SCENE),
+)
+_LIMITS = {State.DISPATCHED: 10 * MINUTE, State.HANDLING: 30 * MINUTE, State.VERIFYING: HOUR, State.SUPERVISED: HOUR}
+_PLACES = ("G1-L1", "G1-L2", "G2-L1")
+_SECOND = st.integers(0, 90)
+
+
+def _whole() -> Definition:
+    plan = {"category": "crowd", "link": "grid", "supervisors": ("officer",), "agree_within": 3 * MINUTE}
+    quick = Policy("crowd", {"zh": "聚集"}, _STEPS, **plan)  # type: ignore[arg-type]
+    slow = Policy(
+        "vehicle",
+        {"zh": "车辆"},
+        _STEPS[:2],
+        close="after_report",
+        agree_for=MINUTE,
+        wait=20 * SECOND,
+        **plan,  # type: ignore[arg-type]
+    )
+    duty = Duty(
+        (Shift("day", 480, 1200), Shift("night", 1200, 480)),
+        changes=(Change(START + 5 * MINUTE, START + 10 * MINUTE, ChangeReason.LEAVE, "居委干部-2"),),
+    )
+    return definition(
+        policies=(quick, slow),
+        people=_PEOPLE,
+        roles=tuple(
+            Role(role, {"zh": role}, {}, approves=role == "officer") for role in ("cadre", "police", "officer")
+        ),
+        categories=(Category("crowd", {"zh": "聚集"}, "04", "080", _LIMITS),),
+        duty=duty,
+        damping=Damping({"people": 4}, per_hour=12, digest_every=10 * MINUTE, storm_at=30),
+        inhibitions=(Inhibition(("crowd-sum",), ("density",)),),
+    )
+
+
+class Cases(RuleBasedStateMachine):
+    """Two desks are told the same; one of them is restarted all the time. What they decide must be the same."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Open both desks."""
+        self.desk, self.twin, self.now = Desk(_whole()), Desk(_whole()), 0
+        self.keys: list[str] = []
+        self.waiting: set[str] = set()
+        self.sent: list[Notification] = []
+
+    def _both(self, do: str, seconds: int, *args: object, **more: object) -> None:
+        self.now += seconds
+        story: Story = getattr(self.desk, do)(self.now, *args, **more)
+        other: Story = getattr(self.twin, do)(self.now, *args, **more)
+        assert story.told == other.told
+        assert story.outcomes == other.outcomes
+        self._judge(story, silenced=args[0] == "silence" if args else False)
+
+    def _judge(self, story: Story, *, silenced: bool) -> None:
+        flow = self.desk.book._flow
+        for note in story.decisions.notifications:
+            assert flow.roster.table.on_duty(note.receiver, note.at), "told while off duty"
+            case = self.desk.book.find(note.case)
+            said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
+            if said and not silenced and case is not None and not case.closed_at:
+                muted = flow.mutes.of_case(case, flow._rules.get(case.rule), note.at)
+                # What inhibits it may have come at the same instant, after it was told.
+                assert muted is None or muted[0] is Reason.HELD_INHIBITED, f"told while muted: {note}"
+        self.sent += story.decisions.notifications
+        self.keys += [note.key for note in story.decisions.notifications]
+        assert len(self.keys) == len(set(self.keys)), "told twice under one key"
+        for one in story.told:
+            if isinstance(one, Notification):
+                self.waiting -= set(one.covers)
+            elif isinstance(one, Hold) and one.reason is Reason.HELD_OFF_DUTY:
+                self.waiting.discard(one.key)
+            elif isinstance(one, Hold) and one.key:
+                self.waiting.add(one.key)
+        spoke = {one.event for one in (*story.decisions.notifications, *story.decisions.holds)}
+        for event in story.events:
+            if event.happening.value == "file":
+                assert event.id in spoke, "a page was lost"
+
+    @property
+    def _time(self) -> int:
+        return START + self.now * SECOND
+
+    @rule(
+        seconds=_SECOND,
+        which=st.sampled_from(("density", "crowd-sum", "visitors")),
+        place=st.sampled_from(_PLACES),
+        level=st.sampled_from(Level),
+    )
+    def alert(self, seconds: int, which: str, place: str, level: Level) -> None:
+        """An alert moves to a level."""
+        self._both("alert", seconds, level, which, "G1" if which == "crowd-sum" else place)
+
+    @rule(
+        seconds=_SECOND,
+        verb=st.sampled_from([verb.value for verb in Verb if "silence" not in verb.value]),
+        by=st.sampled_from([*(person.id for person in _PEOPLE), "operator"]),
+        nth=st.integers(0, 5),
+        note=st.sampled_from(("", "原因")),
+    )
+    def act(self, seconds: int, verb: str, by: str, nth: int, note: str) -> None:
+        """Somebody does something about some case, open or ended."""
+        known = [*self.desk.book.open, *self.desk.book.ended]
+        self._both("act", seconds, verb, by, known[nth % len(known)] if known else "none", note=note)
+
+    @rule(
+        seconds=_SECOND,
+        scope=st.sampled_from((Scope(places=("G1",)), Scope(policies=("vehicle",), up_to=Level.RED))),
+        minutes=st.integers(1, 20),
+    )
+    def silence(self, seconds: int, scope: Scope, minutes: int) -> None:
+        """An operator silences something."""
+        until = self._time + minutes * MINUTE + seconds * SECOND
+        self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until)
+
+    @rule(seconds=_SECOND, nth=st.integers(0, 50), delivery=st.sampled_from(("sent", "delivered", "seen", "failed")))
+    def receipt(self, seconds: int, nth: int, delivery: str) -> None:
+        """A channel says what became of a message."""
+        if self.sent:
+            self._both("receipt", seconds, self.sent[nth % len(self.sent)].key, delivery)
+
+    @rule(seconds=st.integers(1, 7200))
+    def wait(self, seconds: int) -> None:
+        """Time passes."""
+        self._both("wait", seconds)
+
+    @rule()
+    def restart(self) -> None:
+        """One of the desks is made again from its bytes."""
+        self.twin.restart()
+
+    @invariant()
+    def promises(self) -> None:
+        """No case without an owner; none ended that alarms; ledgers and levels fit."""
+        if not hasattr(self, "desk"):
+            return
+        for case in self.desk.book.open.values():
+            assert case.owner or case.state is State.ACCEPTED
+            assert case.level == max(case.alerts.values(), default=Level.NONE)
+            assert bool(case.alerts) == (case.cleared_at == 0)
+            assert case.state not in (State.CLOSED, State.VOID)
+
+    def teardown(self) -> None:
+        """Calm comes, and time: every case ends, and every message that waited has been told."""
+        if not hasattr(self, "desk"):
+            return
+        for which, place in list(self.desk.levels):
+            self._both("alert", 1, Level.NONE, which, place)
+        self._both("wait", 4 * DAY // SECOND)
+        assert not self.desk.book.open, list(self.desk.book.open.values())
+        assert not self.waiting, self.waiting
+
+
+TestCases = Cases.TestCase
+TestCases.settings = settings(
+    max_examples=int(os.environ.get("SENSORD_EXAMPLES", "60")), stateful_step_count=40, deadline=None
+)

@@ -1,0 +1,141 @@
+"""Whom the plan finds: the three modes, replacements, reminders, second ways; and the ledger of who did not answer."""
+
+from __future__ import annotations
+
+from sensord.core.case import Answer
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.level import Level
+from sensord.core.policy import Mode, Policy, Step
+from sensord.core.roster import Contact, Person
+from tests.core.desk import Desk, told
+from tests.core.street import START, definition
+
+PEOPLE = (
+    Person("志愿者-1", "volunteer", "G1-1", (Contact("people"),)),
+    Person("志愿者-2", "volunteer", "G2-1", (Contact("people"),)),
+    Person("居委干部-1", "cadre", "G1", (Contact("people"),)),
+    Person("居委干部-2", "cadre", "G2", (Contact("people"),)),
+    Person("派出所-1", "police", "street", (Contact("people"),)),
+)
+
+
+def desk(*steps: Step, people: tuple[Person, ...] = PEOPLE, **plan: object) -> Desk:
+    """A desk with one plan for crowds."""
+    policy = Policy("crowd", {"zh": "聚集"}, steps, **plan)  # type: ignore[arg-type]
+    return Desk(definition(people=people, policies=(policy,)))
+
+
+def names(story: object) -> list[str]:
+    """Who was told."""
+    return [receiver for receiver, _, _ in told(story)]  # type: ignore[arg-type]
+
+
+def test_nearest_takes_who_is_free_from_the_neighbouring_grid() -> None:
+    """The volunteer of the place is on the way elsewhere: the neighbouring grid's is told."""
+    one = desk(Step(("volunteer",), mode=Mode.NEAREST, count=1))
+    assert names(one.alert(0, Level.BLUE)) == ["志愿者-1"]
+    one.act(5, "on_the_way", by="志愿者-1")
+    assert names(one.alert(10, Level.BLUE, place="G1-L2")) == ["志愿者-2"]
+    assert names(one.alert(20, Level.BLUE, place="G2-L2")) == ["志愿者-2"], "told is not busy"
+
+
+def test_joint_tells_all_parties_and_says_who_leads() -> None:
+    """Everybody is told, the police lead and own the case, and the text says so."""
+    one = desk(Step(("volunteer", "cadre", "police"), mode=Mode.JOINT, lead="police"))
+    story = one.alert(0, Level.BLUE)
+    assert names(story) == ["志愿者-1", "居委干部-1", "派出所-1"]
+    assert (one.case.lead, one.case.owner) == ("派出所-1", "派出所-1")
+    one.act(3, "acknowledge", by="居委干部-1")
+    assert one.case.owner == "派出所-1"
+    assert "牵头：派出所-1" in one.alert(5, Level.RED).decisions.notifications[0].text
+
+
+def test_the_silent_are_replaced_and_those_who_answered_are_not() -> None:
+    """After three minutes the neighbouring cadre stands in for the silent one; the volunteer had answered."""
+    one = desk(Step(("volunteer", "cadre")), Step(("volunteer", "cadre"), after=3 * MINUTE, mode=Mode.REPLACEMENT))
+    one.alert(0, Level.BLUE)
+    one.act(60, "acknowledge", by="志愿者-1")
+    assert told(one.wait(180)) == [("居委干部-2", "people", "replacement")]
+
+
+def test_reminders_go_on_until_people_have_come_that_far() -> None:
+    """Every two minutes, until somebody is on the scene."""
+    one = desk(Step(("cadre",)), Step(("police",), after=MINUTE, every=2 * MINUTE, until=Answer.ON_THE_SCENE))
+    one.alert(0, Level.BLUE)
+    one.act(30, "acknowledge")
+    heard = [(second, reason) for second in range(60, 400, 60) for _, _, reason in told(one.wait(second))]
+    assert heard == [(60, "not_on_the_scene"), (180, "not_on_the_scene"), (300, "not_on_the_scene")]
+    one.act(400, "on_the_scene")
+    story = one.wait(420)
+    assert [hold.reason.value for hold in story.decisions.holds] == ["held_acknowledged"]
+    assert told(one.wait(3000)) == []
+
+
+def test_red_tells_everybody_at_once() -> None:
+    """The steps that would come later speak now, and still come when nobody answers."""
+    steps = (Step(("cadre",)), Step(("police",), after=10 * MINUTE, until=Answer.ACKNOWLEDGED))
+    assert names(desk(*steps).alert(0, Level.ORANGE)) == ["居委干部-1"]
+    assert names(desk(*steps).alert(0, Level.RED)) == ["居委干部-1", "派出所-1"]
+    assert names(desk(*steps, everybody_at=Level.ORANGE).alert(0, Level.ORANGE)) == ["居委干部-1", "派出所-1"]
+
+
+def test_nearby_cases_are_linked_and_others_are_not() -> None:
+    """Two lanes of one grid are one event; the lane of the other grid is not. The text counts them."""
+    one = desk(Step(("cadre",)), link="grid")
+    one.alert(0, Level.BLUE)
+    story = one.alert(5, Level.BLUE, place="G1-L2")
+    assert "link" in [event.happening.value for event in story.events]
+    assert "邻近相关案件 1 起" in story.decisions.notifications[0].text
+    one.alert(9, Level.BLUE, place="G2-L1")
+    first, second, other = one.book.open.values()
+    assert (first.links, second.links, other.links) == ([second.id], [first.id], [])
+
+
+SECOND_WAY = (Person("居委干部-1", "cadre", "G1", (Contact("people"), Contact("sms", "0", 60 * SECOND))),)
+
+
+def test_the_second_way_is_taken_when_the_first_does_not_deliver() -> None:
+    """A minute without a receipt, and the second channel speaks; with one it does not."""
+    silent = desk(Step(("cadre",)), people=SECOND_WAY)
+    assert told(silent.alert(0, Level.BLUE)) == [("居委干部-1", "people", "case_opened")]
+    assert told(silent.wait(60)) == [("居委干部-1", "sms", "not_delivered")]
+    heard = desk(Step(("cadre",)), people=SECOND_WAY)
+    (first,) = heard.alert(0, Level.BLUE).decisions.notifications
+    heard.receipt(3, first.key, "sent")
+    assert told(heard.wait(61)) == []
+
+
+def test_the_ledger_shows_who_did_not_respond() -> None:
+    """Sent, delivered, seen, acknowledged, on the scene: each first time, per person; the silent one's is empty."""
+    one = desk(Step(("volunteer", "cadre")))
+    notes = one.alert(0, Level.BLUE).decisions.notifications
+    for second, delivery in ((1, "sent"), (2, "delivered"), (9, "delivered"), (4, "seen")):
+        one.receipt(max(second, 9) if second == 4 else second, notes[0].key, delivery)
+    one.act(20, "on_the_scene", by="志愿者-1")
+    line, silent = one.case.told["志愿者-1"], one.case.told["居委干部-1"]
+    stamps = [line.sent_at, line.delivered_at, line.seen_at, line.acknowledged_at, line.on_the_scene_at]
+    assert [(stamp - START) // SECOND for stamp in stamps] == [1, 2, 9, 20, 20]
+    assert (silent.sent_at, silent.answered, silent.times) == (0, False, 1)
+
+
+def test_a_contact_that_fails_is_not_reachable_until_it_is_another() -> None:
+    """The only cadre's only contact fails: the next alarm cannot be told to them, and is once the contact is new."""
+    one = desk(Step(("cadre",)))
+    (first,) = one.alert(0, Level.BLUE).decisions.notifications
+    one.receipt(5, first.key, "failed")
+    assert one.case.told["居委干部-1"].failed == ["people"]
+    assert names(one.alert(10, Level.BLUE, place="G1-L2")) == []
+    assert [(person, channel) for person, channel, _ in one.book.undeliverable] == [("居委干部-1", "people")]
+    moved = Person("居委干部-1", "cadre", "G1", (Contact("people", "new"),))
+    story = one.redefine(20, definition(people=(moved, *PEOPLE[3:]), policies=one.definition.policies))
+    assert one.book.undeliverable == []
+    assert told(story) == [("居委干部-1", "people", "case_opened")]
+
+
+def test_an_answer_for_a_person_who_was_never_told_is_noted() -> None:
+    """An operator's account is not on the roster: the ledger has it as such."""
+    one = desk(Step(("cadre",)))
+    one.alert(0, Level.BLUE)
+    assert one.act(5, "acknowledge", by="operator-a").outcomes[0].accepted
+    assert one.case.told["operator-a"].role == "operator"
+    assert names(one.alert(9, Level.NONE)) == ["居委干部-1"]
