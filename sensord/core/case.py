@@ -233,7 +233,7 @@ class Case(msgspec.Struct):
     told: dict[str, Told] = {}
     returned: list[str] = []
     pending: list[tuple[int, Due, int]] = []
-    fallbacks: dict[int, tuple[str, str, str]] = {}
+    fallbacks: dict[str, tuple[str, str, str]] = {}
     muted: str = ""
 
 

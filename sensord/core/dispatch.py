@@ -157,7 +157,7 @@ class Dispatcher:
 
     def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
         """A first way to somebody has not delivered by now: the second is taken."""
-        name, channel, _ = case.fallbacks.pop(number)
+        name, channel, _ = case.fallbacks.pop(str(number))
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.reached or not self._roster.table.on_duty(name, event.at):
             return
@@ -293,8 +293,8 @@ class Dispatcher:
             self._page(case, event, person, first, reason, decisions)
             for contact in person.contacts:
                 if contact not in first:
-                    number = max(case.fallbacks, default=0) + 1
-                    case.fallbacks[number] = (person.id, contact.channel, reason.value)
+                    number = max(map(int, case.fallbacks), default=0) + 1
+                    case.fallbacks[str(number)] = (person.id, contact.channel, reason.value)
                     self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 
     def _page(
