@@ -1,8 +1,8 @@
 """Keeping the state directory in bounds: old days of the journal, finished rows of the state database.
 
-What alerts need is never deleted: the groups that the core would step again after a crash. A sink that is away is waited
-for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is counted: plates
-are not kept, and alerting is not endangered, for the sake of time series.
+What alerts need is never deleted: the groups that the core would step again after a crash. A sink that is away is
+waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
+counted: plates are not kept, and alerting is not endangered, for the sake of time series.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_a_damaged_file_is_not_taken_for_a_backup(tmp_path: Path) -> None:
     """Who backs up damage finds out when it is needed: so it is said now."""
     made(tmp_path / "state", 40)
-    file = sorted((tmp_path / "state" / "journal").glob("*.db"))[0]
+    file = min((tmp_path / "state" / "journal").glob("*.db"))
     overwrite(file, 4096, bytes(4096))
     with pytest.raises(StoreError, match=file.name):
         back_up(tmp_path / "state", tmp_path / "backup", 0)
