@@ -6,7 +6,11 @@ BIN     := $(VENV)/bin
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo score test lint check bench services docs lock clean
+N       ?= 1000
+SEED    ?= 1
+HOURS   ?= 1
+
+.PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz audit sbom
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +56,21 @@ check: lint test     ## everything that must be green before a commit
 
 bench: $(VENV)/.develop services  ## run the benchmarks, one after the other
 	@for program in bench/*.py; do case $$program in */__init__.py|*/machine.py) ;; *) $(BIN)/python $$program || exit 1;; esac; done
+
+torture: $(VENV)/.develop services  ## shoot the daemon, cut the power, N times each, and write the table: N=1000 SEED=1
+	$(BIN)/python -m tests.faults.torture --runs $(N) --seed $(SEED) --write $(ARGS)
+
+soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HOURS=1; writes soak.csv and soak.png
+	$(BIN)/python bench/soak.py --hours $(HOURS) $(ARGS)
+
+fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: N=1000 (thousands of examples for each)
+	FUZZ_EXAMPLES=$(N)000 $(BIN)/python -m pytest tests/faults/test_fuzz.py --timeout=0 $(ARGS)
+
+audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is pinned (needs the network)
+	$(BIN)/uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
+
+sbom: $(VENV)/.develop  ## write the bill of materials of what is installed with sensord: sbom.json (CycloneDX)
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-file sbom.json $(ARGS)
 
 docs: $(VENV)/.develop  ## write again what is made from the code: schemas, references, samples
 	$(BIN)/python scripts/generated.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import platform
 import re
@@ -14,8 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import structlog
+
 from tests.faults.kills import point_kills, random_kills
 from tests.faults.points import POINTS
+from tests.faults.powercut import power_cuts
 from tests.faults.tally import Row, table
 from tests.support import program
 
@@ -31,10 +35,14 @@ def _random(directory: Path, runs: int, seed: int) -> list[Row]:
 
 
 def _points(directory: Path, runs: int, seed: int) -> list[Row]:
-    return point_kills(directory, max(1, runs // (10 * len(POINTS))), seed)
+    return point_kills(directory, max(1, runs // (5 * len(POINTS))), seed)
 
 
-EXPERIMENTS: dict[str, Experiment] = {"kills": _random, "points": _points}
+def _power(directory: Path, runs: int, seed: int) -> list[Row]:
+    return [power_cuts(directory, runs, seed * 1_000_000)]
+
+
+EXPERIMENTS: dict[str, Experiment] = {"power": _power, "points": _points, "kills": _random}
 
 
 def run(names: list[str], runs: int, seed: int) -> Iterator[Row]:
@@ -42,6 +50,7 @@ def run(names: list[str], runs: int, seed: int) -> Iterator[Row]:
     for name in names:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="sensord-torture-") as directory:
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
             yield from EXPERIMENTS[name](Path(directory), runs, seed)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
 
