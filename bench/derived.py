@@ -33,7 +33,7 @@ from sensord.core.engine import Engine
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Clear, LevelSpec, Rule
+from sensord.core.rule import Aggregate, Clear, LevelSpec, Rule
 from sensord.core.trend import Heading
 
 LANES, READINGS = 5_000, 4_000_000
@@ -43,7 +43,7 @@ Forecast = Callable[[int, Float64], Float64]
 
 def rules() -> dict[str, Rule]:
     """Build the rules whose speed is measured."""
-    plain = msgspec.structs.replace(rule(0), window=MINUTE, every=30 * SECOND)
+    plain = rule(0, Aggregate.MEAN, window=MINUTE, every=30 * SECOND)
     unusual: dict[str, Any] = {"levels": (LevelSpec(Level.YELLOW, 4.0),), "clear": Clear((1.0,), MINUTE)}
     return {
         "no baseline": plain,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sensord.core.case import Answer, Happening, State
@@ -214,12 +216,13 @@ def test_codes_count_by_category_and_year() -> None:
 def test_a_silence_needs_scope_reason_and_end() -> None:
     """Each is refused without; a good one is told its id, and ends when it is lifted."""
     one, until = desk(), START + HOUR
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"note": "施工", "until": until},
         {"scope": Scope(), "note": "施工", "until": until},
         {"scope": Scope(places=("G1",)), "until": until},
         {"scope": Scope(places=("G1",)), "note": "施工", "until": START},
-    ):
+    )
+    for wrong in wrongs:
         assert not one.act(0, Verb.SILENCE.value, case="", **wrong).outcomes[0].accepted
     assert (
         one.act(1, "silence", case="works", scope=Scope(places=("G1",)), note="施工", until=until).outcomes[0].accepted
@@ -227,7 +230,7 @@ def test_a_silence_needs_scope_reason_and_end() -> None:
     story = one.alert(10, Level.ORANGE)
     assert told(story) == []
     assert {hold.reason for hold in story.decisions.holds} == {Reason.HELD_SILENCED}
-    assert one.case.state is State.FILED
+    assert [one.case.state] == [State.FILED]
     assert told(one.act(20, "unsilence", case="works")) == [
         ("居委干部-1", "people", "mute_ended"),
         ("居委干部-1", "mqtt", "mute_ended"),
