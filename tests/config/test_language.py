@@ -82,7 +82,7 @@ def test_levels(rules: dict[str, Rule]) -> None:
     assert rules["outside"].comparison is Comparison.OUTSIDE
     assert rules["outside"].levels == (
         LevelSpec(Level.BLUE, 30.0, low=5.0),
-        LevelSpec(Level.RED, 50.0, 10 * SECOND, 2.0),
+        LevelSpec(Level.RED, 50.0, 2 * MINUTE, 2.0),
     )
     assert rules["outside"].clear.margin == (2.5, 4.8)
     assert rules["often"].levels == (LevelSpec(Level.YELLOW, 2.0, needed=3, among=5),)
