@@ -10,7 +10,20 @@ from sensord.core.level import Level
 from sensord.core.probe import Doubt, Sight
 from sensord.core.rule import Rule
 from sensord.drivers.explain import Explanation, SeenReading
-from sensord.sights import HAPPENING, REASON, age, condition, exit_of, level_name, number, seen, verdict, word
+from sensord.sights import (
+    HAPPENING,
+    REASON,
+    age,
+    combined,
+    condition,
+    exit_of,
+    level_name,
+    number,
+    seen,
+    verdict,
+    window_of,
+    word,
+)
 from sensord.words import language, say
 
 SHOWN = 6
@@ -59,7 +72,7 @@ class Answer:
             )
 
     def _reason(self, last: Sight) -> str:
-        text = f"{seen(self.found.rule, last)}. {verdict(self.found.rule, last)}".replace("。.", "。")
+        text = f"{seen(self.found.rule, last)}. {verdict(self.found.rule, last)}".strip().replace("。.", "。")
         still = self.found.at - last.at
         if last.doubt is Doubt.NONE and self.found.rule.every and still > 2 * self.found.rule.every:
             text += say(
@@ -70,12 +83,16 @@ class Answer:
 
     def _rule(self) -> Iterator[str]:
         rule = self.found.rule
-        yield say("规则  ", "The rule   ") + f"{rule.id} @{rule.version}: {_what(rule)}"
+        yield say("规则  ", "The rule   ") + f"{rule.id} @{self.found.version}: {_what(rule)}"
         levels = []
         for index, rung in enumerate(rule.levels):
             hold = say(f" 持续 {format_duration(rung.hold)}", f" for {format_duration(rung.hold)}") if rung.hold else ""
+            if rung.needed:
+                hold = say(
+                    f" 最近 {rung.among} 次中 {rung.needed} 次", f" at {rung.needed} of {rung.among} evaluations"
+                )
             leave = say(f"，解除线 {number(exit_of(rule, index))}", f", left beyond {number(exit_of(rule, index))}")
-            asked = f" {condition(rule, rung)}{hold}{leave if rule.window else ''}" if not rule.absent else ""
+            asked = f" {condition(rule, rung)}{hold}{leave if rule.every else ''}" if rule.value is not None else ""
             levels.append(level_name(rung.level) + asked)
         clear = format_duration(rule.clear.hold)
         yield _under(
@@ -85,7 +102,7 @@ class Answer:
     # -- what was seen -----------------------------------------------------------------------------------------------
 
     def _readings(self) -> Iterator[str]:
-        if self.found.rule.absent:
+        if self.found.rule.absent or self.found.rule.combination is not None:
             return
         shown = self.found.readings[-SHOWN:]
         yield say(f"读数（最近 {len(shown)} 条）", f"Readings (newest {len(shown)})")
@@ -99,7 +116,8 @@ class Answer:
         return "" if one.counts else say("  不符合 where，不计入", "  not what the rule looks for: does not count")
 
     def _evaluations(self) -> Iterator[str]:
-        if not self.found.rule.window and not self.found.rule.absent:
+        rule = self.found.rule
+        if not (rule.every or rule.absent or rule.stuck):
             return
         shown = self.found.sights[-SHOWN:]
         yield say(f"计算（最近 {len(shown)} 次）", f"Evaluations (newest {len(shown)})")
@@ -136,13 +154,20 @@ def _under(text: str) -> str:
 def _what(rule: Rule) -> str:
     if rule.absent:
         return say(f"连续 {number(rule.absent)} 个上报周期没有消息", f"{number(rule.absent)} periods without a message")
+    if rule.combination is not None:
+        return combined(rule.combination)
     stream = rule.stream.word if rule.stream is not None else ""
     where = "".join(f" {name}={'|'.join(words)}" for name, words in rule.where.items())
-    if not rule.window:
+    if rule.stuck is not None:
+        field = rule.stuck.field
+        return say(
+            f"{stream}{where} 的 {field} 太久不变或为零", f"{field} of {stream}{where} does not move, or is zero"
+        )
+    if not rule.every:
         return say(
             f"{stream}{where} 的 {rule.value}，逐条判断", f"{rule.value} of {stream}{where}, each reading by itself"
         )
-    window, every = format_duration(rule.window), format_duration(rule.every)
+    window, every = window_of(rule), format_duration(rule.every)
     return say(
         f"{stream}{where} 的 {rule.value}，窗口 {window}，每 {every} 算一次，至少 {rule.min_samples} 条读数",
         f"{rule.value} of {stream}{where} over {window}, every {every}, from at least {rule.min_samples} readings",
@@ -156,7 +181,9 @@ def _content(rule: Rule, one: SeenReading) -> str:
 
 
 def _nothing(rule: Rule) -> str:
-    if not rule.window:
+    if rule.combination is not None:
+        return say("还没有任何一条规则报过警。", "None of its rules has raised an alert yet.")
+    if not rule.every:
         return say("还没有符合的读数。", "No reading has met it yet.")
     return say(
         "这段时间里没有读数，规则没有可算的内容，也就没有变化。",

@@ -6,7 +6,7 @@ from sensord.core.derived import Measure
 from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
 from sensord.core.probe import Doubt, Sight
-from sensord.core.rule import Comparison, LevelSpec, Rule
+from sensord.core.rule import Combination, Comparison, LevelSpec, Logic, Rule
 from sensord.words import language, say
 
 _MEETS = {
@@ -15,12 +15,14 @@ _MEETS = {
         Comparison.AT_LEAST: "达到",
         Comparison.BELOW: "低于",
         Comparison.AT_MOST: "不高于",
+        Comparison.OUTSIDE: "超出",
     },
     "en": {
         Comparison.ABOVE: "above",
         Comparison.AT_LEAST: "at least",
         Comparison.BELOW: "below",
         Comparison.AT_MOST: "at most",
+        Comparison.OUTSIDE: "outside",
     },
 }
 
@@ -99,7 +101,34 @@ def level_name(level: Level) -> str:
 
 def condition(rule: Rule, rung: LevelSpec) -> str:
     """Write what a rung asks for: ``高于 1.08``."""
-    return f"{_MEETS[language()][rule.comparison]} {_measured(rule, rung.threshold)}"
+    limits = _measured(rule, rung.threshold)
+    if rung.low is not None:
+        limits = f"[{_measured(rule, rung.low)}, {limits}]"
+    return f"{_MEETS[language()][rule.comparison]} {limits}"
+
+
+def window_of(rule: Rule) -> str:
+    """Write what a rule's window is."""
+    if rule.session:
+        gap = format_duration(rule.session)
+        return say(f"一次活动（空 {gap} 为止）", f"a session (until {gap} are empty)")
+    if rule.readings:
+        return say(f"最近 {rule.readings} 条读数", f"the last {rule.readings} readings")
+    return format_duration(rule.window)
+
+
+def combined(combination: Combination) -> str:
+    """Write what a combination looks at."""
+    names = [part.rule + (f"≥{level_name(part.at_least)}" if part.at_least > 1 else "") for part in combination.parts]
+    within = format_duration(combination.within)
+    return {
+        Logic.ALL: say(f"{within} 内都告警：", f"all within {within}: ") + ", ".join(names),
+        Logic.ANY: say("任一告警：", "any of: ") + ", ".join(names),
+        Logic.SEQUENCE: say(f"{within} 内依次告警：", f"one after the other within {within}: ") + " → ".join(names),
+        Logic.MISSING: say(
+            f"{names[0]} 之后 {within} 内没有 {names[-1]}", f"no {names[-1]} within {within} after {names[0]}"
+        ),
+    }[combination.logic]
 
 
 def _measured(rule: Rule, value: float) -> str:
@@ -115,6 +144,13 @@ def seen(rule: Rule, sight: Sight) -> str:
     """Write the value, or why there is none."""
     if sight.doubt is not Doubt.NONE:
         return say("未知：", "unknown: ") + doubt(rule, sight)
+    if rule.combination is not None:
+        parts = len(rule.combination.parts)
+        return say(
+            f"{parts} 条规则中 {number(sight.value or 0)} 条告警", f"{number(sight.value or 0)} of {parts} are on"
+        )
+    if rule.stuck is not None:
+        return say(f"已 {number(sight.value or 0)} 秒不变", f"still for {number(sight.value or 0)} s")
     if rule.absent:
         return say(f"已 {number(sight.value or 0)} 秒没有消息", f"silent for {number(sight.value or 0)} s")
     if sight.value is None:
@@ -138,7 +174,7 @@ def _derived(rule: Rule, derived: float | None) -> str:
 
 def doubt(rule: Rule, sight: Sight) -> str:
     """Say why the value is unknown."""
-    window = format_duration(rule.window)
+    window = window_of(rule)
     texts = {
         Doubt.NO_VALUE: say("窗口内没有这个数值", "no reading of the window carries the value"),
         Doubt.TOO_FEW: say(
@@ -148,7 +184,8 @@ def doubt(rule: Rule, sight: Sight) -> str:
         Doubt.WARMING_UP: say(
             f"规则生效还不满一个窗口（{window}）", f"the rule has not been in force for a whole window ({window}) yet"
         ),
-        Doubt.BLIND: say("这里的传感器全部失联", "every sensor here is silent"),
+        Doubt.BLIND: say("这里的传感器全部失联或卡住", "every sensor here is silent or stuck"),
+        Doubt.ASLEEP: say("不在规则的有效时间内", "the rule is outside its active times"),
         Doubt.LEARNING: say("还在学习这里平常是怎样的", "it is still learning what is usual here")
         if rule.trend is None
         else say("看到的时间还太短，说不出趋势", "too little has been seen yet for a trend"),
@@ -158,6 +195,13 @@ def doubt(rule: Rule, sight: Sight) -> str:
 
 def verdict(rule: Rule, sight: Sight) -> str:
     """Say why the level is what it is, and what is missing for the next one or for the end."""
+    if sight.doubt is Doubt.ASLEEP:
+        return say(
+            "此时不升级；已有的级别过了解除时间就结束。",
+            "Nothing is raised now; what is active ends after its time to clear.",
+        )
+    if rule.combination is not None or rule.stuck is not None:
+        return ""
     if sight.doubt is not Doubt.NONE:
         return say(
             "看不清时既不升级也不解除，所有计时重新开始。",
@@ -174,7 +218,7 @@ def _upwards(rule: Rule, sight: Sight) -> list[str]:
     index, rung = above[0]
     name, asked = level_name(rung.level), condition(rule, rung)
     since = sight.since[index] if sight.since else None
-    if not rule.window:
+    if not rule.every:
         return [say(f"没有读数{asked}（{name}）。", f"No reading was {asked} ({name}).")]
     if since is None:
         return [say(f"没有{asked}（{name}）。", f"It is not {asked} ({name}).")]
@@ -205,7 +249,7 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
         return []
     index = held[-1]
     name = level_name(sight.level)
-    if not rule.window or rule.absent:
+    if not rule.every or rule.absent:
         hold = format_duration(rule.clear.hold)
         return [
             say(f"{name}：有新消息就解除。", f"{name}: it ends with the next message.")

@@ -30,7 +30,7 @@ class SingleRule:
         assert rule.value is not None
         self.rule, self.table, self._lateness = rule, table, lateness
         self._field, self._schedule = rule.value.field, setting.schedule(rule)
-        self._thresholds = Thresholds(rule, len(table), table, setting.places)
+        self.thresholds = Thresholds(rule, len(table), table, setting.places)
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
@@ -72,7 +72,7 @@ class SingleRule:
         return batch.event_at + self._lateness >= batch.received_at
 
     def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
-        thresholds = self._thresholds
+        thresholds = self.thresholds
         return compare(thresholds.comparison, values, thresholds.enter[index][keys], thresholds.enter_low[index][keys])
 
     def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
@@ -81,7 +81,7 @@ class SingleRule:
         for index, rung in enumerate(self.rule.levels):
             if self._meets(index, values[reading : reading + 1], np.array([key], np.int32))[0]:
                 self.met_at[index, key] = at
-                level, threshold = int(rung.level), self._thresholds.of(index, key, value)
+                level, threshold = int(rung.level), self.thresholds.of(index, key, value)
         self._due = min(self._due, at + self.rule.clear.hold)
         if level <= previous:
             return []

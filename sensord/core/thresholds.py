@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,6 +60,16 @@ class Thresholds:
                 )
                 if own is not None:
                     self._set(index, key, *own)
+
+    def of_key(self, rule: Rule, key: int) -> Rule:
+        """The rule as it reads for one key: with the thresholds and margins that apply there."""
+        levels = []
+        for index, rung in enumerate(rule.levels):
+            low = None if rung.low is None else float(self.enter_low[index, key])
+            levels.append(msgspec.structs.replace(rung, threshold=float(self.enter[index, key]), low=low))
+        margins = np.abs(self.leave[:, key] - self.enter[:, key]).tolist()
+        clear = msgspec.structs.replace(rule.clear, margin=tuple(margins))
+        return msgspec.structs.replace(rule, levels=tuple(levels), clear=clear)
 
     def meets(self, index: int, value: Float64) -> Bools:
         """Whether each key's value meets the rung."""

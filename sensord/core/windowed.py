@@ -232,6 +232,11 @@ class WindowedRule:
                 self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
             self.pane = pane
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds of each key."""
+        return self.ladder.thresholds
+
     def learning(self) -> Bools:
         """Return for which keys too little has been seen yet to say anything."""
         return np.zeros(len(self.table), np.bool_) if self._derivation is None else self._derivation.learning()

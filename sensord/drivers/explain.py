@@ -15,6 +15,7 @@ import numpy as np
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.case import CaseEvent
+from sensord.core.combination import CombinedRule
 from sensord.core.evaluator import Evaluator
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
@@ -23,8 +24,10 @@ from sensord.core.notification import Hold, Notification
 from sensord.core.probe import Sight
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.rule import Rule
+from sensord.core.single import SingleRule
 from sensord.core.site import Site, Step
 from sensord.core.stream import LABELS
+from sensord.core.windowed import WindowedRule
 
 KEPT = 64
 LONGEST_LOOK = 6 * HOUR
@@ -93,12 +96,14 @@ class KeyProbe:
 class Explanation:
     """What is known about a key at the instant ``at``: see :func:`explain`.
 
+    ``rule`` reads as it does for the key: with its overrides; ``version`` is that of the rule in force.
     ``silent`` maps the key's silent devices to their last arrival (ns). The rest is in order of time; cases are those
     that the key's alerts belong to.
     """
 
     site: Site
     rule: Rule
+    version: str
     key: str
     at: int
     level: Level
@@ -162,12 +167,15 @@ def _found(site: Site, probe: KeyProbe, at: int) -> Explanation | None:
     if evaluator is None or probe.key not in evaluator.table.keys:
         return None
     rule, sights = evaluator.rule, list(probe.sights)
-    if not rule.window and not rule.absent:
+    version = evaluator.table.version
+    if isinstance(evaluator, WindowedRule | SingleRule) and rule.overrides:
+        rule = evaluator.thresholds.of_key(rule, evaluator.table.keys.index(probe.key))
+    if isinstance(evaluator, SingleRule | CombinedRule):
         now = site.engine.look(rule.id, probe.key)
         sights = [msgspec.structs.replace(now, at=at, end=at)]
     silent = site.engine.silent_of(rule.id, probe.key)
     level = max((one.level for one in site.engine.active() if (one.rule, one.key) == (rule.id, probe.key)), default=0)
-    return Explanation(site, rule, probe.key, at, Level(level), sights, list(probe.readings), silent)
+    return Explanation(site, rule, version, probe.key, at, Level(level), sights, list(probe.readings), silent)
 
 
 class _Story:

@@ -52,7 +52,7 @@ lane-crowding L1 08:03:30   It has been above 1.08 (yellow) for 1m20s, 30s are a
 lane-crowding L1 08:03:30   It is left once the value stays beyond 0.972 for 2m.
 lane-crowding L1 08:05:00   yellow: beyond 0.972 for 40s of 2m; 1m20s to go.
 lane-crowding L1 08:12:00   no alert. 0.1 (from 6 readings).
-lane-crowding L2 08:04:00   unknown: every sensor here is silent. What is unknown neither raises nor clears
+lane-crowding L2 08:04:00   unknown: every sensor here is silent or stuck. What is unknown neither raises nor clears
 lane-crowding L2 08:04:00   crowd-2 has been silent for 2m10s (last heard at 03-02 08:01:50)
 lane-crowding L2 08:05:20   20s late: does not count
 key-area-vehicle C1-N 08:00:59   No reading was at least 1 (yellow).
