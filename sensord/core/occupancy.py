@@ -57,7 +57,9 @@ class Occupancy:
         held = self._open.seal(pane)
         day = (pane * self._every - self._anchor) // DAY
         if len(self._day) and self._day[0] != day:
-            self.residue, self.inside = np.where(self._day > 0, self.inside, 0.0), np.zeros_like(self.inside)
+            # After a silence of days nobody has been inside since the anchor before the last one.
+            self.residue = np.where(self._day == day - 1, self.inside, 0.0)
+            self.inside = np.zeros_like(self.inside)
             self.clamped, self._samples = np.zeros_like(self.clamped), np.zeros_like(self._samples)
             self._day[:] = day
         inside = self.inside + held["sum"]

@@ -164,7 +164,7 @@ class StuckRule:
 
     def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
         """In silence nothing gets stuck: jump once every device's fate is settled."""
-        if silent and not self._schedule and not self.frozen.any() and self.ladder.resting:
+        if silent and not self._schedule and not self.frozen.any() and self.ladder.idle:
             heard = liveness.heard(self.due) & self._mine
             if not heard.any():
                 self._slot = max(self._slot, to // self._every)

@@ -218,15 +218,18 @@ class WindowedRule:
     def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
         """Jump over panes that end by the journal instant ``to`` when nothing can happen in them.
 
-        That is so when the window is empty and stays empty, and an empty window is unknown, or meets no rung; when no
-        clock runs, and nothing is active whose times could end.
+        That is so when the window is empty and stays empty, and either nothing is active and an empty window meets no
+        rung, or every further value is unknown: too few readings, or nobody is heard until then. An unknown value
+        changes nothing once no clock runs; but active times that end would.
         """
-        if (
-            self._window.still
-            and self._quiet_when_empty
-            and self.newest + self._window.length < self.pane
-            and (self.ladder.resting or (self.rule.min_samples > 0 and self.ladder.idle and not self._schedule))
-        ):
+        if self.newest + self._window.length >= self.pane:
+            return
+        calm = self._window.still and self._quiet_when_empty and self.ladder.resting
+        if not calm:
+            nobody = silent and not self.table.among(liveness.heard(self.due)).any()
+            unknown = nobody or (self._window.still and self.rule.min_samples > 0)
+            calm = unknown and self.ladder.idle and not self._schedule
+        if calm:
             pane = max(self.pane, self._pane_of(to - self._lateness))
             if self._derivation is not None:
                 self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
