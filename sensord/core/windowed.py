@@ -206,7 +206,7 @@ class WindowedRule:
 
     def _warm_enough(self, value: Float64) -> Array:
         """While warming up: only what would raise a key, and that a fuller window could not take back, is known."""
-        if not self._rising or self._value.aggregate not in _GROWS:
+        if not self._rising or self._value.aggregate not in _GROWS or self._derivation is not None:
             return np.zeros(len(value), np.bool_)
         with np.errstate(invalid="ignore"):
             return np.array(self.ladder.thresholds.meets(0, value) & (self.ladder.active == 0))

@@ -313,3 +313,17 @@ def test_the_memory_of_a_key_is_bounded(rule: Rule, limit: int) -> None:
     """A key's arrays have a fixed size, the one that the documents state, whatever was seen."""
     derivation = Usual(rule.baseline, 1, "UTC", weekday) if rule.baseline is not None else Heading(rule, 1)
     assert sum(array.nbytes for array in derivation.arrays().values()) <= limit
+
+
+def test_a_changed_rule_keeps_what_it_has_learnt_unless_its_window_changed() -> None:
+    """New levels go on with the old baseline; another window means another usual, which is learnt from the start."""
+    before = engine_of(gauge_rule())
+    said(before, counts(rhythm(4), LOCAL))
+    assert "G1-L1" not in before.learning()["unusual"]
+    for changes, forgotten in (
+        ({"levels": (LevelSpec(Level.RED, 5.0),), "clear": Clear((1.0,), 0)}, False),
+        ({"window": HOUR, "every": HOUR}, True),
+    ):
+        after = engine_of(gauge_rule(**changes))
+        after.carry_over(before, LOCAL + 4 * DAY)
+        assert ("G1-L1" in after.learning()["unusual"]) is forgotten
