@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -124,6 +125,19 @@ def test_two_years_of_pedestrians() -> None:
     assert ("raised", "Bourke-Street-Mall-North-2") in {(change, key) for change, key, _ in found}
     peaks = [value or 0.0 for change, key, value in found if change == "escalated" and key == "Birrarung-Marr-1"]
     assert sorted(peaks)[-2:] == [19_779.0, 20_700.0], "21 February 2015 and 20 February 2016"
+
+
+def test_what_is_unusual_is_found_without_a_threshold(tmp_path: Path) -> None:
+    """In eight weeks each counter learns its week; the White Night of 21 February 2015 is then unusual at its place."""
+    source = shared("melbourne/pedestrian_hourly_2015_2016_4sensors.csv.gz")
+    with gzip.open(source, "rt", encoding="utf-8") as rows:
+        kept = [row for row in rows if row.startswith("sensor,") or row.split(",")[1] < "2015-02-23"]
+    series = tmp_path / "weeks.csv"
+    series.write_text("".join(kept), encoding="utf-8")
+    files = {"series": series, "mapping": EXAMPLES / "melbourne" / "mapping.yaml"}
+    found = transitions(replay(files | {"rules": EXAMPLES / "melbourne" / "unusual.yaml"}, "--format", "json"))
+    assert ("escalated", "Birrarung-Marr-1", 8363.0) in found
+    assert len([one for one in found if one[0] == "raised"]) < 12
 
 
 def test_half_a_year_of_taxis() -> None:

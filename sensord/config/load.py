@@ -115,7 +115,7 @@ def load(path: Path) -> Loaded:
         tracking=vehicles[1],
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
-        calendar=calendar if any(rule.active for rule in rules.rules) else Calendar(),
+        calendar=calendar if any(rule.active or rule.baseline for rule in rules.rules) else Calendar(),
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )

@@ -49,12 +49,8 @@ _DAY_ZERO = 719_163
 """The proleptic Gregorian ordinal of day zero."""
 
 Float32 = NDArray[np.float32]
-RestDay = Callable[[int], bool]
-
-
-def weekend(day: int) -> bool:
-    """Whether the local day (counted from 1970-01-01) is a Saturday or a Sunday."""
-    return (day + _MONDAY) % 7 >= 5
+Workday = Callable[[int], bool]
+"""Whether a local day (counted from 1970-01-01) is worked."""
 
 
 class Track:
@@ -134,25 +130,25 @@ _SHAPES = {"day": (2 * HOURS, 24), "week": (7 * HOURS, 8)}
 _TRACKS = {Season.DAY: ("day",), Season.WEEK: ("day", "week")}
 
 
-def _around(track: str, day: int, hour: int, rest: RestDay) -> tuple[int, int, int]:
+def _around(track: str, day: int, hour: int, workday: Workday) -> tuple[int, int, int]:
     """The slots of the hour before, of this hour and of the hour after."""
     if track == "week":
         first, hours, hour = 0, 7 * HOURS, (day + _MONDAY) % 7 * HOURS + hour
     else:
-        first, hours = (HOURS if rest(day) else 0), HOURS
+        first, hours = (0 if workday(day) else HOURS), HOURS
     return first + (hour - 1) % hours, first + hour, first + (hour + 1) % hours
 
 
 class Usual:
     """The baseline of one rule. See :class:`sensord.core.derived.Derivation`.
 
-    ``zone`` says what hour it is for people, summer time included. A key takes 13.3 KB with ``season: week``, 6.2 KB
-    with ``day``. ``learnt`` and ``alarms`` int32 (keys,) count what was learnt, and what of it was in alarm;
-    ``sampled`` int64 (keys,) is the half hour of the last sample.
+    ``zone`` says what hour it is for people, summer time included; ``workday`` knows the definition's calendar. A key
+    takes 13.3 KB with ``season: week``, 6.2 KB with ``day``. ``learnt`` and ``alarms`` int32 (keys,) count what was
+    learnt, and what of it was in alarm; ``sampled`` int64 (keys,) is the half hour of the last sample.
     """
 
-    def __init__(self, spec: Baseline, keys: int, zone: str, rest: RestDay = weekend) -> None:
-        self._spec, self._zone, self._rest = spec, zone, rest
+    def __init__(self, spec: Baseline, keys: int, zone: str, workday: Workday) -> None:
+        self._spec, self._zone, self._workday = spec, zone, workday
         self._tracks = {name: Track(*_SHAPES[name], keys) for name in _TRACKS[spec.season]}
         self.learnt, self.alarms = np.zeros(keys, np.int32), np.zeros(keys, np.int32)
         self.sampled = np.full(keys, np.iinfo(np.int64).min)
@@ -181,7 +177,7 @@ class Usual:
         hour = (moment.toordinal() - _DAY_ZERO, moment.hour)
         if hour != self._hour:
             self._hour, self._stale = hour, self._all
-            self._near = {name: _around(name, *hour, self._rest) for name in self._tracks}
+            self._near = {name: _around(name, *hour, self._workday) for name in self._tracks}
         if len(self._stale):
             for name, track in self._tracks.items():
                 track.look(self._near[name], self._stale)

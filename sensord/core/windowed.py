@@ -64,7 +64,7 @@ class WindowedRule:
         )
         self._device_numbers = setting.device_numbers
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
-        self._derivation = derivation_of(rule, len(table), setting.zone)
+        self._derivation = derivation_of(rule, len(table), setting)
         self._rising = rule.comparison in RISING
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
@@ -206,7 +206,7 @@ class WindowedRule:
 
     def _warm_enough(self, value: Float64) -> Array:
         """While warming up: only what would raise a key, and that a fuller window could not take back, is known."""
-        if not self._rising or self._value.aggregate not in _GROWS:
+        if not self._rising or self._value.aggregate not in _GROWS or self._derivation is not None:
             return np.zeros(len(value), np.bool_)
         with np.errstate(invalid="ignore"):
             return np.array(self.ladder.thresholds.meets(0, value) & (self.ladder.active == 0))
@@ -285,10 +285,10 @@ class WindowedRule:
             self._derivation.restored()
 
 
-def derivation_of(rule: Rule, keys: int, zone: str) -> Derivation | None:
+def derivation_of(rule: Rule, keys: int, setting: Setting) -> Derivation | None:
     """Return what stands between the rule's values and its ladder: a baseline, a trend, or nothing."""
     if rule.baseline is not None:
-        return Usual(rule.baseline, keys, zone)
+        return Usual(rule.baseline, keys, setting.zone, setting.schedule(rule).workday)
     return None if rule.trend is None else Heading(rule, keys)
 
 

@@ -19,6 +19,7 @@ from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant, to_da
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
 from sensord.core.trend import POINTS, Heading
 from tests.core.derived_reference import Memory, ObviousHeading, ObviousUsual
@@ -26,6 +27,11 @@ from tests.core.street import definition, density_rule, devices, places
 
 MONDAY = (19_000 * DAY // (7 * DAY)) * 7 * DAY + 4 * DAY
 """A Monday at midnight UTC: day zero was a Thursday."""
+
+
+def weekday(day: int) -> bool:
+    """Monday to Friday are worked."""
+    return (day + 3) % 7 < 5
 
 
 def obvious_usual(season: Season, smallest: float, share: float) -> ObviousUsual:
@@ -65,7 +71,7 @@ def test_the_distance_from_the_usual_is_the_obvious_one(
 ) -> None:
     """For every key and pane the distance, and whether it is known, are those of the reference in plain Python."""
     dice, keys = random.Random(seed), 3
-    usual = Usual(Baseline(season=season, smallest=smallest, learn_from_alarms=share), keys, "Asia/Shanghai")
+    usual = Usual(Baseline(season=season, smallest=smallest, learn_from_alarms=share), keys, "Asia/Shanghai", weekday)
     wanted = [obvious_usual(season, smallest, share) for _ in range(keys)]
     spoken = 0
     for pane in range(9 * 24 * 60 // every if every > 10 else 400):
@@ -202,7 +208,7 @@ def test_it_learns_from_alarms_only_their_share(share: float, still_alarming: bo
 
 def test_summer_time_moves_the_hours_of_the_day() -> None:
     """The rush at eight is usual at eight by the clock on the wall, also after the clocks were changed."""
-    dice, usual = random.Random(4), Usual(Baseline(season=Season.DAY), 1, "Australia/Melbourne")
+    dice, usual = random.Random(4), Usual(Baseline(season=Season.DAY), 1, "Australia/Melbourne", weekday)
     start = parse_instant("2015-03-16", "Australia/Melbourne")
     rush: list[tuple[str, float]] = []
     for pane in range(24 * 24):
@@ -219,33 +225,27 @@ def test_summer_time_moves_the_hours_of_the_day() -> None:
     assert max(map(abs, after)) < 2.0
 
 
-def test_holidays_are_like_days_of_rest() -> None:
-    """A Thursday as quiet as a Sunday is unusual, unless that Thursday is a day of rest."""
-    dice = random.Random(3)
-
-    def value(rest: bool) -> float:
-        return (20.0 if rest else 80.0) + dice.uniform(-2.0, 2.0)
-
-    thursday = (MONDAY // DAY) + 21 + 3
-    ordinary = Usual(Baseline(outside=True), 1, "UTC")
-    holiday = Usual(Baseline(outside=True), 1, "UTC", lambda day: baseline.weekend(day) or day == thursday)
-    distances = []
-    for usual in (ordinary, holiday):
-        for pane in range(25 * 48):
-            end = MONDAY + (pane + 1) * 30 * MINUTE
-            day = (end - 1) // DAY
-            column = np.array([value(baseline.weekend(day) or day == thursday)])
-            distance, known = usual.derive(end, column, np.array([True]))
-            usual.settle(column, known | True, known & (distance > 4.0))
-            if day == thursday and end % DAY == 12 * HOUR:
-                distances.append(float(distance[0]))
-    assert distances[0] > 4.0
-    assert distances[1] < 4.0
+@pytest.mark.parametrize(("holidays", "levels"), [((), [Level.YELLOW]), (("2022-02-03",), [])])
+def test_holidays_are_like_days_of_rest(holidays: tuple[str, ...], levels: list[Level]) -> None:
+    """A Thursday as quiet as a Sunday is unusual, unless the calendar has it as a holiday."""
+    rung = LevelSpec(Level.YELLOW, 8.0)
+    rule = gauge_rule(baseline=Baseline(outside=True), levels=(rung,), clear=Clear((1.0,), 0))
+    calendar = Calendar(holidays=holidays)
+    engine = Engine(definition(rules=(rule,), calendar=calendar), Places(places(), devices(24 * HOUR)))
+    thursday, dice = LOCAL + 24 * DAY, random.Random(3)
+    values = []
+    for slot in range(25 * 48):
+        at = LOCAL + slot * 30 * MINUTE
+        rest = to_datetime(at, "Asia/Shanghai").weekday() >= 5 or at >= thursday
+        values.append((20.0 if rest else 80.0) + dice.uniform(-2.0, 2.0))
+    assert to_datetime(thursday, "Asia/Shanghai").date().isoformat() == "2022-02-03"
+    transitions = said(engine, counts(values, LOCAL, 30 * MINUTE))
+    assert [one.level for one in transitions if one.end > thursday and one.level][:1] == levels
 
 
 def test_a_ratio_is_a_multiple_of_the_usual() -> None:
     """``ratio: 2`` is met by 130 people where 60 are usual, not by 110; a usual of nothing is taken as ``smallest``."""
-    usual = Usual(Baseline(season=Season.DAY, measure=Measure.RATIO, smallest=1.0), 2, "UTC")
+    usual = Usual(Baseline(season=Season.DAY, measure=Measure.RATIO, smallest=1.0), 2, "UTC", weekday)
     for pane in range(4 * 48):
         column = np.array([60.0 + pane % 3 - 1.0, 0.0])
         usual.derive(MONDAY + (pane + 1) * 30 * MINUTE, column, np.array([True, True]))
@@ -258,7 +258,7 @@ def test_a_ratio_is_a_multiple_of_the_usual() -> None:
 def test_a_value_that_never_moved_has_no_spread_to_be_measured_in() -> None:
     """Without ``smallest`` a constant value stays unknown: one more would be infinitely unusual."""
     for smallest, known in ((0.0, False), (2.0, True)):
-        usual = Usual(Baseline(season=Season.DAY, smallest=smallest), 1, "UTC")
+        usual = Usual(Baseline(season=Season.DAY, smallest=smallest), 1, "UTC", weekday)
         for pane in range(4 * 48):
             usual.derive(MONDAY + (pane + 1) * 30 * MINUTE, np.array([7.0]), np.array([True]))
             usual.settle(np.array([7.0]), np.array([True]), np.array([False]))
@@ -311,5 +311,19 @@ def test_a_trend_needs_half_of_its_points() -> None:
 )
 def test_the_memory_of_a_key_is_bounded(rule: Rule, limit: int) -> None:
     """A key's arrays have a fixed size, the one that the documents state, whatever was seen."""
-    derivation = Usual(rule.baseline, 1, "UTC") if rule.baseline is not None else Heading(rule, 1)
+    derivation = Usual(rule.baseline, 1, "UTC", weekday) if rule.baseline is not None else Heading(rule, 1)
     assert sum(array.nbytes for array in derivation.arrays().values()) <= limit
+
+
+def test_a_changed_rule_keeps_what_it_has_learnt_unless_its_window_changed() -> None:
+    """New levels go on with the old baseline; another window means another usual, which is learnt from the start."""
+    before = engine_of(gauge_rule())
+    said(before, counts(rhythm(4), LOCAL))
+    assert "G1-L1" not in before.learning()["unusual"]
+    for changes, forgotten in (
+        ({"levels": (LevelSpec(Level.RED, 5.0),), "clear": Clear((1.0,), 0)}, False),
+        ({"window": HOUR, "every": HOUR}, True),
+    ):
+        after = engine_of(gauge_rule(**changes))
+        after.carry_over(before, LOCAL + 4 * DAY)
+        assert ("G1-L1" in after.learning()["unusual"]) is forgotten

@@ -1,0 +1,68 @@
+"""What a baseline or a trend made of a value is said in plain words, in both languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.derived import Baseline, Measure, Trend
+from sensord.core.instant import MINUTE
+from sensord.core.level import Level
+from sensord.core.message import _default as default_text
+from sensord.core.message import check_template
+from sensord.core.probe import Doubt, Sight
+from sensord.core.rule import Comparison, LevelSpec, Rule
+from sensord.sights import condition, seen
+from tests.core.street import density_rule
+
+SIGMA = density_rule(baseline=Baseline(), levels=(LevelSpec(Level.YELLOW, 4.0),))
+RATIO = density_rule(
+    baseline=Baseline(measure=Measure.RATIO), levels=(LevelSpec(Level.YELLOW, 2.0),), comparison=Comparison.AT_LEAST
+)
+TREND = density_rule(trend=Trend(15 * MINUTE, 30 * MINUTE), levels=(LevelSpec(Level.YELLOW, 2.17),))
+
+
+def sight(derived: float | None, doubt: Doubt = Doubt.NONE) -> Sight:
+    """A value of 1.5 from three readings."""
+    return Sight(0, 0, 1.5, 3, doubt, Level.NONE, derived=derived)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "asked"),
+    [
+        (SIGMA, "1.5 (from 3 readings), 5.2 sigma from the usual", "above 4 sigma"),
+        (RATIO, "1.5 (from 3 readings), 5.2 times the usual", "at least 2 times the usual"),
+        (TREND, "1.5 (from 3 readings), expected in 15m: 5.2", "above 2.17"),
+    ],
+    ids=["sigma", "ratio", "trend"],
+)
+def test_the_value_is_said_with_what_was_made_of_it(
+    rule: Rule, said: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The explanation gives the value itself and what the levels are held against, in its own unit."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", "en")
+    assert seen(rule, sight(5.2)) == said
+    assert condition(rule, rule.levels[0]) == asked
+
+
+@pytest.mark.parametrize(
+    ("language", "rule", "words"),
+    [
+        ("zh", SIGMA, "还在学习"),
+        ("en", SIGMA, "still learning"),
+        ("zh", TREND, "说不出趋势"),
+        ("en", TREND, "too little has been seen"),
+    ],
+)
+def test_learning_is_said(language: str, rule: Rule, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it learns the value is unknown, and that is why."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", language)
+    assert words in seen(rule, sight(None, Doubt.LEARNING))
+
+
+@pytest.mark.parametrize(("rule", "word"), [(SIGMA, "平常"), (TREND, "预计"), (density_rule(), "阈值")])
+def test_messages_without_a_template_say_what_kind_of_alert_it_is(rule: Rule, word: str) -> None:
+    """A forecast is not told as a fact, nor what is unusual as a limit that somebody set."""
+    texts = default_text(rule)
+    assert word in texts["zh"]
+    assert all(check_template(text) is None for text in texts.values())
+    assert all(f"{{{name}}}" in texts["en"] for name in ("place", "value", "threshold", "level", "time"))
