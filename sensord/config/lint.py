@@ -46,8 +46,8 @@ def lint_rule(findings: Findings, path: KeyPath, rule: Rule, table: KeyTable, pl
 
 def _samples(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Device], keys: Sequence[int]) -> None:
     """A window that cannot hold ``min_samples`` of any sensor's readings knows nothing, ever."""
-    if not rule.window or rule.stream is None or STREAMS[rule.stream].eventful:
-        return
+    if not rule.window or rule.stream in (None, Stream.STATUS) or STREAMS[rule.stream].eventful:
+        return  # a device's period is that of its own stream
     shared = Counter(keys)  # where several sensors feed one key, one period does not tell how many readings come
     slow = [
         device
@@ -71,8 +71,8 @@ def _steps(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Devi
     if not rule.every:
         return
     quickest = min((device.period for device in devices), default=0)
-    eventful = rule.stream is not None and STREAMS[rule.stream].eventful
-    if quickest > rule.every and not eventful:
+    regular = rule.stream not in (None, Stream.STATUS) and not STREAMS[rule.stream].eventful
+    if quickest > rule.every and regular:
         message = (
             f"the rule is evaluated every {format_duration(rule.every)}, but its sensors send every "
             f"{format_duration(quickest)} at most: the same readings are looked at again and again"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensord.core.batch import Batch, Int8, Int32
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rule import Rule
-from sensord.core.stream import LABELS, SOURCE
+from sensord.core.stream import LABELS, SOURCE, Stream
 
 _PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
 
@@ -51,7 +51,8 @@ class KeyTable:
     @staticmethod
     def _bases(rule: Rule, places: Places, only: frozenset[str] | None) -> Iterator[tuple[str | None, str]]:
         """Yield, per device, (device or place id, place) of its keys; (None, "") when the rule does not look at it."""
-        stream = None if rule.stream is None else SOURCE.get(rule.stream, rule.stream)
+        # Any device may send its status, beside its own stream.
+        stream = None if rule.stream in (None, Stream.STATUS) else SOURCE.get(rule.stream, rule.stream)
         kind = None if rule.by == "device" else PlaceKind(rule.by)
         within = [(PlaceKind(name), words) for name, words in rule.where.items() if name in _PLACE_KINDS]
         named = rule.where.get("device")

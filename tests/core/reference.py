@@ -15,7 +15,7 @@ from sensord.core.instant import DAY, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.rule import LevelSpec, Rule
-from sensord.core.stream import LABELS
+from sensord.core.stream import LABELS, Stream
 from tests.core.reference_combined import Combined
 from tests.core.reference_ladder import Ladder, meets
 from tests.core.reference_values import LOCAL, Change, Reading
@@ -68,7 +68,7 @@ class Reference:
         found: dict[str, list[str]] = {}
         for device in self.definition.devices:
             path = {kind.value: place for kind, place in self.places.path(device.place).items()}
-            if rule.stream is not None and device.stream is not rule.stream:
+            if rule.stream not in (None, Stream.STATUS) and device.stream is not rule.stream:
                 continue
             known = {**path, "device": device.id}
             if any(name in (*ORDER, "device") and known.get(name) not in words for name, words in rule.where.items()):
