@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, deskcli, offline, recordingcli
+from sensord import __version__, deskcli, offline, recordingcli, vehicles
 from sensord.errors import ConfigError, SensordError
 from sensord.options import EXISTING, config_option
 from sensord.words import say
@@ -89,6 +89,8 @@ cli.add_command(offline.simulate)
 cli.add_command(offline.replay)
 cli.add_command(offline.backtest)
 cli.add_command(recordingcli.recording)
+for command in vehicles.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command(
