@@ -22,7 +22,7 @@ from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
 from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings
-from sensord.config.load import Loaded, load, read_secret
+from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.casebook import Outcome
 from sensord.core.definition import Definition
@@ -40,9 +40,12 @@ from sensord.ingest.queue import ArrivalQueue
 from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
 from sensord.notify.mqtt import MqttChannel
+from sensord.notify.plates import PlateChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.reload import Reloaded, Reloader
+from sensord.revealing import plate_filler
+from sensord.scheduled import ReportTask
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.ballast import Ballast
@@ -92,6 +95,8 @@ class App:
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
+        self._loaded = with_keys(self._config, self._loaded, time.time_ns())
+        self._secrets = dict(self._loaded.secrets)
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self.state, self._lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
@@ -105,6 +110,7 @@ class App:
             meter,
             health,
             on_outcomes=self._hear_outcomes,
+            secrets=self._secrets,
         )
         self.core.recover(state_lost=bool(self._lost))
         health.set_fact("state", not self._lost, self._lost)
@@ -115,12 +121,13 @@ class App:
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
+        self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         names = [*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name]
         for name in names:
             health.register(name, 120.0)
-        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload)
+        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         known = {trouble: self.core.site.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
         self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
@@ -185,7 +192,7 @@ class App:
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=getattr(channel, "per_minute", None))
         return OutboxWorker(
-            self._channels[channel.name],
+            PlateChannel(self._channels[channel.name], self._plates),
             self.state.outbox,
             self.meter,
             self.health,
@@ -244,6 +251,7 @@ class App:
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
+            ("reports", ReportTask(lambda: self._reloader.loaded, self._directory, self.state.outbox, self._wake).run),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
 

@@ -109,9 +109,9 @@ class _Recording:
         self.zone = self._open()[1]
 
     def _site(self) -> Site:
-        """An empty core with the site keys of the configuration."""
+        """An empty core with the site keys of the recording."""
         one = self._recorded
-        return Site(secrets=Source(one.source, config=one.config).secrets())
+        return Site(secrets=Source(one.source, one.mapping, one.rules, one.config, raw=True).open().secrets)
 
     def _open(self) -> tuple[Iterable[Group], str]:
         one = self._recorded

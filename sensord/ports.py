@@ -118,6 +118,22 @@ class Links(Protocol):
         ...
 
 
+class Plates(Protocol):
+    """Puts plates into messages on their way out: the only place where one leaves the journal."""
+
+    def fill(self, notification: Notification) -> Notification:
+        """Return the message as its receiver may read it; without a vehicle, the message itself."""
+        ...
+
+
+class AccessRegister(Protocol):
+    """Where it is written down that somebody saw a plate."""
+
+    def sent(self, notification: Notification) -> None:
+        """Write down that this message shows its receiver a plate; raises ``StoreError`` when that is impossible."""
+        ...
+
+
 class Channel(Protocol):
     """A way to reach people."""
 

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from sensord.config.load import Loaded, load
+from sensord.config.load import Loaded, key_file, load
 from sensord.config.settings import Settings
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND, parse_duration
@@ -64,7 +64,7 @@ class Reloader:
     """Reads the configuration again and puts it into force by ``define``.
 
     ``define`` journals a definition unless it is the one in force. ``report`` is told the outcome of each reload and
-    how it is to be said to people.
+    how it is to be said to people. ``secrets`` gets the site keys before a definition that names them is journaled.
     """
 
     def __init__(
@@ -74,12 +74,19 @@ class Reloader:
         meter: Meter,
         define: Callable[[Definition], Awaitable[None]],
         report: Callable[[Reloaded], Awaitable[None]],
+        secrets: dict[str, bytes],
     ) -> None:
+        self._secrets = secrets
         self._config, self._running, self._loaded = config, loaded.settings, loaded
         self._definition = loaded.definition
         self._meter, self._define, self._report = meter, define, report
         self._turn = asyncio.Lock()
         self._seen: Signature = ()
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration in force."""
+        return self._loaded
 
     async def reload(self, cause: str) -> Reloaded:
         """Read, check, and put into force; never raises for a bad configuration: that is an outcome.
@@ -95,6 +102,7 @@ class Reloader:
             except ConfigError as error:
                 outcome = self._outcome(self._definition, problems=tuple(error.problems))
             else:
+                self._secrets.update(loaded.secrets)
                 await self._define(definition)
                 outcome = self._outcome(definition, restart=tuple(self._waiting(loaded.settings)))
                 self._loaded, self._definition = loaded, definition
@@ -176,7 +184,7 @@ def signature(config: Path, loaded: Loaded) -> Signature:
 
 
 def _states(config: Path, loaded: Loaded) -> Iterator[tuple[str, int, int, int]]:
-    files: list[Path] = [config]
+    files: list[Path] = [config, key_file(loaded.settings, loaded.base)]
     for path in map(loaded.resolve, filter(None, msgspec.to_builtins(loaded.settings.files).values())):
         files += sorted(path.iterdir()) if path.is_dir() else [path]
     for path in files[:MOST_FILES]:

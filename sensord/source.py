@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from sensord.config.load import load
+from sensord.config.load import KEY_FILE, load
 from sensord.config.mapping import load_mapping
+from sensord.config.platekeys import load_keys
 from sensord.config.rules import World, load_rules
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import SECOND
 from sensord.core.place import Places
-from sensord.core.pseudonym import Secrets
+from sensord.core.pseudonym import Secrets, check_value
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import definition_record
+from sensord.core.tracking import PlateKey
 from sensord.drivers.replay import Override, Recorded, journal_groups, unchanged
 from sensord.errors import ConfigError, Problem
 from sensord.recordings.parquet import Columns
@@ -28,6 +32,7 @@ from sensord.words import say
 
 TAIL = 10 * SECOND
 FAR = 2**63 - 1
+_KEY_RECORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Replacement:
     def __call__(self, recorded: Definition) -> Definition:
         """Return the definition to replay with; raises ``ConfigError`` when the rules do not fit it."""
         chosen = self.definition or recorded
+        if recorded.plate_keys:  # vehicles are told apart by the keys that the recording was made with
+            chosen = msgspec.structs.replace(chosen, plate_keys=recorded.plate_keys)
         if self.rules is None:
             return chosen
         policies = frozenset(policy.id for policy in chosen.policies) or None
@@ -63,13 +70,20 @@ class Source:
     keys: Path | None = None
 
     def secrets(self) -> Secrets:
-        """The site keys; none when no configuration is named."""
+        """The site keys: those of the configuration that is named, else those that lie beside a journal's folder."""
         named = self.keys or self.config
-        return {} if named is None else load(named).secrets
+        if named is not None:
+            return load(named).secrets
+        beside = self.path.absolute().parent / KEY_FILE
+        return load_keys(beside).secrets if beside.is_file() else {}
 
     def open(self) -> Opened:
         """Open it; raises ``ConfigError`` when what is needed is missing or wrong."""
-        return replace(self._open(), secrets=self.secrets())
+        opened, secrets = self._open(), self.secrets()
+        if opened.first is None or opened.records is None:
+            return replace(opened, secrets=secrets)
+        first, secrets = _keyed(opened.first, opened.records, secrets)
+        return replace(opened, first=first, secrets=secrets)
 
     def _open(self) -> Opened:
         if self.path.is_dir() and not is_recording(self.path):
@@ -165,6 +179,22 @@ def journal_records(journal: Path) -> Iterator[Record]:
     """Yield every record of a journal's folder, in order."""
     for group in journal_groups(DirectoryReader(journal)):
         yield from group.records
+
+
+def _keyed(first: Record, recording: Recording, secrets: Secrets) -> tuple[Record, Secrets]:
+    """Where there is no site key, make one of the recording itself, so that its vehicles are told apart.
+
+    The same recording gives the same pseudonyms, and nobody without the recording can try all plates.
+    """
+    definition = decode_definition(first.payload)
+    if definition.plate_keys:
+        return first, secrets
+    digest = hashlib.sha256()
+    for record in islice(recording.records(), _KEY_RECORDS):
+        digest.update(f"{record.received_at} {record.topic}\0".encode() + record.payload)
+    key = PlateKey("recording", 0, check_value(digest.digest()))
+    keyed = msgspec.structs.replace(definition, plate_keys=(key,))
+    return definition_record(keyed, first.received_at), {**secrets, key.id: digest.digest()}
 
 
 def _records(recording: Recording | None) -> Iterator[Record]:

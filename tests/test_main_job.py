@@ -12,6 +12,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
@@ -105,7 +106,7 @@ def told(people: Receiver) -> list[tuple[str, str]]:
 
 def replayed(daemon: Daemon) -> bytes:
     """What the core decides on the daemon's journal, as JSON lines."""
-    site = Site()
+    site = Site(None, load_keys(daemon.state / "plate.keys").secrets)
     return b"".join(by_kind(site.step(group)) for group in journal_groups(DirectoryReader(daemon.state / "journal")))
 
 

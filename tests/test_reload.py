@@ -30,7 +30,7 @@ class Desk:
         self.defined: list[Definition] = []
         self.told: list[Reloaded] = []
         self.broken = False
-        self.reloader = Reloader(self.config, load(self.config), self.meter, self._define, self._report)
+        self.reloader = Reloader(self.config, load(self.config), self.meter, self._define, self._report, {})
 
     async def _define(self, definition: Definition) -> None:
         if self.broken:
@@ -144,7 +144,7 @@ def test_changed_files_come_into_force_by_themselves(tmp_path: Path) -> None:
     """An edit is loaded once; a mistake is told once and not again until the file changes."""
     desk = Desk(tmp_path / "street")
     desk.config.write_text(desk.config.read_text(encoding="utf-8") + "reload: {every: 20ms}\n", encoding="utf-8")
-    desk.reloader = Reloader(desk.config, load(desk.config), desk.meter, desk._define, desk._report)
+    desk.reloader = Reloader(desk.config, load(desk.config), desk.meter, desk._define, desk._report, {})
 
     async def edits() -> None:
         await until(lambda: bool(desk.reloader._seen))
@@ -167,7 +167,7 @@ def test_the_watch_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyP
     settings = desk.config.read_text(encoding="utf-8") + "reload: {every: 1ms, watch: false}\n"
     desk.config.write_text(settings, encoding="utf-8")
     loaded = load(desk.config)
-    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report)
+    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report, {})
     looks: list[object] = []
 
     def counted(config: Path, loaded: Loaded) -> object:

@@ -20,7 +20,7 @@ from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_roster
 from sensord.config.places import load_places
 from sensord.config.plan import check_scopes, load_dispatch
-from sensord.config.platekeys import KeyRing, load_keys
+from sensord.config.platekeys import KeyRing, add_key, load_keys
 from sensord.config.rules import World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
@@ -35,7 +35,7 @@ from sensord.core.score import Score
 from sensord.core.tracking import PlateAreas, Tracking
 from sensord.errors import ConfigError, Problem
 
-__all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path"]
+__all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path", "with_keys"]
 
 T = TypeVar("T")
 KEY_FILE = "plate.keys"
@@ -139,6 +139,22 @@ def _ring(settings: Settings, base: Path) -> KeyRing:
     """Return the site keys; none when no file is named and the daemon has not made its own yet."""
     path = key_file(settings, base)
     return load_keys(path) if settings.plates.key_file or path.exists() else KeyRing((), {})
+
+
+def with_keys(path: Path, loaded: Loaded, now: int) -> Loaded:
+    """Make the site key of pseudonyms at a daemon's first start, unless the configuration names a file.
+
+    Returns what is loaded then; raises ``ConfigError`` when the file cannot be made.
+    """
+    keys = key_file(loaded.settings, loaded.base)
+    if keys.exists():
+        return loaded
+    try:
+        add_key(keys, now)
+    except OSError as error:
+        hint = "check that the state directory belongs to the daemon's user"
+        raise ConfigError([Problem(str(keys), 1, 1, f"the site key cannot be made: {error.strerror}", hint)]) from error
+    return load(path)
 
 
 def key_file(settings: Settings, base: Path) -> Path:

@@ -199,7 +199,7 @@ class _TestReader:
             if self._known(path, "class of plates", word, PLATE_CLASS.words):
                 plates = self.definition.plates
                 if word == "key_area" and not plates.key:
-                    self.findings.error(path, "no area is a key area", "fill plates.key of sensord.yaml")
+                    self.findings.error(path, "no area is a key area", "fill key_areas of vehicles.yaml")
 
     def _delays(self, path: KeyPath, text: str | None) -> list[int]:
         if text is None:

@@ -152,6 +152,16 @@ class Reload(Section, frozen=True, kw_only=True):
     every: Duration = "2s"
 
 
+class VehicleReport(Section, frozen=True, kw_only=True, tag_field="type", tag="vehicles"):
+    """The summary of the day before on vehicles, sent every day at the local time ``at`` to everybody of ``roles``."""
+
+    at: Annotated[
+        str,
+        Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](?!\n)$", description='a time of day in quotes: "08:00"'),
+    ]
+    roles: Annotated[tuple[Text, ...], Meta(min_length=1)]
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
 
@@ -166,6 +176,7 @@ class Settings(Section, frozen=True, kw_only=True):
     journal: Journal = Journal()
     lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()
+    reports: tuple[VehicleReport, ...] = ()
     sinks: tuple[SinkSettings, ...] = (Rollups(),)
     channels: tuple[ChannelSettings, ...] = ()
     reload: Reload = Reload()

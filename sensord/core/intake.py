@@ -19,6 +19,7 @@ from sensord.core.clock import Clock
 from sensord.core.codec import CODECS, Codec, Context
 from sensord.core.definition import Definition
 from sensord.core.place import Device, PlaceKind, Places
+from sensord.core.plate import without_plates
 from sensord.core.pseudonym import Pseudonymiser
 from sensord.core.reading import Reading, Topic
 from sensord.core.record import Action, Receipt, Record, RecordKind, Scope
@@ -196,9 +197,7 @@ class Intake:
             try:
                 self._one(index, record, columns, out)
             except DecodeError as error:
-                out.dead.append(
-                    DeadLetter(index, record.received_at, record.topic[:200], error.reason, error.detail[:200])
-                )
+                out.dead.append(_dead_letter(index, record, error))
         out.batch = columns.batch(now)
         return out
 
@@ -349,3 +348,9 @@ def _count_gap(memory: _Memory, boot: int, seq: int) -> int:
     if boot != memory.boot or seq > memory.seq:
         memory.boot, memory.seq = boot, seq
     return missing
+
+
+def _dead_letter(index: int, record: Record, error: DecodeError) -> DeadLetter:
+    """Say why a record could not be used. A stranger's topic may hold anything, a plate too."""
+    topic, detail = without_plates(record.topic[:200]), without_plates(error.detail[:200])
+    return DeadLetter(index, record.received_at, topic, error.reason, detail)

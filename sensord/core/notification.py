@@ -42,6 +42,8 @@ class Reason(StrEnum):
     CASE_VOID = "case_void"
     DIGEST = "digest"
     """Several messages in one; ``covers`` names them."""
+    REPORT_DUE = "report_due"
+    """A scheduled report, not a case."""
     HELD_NOBODY = "held_nobody"
     """A step names a role of which nobody is on duty and reachable for this place, at any level."""
     HELD_LEVEL_FELL = "held_level_fell"

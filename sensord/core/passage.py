@@ -17,6 +17,7 @@ is decided after ``settle``::
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +27,7 @@ MOST_KEPT = 4
 """So many pseudonyms are kept of one passage."""
 
 
-class Read(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Read(NamedTuple):
     """One reading of a camera. Times ns; ``token`` to ``tail`` as in ``Identity``; the rest label codes."""
 
     received_at: int
@@ -47,7 +48,7 @@ class Read(msgspec.Struct, array_like=True, frozen=True, gc=False):
     listed: int
 
 
-class Passage(msgspec.Struct, array_like=True):
+class Passage(msgspec.Struct, array_like=True, gc=False):
     """A passage that may still get readings. ``due`` (ns) is when it is decided at the latest; 0: it is decided.
 
     ``kept`` are the surest readings under each pseudonym and ``votes`` how many there were; the best comes first.
@@ -74,6 +75,11 @@ class Passage(msgspec.Struct, array_like=True):
     def add(self, read: Read) -> None:
         """Take one more reading."""
         self.last_at = max(self.last_at, read.event_at)
+        if read.token == self.kept[0].token:
+            self.votes[0] += 1
+            if read.confidence > self.kept[0].confidence:
+                self.kept[0] = read
+            return
         place = next((place for place, other in enumerate(self.kept) if other.token == read.token), None)
         if place is not None:
             self.votes[place] += 1
@@ -110,7 +116,13 @@ class Passages:
         passage was decided, it was read under another pseudonym, too.
         """
         here = self.open[read.direction].setdefault(gate, [])
-        self._drop(here, read.event_at)
+        if here and read.token and here[-1].kept[0].token == read.token:
+            # What nearly every second reading is: the same plate again.
+            if abs(read.event_at - here[-1].last_at) <= self._merge:
+                self.merged += 1
+                return here[-1], self._join(here[-1], read)
+        elif here:
+            self._drop(here, read.event_at)
         for passage in reversed(here):
             if read.event_at - passage.last_at > self._merge:
                 break

@@ -104,6 +104,14 @@ COLOUR_WORDS = {
 } | {word: word for word in ("blue", "yellow", "white", "black", "green", "yellow_green")}
 """Words for colours, with or without 色 at the end; a source with codes maps them in its codec."""
 
+_LIKE = re.compile(
+    rf"{_P}[A-Z][·•. -]?[A-Z0-9]{{4,5}}[A-Z0-9挂学警港澳领]"
+    rf"|{_P}[0-9]{{5}}领|使[0-9]{{6}}"
+    rf"|WJ(?:{_P}|警)?[0-9]{{4,5}}[A-Z0-9]?",
+    re.IGNORECASE | re.ASCII,
+)
+"""What may be a plate inside another text; army plates cannot be told from device names there."""
+
 _CIVIL = (PlateKind.ORDINARY, PlateKind.SMALL_NEW_ENERGY, PlateKind.LARGE_NEW_ENERGY)
 NEW_ENERGY = (PlateKind.SMALL_NEW_ENERGY, PlateKind.LARGE_NEW_ENERGY)
 
@@ -163,6 +171,11 @@ def normalise(raw: str) -> str:
     upper = _SEPARATORS.sub("", unicodedata.normalize("NFKC", raw).upper())
     plain = _FOREIGN.sub("?", upper)
     return plain[:2] + plain[2:].translate(_SERIAL) if plain and plain[0] in PROVINCES else plain
+
+
+def without_plates(text: str, instead: str = "***") -> str:
+    """Replace whatever in a text looks like a plate, for texts that strangers may have put one into."""
+    return _LIKE.sub(instead, text)
 
 
 def mask(plate: Plate) -> str:

@@ -51,7 +51,7 @@ class Pairing(StrEnum):
     HISTORY = "history"
 
 
-class Visit(msgspec.Struct, array_like=True):
+class Visit(msgspec.Struct, array_like=True, gc=False):
     """A vehicle inside. ``read`` is its entry, ``entered_at`` event time, ``due`` when time next matters (ns).
 
     ``kin`` is everything under which it may be read when it leaves, besides its pseudonym.
@@ -64,7 +64,7 @@ class Visit(msgspec.Struct, array_like=True):
     nights: int = 0
 
 
-class Trace(msgspec.Struct, array_like=True):
+class Trace(msgspec.Struct, array_like=True, gc=False):
     """What is known of a vehicle seen lately.
 
     ``compound`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its

@@ -98,6 +98,11 @@ class Pseudonymiser:
         )
         return Identity(_number(self._current, b"plate", text), former, family, *halves)
 
+    def every(self, plate: str) -> set[int]:
+        """The pseudonyms of a plate under all keys, whenever in force."""
+        text = plate.encode()
+        return {_number(self._secrets[key.id], b"plate", text) for key in self._keys}
+
     def _turn(self, at: int) -> None:
         """Find the keys in force at ``at``, and until when they are; before the first key's date the first serves."""
         past = [key for key in self._keys if key.since <= at] or self._keys[:1]

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 
 from sensord.core.batch import Batch
@@ -54,6 +54,8 @@ class Tracker:
         self.dues: list[Due] = []
         self.clock = 0
         self._rows: list[VisitRow] = []
+        self._arrivals: list[int] = []
+        self._place = 0
         self.counts = Counter[tuple[str, str]]()
         self.occupancy: list[Occupancy] = []
         """Who was inside at every full local hour since this was last emptied."""
@@ -87,7 +89,7 @@ class Tracker:
         for place, here in self.presence.compounds.items():
             for visit in here.visits.values():
                 if visit.read.device not in self._numbers and place in cameras:
-                    visit.read = msgspec.structs.replace(visit.read, device=cameras[place])
+                    visit.read = visit.read._replace(device=cameras[place])
         self.presence.redue(at)
         schedule(self)
 
@@ -98,14 +100,17 @@ class Tracker:
         if not self.on:
             return batch
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
-        self._rows = []
+        self._rows, self._arrivals, self._place = [], batch.received_at.tolist(), 0
         for position, gate, read in self._reads(batch):
             if self.dues[0][0] <= read.received_at:
-                self._advance(read.received_at, batch)
+                self._advance(read.received_at)
             self._take(position + 1, gate, read)
         if self.dues[0][0] <= batch.now:
-            self._advance(batch.now, batch)
-        return merged(batch, self._rows, self._numbers) if self._rows else batch
+            self._advance(batch.now)
+        if self.passages.merged:
+            self.counts["visit", "merged"] += self.passages.merged
+            self.passages.merged = 0
+        return merged(batch, self._rows) if self._rows else batch
 
     def _reads(self, batch: Batch) -> Iterable[tuple[int, str, Read]]:
         """Yield the camera readings: position in the batch, gate, reading."""
@@ -116,30 +121,29 @@ class Tracker:
         labels = [(batch.labels[name][rows] if name in batch.labels else none).tolist() for name in _LABELS]
         confidence = batch.fields["confidence"][rows] if "confidence" in batch.fields else np.ones(len(rows))
         seen = (batch.sightings or nobody(len(batch))).select(rows)
-        devices, gates = self._devices, self._gates
-        for position, device, received_at, event_at, sureness, who, *rest in zip(
-            rows.tolist(),
-            batch.device[rows].tolist(),
-            batch.received_at[rows].tolist(),
-            batch.event_at[rows].tolist(),
-            confidence.tolist(),
-            seen.who.tolist(),
-            seen.sure.tolist(),
-            seen.masks,
-            *labels,
-            strict=True,
-        ):
-            gate = gates[device]
-            if gate in self._compound and rest[2] >= 0:
-                yield position, gate, Read(received_at, event_at, devices[device], sureness, *who, *rest)
+        devices = batch.device[rows].tolist()
+        reads = map(
+            Read._make,
+            zip(
+                batch.received_at[rows].tolist(),
+                batch.event_at[rows].tolist(),
+                map(self._devices.__getitem__, devices),
+                confidence.tolist(),
+                *(column.tolist() for column in seen.who.T),
+                seen.sure.tolist(),
+                seen.masks,
+                *labels,
+                strict=True,
+            ),
+        )
+        for position, gate, read in zip(rows.tolist(), map(self._gates.__getitem__, devices), reads, strict=True):
+            if gate in self._compound and read.direction >= 0:
+                yield position, gate, read
 
     def _take(self, position: int, gate: str, read: Read) -> None:
         if read.former and read.former in self.presence.known:
             self.presence.adopt(read.former, read.token)
-        before = self.passages.merged
         passage, what = self.passages.take(gate, read)
-        if self.passages.merged != before:
-            self.counts["visit", "merged"] += 1
         if what == DECIDED:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
@@ -157,13 +161,14 @@ class Tracker:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def _advance(self, to: int, batch: Batch) -> None:
+    def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant."""
-        happen: tuple[Callable[[int, int, str, int], None], ...] = (self._settle, self._stay, self._strike)
+        happen = (self._settle, self._stay, self._strike)
         while self.dues[0][0] <= to:
             at, kind, where, what = heapq.heappop(self.dues)
-            position = int(np.searchsorted(batch.received_at, at, side="left"))
-            happen[kind](position, at, where, what)
+            # Before the first reading that arrives at or after that instant.
+            self._place = bisect_left(self._arrivals, at, self._place)
+            happen[kind](self._place, at, where, what)
 
     def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
         for passage in self.passages.due(gate, direction, at):
@@ -241,12 +246,14 @@ class Tracker:
         numbers: Numbers = NOTHING,
     ) -> None:
         """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about."""
+        device = self._numbers.get(read.device)
+        if device is None:  # the camera that saw it come is gone, and its compound has no other
+            return
         inside = here.inside
         filled = 100.0 * inside / here.parking if here.parking else math.nan
-        fields = (*numbers, inside, here.unsure, filled)
         labels = (event, read.direction, read.sort, read.province, read.energy, read.listed)
-        who = (token, read.received_at, read.mask)
-        self._rows.append(VisitRow(position, read.device, min(event_at, at), at, labels, fields, *who))
+        times = (min(event_at, at), at, token, read.received_at)
+        self._rows.append((position, device, *times, read.mask, *labels, *numbers, inside, here.unsure, filled))
 
 
 def _sees(rule: Rule, event: str) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,57 +29,35 @@ class Numbers(NamedTuple):
 NOTHING = Numbers()
 
 
-class VisitRow(NamedTuple):
-    """A reading of the stream ``visit``, to be put before the ``position``-th reading of a batch.
-
-    ``labels`` are codes in the order of the stream's labels, ``fields`` numbers in that of its fields.
-    """
-
-    position: int
-    device: str
-    event_at: int
-    received_at: int
-    labels: tuple[int, ...]
-    fields: tuple[float, ...]
-    token: int
-    seen_at: int
-    mask: str
+VisitRow = tuple[Any, ...]
+"""A reading of the stream: (the position in the batch before which it stands, device, event time, arrival, pseudonym,
+arrival of the message that shows the vehicle, mask, the labels' codes, the fields' numbers), in the streams' order."""
 
 
-def merged(batch: Batch, rows: list[VisitRow], numbers: Mapping[str, int]) -> Batch:
-    """Put the rows among the readings; those of one position stay in order. ``numbers`` maps a device to its position.
-
-    Rows of devices that are no longer registered are left out.
-    """
-    rows = [row for row in rows if row.device in numbers]
-    own = _columns(batch.now, rows, numbers)
-    places = np.array([row.position for row in rows], np.int64)
-    order = np.argsort(np.concatenate([2 * np.arange(len(batch)) + 1, 2 * places]), kind="stable")
-    return _joined(batch, own).select(order)
-
-
-def _columns(now: int, rows: list[VisitRow], numbers: Mapping[str, int]) -> Batch:
-    count = len(rows)
-    times = np.array([(row.event_at, row.received_at, row.token, row.seen_at) for row in rows], np.int64).reshape(
-        count, 4
+def merged(batch: Batch, rows: list[VisitRow]) -> Batch:
+    """Put the rows among the readings; those of one position stay in order."""
+    positions, *columns = zip(*rows, strict=True)
+    order = np.argsort(
+        np.concatenate([2 * np.arange(len(batch)) + 1, 2 * np.array(positions, np.int64)]), kind="stable"
     )
-    labels = np.array([row.labels for row in rows], np.int8).reshape(count, len(LABELS))
-    fields = np.array([row.fields for row in rows], np.float64).reshape(count, len(FIELDS))
+    return _joined(batch, _columns(batch.now, columns)).select(order)
+
+
+def _columns(now: int, columns: list[tuple[Any, ...]]) -> Batch:
+    device, event_at, received_at, token, seen_at, masks, *rest = columns
+    count = len(device)
+    who = np.zeros((count, len(NOBODY)), np.int64)
+    who[:, 0] = token
     return Batch(
         now,
         np.full(count, Stream.VISIT, np.int8),
-        np.array([numbers[row.device] for row in rows], np.int32),
-        times[:, 0],
-        times[:, 1],
+        np.array(device, np.int32),
+        np.array(event_at, np.int64),
+        np.array(received_at, np.int64),
         np.full(count, DERIVED, np.int8),
-        {name: fields[:, column] for column, name in enumerate(FIELDS)},
-        {name: labels[:, column] for column, name in enumerate(LABELS)},
-        Sightings(
-            np.stack([times[:, 2], *np.zeros((len(NOBODY) - 1, count), np.int64)], axis=1),
-            times[:, 3],
-            np.zeros(count, np.bool_),
-            [row.mask for row in rows],
-        ),
+        {name: np.array(column, np.float64) for name, column in zip(FIELDS, rest[len(LABELS) :], strict=True)},
+        {name: np.array(column, np.int8) for name, column in zip(LABELS, rest[: len(LABELS)], strict=True)},
+        Sightings(who, np.array(seen_at, np.int64), np.zeros(count, np.bool_), list(masks)),
     )
 
 

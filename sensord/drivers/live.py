@@ -18,6 +18,7 @@ import structlog
 from sensord.core.casebook import Outcome
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
+from sensord.core.pseudonym import Secrets
 from sensord.core.site import Site, Step
 from sensord.drivers import overview
 from sensord.errors import SnapshotError, StoreError
@@ -75,13 +76,15 @@ class LiveCore:
         pulse: Pulse,
         *,
         on_outcomes: Callable[[Sequence[Outcome]], None],
+        secrets: Secrets | None = None,
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self._snapshot_interval = snapshot_interval
-        self.site = Site()
+        self._secrets: Secrets = {} if secrets is None else secrets
+        self.site = Site(None, self._secrets)
         self.position = 0
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
@@ -122,10 +125,10 @@ class LiveCore:
             return 0
         seq, state = saved
         try:
-            self.site = Site.restored(state)
+            self.site = Site.restored(state, self._secrets)
         except SnapshotError as error:
             log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
-            self.site = Site()
+            self.site = Site(None, self._secrets)
             return 0
         return seq
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
+
 from sensord.config.ruletest import Check, RuleTest, RuleTests, Sent
 from sensord.config.testtext import ActionText
 from sensord.core.batch import Batch
@@ -19,6 +21,7 @@ from sensord.core.evaluator import Evaluator
 from sensord.core.instant import format_duration, parse_duration
 from sensord.core.liveness import Liveness
 from sensord.core.probe import Doubt, Sight
+from sensord.core.pseudonym import MADE_UP_KEYS
 from sensord.core.record import Action, Group, Record, RecordKind
 from sensord.core.rule import Rule
 from sensord.core.site import Site, Step, action_record, definition_record
@@ -103,7 +106,8 @@ class _Run:
 
     def __init__(self, tests: RuleTests, test: RuleTest) -> None:
         self._tests, self._test = tests, test
-        self._definition, self._start = tests.definition, tests.start
+        self._start = tests.start
+        self._definition = msgspec.structs.replace(tests.definition, plate_keys=MADE_UP_KEYS)
         self._rules = {rule.id: rule for rule in tests.definition.rules}
         self._site, self._since, self._seq = Site(), _Since(), 0
         named = [

@@ -19,6 +19,7 @@ from sensord.core.case import Case, CaseEvent
 from sensord.core.instant import HOUR
 from sensord.core.intake import DeadLetter
 from sensord.core.notification import Hold, Notification
+from sensord.core.tally import Occupancy, PassageCount
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.history import History
@@ -53,6 +54,8 @@ class Outputs(Protocol):
     notifications: list[Notification]
     holds: list[Hold]
     dead: list[DeadLetter]
+    passages: list[PassageCount]
+    occupancy: list[Occupancy]
 
 
 class StateStore:
@@ -106,6 +109,7 @@ class StateStore:
             return
         with self._database.transaction("applying a step") as connection:
             _write(connection, step, send_since)
+            _tally(connection, step)
             connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
         self._applied = step.seq
         if step.notifications:
@@ -119,7 +123,7 @@ class StateStore:
         """Return what was decided, group by group, as JSON lines: transitions, events, notifications, holds."""
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
-            rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table}")
+            rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table} WHERE seq > 0")
             found += [(seq, rank, number, text) for seq, number, text in rows]
         return b"".join(text + b"\n" for *_, text in sorted(found))
 
@@ -194,6 +198,9 @@ class StateStore:
             )
             with self._database.transaction("deleting old rows") as connection:
                 deleted += connection.execute(statement, (before, batch)).rowcount
+        with self._database.transaction("deleting old rows") as connection:
+            connection.execute("DELETE FROM passages WHERE hour < ?", (before,))
+            connection.execute("DELETE FROM occupancy WHERE at < ?", (before,))
         return deleted
 
     def open_cases(self) -> list[Case]:
@@ -256,6 +263,18 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
         connection,
         "dead_letters",
         [(seq, one.index, one.received_at, one.topic, one.reason, one.detail) for one in step.dead],
+    )
+
+
+def _tally(connection: sqlite3.Connection, step: Outputs) -> None:
+    """Add up who passed; a count that is there already grows."""
+    connection.executemany(
+        "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(one.hour, one.gate, one.direction, one.sort, one.province, one.energy, one.count) for one in step.passages],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO occupancy VALUES (?, ?, ?, ?)",
+        [(one.at, one.compound, one.inside, one.unsure) for one in step.occupancy],
     )
 
 

@@ -55,6 +55,13 @@ STATE = Schema(
             detail TEXT NOT NULL, PRIMARY KEY (seq, idx)
         )""",
         "CREATE INDEX dead_letters_by_at ON dead_letters (at)",
+        """CREATE TABLE passages (
+            hour INTEGER, gate TEXT, direction TEXT, sort TEXT, province TEXT, energy TEXT, count INTEGER NOT NULL,
+            PRIMARY KEY (hour, gate, direction, sort, province, energy)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE occupancy (
+            at INTEGER, compound TEXT, inside INTEGER NOT NULL, unsure INTEGER NOT NULL, PRIMARY KEY (at, compound)
+        ) WITHOUT ROWID""",
         """CREATE TABLE cursors (
             name TEXT PRIMARY KEY, seq INTEGER NOT NULL, checkpoint INTEGER NOT NULL, state BLOB NOT NULL
         )""",

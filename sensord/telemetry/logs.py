@@ -21,19 +21,13 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from sensord.config.settings import Logging
+from sensord.core.plate import without_plates
 
 MASK = "***"
 KEYS = frozenset({"password", "token", "secret", "address", "plate", "phone", "text", "payload"})
 """A key is redacted when one of its words (``user_phone``, ``bot-token``, plurals) is among these."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _PHONE = re.compile(r"(?<![0-9])(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}(?![0-9])", re.ASCII)
-_PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-_PLATE = re.compile(
-    rf"[{_PROVINCE}][A-Z][·•. -]?[A-Z0-9]{{4,5}}[A-Z0-9挂学警港澳领]"
-    rf"|[{_PROVINCE}][0-9]{{5}}领|使[0-9]{{6}}"
-    rf"|WJ[{_PROVINCE}警]?[0-9]{{4,5}}[A-Z0-9]?",
-    re.IGNORECASE | re.ASCII,
-)
 
 
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -49,7 +43,7 @@ def _is_private(key: str) -> bool:
 def _clean(value: object) -> object:
     """Clean texts at any depth; bytes are payloads wherever they appear."""
     if isinstance(value, str):
-        return _PLATE.sub(MASK, _PHONE.sub(MASK, value))
+        return without_plates(_PHONE.sub(MASK, value), MASK)
     if isinstance(value, bytes | bytearray | memoryview):
         return MASK
     if isinstance(value, Mapping):

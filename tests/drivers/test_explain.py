@@ -57,7 +57,7 @@ lane-crowding L2 08:04:00   crowd-2 has been silent for 2m10s (last heard at 03-
 lane-crowding L2 08:05:20   20s late: does not count
 key-area-vehicle C1-N 08:00:59   No reading was at least 1 (yellow).
 key-area-vehicle C1-N 08:02:30   yellow. each reading by itself. yellow: it ends after 5m without another.
-key-area-vehicle C1-N 08:02:30   class=key_area direction=out  not what the rule looks for: does not count
+key-area-vehicle C1-N 08:02:30   class=key_area direction=out event=passed  not what the rule looks for: does not count
 sensor-silent crowd-2 08:02:15   silent for 25 s. That is less than 3 of the device's periods
 sensor-silent crowd-2 08:03:00   blue. silent for
 parking-nearly-full C1 08:03:30   the rule has not been in force for a whole window (5m) yet

@@ -14,6 +14,7 @@ from sensord.core.case import Case, CaseEvent
 from sensord.core.intake import DeadLetter
 from sensord.core.level import Level
 from sensord.core.notification import Hold, Notification, Reason
+from sensord.core.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel, Entry
@@ -81,6 +82,8 @@ class Outputs:
     cases: list[Case] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    passages: list[PassageCount] = field(default_factory=list)
+    occupancy: list[Occupancy] = field(default_factory=list)
 
 
 class StoredOutbox:

@@ -1,0 +1,68 @@
+"""What ``sensord reveal`` does: find the plate, write the access down, and only then show it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sensord.config.load import load
+from sensord.core.alert import Vehicle
+from sensord.core.definition import Definition
+from sensord.core.instant import format_instant
+from sensord.core.pseudonym import Secrets
+from sensord.drivers.reveal import PlateFiller, Revealer
+from sensord.errors import SensordError
+from sensord.store.access import AccessLog
+from sensord.store.past import Past
+from sensord.store.reader import DirectoryReader
+from sensord.words import say
+
+_PSEUDONYM = re.compile(r"[0-9a-f]{16}")
+
+
+def plate_filler(directory: Path, definition: Callable[[], Definition], secrets: Secrets) -> PlateFiller:
+    """Make what puts plates into messages to the police, for the daemon whose state is in ``directory``."""
+    folder = directory / "journal"
+    return PlateFiller(lambda: Revealer(lambda: DirectoryReader(folder), definition(), secrets), AccessLog(directory))
+
+
+def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
+    """Yield the lines to show for a pseudonym or a case.
+
+    Raises ``SensordError`` when nobody on the roster is called ``by``, when there is no reason, when the journal does
+    not hold the plate any more, or when the access cannot be written down: then nothing is shown.
+    """
+    loaded = load(config)
+    if by not in {person.id for person in loaded.definition.people}:
+        raise SensordError(say(f"名册中没有 {by}", f"nobody on the roster is called {by}"))
+    if not reason.strip():
+        raise SensordError(say("需要理由", "a reason is needed"))
+    directory, zone = loaded.resolve(loaded.settings.state_dir), loaded.settings.timezone
+    revealer = Revealer(lambda: DirectoryReader(directory / "journal"), loaded.definition, loaded.secrets)
+    case = ""
+    if _PSEUDONYM.fullmatch(what):
+        vehicle, found = what, list(revealer.everywhere(what))
+        lines = [f"{one.plate}  {format_instant(one.at, zone)}  {one.device}" for one in found]
+    else:
+        case, (vehicle, lines) = what, _of_case(directory, what, revealer)
+    AccessLog(directory).append(
+        at=format_instant(time.time_ns(), zone), by=by, reason=reason, vehicle=vehicle, via="reveal", case=case
+    )
+    if not lines:
+        raise SensordError(say("日志中已没有这辆车的读数", "the journal holds no reading of this vehicle (any more)"))
+    yield from lines
+
+
+def _of_case(directory: Path, case: str, revealer: Revealer) -> tuple[str, list[str]]:
+    """Return the vehicle that raised a case, and its plate."""
+    past = Past(directory)
+    causes = (past.transition(event.cause) for event in past.story(case))
+    vehicles: list[Vehicle] = [one.vehicle for one in causes if one is not None and one.vehicle is not None]
+    if not vehicles:
+        raise SensordError(
+            say(f"案件 {case} 不涉及具体车辆", f"the case {case} is not about an identified vehicle, or does not exist")
+        )
+    plates = (revealer.at(vehicle.id, vehicle.seen_at) for vehicle in vehicles)
+    return vehicles[-1].id, list(dict.fromkeys(plate for plate in plates if plate))

@@ -1,0 +1,151 @@
+"""The commands about vehicles: the 24-hour report, revealing a plate, the access log, site keys and pseudonyms."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from pathlib import Path
+
+import click
+
+from sensord.errors import SensordError
+from sensord.options import config_option
+from sensord.store.access import AccessLog
+from sensord.words import language, say
+
+_NEW = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(help=say("报告。", "Reports."))
+def report() -> None:
+    """Hold the reports together."""
+
+
+@report.command("vehicles", help=say("车辆 24 小时报告。", "Vehicles in 24 hours."))
+@config_option
+@click.option("--date", "day", default="", help=say("哪一天（默认昨天）", "which day, 2026-11-24 (default: yesterday)"))
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "html", "csv"]), default="text")
+@click.option("--language", "tongue", type=click.Choice(["zh", "en"]), default=None, help=say("语言", "language"))
+@click.option("--output", type=_NEW, default=None, help=say("写入文件", "write to a file"))
+def report_vehicles(config: Path, day: str, form: str, tongue: str | None, output: Path | None) -> None:
+    """Print or write the report of a day from the daemon's state."""
+    from sensord.config.load import load
+    from sensord.drivers.vehiclepages import FORMS
+    from sensord.drivers.vehiclereport import build, day_before, span
+    from sensord.store.passages import PassageReader
+
+    loaded = load(config)
+    definition, zone = loaded.definition, loaded.settings.timezone
+    chosen = _day(day) if day else day_before(time.time_ns(), zone)
+    reader = PassageReader(loaded.resolve(loaded.settings.state_dir))
+    start, end = span(chosen, zone)
+    made = build(definition, chosen, reader.counts(start, end), reader.occupancy(end))
+    text = FORMS[form](made, {place.id: place for place in definition.places}, tongue or language())
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(str(output))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            say(f"{text} 不是日期（例如 2026-11-24）", f"{text} is no date (2026-11-24)")
+        ) from None
+
+
+@click.command(
+    help=say(
+        "由化名或案件查出号牌；需要理由，并写入访问日志。VEHICLE 为 16 位化名或案件编号。",
+        "Show the plate behind a pseudonym or of a case; needs a reason, and is written to the access log.",
+    )
+)
+@config_option
+@click.argument("vehicle")
+@click.option("--by", required=True, help=say("谁在查（名册中的编号）", "who asks (an id of the roster)"))
+@click.option("--reason", required=True, help=say("理由", "the reason"))
+def reveal(config: Path, vehicle: str, by: str, reason: str) -> None:
+    """Find the plate in the journal; nothing is shown that was not written down before."""
+    from sensord.revealing import reveal as find
+
+    for line in find(config, vehicle, by, reason):
+        click.echo(line)
+
+
+@click.group(help=say("访问日志：谁在何时为何看过号牌。", "The access log: who saw a plate, when and why."))
+def audit() -> None:
+    """Hold the access log's commands together."""
+
+
+@audit.command("verify", help=say("核对访问日志的哈希链。", "Check the chain of the access log."))
+@config_option
+def audit_verify(config: Path) -> None:
+    """Check every line against the one before, and the end against the head."""
+    number, last = _access_log(config).verify()
+    click.echo(say(f"完好：{number} 次访问，末尾 {last}", f"intact: {number} accesses, the last is {last}"))
+
+
+@audit.command("list", help=say("列出访问记录。", "List the accesses."))
+@config_option
+def audit_list(config: Path) -> None:
+    """Print the accesses, oldest first."""
+    for access in _access_log(config).entries():
+        click.echo("  ".join((str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)))
+
+
+def _access_log(config: Path) -> AccessLog:
+    from sensord.config.load import load
+
+    loaded = load(config)
+    return AccessLog(loaded.resolve(loaded.settings.state_dir))
+
+
+@click.command(
+    "plate-key",
+    help=say(
+        "向密钥文件添加新的站点密钥（轮换）。--since 为生效时间，默认立即；旧密钥请保留到日志过期。",
+        "Add a new site key to a key file (rotation), in force from --since; keep the old ones while the journal does.",
+    ),
+)
+@click.argument("file", type=_NEW)
+@click.option("--since", default="", help=say("生效时间（RFC 3339）", "from when on (RFC 3339); default: now"))
+def plate_key(file: Path, since: str) -> None:
+    """Write a new key; an existing one is never changed."""
+    from sensord.config.platekeys import add_key
+    from sensord.core.instant import parse_instant
+
+    try:
+        at = parse_instant(since) if since else time.time_ns()
+    except ValueError:
+        raise click.BadParameter(say(f"{since} 不是时间", f"{since} is no time")) from None
+    name = add_key(file, at)
+    click.echo(say(f"{file}：新密钥 {name}；重新加载后生效", f"{file}: new key {name}; reload to put it into force"))
+
+
+@click.command(
+    help=say(
+        "由号牌算出化名（用于布控名单）；号牌从终端输入，不出现在命令行。",
+        "Make the pseudonym of a plate, for the watch list; the plate is typed, never on the command line.",
+    )
+)
+@config_option
+def pseudonym(config: Path) -> None:
+    """Ask for a plate and print its pseudonym under the key in force."""
+    from sensord.config.load import load
+    from sensord.core.plate import PlateKind, recognise
+    from sensord.core.pseudonym import Pseudonymiser, word
+
+    loaded = load(config)
+    if not loaded.definition.plate_keys:
+        raise SensordError(say("还没有站点密钥：先启动守护进程", "there is no site key yet: start the daemon first"))
+    plate = recognise(click.prompt(say("号牌", "plate"), hide_input=True, err=True))
+    if plate.kind in (PlateKind.NONE, PlateKind.UNREAD):
+        raise SensordError(say("这不是号牌", "this is no plate"))
+    who = Pseudonymiser(loaded.definition.plate_keys, 0, loaded.secrets)
+    click.echo(word(who.identify(plate.text, time.time_ns()).token))
+
+
+COMMANDS = (report, reveal, audit, plate_key, pseudonym)

@@ -1,0 +1,72 @@
+"""Site keys: what a key file may hold, who may read it, and how a key is added."""
+
+from __future__ import annotations
+
+import base64
+import stat
+from pathlib import Path
+
+import pytest
+
+from sensord.config.platekeys import add_key, load_keys
+from sensord.core.instant import SECOND, parse_instant
+from sensord.core.pseudonym import check_value
+from sensord.errors import ConfigError
+
+GOOD = base64.b64encode(bytes(32)).decode()
+
+
+def written(path: Path, text: str) -> Path:
+    """Write a key file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="ascii")
+    return path
+
+
+def test_a_key_is_made_and_another_follows(tmp_path: Path) -> None:
+    """Two keys, oldest first, with secrets that fit their check values; nobody else can read the file."""
+    path = tmp_path / "plate.keys"
+    assert (add_key(path, 100 * SECOND), add_key(path, 200 * SECOND)) == ("k1", "k2")
+    ring = load_keys(path)
+    assert [(key.id, key.since) for key in ring.keys] == [("k1", 100 * SECOND), ("k2", 200 * SECOND)]
+    assert all(check_value(ring.secrets[key.id]) == key.check for key in ring.keys)
+    assert len({*ring.secrets.values()}) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_cannot_come_into_force_before_another(tmp_path: Path) -> None:
+    """What has been written under a key must stay readable: a new one comes after it."""
+    path = tmp_path / "plate.keys"
+    add_key(path, 200 * SECOND)
+    with pytest.raises(ConfigError, match="comes into force"):
+        add_key(path, 200 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("# nothing\n", "the file holds no key"),
+        ("k1 2026-01-01T00:00:00Z\n", "two words|2 words"),
+        (f"K1 2026-01-01T00:00:00Z {GOOD}\n", "name"),
+        (f"k1 yesterday {GOOD}\n", "Invalid isoformat"),
+        ("k1 2026-01-01T00:00:00Z not!base64\n", "not base64"),
+        ("k1 2026-01-01T00:00:00Z c2hvcnQ=\n", "has 5 bytes"),
+        (f"k1 2026-01-01T00:00:00Z {GOOD}\nk1 2026-02-01T00:00:00Z {GOOD}\n", "already taken"),
+        (f"k1 2026-02-01T00:00:00Z {GOOD}\nk2 2026-01-01T00:00:00Z {GOOD}\n", "order"),
+    ],
+)
+def test_a_wrong_file_is_refused_without_showing_it(tmp_path: Path, text: str, fault: str) -> None:
+    """Each fault is named with its line; no message holds a secret."""
+    with pytest.raises(ConfigError, match=fault) as caught:
+        load_keys(written(tmp_path / "plate.keys", text))
+    assert GOOD not in str(caught.value)
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    """Group and world must not read it; the message says what to do."""
+    path = written(tmp_path / "plate.keys", f"k1 2026-01-01T00:00:00Z {GOOD}\n")
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_keys(path)
+    path.chmod(0o600)
+    assert load_keys(path).keys[0].since == parse_instant("2026-01-01T00:00:00Z")

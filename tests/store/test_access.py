@@ -1,0 +1,85 @@
+"""The access log: what is written stays, and whatever is done to it shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sensord.errors import StoreError
+from sensord.store.access import FILE, HEAD, AccessLog
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AccessLog:
+    """A log of three accesses."""
+    made = AccessLog(tmp_path)
+    for number in range(3):
+        made.append(at=f"2026-01-0{number + 1}", by="派出所-1", reason="协查", vehicle=f"{number:016x}", via="reveal")
+    return made
+
+
+def test_an_intact_log(log: AccessLog) -> None:
+    """Three accesses, chained; the last hash is told so that it can be kept elsewhere."""
+    number, last = log.verify()
+    assert number == 3
+    assert [one.number for one in log.entries()] == [1, 2, 3]
+    assert list(log.entries())[-1].hash == last
+
+
+def test_nothing_was_ever_accessed(tmp_path: Path) -> None:
+    """No log is an intact log without accesses."""
+    assert AccessLog(tmp_path).verify()[0] == 0
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+DAMAGE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "another reason": lambda lines: [lines[0], lines[1].replace("协查".encode(), "闲聊".encode()), lines[2]],
+    "a line taken out": lambda lines: [lines[0], lines[2]],
+    "the first taken out": lambda lines: lines[1:],
+    "a line twice": lambda lines: [lines[0], lines[1], lines[1], lines[2]],
+    "the end cut off": lambda lines: lines[:2],
+    "all of it gone": lambda lines: [],
+    "lines exchanged": lambda lines: [lines[1], lines[0], lines[2]],
+    "garbage": lambda lines: [*lines, b"{}\n"],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_whatever_is_done_to_it_shows(log: AccessLog, tmp_path: Path, damage: str) -> None:
+    """A change anywhere breaks the chain, or disagrees with the head."""
+    path = tmp_path / FILE
+    path.write_bytes(b"".join(DAMAGE[damage](_lines(path))))
+    with pytest.raises(StoreError):
+        log.verify()
+
+
+def test_a_forged_chain_disagrees_with_the_head(log: AccessLog, tmp_path: Path) -> None:
+    """Even a log that was written anew as a whole does not end where the head says."""
+    head = (tmp_path / HEAD).read_text(encoding="ascii")
+    (tmp_path / FILE).unlink()
+    log.append(at="2026-01-01", by="nobody", reason="-", vehicle="0" * 16, via="reveal")
+    (tmp_path / HEAD).write_text(head, encoding="ascii")
+    with pytest.raises(StoreError, match=HEAD):
+        log.verify()
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """Several writers keep one chain."""
+
+    def write(name: str) -> None:
+        for _ in range(10):
+            AccessLog(tmp_path).append(at="-", by=name, reason="-", vehicle="0" * 16, via="reveal")
+
+    threads = [threading.Thread(target=write, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert AccessLog(tmp_path).verify()[0] == 40
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
