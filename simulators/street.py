@@ -7,7 +7,7 @@ lost its power: it sends nothing, and comes back with the next ``boot``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import takewhile
@@ -64,9 +64,16 @@ class Street:
         self.world = World(definition, self.places, scenario, self.start)
         self._template = TopicTemplate(definition.topics)
 
-    def messages(self) -> Iterator[Message]:
-        """Yield every message from start to end (exclusive) in order of arrival; the second call yields the same."""
-        speaking = [self.speak(device) for device in self.places.devices if device.codec == "native"]
+    def messages(self, only: Collection[str] | None = None) -> Iterator[Message]:
+        """Yield every message from start to end (exclusive) in order of arrival; the second call yields the same.
+
+        With ``only`` (device ids) the others say nothing.
+        """
+        speaking = [
+            self.speak(device)
+            for device in self.places.devices
+            if device.codec == "native" and (only is None or device.id in only)
+        ]
         whole = merge(*speaking, key=lambda message: message.at)
         if not self.scenario.faults:
             yield from whole

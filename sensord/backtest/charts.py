@@ -8,7 +8,7 @@ from typing import Any
 from sensord.backtest.compare import Comparison, Difference, Pair, Row
 from sensord.backtest.outcome import Episode, Outcome
 from sensord.backtest.text import NAMES_OF, differences, levels, percent, place_name, seconds
-from sensord.backtest.variant import Curve
+from sensord.backtest.variant import Curve, Point
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
 from sensord.errors import StoreError
@@ -59,7 +59,7 @@ def _html(traces: Sequence[Any], height: int = 340, **layout: object) -> str:
         yaxis={"automargin": True},
     )
     figure.update_layout(**layout)
-    options = {"displaylogo": False, "responsive": True}
+    options = {"displaylogo": False, "responsive": True, "displayModeBar": "hover"}
     return str(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
 
 
@@ -175,7 +175,7 @@ def sweep(curve: Curve) -> str:
     return _html(
         [*lines, *_knee(curve, [point.recall for point in curve.points])],
         xaxis={"type": "category", "title": curve.setting},
-        yaxis={"tickformat": ".0%", "range": [-0.03, 1.05]},
+        yaxis={"tickformat": ".0%", "range": [0, 1.05]},
         yaxis2={
             "overlaying": "y",
             "side": "right",
@@ -203,9 +203,10 @@ def trade_off(curve: Curve) -> str:
     line = graph.Scatter(
         x=[point.false_per_week for point in good],
         y=[point.recall for point in good],
-        text=[point.value for point in good],
+        text=_uncrowded(good),
+        hovertext=[point.value for point in good],
         customdata=[[percent(point.precision), seconds(point.delay)] for point in good],
-        hovertemplate="%{text}<br>%{y:.0%} · %{x:.1f}<br>%{customdata[0]} · %{customdata[1]}<extra></extra>",
+        hovertemplate="%{hovertext}<br>%{y:.0%} · %{x:.1f}<br>%{customdata[0]} · %{customdata[1]}<extra></extra>",
         mode="lines+markers+text",
         textposition="bottom right",
         line={"color": THEN},
@@ -224,3 +225,15 @@ def trade_off(curve: Curve) -> str:
         xaxis={"title": say("误报/周", "false alarms per week"), "rangemode": "tozero"},
         yaxis={"title": say("召回率", "recall"), "tickformat": ".0%", "range": [-0.05, 1.08], "automargin": True},
     )
+
+
+def _uncrowded(points: Sequence[Point]) -> list[str]:
+    """The values as labels; where points lie close together only the first has one."""
+    wide = max((point.false_per_week or 0.0 for point in points), default=0.0) or 1.0
+    labels, last = list[str](), None
+    for point in points:
+        place = point.false_per_week or 0.0
+        near = last is not None and abs(place - last) < 0.08 * wide
+        labels.append("" if near else point.value)
+        last = last if near else place
+    return labels

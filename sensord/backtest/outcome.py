@@ -18,6 +18,8 @@ from sensord.core.rule import Rule
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
 
+ENDED = (Reason.CASE_CLOSED, Reason.CASE_VOID)
+"""Good news pages nobody."""
 DETECTS = "detects"
 """A rule's label that names the kinds of incident it is meant to find, separated by spaces."""
 
@@ -177,7 +179,7 @@ class Collector:
 
     def _tell(self, step: Step) -> None:
         for one in step.notifications:
-            if one.reason is Reason.CASE_CLOSED or (one.event, one.receiver) in self._told:
+            if one.reason in ENDED or (one.event, one.receiver) in self._told:
                 continue
             self._told.add((one.event, one.receiver))
             page = Page(one.at, one.receiver, one.role, one.level, one.reason.value, one.place)

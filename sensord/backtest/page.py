@@ -93,11 +93,14 @@ def _verdict(report: Report, diff: Comparison) -> str:
     added, removed = diff.count(Difference.ADDED), diff.count(Difference.REMOVED)
     pages = [len(outcome.pages) for outcome in (report.before, report.after) if outcome is not None]
     text = say(
-        f"如果当时用的是候选规则：告警会多出 {added} 次、少掉 {removed} 次；"
-        f"通知到人由 {pages[0]} 次变为 {pages[1]} 次。",
-        f"Had the candidate been live: {added} alerts more, {removed} fewer; people would have been paged {pages[1]} "
-        f"times instead of {pages[0]}.",
+        f"如果当时用的是候选规则：告警会多出 {added} 次、少掉 {removed} 次。",
+        f"Had the candidate been live: {added} alerts more, {removed} fewer.",
     )
+    if any(pages):
+        text += say(
+            f"通知到人由 {pages[0]} 次变为 {pages[1]} 次。",
+            f" People would have been paged {pages[1]} times instead of {pages[0]}.",
+        )
     if len(report.scores) == 2:
         now, then = (scores.total for scores in report.scores)
         text += say(

@@ -190,4 +190,9 @@ def percent(share: float | None) -> str:
 
 def seconds(delay: float | None) -> str:
     """A delay as people read it."""
-    return "–" if delay is None else f"{delay:,.0f} s"
+    if delay is None:
+        return "–"
+    if abs(delay) < 600:
+        return say(f"{delay:,.0f} 秒", f"{delay:,.0f} s")
+    minutes = round(delay / 60)
+    return say(f"{minutes:,} 分钟", f"{minutes:,} min")

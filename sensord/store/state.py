@@ -57,6 +57,11 @@ class Outputs(Protocol):
     passages: list[PassageCount]
     occupancy: list[Occupancy]
 
+    @property
+    def told(self) -> Sequence[Transition | CaseEvent | Notification | Hold]:
+        """All of these in the order in which one followed from the other."""
+        ...
+
 
 class StateStore:
     """Safe from any thread; each method is one transaction.
@@ -124,7 +129,7 @@ class StateStore:
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
             rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table} WHERE seq > 0")
-            found += [(seq, rank, number, text) for seq, number, text in rows]
+            found += [(seq, number, rank, text) for seq, number, text in rows]
         return b"".join(text + b"\n" for *_, text in sorted(found))
 
     # -- snapshots of the core ---------------------------------------------------------------------------------------
@@ -225,10 +230,12 @@ class StateStore:
 
 def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> None:
     encode, seq = msgspec.json.encode, step.seq
+    # The order in which one decision followed from the other, over all tables.
+    place = {id(one): number for number, one in enumerate(step.told)}
     _insert(
         connection,
         "transitions",
-        [(one.id, seq, number, one.at, encode(one)) for number, one in enumerate(step.transitions)],
+        [(one.id, seq, place[id(one)], one.at, encode(one)) for one in step.transitions],
     )
     connection.executemany(
         "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
@@ -237,9 +244,9 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
     _insert(
         connection,
         "case_events",
-        [(one.id, seq, number, one.at, one.case, encode(one)) for number, one in enumerate(step.events)],
+        [(one.id, seq, place[id(one)], one.at, one.case, encode(one)) for one in step.events],
     )
-    _insert(connection, "holds", [(seq, number, one.at, encode(one)) for number, one in enumerate(step.holds)])
+    _insert(connection, "holds", [(seq, place[id(one)], one.at, encode(one)) for one in step.holds])
     _insert(
         connection,
         'outbox (key, seq, ord, at, "case", channel, level, json, state, due)',
@@ -247,7 +254,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
             (
                 one.key,
                 seq,
-                number,
+                place[id(one)],
                 one.at,
                 one.case,
                 one.channel,
@@ -256,7 +263,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
                 "pending" if one.at >= send_since else "skipped",
                 one.at,
             )
-            for number, one in enumerate(step.notifications)
+            for one in step.notifications
         ],
     )
     _insert(

@@ -85,6 +85,11 @@ class Outputs:
     passages: list[PassageCount] = field(default_factory=list)
     occupancy: list[Occupancy] = field(default_factory=list)
 
+    @property
+    def told(self) -> list[Any]:
+        """Everything, one kind after the other."""
+        return [*self.transitions, *self.events, *self.notifications, *self.holds]
+
 
 class StoredOutbox:
     """The real outbox in a state database; while ``broken``, every call fails as on a full disk."""

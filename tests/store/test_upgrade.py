@@ -43,7 +43,9 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
     state, lost = StateStore.open_or_set_aside(old, 0, 121)
     with closing(state):
         assert not lost
-        assert state.decisions() == (old / "decisions.jsonl").read_bytes() != b""
+        # That version wrote them group by group in another order.
+        decided = (old / "decisions.jsonl").read_bytes()
+        assert sorted(state.decisions().splitlines()) == sorted(decided.splitlines()) != []
         assert state.applied == 121
         assert state.outbox.totals()["sent"] == 3
         cursor = state.load("influxdb")
