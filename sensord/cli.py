@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, deskcli, offline, recordingcli
+from sensord import __version__, deskcli, offline, recordingcli, reportcli
 from sensord.errors import ConfigError, SensordError
 from sensord.options import EXISTING, config_option
 from sensord.words import say
@@ -153,6 +153,7 @@ def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path 
 
 
 deskcli.add_to(cli)
+reportcli.add_to(cli)
 
 
 @cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))

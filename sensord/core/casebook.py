@@ -15,7 +15,7 @@ from sensord.core.agenda import CHECK, DIGEST, Agenda
 from sensord.core.alert import Change, Transition
 from sensord.core.answers import Answers, Outcome
 from sensord.core.case import Case, Due, Happening
-from sensord.core.caseflow import Flow, Story
+from sensord.core.caseflow import Flow
 from sensord.core.coverage import cover
 from sensord.core.damping import Damped
 from sensord.core.definition import Definition
@@ -24,6 +24,7 @@ from sensord.core.level import Level
 from sensord.core.mute import Silence
 from sensord.core.place import Places
 from sensord.core.record import Action, Delivery, Receipt
+from sensord.core.story import Story
 from sensord.core.watch import RETRY, UNREACHED, Watched, change_alert, hole_transitions
 
 __all__ = ["BookState", "CaseBook", "Outcome", "Story"]

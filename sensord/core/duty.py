@@ -120,6 +120,10 @@ class DutyTable:
                 return shift.id
         return None
 
+    def planned(self, person: str) -> bool:
+        """Whether the person has a plan at all; without one they are always on duty."""
+        return bool(self._of.get(person) or self._changes.get(person))
+
     def on_duty(self, person: str, at: int) -> bool:
         """Whether the person is on duty at the instant."""
         return self.shift_at(person, at) is not None
