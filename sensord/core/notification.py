@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CASE_VOID = "case_void"
     DIGEST = "digest"
     """Several messages in one; ``covers`` names them."""
+    DAILY_REPORT = "daily_report"
     HELD_NOBODY = "held_nobody"
     """A step names a role of which nobody is on duty and reachable for this place, at any level."""
     HELD_LEVEL_FELL = "held_level_fell"

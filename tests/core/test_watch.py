@@ -7,7 +7,7 @@ import pytest
 
 from sensord.core.case import State
 from sensord.core.damping import Damping
-from sensord.core.duty import Change, ChangeReason, Duty, Shift
+from sensord.core.duty import Change, ChangeReason, Daily, Duty, Shift
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.policy import Category, Policy, Step
@@ -60,6 +60,22 @@ def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
     story = desk.wait(2 * DAY // SECOND)
     assert desk.book.undeliverable == []
     assert ("值班员-1", "people", "case_closed") in told(story)
+
+
+def test_the_daily_report_comes_every_day_and_says_what_was() -> None:
+    """At eight, once a day, to the officer on duty; a restart in between changes nothing."""
+    desk = Desk(definition())
+    desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), daily=Daily(480, ("officer",))))
+    desk.alert(5, Level.RED)
+    desk.act(65, "acknowledge")
+    desk.restart()
+    eight = (parse_instant("2023-11-16 08:00") - START) // SECOND
+    assert [reason for _, _, reason in told(desk.wait(eight - 1))] == ["daily_report"], "that of the first morning"
+    (report,) = desk.wait(eight).decisions.notifications
+    assert (report.receiver, report.title) == ("值班员-1", "【日报】2023-11-15")
+    for line in ("立案 / 1", "未结 / 1", "接单用时中位数（分钟） / 1.0", "居民区G1 / 聚集 / 1 / 0 / 0 / 0 / 1 / 1"):
+        assert line in report.text
+    assert len(told(desk.wait(eight + 3 * DAY // SECOND))) == 3
 
 
 def _records(seed: int) -> list[Record]:
