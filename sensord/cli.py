@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, deskcli, offline, recordingcli, vehicles
+from sensord import __version__, deskcli, offline, recordingcli, reportcli, vehicles
 from sensord.errors import ConfigError, SensordError
 from sensord.options import EXISTING, config_option
 from sensord.words import say
@@ -156,6 +156,7 @@ def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path 
 
 
 deskcli.add_to(cli)
+reportcli.add_to(cli)
 
 
 @cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))

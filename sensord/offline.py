@@ -69,6 +69,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     show_default=True,
     help=say("表格内容", "what the table shows"),
 )
+@click.option("--who", is_flag=True, help=say("会通知谁、几次、为什么", "who would have been told, how often, and why"))
 @click.option("--limit", type=int, default=40, show_default=True, help=say("表格行数（0：全部）", "rows (0: all)"))
 @click.option("--output", type=NEW, default=None, help=say("写入文件（json、html）", "write to a file (json, html)"))
 @click.option(
@@ -93,6 +94,7 @@ def replay(
     end: str | None,
     form: str,
     show: str,
+    who: bool,
     limit: int,
     output: Path | None,
     state: Path | None,
@@ -109,7 +111,11 @@ def replay(
         return
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
-    if state is not None:
+    if who:
+        from sensord.replaying import print_who
+
+        print_who(opened, begin, stop)
+    elif state is not None:
         _resume(opened, form, output, state)
     elif form == "html":
         from sensord.backtest.page import replay_page, replayed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -145,6 +146,38 @@ def print_table(opened: Opened, what: str, limit: int, start: int, end: int) -> 
     console.print(_summary(tally, time.perf_counter() - began), soft_wrap=True)
 
 
+def print_who(opened: Opened, start: int, end: int) -> None:
+    """Print who would have been told: how often, why, of how many cases, first and last; and what was held, and why."""
+    told, held = Counter[str](), Counter[tuple[str, str]]()
+    reasons: dict[str, Counter[str]] = {}
+    cases: dict[str, set[str]] = {}
+    times: dict[str, tuple[int, int]] = {}
+    site = Site(secrets=opened.secrets)
+    for step in replay(watched(opened.recorded(start, end), opened.total), site, opened.override):
+        for one in step.notifications:
+            told[one.receiver] += 1
+            reasons.setdefault(one.receiver, Counter())[one.reason.value] += 1
+            cases.setdefault(one.receiver, set()).add(one.case)
+            times[one.receiver] = (times.get(one.receiver, (one.at, 0))[0], one.at)
+        held.update((one.receiver or one.role, one.reason.value) for one in step.holds)
+    table = Table(title=say("会通知谁", "Who would have been told"))
+    for column in _WHO:
+        table.add_column(say(*column), overflow="fold")
+    for person, count in sorted(told.items(), key=lambda item: (-item[1], item[0])):
+        why = ", ".join(f"{name} {amount}" for name, amount in sorted(reasons[person].items()))
+        first, last = (_moment(instant, opened.zone) for instant in times[person])
+        table.add_row(person, str(count), str(len(cases[person])), why, first, last)
+    console = Console()
+    console.print(table)
+    silent = Table(title=say("没有通知，以及原因", "Who was not told, and why"))
+    for column in (("人员或角色", "person or role"), ("原因", "reason"), ("次数", "times")):
+        silent.add_column(say(*column), overflow="fold")
+    for (who, reason), amount in sorted(held.items()):
+        silent.add_row(who, reason, str(amount))
+    if held:
+        console.print(silent)
+
+
 def _summary(tally: Tally, seconds: float) -> str:
     """Say in one line what a replay of so many seconds amounted to."""
     readings = sum(tally.readings.values())
@@ -202,6 +235,14 @@ def _notifications(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...
         yield _moment(one.at, zone), one.receiver, one.channel, one.reason.value, _level(one.level), where
 
 
+_WHO = (
+    ("人员", "person"),
+    ("次数", "messages"),
+    ("案件", "cases"),
+    ("原因", "reasons"),
+    ("最早", "first"),
+    ("最晚", "last"),
+)
 _WHEN = ("时间", "time")
 _RULE = ("规则", "rule")
 _WHERE = ("位置", "place")

@@ -33,6 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "offline": {"words", "core", "replaying", "source", "backtest", "simulators"},
     "options": {"words"},
     "deskcli": {"words", "options", "accounts", "remote"},
+    "tabular": {"core"},
+    "reporting": {"words", "core", "config", "store", "tabular"},
+    "rostering": {"errors", "words", "core", "config"},
+    "reportcli": {"words", "options", "reporting", "rostering"},
     "recordingcli": {"words", "offline", "source", "recordings"},
     "backing": {"config", "store"},
     "remote": {"errors", "words", "core", "config", "store"},
@@ -78,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recordingcli",
         "remote",
         "ruletesting",
+        "reportcli",
         "simulators",
         "vehicles",
     },
@@ -103,6 +108,7 @@ READS_ARGUMENTS = {
     "simulators/demo.py",
     "simulators/broker.py",
     "simulators/score.py",
+    "reportcli.py",
 }
 
 

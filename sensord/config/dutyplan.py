@@ -11,7 +11,7 @@ from sensord.config.rostertext import ChangeText, RosterFile, RotationText
 from sensord.config.yamlfile import KeyPath
 from sensord.core.duty import Change, ChangeReason, Duty, Holiday, Rotation, Shift
 
-_NEEDS = {"leave": ("off",), "swap": ("off", "on"), "extra": ("on",)}
+_NEEDS = {"leave": ("away",), "swap": ("away", "stands_in"), "extra": ("stands_in",)}
 
 
 def read_duty(findings: Findings, file: RosterFile, policies: Collection[str] | None, zone: str) -> Duty:
@@ -59,11 +59,11 @@ def _change(findings: Findings, nth: int, text: ChangeText, people: Collection[s
     for name in _NEEDS[text.reason]:
         if getattr(text, name) is None:
             findings.error(path, f"a {text.reason} needs {name}: whose duty is it about?", f"add {name}: ...")
-    for name in ("off", "on"):
+    for name in ("away", "stands_in"):
         person = getattr(text, name)
         if person is not None:
             _known(findings, (*path, name), person, people, "person")
-    return Change(start, end, ChangeReason(text.reason), text.off or "", text.on or "")
+    return Change(start, end, ChangeReason(text.reason), text.away or "", text.stands_in or "")
 
 
 def _day(findings: Findings, path: KeyPath, text: str) -> int:

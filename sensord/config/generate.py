@@ -38,7 +38,7 @@ _ROSTER_NOTE = """\
 # rotations:
 #   - {id: g01-night, shift: night, starts: "2026-01-01", every: 1, people: [居委干部-G01-1, 居委干部-G01-2]}
 # changes:
-#   - {from: "2026-02-01 08:00", to: "2026-02-02", reason: leave, off: 居委干部-G01-1, on: 居委干部-G01-2}
+#   - {from: "2026-02-01 08:00", to: "2026-02-02", reason: leave, away: 居委干部-G01-1, stands_in: 居委干部-G01-2}
 # holidays:
 #   "2026-01-01": {name: 元旦}
 #   "2026-01-04": {name: 元旦调休, work: true}

@@ -107,6 +107,7 @@ def load(path: Path) -> Loaded:
         categories=dispatch.categories,
         district=dispatch.district,
         duty=staff.duty,
+        daily=dispatch.daily,
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,

@@ -13,7 +13,7 @@ from sensord.config.schema import convert
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
 from sensord.core.case import Answer, State
 from sensord.core.damping import Damping
-from sensord.core.duty import Shift
+from sensord.core.duty import Daily, Shift
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_instant
 from sensord.core.level import BY_WORD
 from sensord.core.mute import Inhibition, Maintenance
@@ -37,6 +37,7 @@ class Dispatch:
     inhibitions: tuple[Inhibition, ...]
     maintenance: tuple[Maintenance, ...]
     damping: Damping
+    daily: Daily
     score: Score
     document: Document
 
@@ -76,6 +77,7 @@ def check_dispatch(document: Document, zone: str = "Asia/Shanghai") -> Dispatch:
             findings.duration(("damping", "digest_every"), damping.digest_every, MINUTE, DAY),
             damping.storm_at,
         ),
+        daily=_daily(findings, file),
         score=_score(findings, file.score),
         document=document,
     )
@@ -166,6 +168,13 @@ def _maintenance(findings: Findings, nth: int, text: MaintenanceText, zone: str)
         by=text.by,
         note=text.reason,
     )
+
+
+def _daily(findings: Findings, file: DispatchFile) -> Daily:
+    if file.daily is None:
+        return Daily()
+    _roles(findings, ("daily", "tell"), file.daily.tell, file.roles)
+    return Daily(minutes(file.daily.at), file.daily.tell)
 
 
 def _score(findings: Findings, text: ScoreText) -> Score:

@@ -163,6 +163,13 @@ class ScoreText(Entry, frozen=True, kw_only=True):
     returned: Share = 1.0
 
 
+class DailyText(Entry, frozen=True, kw_only=True):
+    """Every day ``at`` this time the roles ``tell`` get the report of the day before."""
+
+    tell: Annotated[tuple[Word, ...], Meta(min_length=1)]
+    at: Clock = "08:00"
+
+
 class DispatchFile(Entry, frozen=True, kw_only=True):
     """``dispatch.yaml`` as a whole. ``district``: the six digits with which case codes begin."""
 
@@ -175,4 +182,5 @@ class DispatchFile(Entry, frozen=True, kw_only=True):
     inhibitions: tuple[InhibitionText, ...] = ()
     maintenance: tuple[MaintenanceText, ...] = ()
     damping: DampingText = msgspec.field(default_factory=DampingText)
+    daily: DailyText | None = None
     score: ScoreText = msgspec.field(default_factory=ScoreText)

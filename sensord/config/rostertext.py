@@ -64,13 +64,13 @@ class RotationText(Entry, frozen=True, kw_only=True):
 
 
 class ChangeText(Entry, frozen=True, kw_only=True):
-    """The plan is not kept: ``off`` is not on duty, ``on`` is, from when to when."""
+    """The plan is not kept: ``away`` is not on duty, ``stands_in`` is, from when to when."""
 
     start: Moment = msgspec.field(name="from")
     end: Moment = msgspec.field(name="to")
     reason: Literal["leave", "swap", "extra"]
-    off: Post | None = None
-    on: Post | None = None
+    away: Post | None = None
+    stands_in: Post | None = None
 
 
 class HolidayText(Entry, frozen=True, kw_only=True):

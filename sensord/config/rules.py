@@ -17,6 +17,7 @@ from sensord.config.ruletext import RulesFile, RuleText
 from sensord.config.schema import convert, convert_each
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
 from sensord.core.rule import Rule
+from sensord.core.watch import RESERVED
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["RuleSet", "World", "check_rules", "load_rules"]
@@ -86,6 +87,8 @@ def check_rules(document: Document, world: World, result: RuleSet, seen: dict[st
     for path, text in texts:
         before = len(findings.errors)
         line = document.position((*path, "id"))[0]
+        if text.id in RESERVED:
+            findings.error((*path, "id"), f"the id {text.id} belongs to a built-in rule", "choose another")
         first = seen.setdefault(text.id, f"{document.file}:{line}")
         if first != f"{document.file}:{line}":
             findings.error((*path, "id"), f"the rule id {text.id} is already taken at {first}", "rule ids are unique")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 
-DIGEST, CHECK = 100, 101
-"""Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster."""
+DIGEST, CHECK, REPORT = 100, 101, 102
+"""Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster, the daily report."""
 
 Entry = tuple[int, int, int, str]
 """(instant, kind, number, owner)"""

@@ -8,13 +8,14 @@ supervisors hear it. A note says why, where somebody will want to know.
 from __future__ import annotations
 
 from sensord.core.case import ENDED, TABLE, Answer, Case, Due, Happening, State, Told
-from sensord.core.caseflow import Flow, Story
+from sensord.core.caseflow import Flow
 from sensord.core.instant import DAY, HOUR
 from sensord.core.mute import Silence
 from sensord.core.notification import Reason
 from sensord.core.outcome import Outcome
 from sensord.core.record import ANSWERS, Action, Verb
 from sensord.core.roster import Person
+from sensord.core.story import Story
 
 __all__ = ["Answers", "Outcome"]
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from sensord.core.agenda import CHECK, DIGEST, Agenda
+from sensord.core.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.alert import Change, Transition
 from sensord.core.answers import Answers, Outcome
 from sensord.core.case import Case, Due, Happening
-from sensord.core.caseflow import Flow, Story
+from sensord.core.caseflow import Flow
 from sensord.core.coverage import cover
+from sensord.core.daily import reports
 from sensord.core.damping import Damped
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY
@@ -24,6 +25,7 @@ from sensord.core.level import Level
 from sensord.core.mute import Silence
 from sensord.core.place import Places
 from sensord.core.record import Action, Delivery, Receipt
+from sensord.core.story import Story
 from sensord.core.watch import RETRY, UNREACHED, Watched, change_alert, hole_transitions
 
 __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
@@ -71,6 +73,8 @@ class CaseBook:
                 self._agenda.add(outlet.due, DIGEST, 0, key)
         if state.watched.check_at:
             self._agenda.add(state.watched.check_at, CHECK, 0, "")
+        if state.watched.report_at:
+            self._agenda.add(state.watched.report_at, REPORT, 0, "")
 
     @property
     def open(self) -> dict[str, Case]:
@@ -117,6 +121,22 @@ class CaseBook:
         if self._definition.duty.dispatch or self._watched.alerts:
             self._watched.check_at = at
             self._agenda.add(at, CHECK, 0, "")
+
+        self._watched.report_at = 0
+        if self._definition.daily.tell:
+            self._next_report(at)
+
+    def _next_report(self, after: int) -> None:
+        self._watched.report_at = self._flow.roster.table.next_time(self._definition.daily.at, after)
+        self._agenda.add(self._watched.report_at, REPORT, 0, "")
+
+    def _report(self, at: int, story: Story) -> None:
+        """Send the report of the day before, unless the plan has changed since it was put on the agenda."""
+        if at != self._watched.report_at:
+            return
+        for message in reports(self._definition, self._places, self._flow.roster, self._known(), at):
+            story.decisions.notify(message)
+        self._next_report(at)
 
     def transition(self, transition: Transition, story: Story) -> None:
         """Take one change of an alert."""
@@ -187,6 +207,8 @@ class CaseBook:
                 self._flow.dispatcher.digest(owner, at, story.decisions)
             elif kind == CHECK:
                 self._check(at, story)
+            elif kind == REPORT:
+                self._report(at, story)
             else:
                 self._flow.due(owner, at, Due(kind), number, story)
             self._settle_ended(at, story)

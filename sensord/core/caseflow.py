@@ -10,43 +10,19 @@ from sensord.core.case import ENDED, TABLE, Answer, Case, CaseEvent, Due, Happen
 from sensord.core.caseindex import CaseIndex, Group
 from sensord.core.damping import Damped, Damper
 from sensord.core.definition import Definition
-from sensord.core.dispatch import Decisions, Desk, Dispatcher, Happened
+from sensord.core.dispatch import Desk, Dispatcher
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
 from sensord.core.mute import Mutes
 from sensord.core.notification import Reason
-from sensord.core.outcome import Outcome
 from sensord.core.place import PlaceKind, Places
 from sensord.core.policy import Policy
 from sensord.core.roster import Roster
+from sensord.core.story import Story
 from sensord.core.watch import built_in
 
 MOST_LINKS = 50
 _CODES = 99_999
-
-
-class Story:
-    """What a stretch of journal did to the cases; filled by the book, read by the site.
-
-    ``told`` holds transitions, events, notifications and holds together, in the order in which one followed from the
-    other.
-    """
-
-    def __init__(self) -> None:
-        self.told: list[Happened] = []
-        self.transitions: list[Transition] = []
-        self.events: list[CaseEvent] = []
-        self.changed: dict[str, Case] = {}
-        self.decisions = Decisions(self.told)
-        self.outcomes: list[Outcome] = []
-
-    def tell(self, change: Transition | CaseEvent) -> None:
-        """An alert changed, or a case moved."""
-        self.told.append(change)
-        if isinstance(change, Transition):
-            self.transitions.append(change)
-        else:
-            self.events.append(change)
 
 
 class Flow:

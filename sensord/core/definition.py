@@ -11,7 +11,7 @@ import hashlib
 import msgspec
 
 from sensord.core.damping import Damping
-from sensord.core.duty import Duty
+from sensord.core.duty import Daily, Duty
 from sensord.core.instant import SECOND
 from sensord.core.mute import Inhibition, Maintenance
 from sensord.core.place import Device, Place
@@ -45,6 +45,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     categories: tuple[Category, ...] = ()
     district: str = "000000"
     duty: Duty = Duty()
+    daily: Daily = Daily()
     damping: Damping = Damping()
     inhibitions: tuple[Inhibition, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()

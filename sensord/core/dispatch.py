@@ -293,7 +293,7 @@ class Dispatcher:
             self._page(case, event, person, first, reason, decisions)
             for contact in person.contacts:
                 if contact not in first:
-                    number = max(map(int, case.fallbacks), default=0) + 1
+                    number = max((int(taken) for taken in case.fallbacks), default=0) + 1
                     case.fallbacks[str(number)] = (person.id, contact.channel, reason.value)
                     self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 

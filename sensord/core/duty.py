@@ -85,6 +85,13 @@ class Duty(msgspec.Struct, frozen=True, omit_defaults=True):
     dispatch: str = ""
 
 
+class Daily(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Every day ``at`` (minutes after local midnight) the roles ``tell`` get the report of the day before."""
+
+    at: int = 480
+    tell: tuple[str, ...] = ()
+
+
 class DutyTable:
     """Answers who is on duty; everything that does not depend on the instant is worked out once."""
 
@@ -119,6 +126,10 @@ class DutyTable:
             if began is not None and (rotation is None or self._turn(rotation, began) == person):
                 return shift.id
         return None
+
+    def planned(self, person: str) -> bool:
+        """Whether the person has a plan at all; without one they are always on duty."""
+        return bool(self._of.get(person) or self._changes.get(person))
 
     def on_duty(self, person: str, at: int) -> bool:
         """Whether the person is on duty at the instant."""
@@ -184,6 +195,10 @@ class DutyTable:
 
     def next_check(self, after: int) -> int:
         """The next instant, later than ``after``, at which the coming days are looked through."""
+        return self.next_time(self._duty.check_at, after)
+
+    def next_time(self, minute: int, after: int) -> int:
+        """The next instant, later than ``after``, at which the wall clock shows so many minutes after midnight."""
         day, _ = self._local(after)
-        at = self.instant(day, self._duty.check_at)
-        return at if at > after else self.instant(day + 1, self._duty.check_at)
+        at = self.instant(day, minute)
+        return at if at > after else self.instant(day + 1, minute)

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     """Several messages in one; ``covers`` names them."""
     REPORT_DUE = "report_due"
     """A scheduled report, not a case."""
+    DAILY_REPORT = "daily_report"
     HELD_NOBODY = "held_nobody"
     """A step names a role of which nobody is on duty and reachable for this place, at any level."""
     HELD_LEVEL_FELL = "held_level_fell"

@@ -15,6 +15,8 @@ from sensord.core.level import Level
 from sensord.core.rule import Clear, LevelSpec, Rule
 
 HOLE, UNREACHED = "roster-hole", "contact-undeliverable"
+RESERVED = frozenset((HOLE, UNREACHED))
+"""No rule of an operator's may be called so."""
 SOON = DAY
 """A hole that begins so soon is orange, a later one yellow."""
 RETRY = DAY
@@ -54,11 +56,15 @@ def built_in(dispatch: str) -> tuple[Rule, ...]:
 
 
 class Watched(msgspec.Struct):
-    """The state: active built-in alerts (``rule:key`` -> level, place), failed contacts (person, channel, since)."""
+    """The state: active built-in alerts (``rule:key`` -> level, place) and failed contacts (person, channel, since).
+
+    ``check_at`` is when the roster is looked through next, ``report_at`` when the next daily report is due (0: never).
+    """
 
     alerts: dict[str, tuple[Level, str]] = {}
     failed: list[tuple[str, str, int]] = []
     check_at: int = 0
+    report_at: int = 0
 
 
 def hole_transitions(watched: Watched, holes: list[Hole], at: int) -> list[Transition]:

@@ -76,6 +76,8 @@ def describe_case(case: Case, site: Site) -> Overview:
     place = site.places.by_id.get(case.place)
     return {
         "id": case.id,
+        "code": case.code,
+        "owner": case.owner,
         "place": case.place,
         "place_name": place.name if place else case.place,
         "place_name_en": place.label("en") if place else case.place,

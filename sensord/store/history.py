@@ -41,6 +41,13 @@ class History:
         statement = f"SELECT json FROM cases {_WHICH[which]} ORDER BY opened_at DESC, id LIMIT ?"
         return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
 
+    def between(self, start: int, end: int) -> list[Case]:
+        """Cases that were open at some time in [start, end) (ns), in the order in which they were opened."""
+        statement = (
+            "SELECT json FROM cases WHERE opened_at < ? AND (closed_at = 0 OR closed_at >= ?) ORDER BY opened_at, id"
+        )
+        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (end, start))]
+
     def case(self, name: str) -> Case | None:
         """The case of that id, or of that sixteen-digit code; None when there is none."""
         rows = self._database.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))

@@ -230,9 +230,9 @@ def test_a_silence_needs_scope_reason_and_end() -> None:
     story = one.alert(10, Level.ORANGE)
     assert told(story) == []
     assert {hold.reason for hold in story.decisions.holds} == {Reason.HELD_SILENCED}
-    assert [one.case.state] == [State.FILED]
+    assert one.case.state.value == "filed"
     assert told(one.act(20, "unsilence", case="works")) == [
         ("居委干部-1", "people", "mute_ended"),
         ("居委干部-1", "mqtt", "mute_ended"),
     ]
-    assert one.case.state is State.DISPATCHED
+    assert one.case.state.value == "dispatched"

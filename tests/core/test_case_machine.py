@@ -110,7 +110,7 @@ class Cases(RuleBasedStateMachine):
                 self.waiting.discard(one.key)
             elif isinstance(one, Hold) and one.key:
                 self.waiting.add(one.key)
-        spoke = {note.event for note in story.decisions.notifications} | {hold.event for hold in story.decisions.holds}
+        spoke = {one.event for one in story.told if isinstance(one, Notification | Hold)}
         for event in story.events:
             if event.happening.value == "file":
                 assert event.id in spoke, "a page was lost"

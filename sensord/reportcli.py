@@ -1,0 +1,143 @@
+"""The commands ``sensord list``, ``sensord report`` and ``sensord roster``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from sensord.options import EXISTING, config_option
+from sensord.words import say
+
+EXIT_HOLES = 5
+
+
+def add_to(cli: click.Group) -> None:
+    """Add every command of this module."""
+    for command in (list_, report, roster):
+        cli.add_command(command)
+
+
+def _output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--format`` and ``--output``."""
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["md", "html", "csv"]),
+        default="md",
+        show_default=True,
+        help=say("输出格式", "output"),
+    )
+    output = click.option(
+        "--output", type=click.Path(path_type=Path), default=None, help=say("写入文件", "write to a file")
+    )
+    return form(output(command))
+
+
+def _write(text: str | bytes, output: Path | None) -> None:
+    data = text.encode() if isinstance(text, str) else text
+    if output is None:
+        click.echo(data.decode(), nl=False)
+    else:
+        output.write_bytes(data)
+
+
+@click.command(
+    "list",
+    help=say(
+        "打印清单：problems 问题、tasks 任务、responsibilities 责任（季度评分）、silent 未响应。",
+        "Print a list: problems, tasks, responsibilities (the quarterly score), silent (who did not respond).",
+    ),
+)
+@config_option
+@click.argument("name", type=click.Choice(["problems", "tasks", "responsibilities", "silent"]))
+@click.option("--from", "since", default=None, help=say("从何时起，例 2026-01-01", "from when on, e.g. 2026-01-01"))
+@click.option("--to", "until", default=None, help=say("到何时止（不含）", "until when (exclusive)"))
+@_output_options
+def list_(config: Path, name: str, since: str | None, until: str | None, form: str, output: Path | None) -> None:
+    """Print a list of cases."""
+    from sensord.reporting import Reporter
+
+    try:
+        text = Reporter(config, time.time_ns()).listed(name, since, until, form)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    _write(text, output)
+
+
+@click.command(
+    help=say(
+        "打印报告：daily 某日（默认昨天）、latest 最近 24 小时。",
+        "Print a report: daily (yesterday unless --day is given), latest (the last 24 hours).",
+    )
+)
+@config_option
+@click.argument("name", type=click.Choice(["daily", "latest"]))
+@click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
+@_output_options
+def report(config: Path, name: str, day: str | None, form: str, output: Path | None) -> None:
+    """Print a report."""
+    from sensord.reporting import Reporter
+
+    reporter = Reporter(config, time.time_ns())
+    try:
+        text = reporter.daily(day, form) if name == "daily" else reporter.latest(form)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    _write(text, output)
+
+
+@click.group(help=say("值班表：检查空档、导入、导出。", "The roster: look for holes, import, export."))
+def roster() -> None:
+    """Hold the roster's commands together."""
+
+
+@roster.command(
+    help=say(
+        "逐分钟检查未来几天每个微网格是否有人在岗且可联系；有空档时退出码为 5。",
+        "Prove that every micro-grid has somebody on duty and reachable at every minute; exit code 5 when not.",
+    )
+)
+@config_option
+@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help=say("天数", "how many days"))
+def check(config: Path, days: int) -> None:
+    """Look through the coming days."""
+    from sensord.rostering import check as look
+
+    found, lines = look(config, days)
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(EXIT_HOLES if found.holes else 0)
+
+
+@roster.command(
+    "export", help=say("导出未来几天的排班（CSV 或 iCalendar）。", "Write who is on duty when, as CSV or iCalendar.")
+)
+@config_option
+@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help=say("天数", "how many days"))
+@click.option("--format", "form", type=click.Choice(["csv", "ics"]), default="csv", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=None, help=say("写入文件", "write to a file"))
+def export(config: Path, days: int, form: str, output: Path | None) -> None:
+    """Write the duty plan."""
+    from sensord.rostering import spans, to_csv, to_ics
+
+    made, zone = spans(config, days)
+    _write(to_csv(made, zone) if form == "csv" else to_ics(made), output)
+
+
+@roster.command(
+    "import",
+    help=say(
+        "读取 CSV（person,from,to,reason,away）或 iCalendar，打印 roster.yaml 的 changes 与 holidays。",
+        "Read a CSV (person,from,to,reason,away) or iCalendar file; print changes and holidays of roster.yaml.",
+    ),
+)
+@config_option
+@click.argument("file", type=EXISTING)
+def import_(config: Path, file: Path) -> None:
+    """Print what a file amounts to in roster.yaml."""
+    from sensord.rostering import read
+
+    click.echo(read(file, config), nl=False)

@@ -1,0 +1,138 @@
+"""What the book watches by itself: holes in the roster and people who cannot be reached become cases like any other."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sensord.core.case import State
+from sensord.core.damping import Damping
+from sensord.core.duty import Change, ChangeReason, Daily, Duty, Shift
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
+from sensord.core.level import Level
+from sensord.core.policy import Category, Policy, Step
+from sensord.core.record import Action, Delivery, Receipt, Record, RecordKind, Scope
+from sensord.core.roster import Contact, Person
+from sensord.core.site import Site, action_record, definition_record, receipt_record
+from tests.core.desk import Desk, told
+from tests.core.street import START, definition, grouped, stream_of
+
+_OFFICER = Person("值班员-1", "officer", "street", (Contact("people", "o"),))
+_CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"),))
+_LEAVE = Change(START + 3 * DAY, START + 3 * DAY + HOUR, ChangeReason.LEAVE, "值班员-1")
+_PLANS = (
+    Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)),
+    Policy("roster", {"zh": "值班"}, (Step(("officer",)),)),
+)
+
+
+def plan(*changes: Change) -> Duty:
+    """A duty plan that is checked at eight every day."""
+    return Duty(changes=changes, dispatch="roster")
+
+
+def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
+    """Grid two has nobody but the officer, who takes an hour of leave: its micro-grid is told of, till a stand-in."""
+    desk = Desk(definition())
+    story = desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), duty=plan(_LEAVE)))
+    assert told(story) == [("值班员-1", "people", "case_opened")]
+    case = desk.case
+    assert (case.rule, case.place, case.level) == ("roster-hole", "G2-1", Level.YELLOW)
+    assert "72小时后" in story.decisions.notifications[0].text
+    nearer = (parse_instant("2023-11-17 08:00") - START) // SECOND
+    desk.wait(nearer)
+    assert desk.case.level is Level.ORANGE
+    filled = plan(msgspec.structs.replace(_LEAVE, on="居委干部-2"))
+    stand_in = Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),))
+    story = desk.redefine(nearer + 9, definition(policies=_PLANS, people=(_OFFICER, _CADRE, stand_in), duty=filled))
+    assert ("值班员-1", "people", "case_closed") in told(story)
+    assert case.state is State.CLOSED
+
+
+def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
+    """A message fails for good: the officer hears of it; the next day the contact is trusted again."""
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), duty=plan()))
+    desk.redefine(0, desk.definition)
+    (first,) = desk.alert(5, Level.BLUE).decisions.notifications
+    story = desk.receipt(9, first.key, "failed")
+    assert told(story) == [("值班员-1", "people", "case_opened")]
+    assert {case.rule for case in desk.book.open.values()} == {"density", "contact-undeliverable"}
+    story = desk.wait(2 * DAY // SECOND)
+    assert desk.book.undeliverable == []
+    assert ("值班员-1", "people", "case_closed") in told(story)
+
+
+def test_the_daily_report_comes_every_day_and_says_what_was() -> None:
+    """At eight, once a day, to the officer on duty; a restart in between changes nothing."""
+    desk = Desk(definition())
+    desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), daily=Daily(480, ("officer",))))
+    desk.alert(5, Level.RED)
+    desk.act(65, "acknowledge")
+    desk.restart()
+    eight = (parse_instant("2023-11-16 08:00") - START) // SECOND
+    assert [reason for _, _, reason in told(desk.wait(eight - 1))] == ["daily_report"], "that of the first morning"
+    (report,) = desk.wait(eight).decisions.notifications
+    assert (report.receiver, report.title) == ("值班员-1", "【日报】2023-11-15")
+    for line in ("立案 / 1", "未结 / 1", "接单用时中位数（分钟） / 1.0", "居民区G1 / 聚集 / 1 / 0 / 0 / 0 / 1 / 1"):
+        assert line in report.text
+    assert len(told(desk.wait(eight + 3 * DAY // SECOND))) == 3
+
+
+def _records(seed: int) -> list[Record]:
+    """A wild stretch, with answers, silences and receipts among it."""
+    records = stream_of(seed)
+    extra: list[Record] = []
+    for number, record in enumerate(records):
+        if number % 37 == 5:
+            scope = Scope(places=("G2",), up_to=Level.RED)
+            until = record.received_at + 2 * MINUTE
+            extra.append(
+                action_record(Action("silence", "", "operator", "api", "试", until, scope), record.received_at)
+            )
+        if number % 11 == 3:
+            key = f"G1-L1-crowd-20231115T0613{number % 60:02}:3:居委干部-1:people"
+            extra.append(receipt_record(Receipt(key, Delivery.FAILED), record.received_at))
+    return sorted([*records, *extra], key=lambda record: record.received_at)
+
+
+def _decided(records: list[Record], sizes: list[int], restart: int) -> tuple[bytes, bytes]:
+    people = (
+        _OFFICER,
+        Person(
+            "居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("sms", "", 20 * SECOND)), shifts=("odd",)
+        ),
+        Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),)),
+    )
+    duty = Duty((Shift("odd", 370, 375),), (), (_LEAVE,), dispatch="roster")
+    whole = definition(
+        policies=(
+            Policy(
+                "crowd", {"zh": "聚集"}, (Step(("cadre",), every=MINUTE),), category="crowd", link="grid", wait=SECOND
+            ),
+            *_PLANS[1:],
+        ),
+        people=people,
+        duty=duty,
+        categories=(Category("crowd", {}, "04", "080", {State.DISPATCHED: MINUTE}),),
+        damping=Damping({"people": 3}, per_hour=9, digest_every=MINUTE, storm_at=12),
+    )
+    later = msgspec.structs.replace(whole, people=people[:2])
+    half = len(records) // 2
+    records = [*records[:half], definition_record(later, records[half].received_at), *records[half:]]
+    site, lines = Site(), b""
+    for number, group in enumerate(grouped(records, sizes, whole), 1):
+        lines += site.step(group).decisions()
+        if restart and number % restart == 0:
+            site = Site.restored(site.snapshot())
+    return lines, msgspec.json.encode(site.book.state(), order="deterministic")
+
+
+@pytest.mark.parametrize(("sizes", "restart"), [([7], 0), ([500], 0), ([20_000], 0), ([3, 90, 11], 1), ([40], 3)])
+def test_everything_of_cases_is_the_same_however_the_journal_is_cut(sizes: list[int], restart: int) -> None:
+    """Shifts, silences, receipts, digests, codes, a new definition: the same bytes, and the same state at the end."""
+    records = _records(2)
+    assert any(record.kind == RecordKind.RECEIPT for record in records)
+    whole = _decided(records, [1], 0)
+    for word in (b'"held_silenced"', b'"digest"', b'"overdue"', b'"link"', b'"roster-hole"', b'"held_off_duty"'):
+        assert word in whole[0], word
+    assert _decided(records, sizes, restart) == whole

@@ -1,0 +1,142 @@
+"""Lists and reports of what was: tables from the state database, as Markdown, HTML and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sensord.cli import cli
+from sensord.config.load import load
+from sensord.core.case import Case, State, Told
+from sensord.core.instant import MINUTE, parse_instant
+from sensord.core.level import Level
+from sensord.core.listing import Lister, Table
+from sensord.core.place import Places
+from sensord.core.score import Score, mark
+from sensord.core.site import Step
+from sensord.reporting import Reporter
+from sensord.store.state import StateStore
+from sensord.tabular import render
+
+STREET = Path(__file__).resolve().parent / "config" / "street"
+T0 = parse_instant("2026-01-05 10:00")
+
+
+def _case(name: str, **changes: object) -> Case:
+    values: dict[str, object] = {
+        "id": name,
+        "policy": "crowd",
+        "place": "L1",
+        "grid": "G01",
+        "rule": "r",
+        "state": State.CLOSED,
+        "level": Level.NONE,
+        "peak": Level.RED,
+        "opened_at": T0,
+        "code": f"31010604080{name:0>5}",
+        "filed": 1,
+        "closed_at": T0 + 30 * MINUTE,
+        "acknowledged_at": T0 + 2 * MINUTE,
+        "arrived_at": T0 + 9 * MINUTE,
+        "reported_at": T0 + 20 * MINUTE,
+        "cleared_at": T0 + 29 * MINUTE,
+    }
+    return Case(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _told(answered: int = 0, there: int = 0, role: str = "cadre") -> Told:
+    return Told(role, T0, 0, "day", 1, T0 + 1, acknowledged_at=answered, on_the_scene_at=there)
+
+
+CASES = [
+    _case("1", told={"居委干部-01": _told(T0 + 2 * MINUTE, T0 + 9 * MINUTE), "志愿者-01": _told(role="volunteer")}),
+    _case("2", overdue=2, disagreed=True, reported_at=0, told={"居委干部-01": _told(T0 + 20 * MINUTE)}),
+    _case("3", state=State.HANDLING, closed_at=0, grid="G02", peak=Level.YELLOW, told={"志愿者-02": _told()}),
+]
+
+
+def test_the_score_is_what_the_formula_says() -> None:
+    """Two pages: one answered in time, one on the scene; both ended, one reported; one overdue and disputed (-4)."""
+    marks = mark(CASES[:2], Score(), "cadre")
+    assert (marks.pages, marks.acknowledged, marks.arrived, marks.ended, marks.reported) == (2, 0.5, 0.5, 1.0, 0.5)
+    assert marks.points == 20 + 15 + 20 + 5 - 4
+    assert mark([], Score()).points == 100
+    assert mark(CASES[:2], Score(overdue=100)).points == 0
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The small street with three cases in its state database."""
+    shutil.copytree(STREET, tmp_path / "street")
+    path = tmp_path / "street" / "sensord.yaml"
+    text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("state_dir:"))
+    path.write_text(f"{text}\nstate_dir: {tmp_path / 'state'}\n")
+    state = StateStore(load(path).resolve(str(tmp_path / "state")))
+    state.apply(Step(1, T0, cases=CASES))
+    state.close()
+    return path
+
+
+def test_lists_say_who_did_what(config: Path) -> None:
+    """Each list has a line per case, page, or grid and role, with the words of the stages."""
+    reporter = Reporter(config, T0 + 60 * MINUTE)
+    problems = reporter.listed("problems", None, None, "md")
+    assert problems.count("3101060408") == 3
+    assert "| 处置 |" in problems
+    assert "报告与传感器不符" in problems
+    tasks = reporter.listed("tasks", None, None, "csv")
+    assert len(list(csv.reader(io.StringIO(tasks)))) == 1 + 4
+    silent = reporter.listed("silent", None, None, "md")
+    assert "| 志愿者-01 |" in silent
+    assert "居委干部-01" not in silent
+    score = reporter.listed("responsibilities", None, None, "csv")
+    rows = {row[1]: row for row in csv.reader(io.StringIO(score))}
+    assert rows["居委干部"][-1] == "56"
+
+
+def test_reports_measure_and_list(config: Path) -> None:
+    """A day's report has the medians, the cases by grid and level, and the lists; another day's is empty."""
+    reporter = Reporter(config, T0 + 60 * MINUTE)
+    for text in (reporter.daily("2026-01-05", "md"), reporter.latest("md")):
+        assert "| 接单用时中位数（分钟） | 2.0 |" in text
+        assert "| 疏散用时中位数（分钟） | 29.0 |" in text
+        assert "| 志愿者-01 |" in text
+    assert "| 立案 | 0 |" in reporter.daily("2026-01-04", "md")
+
+
+def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
+    """Markdown on the screen, HTML and CSV into a file; a wrong day is a wrong usage."""
+    run = CliRunner().invoke
+    asked = ["--config", str(config), "--day", "2026-01-05"]
+    assert run(cli, ["report", "daily", *asked]).output.startswith("# ")
+    out = tmp_path / "report.html"
+    assert run(cli, ["report", "daily", *asked, "--format", "html", "--output", str(out)]).exit_code == 0
+    assert "<table>" in out.read_text(encoding="utf-8")
+    assert (
+        run(cli, ["list", "problems", "--config", str(config), "--from", "2026-01-01", "--format", "csv"]).exit_code
+        == 0
+    )
+    assert run(cli, ["report", "daily", "--config", str(config), "--day", "soon"]).exit_code == 2
+    assert run(cli, ["roster", "check", "--config", str(config), "--days", "1"]).exit_code in (0, 5)
+
+
+def test_cells_are_escaped_for_where_they_go() -> None:
+    """No cell breaks a table, runs as a script, or as a spreadsheet's formula."""
+    table = Table("t", ("a", "b"), [("<script>|", "=1+1")])
+    assert "<script>" not in render("t", [table], "html")
+    assert "\\|" in render("t", [table], "md")
+    assert "'=1+1" in render("t", [table], "csv")
+
+
+def test_both_languages_have_the_same_columns() -> None:
+    """No table lacks a heading in either."""
+    whole = load(STREET / "sensord.yaml").definition
+    places = Places(whole.places, whole.devices)
+    for name in ("problems", "tasks", "silent", "crowd"):
+        tables = [getattr(Lister(whole, places, language), name)(CASES) for language in ("zh", "en")]
+        assert [len(table.columns) for table in tables] == [len(row) for table in tables for row in table.rows[:1]]
