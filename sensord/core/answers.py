@@ -18,6 +18,7 @@ from sensord.core.record import ANSWERS, Action, Verb
 __all__ = ["Answers", "Outcome"]
 
 LONGEST_SILENCE = 30 * DAY
+LONGEST_EXTENSION = 366 * DAY
 _PROGRESS = {
     Verb.ACKNOWLEDGE: Answer.ACKNOWLEDGED,
     Verb.ON_THE_WAY: Answer.ON_THE_WAY,
@@ -142,8 +143,8 @@ class Answers:
 
     def _extend(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         until = action.until or max(case.deadline, at) + (self._flow.limit(case) or HOUR)
-        if until <= at:
-            return False, "the new deadline is not in the future"
+        if not at < until <= at + LONGEST_EXTENSION:
+            return False, "the new deadline is not in the future, or more than a year away"
         case.extended += 1
         self._flow.happen(case, Happening.EXTEND, at, action.by, story, None, action.note, action.via)
         self._flow.set_deadline(case, until)
