@@ -11,6 +11,7 @@ import html
 import secrets
 import string
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Annotated, Any
@@ -71,6 +72,9 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 _SEEN = 'fetch(location.pathname + "/seen", {method: "POST", keepalive: true});'
 
+REMEMBERED = 10_000
+"""So many messages are remembered as seen."""
+
 Token = Annotated[str, Path(max_length=1000)]
 Language = Annotated[str, Query(max_length=10)]
 
@@ -108,16 +112,25 @@ def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time
             return page.ask(invitation, case, page.texts["unsaved"], status=fault.status_code)
         return page.ask(invitation, case, page.texts["kept"].format(answer=page.texts[verb.value]), after=verb)
 
+    _add_seen(router, backend, links, clock)
+    return router
+
+
+def _add_seen(router: APIRouter, backend: Backend, links: AnswerLinks, clock: Callable[[], int]) -> None:
+    noted: OrderedDict[str, None] = OrderedDict()
+
     @router.post("/{token}/seen")
     async def seen(token: Token) -> Response:
         try:
             invitation = links.read(token, clock())
         except LinkError as error:
             raise HTTPException(410 if error.expired else 404, str(error)) from error
-        await recorded(lambda: backend.receipts([Receipt(invitation.key, Delivery.SEEN)]))
+        if invitation.key not in noted:  # a page that is opened again and again must not fill the journal
+            await recorded(lambda: backend.receipts([Receipt(invitation.key, Delivery.SEEN)]))
+            noted[invitation.key] = None
+            if len(noted) > REMEMBERED:
+                noted.popitem(last=False)
         return Response(status_code=204)
-
-    return router
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

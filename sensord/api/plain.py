@@ -10,8 +10,9 @@ import msgspec
 from sensord.core.instant import format_instant
 
 _INSTANTS = frozenset({"at", "since", "until", "deadline"})
-_INTERNAL = frozenset({"pending", "fallbacks", "address"})
-"""Of no use to others, or nobody's business: contacts' addresses stay in the roster's file."""
+_INTERNAL = frozenset({"pending", "fallbacks", "address", "vehicle"})
+"""Of no use to others, or nobody's business: contacts' addresses stay in the roster's file, and who may see a plate, or
+what stands for one, is decided by audience, message by message."""
 
 
 def plain(value: object, zone: str) -> Any:  # noqa: ANN401  # any JSON value

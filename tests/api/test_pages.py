@@ -63,8 +63,9 @@ def test_a_strange_form_is_no_error_of_ours(client: httpx.Client, daemon: Daemon
 
 
 def test_seen_is_told_by_the_script_only(client: httpx.Client, daemon: Daemon, link: str) -> None:
-    """The page's script says that a browser shows it; that becomes a receipt of the message."""
-    assert client.post(f"{link}/seen").status_code == 204
+    """The page's script says that a browser shows it; that becomes one receipt, however often it is opened."""
+    for _ in range(3):
+        assert client.post(f"{link}/seen").status_code == 204
     assert daemon.journal == [[Receipt(KEY, Delivery.SEEN)]]
 
 
