@@ -61,7 +61,8 @@ torture: $(VENV)/.develop services  ## shoot the daemon, cut the power, N times 
 	$(BIN)/python -m tests.faults.torture --runs $(N) --seed $(SEED) --write $(ARGS)
 
 soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HOURS=1; writes soak.csv and soak.png
-	$(BIN)/python bench/soak.py --hours $(HOURS) $(ARGS)
+	$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(ARGS)
+	$(BIN)/uv run --quiet --no-project --with matplotlib python tests/faults/soakplot.py soak.csv soak.png
 
 fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: N=1000 (thousands of examples for each)
 	FUZZ_EXAMPLES=$(N)000 $(BIN)/python -m pytest tests/faults/test_fuzz.py --timeout=0 $(ARGS)

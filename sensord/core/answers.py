@@ -14,7 +14,6 @@ from sensord.core.mute import Silence
 from sensord.core.notification import Reason
 from sensord.core.outcome import Outcome
 from sensord.core.record import ANSWERS, Action, Verb
-from sensord.core.roster import Person
 from sensord.core.story import Story
 
 __all__ = ["Answers", "Outcome"]

@@ -83,7 +83,7 @@ class Points:
     def _redefine(self, text: bytes) -> None:
         try:
             definition = decode_definition(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # the core made a dead letter of it and goes on with what was in force; so do we
         intake = self._intake.save()
         self._define(definition)

@@ -189,7 +189,7 @@ class Site:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
         try:
             definition = decode_definition(record.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
         before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
@@ -209,7 +209,7 @@ class Site:
         """Take a trouble of the daemon itself, unless it says what is known."""
         try:
             notice = decode_notice(record.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
             return
         transition = transition_of(notice, record.received_at, self.definition)

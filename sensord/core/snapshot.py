@@ -74,7 +74,7 @@ def seal(body: Mapping[str, Any] | msgspec.Struct) -> bytes:
 
 def unseal(state: bytes) -> bytes:
     """Check the header and return the MessagePack body; raises ``SnapshotError``."""
-    if state[:4] != MAGIC:
+    if state[:4] != MAGIC or len(state) < 9:
         raise SnapshotError("these bytes are not a sensord snapshot")
     if state[4] != VERSION:
         raise SnapshotError(f"the snapshot has version {state[4]}, this program reads version {VERSION}")

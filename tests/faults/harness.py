@@ -50,7 +50,8 @@ class Sensors:
     ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken.
     """
 
-    def __init__(self, port: int, seed: int) -> None:
+    def __init__(self, port: int, seed: int, every: float = EVERY) -> None:
+        self._every = every
         self.sent, self.acknowledged, self.heard = {1: 0, 2: 0}, 0, list[dict[str, Any]]()
         self.calm = False
         self._dice = random.Random(seed)
@@ -74,8 +75,9 @@ class Sensors:
 
     def _speak(self) -> None:
         counts, turn = {1: 5, 2: 5}, {1: 0.0, 2: 0.0}
-        while not self._stop.wait(EVERY):
-            now = time.monotonic()
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            now, due = time.monotonic(), due + self._every
             for lane, count in counts.items():
                 if now > turn[lane]:
                     counts[lane] = 155 - count
@@ -103,9 +105,12 @@ class Sensors:
 class Stage:
     """All parts, in ``directory``; use as a context manager. One daemon at a time."""
 
-    def __init__(self, directory: Path, seed: int = 1, *, influx: bool = True, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, seed: int = 1, *, influx: bool = True, every: float = EVERY, **settings: Any
+    ) -> None:
+        """Lay everything out; a lane speaks each ``every`` seconds; ``settings`` are the daemon's."""
         directory.mkdir(parents=True, exist_ok=True)
-        self._seed = seed
+        self._seed, self._every = seed, every
         lines = ("persistence true", "max_queued_messages 0", "autosave_on_changes true", "autosave_interval 1")
         self.broker = Mosquitto(directory, *lines)
         self.people, self.influx = Receiver(), Influx1(directory) if influx else None
@@ -136,7 +141,7 @@ class Stage:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
         self._answer()
-        self.sensors = Sensors(self.broker.port, self._seed)
+        self.sensors = Sensors(self.broker.port, self._seed, self._every)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,24 @@
+"""The soak itself is run by hand, for hours; here it is only seen that it works."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.faults import soak
+
+
+@pytest.mark.timeout(240)
+def test_a_short_soak_measures_and_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some seconds with one kill: samples are written, and nothing is lost."""
+    monkeypatch.setattr(soak, "SAMPLE", 1.0)
+    monkeypatch.setattr(soak, "PAUSE", 2.0)
+    monkeypatch.setattr(soak, "RATE", 100)
+    monkeypatch.setattr(soak, "FAULTS", (soak.shoot,))
+    assert soak.soak(tmp_path / "stage", 6 / 3600, 1, tmp_path / "soak.csv")
+    with (tmp_path / "soak.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["rss_mib"]) > 10 and int(row["descriptors"]) > 5 for row in rows)
+    assert [row["fault"] for row in rows if row["fault"]][:1] == ["shoot"]
