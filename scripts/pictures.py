@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "config" / "examples" / "melbourne"
 PICTURES = ROOT / "docs" / "pictures"
 SWEEP = "levels.yellow.at_least=2000:14000:1000"
-PARTS = {"summary": (r"<h1>.*?(?=<section>)", 360), "timeline": (1, 340), "scores": (-2, 470), "sweep": (-1, 850)}
+PARTS: dict[str, tuple[str | int, int]] = {
+    "summary": (r"<h1>.*?(?=<section>)", 360),
+    "timeline": (1, 340),
+    "scores": (-2, 470),
+    "sweep": (-1, 850),
+}
 """Per picture: which part of the page (a pattern, or the number of the section), and its height (pixels)."""
 WIDTH = 900
 
