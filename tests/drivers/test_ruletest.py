@@ -46,8 +46,8 @@ def variants(rule: Rule) -> Iterator[Rule]:
     """A rule with each of its numbers changed, one at a time."""
     alter = msgspec.structs.replace
     if rule.stuck is not None:
-        for change in (2 * HOUR, -2 * HOUR):
-            yield alter(rule, stuck=alter(rule.stuck, hold=rule.stuck.hold + change))
+        for hours in (2, -2):
+            yield alter(rule, stuck=alter(rule.stuck, hold=rule.stuck.hold + hours * HOUR))
         return
     if rule.absent:
         yield alter(rule, absent=rule.absent + 1)
