@@ -54,6 +54,7 @@ class _Daemon:
         loaded = load(config)
         directory = loaded.resolve(loaded.settings.state_dir)
         self.zone, self.past = loaded.settings.timezone, Past(directory)
+        self._secrets = loaded.secrets
         self._journal = DirectoryReader(directory / "journal")
 
     def end(self) -> int:
@@ -84,7 +85,7 @@ class _Daemon:
         saved = self.past.snapshot_before(at)
         if saved is not None and saved[0] + 1 >= self._journal.first_seq:
             try:
-                return Site.restored(saved[1]), saved[0]
+                return Site.restored(saved[1], self._secrets), saved[0]
             except SnapshotError as error:
                 raise SensordError(
                     say(f"那时保存的状态已无法读取：{error}", f"the state saved then cannot be read any more: {error}")
@@ -93,7 +94,7 @@ class _Daemon:
             raise SensordError(
                 say("日志已不再保留那么早的数据", "the journal no longer reaches back so far (journal.keep)")
             )
-        return Site(), 0
+        return Site(secrets=self._secrets), 0
 
     def transition_at(self, name: str) -> int | None:
         """When an alert changed, by the transition's id."""

@@ -220,9 +220,7 @@ def _plainly(rule: Rule, sight: Sight) -> str:
             return say(f"{name}：读数一变化就解除。", f"{name}: it ends when the readings move.")
         return say(f"还不到 {allowed}，不算卡住。", f"That is less than {allowed}, so it is not stuck yet.")
     if sight.level:
-        return say(
-            f"{name}：条件不再成立 {hold} 后解除。", f"{name}: it ends {hold} after its condition ceases."
-        )
+        return say(f"{name}：条件不再成立 {hold} 后解除。", f"{name}: it ends {hold} after its condition ceases.")
     return say("条件不成立。", "Its condition does not hold.")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
@@ -68,7 +69,7 @@ def reloads(daemon: Daemon, outcome: str) -> float:
 
 def decided(daemon: Daemon) -> tuple[bytes, bytes]:
     """What a replay of the journal decides, and what the daemon wrote down."""
-    site = Site()
+    site = Site(secrets=load_keys(daemon.state / "plate.keys").secrets)
     groups = journal_groups(DirectoryReader(daemon.state / "journal"))
     again = b"".join(site.step(group).decisions() for group in groups)
     state = StateStore(daemon.state)
@@ -112,6 +113,10 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto) -> None:
     daemon.hang_up()
     wait_until(lambda: fact(daemon), 15, "the corrected file is in force")
     assert daemon.command("reload").returncode == 0
+
+    # A wider window: the alert goes on while the rule warms up, and the log says so.
+    rules.write_text(RULES.replace("window: 4s", "window: 8s"), encoding="utf-8")
+    wait_until(lambda: '{"warming_up": ["crowding"]}' in daemon.tail(), 15, "the rule warms up")
 
     explained = daemon.command("explain", case["id"])
     assert explained.returncode == 0, explained.stderr
