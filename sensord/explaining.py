@@ -167,9 +167,17 @@ def answer(question: Question, config: Path, recorded: Recorded | None) -> Itera
 def _about_case(source: _Daemon | _Recording, name: str) -> Iterator[str]:
     """Explain why a case was opened, and tell its story to its end, or to now."""
     story = source.story(name)
-    opened = _TRANSITION.fullmatch(story[0].cause) if story else None
-    if opened is None:
+    if not story:
         raise SensordError(say(f"没有这个案件：{name}", f"there is no case {name}"))
+    opened = _TRANSITION.fullmatch(story[0].cause)
+    if opened is None:
+        cause = story[0].cause.partition("@")[0]
+        raise SensordError(
+            say(
+                f"案件 {name} 由系统自身的规则 {cause} 立案，不来自传感器读数；见 operations.md",
+                f"the case {name} was opened by {cause}, a rule of the system itself, not by readings; see operations.md",
+            )
+        )
     until = story[-1].at if story[-1].state == "closed" else source.end()
     return _about(source, opened["rule"], opened["key"], story[0].at, until)
 
