@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sensord.core.case import CaseEvent
 from sensord.core.instant import SECOND, format_duration, to_datetime
 from sensord.core.level import Level
 from sensord.core.probe import Doubt, Sight
@@ -28,6 +29,10 @@ from sensord.words import language, say
 
 SHOWN = 6
 """Readings, evaluations and changes that are shown: the newest ones, so that all fits on a screen."""
+
+
+MOST_LINES = 18
+"""Lines of a case's story; of a longer one the middle is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +139,28 @@ class Answer:
     # -- who was told ------------------------------------------------------------------------------------------------
 
     def _cases(self) -> Iterator[str]:
-        for case in dict.fromkeys(event.case for event in self.found.events):
-            states = self.deliveries(case)
-            yield say("案件  ", "Case       ") + case
-            for event in (one for one in self.found.events if one.case == case):
-                level = f" {level_name(event.level)}" if event.level is not Level.NONE else ""
-                yield _under(f"{self._time(event.at)}  {word(HAPPENING, event.happening)}{level}")
-                for note in (one for one in self.found.notifications if one.event == event.id):
-                    state = f" [{states[note.key]}]" if note.key in states else ""
-                    yield _under(f"  → {note.receiver} ({note.channel}): {word(REASON, note.reason)}{state}")
-                for hold in (one for one in self.found.holds if one.event == event.id):
-                    yield _under(f"  ✗ {hold.role}: {word(REASON, hold.reason)}")
+        """The newest case in full, as far as a screen holds it."""
+        cases = list(dict.fromkeys(event.case for event in self.found.events))
+        if not cases:
+            return
+        earlier = say(f"（之前还有 {len(cases) - 1} 个）", f" ({len(cases) - 1} before it)") if len(cases) > 1 else ""
+        yield say("案件  ", "Case       ") + cases[-1] + earlier
+        lines = [line for event in self.found.events if event.case == cases[-1] for line in self._event(event)]
+        if len(lines) > MOST_LINES:
+            left_out, kept = len(lines) - MOST_LINES, MOST_LINES // 2
+            lines[kept:-kept] = [say(f"……省略 {left_out} 行", f"... {left_out} lines left out")]
+        yield from map(_under, lines)
+
+    def _event(self, event: CaseEvent) -> Iterator[str]:
+        """One step of a case, and who was told of it, or was not."""
+        states = self.deliveries(event.case)
+        level = f" {level_name(event.level)}" if event.level is not Level.NONE else ""
+        yield f"{self._time(event.at)}  {word(HAPPENING, event.happening)}{level}"
+        for note in (one for one in self.found.notifications if one.event == event.id):
+            state = f" [{states[note.key]}]" if note.key in states else ""
+            yield f"  → {note.receiver} ({note.channel}): {word(REASON, note.reason)}{state}"
+        for hold in (one for one in self.found.holds if one.event == event.id):
+            yield f"  ✗ {hold.role}: {word(REASON, hold.reason)}"
 
 
 def _under(text: str) -> str:

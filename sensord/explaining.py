@@ -54,6 +54,7 @@ class _Daemon:
         loaded = load(config)
         directory = loaded.resolve(loaded.settings.state_dir)
         self.zone, self.past = loaded.settings.timezone, Past(directory)
+        self._secrets = loaded.secrets
         self._journal = DirectoryReader(directory / "journal")
 
     def end(self) -> int:
@@ -84,7 +85,7 @@ class _Daemon:
         saved = self.past.snapshot_before(at)
         if saved is not None and saved[0] + 1 >= self._journal.first_seq:
             try:
-                return Site.restored(saved[1]), saved[0]
+                return Site.restored(saved[1], self._secrets), saved[0]
             except SnapshotError as error:
                 raise SensordError(
                     say(f"那时保存的状态已无法读取：{error}", f"the state saved then cannot be read any more: {error}")
@@ -93,7 +94,7 @@ class _Daemon:
             raise SensordError(
                 say("日志已不再保留那么早的数据", "the journal no longer reaches back so far (journal.keep)")
             )
-        return Site(), 0
+        return Site(secrets=self._secrets), 0
 
     def transition_at(self, name: str) -> int | None:
         """When an alert changed, by the transition's id."""
@@ -166,9 +167,17 @@ def answer(question: Question, config: Path, recorded: Recorded | None) -> Itera
 def _about_case(source: _Daemon | _Recording, name: str) -> Iterator[str]:
     """Explain why a case was opened, and tell its story to its end, or to now."""
     story = source.story(name)
-    opened = _TRANSITION.fullmatch(story[0].cause) if story else None
-    if opened is None:
+    if not story:
         raise SensordError(say(f"没有这个案件：{name}", f"there is no case {name}"))
+    opened = _TRANSITION.fullmatch(story[0].cause)
+    if opened is None:
+        cause = story[0].cause.partition("@")[0]
+        raise SensordError(
+            say(
+                f"案件 {name} 由系统自身的规则 {cause} 立案，不来自传感器读数；见 operations.md",
+                f"the case {name} was opened by {cause}, a rule of the system itself, not by readings; see operations.md",
+            )
+        )
     until = story[-1].at if story[-1].state == "closed" else source.end()
     return _about(source, opened["rule"], opened["key"], story[0].at, until)
 

@@ -201,14 +201,27 @@ def verdict(rule: Rule, sight: Sight) -> str:
             "此时不升级；已有的级别过了解除时间就结束。",
             "Nothing is raised now; what is active ends after its time to clear.",
         )
-    if rule.combination is not None or rule.stuck is not None:
-        return ""
+    if rule.combination is not None or (rule.stuck is not None and sight.doubt is Doubt.NONE):
+        return _plainly(rule, sight)
     if sight.doubt is not Doubt.NONE:
         return say(
             "看不清时既不升级也不解除，所有计时重新开始。",
             "What is unknown neither raises nor clears, and restarts every clock.",
         )
     return " ".join([*_upwards(rule, sight), *_downwards(rule, sight)])
+
+
+def _plainly(rule: Rule, sight: Sight) -> str:
+    """Rules on stillness and on other rules: one level, on or off."""
+    name, hold = level_name(sight.level), format_duration(rule.clear.hold)
+    if rule.stuck is not None:
+        allowed = format_duration(rule.stuck.hold or rule.stuck.zero)
+        if sight.level:
+            return say(f"{name}：读数一变化就解除。", f"{name}: it ends when the readings move.")
+        return say(f"还不到 {allowed}，不算卡住。", f"That is less than {allowed}, so it is not stuck yet.")
+    if sight.level:
+        return say(f"{name}：条件不再成立 {hold} 后解除。", f"{name}: it ends {hold} after its condition ceases.")
+    return say("条件不成立。", "Its condition does not hold.")
 
 
 def _upwards(rule: Rule, sight: Sight) -> list[str]:
@@ -221,6 +234,12 @@ def _upwards(rule: Rule, sight: Sight) -> list[str]:
     since = sight.since[index] if sight.since else None
     if not rule.every:
         return [say(f"没有读数{asked}（{name}）。", f"No reading was {asked} ({name}).")]
+    if rung.needed:
+        text = say(
+            f"最近 {rung.among} 次计算中{asked}（{name}）还不到 {rung.needed} 次。",
+            f"Fewer than {rung.needed} of the last {rung.among} evaluations were {asked} ({name}).",
+        )
+        return [text]
     if since is None:
         return [say(f"没有{asked}（{name}）。", f"It is not {asked} ({name}).")]
     held, asked_for = sight.end - since, rung.hold

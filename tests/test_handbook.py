@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from sensord.answer import Answer
 from sensord.config.load import load
-from sensord.config.ruletest import load_tests
+from sensord.config.ruletest import RuleTests, load_tests
+from sensord.core.record import Group
+from sensord.core.site import Site, definition_record
+from sensord.drivers.explain import explain
+from sensord.drivers.made import Messages
 from sensord.drivers.ruletest import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,23 +78,45 @@ def street(tmp_path: Path) -> Path:
     return config
 
 
+def written(section: Section, test: str, config: Path) -> RuleTests:
+    """Write a section's rules, and those that they look at, and one of its tests; returns the test, read."""
+    combined = any(word in "".join(section.rules) for word in ("\n  all:", "\n  sequence:", "\n  after:"))
+    needed = [blocks_by_id(BOOKS[0])[rule] for rule in NEEDED] if combined else []
+    rules = config.parent / "rules" / "section.yaml"
+    rules.write_text(f"rules:\n{indented([*needed, *section.rules])}", encoding="utf-8")
+    path = config.parent / "tests.yaml"
+    path.write_text(f"config: sensord.yaml\ntests:\n{indented([test])}", encoding="utf-8")
+    return load_tests(path)
+
+
 @pytest.mark.parametrize("section", sections(BOOKS[0]), ids=lambda section: section.title)
 def test_what_the_handbook_says_is_so(section: Section, street: Path) -> None:
     """The rules of a section load without a warning about themselves, and its tests pass on the real core."""
-    combined = any(word in "".join(section.rules) for word in ("\n  all:", "\n  sequence:", "\n  after:"))
-    needed = [blocks_by_id(BOOKS[0])[rule] for rule in NEEDED] if combined else []
-    rules = street.parent / "rules" / "section.yaml"
-    rules.write_text(f"rules:\n{indented([*needed, *section.rules])}", encoding="utf-8")
+    for test in section.tests or ["- {name: it loads, expect: [{at: 1s}]}"]:
+        assert [result.failures for result in run(written(section, test, street)) if result.failures] == []
     assert [str(warning) for warning in load(street).warnings if "section.yaml" in warning.file] == []
-    if not section.tests:
-        return
-    tests = street.parent / "tests.yaml"
-    for block in section.tests:
-        tests.write_text(f"config: sensord.yaml\ntests:\n{indented([block])}", encoding="utf-8")
-        mine = [rule.split("\n", 1)[0].removeprefix("- id: ") for rule in section.rules]
-        loaded = load_tests(tests)
-        assert {rule.id for rule in loaded.definition.rules} >= set(mine)
-        assert [result.failures for result in run(loaded) if result.failures] == []
+
+
+@pytest.mark.parametrize("section", [one for one in sections(BOOKS[0]) if one.tests], ids=lambda one: one.title)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_whatever_the_handbook_shows_can_be_explained(
+    section: Section, street: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each rule and key of a section's first test, at its last check, there is an answer of one screen."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", language)
+    tests = written(section, section.tests[0], street)
+    messages = Messages(tests.definition, tests.start)
+    records = (definition_record(tests.definition, tests.start), *map(messages.record, tests.tests[0].sent))
+    at, answers = tests.start + tests.tests[0].checks[-1].at, 0
+    for rule in tests.definition.rules:
+        for name in ("L1", "C1-N", "G1", "crowd-1", "parking-1"):
+            found = explain([Group(1, records)], Site(), rule.id, name, at)
+            if found is not None:
+                lines = list(Answer(found, "Asia/Shanghai", lambda _case: {}).lines())
+                assert rule.id in "".join(lines)
+                assert 3 <= len(lines) < 45
+                answers += 1
+    assert answers >= len(tests.definition.rules)
 
 
 def test_both_languages_show_the_same_rules_and_tests() -> None:

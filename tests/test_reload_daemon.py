@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
@@ -26,6 +27,12 @@ rules:
     value: last(value)
     window: 1m
     levels: {yellow: {below: 5}}
+    dispatch: crowd
+  - id: silent
+    name: {zh: 失联}
+    absent: {periods: 900}
+    by: device
+    level: blue
     dispatch: crowd
 """
 
@@ -68,7 +75,7 @@ def reloads(daemon: Daemon, outcome: str) -> float:
 
 def decided(daemon: Daemon) -> tuple[bytes, bytes]:
     """What a replay of the journal decides, and what the daemon wrote down."""
-    site = Site()
+    site = Site(secrets=load_keys(daemon.state / "plate.keys").secrets)
     groups = journal_groups(DirectoryReader(daemon.state / "journal"))
     again = b"".join(site.step(group).decisions() for group in groups)
     state = StateStore(daemon.state)
@@ -78,7 +85,12 @@ def decided(daemon: Daemon) -> tuple[bytes, bytes]:
         state.close()
 
 
-def test_reload_and_explain(daemon: Daemon, broker: Mosquitto) -> None:
+def titles(people: Receiver) -> list[str]:
+    """What people were told, by title."""
+    return [request.json["title"] for request in people.requests]
+
+
+def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver) -> None:
     """An open alert outlives reloads of other rules; a bad file is refused and shown; explain answers meanwhile."""
     rules = daemon.directory / "rules" / "crowd.yaml"
     more = rules.with_name("parking.yaml")
@@ -103,6 +115,7 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto) -> None:
     rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
     wait_until(lambda: reloads(daemon, "refused") == 1, 15, "the bad file is refused")
     assert not fact(daemon)
+    wait_until(lambda: "【黄色预警】街道" in titles(people), 15, "people hear that the configuration is refused")
     refused = daemon.post("/api/v1/reload")
     assert refused.status_code == 422
     assert refused.json()["problems"][0]["file"].endswith("crowd.yaml")
@@ -112,6 +125,11 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto) -> None:
     daemon.hang_up()
     wait_until(lambda: fact(daemon), 15, "the corrected file is in force")
     assert daemon.command("reload").returncode == 0
+    wait_until(lambda: "【已解除】街道" in titles(people), 15, "people hear that it is put right")
+
+    # A wider window: the alert goes on while the rule warms up, and the log says so.
+    rules.write_text(RULES.replace("window: 4s", "window: 8s"), encoding="utf-8")
+    wait_until(lambda: '{"warming_up": ["crowding"]}' in daemon.tail(), 15, "the rule warms up")
 
     explained = daemon.command("explain", case["id"])
     assert explained.returncode == 0, explained.stderr

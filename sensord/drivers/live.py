@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from sensord.core.carry import Carried
 from sensord.core.casebook import Outcome
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
@@ -170,6 +171,8 @@ class LiveCore:
             self.position = step.seq
             if not step.changes_nothing:
                 self._apply(step)
+            if step.definition:
+                self._say_what_became()
             self._on_outcomes(step.outcomes)
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
@@ -178,6 +181,14 @@ class LiveCore:
             self._apply(Step(self.position, self.site.engine.now))
         if time.monotonic() - self._saved_at >= self._snapshot_interval:
             self._save()
+
+    def _say_what_became(self) -> None:
+        """After a new definition: which rules go on, which warm up, which start afresh."""
+        kinds: dict[str, list[str]] = {}
+        for rule, carried in self.site.engine.carried.items():
+            if carried is not Carried.UNCHANGED:
+                kinds.setdefault(carried.value, []).append(rule)
+        log.info("a new definition is in force", version=self.site.definition.version, rules=kinds)
 
     def _apply(self, step: Step) -> None:
         """Write a step down; a full disk is waited out, for what was decided must not be forgotten."""

@@ -12,7 +12,7 @@ import pytest
 from sensord.config.ladder import bounds_of
 from sensord.config.load import load
 from sensord.config.ruletest import RuleTests, find_files, load_tests
-from sensord.core.instant import MINUTE
+from sensord.core.instant import HOUR, MINUTE
 from sensord.core.rule import Rule
 from sensord.drivers.ruletest import Result, run
 from tests.support.cli import sensord
@@ -45,6 +45,10 @@ def changed(tests: RuleTests, rule: Rule) -> RuleTests:
 def variants(rule: Rule) -> Iterator[Rule]:
     """A rule with each of its numbers changed, one at a time."""
     alter = msgspec.structs.replace
+    if rule.stuck is not None:
+        for hours in (2, -2):
+            yield alter(rule, stuck=alter(rule.stuck, hold=rule.stuck.hold + hours * HOUR))
+        return
     if rule.absent:
         yield alter(rule, absent=rule.absent + 1)
         yield alter(rule, absent=rule.absent - 1)
