@@ -57,11 +57,11 @@ def run(*arguments: str, text: str | None = None) -> str:
 def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: str) -> None:
     """In every form, in Chinese or English, to the terminal or into a file."""
     counted(config)
-    asked = ("report", "vehicles", "--config", str(config), "--date", "2025-11-24", "--format", form)
+    asked = ("report", "vehicles", "--config", str(config), "--day", "2025-11-24", "--format", form)
     assert "42" in run(*asked)
     run(*asked, "--language", "en", "--output", str(tmp_path / "report"))
     assert "42" in (tmp_path / "report").read_text(encoding="utf-8")
-    assert CliRunner().invoke(cli, [*asked[:-2], "--date", "yesterday"]).exit_code == 2
+    assert CliRunner().invoke(cli, [*asked[:-2], "--day", "yesterday"]).exit_code == 2
 
 
 def test_a_key_is_rotated_by_command(config: Path, tmp_path: Path) -> None:
