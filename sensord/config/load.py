@@ -7,7 +7,7 @@ as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,7 +55,7 @@ class Loaded:
     definition: Definition
     warnings: list[Problem]
     base: Path
-    secrets: Secrets
+    secrets: Secrets = field(repr=False)
     score: Score
 
     def resolve(self, text: str) -> Path:
