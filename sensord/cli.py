@@ -157,6 +157,7 @@ def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path 
 
 deskcli.add_to(cli)
 reportcli.add_to(cli)
+reportcli.report.add_command(vehicles.report_vehicles)
 
 
 @cli.command("reload", help=say("让守护进程重新读取规则和配置。", "Let the daemon read rules and configuration again."))

@@ -67,26 +67,34 @@ def list_(config: Path, name: str, since: str | None, until: str | None, form: s
     _write(text, output)
 
 
-@click.command(
-    help=say(
-        "打印报告：daily 某日（默认昨天）、latest 最近 24 小时。",
-        "Print a report: daily (yesterday unless --day is given), latest (the last 24 hours).",
-    )
-)
+@click.group(help=say("打印报告。", "Print a report."))
+def report() -> None:
+    """Hold the reports together."""
+
+
+@report.command(help=say("某日的报告（默认昨天）。", "The report of a day (yesterday unless --day is given)."))
 @config_option
-@click.argument("name", type=click.Choice(["daily", "latest"]))
 @click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
 @_output_options
-def report(config: Path, name: str, day: str | None, form: str, output: Path | None) -> None:
-    """Print a report."""
+def daily(config: Path, day: str | None, form: str, output: Path | None) -> None:
+    """Print the report of a day."""
     from sensord.reporting import Reporter
 
-    reporter = Reporter(config, time.time_ns())
     try:
-        text = reporter.daily(day, form) if name == "daily" else reporter.latest(form)
+        text = Reporter(config, time.time_ns()).daily(day, form)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     _write(text, output)
+
+
+@report.command(help=say("最近 24 小时的报告。", "The report of the last 24 hours."))
+@config_option
+@_output_options
+def latest(config: Path, form: str, output: Path | None) -> None:
+    """Print the report of the last 24 hours."""
+    from sensord.reporting import Reporter
+
+    _write(Reporter(config, time.time_ns()).latest(form), output)
 
 
 @click.group(help=say("值班表：检查空档、导入、导出。", "The roster: look for holes, import, export."))

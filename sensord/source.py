@@ -153,7 +153,7 @@ class Opened:
     records: Recording | None = None
     series: Series | None = None
     journal: Path | None = None
-    secrets: Secrets = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=dict, repr=False)
 
     def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
         """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""

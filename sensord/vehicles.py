@@ -16,14 +16,9 @@ from sensord.words import language, say
 _NEW = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group(help=say("报告。", "Reports."))
-def report() -> None:
-    """Hold the reports together."""
-
-
-@report.command("vehicles", help=say("车辆 24 小时报告。", "Vehicles in 24 hours."))
+@click.command("vehicles", help=say("车辆 24 小时报告。", "Vehicles in 24 hours."))
 @config_option
-@click.option("--date", "day", default="", help=say("哪一天（默认昨天）", "which day, 2026-11-24 (default: yesterday)"))
+@click.option("--day", default="", help=say("哪一天（默认昨天）", "which day, 2026-11-24 (default: yesterday)"))
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "html", "csv"]), default="text")
 @click.option("--language", "tongue", type=click.Choice(["zh", "en"]), default=None, help=say("语言", "language"))
 @click.option("--output", type=_NEW, default=None, help=say("写入文件", "write to a file"))
@@ -148,4 +143,4 @@ def pseudonym(config: Path) -> None:
     click.echo(word(who.identify(plate.text, time.time_ns()).token))
 
 
-COMMANDS = (report, reveal, audit, plate_key, pseudonym)
+COMMANDS = (reveal, audit, plate_key, pseudonym)

@@ -128,7 +128,7 @@ def outputs(daemon: Daemon, people: Receiver) -> dict[str, bytes]:
         if request.path != "/notify/police-1":
             found[f"{request.path} {len(found)}"] = request.body
     for command in (
-        ("report", "vehicles", "--date", "2026-01-01"),
+        ("report", "vehicles", "--day", "2026-01-01"),
         ("dead-letters",),
         ("cases",),
         ("audit", "list"),

@@ -7,7 +7,7 @@ as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import Robot
 from sensord.config.connection import load_settings
+from sensord.config.findings import Findings
 from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, find_holes, load_roster
 from sensord.config.places import load_places
@@ -25,6 +26,7 @@ from sensord.config.rules import World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
+from sensord.config.yamlfile import Document
 from sensord.core.damping import Damping
 from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
@@ -53,7 +55,7 @@ class Loaded:
     definition: Definition
     warnings: list[Problem]
     base: Path
-    secrets: Secrets
+    secrets: Secrets = field(repr=False)
     score: Score
 
     def resolve(self, text: str) -> Path:
@@ -64,7 +66,7 @@ class Loaded:
 def load(path: Path) -> Loaded:
     """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
     base = path.parent
-    settings, _ = load_settings(path)
+    settings, document = load_settings(path)
     problems = _Problems()
     files = settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
@@ -78,6 +80,8 @@ def load(path: Path) -> Loaded:
     calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
     world = World(places, policies, None if calendar is None else frozenset(calendar.named))
     rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), world))
+    if roles is not None:
+        problems.attempt(lambda: _check_reports(settings, document, roles))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
     scopes: list[Problem] | None = []
@@ -85,7 +89,8 @@ def load(path: Path) -> Loaded:
         names = frozenset(rule.id for rule in rules.rules)
         scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
     if (
-        scopes is None
+        problems.found
+        or scopes is None
         or calendar is None
         or registry is None
         or places is None
@@ -129,6 +134,17 @@ def load(path: Path) -> Loaded:
     ]
     warnings = sorted([*registry.warnings, *rules.warnings, *together])
     return Loaded(settings, definition, warnings, base.absolute(), ring.secrets, dispatch.score)
+
+
+def _check_reports(settings: Settings, document: Document, roles: frozenset[str]) -> None:
+    """Everybody who is to get a report holds a role of the dispatch plan."""
+    findings = Findings(document)
+    for index, report in enumerate(settings.reports):
+        for number, role in enumerate(report.roles):
+            if role not in roles:
+                path = ("reports", index, "roles", number)
+                findings.error(path, f"there is no role {role} in dispatch.yaml", findings.suggest(role, roles))
+    findings.finish()
 
 
 def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:

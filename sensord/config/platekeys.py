@@ -13,7 +13,7 @@ import os
 import re
 import secrets as randomness
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sensord.config.secret import read_secret
@@ -31,7 +31,7 @@ class KeyRing:
     """The keys as the definition has them, oldest first, and their secrets by name."""
 
     keys: tuple[PlateKey, ...]
-    secrets: Secrets
+    secrets: Secrets = field(repr=False)
 
 
 def load_keys(path: Path) -> KeyRing:

@@ -70,3 +70,10 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         load_keys(path)
     path.chmod(0o600)
     assert load_keys(path).keys[0].since == parse_instant("2026-01-01T00:00:00Z")
+
+
+def test_no_text_of_a_configuration_shows_a_key(tmp_path: Path) -> None:
+    """What is loaded can be printed without giving the secret away."""
+    path = tmp_path / "plate.keys"
+    add_key(path, SECOND)
+    assert repr(load_keys(path).secrets["k1"]) not in repr(load_keys(path))

@@ -1,0 +1,111 @@
+"""The commands about vehicles, and the task that sends the scheduled report, on a state directory of their own."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sensord.cli import cli
+from sensord.config.load import Loaded, load, with_keys
+from sensord.config.platekeys import load_keys
+from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.pseudonym import Pseudonymiser, word
+from sensord.core.site import Site, Step
+from sensord.core.tally import PassageCount
+from sensord.drivers.vehiclereport import day_before
+from sensord.scheduled import ReportTask
+from sensord.store.state import StateStore
+from tests.config.rejection import STREET
+from tests.core.traffic import MONDAY
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The small street with a state directory, a schedule, and a site key."""
+    folder = shutil.copytree(STREET, tmp_path / "street")
+    path = folder / "sensord.yaml"
+    extra = f'state_dir: {tmp_path / "state"}\nreports: [{{type: vehicles, at: "08:00", roles: [cadre]}}]\n'
+    path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
+    (tmp_path / "state").mkdir()
+    with_keys(path, load(path), MONDAY)
+    return path
+
+
+def counted(config: Path) -> Loaded:
+    """Write some passages of Monday into the state."""
+    loaded = load(config)
+    gate = next(place.id for place in loaded.definition.places if place.kind == "gate")
+    store = StateStore(loaded.resolve(loaded.settings.state_dir))
+    passages = [PassageCount(MONDAY + 9 * HOUR, gate, "in", "out_of_town", "苏", "fuel", 42)]
+    store.apply(Step(1, MONDAY + 10 * HOUR, passages=passages))
+    store.close()
+    return loaded
+
+
+def run(*arguments: str, text: str | None = None) -> str:
+    """Run a command and return what it prints; it must succeed."""
+    done = CliRunner().invoke(cli, arguments, input=text, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "csv"])
+def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: str) -> None:
+    """In every form, in Chinese or English, to the terminal or into a file."""
+    counted(config)
+    asked = ("report", "vehicles", "--config", str(config), "--day", "2025-11-24", "--format", form)
+    assert "42" in run(*asked)
+    run(*asked, "--language", "en", "--output", str(tmp_path / "report"))
+    assert "42" in (tmp_path / "report").read_text(encoding="utf-8")
+    assert CliRunner().invoke(cli, [*asked[:-2], "--day", "yesterday"]).exit_code == 2
+
+
+def test_a_key_is_rotated_by_command(config: Path, tmp_path: Path) -> None:
+    """The new key stands after the old one, and the configuration loads with both."""
+    path = tmp_path / "state" / "plate.keys"
+    assert "k2" in run("plate-key", str(path), "--since", "2027-01-01T00:00:00+08:00")
+    assert [key.id for key in load(config).definition.plate_keys] == ["k1", "k2"]
+    assert CliRunner().invoke(cli, ["plate-key", str(path), "--since", "soon"]).exit_code == 2
+
+
+def test_a_pseudonym_is_made_without_showing_the_plate(config: Path, tmp_path: Path) -> None:
+    """What is typed is not echoed; what is printed is the vehicle's pseudonym."""
+    said = run("pseudonym", "--config", str(config), text="沪A·12345\n")
+    ring = load_keys(tmp_path / "state" / "plate.keys")
+    assert word(Pseudonymiser(ring.keys, 0, ring.secrets).identify("沪A12345", MONDAY).token) in said
+    assert "12345" not in said
+
+
+def test_a_scheduled_report_goes_out_once_and_is_made_up_for(config: Path) -> None:
+    """At eight the cadres get Monday's summary; a task that starts two hours late still sends it, and only once."""
+    loaded = counted(config)
+    store = StateStore(loaded.resolve(loaded.settings.state_dir))
+    woken: list[bool] = []
+    eight = MONDAY + DAY + 8 * HOUR
+
+    def task(now: int) -> ReportTask:
+        directory = loaded.resolve(loaded.settings.state_dir)
+        return ReportTask(lambda: loaded, directory, store.outbox, lambda: woken.append(True), lambda: now)
+
+    assert day_before(eight, loaded.settings.timezone) == date(2025, 11, 24)
+    task(eight - MINUTE).turn()
+    assert not woken
+    for late in (0, 2 * HOUR, 3 * HOUR):
+        task(eight + late).turn()
+    texts = [entry.notification.text for entry in store.outbox.claim("people", eight + 4 * HOUR, 100)]
+    cadres = [person for person in loaded.definition.people if person.role == "cadre"]
+    assert len(texts) == sum(contact.channel == "people" for person in cadres for contact in person.contacts) > 0
+    assert all("42" in text for text in texts)
+    task(eight + 7 * HOUR).turn()
+    assert not store.outbox.claim("people", eight + 8 * HOUR, 100)
+    store.close()
+
+
+def test_a_site_is_what_the_configuration_says(config: Path) -> None:
+    """A core built from a loaded configuration takes its keys, and follows vehicles."""
+    loaded = load(config)
+    assert Site(loaded.definition, loaded.secrets).tracker.on
