@@ -189,7 +189,8 @@ class Case(msgspec.Struct):
     it is over (``false_alarm``: that it never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the
     limit of the present stage, ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is
     the ledger by person; ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel,
-    reason) by number. ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back.
+    number of the event) of second ways that are not needed once that event's message was delivered. ``muted`` is the
+    named reason why nobody is told now. ``returned`` lists who gave it back.
     """
 
     id: str

@@ -166,7 +166,7 @@ class CaseBook:
         parts = receipt.key.rsplit(":", 3)
         if len(parts) != 4:
             return
-        name, _, person, channel = parts
+        name, event, person, channel = parts
         for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
             case = self.open.get(case_id) or self.ended.get(case_id)
             told = case.told.get(receiver) if case is not None else None
@@ -177,6 +177,8 @@ class CaseBook:
             else:
                 field = f"{receipt.delivery.value}_at"
                 setattr(told, field, getattr(told, field) or at)
+                arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
+                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
             story.changed[case.id] = case
         self._contact(person, channel, failed=receipt.delivery is Delivery.FAILED, at=at, story=story)
 
@@ -257,3 +259,8 @@ def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str
     old = {(person.id, contact) for person in before.people for contact in person.contacts}
     new = {(person.id, contact) for person in now.people for contact in person.contacts}
     return {(person, contact.channel) for person, contact in old ^ new}
+
+
+def _spared(way: tuple[str, str, str], arrived: tuple[str, str]) -> bool:
+    """Whether a second way is not needed: the message arrived, or a digest with all of the person's."""
+    return way[0] == arrived[0] and arrived[1] in ("", way[2])

@@ -123,7 +123,8 @@ class Flow:
         for due in (Due.SETTLE, Due.GIVE_UP, Due.AGREE):
             self.unschedule(case, due)
         for told in case.told.values():
-            told.acknowledged_at = told.on_the_way_at = told.on_the_scene_at = told.dispersed_at = 0
+            told.acknowledged_at = told.on_the_way_at = told.on_the_scene_at = told.dispersed_at = told.help_at = 0
+            told.at = transition.at
         event = self.happen(case, Happening.RELAPSE, transition.at, transition.id, story, Level.NONE)
         self.dispatch(case, event, Reason.CASE_RELAPSED, story)
 
@@ -174,7 +175,7 @@ class Flow:
             self._remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
             self.dispatcher.step_due(case, event, number, story.decisions)
-        elif due is Due.FALLBACK:
+        elif due is Due.FALLBACK and str(number) in case.fallbacks:
             self._remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)

@@ -159,7 +159,7 @@ class Dispatcher:
         """A first way to somebody has not delivered by now: the second is taken."""
         name, channel, _ = case.fallbacks.pop(str(number))
         person, told = self._roster.by_id.get(name), case.told.get(name)
-        if person is None or told is None or told.reached or not self._roster.table.on_duty(name, event.at):
+        if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
             return
         held = (
             Reason(case.muted)
@@ -294,7 +294,7 @@ class Dispatcher:
             for contact in person.contacts:
                 if contact not in first:
                     number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = (person.id, contact.channel, reason.value)
+                    case.fallbacks[str(number)] = (person.id, contact.channel, event.id.rpartition(":")[2])
                     self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 
     def _page(

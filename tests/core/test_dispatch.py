@@ -103,6 +103,8 @@ def test_the_second_way_is_taken_when_the_first_does_not_deliver() -> None:
     (first,) = heard.alert(0, Level.BLUE).decisions.notifications
     heard.receipt(3, first.key, "sent")
     assert told(heard.wait(61)) == []
+    heard.alert(70, Level.RED)
+    assert told(heard.wait(131)) == [("居委干部-1", "sms", "not_delivered")], "each message by itself"
 
 
 def test_the_ledger_shows_who_did_not_respond() -> None:
