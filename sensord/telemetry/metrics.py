@@ -68,13 +68,11 @@ METRICS: tuple[Metric, ...] = (
     _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),
     _gauge("journal_bytes", "Size of the journal on disk, in bytes."),
     # Core: from the journal to decisions.
-    _counter("readings_total", "Readings by stream: accepted, late, duplicate, retained.", "stream", "outcome"),
+    _counter(
+        "readings_total", "Readings by stream: accepted, late, duplicate, retained, clock_suspect.", "stream", "outcome"
+    ),
     _counter("dead_letters_total", "Messages that could not become readings, by reason.", "reason"),
     _counter("sequence_gaps_total", "Readings missing in the devices' own sequence numbers."),
-    _counter(
-        "clock_suspect_total",
-        "Readings that were taken at their arrival, for their device's clock is doubtful.",
-    ),
     _counter("transitions_total", "Changes of alerts, by rule and kind of change.", "rule", "change"),
     _gauge("active_alerts", "Alerts that are active, by level.", "level"),
     _gauge("open_cases", "Cases that are not closed, by level.", "level"),

@@ -23,7 +23,7 @@ class Mosquitto:
 
     def __init__(self, directory: Path, *lines: str, listener: Sequence[str] = ("allow_anonymous true",)) -> None:
         """Write the configuration; :meth:`start` runs it. ``lines`` are global, ``listener`` belongs to the port."""
-        self.port = free_port()
+        self.port, self.directory = free_port(), directory
         self._log = directory / f"mosquitto-{self.port}.log"
         self._file = directory / f"mosquitto-{self.port}.conf"
         self._file.write_text(
