@@ -175,7 +175,7 @@ def _about_case(source: _Daemon | _Recording, name: str) -> Iterator[str]:
         raise SensordError(
             say(
                 f"案件 {name} 由系统自身的规则 {cause} 立案，不来自传感器读数；见 operations.md",
-                f"the case {name} was opened by {cause}, a rule of the system itself, not by readings; see operations.md",
+                f"the case {name} was opened by {cause}, a rule of the system itself; see operations.md",
             )
         )
     until = story[-1].at if story[-1].state == "closed" else source.end()
