@@ -45,13 +45,17 @@ class Carried(StrEnum):
 
 
 class PackedEngine(msgspec.Struct, array_like=True):
-    """An engine's snapshot; ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each."""
+    """An engine's snapshot.
+
+    ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each, ``unheard`` those never heard.
+    """
 
     now: int
     started: bool
     rules: dict[str, PackedRule]
     devices: list[str]
     heard: list[int]
+    unheard: list[str]
 
 
 def pack_rule(evaluator: Evaluator) -> PackedRule:

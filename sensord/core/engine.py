@@ -295,7 +295,8 @@ class Engine:
     def _packed(self) -> PackedEngine:
         devices, heard = [device.id for device in self._places.devices], self._liveness.heard_at.tolist()
         rules = {evaluator.rule.id: pack_rule(evaluator) for evaluator in self._evaluators}
-        return PackedEngine(self.now, self._started, rules, devices, heard)
+        unheard = [devices[index] for index in np.flatnonzero(self._liveness.unheard)]
+        return PackedEngine(self.now, self._started, rules, devices, heard, unheard)
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
@@ -341,6 +342,7 @@ class Engine:
             dict(zip(body.devices, body.heard, strict=True)),
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
+        self._liveness.unheard &= [device in body.unheard or device not in heard for device in devices]
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
             for evaluator in self._evaluators

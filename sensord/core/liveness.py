@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sensord.core.batch import DERIVED, Int8, Int32, Int64
 from sensord.core.place import PlaceKind, Places
+from sensord.core.stream import Stream
 
 Bools = NDArray[np.bool_]
 
@@ -14,12 +15,14 @@ Bools = NDArray[np.bool_]
 class Liveness:
     """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
 
+    ``unheard`` bool (devices,): sensors never heard so far; people who report findings need not have done so.
     ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
     """
 
     def __init__(self, places: Places, since: int, only: frozenset[str] | None = None) -> None:
         devices = places.devices
         self.heard_at: Int64 = np.full(len(devices), since)
+        self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
         self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
         self.period: Int64 = np.array([device.period for device in devices], np.int64)
         self.mine: Bools = np.array(
@@ -36,6 +39,7 @@ class Liveness:
             devices, received_at = devices[heard], received_at[heard]
         if len(devices):
             self.heard_at[devices] = received_at
+            self.unheard[devices] = False
             self._cached_at = None
 
     def mark_stuck(self, rule: str, devices: Bools) -> None:
@@ -56,5 +60,5 @@ class Liveness:
         return self._cached
 
     def blind(self, at: int) -> NDArray[np.intp]:
-        """Return the devices of this shard that are silent or stuck at ``at``."""
-        return np.flatnonzero(self.mine & ~self.alive(at))
+        """Return the devices of this shard that are silent or stuck at ``at``, or were never heard."""
+        return np.flatnonzero(self.mine & (self.unheard | ~self.alive(at)))
