@@ -107,10 +107,15 @@ class Tracker:
             self._take(position + 1, gate, read)
         if self.dues[0][0] <= batch.now:
             self._advance(batch.now)
-        if self.passages.merged:
-            self.counts["visit", "merged"] += self.passages.merged
-            self.passages.merged = 0
+        self._count()
         return merged(batch, self._rows) if self._rows else batch
+
+    def _count(self) -> None:
+        """Add what passages and presence counted since they were last asked."""
+        for name, amount in (("merged", self.passages.merged), ("forgotten", self.presence.forgotten)):
+            if amount:
+                self.counts["visit", name] += amount
+        self.passages.merged = self.presence.forgotten = 0
 
     def _reads(self, batch: Batch) -> Iterable[tuple[int, str, Read]]:
         """Yield the camera readings: position in the batch, gate, reading."""
