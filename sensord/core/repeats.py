@@ -1,32 +1,50 @@
 """Recognising repeats: the broker sends again whatever was not acknowledged, and so do gateways.
 
-A device that numbers its messages (``boot``, ``seq``) has a window over its newest numbers, a bit for each, as IPsec
-has against replay (RFC 4303, section 3.4.3). The window is as wide as what a broker may have under way to us
-(``mqtt.receive_maximum``, 1,000 unless configured), so that a crash before the acknowledgement doubles nothing even
-when all of that came from one device. The boot before is remembered, too: what is sent again may begin before a
-restart.
+A device that numbers its messages (``boot``, ``seq``) is known by the ranges of numbers that were seen of a boot. These
+are few, for numbers follow one another; and they have no width, for what a broker sends again has none: mosquitto does
+not keep to the limit of messages under way when a session is resumed. The boot before is remembered, too: what is sent
+again may begin before a restart.
 
 A device that only stamps its messages is known by their content; so many of the newest are kept.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import msgspec
 
-WIDTH = 1024
-"""Bits of a window: numbers from the newest one down. Older ones are taken as new: they can only be stored readings."""
+RANGES = 64
+"""Ranges kept of a boot. Beyond that the oldest hole is closed: what comes out of it later is taken for a repeat."""
 BOOTS = 2
 CONTENTS = 64
-_MASK = (1 << WIDTH) - 1
-_ALL = b"\xff" * (WIDTH // 8)
 
 
 class Window(msgspec.Struct, array_like=True):
-    """Which of a boot's newest numbers were seen: bit ``n`` of ``seen`` (little endian) stands for ``top - n``."""
+    """The numbers seen of one boot: ``edges`` are start and end (exclusive) of each range, ascending."""
 
     boot: int
-    top: int
-    seen: bytes = b"\x01"
+    edges: list[int]
+
+    def see(self, seq: int) -> bool:
+        """Say whether the number was seen, and remember it."""
+        edges = self.edges
+        place = bisect_right(edges, seq)
+        if place % 2:
+            return True
+        after = place > 0 and edges[place - 1] == seq
+        before = place < len(edges) and edges[place] == seq + 1
+        if after and before:
+            del edges[place - 1 : place + 1]
+        elif after:
+            edges[place - 1] = seq + 1
+        elif before:
+            edges[place] = seq
+        else:
+            edges[place:place] = [seq, seq + 1]
+            if len(edges) > 2 * RANGES:
+                del edges[1:3]
+        return False
 
 
 class Repeats(msgspec.Struct, array_like=True):
@@ -37,26 +55,11 @@ class Repeats(msgspec.Struct, array_like=True):
 
     def numbered(self, boot: int, seq: int) -> bool:
         """Say whether this number was seen, and remember it."""
-        window = self.windows[-1] if self.windows else None
-        if window is not None and window.boot == boot and seq == window.top + 1 and window.seen == _ALL:
-            window.top = seq  # by far the most frequent: the next number of a device of which nothing is missing
-            return False
-        window = next((one for one in self.windows if one.boot == boot), None)
-        if window is None:
-            self.windows.append(Window(boot, seq))
-            del self.windows[:-BOOTS]
-            return False
-        ahead, seen = seq - window.top, int.from_bytes(window.seen, "little")
-        if ahead > 0:  # a number may be any: a distance is compared before it is shifted by
-            seen = (seen << ahead | 1) & _MASK if ahead < WIDTH else 1
-            window.top = seq
-        elif -ahead >= WIDTH:
-            return False
-        elif seen >> -ahead & 1:
-            return True
-        else:
-            seen |= 1 << -ahead
-        window.seen = seen.to_bytes((seen.bit_length() + 7) // 8, "little")
+        for window in self.windows:
+            if window.boot == boot:
+                return window.see(seq)
+        self.windows.append(Window(boot, [seq, seq + 1]))
+        del self.windows[:-BOOTS]
         return False
 
     def content(self, identity: int) -> bool:

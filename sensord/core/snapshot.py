@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sensord.errors import SnapshotError
 
 MAGIC = b"SNSD"
-VERSION = 2
+VERSION = 3
 
 
 class PackedArray(msgspec.Struct, array_like=True, frozen=True):

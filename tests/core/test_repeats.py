@@ -6,23 +6,24 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core.repeats import WIDTH, Repeats
+from sensord.core.repeats import RANGES, Repeats
 
 
-@given(first=st.integers(0, 2**53), sent=st.integers(1, WIDTH), again=st.integers(1, 3))
+@given(first=st.integers(0, 2**53 - 5000), sent=st.integers(1, 5000), again=st.integers(1, 3))
 @settings(max_examples=30, deadline=None)
 def test_everything_under_way_may_come_again(first: int, sent: int, again: int) -> None:
-    """As many messages as the broker may have under way, sent again in order several times: each counts once."""
+    """However much the broker had under way, sent again in order several times: each message counts once."""
     repeats = Repeats()
     assert not any(repeats.numbered(1, first + number) for number in range(sent))
     for _ in range(again):
         assert all(repeats.numbered(1, first + number) for number in range(sent))
+    assert len(repeats.windows[0].edges) == 2
 
 
-@given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, WIDTH - 1)), max_size=200), st.integers(0, 199))
+@given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, 2 * RANGES)), max_size=300), st.integers(0, 299))
 @settings(max_examples=100, deadline=None)
 def test_any_order_counts_each_number_once(arrivals: list[tuple[int, int]], restart: int) -> None:
-    """Within two boots and a window's width, the first arrival of a number is new, every other one a repeat."""
+    """Of two boots, the first arrival of a number is new, every other one a repeat; saved and restored in between."""
     repeats, seen = Repeats(), set[tuple[int, int]]()
     for number, (boot, seq) in enumerate(arrivals):
         if number == restart:
@@ -31,11 +32,14 @@ def test_any_order_counts_each_number_once(arrivals: list[tuple[int, int]], rest
         seen.add((boot, seq))
 
 
-def test_a_number_from_far_away_costs_nothing() -> None:
-    """A jump to the largest number is no reason to fill the memory; what lies far behind is taken as new."""
+def test_numbers_far_apart_cost_nothing() -> None:
+    """A jump to the largest number is one more range; beyond so many the oldest hole is closed."""
     repeats = Repeats()
-    assert [repeats.numbered(1, seq) for seq in (0, 2**53, 2**53, 1, 1)] == [False, False, True, False, False]
-    assert len(repeats.windows[0].seen) <= WIDTH // 8
+    assert [repeats.numbered(1, seq) for seq in (0, 2**53, 2**53, 1, 1)] == [False, False, True, False, True]
+    assert not any(repeats.numbered(2, 10 * number) for number in range(3 * RANGES))
+    assert len(repeats.windows[1].edges) == 2 * RANGES
+    assert not repeats.numbered(2, 10 * 3 * RANGES - 15)
+    assert repeats.numbered(2, 15)
 
 
 def test_contents_are_kept_for_a_while() -> None:

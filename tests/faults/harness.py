@@ -277,14 +277,15 @@ class Stage:
 
     # -- the verdict -----------------------------------------------------------------------------------------------
 
-    def settle(self, *, gaps: bool = False) -> None:
+    def settle(self, *, gaps: bool = False, patience: float = 60.0) -> None:
         """Let the crowds go and everything in flight arrive, then end the daemon in good order.
 
-        With ``gaps`` the broker itself may have forgotten readings that it had taken.
+        With ``gaps`` the broker itself may have forgotten readings that it had taken. ``patience`` (seconds) is for
+        crowds to go: sensors that were asked too much of speak late.
         """
         wait_until(self.answers, 30, "the daemon answers")
         self.sensors.calm = True
-        wait_until(lambda: not self.crowds(), 60, "every case of a crowd has closed")
+        wait_until(lambda: not self.crowds(), patience, "every case of a crowd has closed")
         self.sensors.fall_silent()
         last = {(str(lane), count - 1) for lane, count in self.sensors.sent.items()}
         wait_until(

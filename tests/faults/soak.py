@@ -109,7 +109,7 @@ def soak(directory: Path, hours: float, seed: int, file: Path) -> bool:
             writer.writerow(sample(stage, began, fault))
             out.flush()
         wait_until(stage.answers, 60, "the daemon answers")
-        stage.settle()
+        stage.settle(patience=600)
         row = stage.verdict(f"{hours:g} h at {RATE} messages/s", causes)
         print(table([row]), end="")  # noqa: T201
         return not (row.lost or row.doubled or row.invented)
