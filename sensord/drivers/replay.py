@@ -163,5 +163,6 @@ class Tally:
         self.notifications += len(step.notifications)
         self.cases += sum(event.happening == "close" for event in step.events)
         self.dead.update(letter.reason for letter in step.dead)
-        for (_, outcome), amount in step.counts.items():
-            self.readings[outcome] += amount
+        for (stream, outcome), amount in step.counts.items():
+            if stream != Stream.VISIT.word:  # what the core made of the readings is none
+                self.readings[outcome] += amount
