@@ -28,7 +28,6 @@ import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
@@ -37,7 +36,7 @@ from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import ROOT, Daemon, by_kind, crowd
+from tests.support.daemon import ROOT, Daemon, crowd
 
 EVERY = 0.05
 """Seconds between two readings of a lane."""
@@ -302,11 +301,11 @@ class Stage:
 
         Without ``over_mqtt`` pages that went out over the broker need not have arrived: it has forgotten some itself.
         """
-        site, readings = Site(), Counter[str]()
+        site, readings = self.daemon.site(), Counter[str]()
         decided = b""
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             step = site.step(group)
-            decided += by_kind(step)
+            decided += step.decisions()
             for (_, outcome), amount in step.counts.items():
                 readings[outcome] += amount
         accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())
@@ -349,12 +348,12 @@ class Stage:
 
     def gaps(self) -> int:
         """How many readings the devices' own numbers show as missing."""
-        site = Site()
+        site = self.daemon.site()
         journal = DirectoryReader(self.daemon.state / "journal")
         return sum(site.step(group).gaps for group in journal_groups(journal))
 
     def _accepted(self) -> int:
-        site, accepted = Site(), 0
+        site, accepted = self.daemon.site(), 0
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             counts = site.step(group).counts
             accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
