@@ -28,6 +28,7 @@ import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
@@ -302,7 +303,7 @@ class Stage:
 
         Without ``over_mqtt`` pages that went out over the broker need not have arrived: it has forgotten some itself.
         """
-        site, readings = Site(), Counter[str]()
+        site, readings = self.site(), Counter[str]()
         decided = b""
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             step = site.step(group)
@@ -347,14 +348,18 @@ class Stage:
         published = {(str(lane), seq) for lane, count in self.sensors.sent.items() for seq in range(count)}
         return published - self._journaled()
 
+    def site(self) -> Site:
+        """A site that can replay the daemon's journal: it has the daemon's own keys to plates."""
+        return Site(None, load_keys(self.daemon.state / "plate.keys").secrets)
+
     def gaps(self) -> int:
         """How many readings the devices' own numbers show as missing."""
-        site = Site()
+        site = self.site()
         journal = DirectoryReader(self.daemon.state / "journal")
         return sum(site.step(group).gaps for group in journal_groups(journal))
 
     def _accepted(self) -> int:
-        site, accepted = Site(), 0
+        site, accepted = self.site(), 0
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             counts = site.step(group).counts
             accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))

@@ -8,7 +8,6 @@ import signal
 import time
 from pathlib import Path
 
-from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
@@ -86,7 +85,7 @@ def _on_new_states(directory: Path, rounds: int, dice: random.Random) -> list[Ro
 
 def _check_definition(stage: Stage) -> None:
     """Whatever the first start left behind, the second one has rules: without a definition the daemon is blind."""
-    site = Site()
+    site = stage.site()
     for group in journal_groups(DirectoryReader(stage.daemon.state / "journal")):
         site.step(group)
     assert [rule.id for rule in site.definition.rules] == ["crowding"]
