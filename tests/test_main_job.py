@@ -21,7 +21,7 @@ from tests.notify.receiver import Receiver
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import Daemon, by_kind, crowd
+from tests.support.daemon import Daemon, crowd
 
 
 class Sensors:
@@ -107,7 +107,7 @@ def told(people: Receiver) -> list[tuple[str, str]]:
 def replayed(daemon: Daemon) -> bytes:
     """What the core decides on the daemon's journal, as JSON lines."""
     site = Site(None, load_keys(daemon.state / "plate.keys").secrets)
-    return b"".join(by_kind(site.step(group)) for group in journal_groups(DirectoryReader(daemon.state / "journal")))
+    return b"".join(site.step(group).decisions() for group in journal_groups(DirectoryReader(daemon.state / "journal")))
 
 
 def written(daemon: Daemon) -> bytes:

@@ -38,7 +38,7 @@ from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import ROOT, Daemon, by_kind, crowd
+from tests.support.daemon import ROOT, Daemon, crowd
 
 EVERY = 0.05
 """Seconds between two readings of a lane."""
@@ -307,7 +307,7 @@ class Stage:
         decided = b""
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             step = site.step(group)
-            decided += by_kind(step)
+            decided += step.decisions()
             for (_, outcome), amount in step.counts.items():
                 readings[outcome] += amount
         accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())

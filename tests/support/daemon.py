@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import yaml
 
-from sensord.core.site import Step
 from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,9 +186,3 @@ class Daemon:
 def crowd(lane: int, count: int, seq: int) -> tuple[str, bytes]:
     """A message of a lane's sensor (without a stamp: it counts from its arrival)."""
     return f"t/C{lane}/crowd/crowd-{lane}", json.dumps({"count": count, "boot": 1, "seq": seq}).encode()
-
-
-def by_kind(step: Step) -> bytes:
-    """What a step decided, in the order in which the state database gives it: transitions, events, pages, holds."""
-    decided = (*step.transitions, *step.events, *step.notifications, *step.holds)
-    return b"".join(msgspec.json.encode(one) + b"\n" for one in decided)
