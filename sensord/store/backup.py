@@ -23,13 +23,11 @@ import msgspec
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
-from sensord.store.rollups import FILE as ROLLUPS
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
-from sensord.store.state import FILE as STATE
 
 MANIFEST = "backup.json"
-_PRIVATE = ("api.token", "tokens.json")
-"""Small files that belong to the state; those that are there are copied as they are."""
+_OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
+"""Files that say something of the running daemon, and nothing of the street."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -50,20 +48,25 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
         raise store_error(f"{state}: there is no journal here; is this the state directory?")
     prepare_directory(target)
     prepare_directory(target / "journal")
-    names = [name for name in (STATE, ROLLUPS) if (state / name).exists()]
+    names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
     names += [f"journal/{path.name}" for path in day_files(state / "journal")]
     for name in names:
-        _copy_database(state / name, target / name)
-    for name in _PRIVATE:
-        if (state / name).exists():
+        if name.endswith(".db"):
+            _copy_database(state / name, target / name)
+        else:
             create_file(target / name)
-            (target / name).write_bytes((state / name).read_bytes())
-            names.append(name)
+            shutil.copyfile(state / name, target / name)
     manifest = Manifest(now, {name: _checksum(target / name) for name in names})
     create_file(target / MANIFEST)
     (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     _sync((*(target / name for name in names), target / MANIFEST))
     return manifest
+
+
+def _belongs(path: Path) -> bool:
+    """Whether a file of the state directory goes into a backup: keys and tokens do, what was set aside does not."""
+    aside = ".damaged-" in path.name or path.name.endswith(("-wal", "-shm", "-journal"))
+    return path.name not in _OF_THE_RUN and not aside
 
 
 def restore(backup: Path, state: Path) -> Manifest:

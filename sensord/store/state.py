@@ -125,7 +125,7 @@ class StateStore:
         return [change for _, change in self.history.changes(after, upto)]
 
     def decisions(self) -> bytes:
-        """Return what was decided, group by group, as JSON lines: transitions, events, notifications, holds."""
+        """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
             rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table} WHERE seq > 0")
