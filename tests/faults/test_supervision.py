@@ -43,6 +43,7 @@ def test_a_worker_that_hangs_is_not_covered_by_the_others(idle: Stage) -> None:
         stage.start("stepped, nothing written", 15, "hang", environment={"WATCHDOG_USEC": "2000000", AGES: "2"})
         stage.await_ready()
         assert stage.hears(b"WATCHDOG=1", 10)
+        wait_until(lambda: stage.fact("mqtt") is not None, 20, "its HTTP server answers")
         wait_until(lambda: stage.daemon.get("/healthz").status_code == 503, 60, "the hung worker shows")
         stage.drain()
         assert not stage.hears(b"WATCHDOG=1", 4)
