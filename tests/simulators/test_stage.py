@@ -28,9 +28,11 @@ def loaded(tmp_path: Path) -> Loaded:
 
 
 def test_the_configuration_is_valid_and_local(loaded: Loaded, tmp_path: Path) -> None:
-    """It loads without a warning, talks to the given broker and receiver, and keeps its state in its own folder."""
+    """It loads, leaves out nothing but rules, talks to the given broker and receiver, and keeps its state in its own folder."""
     settings = loaded.settings
-    assert loaded.warnings == []
+    # Three rules are enough for a story; the real ones also notice the other devices and use the other plans.
+    expected = ("fall silent", "is evaluated every", "no rule uses the policy", "no policy tells")
+    assert [str(one) for one in loaded.warnings if not any(words in one.message for words in expected)] == []
     assert (settings.mqtt.host, settings.mqtt.port, settings.language) == ("127.0.0.1", 18_830, "en")
     assert loaded.resolve(settings.state_dir).is_relative_to(tmp_path)
     webhook, mqtt = settings.channels
