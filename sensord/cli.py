@@ -12,9 +12,10 @@ from pathlib import Path
 
 import click
 
-from sensord import __version__, deskcli, offline, recordingcli, reportcli, vehicles
+from sensord import __version__
+from sensord.commands import deskcli, offline, recordingcli, reportcli, vehicles
+from sensord.commands.options import EXISTING, config_option
 from sensord.errors import ConfigError, SensordError
-from sensord.options import EXISTING, config_option
 from sensord.words import say
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_UNREACHABLE = 1, 3, 4
@@ -76,7 +77,7 @@ def check(config: Path, strict: bool) -> None:
 @config_option
 def doctor(config: Path) -> None:
     """Check the surroundings."""
-    from sensord.doctor import examine
+    from sensord.commands.doctor import examine
 
     bad = 0
     for finding in examine(config):
@@ -108,7 +109,7 @@ for command in vehicles.COMMANDS:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def test_rules(paths: tuple[Path, ...], config: Path | None, only: str, form: str) -> None:
     """Run rule tests on the real core."""
-    from sensord.ruletesting import run_tests
+    from sensord.commands.ruletesting import run_tests
 
     tally = run_tests(paths, config, only, form)
     if form == "text":
@@ -144,7 +145,7 @@ def test_rules(paths: tuple[Path, ...], config: Path | None, only: str, form: st
 )
 def explain(what: str, rule: str, key: str, at: str, config: Path, source: Path | None) -> None:
     """Explain from the journal."""
-    from sensord.explaining import Question, Recorded, answer
+    from sensord.commands.explaining import Question, Recorded, answer
 
     if bool(what) == bool(rule and key):
         raise click.UsageError(
@@ -164,7 +165,7 @@ reportcli.report.add_command(vehicles.report_vehicles)
 @config_option
 def reload_rules(config: Path) -> None:
     """Reload by the API, so that the outcome is said here."""
-    from sensord.remote import reload
+    from sensord.commands.remote import reload
 
     outcome = reload(config)
     names = (("added", "新增", "added"), ("changed", "改动", "changed"), ("removed", "删除", "removed"))
@@ -186,7 +187,7 @@ def reload_rules(config: Path) -> None:
 @config_option
 def cases(config: Path) -> None:
     """Ask the running daemon for its cases."""
-    from sensord.remote import overview
+    from sensord.commands.remote import overview
 
     open_cases = overview(config)["cases"]
     for case in open_cases:
@@ -202,7 +203,7 @@ def cases(config: Path) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def dead_letters(config: Path, limit: int) -> None:
     """Read the dead letters from the state database."""
-    from sensord.remote import recent_dead_letters
+    from sensord.commands.remote import recent_dead_letters
 
     for letter in recent_dead_letters(config, limit):
         click.echo(letter)
@@ -238,7 +239,7 @@ def generate(folder: Path, blocks: int, grids: int, micro_grids: int, compounds:
 @click.argument("folder", type=click.Path(path_type=Path))
 def backup(config: Path, folder: Path) -> None:
     """Copy the state directory."""
-    from sensord.backing import back_up
+    from sensord.commands.backing import back_up
 
     done = back_up(config, folder)
     click.echo(say(f"已备份 {len(done.files)} 个文件到 {folder}", f"{len(done.files)} files backed up to {folder}"))
@@ -249,7 +250,7 @@ def backup(config: Path, folder: Path) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def restore(config: Path, folder: Path) -> None:
     """Put a backup back."""
-    from sensord.backing import restore as put_back
+    from sensord.commands.backing import restore as put_back
 
     done = put_back(config, folder)
     click.echo(say(f"已恢复 {len(done.files)} 个文件", f"{len(done.files)} files restored"))

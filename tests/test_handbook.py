@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sensord.answer import Answer
+from sensord.commands.answer import Answer
 from sensord.config.load import load
 from sensord.config.ruletest import RuleTests, load_tests
 from sensord.core.record import Group

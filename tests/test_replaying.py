@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from sensord.cli import cli
+from sensord.commands.replaying import Resumable
 from sensord.core.instant import SECOND
 from sensord.errors import SnapshotError
 from sensord.recordings.writer import write
-from sensord.replaying import Resumable
 from sensord.source import Source
 from tests.recordings.parts import decisions, journal
 

@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from sensord.cli import cli
+from sensord.commands.reporting import Reporter
+from sensord.commands.tabular import render
 from sensord.config.load import load
 from sensord.core.case import Case, State, Told
 from sensord.core.instant import MINUTE, parse_instant
@@ -19,9 +21,7 @@ from sensord.core.listing import Lister, Table
 from sensord.core.place import Places
 from sensord.core.score import Score, mark
 from sensord.core.site import Step
-from sensord.reporting import Reporter
 from sensord.store.state import StateStore
-from sensord.tabular import render
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
 T0 = parse_instant("2026-01-05 10:00")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from icalendar import Calendar
 
+from sensord.commands.rostering import check, read, spans, to_csv, to_ics
 from sensord.config.load import load
 from sensord.core.instant import parse_instant
 from sensord.errors import ConfigError
-from sensord.rostering import check, read, spans, to_csv, to_ics
 
 ROOT = Path(__file__).resolve().parents[1]
 STREET = ROOT / "tests" / "config" / "street"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sensord.commands.explaining import Question, Recorded, answer
 from sensord.config.load import load
 from sensord.core.instant import MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
@@ -14,7 +15,6 @@ from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
 from sensord.drivers.explain import explain
 from sensord.errors import SensordError
-from sensord.explaining import Question, Recorded, answer
 from sensord.recordings.lines import read_messages
 from sensord.recordings.recording import groups
 from tests.drivers.recordings import STREET, write_recording

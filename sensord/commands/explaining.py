@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sensord.answer import Answer
+from sensord.commands.answer import Answer
 from sensord.config.load import load
 from sensord.config.schema import did_you_mean
 from sensord.core.case import CaseEvent

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from sensord.commands.options import config_option
 from sensord.errors import SensordError
-from sensord.options import config_option
 from sensord.store.access import AccessLog
 from sensord.words import language, say
 

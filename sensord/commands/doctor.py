@@ -17,13 +17,13 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import SensordError
 from sensord.ingest.receiver import tls_context
-from sensord.remote import overview, readiness
 from sensord.words import say
 
 TIMEOUT = 5.0

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+from sensord.commands.tabular import render
 from sensord.config.load import Loaded, load
 from sensord.config.settings import Rollups
 from sensord.core.case import Case
@@ -17,7 +18,6 @@ from sensord.core.place import PlaceKind, Places
 from sensord.store.rollups import FILE as ROLLUPS
 from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
-from sensord.tabular import render
 from sensord.words import language, say
 
 LISTS = ("problems", "tasks", "responsibilities", "silent")

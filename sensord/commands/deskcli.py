@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sensord.options import config_option
+from sensord.commands.options import config_option
 from sensord.words import say
 
 _ANSWERS = {
@@ -51,7 +51,7 @@ def _answer(word: str, text: str) -> click.Command:
     @click.option("--note", default="", help=say("备注", "a remark"))
     def command(config: Path, case: str, by: str, note: str) -> None:
         """Send the answer to the running daemon."""
-        from sensord.remote import act
+        from sensord.commands.remote import act
 
         _told(act(config, case, word.replace("-", "_"), by, note))
 
@@ -67,7 +67,7 @@ def _decision(word: str, text: str) -> click.Command:
     @click.option("--until", default=None, help=say("延长到何时（如 2026-05-01T12:00）", "until when (extend)"))
     def command(config: Path, case: str, note: str, by: str, until: str | None) -> None:
         """Send the decision to the running daemon."""
-        from sensord.remote import act
+        from sensord.commands.remote import act
 
         _told(act(config, case, word, by, note, until))
 
@@ -92,7 +92,7 @@ def _decision(word: str, text: str) -> click.Command:
 @click.option("--id", "name", default="", help=say("名称（可不填）", "a name of its own"))
 def silence(config: Path, up_to: str, lasts: str, note: str, name: str, **scope: tuple[str, ...]) -> None:
     """Ask the running daemon for a silence."""
-    from sensord.remote import silence as send
+    from sensord.commands.remote import silence as send
 
     given = {part: words for part, words in scope.items() if words}
     _told(send(config, name, {**given, "up_to": up_to}, lasts, note))
@@ -103,7 +103,7 @@ def silence(config: Path, up_to: str, lasts: str, note: str, name: str, **scope:
 @click.argument("name")
 def unsilence(config: Path, name: str) -> None:
     """Ask the running daemon to end a silence."""
-    from sensord.remote import unsilence as send
+    from sensord.commands.remote import unsilence as send
 
     _told(send(config, name))
 
@@ -122,7 +122,7 @@ def token() -> None:
 )
 def create_token(config: Path, name: str, role: str, expires: str | None) -> None:
     """Make a token and print it."""
-    from sensord.accounts import create
+    from sensord.commands.accounts import create
 
     click.echo(create(config, name, role, expires))
 
@@ -131,7 +131,7 @@ def create_token(config: Path, name: str, role: str, expires: str | None) -> Non
 @config_option
 def list_tokens(config: Path) -> None:
     """Print a line per token."""
-    from sensord.accounts import listed
+    from sensord.commands.accounts import listed
 
     for line in listed(config):
         click.echo(line)
@@ -142,7 +142,7 @@ def list_tokens(config: Path) -> None:
 @click.argument("name")
 def revoke_token(config: Path, name: str) -> None:
     """Take a token out of force."""
-    from sensord.accounts import revoke
+    from sensord.commands.accounts import revoke
 
     if not revoke(config, name):
         raise click.UsageError(say(f"没有名为 {name} 的令牌", f"there is no token called {name}"))

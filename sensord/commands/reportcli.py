@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sensord.options import EXISTING, config_option
+from sensord.commands.options import EXISTING, config_option
 from sensord.words import say
 
 EXIT_HOLES = 5
@@ -58,7 +58,7 @@ def _write(text: str | bytes, output: Path | None) -> None:
 @_output_options
 def list_(config: Path, name: str, since: str | None, until: str | None, form: str, output: Path | None) -> None:
     """Print a list of cases."""
-    from sensord.reporting import Reporter
+    from sensord.commands.reporting import Reporter
 
     try:
         text = Reporter(config, time.time_ns()).listed(name, since, until, form)
@@ -78,7 +78,7 @@ def report() -> None:
 @_output_options
 def daily(config: Path, day: str | None, form: str, output: Path | None) -> None:
     """Print the report of a day."""
-    from sensord.reporting import Reporter
+    from sensord.commands.reporting import Reporter
 
     try:
         text = Reporter(config, time.time_ns()).daily(day, form)
@@ -92,7 +92,7 @@ def daily(config: Path, day: str | None, form: str, output: Path | None) -> None
 @_output_options
 def latest(config: Path, form: str, output: Path | None) -> None:
     """Print the report of the last 24 hours."""
-    from sensord.reporting import Reporter
+    from sensord.commands.reporting import Reporter
 
     _write(Reporter(config, time.time_ns()).latest(form), output)
 
@@ -112,7 +112,7 @@ def roster() -> None:
 @click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help=say("天数", "how many days"))
 def check(config: Path, days: int) -> None:
     """Look through the coming days."""
-    from sensord.rostering import check as look
+    from sensord.commands.rostering import check as look
 
     found, lines = look(config, days)
     for line in lines:
@@ -129,7 +129,7 @@ def check(config: Path, days: int) -> None:
 @click.option("--output", type=click.Path(path_type=Path), default=None, help=say("写入文件", "write to a file"))
 def export(config: Path, days: int, form: str, output: Path | None) -> None:
     """Write the duty plan."""
-    from sensord.rostering import spans, to_csv, to_ics
+    from sensord.commands.rostering import spans, to_csv, to_ics
 
     made, zone = spans(config, days)
     _write(to_csv(made, zone) if form == "csv" else to_ics(made), output)
@@ -146,6 +146,6 @@ def export(config: Path, days: int, form: str, output: Path | None) -> None:
 @click.argument("file", type=EXISTING)
 def import_(config: Path, file: Path) -> None:
     """Print what a file amounts to in roster.yaml."""
-    from sensord.rostering import read
+    from sensord.commands.rostering import read
 
     click.echo(read(file, config), nl=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sensord.offline import EXISTING, FILE, NEW, span, span_options
+from sensord.commands.offline import EXISTING, FILE, NEW, span, span_options
 from sensord.words import say
 
 if TYPE_CHECKING:

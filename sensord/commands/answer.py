@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sensord.core.case import CaseEvent
-from sensord.core.instant import SECOND, format_duration, to_datetime
-from sensord.core.level import Level
-from sensord.core.probe import Doubt, Sight
-from sensord.core.rule import Rule
-from sensord.drivers.explain import Explanation, SeenReading
-from sensord.sights import (
+from sensord.commands.sights import (
     HAPPENING,
     REASON,
     age,
@@ -25,6 +19,12 @@ from sensord.sights import (
     window_of,
     word,
 )
+from sensord.core.case import CaseEvent
+from sensord.core.instant import SECOND, format_duration, to_datetime
+from sensord.core.level import Level
+from sensord.core.probe import Doubt, Sight
+from sensord.core.rule import Rule
+from sensord.drivers.explain import Explanation, SeenReading
 from sensord.words import language, say
 
 SHOWN = 6

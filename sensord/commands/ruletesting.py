@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from sensord.commands.sights import seen, verdict
 from sensord.config.ruletest import RuleTests, find_files, load_tests
 from sensord.core.instant import format_duration
 from sensord.drivers.ruletest import Failure, Result, run
 from sensord.errors import ConfigError, Problem
-from sensord.sights import seen, verdict
 from sensord.words import say
 
 MOST_LINES = 12

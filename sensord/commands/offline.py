@@ -112,7 +112,7 @@ def replay(
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
     if who:
-        from sensord.replaying import print_who
+        from sensord.commands.replaying import print_who
 
         print_who(opened, begin, stop)
     elif state is not None:
@@ -120,12 +120,12 @@ def replay(
     elif form == "html":
         from sensord.backtest.page import replay_page, replayed
         from sensord.backtest.run import Setup
-        from sensord.replaying import watched
+        from sensord.commands.replaying import watched
 
         outcome = replayed(Setup.of(plain, begin, stop), watched)
         _required(output, "--output").write_text(replay_page(outcome), encoding="utf-8")
     elif form == "json":
-        from sensord.replaying import print_json
+        from sensord.commands.replaying import print_json
 
         if output is None:
             print_json(opened, begin, stop)
@@ -133,7 +133,7 @@ def replay(
             with output.open("wb") as file:
                 print_json(opened, begin, stop, file)
     else:
-        from sensord.replaying import print_table
+        from sensord.commands.replaying import print_table
 
         print_table(opened, show, limit, begin, stop)
 
@@ -147,7 +147,7 @@ def _required(path: Path | None, option: str) -> Path:
 def _resume(opened: object, form: str, output: Path | None, state: Path) -> None:
     import signal
 
-    from sensord.replaying import Resumable
+    from sensord.commands.replaying import Resumable
     from sensord.source import Opened
 
     assert isinstance(opened, Opened)
@@ -222,8 +222,8 @@ def backtest(
     """See what another set of rules would have done."""
     from sensord.backtest.report import Question, answer, to_json
     from sensord.backtest.run import Setup
+    from sensord.commands.replaying import watched
     from sensord.core.instant import parse_duration
-    from sensord.replaying import watched
     from sensord.source import Source
 
     plain = Source(source, mapping, rules or candidate, config, keys=keys)
