@@ -28,7 +28,7 @@ def loaded(tmp_path: Path) -> Loaded:
 
 
 def test_the_configuration_is_valid_and_local(loaded: Loaded, tmp_path: Path) -> None:
-    """It loads, leaves out rules only, talks to the given broker and receiver, and keeps its state in its own folder."""
+    """It loads, leaves out rules only, talks to the given broker and receiver, and keeps state in its own folder."""
     settings = loaded.settings
     # Three rules are enough for a story; the real ones also notice the other devices and use the other plans.
     expected = ("fall silent", "is evaluated every", "no rule uses the policy", "no policy tells")
