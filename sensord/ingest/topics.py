@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sensord.core.stream import BY_WORD
+from sensord.core.stream import SOURCE, Stream
 
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
-KINDS = (*BY_WORD, "command", "other")
+_SENT = tuple(stream.word for stream in Stream if stream not in SOURCE)
+"""What devices send; the other streams are derived by the core."""
+KINDS = (*_SENT, "command", "other")
 """What a received message may be counted as: a stream, an operator's command, or anything else."""
 
 
@@ -18,7 +20,7 @@ def filters(readings: str, commands: str) -> list[str]:
     Each kind has its own filter, so that the broker does not send what nobody decodes.
     """
     kinds = (
-        [_wildcard(readings.replace("{kind}", kind)) for kind in BY_WORD]
+        [_wildcard(readings.replace("{kind}", kind)) for kind in _SENT]
         if "{kind}" in readings
         else [_wildcard(readings)]
     )
@@ -37,7 +39,7 @@ def kind_of(readings: str, commands: str) -> Callable[[str], str]:
 
     def kind(topic: str) -> str:
         parts = topic.split("/")
-        if position is not None and len(parts) == len(levels) and parts[position] in BY_WORD:
+        if position is not None and len(parts) == len(levels) and parts[position] in _SENT:
             return parts[position]
         return "command" if command.fullmatch(topic) else "other"
 
