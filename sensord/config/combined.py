@@ -84,7 +84,7 @@ def check_combinations(given: Given, rules: Iterable[Rule], places: Places | Non
             if rule.id == names[0]:
                 findings.error(path, f"rules look at each other in a circle: {error}", "take one of them out")
         return
-    if places is not None:
+    if places is not None and given:
         _check_places(given, list(by_id.values()), places)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings, SinkSettings
 from sensord.ports import CursorStore, Meter, Sink
 from sensord.series.influx_v1 import InfluxV1Sink
-from sensord.series.influx_v2 import InfluxV2Sink
 
 ROLLUPS_BATCH = 5000
 
@@ -39,6 +38,8 @@ def build_sinks(
     def build(sink: SinkSettings) -> SinkPlan:
         match sink:
             case InfluxV2():
+                from sensord.series.influx_v2 import InfluxV2Sink  # noqa: PLC0415  # a large library, for those who need it
+
                 return SinkPlan(InfluxV2Sink(sink, secret(sink.token_file), cursors, meter), sink.batch)
             case InfluxV1():
                 return SinkPlan(InfluxV1Sink(sink, secret(sink.password_file), cursors, meter), sink.batch)
