@@ -95,7 +95,7 @@ class App:
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
-        self._loaded = with_keys(self._config, self._loaded, time.time_ns())
+        self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)

@@ -31,7 +31,7 @@ def config(tmp_path: Path) -> Path:
     extra = f'state_dir: {tmp_path / "state"}\nreports: [{{type: vehicles, at: "08:00", roles: [cadre]}}]\n'
     path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
     (tmp_path / "state").mkdir()
-    with_keys(path, load(path), MONDAY)
+    with_keys(load(path), MONDAY)
     return path
 
 

@@ -7,7 +7,7 @@ as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -158,10 +158,10 @@ def _ring(settings: Settings, base: Path) -> KeyRing:
     return load_keys(path) if settings.plates.key_file or path.exists() else KeyRing((), {})
 
 
-def with_keys(path: Path, loaded: Loaded, now: int) -> Loaded:
+def with_keys(loaded: Loaded, now: int) -> Loaded:
     """Make the site key of pseudonyms at a daemon's first start, unless the configuration names a file.
 
-    Returns what is loaded then; raises ``ConfigError`` when the file cannot be made.
+    Returns what was loaded, with the key; raises ``ConfigError`` when the file cannot be made.
     """
     keys = key_file(loaded.settings, loaded.base)
     if keys.exists():
@@ -171,7 +171,9 @@ def with_keys(path: Path, loaded: Loaded, now: int) -> Loaded:
     except OSError as error:
         hint = "check that the state directory belongs to the daemon's user"
         raise ConfigError([Problem(str(keys), 1, 1, f"the site key cannot be made: {error.strerror}", hint)]) from error
-    return load(path)
+    ring = load_keys(keys)
+    definition = msgspec.structs.replace(loaded.definition, plate_keys=ring.keys)
+    return replace(loaded, definition=definition, secrets=ring.secrets)
 
 
 def key_file(settings: Settings, base: Path) -> Path:

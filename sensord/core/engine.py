@@ -342,7 +342,8 @@ class Engine:
             dict(zip(body.devices, body.heard, strict=True)),
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
-        self._liveness.unheard &= [device in body.unheard or device not in heard for device in devices]
+        unheard = frozenset(body.unheard)
+        self._liveness.unheard &= [device in unheard or device not in heard for device in devices]
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
             for evaluator in self._evaluators
