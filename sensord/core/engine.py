@@ -27,6 +27,7 @@ from sensord.core.keys import KeyTable, PlaceTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
 from sensord.core.occupancy import Drift
+from sensord.core.paneclock import PaneClock
 from sensord.core.place import Places
 from sensord.core.probe import Probe, Sight
 from sensord.core.rule import Rule
@@ -58,7 +59,9 @@ class Engine:
         self._definition, self._places, self._only = definition, places, only
         numbers = [int.from_bytes(hashlib.blake2b(one.id.encode(), digest_size=6).digest()) for one in places.devices]
         offset = utc_offset(definition.zone)
-        self._setting = Setting(places, definition.zone, offset, definition.calendar, np.array(numbers, np.float64))
+        self._setting = Setting(
+            places, definition.zone, offset, definition.calendar, np.array(numbers, np.float64), PaneClock(offset)
+        )
         self.now = 0
         self.carried: dict[str, Carried] = {}
         self._started = False

@@ -15,6 +15,7 @@ from sensord.core.batch import Batch, Float64
 from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.liveness import Liveness
+from sensord.core.paneclock import PaneClock
 from sensord.core.place import Places
 from sensord.core.probe import Sight
 from sensord.core.rule import Rule
@@ -36,7 +37,8 @@ NEVER = int(np.iinfo(np.int64).max)
 class Setting:
     """What rules stand in: the places, the time zone with its standard offset from UTC (ns), and the calendar.
 
-    ``device_numbers`` float64 (devices,) tells devices apart, the same in every registry that has the device.
+    ``device_numbers`` float64 (devices,) tells devices apart, the same in every registry that has the device. ``panes``
+    says where readings fall, once for all rules.
     """
 
     places: Places
@@ -44,6 +46,7 @@ class Setting:
     offset: int
     calendar: Calendar
     device_numbers: Float64
+    panes: PaneClock
 
     def schedule(self, rule: Rule) -> Schedule:
         """When the rule is active."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sensord.core.baseline import Usual
-from sensord.core.batch import Batch, Float64, Int64
+from sensord.core.batch import Batch, Float64
 from sensord.core.counter import Counters
 from sensord.core.derived import Bools, Derivation
 from sensord.core.evaluator import Array, Emission, Setting, make_transition
@@ -57,6 +57,7 @@ class WindowedRule:
         self.ladder = Ladder(rule, len(table), Thresholds(rule, len(table), table, setting.places))
         self._schedule = setting.schedule(rule)
         self._every, self._lateness, self._offset = rule.every, lateness, setting.offset
+        self._falls = setting.panes
         self._depth = 1 << (lateness // rule.every + _SLACK + 2).bit_length()
         self._window = window_of(rule, len(table), self._depth)
         self._counters = (
@@ -97,9 +98,8 @@ class WindowedRule:
         if values is None:
             return []
         keys = self.table.of(batch)
-        local = batch.event_at + self._offset
-        panes = local // self._every
-        fits = (keys >= 0) & self._unsealed(panes, batch)
+        panes, within, unsealed = self._falls.of(batch, self._every, self._lateness)
+        fits = (keys >= 0) & unsealed
         fits &= ~np.isnan(values)
         if self._counters is not None:
             chosen = np.flatnonzero(fits)
@@ -108,19 +108,16 @@ class WindowedRule:
             values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
         if not fits.all():
-            keys, panes, local, values = keys[fits], panes[fits], local[fits], values[fits]
+            keys, panes, within, values = keys[fits], panes[fits], within[fits], values[fits]
         if len(keys):
             self.newest = max(self.newest, int(panes.max()))
             cells = (panes & (self._depth - 1)) * len(self.table) + keys
-            self._window.add(Readings(cells, keys.astype(np.int64), panes, local - panes * self._every, values))
+            self._window.add(Readings(cells, keys.astype(np.int64), panes, within, values))
         return []
 
     def timely(self, batch: Batch) -> Array:
         """Return which readings fall into a pane that is not sealed yet."""
-        return self._unsealed((batch.event_at + self._offset) // self._every, batch)
-
-    def _unsealed(self, panes: Int64, batch: Batch) -> Array:
-        return (panes + 1) * self._every + (self._lateness - self._offset) > batch.received_at
+        return self._falls.of(batch, self._every, self._lateness).unsealed
 
     def _values(self, batch: Batch) -> Float64 | None:
         """What is aggregated of each reading; None when no reading has it."""
