@@ -18,11 +18,11 @@ from sensord.config.channels import Robot
 from sensord.config.connection import load_settings
 from sensord.config.findings import Findings
 from sensord.config.lint import lint_dispatch, lint_silence
-from sensord.config.people import Known, find_holes, load_roster
-from sensord.config.places import load_places
-from sensord.config.plan import check_scopes, load_dispatch
+from sensord.config.people import Known, Staff, find_holes, load_roster
+from sensord.config.places import Registry, load_places
+from sensord.config.plan import Dispatch, check_scopes, load_dispatch
 from sensord.config.platekeys import KeyRing, add_key, load_keys
-from sensord.config.rules import World, load_rules
+from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
@@ -67,8 +67,38 @@ def load(path: Path) -> Loaded:
     """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
     base = path.parent
     settings, document = load_settings(path)
-    problems = _Problems()
-    files = settings.files
+    parts = _read(settings, document, base)
+    definition = _definition(settings, parts)
+    dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
+    warnings = [
+        *parts.registry.warnings,
+        *rules.warnings,
+        *parts.scopes,
+        *find_holes(dispatch, staff.people, parts.places, rules.reach),
+        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, staff.duty.dispatch),
+        *lint_silence(str(resolve_path(settings.files.rules, base)), parts.places, definition.rules),
+    ]
+    return Loaded(settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the files hold, each checked by itself and against those that it speaks of."""
+
+    registry: Registry
+    places: Places
+    dispatch: Dispatch
+    staff: Staff
+    calendar: Calendar
+    rules: RuleSet
+    vehicles: tuple[PlateAreas, Tracking]
+    ring: KeyRing
+    scopes: list[Problem]
+
+
+def _read(settings: Settings, document: Document, base: Path) -> _Parts:
+    """Read every file that is named; raises ``ConfigError`` with the mistakes of all of them."""
+    problems, files = _Problems(), settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
     places = Places(registry.places, registry.devices) if registry is not None else None
     dispatch = problems.attempt(lambda: load_dispatch(resolve_path(files.dispatch, base), settings.timezone))
@@ -88,24 +118,21 @@ def load(path: Path) -> Loaded:
     if dispatch is not None and rules is not None:
         names = frozenset(rule.id for rule in rules.rules)
         scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
-    if (
-        problems.found
-        or scopes is None
-        or calendar is None
-        or registry is None
-        or places is None
-        or dispatch is None
-        or staff is None
-        or rules is None
-        or vehicles is None
-        or ring is None
-    ):
+    if problems.found or registry is None or places is None or dispatch is None or staff is None or calendar is None:
         raise ConfigError(problems.found)
-    definition = Definition(
+    if rules is None or vehicles is None or ring is None or scopes is None:
+        raise ConfigError(problems.found)
+    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, scopes)
+
+
+def _definition(settings: Settings, parts: _Parts) -> Definition:
+    """Put together what changes an outcome."""
+    dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules.rules
+    return Definition(
         site=settings.site,
-        places=registry.places,
-        devices=registry.devices,
-        rules=tuple(rules.rules),
+        places=parts.registry.places,
+        devices=parts.registry.devices,
+        rules=tuple(rules),
         roles=dispatch.roles,
         policies=dispatch.policies,
         people=staff.people,
@@ -116,24 +143,15 @@ def load(path: Path) -> Loaded:
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
-        plates=vehicles[0],
-        plate_keys=ring.keys,
-        tracking=vehicles[1],
+        plates=parts.vehicles[0],
+        plate_keys=parts.ring.keys,
+        tracking=parts.vehicles[1],
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
-        calendar=calendar if any(rule.active or rule.baseline for rule in rules.rules) else Calendar(),
+        calendar=parts.calendar if any(rule.active or rule.baseline for rule in rules) else Calendar(),
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )
-    folder = str(resolve_path(files.rules, base))
-    together = [
-        *scopes,
-        *find_holes(dispatch, staff.people, places, rules.reach),
-        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, staff.duty.dispatch),
-        *lint_silence(folder, places, definition.rules),
-    ]
-    warnings = sorted([*registry.warnings, *rules.warnings, *together])
-    return Loaded(settings, definition, warnings, base.absolute(), ring.secrets, dispatch.score)
 
 
 def _check_reports(settings: Settings, document: Document, roles: frozenset[str]) -> None:
