@@ -69,11 +69,6 @@ def variants(rule: Rule) -> Iterator[Rule]:
         yield alter(rule, window=rule.window * 2)
 
 
-PARTLY = frozenset(
-    ("first-seen", "gate-surge", "out-of-town-overstay", "many-compounds", "out-of-town-overnight", "many-short-visits",
-     "compound-nearly-full")
-)  # fmt: skip
-"""Rules on vehicles whose tests pin when they are first raised, but not their higher levels, or when they end."""
 BY_PSEUDONYM = "watched-vehicle"
 """Its vehicles are known by the site's key only, which no test file holds."""
 
@@ -87,16 +82,10 @@ def noticed(rule: str) -> list[bool]:
     return [any(failed(run(changed(tests, variant))) for tests in files) for variant in variants(original)]
 
 
-@pytest.mark.parametrize("rule", sorted({*RULES} - PARTLY - {BY_PSEUDONYM}))
+@pytest.mark.parametrize("rule", sorted({*RULES} - {BY_PSEUDONYM}))
 def test_every_shipped_rule_is_pinned_by_its_tests(rule: str) -> None:
     """Change any threshold, the clearing time or the window of a shipped rule, and one of its tests fails."""
     assert all(noticed(rule))
-
-
-@pytest.mark.parametrize("rule", sorted(PARTLY))
-def test_rules_on_vehicles_are_pinned_in_part(rule: str) -> None:
-    """Some change of the rule is noticed; which are not is said above."""
-    assert any(noticed(rule))
 
 
 WRONG = """
