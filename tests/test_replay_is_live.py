@@ -90,7 +90,8 @@ def test_the_journal_replays_to_what_was_decided_live(state: Path) -> None:
     groups = [group for group in groups if group.seq <= applied]
     decided = b"".join(step.decisions() for step in replay(groups, Site(secrets=secrets)))
     assert decided == written(state)
-    assert decided.count(b'"raised"') > 5
+    for word in (b'"change":"raised"', b'"happening":"file"', b'"reason":"case_opened"'):
+        assert word in decided, "the day was too quiet to prove anything"
     for word in (b'"cleared"', b'"escalated"', b'"case_opened"', b'"level_rose"'):
         assert word in decided
 
