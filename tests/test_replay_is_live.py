@@ -92,8 +92,6 @@ def test_the_journal_replays_to_what_was_decided_live(state: Path) -> None:
     assert decided == written(state)
     for word in (b'"change":"raised"', b'"happening":"file"', b'"reason":"case_opened"'):
         assert word in decided, "the day was too quiet to prove anything"
-    for word in (b'"cleared"', b'"escalated"', b'"case_opened"', b'"level_rose"'):
-        assert word in decided
 
 
 @pytest.mark.parametrize("raw", [True, False])
