@@ -120,6 +120,18 @@ def test_a_stuck_sensor_makes_its_place_unknown() -> None:
     assert "G1-L1" not in engine.unknown()
 
 
+def test_a_sensor_never_heard_is_blind_from_the_first_moment_and_after_a_restart() -> None:
+    """Its place is unknown before any deadline has passed, also after a restart; once heard it is not."""
+    whole, tree = definition(rules=(density_rule(),)), Places(places(), devices())
+    engine = Engine(whole, tree)
+    engine.feed(crossings([(1.0, 1.0, 0.0)], 2))
+    assert "G1-L1" not in engine.unknown()
+    assert "G1-L2" in engine.unknown()
+    again = Engine(whole, tree)
+    again.restore(engine.snapshot())
+    assert again.unknown() == engine.unknown()
+
+
 CALENDAR = Calendar(("2025-10-01", "2025-10-02"), ("2025-09-28",), {"fair": ("2025-11-11",)})
 TIMES = [
     (Active(("workday",)), "2025-09-30T12:00", True),
