@@ -16,16 +16,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.machine import describe
 from sensord.core.alert import Transition, change_of
-from sensord.core.case import Answer
-from sensord.core.casebook import CaseBook, Story
-from sensord.core.damping import Damping
+from sensord.core.cases.case import Answer
+from sensord.core.cases.casebook import CaseBook, Story
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.policy import Policy, Step
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Place, PlaceKind, Places
-from sensord.core.policy import Policy, Step
-from sensord.core.roster import Contact, Person
-from sensord.core.rule import Clear, LevelSpec, Rule
+from sensord.core.rules.rule import Clear, LevelSpec, Rule
 
 START = 1_700_000_000 * SECOND
 CHANGES = 2_000

@@ -28,13 +28,13 @@ from bench.engine import batches, rule, street
 from bench.machine import describe
 from sensord.core.batch import Float64
 from sensord.core.definition import Definition
-from sensord.core.derived import Baseline, Season, Trend
-from sensord.core.engine import Engine
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, LevelSpec, Rule
-from sensord.core.trend import Heading
+from sensord.core.rules.derived import Baseline, Season, Trend
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule
+from sensord.core.rules.trend import Heading
 
 LANES, READINGS = 5_000, 4_000_000
 KEYS, MINUTES, AHEAD, BACK, THRESHOLD = 400, 480, 15, 30, 100.0

@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.machine import describe
 from sensord.core.batch import Batch, tick
 from sensord.core.definition import Definition
-from sensord.core.engine import Engine
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Device, Place, PlaceKind, Places
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
 
 START = 1_700_000_000 * SECOND

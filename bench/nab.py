@@ -31,13 +31,13 @@ from bench.machine import describe
 from bench.nab_score import PROFILES, Marks, mark, normalised, probation
 from sensord.config.mapping import load_mapping
 from sensord.config.rules import World, load_rules
-from sensord.core import baseline
 from sensord.core.alert import Change
 from sensord.core.definition import Definition
-from sensord.core.derived import Baseline
 from sensord.core.instant import HOUR, MINUTE, parse_instant
 from sensord.core.record import Group, RecordKind
-from sensord.core.rule import Rule
+from sensord.core.rules import baseline
+from sensord.core.rules.derived import Baseline
+from sensord.core.rules.rule import Rule
 from sensord.core.site import Site, definition_record
 from sensord.core.stream import Stream
 from sensord.recordings.recording import groups

@@ -31,7 +31,7 @@ from bench.machine import describe  # noqa: E402
 from sensord.config.load import load  # noqa: E402
 from sensord.config.settings import InfluxV1  # noqa: E402
 from sensord.core.alert import Transition  # noqa: E402
-from sensord.core.case import CaseEvent  # noqa: E402
+from sensord.core.cases.case import CaseEvent  # noqa: E402
 from sensord.core.instant import SECOND  # noqa: E402
 from sensord.core.points import Points  # noqa: E402
 from sensord.core.record import Record, RecordKind  # noqa: E402

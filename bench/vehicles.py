@@ -37,18 +37,18 @@ from sensord.cli import collect_less
 from sensord.config.load import load
 from sensord.core.batch import Batch, Sightings
 from sensord.core.definition import Definition
-from sensord.core.engine import Engine
 from sensord.core.instant import DAY, HOUR, SECOND
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.pseudonym import MADE_UP_KEYS, Pseudonymiser
 from sensord.core.record import Record
-from sensord.core.rule import Aggregate, Clear, LevelSpec, Rule, Value
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
-from sensord.core.tracker import Tracker
-from sensord.core.trackerstate import load as restore
-from sensord.core.trackerstate import save
+from sensord.core.vehicles.pseudonym import MADE_UP_KEYS, Pseudonymiser
+from sensord.core.vehicles.tracker import Tracker
+from sensord.core.vehicles.trackerstate import load as restore
+from sensord.core.vehicles.trackerstate import save
 from simulators.traffic import Traffic
 from simulators.trafficscore import Judge, Score, listen
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sensord.config import export
 from sensord.config.generate import generate_roster, generate_street
-from sensord.core.case import redraw
+from sensord.core.cases.case import redraw
 from sensord.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,10 +24,10 @@ from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings
 from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
-from sensord.core.casebook import Outcome
+from sensord.core.cases.casebook import Outcome
+from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant, parse_duration
-from sensord.core.notice import Trouble
 from sensord.core.points import Points
 from sensord.core.record import Receipt
 from sensord.core.site import definition_record

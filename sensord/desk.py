@@ -14,7 +14,7 @@ from typing import Any
 
 from sensord.api.plain import plain
 from sensord.core.alert import Transition
-from sensord.core.case import Case
+from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND, format_instant
 from sensord.core.level import Level

@@ -11,9 +11,9 @@ from typing import Protocol
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
+from sensord.core.cases.notification import Notification
 from sensord.core.level import Level
-from sensord.core.notification import Notification
 from sensord.core.point import Point
 from sensord.core.record import Group, Receipt, Record
 

@@ -11,7 +11,7 @@ from sensord.config.load import load
 from sensord.core.alert import Vehicle
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
-from sensord.core.pseudonym import Secrets
+from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.reveal import PlateFiller, Revealer
 from sensord.errors import SensordError
 from sensord.store.access import AccessLog

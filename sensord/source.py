@@ -17,10 +17,10 @@ from sensord.config.rules import World, load_rules
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import SECOND
 from sensord.core.place import Places
-from sensord.core.pseudonym import Secrets, check_value
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import definition_record
-from sensord.core.tracking import PlateKey
+from sensord.core.vehicles.pseudonym import Secrets, check_value
+from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers.replay import Override, Recorded, journal_groups, unchanged
 from sensord.errors import ConfigError, Problem
 from sensord.recordings.parquet import Columns

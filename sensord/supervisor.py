@@ -1,7 +1,7 @@
 """Watches the parts of a running daemon: feeds the watchdog, states facts, and tells people of the daemon's troubles.
 
 The watchdog is fed only while every worker makes progress. A thread that has ended is a failure at once. Troubles go to
-the core as notices (``core/notice.py``), each change once, so that they reach people the way every alert does.
+the core as notices (``core/cases/notice.py``), each change once, so that they reach people the way every alert does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 import structlog
 
-from sensord.core.notice import Notice, Trouble
+from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError

@@ -14,10 +14,10 @@ import numpy as np
 
 from sensord.core.batch import Batch, Float64, Int8, Int64, Sightings
 from sensord.core.instant import MINUTE
-from sensord.core.intake import Intake
-from sensord.core.pseudonym import Pseudonymiser
+from sensord.core.intake.intake import Intake
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import FIELDS, Stream
+from sensord.core.vehicles.pseudonym import Pseudonymiser
 from simulators.sensors import HeadCounter
 from simulators.street import Message, Street
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sensord.core.tracking import PlateAreas
+from sensord.core.vehicles.tracking import PlateAreas
 
 _ELSEWHERE = "苏浙皖赣鲁豫鄂湘粤闽川冀京"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"

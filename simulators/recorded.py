@@ -12,9 +12,9 @@ import msgspec
 from sensord.backtest.labels import write_incidents
 from sensord.config.load import Loaded, load
 from sensord.core.instant import SECOND
-from sensord.core.pseudonym import MADE_UP_KEYS
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import definition_record
+from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.errors import StoreError
 from sensord.recordings.lines import LineWriter
 from sensord.recordings.manifest import Manifest

@@ -10,12 +10,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from sensord.core.cases.notification import Reason
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import BY_WORD
-from sensord.core.notification import Reason
+from sensord.core.people.roster import Roster
 from sensord.core.place import Places
-from sensord.core.roster import Roster
 from simulators.captions import WORDS
 from simulators.receiver import KEPT, Received
 from simulators.street import Incident, Street

@@ -17,13 +17,13 @@ import numpy as np
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, SECOND
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.place import PlaceKind, Places
-from sensord.core.plate import recognise
-from sensord.core.pseudonym import Pseudonymiser, Secrets
 from sensord.core.record import Record
 from sensord.core.stream import DIRECTION, EVENT, Stream
-from sensord.core.tracker import Tracker
+from sensord.core.vehicles.plate import recognise
+from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
+from sensord.core.vehicles.tracker import Tracker
 from simulators.traffic import Drive, Stay, Truth
 
 NEAR = 10 * SECOND

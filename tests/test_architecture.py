@@ -69,6 +69,15 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Each part, and the other parts that it may import. A part that is not here may not exist."""
 
+CORE_MAY_IMPORT: dict[str, set[str]] = {
+    "people": set(),
+    "rules": set(),
+    "vehicles": {"rules"},
+    "intake": {"vehicles"},
+    "cases": {"rules", "people"},
+}
+"""Within the core: each folder, and the other folders that it may import, beside the values at the core's top."""
+
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets",
     "shutil", "signal", "socket", "sqlite3", "ssl", "structlog", "subprocess", "sys", "tempfile", "threading", "time",
@@ -91,7 +100,7 @@ READS_ARGUMENTS = {
 
 
 def part_of(module: str) -> str:
-    """``sensord.core.engine`` -> ``core``; ``simulators.street`` -> ``simulators``; ``""`` for what is not ours."""
+    """``sensord.core.site`` -> ``core``; ``simulators.street`` -> ``simulators``; ``""`` for what is not ours."""
     first, _, rest = module.partition(".")
     if first == "simulators":
         return first
@@ -154,6 +163,22 @@ def test_imports_go_one_way(path: Path) -> None:
         return
     assert part in MAY_IMPORT, f"{part} is a new part: give it a place in the table and in docs/architecture.md"
     assert wrong_imports(part, parse(path)) == []
+
+
+@pytest.mark.parametrize("folder", sorted(CORE_MAY_IMPORT))
+def test_the_folders_of_the_core_go_one_way(folder: str) -> None:
+    """Rules know nothing of cases, cases nothing of vehicles: what one folder may use of another is in the table."""
+    assert {path.name for path in (ROOT / "sensord/core").iterdir() if path.is_dir()} - {"__pycache__"} == set(
+        CORE_MAY_IMPORT
+    )
+    allowed = CORE_MAY_IMPORT[folder] | {folder}
+    used = {
+        part[2]
+        for path in sources(f"sensord/core/{folder}")
+        for module in imports(parse(path))
+        if len(part := module.split(".")) > 3 and part[:2] == ["sensord", "core"] and part[2] in CORE_MAY_IMPORT
+    }
+    assert used <= allowed
 
 
 def test_the_core_is_pure() -> None:

@@ -13,7 +13,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sensord.core.pseudonym import word
+from sensord.core.token import word
 from sensord.store.access import AccessLog
 from tests.notify.receiver import Receiver
 from tests.support import wait_until

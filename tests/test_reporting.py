@@ -14,12 +14,12 @@ from sensord.cli import cli
 from sensord.commands.reporting import Reporter
 from sensord.commands.tabular import render
 from sensord.config.load import load
-from sensord.core.case import Case, State, Told
+from sensord.core.cases.case import Case, State, Told
+from sensord.core.cases.listing import Lister, Table
+from sensord.core.cases.score import Score, mark
 from sensord.core.instant import MINUTE, parse_instant
 from sensord.core.level import Level
-from sensord.core.listing import Lister, Table
 from sensord.core.place import Places
-from sensord.core.score import Score, mark
 from sensord.core.site import Step
 from sensord.store.state import StateStore
 

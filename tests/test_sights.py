@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sensord.commands.sights import condition, seen
-from sensord.core.derived import Baseline, Measure, Trend
+from sensord.core.cases.message import _default as default_text
+from sensord.core.cases.message import check_template
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
-from sensord.core.message import _default as default_text
-from sensord.core.message import check_template
-from sensord.core.probe import Doubt, Sight
-from sensord.core.rule import Comparison, LevelSpec, Rule
+from sensord.core.rules.derived import Baseline, Measure, Trend
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Comparison, LevelSpec, Rule
 from tests.core.street import density_rule
 
 SIGMA = density_rule(baseline=Baseline(), levels=(LevelSpec(Level.YELLOW, 4.0),))

@@ -13,9 +13,10 @@ from sensord.cli import cli
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.platekeys import load_keys
 from sensord.core.instant import DAY, HOUR, MINUTE
-from sensord.core.pseudonym import Pseudonymiser, word
 from sensord.core.site import Site, Step
-from sensord.core.tally import PassageCount
+from sensord.core.token import word
+from sensord.core.vehicles.pseudonym import Pseudonymiser
+from sensord.core.vehicles.tally import PassageCount
 from sensord.drivers.vehiclereport import day_before
 from sensord.scheduled import ReportTask
 from sensord.store.state import StateStore

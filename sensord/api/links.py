@@ -21,8 +21,8 @@ from pathlib import Path
 import msgspec
 
 from sensord.api.tokens import write_private
+from sensord.core.cases.notification import Notification
 from sensord.core.instant import SECOND
-from sensord.core.notification import Notification
 from sensord.errors import SensordError
 
 KEY_FILE = "answer.key"

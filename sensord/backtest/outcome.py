@@ -10,11 +10,11 @@ from collections.abc import Iterable
 import msgspec
 
 from sensord.core.alert import Change, Transition
-from sensord.core.case import Happening
+from sensord.core.cases.case import Happening
+from sensord.core.cases.notification import Reason
 from sensord.core.level import Level
-from sensord.core.notification import Reason
 from sensord.core.place import PlaceKind
-from sensord.core.rule import Rule
+from sensord.core.rules.rule import Rule
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
 

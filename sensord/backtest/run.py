@@ -11,8 +11,8 @@ from pathlib import Path
 from sensord.backtest.outcome import Collector, Outcome
 from sensord.config.load import load
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.pseudonym import Secrets
 from sensord.core.site import Site
+from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
 from sensord.source import FAR, Opened, Replacement, Source, longest_wait
 

@@ -19,11 +19,11 @@ from sensord.commands.sights import (
     window_of,
     word,
 )
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.core.instant import SECOND, format_duration, to_datetime
 from sensord.core.level import Level
-from sensord.core.probe import Doubt, Sight
-from sensord.core.rule import Rule
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Rule
 from sensord.drivers.explain import Explanation, SeenReading
 from sensord.words import language, say
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sensord.commands.answer import Answer
 from sensord.config.load import load
 from sensord.config.schema import did_you_mean
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.core.instant import from_datetime, parse_instant, to_datetime
 from sensord.core.record import Group
 from sensord.core.site import Site

@@ -10,10 +10,10 @@ from pathlib import Path
 from sensord.commands.tabular import render
 from sensord.config.load import Loaded, load
 from sensord.config.settings import Rollups
-from sensord.core.case import Case
-from sensord.core.duty import DutyTable
+from sensord.core.cases.case import Case
+from sensord.core.cases.listing import Lister, Table
 from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
-from sensord.core.listing import Lister, Table
+from sensord.core.people.duty import DutyTable
 from sensord.core.place import PlaceKind, Places
 from sensord.store.rollups import FILE as ROLLUPS
 from sensord.store.rollups import RollupSink

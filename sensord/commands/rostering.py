@@ -15,11 +15,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sensord.config.load import load
-from sensord.core.coverage import Coverage, cover
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, format_instant, to_datetime, zone_info
+from sensord.core.people.coverage import Coverage, cover
+from sensord.core.people.roster import Roster
 from sensord.core.place import Places
-from sensord.core.roster import Roster
 from sensord.errors import ConfigError, Problem
 from sensord.words import language, say
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sensord.core.derived import Measure
 from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
-from sensord.core.probe import Doubt, Sight
-from sensord.core.rule import Combination, Comparison, LevelSpec, Logic, Rule
+from sensord.core.rules.derived import Measure
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Combination, Comparison, LevelSpec, Logic, Rule
 from sensord.words import language, say
 
 _MEETS = {

@@ -7,7 +7,7 @@ import html
 import io
 from collections.abc import Sequence
 
-from sensord.core.listing import Table
+from sensord.core.cases.listing import Table
 
 FORMS = ("md", "html", "csv")
 _STYLE = (

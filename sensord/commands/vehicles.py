@@ -130,8 +130,9 @@ def plate_key(file: Path, since: str) -> None:
 def pseudonym(config: Path) -> None:
     """Ask for a plate and print its pseudonym under the key in force."""
     from sensord.config.load import load
-    from sensord.core.plate import PlateKind, recognise
-    from sensord.core.pseudonym import Pseudonymiser, word
+    from sensord.core.token import word
+    from sensord.core.vehicles.plate import PlateKind, recognise
+    from sensord.core.vehicles.pseudonym import Pseudonymiser
 
     loaded = load(config)
     if not loaded.definition.plate_keys:

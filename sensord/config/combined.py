@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from sensord.config.findings import Findings
 from sensord.config.ruletext import PartText, RuleText
 from sensord.config.yamlfile import KeyPath
-from sensord.core.combination import in_order
 from sensord.core.instant import DAY, SECOND
-from sensord.core.keys import KeyTable, PlaceTable
 from sensord.core.level import BY_WORD
 from sensord.core.place import Places
-from sensord.core.rule import Combination, Logic, Part, Rule
+from sensord.core.rules.combination import in_order
+from sensord.core.rules.keys import KeyTable, PlaceTable
+from sensord.core.rules.rule import Combination, Logic, Part, Rule
 
 LOGIC = {"all_of": "all", "any_of": "any", "sequence": "sequence", "after": "after"}
 """The attribute of the text by which a rule is a combination, and the word that people write."""

@@ -16,10 +16,10 @@ import msgspec
 from sensord.config.findings import Findings
 from sensord.config.ruletext import RuleText, Rung
 from sensord.config.yamlfile import KeyPath
-from sensord.core.derived import Baseline, Measure, Season, Trend
 from sensord.core.instant import DAY, HOUR, SECOND, format_duration
 from sensord.core.level import BY_WORD, Level
-from sensord.core.rule import Aggregate, LevelSpec, Override, Value
+from sensord.core.rules.derived import Baseline, Measure, Season, Trend
+from sensord.core.rules.rule import Aggregate, LevelSpec, Override, Value
 
 MOST_LOOKED_BACK = 120
 """Panes that a trend may look back on; each costs 8 bytes a key."""

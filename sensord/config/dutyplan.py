@@ -9,7 +9,7 @@ from sensord.config.findings import Findings
 from sensord.config.plan import minutes, moment
 from sensord.config.rostertext import ChangeText, RosterFile, RotationText
 from sensord.config.yamlfile import KeyPath
-from sensord.core.duty import Change, ChangeReason, Duty, Holiday, Rotation, Shift
+from sensord.core.people.duty import Change, ChangeReason, Duty, Holiday, Rotation, Shift
 
 _NEEDS = {"leave": ("away",), "swap": ("away", "stands_in"), "extra": ("stands_in",)}
 

@@ -20,7 +20,7 @@ from sensord.config.ruletext import RulesFile
 from sensord.config.settings import Settings
 from sensord.config.testtext import RuleTestFile
 from sensord.config.vehicles import VehiclesFile
-from sensord.core.codec.native import MESSAGES
+from sensord.core.intake.codec.native import MESSAGES
 
 Schema = dict[str, Any]
 

@@ -15,7 +15,7 @@ from sensord.config.ruletext import ClearText, RuleText, Rung
 from sensord.config.yamlfile import KeyPath
 from sensord.core.instant import SECOND
 from sensord.core.level import BY_WORD
-from sensord.core.rule import RISING, Aggregate, Clear, Comparison, LevelSpec, Value
+from sensord.core.rules.rule import RISING, Aggregate, Clear, Comparison, LevelSpec, Value
 
 _INFINITE = float("inf")
 _DOMAIN: dict[str, tuple[float, float]] = {

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import Document, KeyPath
+from sensord.core.cases.policy import Policy, Role
 from sensord.core.instant import format_duration
-from sensord.core.keys import KeyTable
 from sensord.core.level import Level
 from sensord.core.place import Device, Places
-from sensord.core.policy import Policy, Role
-from sensord.core.rule import Rule
+from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.rule import Rule
 from sensord.core.stream import STREAMS, Stream
 from sensord.errors import Problem
 

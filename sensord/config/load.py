@@ -27,14 +27,14 @@ from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
 from sensord.config.yamlfile import Document
-from sensord.core.damping import Damping
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.score import Score
 from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.place import Places
-from sensord.core.pseudonym import Secrets
 from sensord.core.schedule import Calendar
-from sensord.core.score import Score
-from sensord.core.tracking import PlateAreas, Tracking
+from sensord.core.vehicles.pseudonym import Secrets
+from sensord.core.vehicles.tracking import PlateAreas, Tracking
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path", "with_keys"]

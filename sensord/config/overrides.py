@@ -20,7 +20,7 @@ from sensord.config.ruletext import ClearText, RuleText
 from sensord.config.yamlfile import MAX_BYTES, KeyPath
 from sensord.core.level import BY_WORD
 from sensord.core.place import Places
-from sensord.core.rule import Comparison, LevelSpec, Override
+from sensord.core.rules.rule import Comparison, LevelSpec, Override
 from sensord.errors import Problem
 
 Given = float | tuple[float, ...]

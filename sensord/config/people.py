@@ -17,10 +17,10 @@ from sensord.config.plan import Dispatch
 from sensord.config.rostertext import PersonText, RosterFile
 from sensord.config.schema import convert
 from sensord.config.yamlfile import MAX_BYTES_REGISTER, Document, KeyPath, read_yaml
-from sensord.core.duty import Duty
 from sensord.core.instant import HOUR
+from sensord.core.people.duty import Duty
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Places
-from sensord.core.roster import Contact, Person
 from sensord.errors import Problem
 
 

@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, Identifier, Text, convert
 from sensord.config.yamlfile import MAX_BYTES_REGISTER, Document, KeyPath, read_yaml
-from sensord.core.codec import CODECS
 from sensord.core.instant import DAY, SECOND
+from sensord.core.intake.codec import CODECS
 from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.stream import BY_WORD, Stream
 from sensord.errors import Problem

@@ -11,16 +11,16 @@ from sensord.config.findings import Findings
 from sensord.config.plantext import CategoryText, DispatchFile, MaintenanceText, PolicyText, ScoreText, StepText
 from sensord.config.schema import convert
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.case import Answer, State
-from sensord.core.damping import Damping
-from sensord.core.duty import Daily, Shift
+from sensord.core.cases.case import Answer, State
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.mute import Inhibition, Maintenance
+from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
+from sensord.core.cases.score import Score
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_instant
 from sensord.core.level import BY_WORD
-from sensord.core.mute import Inhibition, Maintenance
+from sensord.core.people.duty import Daily, Shift
 from sensord.core.place import Places
-from sensord.core.policy import Category, Mode, Policy, Role, Step
 from sensord.core.record import Scope
-from sensord.core.score import Score
 from sensord.errors import Problem
 
 _ANSWERS = {answer.word: answer for answer in Answer}

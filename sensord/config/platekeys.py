@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sensord.config.secret import read_secret
 from sensord.core.instant import format_instant, parse_instant
-from sensord.core.pseudonym import LEAST_BYTES, Secrets, check_value
-from sensord.core.tracking import PlateKey
+from sensord.core.vehicles.pseudonym import LEAST_BYTES, Secrets, check_value
+from sensord.core.vehicles.tracking import PlateKey
 from sensord.errors import ConfigError, Problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")

@@ -17,11 +17,11 @@ from sensord.config.ruletext import RuleText
 from sensord.config.value import read_value
 from sensord.config.window import WindowReader
 from sensord.config.yamlfile import KeyPath
+from sensord.core.cases.message import check_template
 from sensord.core.instant import DAY, SECOND
 from sensord.core.level import BY_WORD as LEVELS
-from sensord.core.message import check_template
 from sensord.core.place import PlaceKind, Places
-from sensord.core.rule import Aggregate, Capacity, Clear, Comparison, Flapping, LevelSpec, Rule, Stuck, Value
+from sensord.core.rules.rule import Aggregate, Capacity, Clear, Comparison, Flapping, LevelSpec, Rule, Stuck, Value
 from sensord.core.stream import BY_WORD, LABELS, STREAMS, Stream
 
 _PLACE_KINDS = tuple(kind.value for kind in PlaceKind)

@@ -16,8 +16,8 @@ from sensord.config.rulereader import RuleReader, World
 from sensord.config.ruletext import RulesFile, RuleText
 from sensord.config.schema import convert, convert_each
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.rule import Rule
-from sensord.core.watch import RESERVED
+from sensord.core.cases.watch import RESERVED
+from sensord.core.rules.rule import Rule
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["RuleSet", "World", "check_rules", "load_rules"]

@@ -17,11 +17,11 @@ from sensord.config.schema import convert
 from sensord.config.secret import resolve_path
 from sensord.config.testtext import ActionText, CheckText, RuleTestFile, RuleTestText, SeriesText
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.codec.native import MESSAGES, Message
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, MILLISECOND, SECOND, parse_duration, parse_instant
-from sensord.core.keys import KeyTable
+from sensord.core.intake.codec.native import MESSAGES, Message
 from sensord.core.place import Places
+from sensord.core.rules.keys import KeyTable
 from sensord.core.stream import BY_WORD, PLATE_CLASS, Stream
 from sensord.errors import ConfigError, Problem
 

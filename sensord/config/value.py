@@ -7,7 +7,7 @@ import re
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import KeyPath
 from sensord.core.instant import DAY, HOUR, MILLISECOND, MINUTE
-from sensord.core.rule import Aggregate, Value
+from sensord.core.rules.rule import Aggregate, Value
 from sensord.core.stream import STREAMS, Stream
 
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")

@@ -18,9 +18,9 @@ from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, Text, convert
 from sensord.config.yamlfile import KeyPath, read_yaml
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, zone_info
-from sensord.core.plate import normalise
-from sensord.core.region import PROVINCES
-from sensord.core.tracking import FOREVER, KeyArea, PlateAreas, Tracking, Watched
+from sensord.core.vehicles.plate import normalise
+from sensord.core.vehicles.region import PROVINCES
+from sensord.core.vehicles.tracking import FOREVER, KeyArea, PlateAreas, Tracking, Watched
 
 _PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]{0,6}")
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?!\n)$", description="a date: 2026-11-24")]

@@ -8,7 +8,7 @@ from sensord.config.findings import Findings
 from sensord.config.ruletext import RuleText
 from sensord.config.yamlfile import KeyPath
 from sensord.core.instant import DAY, SECOND, format_duration
-from sensord.core.rule import Aggregate, Value
+from sensord.core.rules.rule import Aggregate, Value
 
 MOST_PANES = 1440
 MOST_READINGS = 1000
@@ -17,7 +17,7 @@ _BY_ITSELF = (Aggregate.LAST, Aggregate.COUNT)
 
 
 class Shape(NamedTuple):
-    """A window: durations in ns, 0 for what it is not (see :class:`sensord.core.rule.Rule`)."""
+    """A window: durations in ns, 0 for what it is not (see :class:`sensord.core.rules.rule.Rule`)."""
 
     window: int = 0
     session: int = 0

@@ -10,17 +10,17 @@ import hashlib
 
 import msgspec
 
-from sensord.core.damping import Damping
-from sensord.core.duty import Daily, Duty
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.mute import Inhibition, Maintenance
+from sensord.core.cases.policy import Category, Policy, Role
 from sensord.core.instant import SECOND
-from sensord.core.mute import Inhibition, Maintenance
+from sensord.core.people.duty import Daily, Duty
+from sensord.core.people.roster import Person
 from sensord.core.place import Device, Place
-from sensord.core.policy import Category, Policy, Role
-from sensord.core.roster import Person
-from sensord.core.rule import Rule
+from sensord.core.rules.rule import Rule
 from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
-from sensord.core.tracking import PlateAreas, PlateKey, Tracking
+from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking
 
 DEFAULT_LATENESS = 2 * SECOND
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from sensord.core.alert import Transition
 from sensord.core.batch import CLOCK_SUSPECT, Batch
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MILLISECOND
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.place import PlaceKind, Places
 from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind

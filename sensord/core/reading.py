@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sensord.core.plate import PlateRead
 from sensord.core.stream import Stream
+from sensord.core.vehicles.plate import PlateRead
 
 
 class Topic(NamedTuple):

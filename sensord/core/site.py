@@ -13,22 +13,22 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
-from sensord.core.case import Case, CaseEvent
-from sensord.core.casebook import BookState, CaseBook, Outcome, Story
+from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
+from sensord.core.cases.notice import Notice, Trouble, decode_notice, own_rules, rule_id, transition_of
+from sensord.core.cases.notification import Hold, Notification
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.engine import Engine
 from sensord.core.instant import utc_offset
-from sensord.core.intake import DeadLetter, Decoded, Intake
-from sensord.core.notice import Notice, Trouble, decode_notice, own_rules, rule_id, transition_of
-from sensord.core.notification import Hold, Notification
+from sensord.core.intake.intake import DeadLetter, Decoded, Intake
 from sensord.core.place import Places
-from sensord.core.probe import Probe
-from sensord.core.pseudonym import Pseudonymiser, Secrets
 from sensord.core.record import Action, Group, Receipt, Record, RecordKind
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
-from sensord.core.tally import Occupancy, PassageCount, count_passages
-from sensord.core.tracker import Tracker
-from sensord.core.trackerstate import load, save
+from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
+from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
+from sensord.core.vehicles.tracker import Tracker
+from sensord.core.vehicles.trackerstate import load, save
 from sensord.errors import SnapshotError
 
 

@@ -14,20 +14,20 @@ import numpy as np
 
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
-from sensord.core.case import CaseEvent
-from sensord.core.combination import CombinedRule
-from sensord.core.evaluator import Evaluator
+from sensord.core.cases.case import CaseEvent
+from sensord.core.cases.notification import Hold, Notification
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
-from sensord.core.liveness import Liveness
-from sensord.core.notification import Hold, Notification
-from sensord.core.probe import Sight
 from sensord.core.record import Group, Record, RecordKind
-from sensord.core.rule import Rule
-from sensord.core.single import SingleRule
+from sensord.core.rules.combination import CombinedRule
+from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.probe import Sight
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.single import SingleRule
+from sensord.core.rules.windowed import WindowedRule
 from sensord.core.site import Site, Step
 from sensord.core.stream import LABELS
-from sensord.core.windowed import WindowedRule
 
 KEPT = 64
 LONGEST_LOOK = 6 * HOUR

@@ -15,12 +15,12 @@ from typing import Protocol
 
 import structlog
 
-from sensord.core.carry import Carried
-from sensord.core.casebook import Outcome
+from sensord.core.cases.casebook import Outcome
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
-from sensord.core.pseudonym import Secrets
+from sensord.core.rules.carry import Carried
 from sensord.core.site import Site, Step
+from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers import overview
 from sensord.errors import SnapshotError, StoreError
 from sensord.ports import JournalReader, Meter, Pulse

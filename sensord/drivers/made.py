@@ -8,12 +8,12 @@ from sensord.config.pattern import Item
 from sensord.config.ruletest import Sent
 from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND
-from sensord.core.intake import TopicTemplate
+from sensord.core.intake.intake import TopicTemplate
 from sensord.core.place import PlaceKind, Places
-from sensord.core.plate import PlateTable
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream
-from sensord.core.tracking import PlateAreas
+from sensord.core.vehicles.plate import PlateTable
+from sensord.core.vehicles.tracking import PlateAreas
 
 _LETTERS = "ABCDEFGHJK"
 _PROVINCES = "苏浙皖赣鲁豫鄂湘粤闽"

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sensord.core.case import Case
+from sensord.core.cases.case import Case
+from sensord.core.cases.mute import Silence
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import Level
-from sensord.core.mute import Silence
 from sensord.core.place import PlaceKind, Places
 from sensord.core.site import Site
 

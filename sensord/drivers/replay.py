@@ -15,7 +15,7 @@ import numpy as np
 
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.intake import Decoded
+from sensord.core.intake.intake import Decoded
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream

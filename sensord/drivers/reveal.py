@@ -12,15 +12,16 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from sensord.core.codec import CODECS, Context
+from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.definition import Definition
-from sensord.core.intake import TopicTemplate
-from sensord.core.notification import PLATE, Notification
-from sensord.core.plate import recognise
-from sensord.core.pseudonym import Pseudonymiser, Secrets, number
+from sensord.core.intake.codec import CODECS, Context
+from sensord.core.intake.intake import TopicTemplate
 from sensord.core.reading import Topic
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.stream import Stream
+from sensord.core.token import number
+from sensord.core.vehicles.plate import recognise
+from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.errors import DecodeError, StoreError
 from sensord.ports import AccessRegister, JournalReader
 

@@ -16,15 +16,15 @@ import msgspec
 from sensord.config.ruletest import Check, RuleTest, RuleTests, Sent
 from sensord.config.testtext import ActionText
 from sensord.core.batch import Batch
-from sensord.core.case import Case
-from sensord.core.evaluator import Evaluator
+from sensord.core.cases.case import Case
 from sensord.core.instant import format_duration, parse_duration
-from sensord.core.liveness import Liveness
-from sensord.core.probe import Doubt, Sight
-from sensord.core.pseudonym import MADE_UP_KEYS
 from sensord.core.record import Action, Group, Record, RecordKind
-from sensord.core.rule import Rule
+from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Rule
 from sensord.core.site import Site, Step, action_record, definition_record
+from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.drivers.made import Messages
 
 T = TypeVar("T")

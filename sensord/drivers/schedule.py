@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from sensord.core.cases.notification import Notification, Reason
 from sensord.core.definition import Definition
 from sensord.core.instant import from_datetime, to_datetime
 from sensord.core.level import Level
-from sensord.core.notification import Notification, Reason
 from sensord.core.place import PlaceKind
 from sensord.drivers.vehiclepages import summary, title
 from sensord.drivers.vehiclereport import VehicleReport

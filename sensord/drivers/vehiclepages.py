@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sensord.core.instant import to_datetime
 from sensord.core.place import Place, PlaceKind
-from sensord.core.region import PROVINCES
+from sensord.core.vehicles.region import PROVINCES
 from sensord.drivers.vehiclereport import Line, Stretch, VehicleReport
 
 Names = Mapping[str, Place]

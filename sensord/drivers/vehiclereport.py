@@ -16,7 +16,7 @@ import msgspec
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, from_datetime, to_datetime, zone_info
 from sensord.core.place import PlaceKind, Places
-from sensord.core.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import Occupancy, PassageCount
 
 KINDS = (PlaceKind.STREET, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 DAYS = 8

@@ -17,9 +17,9 @@ import httpx
 import msgspec
 
 from sensord.config.channels import Alertmanager
+from sensord.core.cases.notification import Reason
 from sensord.core.instant import parse_duration, to_datetime
 from sensord.core.level import LADDER
-from sensord.core.notification import Reason
 from sensord.notify.http import HttpSender, judge_status
 from sensord.ports import Entry
 

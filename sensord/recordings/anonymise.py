@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from sensord.core.codec.native import MESSAGES, Message, Plate, Report
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.intake import TopicTemplate
-from sensord.core.plate import PlateTable, normalise
-from sensord.core.pseudonym import MADE_UP_KEYS
+from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
+from sensord.core.intake.intake import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
-from sensord.core.tracking import PlateAreas
+from sensord.core.vehicles.plate import PlateTable, normalise
+from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
+from sensord.core.vehicles.tracking import PlateAreas
 
 _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _DIGITS = "0123456789"

@@ -19,10 +19,10 @@ import numpy as np
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE, from_datetime, to_datetime
-from sensord.core.intake import Intake, TopicTemplate
+from sensord.core.intake.intake import Intake, TopicTemplate
 from sensord.core.place import Places
-from sensord.core.pseudonym import Pseudonymiser, Secrets
 from sensord.core.record import Record, RecordKind
+from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.errors import StoreError
 from sensord.recordings.lines import LineWriter
 from sensord.recordings.manifest import (

@@ -28,7 +28,7 @@ from typing import Protocol
 import structlog
 
 from sensord.core.alert import Transition
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
 from sensord.errors import DeliveryError, SensordError

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.core.cases.notification import Notification
 from sensord.core.instant import format_instant
-from sensord.core.notification import Notification
 from sensord.errors import StoreError
 
 FILE, HEAD = "access.log", "access.head"

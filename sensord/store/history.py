@@ -7,8 +7,8 @@ from typing import NamedTuple
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.case import Case, CaseEvent
-from sensord.core.notification import Hold, Notification
+from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.notification import Hold, Notification
 from sensord.store.sqlite import Database
 
 _TRANSITION = msgspec.json.Decoder(Transition)

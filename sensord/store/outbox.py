@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sensord.core.cases.notification import Notification
 from sensord.core.level import Level
-from sensord.core.notification import Notification
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
 from sensord.store.sqlite import Database

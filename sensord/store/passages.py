@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sensord.core.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE

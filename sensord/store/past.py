@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE

@@ -21,7 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from sensord.config.settings import Logging
-from sensord.core.plate import without_plates
+from sensord.core.vehicles.plate import without_plates
 
 MASK = "***"
 KEYS = frozenset({"password", "token", "secret", "address", "plate", "phone", "text", "payload"})

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.api.links import AnswerLinks, Invitation, LinkError
+from sensord.core.cases.notification import Reason
 from sensord.core.instant import HOUR, SECOND
-from sensord.core.notification import Reason
 from tests.api.parts import CASE, KEY, START
 from tests.notify.parts import notification
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from sensord.api.plain import plain
-from sensord.core.case import Answer, Case, State, Told
+from sensord.core.cases.case import Answer, Case, State, Told
 from sensord.core.level import Level
-from sensord.core.roster import Contact, Person
+from sensord.core.people.roster import Contact, Person
 from sensord.core.stream import Stream
 from tests.api.parts import START
 from tests.core.street import density_rule

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sensord.config.rules import World, load_rules
-from sensord.core.derived import Baseline, Measure, Season, Trend
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
-from sensord.core.rule import Comparison, Rule
+from sensord.core.rules.derived import Baseline, Measure, Season, Trend
+from sensord.core.rules.rule import Comparison, Rule
 
 Read = Callable[[str], Rule]
 

@@ -11,11 +11,11 @@ from sensord.config.load import load
 from sensord.config.places import load_places
 from sensord.config.rules import World, load_rules
 from sensord.core.batch import tick
-from sensord.core.engine import Engine
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import (
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import (
     Aggregate,
     Capacity,
     Combination,

@@ -10,13 +10,13 @@ import pytest
 
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import MqttChannel, Webhook
-from sensord.core.case import Answer
+from sensord.core.cases.case import Answer
+from sensord.core.cases.policy import Step
 from sensord.core.definition import decode_definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind
-from sensord.core.policy import Step
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
 from tests.config.rejection import STREET, street

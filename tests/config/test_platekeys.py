@@ -10,7 +10,7 @@ import pytest
 
 from sensord.config.platekeys import add_key, load_keys
 from sensord.core.instant import SECOND, parse_instant
-from sensord.core.pseudonym import check_value
+from sensord.core.vehicles.pseudonym import check_value
 from sensord.errors import ConfigError
 
 GOOD = base64.b64encode(bytes(32)).decode()

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from sensord.core.alert import Transition, change_of, transition_id
-from sensord.core.case import Case
-from sensord.core.casebook import BookState, CaseBook, Story
+from sensord.core.cases.case import Case
+from sensord.core.cases.casebook import BookState, CaseBook, Story
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import Level

@@ -14,7 +14,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import DAY, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import LevelSpec, Rule
+from sensord.core.rules.rule import LevelSpec, Rule
 from sensord.core.stream import LABELS, Stream
 from tests.core.reference_combined import Combined
 from tests.core.reference_ladder import Ladder, meets

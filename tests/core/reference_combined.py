@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sensord.core.level import Level
 from sensord.core.place import PlaceKind
-from sensord.core.rule import Logic, Rule
+from sensord.core.rules.rule import Logic, Rule
 from tests.core.reference_values import Change
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sensord.core.level import Level
-from sensord.core.rule import Comparison, LevelSpec, Rule
+from sensord.core.rules.rule import Comparison, LevelSpec, Rule
 from tests.core.reference_values import Change
 
 if TYPE_CHECKING:

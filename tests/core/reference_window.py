@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sensord.core.instant import DAY
-from sensord.core.rule import Aggregate, Capacity, Comparison, Rule, Value
+from sensord.core.rules.rule import Aggregate, Capacity, Comparison, Rule, Value
 from sensord.core.stream import Stream
 from tests.core.reference_ladder import Ladder
 from tests.core.reference_values import LOCAL, Change, Reading

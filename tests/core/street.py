@@ -6,19 +6,19 @@ import json
 import random
 from collections.abc import Sequence
 
-from sensord.core.case import Answer
+from sensord.core.cases.case import Answer
+from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.notice import Notice, Trouble
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Device, Place, PlaceKind
-from sensord.core.policy import Policy, Role, Step
 from sensord.core.record import Group, Record, RecordKind
-from sensord.core.roster import Contact, Person
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.site import definition_record, notice_record
 from sensord.core.stream import Stream
-from sensord.core.tracking import KeyArea, PlateAreas
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 
 START = 1_700_000_000 * SECOND
 

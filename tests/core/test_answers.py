@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sensord.core.case import Answer, Happening, State
+from sensord.core.cases.case import Answer, Happening, State
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Category, Policy, Role, Step
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.notification import Reason
-from sensord.core.policy import Category, Policy, Role, Step
 from sensord.core.record import ANSWERS, Scope, Verb
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition

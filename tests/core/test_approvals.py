@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sensord.core.case import Happening, State
+from sensord.core.cases.case import Happening, State
 from sensord.core.instant import DAY
 from sensord.core.level import Level
 from tests.core.desk import Desk

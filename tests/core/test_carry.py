@@ -7,13 +7,13 @@ import random
 import pytest
 
 from sensord.core.alert import Change
-from sensord.core.carry import Carried
 from sensord.core.definition import Definition
-from sensord.core.engine import Engine
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Clear, Combination, Comparison, LevelSpec, Logic, Part, Rule
+from sensord.core.rules.carry import Carried
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Clear, Combination, Comparison, LevelSpec, Logic, Part, Rule
 from sensord.errors import SnapshotError
 from tests.core import wild
 from tests.core.street import START, definition, density_rule, devices, places

@@ -8,18 +8,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sensord.core.case import Answer, State
-from sensord.core.casebook import Story
-from sensord.core.damping import Damping
+from sensord.core.cases.case import Answer, State
+from sensord.core.cases.casebook import Story
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.mute import Inhibition
+from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
 from sensord.core.definition import Definition
-from sensord.core.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.mute import Inhibition
-from sensord.core.notification import Hold, Notification, Reason
-from sensord.core.policy import Category, Mode, Policy, Role, Step
+from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
+from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope, Verb
-from sensord.core.roster import Contact, Person
 from tests.core.desk import Desk
 from tests.core.street import START, definition
 

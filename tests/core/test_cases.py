@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.alert import Change, change_of
-from sensord.core.case import TABLE, Happening, State, draw
-from sensord.core.casebook import Story
+from sensord.core.cases.case import TABLE, Happening, State, draw
+from sensord.core.cases.casebook import Story
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
-from sensord.core.notification import Reason
-from sensord.core.policy import Policy, Step
 from tests.core.desk import Desk, told
 from tests.core.street import definition
 

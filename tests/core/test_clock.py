@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from sensord.core.clock import Clock
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.intake.clock import Clock
 from tests.core.street import START
 
 PERIOD = 10 * SECOND

@@ -9,12 +9,12 @@ import pytest
 
 from sensord.core.alert import Change
 from sensord.core.batch import Batch, tick
-from sensord.core.counter import Counters
-from sensord.core.engine import Engine
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Stuck, Value
+from sensord.core.rules.counter import Counters
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Stuck, Value
 from sensord.core.schedule import Active, Calendar, Schedule
 from sensord.core.stream import Stream
 from tests.core import wild

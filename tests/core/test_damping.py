@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from sensord.core.damping import Damping
-from sensord.core.duty import Shift
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.mute import Inhibition, Maintenance
+from sensord.core.cases.notification import Notification, Reason
+from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
-from sensord.core.mute import Inhibition, Maintenance
-from sensord.core.notification import Notification, Reason
+from sensord.core.people.duty import Shift
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Place, PlaceKind
-from sensord.core.policy import Policy, Role, Step
 from sensord.core.record import Scope
-from sensord.core.roster import Contact, Person
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition, places
 

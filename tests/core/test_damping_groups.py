@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sensord.core.damping import Damped, Damper, Damping
+from sensord.core.cases.damping import Damped, Damper, Damping
+from sensord.core.cases.notification import Reason
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.notification import Reason
 from tests.notify.parts import START, notification
 
 

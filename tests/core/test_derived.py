@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core import baseline
 from sensord.core.alert import Transition
-from sensord.core.baseline import Usual
 from sensord.core.batch import Batch
-from sensord.core.derived import Baseline, Measure, Season, Trend
-from sensord.core.engine import Engine
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant, to_datetime
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules import baseline
+from sensord.core.rules.baseline import Usual
+from sensord.core.rules.derived import Baseline, Measure, Season, Trend
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.trend import POINTS, Heading
 from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
-from sensord.core.trend import POINTS, Heading
 from tests.core.derived_reference import Memory, ObviousHeading, ObviousUsual
 from tests.core.street import definition, density_rule, devices, places
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.batch import Batch, tick
-from sensord.core.derived import Baseline, Measure, Season, Trend
-from sensord.core.engine import Engine
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.derived import Baseline, Measure, Season, Trend
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from tests.core.street import definition, devices, places
 from tests.core.test_derived import LOCAL, counts, gauge_rule, rhythm, trend_rule
 

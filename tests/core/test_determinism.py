@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
-from sensord.core.engine import Engine
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
+from sensord.core.rules.engine import Engine
 from sensord.core.site import Site
 from tests.core.street import definition, grouped, stream_of
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sensord.core.case import Answer
+from sensord.core.cases.case import Answer
+from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.policy import Mode, Policy, Step
-from sensord.core.roster import Contact, Person
+from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition
 

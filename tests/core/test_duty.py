@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core.coverage import cover
-from sensord.core.duty import Change, ChangeReason, Duty, DutyTable, Holiday, Rotation, Shift
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
+from sensord.core.people.coverage import cover
+from sensord.core.people.duty import Change, ChangeReason, Duty, DutyTable, Holiday, Rotation, Shift
+from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import PlaceKind, Places
-from sensord.core.roster import Contact, Person, Roster
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition, devices, places
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sensord.core.batch import CLOCK_SUSPECT
 from sensord.core.instant import SECOND
-from sensord.core.intake import Decoded, Intake
+from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import Site

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sensord.core.instant import SECOND
-from sensord.core.ladder import Ladder
 from sensord.core.level import BY_WORD, Level
-from sensord.core.rule import Clear, Comparison, LevelSpec
+from sensord.core.rules.ladder import Ladder
+from sensord.core.rules.rule import Clear, Comparison, LevelSpec
 from tests.core.street import density_rule
 
 SYMBOLS = {".": "none", "b": "blue", "y": "yellow", "o": "orange", "r": "red"}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensord.core.plate import PlateKind, PlateRead, PlateTable, Verdict, mask, normalise, recognise
-from sensord.core.region import CITIES, PROVINCES, city
-from sensord.core.tracking import KeyArea, PlateAreas
+from sensord.core.vehicles.plate import PlateKind, PlateRead, PlateTable, Verdict, mask, normalise, recognise
+from sensord.core.vehicles.region import CITIES, PROVINCES, city
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 
 AREAS = PlateAreas(("沪",), (KeyArea("皖K"), KeyArea("豫"), KeyArea("浙A", 100, 200)))
 TABLE = PlateTable(AREAS)

@@ -8,13 +8,13 @@ import pytest
 
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
-from sensord.core.evaluator import Evaluator
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
-from sensord.core.liveness import Liveness
-from sensord.core.probe import Doubt, Sight
 from sensord.core.record import Record, RecordKind
-from sensord.core.rule import Comparison
+from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Comparison
 from sensord.core.site import Site
 from tests.core import street
 from tests.core.street import START

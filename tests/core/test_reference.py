@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition
-from sensord.core.engine import Engine
 from sensord.core.instant import SECOND
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Capacity, Comparison, Logic
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Capacity, Comparison, Logic
 from sensord.core.stream import Stream
 from tests.core import wild
 from tests.core.reference import Reference

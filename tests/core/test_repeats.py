@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core.repeats import RANGES, Repeats
+from sensord.core.intake.repeats import RANGES, Repeats
 
 
 @given(first=st.integers(0, 2**53 - 5000), sent=st.integers(1, 5000), again=st.integers(1, 3))

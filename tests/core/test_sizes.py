@@ -11,13 +11,13 @@ import pytest
 
 from bench.engine import batches, rule, street
 from sensord.core.definition import Definition
-from sensord.core.engine import Engine
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, Combination, LevelSpec, Logic, Part, Rule, Stuck
-from sensord.core.sketch import MOST, Distinct
-from sensord.core.summary import Plain, Readings
-from sensord.core.window import Sliding
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.rule import Aggregate, Clear, Combination, LevelSpec, Logic, Part, Rule, Stuck
+from sensord.core.rules.sketch import MOST, Distinct
+from sensord.core.rules.summary import Plain, Readings
+from sensord.core.rules.window import Sliding
 
 LANES = 400
 _DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "rules.md"

@@ -11,12 +11,12 @@ import pytest
 
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, SECOND
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.place import Places
-from sensord.core.pseudonym import Pseudonymiser, check_value
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import DIRECTION, EVENT, Stream
-from sensord.core.tracker import Tracker
+from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
+from sensord.core.vehicles.tracker import Tracker
 from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
@@ -294,8 +294,8 @@ def test_a_rotated_key_loses_nobody() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its bounds the tracker forgets who was not seen for longest, and counts it."""
-    monkeypatch.setattr("sensord.core.presence.MOST_KNOWN", 40)
-    monkeypatch.setattr("sensord.core.presence.MOST_INSIDE", 20)
+    monkeypatch.setattr("sensord.core.vehicles.presence.MOST_KNOWN", 40)
+    monkeypatch.setattr("sensord.core.vehicles.presence.MOST_INSIDE", 20)
     follower = Follower()
     follower.names = dict.fromkeys((token(f"沪B{number:05}") for number in range(100)), "")
     follower.see(*(at(60 * number, f"沪B{number:05}") for number in range(100)))

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.alert import Vehicle
+from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import HOUR, MINUTE, SECOND
-from sensord.core.notification import PLATE, Notification
-from sensord.core.pseudonym import word
 from sensord.core.record import Record
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.snapshot import unseal
-from sensord.core.tally import Occupancy
-from sensord.core.tracking import KeyArea, PlateAreas, Watched
+from sensord.core.token import word
+from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas, Watched
 from sensord.errors import PlateKeyError
 from tests.core.street import grouped
 from tests.core.traffic import PLATES, SECRETS, START, definition, passage, site, ticks, token, wild

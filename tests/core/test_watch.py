@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sensord.core.case import State
-from sensord.core.damping import Damping
-from sensord.core.duty import Change, ChangeReason, Daily, Duty, Shift
+from sensord.core.cases.case import State
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
-from sensord.core.policy import Category, Policy, Step
+from sensord.core.people.duty import Change, ChangeReason, Daily, Duty, Shift
+from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Action, Delivery, Receipt, Record, RecordKind, Scope
-from sensord.core.roster import Contact, Person
 from sensord.core.site import Site, action_record, definition_record, receipt_record
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition, grouped, stream_of

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.batch import Batch, Float64, tick
-from sensord.core.engine import Engine
-from sensord.core.gather import window_of
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Value
+from sensord.core.rules.engine import Engine
+from sensord.core.rules.gather import window_of
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Value
+from sensord.core.rules.summary import Readings
 from sensord.core.stream import Stream
-from sensord.core.summary import Readings
 from tests.core.street import START, definition, density_rule, devices, places
 
 Point = tuple[int, int, int, float]

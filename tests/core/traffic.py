@@ -6,19 +6,19 @@ import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from sensord.core.cases.policy import Policy, Role
+from sensord.core.cases.policy import Step as Telling
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Device, Place, PlaceKind
-from sensord.core.policy import Policy, Role
-from sensord.core.policy import Step as Telling
-from sensord.core.pseudonym import Pseudonymiser, check_value
 from sensord.core.record import Record, RecordKind
-from sensord.core.roster import Contact, Person
-from sensord.core.rule import Aggregate, Clear, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
-from sensord.core.tracking import KeyArea, PlateAreas, PlateKey, Tracking
+from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Tracking
 from tests.core.street import grouped
 
 MONDAY = 1_763_913_600 * SECOND

@@ -12,7 +12,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Device
-from sensord.core.rule import (
+from sensord.core.rules.rule import (
     RISING,
     Aggregate,
     Capacity,

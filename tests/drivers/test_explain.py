@@ -10,8 +10,8 @@ from sensord.commands.explaining import Question, Recorded, answer
 from sensord.config.load import load
 from sensord.core.instant import MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
-from sensord.core.probe import Doubt
 from sensord.core.record import Group
+from sensord.core.rules.probe import Doubt
 from sensord.core.site import Site, definition_record
 from sensord.drivers.explain import explain
 from sensord.errors import SensordError

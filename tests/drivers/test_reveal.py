@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from sensord.core.alert import Vehicle
+from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import DAY, HOUR, SECOND
-from sensord.core.notification import PLATE, Notification
-from sensord.core.pseudonym import Pseudonymiser, check_value, word
 from sensord.core.record import Record, RecordKind
-from sensord.core.tracking import PlateKey
+from sensord.core.token import word
+from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
+from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers.reveal import PlateFiller, Revealer
 from sensord.errors import StoreError
 from sensord.store.access import AccessLog

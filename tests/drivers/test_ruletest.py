@@ -13,7 +13,7 @@ from sensord.config.ladder import bounds_of
 from sensord.config.load import load
 from sensord.config.ruletest import RuleTests, find_files, load_tests
 from sensord.core.instant import HOUR, MINUTE
-from sensord.core.rule import Rule
+from sensord.core.rules.rule import Rule
 from sensord.drivers.ruletest import Result, run
 from tests.support.cli import sensord
 

@@ -13,10 +13,10 @@ import pytest
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.place import Places
-from sensord.core.presence import Compound
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
-from sensord.core.tally import Occupancy, PassageCount
+from sensord.core.vehicles.presence import Compound
+from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.drivers.schedule import messages, next_due
 from sensord.drivers.vehiclepages import FORMS, summary, tables
 from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, day_before, span

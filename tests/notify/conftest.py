@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sensord.core.notification import Notification
+from sensord.core.cases.notification import Notification
 from tests.notify.parts import Outboxes, StoredOutbox
 
 

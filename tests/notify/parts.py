@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sensord.core.alert import Transition
-from sensord.core.case import Case, CaseEvent
-from sensord.core.intake import DeadLetter
+from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.intake.intake import DeadLetter
 from sensord.core.level import Level
-from sensord.core.notification import Hold, Notification, Reason
-from sensord.core.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel, Entry

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from sensord.config.channels import Alertmanager
+from sensord.core.cases.notification import Reason
 from sensord.core.level import Level
-from sensord.core.notification import Reason
 from sensord.errors import DeliveryError
 from sensord.notify.alertmanager import AlertmanagerChannel
 from tests.notify.parts import entry

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensord.config.channels import DingtalkRobot, FeishuRobot, WecomRobot
-from sensord.core.notification import Reason
+from sensord.core.cases.notification import Reason
 from sensord.errors import DeliveryError
 from sensord.notify.mention import Mentions, mentions
 from sensord.notify.outcome import InDoubtError

@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from sensord.config.settings import Webhook
+from sensord.core.cases.notification import Notification
 from sensord.core.level import Level
-from sensord.core.notification import Notification
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.webhook import WebhookChannel

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sensord.core.plate import PlateTable
 from sensord.core.record import Record, RecordKind
-from sensord.core.tracking import KeyArea, PlateAreas
+from sensord.core.vehicles.plate import PlateTable
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
 from sensord.recordings.work import export

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.case import CaseEvent
+from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group, Record, RecordKind
 from sensord.errors import DeliveryError

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sensord.core.cases.policy import Role
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Device, Place, PlaceKind
-from sensord.core.policy import Role
-from sensord.core.roster import Contact, Person
-from sensord.core.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
-from sensord.core.tracking import KeyArea, PlateAreas
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from simulators.gathering import Crowd
 from simulators.scenario import BackgroundEntry, Scenario
 from simulators.street import Street

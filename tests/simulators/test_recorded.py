@@ -10,7 +10,7 @@ import pytest
 
 from sensord.backtest.labels import Incident
 from sensord.core.instant import HOUR, MINUTE, SECOND
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind

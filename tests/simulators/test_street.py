@@ -12,11 +12,11 @@ import pytest
 
 from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND, MINUTE, SECOND, parse_instant
-from sensord.core.intake import Intake
+from sensord.core.intake.intake import Intake
 from sensord.core.place import Device, Places
-from sensord.core.plate import PlateTable
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream
+from sensord.core.vehicles.plate import PlateTable
 from simulators.scenario import BackgroundEntry, KeyAreaVehicle, Silence
 from simulators.street import Message, Street
 from tests.simulators.small import CROWD, START, definition, scenario, street

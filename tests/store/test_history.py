@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sensord.core.alert import Change, Transition
-from sensord.core.case import Case, CaseEvent, Happening, State
+from sensord.core.cases.case import Case, CaseEvent, Happening, State
+from sensord.core.cases.notification import Hold, Reason
 from sensord.core.level import Level
-from sensord.core.notification import Hold, Reason
 from sensord.store.state import StateStore
 from tests.notify.parts import START, Outputs, notification
 

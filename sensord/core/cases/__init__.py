@@ -1,0 +1,1 @@
+"""From transitions to people: cases, their stages, dispatch, what is held back, answers, reports."""

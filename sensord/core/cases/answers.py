@@ -1,0 +1,209 @@
+"""What people do about cases: the verbs, each with what it needs and what it changes.
+
+Rules: answers are idempotent (saying the same thing twice changes nothing and is accepted), and an answer to a case
+that has ended is kept in its story. Extending, returning and voiding are approvals: who may not approve asks, and the
+supervisors hear it. A note says why, where somebody will want to know.
+"""
+
+from __future__ import annotations
+
+from sensord.core.cases.case import ENDED, TABLE, Answer, Case, Due, Happening, State, Told
+from sensord.core.cases.caseflow import Flow
+from sensord.core.cases.mute import Silence
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.story import Story
+from sensord.core.instant import DAY, HOUR
+from sensord.core.outcome import Outcome
+from sensord.core.record import ANSWERS, Action, Verb
+
+__all__ = ["Answers", "Outcome"]
+
+LONGEST_SILENCE = 30 * DAY
+LONGEST_EXTENSION = 366 * DAY
+_PROGRESS = {
+    Verb.ACKNOWLEDGE: Answer.ACKNOWLEDGED,
+    Verb.ON_THE_WAY: Answer.ON_THE_WAY,
+    Verb.ON_THE_SCENE: Answer.ON_THE_SCENE,
+    Verb.NEED_HELP: Answer.ON_THE_SCENE,
+    Verb.DISPERSED: Answer.DISPERSED,
+    Verb.FALSE_ALARM: Answer.DISPERSED,
+}
+_APPROVALS = (Verb.EXTEND, Verb.RETURN, Verb.VOID)
+_KNOWN = ", ".join(verb.value for verb in Verb)
+
+Answered = tuple[bool, str]
+"""Whether the action was accepted, and a sentence that says why (not)."""
+
+
+class Answers:
+    """Takes actions."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def act(self, action: Action, case: Case | None, at: int, story: Story) -> Answered:
+        """Do what the action says, or say why not."""
+        try:
+            verb = Verb(action.verb)
+        except ValueError:
+            return False, f"the verb is not one of: {_KNOWN}"
+        if verb is Verb.SILENCE:
+            return self._silence(action, at)
+        if verb is Verb.UNSILENCE:
+            return self._unsilence(action, at, story)
+        if case is None:
+            return False, "no case has this id or code"
+        if case.state in ENDED:
+            return self._late(action, case, at, story)
+        if case.state is State.ACCEPTED:
+            self._flow.file(case, at, story)
+        if verb in ANSWERS:
+            return self._answer(verb, action, case, at, story)
+        if verb is Verb.CLOSE:
+            return self._close(action, case, at, story)
+        return self._approve(verb, action, case, at, story)
+
+    def _late(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        """Keep what somebody said after the end."""
+        self._flow.happen(case, Happening.LATE_ANSWER, at, action.by, story, None, _words(action), action.via)
+        return True, f"the case is {case.state.value} already; the answer is kept"
+
+    def _answer(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
+        progress, told = _PROGRESS[verb], self._told(action, case, at)
+        if not _note_progress(told, verb, progress, at):
+            return True, "noted before"
+        case.answer = max(case.answer, progress)
+        if not case.acknowledged_at:
+            case.acknowledged_at, case.acknowledged_by = at, action.by
+        if progress >= Answer.ON_THE_SCENE and not case.arrived_at:
+            case.arrived_at, case.arrived_by = at, action.by
+        if action.by in self._flow.roster.by_id and not case.lead:
+            case.owner = action.by
+        if verb in (Verb.ON_THE_WAY, Verb.ON_THE_SCENE):
+            self._flow.index.engage(action.by, case)
+        event = self._flow.happen(case, Happening(verb.value), at, action.by, story, None, action.note, action.via)
+        if verb is Verb.NEED_HELP:
+            self._flow.dispatcher.help_needed(case, event, story.decisions)
+        if progress is Answer.DISPERSED:
+            return self._report(verb, action, case, at, story)
+        return True, "noted"
+
+    def _report(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
+        case.claimed, case.false_alarm = True, verb is Verb.FALSE_ALARM
+        case.reported_by = action.by
+        case.reported_at = case.reported_at or at
+        if not case.alerts:
+            self._flow.settle(case, at, story)
+            return True, "noted; the sensors agree"
+        self._flow.unschedule(case, Due.AGREE)
+        self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
+        return True, f"noted; the sensors still report {case.level.word}, and are given time to agree"
+
+    def _told(self, action: Action, case: Case, at: int) -> Told:
+        """The ledger's line of whoever speaks; somebody who was never told gets one."""
+        person = self._flow.roster.by_id.get(action.by)
+        role = person.role if person is not None else "operator"
+        return case.told.setdefault(action.by, Told(role, at, len(case.told)))
+
+    def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        if case.alerts:
+            return False, f"the sensors still report {case.level.word}: a case closes when they agree that it is over"
+        if (case.state, Happening.CLOSE) not in TABLE:
+            return False, f"a case that is {case.state.value} cannot be closed"
+        self._told(action, case, at)
+        case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
+        self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
+        return True, "closed"
+
+    # -- approvals ---------------------------------------------------------------------------------------------------
+
+    def _approve(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
+        happening = Happening(verb.value)
+        if (case.state, happening) not in TABLE:
+            return False, f"{verb.value} is not possible while the case is {case.state.value}"
+        if not action.note:
+            return False, f"{verb.value} needs a note that says why"
+        if not self._may_approve(action):
+            event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
+            self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
+            return True, f"{verb.value} needs an approval; the supervisors have been asked"
+        if verb is Verb.VOID:
+            self._flow.end(case, happening, at, action.by, story, action.note, action.via)
+            return True, "void"
+        return (self._extend if verb is Verb.EXTEND else self._return)(action, case, at, story)
+
+    def _may_approve(self, action: Action) -> bool:
+        """Whether the action is a supervisor's, or an operator's account's.
+
+        Accounts are not on the roster; the API checks their right. Over MQTT and links nobody checks it.
+        """
+        person = self._flow.roster.by_id.get(action.by)
+        if person is None:
+            return action.via == "cli" or action.via.startswith("api:")
+        return person.role in self._flow.approving
+
+    def _extend(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        until = action.until or max(case.deadline, at) + (self._flow.limit(case) or HOUR)
+        if not at < until <= at + LONGEST_EXTENSION:
+            return False, "the new deadline is not in the future, or more than a year away"
+        case.extended += 1
+        self._flow.happen(case, Happening.EXTEND, at, action.by, story, None, action.note, action.via)
+        self._flow.set_deadline(case, until)
+        return True, "extended"
+
+    def _return(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        """Whoever has the case gives it back: it is dispatched again, to others."""
+        given_back = case.owner if action.by not in case.told or case.told[action.by].role == "operator" else action.by
+        if given_back and given_back not in case.returned:
+            case.returned.append(given_back)
+        case.answer, case.claimed, case.owner, case.lead = Answer.NONE, False, "", ""
+        self._flow.index.engaged.get(given_back, set()).discard(case.id)
+        event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
+        self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
+        self._flow.dispatcher.own(case, at, ())
+        return True, "returned; it is dispatched again"
+
+    # -- silences ----------------------------------------------------------------------------------------------------
+
+    def _silence(self, action: Action, at: int) -> Answered:
+        if action.scope is None or action.scope == type(action.scope)():
+            return False, "a silence needs a scope: places, rules, policies, labels or people"
+        if not action.note:
+            return False, "a silence needs a note that says why"
+        if not at < action.until <= at + LONGEST_SILENCE:
+            return False, "a silence needs an end in the future, at most thirty days away"
+        self._flow.mutes.forget(at)
+        name = action.case or f"silence-{at}"
+        if name in self._flow.mutes.silences:
+            return True, "noted before"
+        self._flow.mutes.silences[name] = Silence(name, action.scope, at, action.until, action.by, action.note)
+        return True, f"silenced as {name}"
+
+    def _unsilence(self, action: Action, at: int, story: Story) -> Answered:
+        if self._flow.mutes.silences.pop(action.case, None) is None:
+            return False, "no silence has this id"
+        self._flow.look_again(at, story)
+        return True, "the silence has ended"
+
+
+def _words(action: Action) -> str:
+    return f"{action.verb}: {action.note}" if action.note else action.verb
+
+
+def _note_progress(told: Told, verb: Verb, progress: Answer, at: int) -> bool:
+    """Write an answer into the ledger; False when the person had said it before."""
+    fields = {
+        Verb.ON_THE_WAY: "on_the_way_at",
+        Verb.ON_THE_SCENE: "on_the_scene_at",
+        Verb.NEED_HELP: "help_at",
+        Verb.DISPERSED: "dispersed_at",
+        Verb.FALSE_ALARM: "dispersed_at",
+    }
+    field = fields.get(verb, "acknowledged_at")
+    if getattr(told, field):
+        return False
+    setattr(told, field, at)
+    told.acknowledged_at = told.acknowledged_at or at
+    if progress is Answer.DISPERSED or verb is Verb.NEED_HELP:
+        told.on_the_scene_at = told.on_the_scene_at or at
+    return True

@@ -1,0 +1,266 @@
+"""The case book: alerts, answers and receipts in; cases and their stories out; dispatch asks it what to tell whom.
+
+Everything happens at a journal instant, in order: before anything at ``t``, everything that came due at or before
+``t``. A case's id is its place, its policy and the second it was opened, so it is the same in every run and every
+shard; its code is counted, and so is the same in every run of the whole street.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from sensord.core.alert import Change, Transition
+from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
+from sensord.core.cases.answers import Answers, Outcome
+from sensord.core.cases.case import Case, Due, Happening
+from sensord.core.cases.caseflow import Flow
+from sensord.core.cases.daily import reports
+from sensord.core.cases.damping import Damped
+from sensord.core.cases.mute import Silence
+from sensord.core.cases.story import Story
+from sensord.core.cases.watch import RETRY, UNREACHED, Watched, change_alert, hole_transitions
+from sensord.core.definition import Definition
+from sensord.core.instant import DAY
+from sensord.core.level import Level
+from sensord.core.people.coverage import cover
+from sensord.core.place import Places
+from sensord.core.record import Action, Delivery, Receipt
+
+__all__ = ["BookState", "CaseBook", "Outcome", "Story"]
+
+REMEMBERED = 3 * DAY
+"""So long are closed cases remembered, for answers that come late and receipts."""
+MOST_REMEMBERED = 2000
+
+
+class BookState(msgspec.Struct):
+    """Everything that later decisions depend on; cases in the order in which they were opened."""
+
+    open: list[Case] = []
+    ended: list[Case] = []
+    codes: dict[str, int] = {}
+    silences: list[Silence] = []
+    damped: Damped = msgspec.field(default_factory=Damped)
+    watched: Watched = msgspec.field(default_factory=Watched)
+
+
+class CaseBook:
+    """Holds the cases.
+
+    It changes only by ``transition``, ``action``, ``receipt``, ``advance`` and ``abandon``, each with an instant that
+    never falls.
+    """
+
+    def __init__(self, definition: Definition, places: Places, state: BookState | None = None) -> None:
+        state = state or BookState()
+        self._definition, self._places, self._watched = definition, places, state.watched
+        self._agenda = Agenda()
+        self._flow = Flow(definition, places, self._agenda, state.damped, state.codes)
+        self._flow.roster.undeliverable = {(person, channel) for person, channel, _ in state.watched.failed}
+        self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
+        self._answers = Answers(self._flow)
+        self.ended: dict[str, Case] = {case.id: case for case in state.ended}
+        self._flow.remembered = self.ended
+        for case in state.open:
+            self._flow.adopt(case)
+        for case in sorted(state.open, key=lambda case: case.filed):
+            if case.filed:
+                self._flow.index.neighbour(case)
+        for key, outlet in state.damped.outlets.items():
+            if outlet.due:
+                self._agenda.add(outlet.due, DIGEST, 0, key)
+        if state.watched.check_at:
+            self._agenda.add(state.watched.check_at, CHECK, 0, "")
+        if state.watched.report_at:
+            self._agenda.add(state.watched.report_at, REPORT, 0, "")
+
+    @property
+    def open(self) -> dict[str, Case]:
+        """The cases that have not ended, by id."""
+        return self._flow.index.open
+
+    @property
+    def silences(self) -> list[Silence]:
+        """The silences in force or to come."""
+        return list(self._flow.mutes.silences.values())
+
+    @property
+    def undeliverable(self) -> list[tuple[str, str, int]]:
+        """Contacts that do not deliver: person, channel, since when (ns)."""
+        return list(self._watched.failed)
+
+    def find(self, name: str) -> Case | None:
+        """The case of that id or code, open or ended lately."""
+        found = self.open.get(name) or self.ended.get(name)
+        if found is None and name.isdigit():
+            found = next((case for case in self._known() if case.code == name), None)
+        return found
+
+    def _known(self) -> Iterator[Case]:
+        yield from self.open.values()
+        yield from self.ended.values()
+
+    def state(self) -> BookState:
+        """Everything that later decisions depend on."""
+        flow = self._flow
+        return BookState(
+            list(self.open.values()), list(self.ended.values()), flow.codes, self.silences, flow.damped, self._watched
+        )
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+
+    def begin(self, at: int, before: Definition, story: Story) -> None:
+        """A definition comes into force at ``at``: contacts that were changed are trusted anew, the roster checked."""
+        changed = _changed_contacts(before, self._definition)
+        for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
+            self._contact(person, channel, failed=False, at=at, story=story)
+        self._flow.look_again(at, story)
+        self._settle_ended(at, story)
+        if self._definition.duty.dispatch or self._watched.alerts:
+            self._watched.check_at = at
+            self._agenda.add(at, CHECK, 0, "")
+
+        self._watched.report_at = 0
+        if self._definition.daily.tell:
+            self._next_report(at)
+
+    def _next_report(self, after: int) -> None:
+        self._watched.report_at = self._flow.roster.table.next_time(self._definition.daily.at, after)
+        self._agenda.add(self._watched.report_at, REPORT, 0, "")
+
+    def _report(self, at: int, story: Story) -> None:
+        """Send the report of the day before, unless the plan has changed since it was put on the agenda."""
+        if at != self._watched.report_at:
+            return
+        for message in reports(self._definition, self._places, self._flow.roster, self._known(), at):
+            story.decisions.notify(message)
+        self._next_report(at)
+
+    def transition(self, transition: Transition, story: Story) -> None:
+        """Take one change of an alert."""
+        self.advance(transition.at, story)
+        self._take(transition, story)
+
+    def _take(self, transition: Transition, story: Story) -> None:
+        story.tell(transition)
+        if transition.change in (Change.RAISED, Change.ESCALATED):
+            self._flow.raised(transition, story)
+        else:
+            self._flow.lowered(transition, story)
+        self._settle_ended(transition.at, story)
+
+    def action(self, action: Action, at: int, story: Story) -> None:
+        """Take what a person did; what the state machine does not allow is refused and said."""
+        self.advance(at, story)
+        case = self.find(action.case)
+        accepted, detail = self._answers.act(action, case, at, story)
+        name = case.id if case is not None else action.case
+        story.outcomes.append(Outcome(name, action.verb, action.by, action.via, at, accepted, detail))
+        self._settle_ended(at, story)
+
+    def receipt(self, receipt: Receipt, at: int, story: Story) -> None:
+        """Take what became of a message: the ledger's line of its receiver, and whether the contact works."""
+        self.advance(at, story)
+        parts = receipt.key.rsplit(":", 3)
+        if len(parts) != 4:
+            return
+        name, event, person, channel = parts
+        for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
+            case = self.open.get(case_id) or self.ended.get(case_id)
+            told = case.told.get(receiver) if case is not None else None
+            if case is None or told is None:
+                continue
+            if receipt.delivery is Delivery.FAILED:
+                told.failed += [channel] if channel not in told.failed else []
+            else:
+                field = f"{receipt.delivery.value}_at"
+                setattr(told, field, getattr(told, field) or at)
+                arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
+                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
+            story.changed[case.id] = case
+        self._contact(person, channel, failed=receipt.delivery is Delivery.FAILED, at=at, story=story)
+
+    def _contact(self, person: str, channel: str, *, failed: bool, at: int, story: Story) -> None:
+        """A contact works, or does not: remember it, and say it where the plan is watched."""
+        known = any(one[:2] == (person, channel) for one in self._watched.failed)
+        someone = self._flow.roster.by_id.get(person)
+        if failed == known or (failed and someone is None):
+            return
+        if failed:
+            self._watched.failed.append((person, channel, at))
+        else:
+            self._watched.failed = [one for one in self._watched.failed if one[:2] != (person, channel)]
+        self._flow.roster.undeliverable = {one[:2] for one in self._watched.failed}
+        if not failed:
+            self._flow.look_again(at, story)
+        if self._definition.duty.dispatch or not failed:
+            level, place = (Level.BLUE if failed else Level.NONE), (someone.serves if someone is not None else "")
+            change = change_alert(self._watched, UNREACHED, f"{person}:{channel}", place, level, at)
+            if change is not None:
+                self._take(change, story)
+
+    def advance(self, to: int, story: Story) -> None:
+        """Let everything that is due at or before ``to`` happen, each at its own instant."""
+        while (entry := self._agenda.next(to)) is not None:
+            at, kind, number, owner = entry
+            if kind == DIGEST:
+                self._flow.dispatcher.digest(owner, at, story.decisions)
+            elif kind == CHECK:
+                self._check(at, story)
+            elif kind == REPORT:
+                self._report(at, story)
+            else:
+                self._flow.due(owner, at, Due(kind), number, story)
+            self._settle_ended(at, story)
+
+    def _check(self, at: int, story: Story) -> None:
+        """Look through the coming days for holes, and forget failures that are old enough to try again."""
+        watched, duty = self._watched, self._definition.duty
+        if at != watched.check_at:
+            return
+        for person, channel, since in list(watched.failed):
+            if at - since >= RETRY:
+                self._contact(person, channel, failed=False, at=at, story=story)
+        holes = []
+        if duty.dispatch:
+            roles = {role for policy in self._definition.policies for role in policy.roles}
+            holes = cover(self._flow.roster, self._places, roles, at, at + duty.check_days * DAY).holes
+            watched.check_at = self._flow.roster.table.next_check(at)
+            self._agenda.add(watched.check_at, CHECK, 0, "")
+        else:
+            watched.check_at = 0
+        for change in hole_transitions(watched, holes, at):
+            self._take(change, story)
+
+    def abandon(self, places: set[str], at: int, story: Story) -> None:
+        """Void the cases of places that exist no more; their alerts have been withdrawn before."""
+        for case in [case for case in self.open.values() if case.place not in places]:
+            self._flow.end(case, Happening.VOID, at, "definition", story)
+        self._settle_ended(at, story)
+
+    def _settle_ended(self, at: int, story: Story) -> None:
+        """Move the cases that have ended from the open ones to the remembered ones; forget the oldest."""
+        if not self._flow.just_ended:
+            return
+        for case in self._flow.just_ended:
+            self.ended[case.id] = case
+        self._flow.just_ended.clear()
+        while self.ended:
+            oldest = next(iter(self.ended.values()))
+            if len(self.ended) <= MOST_REMEMBERED and oldest.closed_at > at - REMEMBERED:
+                break
+            del self.ended[oldest.id]
+
+
+def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str]]:
+    """The contacts (person, channel) that two definitions do not share."""
+    old = {(person.id, contact) for person in before.people for contact in person.contacts}
+    new = {(person.id, contact) for person in now.people for contact in person.contacts}
+    return {(person, contact.channel) for person, contact in old ^ new}
+
+
+def _spared(way: tuple[str, str, str], arrived: tuple[str, str]) -> bool:
+    """Whether a second way is not needed: the message arrived, or a digest with all of the person's."""
+    return way[0] == arrived[0] and arrived[1] in ("", way[2])

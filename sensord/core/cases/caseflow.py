@@ -1,0 +1,383 @@
+"""How a case moves: what alerts and time do to it. Answers of people are in ``answers``; the table is in ``case``."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from sensord.core.alert import Transition
+from sensord.core.cases.agenda import DIGEST, Agenda
+from sensord.core.cases.case import ENDED, TABLE, Answer, Case, CaseEvent, Due, Happening, State
+from sensord.core.cases.caseindex import CaseIndex, Group
+from sensord.core.cases.damping import Damped, Damper
+from sensord.core.cases.dispatch import Desk, Dispatcher
+from sensord.core.cases.mute import Mutes
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Policy
+from sensord.core.cases.story import Story
+from sensord.core.cases.watch import built_in
+from sensord.core.definition import Definition
+from sensord.core.instant import to_datetime
+from sensord.core.level import Level
+from sensord.core.people.roster import Roster
+from sensord.core.place import PlaceKind, Places
+
+MOST_LINKS = 50
+_CODES = 99_999
+
+
+class Flow:
+    """Moves the open cases through their table, and asks the dispatcher to tell people."""
+
+    def __init__(
+        self, definition: Definition, places: Places, agenda: Agenda, damped: Damped, codes: dict[str, int]
+    ) -> None:
+        self._definition, self._places, self._agenda = definition, places, agenda
+        self._rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition.duty.dispatch))}
+        self._categories = {category.id: category for category in definition.categories}
+        self.damped, self.codes = damped, codes
+        self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
+        self.roster = Roster(definition.people, places, definition.duty, definition.zone)
+        self.mutes = Mutes(
+            places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
+        )
+        unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
+        damper = Damper(definition.damping, unlimited, damped)
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
+        self.dispatcher = Dispatcher(definition, places, self._rules, self.roster, self.mutes, damper, desk)
+        self.just_ended: list[Case] = []
+        self.remembered: Container[str] = ()
+        self.approving = frozenset(role.id for role in definition.roles if role.approves)
+
+    def adopt(self, case: Case) -> None:
+        """Take a case in: a new one, or one of a state that is restored."""
+        self.index.add(case)
+        for at, due, number in case.pending:
+            self._agenda.add(at, due, number, case.id)
+
+    def _group(self, case: Case) -> Group | None:
+        policy = self.dispatcher.policy(case)
+        if not policy.link or case.place not in self._places.by_id:
+            return None
+        above = self._places.above(case.place, PlaceKind(policy.link))
+        return None if above is None else (policy.category or policy.id, above)
+
+    # -- what alerts do ----------------------------------------------------------------------------------------------
+
+    def raised(self, transition: Transition, story: Story) -> None:
+        """An alert was raised or rose: it joins the open case of its place and plan, or opens one."""
+        policy, alert = self._rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
+        case = self.index.at(transition.place, policy) or self._open(transition, policy)
+        case.alerts[alert] = transition.level
+        self.index.hold(alert, case)
+        level, previous = max(case.alerts.values()), case.level
+        relapse = bool(case.cleared_at)
+        if level <= previous and not relapse:
+            story.changed[case.id] = case
+            return
+        case.rule, case.key = transition.rule, transition.key
+        case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
+        case.vehicle = transition.vehicle
+        case.level, case.peak = level, max(case.peak, level)
+        if relapse:
+            self._relapse(case, transition, story)
+        else:
+            self._rise(case, transition, previous, story)
+
+    def _open(self, transition: Transition, policy: str) -> Case:
+        moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
+        name = f"{transition.place}-{policy}-{moment}"
+        nth = 1
+        while (unique := name if nth == 1 else f"{name}-{nth}") in self.remembered:
+            nth += 1
+        case = Case(
+            id=unique,
+            policy=policy,
+            place=transition.place,
+            grid=self._places.above(transition.place, PlaceKind.GRID) or "",
+            rule=transition.rule,
+            state=State.ACCEPTED,
+            level=Level.NONE,
+            peak=Level.NONE,
+            opened_at=transition.at,
+            since=transition.at,
+        )
+        self.adopt(case)
+        return case
+
+    def _rise(self, case: Case, transition: Transition, previous: Level, story: Story) -> None:
+        event = self.happen(case, Happening.LEVEL_ROSE, transition.at, transition.id, story, previous)
+        wait = self.dispatcher.policy(case).wait
+        if case.state is State.ACCEPTED:
+            if not wait or case.level is Level.RED:
+                self.file(case, transition.at, story)
+            elif not previous:
+                self.schedule(case, transition.at + wait, Due.FILE)
+            return
+        if case.claimed and case.state is State.VERIFYING:
+            self._disagree(case, transition.at, story)
+        self.dispatch(case, event, Reason.LEVEL_ROSE, story)
+
+    def _relapse(self, case: Case, transition: Transition, story: Story) -> None:
+        """The alarm came back before the case was closed: people must answer, and report, anew."""
+        case.cleared_at, case.answer, case.claimed, case.false_alarm = 0, Answer.NONE, False, False
+        for due in (Due.SETTLE, Due.GIVE_UP, Due.AGREE):
+            self.unschedule(case, due)
+        for told in case.told.values():
+            told.acknowledged_at = told.on_the_way_at = told.on_the_scene_at = told.dispersed_at = told.help_at = 0
+            told.at = transition.at
+        event = self.happen(case, Happening.RELAPSE, transition.at, transition.id, story, Level.NONE)
+        self.dispatch(case, event, Reason.CASE_RELAPSED, story)
+
+    def lowered(self, transition: Transition, story: Story) -> None:
+        """An alert fell, cleared or was withdrawn."""
+        alert = f"{transition.rule}:{transition.key}"
+        case = self.index.of_alert(alert)
+        if case is None:
+            return
+        if transition.level is Level.NONE:
+            case.alerts.pop(alert)
+            self.index.release(alert, case)
+        else:
+            case.alerts[alert] = transition.level
+        previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
+        if not case.alerts:
+            self._all_clear(case, transition, previous, story)
+        elif case.level < previous:
+            self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
+        else:
+            story.changed[case.id] = case
+
+    def _all_clear(self, case: Case, transition: Transition, previous: Level, story: Story) -> None:
+        at, policy = transition.at, self.dispatcher.policy(case)
+        if case.state is State.ACCEPTED:
+            self.end(case, Happening.VOID, at, transition.id, story)
+            return
+        case.cleared_at = at
+        self.happen(case, Happening.ALL_CLEAR, at, transition.id, story, previous)
+        self.unschedule(case, Due.AGREE)
+        self.schedule(case, at + policy.unreported_after, Due.GIVE_UP)
+        if policy.agree_for:
+            self.schedule(case, at + policy.agree_for, Due.SETTLE)
+        else:
+            self.settle(case, at, story)
+
+    # -- what time does ----------------------------------------------------------------------------------------------
+
+    def due(self, name: str, at: int, due: Due, number: int, story: Story) -> None:
+        """Something that a case awaited has come due; what has been settled meanwhile is passed over."""
+        case = self.index.open.get(name)
+        if case is None or (at, due, number) not in case.pending:
+            return
+        case.pending.remove((at, due, number))
+        if due is Due.FILE:
+            self.file(case, at, story)
+        elif due is Due.STEP:
+            self._remute(case, at)
+            event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
+            self.dispatcher.step_due(case, event, number, story.decisions)
+        elif due is Due.FALLBACK and str(number) in case.fallbacks:
+            self._remute(case, at)
+            event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
+            self.dispatcher.fall_back(case, event, number, story.decisions)
+        elif due is Due.LIMIT:
+            case.overdue += 1
+            event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
+            self.supervise(case, event, Reason.OVERDUE, story)
+        elif due is Due.AGREE and case.alerts and case.claimed:
+            self._disagree(case, at, story)
+        elif due is Due.SETTLE:
+            self.settle(case, at, story)
+        elif due is Due.RECHECK:
+            self._recheck(case, at, story)
+        elif due is Due.GIVE_UP and not case.alerts:
+            self.end(case, Happening.CLOSE, at, "unreported", story)
+
+    def file(self, case: Case, at: int, story: Story) -> None:
+        """File a case: it gets its code, its links, and is dispatched."""
+        self.unschedule(case, Due.FILE)
+        case.code = self._code(case, at)
+        case.filed = self.codes["filed"] = self.codes.get("filed", 0) + 1
+        event = self.happen(case, Happening.FILE, at, case.code or "sensord", story)
+        self.dispatcher.own(case, at, ())
+        self._link(case, at, story)
+        self.dispatch(case, event, Reason.CASE_OPENED, story)
+
+    def _code(self, case: Case, at: int) -> str:
+        """The sixteen digits: district 6, major 2, minor 3, and a sequence 5 that begins anew each local year."""
+        policy = self.dispatcher.policy(case)
+        category = self._categories.get(policy.category)
+        if category is None:
+            return ""
+        stem = f"{self._definition.district}{category.major}{category.minor}"
+        year = f"{to_datetime(at, self._definition.zone).year}:{stem}"
+        self.codes[year] = self.codes.get(year, 0) % _CODES + 1
+        return f"{stem}{self.codes[year]:05}"
+
+    def _link(self, case: Case, at: int, story: Story) -> None:
+        """Tie the case to the oldest open one nearby: they may be one event."""
+        oldest = self.index.neighbour(case)
+        if oldest is not None and len(oldest.links) < MOST_LINKS:
+            case.links.append(oldest.id)
+            oldest.links.append(case.id)
+            self.happen(case, Happening.LINK, at, oldest.id, story)
+            story.changed[oldest.id] = oldest
+
+    def dispatch(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell whom the plan names; a muted case, or one for which nobody is on duty, is looked at again."""
+        at, decisions = event.at, story.decisions
+        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
+        if muted is not None:
+            case.muted = muted[0].value
+            self.dispatcher.muted(case, event, muted[0], decisions)
+            self._look_again(case, muted[1])
+            return
+        case.muted = ""
+        self.unschedule(case, Due.RECHECK)
+        if self.dispatcher.rose(case, event, reason, decisions):
+            if case.state is State.FILED:
+                self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
+        else:
+            self._await_duty(case, at)
+
+    def _look_again(self, case: Case, at: int) -> None:
+        self.unschedule(case, Due.RECHECK)
+        self.schedule(case, at, Due.RECHECK)
+
+    def _await_duty(self, case: Case, at: int) -> None:
+        """Nobody is on duty and reachable: look again when that can change."""
+        boundary = self.roster.table.next_boundary(at)
+        if boundary is not None:
+            self._look_again(case, boundary)
+
+    def _remute(self, case: Case, at: int) -> None:
+        """See whether a case that was told is muted by now, so that its reminders are held."""
+        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
+        if muted is not None and not case.muted:
+            case.muted = muted[0].value
+            self._look_again(case, muted[1])
+
+    def _recheck(self, case: Case, at: int, story: Story) -> None:
+        """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""
+        if not case.alerts:
+            case.muted = ""
+            return
+        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
+        if muted is not None:
+            case.muted = muted[0].value
+            self._look_again(case, muted[1])
+        elif not case.muted and not self.dispatcher.can_tell(case, at):
+            self._await_duty(case, at)
+        else:
+            reason = Reason.MUTE_ENDED if case.muted else Reason.CASE_OPENED
+            event = self.happen(case, Happening.STEP_DUE, at, "looked again", story)
+            self.dispatch(case, event, reason, story)
+
+    def settle(self, case: Case, at: int, story: Story) -> None:
+        """Close a case that has been clear for long enough, when nobody's report is awaited."""
+        policy = self.dispatcher.policy(case)
+        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for:
+            return
+        if policy.close == "when_clear" or case.claimed or not case.told:
+            by = case.reported_by if case.claimed and policy.close != "when_clear" else "sensors"
+            self.end(case, Happening.CLOSE, at, by, story)
+
+    def _disagree(self, case: Case, at: int, story: Story) -> None:
+        """A person said that it is over, and the sensors do not agree: people go on, under supervision."""
+        case.disagreed = True
+        case.answer = min(case.answer, Answer.ON_THE_SCENE)
+        event = self.happen(case, Happening.DISAGREE, at, "sensors", story)
+        self.supervise(case, event, Reason.DISAGREEMENT, story)
+
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell the supervisors, unless the case is muted."""
+        self._remute(case, event.at)
+        if case.muted:
+            self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
+        else:
+            self.dispatcher.supervise(case, event, reason, story.decisions)
+
+    def look_again(self, at: int, story: Story) -> None:
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
+        waiting = [case for case in self.index.open.values() if case.muted or case.state is State.FILED]
+        for case in waiting:
+            self.unschedule(case, Due.RECHECK)
+            self._recheck(case, at, story)
+
+    # -- moving ------------------------------------------------------------------------------------------------------
+
+    def policy(self, case: Case) -> Policy:
+        """The case's plan."""
+        return self.dispatcher.policy(case)
+
+    def limit(self, case: Case) -> int:
+        """The longest stay (ns) at the case's stage; 0: none."""
+        category = self._categories.get(self.policy(case).category)
+        return category.limits.get(case.state, 0) if category is not None else 0
+
+    def schedule(self, case: Case, at: int, due: Due, number: int = 0) -> None:
+        """Note what a case awaits."""
+        case.pending.append((at, due, number))
+        self._agenda.add(at, due, number, case.id)
+
+    @staticmethod
+    def unschedule(case: Case, due: Due) -> None:
+        """Await something no longer."""
+        case.pending = [one for one in case.pending if one[1] is not due]
+
+    def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
+        """Close or void a case, and tell those who were told."""
+        self._remute(case, at)
+        if how is Happening.CLOSE and (case.state, how) not in TABLE:
+            # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
+            self.happen(case, Happening.ALL_CLEAR, at, by, story)
+        case.closed_at, case.closed_by = at, by
+        event = self.happen(case, how, at, by, story, case.level, note, via)
+        case.pending, case.fallbacks, case.deadline = [], {}, 0
+        reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
+        self.dispatcher.ended(case, event, reason, story.decisions)
+        self.index.remove(case)
+        self.just_ended.append(case)
+
+    def happen(
+        self,
+        case: Case,
+        happening: Happening,
+        at: int,
+        cause: str,
+        story: Story,
+        previous: Level | None = None,
+        note: str = "",
+        via: str = "",
+    ) -> CaseEvent:
+        """Move the case through the table and write the event; a new stage begins a new time limit."""
+        state = TABLE[case.state, happening]
+        if state is not case.state or happening is Happening.OVERDUE:
+            case.state, case.since, case.deadline = state, at, 0
+            self.unschedule(case, Due.LIMIT)
+            limit = self.limit(case)
+            if limit and state not in ENDED:
+                self.set_deadline(case, at + limit)
+        case.events += 1
+        event = CaseEvent(
+            id=f"{case.id}:{case.events}",
+            case=case.id,
+            policy=case.policy,
+            place=case.place,
+            at=at,
+            happening=happening,
+            state=case.state,
+            level=case.level,
+            previous=case.level if previous is None else previous,
+            cause=cause,
+            note=note,
+            via=via,
+        )
+        story.tell(event)
+        story.changed[case.id] = case
+        return event
+
+    def set_deadline(self, case: Case, at: int) -> None:
+        """Set the limit of the present stage."""
+        self.unschedule(case, Due.LIMIT)
+        case.deadline = at
+        self.schedule(case, at, Due.LIMIT)

@@ -1,0 +1,95 @@
+"""Look-ups over the open cases, so that a step's cost does not depend on how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sensord.core.cases.case import Case
+from sensord.core.level import Level
+
+Group = tuple[str, str]
+"""What nearby cases have in common: the category, and the place that the plan names."""
+
+
+class CaseIndex:
+    """The open cases: by id, by place and plan, by alert, by watched rule, by neighbourhood; and who is busy where.
+
+    ``watched`` are the rules whose alerts can inhibit others; ``group_of`` names a case's neighbourhood.
+    """
+
+    def __init__(self, watched: Callable[[], frozenset[str]], group_of: Callable[[Case], Group | None]) -> None:
+        self._watched, self._group_of = watched, group_of
+        self.open: dict[str, Case] = {}
+        self.engaged: dict[str, set[str]] = {}
+        self._by_place: dict[tuple[str, str], str] = {}
+        self._by_alert: dict[str, str] = {}
+        self._by_rule: dict[str, dict[str, None]] = {}
+        self._nearby: dict[Group, dict[str, None]] = {}
+
+    def add(self, case: Case) -> None:
+        """Take a case in: a new one, or one of a state that is restored."""
+        self.open[case.id] = case
+        self._by_place[case.place, case.policy] = case.id
+        for alert in case.alerts:
+            self.hold(alert, case)
+        for person, told in case.told.items():
+            if told.on_the_way_at or told.on_the_scene_at:
+                self.engage(person, case)
+
+    def remove(self, case: Case) -> None:
+        """Let a case go that has ended."""
+        del self.open[case.id]
+        self._by_place.pop((case.place, case.policy), None)
+        for alert in list(case.alerts):
+            self.release(alert, case)
+        for person in case.told:
+            self.engaged.get(person, set()).discard(case.id)
+        group = self._group_of(case)
+        if group is not None:
+            self._nearby.get(group, {}).pop(case.id, None)
+
+    def at(self, place: str, policy: str) -> Case | None:
+        """The open case of a place and a plan."""
+        return self.open.get(self._by_place.get((place, policy), ""))
+
+    def of_alert(self, alert: str) -> Case | None:
+        """The open case that holds an alert."""
+        return self.open.get(self._by_alert.get(alert, ""))
+
+    def hold(self, alert: str, case: Case) -> None:
+        """An alert belongs to a case from now on."""
+        self._by_alert[alert] = case.id
+        rule = alert.partition(":")[0]
+        if rule in self._watched():
+            self._by_rule.setdefault(rule, {})[case.id] = None
+
+    def release(self, alert: str, case: Case) -> None:
+        """An alert is over."""
+        self._by_alert.pop(alert, None)
+        rule = alert.partition(":")[0]
+        if not any(other.startswith(rule + ":") for other in case.alerts if other != alert):
+            self._by_rule.get(rule, {}).pop(case.id, None)
+
+    def engage(self, person: str, case: Case) -> None:
+        """Somebody is on the way to a case, or there."""
+        self.engaged.setdefault(person, set()).add(case.id)
+
+    def sources(self, rule: str) -> list[tuple[str, str, Level]]:
+        """(case, place, level) of the rule's active alerts whose cases are not muted."""
+        return [
+            (case.id, case.place, level)
+            for case in (self.open[name] for name in self._by_rule.get(rule, ()))
+            if not case.muted
+            for alert, level in case.alerts.items()
+            if alert.startswith(rule + ":")
+        ]
+
+    def neighbour(self, case: Case) -> Case | None:
+        """Add a case to its neighbourhood; returns the oldest open case that was there before."""
+        group = self._group_of(case)
+        if group is None:
+            return None
+        nearby = self._nearby.setdefault(group, {})
+        oldest = next((self.open[name] for name in nearby if name != case.id), None)
+        nearby[case.id] = None
+        return oldest

@@ -1,0 +1,161 @@
+"""How much is said: a budget per person, a rate per robot, and storm mode. What is held goes into a digest, all of it.
+
+A *robot* is a channel with an address. Of its ``per_minute`` messages ordinary ones may use half, digests four fifths,
+and red all: so a red alert finds room while everything else floods. Budgets and storms never hold red; budgets never
+hold the roles that are ``unlimited`` (police). All of it is decided here, on journal time, so that a replay tells who
+would have been told what.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sensord.core.cases.notification import Notification, Reason
+from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.level import Level
+
+DIGEST_WAIT = 30 * SECOND
+"""So long a robot gathers before its digest goes out (Alertmanager's ``group_wait``)."""
+REMEMBERED_DIGESTS = 200
+
+
+class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The limits. ``per_minute`` per channel name, for each of its robots; one that is not named has none.
+
+    ``per_hour``: messages to one person; 0: no limit. ``digest_every`` (ns): how long those over it wait.
+    ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups`` are channels that
+    lead to one group each, where an address only says who is mentioned: such a channel is one robot.
+    """
+
+    per_minute: dict[str, int] = {}
+    per_hour: int = 0
+    digest_every: int = 30 * MINUTE
+    storm_at: int = 0
+    groups: tuple[str, ...] = ()
+
+    def outlet(self, message: Notification) -> str:
+        """The robot that carries a message."""
+        return message.channel if message.channel in self.groups else f"{message.channel} {message.address}"
+
+
+class Outlet(msgspec.Struct):
+    """One robot: when it spoke in the last minute, what waits for its next digest, and when that is due (0: none)."""
+
+    sent: list[int] = []
+    waiting: list[Notification] = []
+    due: int = 0
+
+
+class Damped(msgspec.Struct):
+    """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
+
+    ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
+    latest digests, each with the (case, receiver) pairs that it told.
+    """
+
+    outlets: dict[str, Outlet] = {}
+    people: dict[str, list[int]] = {}
+    seconds: list[tuple[int, int]] = []
+    digests: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def told_by(self, key: str) -> list[tuple[str, str]] | None:
+        """The (case, receiver) pairs that a digest told; None when the key is not that of a late digest."""
+        return next((told for name, told in self.digests if name == key), None)
+
+
+class Damper:
+    """Decides whether a message goes out by itself; ``None`` from :meth:`offer` means that it does."""
+
+    def __init__(self, damping: Damping, unlimited: frozenset[str], state: Damped) -> None:
+        self._damping, self._unlimited, self.state = damping, unlimited, state
+
+    def outlet(self, message: Notification) -> str:
+        """The robot that carries a message."""
+        return self._damping.outlet(message)
+
+    def offer(self, message: Notification) -> tuple[Reason, int] | None:
+        """Count a message in. Returns why it waits for a digest, and when that is due; None: it goes out now."""
+        outlet = self.state.outlets.setdefault(self.outlet(message), Outlet())
+        reason = self._why_wait(message, outlet)
+        if reason is None:
+            self._speak(outlet, message.channel, message.at)
+            if self._damping.per_hour:
+                self.state.people.setdefault(message.receiver, []).append(message.at)
+            return None
+        outlet.waiting.append(message)
+        due = self._due(message, outlet, reason)
+        outlet.due = min(outlet.due, due) if outlet.due else due
+        return reason, outlet.due
+
+    def _why_wait(self, message: Notification, outlet: Outlet) -> Reason | None:
+        red = message.level is Level.RED
+        if self._storm(message.at) and not red:
+            return Reason.HELD_STORM
+        if not red and message.role not in self._unlimited and self._over_budget(message):
+            return Reason.HELD_BUDGET
+        cap = self._damping.per_minute.get(message.channel, 0)
+        if cap and self._said(outlet, message.at) >= (cap if red else max(cap // 2, 1)):
+            return Reason.HELD_RATE
+        return None
+
+    def _due(self, message: Notification, outlet: Outlet, reason: Reason) -> int:
+        if message.level is Level.RED:
+            return self._free_at(outlet, message.channel, message.at, red=True)
+        return message.at + (self._damping.digest_every if reason is Reason.HELD_BUDGET else DIGEST_WAIT)
+
+    def _storm(self, at: int) -> bool:
+        if not self._damping.storm_at:
+            return False
+        second, seconds = at // SECOND, self.state.seconds
+        while seconds and seconds[0][0] <= second - 60:
+            del seconds[0]
+        if seconds and seconds[-1][0] == second:
+            seconds[-1] = (second, seconds[-1][1] + 1)
+        else:
+            seconds.append((second, 1))
+        return sum(count for _, count in seconds) > self._damping.storm_at
+
+    def _over_budget(self, message: Notification) -> bool:
+        if not self._damping.per_hour:
+            return False
+        said = self.state.people.get(message.receiver, [])
+        while said and said[0] <= message.at - HOUR:
+            del said[0]
+        return len(said) >= self._damping.per_hour
+
+    @staticmethod
+    def _said(outlet: Outlet, at: int) -> int:
+        while outlet.sent and outlet.sent[0] <= at - MINUTE:
+            del outlet.sent[0]
+        return len(outlet.sent)
+
+    def _free_at(self, outlet: Outlet, channel: str, at: int, *, red: bool) -> int:
+        """The first instant from ``at`` on at which a digest may go out."""
+        cap = self._damping.per_minute.get(channel, 0)
+        most = max(cap if red else cap - cap // 5, 1)
+        if not cap or self._said(outlet, at) < most:
+            return at
+        return outlet.sent[-most] + MINUTE
+
+    def flush(self, key: str, at: int) -> list[Notification] | int:
+        """Take what waits at an outlet for its digest; or the instant at which to come again (0: nothing waits)."""
+        outlet = self.state.outlets.get(key)
+        if outlet is None or not outlet.waiting or outlet.due > at:
+            return 0
+        red = any(message.level is Level.RED for message in outlet.waiting)
+        free = self._free_at(outlet, outlet.waiting[0].channel, at, red=red)
+        if free > at:
+            outlet.due = free
+            return free
+        waiting, outlet.waiting, outlet.due = outlet.waiting, [], 0
+        self._speak(outlet, waiting[0].channel, at)
+        return waiting
+
+    def _speak(self, outlet: Outlet, channel: str, at: int) -> None:
+        if channel in self._damping.per_minute:
+            outlet.sent.append(at)
+
+    def remember(self, digest: Notification, told: list[tuple[str, str]]) -> None:
+        """Keep whom a digest told, for its receipts."""
+        self.state.digests.append((digest.key, told))
+        del self.state.digests[:-REMEMBERED_DIGESTS]

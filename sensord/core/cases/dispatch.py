@@ -1,0 +1,325 @@
+"""Dispatch: from a case's event to notifications, by the plan and the roster; each decision with its reason.
+
+When the level rises, every step without delay that the level reaches speaks (also to those told before: the situation
+has changed), and every step with delay that is newly reached is put on the case's list. From the plan's
+``everybody_at`` on, all steps speak at once. When the case ends, everybody who was told and is on duty hears so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
+
+from sensord.core.alert import Transition
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
+from sensord.core.cases.damping import Damper
+from sensord.core.cases.message import compose, compose_digest
+from sensord.core.cases.mute import Mutes
+from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
+from sensord.core.cases.policy import Mode, Policy, Role, Step
+from sensord.core.definition import Definition
+from sensord.core.people.roster import Contact, Person, Roster
+from sensord.core.place import Places
+from sensord.core.rules.rule import Rule
+
+Happened = Transition | CaseEvent | Notification | Hold
+
+_DUE_REASON = {
+    Answer.NONE: Reason.STEP_DUE,
+    Answer.ACKNOWLEDGED: Reason.NOT_ACKNOWLEDGED,
+    Answer.ON_THE_WAY: Reason.NOT_ON_THE_SCENE,
+    Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
+    Answer.DISPERSED: Reason.NOT_DISPERSED,
+}
+
+
+class Decisions:
+    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened."""
+
+    def __init__(self, told: list[Happened]) -> None:
+        self._told = told
+        self.notifications: list[Notification] = []
+        self.holds: list[Hold] = []
+
+    def notify(self, message: Notification) -> None:
+        """Somebody is told."""
+        self.notifications.append(message)
+        self._told.append(message)
+
+    def hold(self, *held: Hold) -> None:
+        """Somebody is not told."""
+        self.holds += held
+        self._told += held
+
+
+class Desk:
+    """What a dispatcher needs of the case book: to note what comes due, and who is busy elsewhere."""
+
+    def __init__(
+        self,
+        schedule: Callable[[Case, int, Due, int], None],
+        digest: Callable[[int, str], None],
+        engaged: Mapping[str, Collection[str]],
+    ) -> None:
+        self.schedule, self.digest, self.engaged = schedule, digest, engaged
+
+
+class Dispatcher:
+    """Decides. What was told and what is pending is on the case; what is damped is in the damper's state."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        places: Places,
+        rules: Mapping[str, Rule],
+        roster: Roster,
+        mutes: Mutes,
+        damper: Damper,
+        desk: Desk,
+    ) -> None:
+        self._places, self._zone, self._rules = places, definition.zone, rules
+        self._roster, self._mutes, self._damper, self._desk = roster, mutes, damper, desk
+        self._roles = {role.id: role for role in definition.roles}
+        self._policies = {policy.id: policy for policy in definition.policies}
+        self._names = {policy.id: policy.name for policy in definition.policies}
+
+    def policy(self, case: Case) -> Policy:
+        """The case's plan; one that was removed while the case was open is an empty one."""
+        return self._policies.get(case.policy) or Policy(case.policy, {}, ())
+
+    # -- what happens to the case ------------------------------------------------------------------------------------
+
+    def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> bool:
+        """The case was opened, rose in level, or came back. Returns whether anybody could be told."""
+        policy = self.policy(case)
+        people: list[Person] = []
+        everybody = case.level >= policy.everybody_at
+        fresh = event.previous if reason is Reason.LEVEL_ROSE else 0
+        for number, step in enumerate(policy.steps):
+            if case.level < step.at_least:
+                continue
+            if step.after and fresh < step.at_least and not self._awaits(case, number):
+                self._desk.schedule(case, event.at + step.after, Due.STEP, number)
+            if not step.after and step.every and not self._awaits(case, number):
+                self._desk.schedule(case, event.at + step.every, Due.STEP, number)
+            if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
+                people += self._people(case, event, step, decisions)
+        if not people:
+            people = self._anybody(case, policy, event.at)
+            reason = Reason.NOBODY_TOLD if policy.steps else reason
+        self.own(case, event.at, people)
+        self._tell(case, event, people, reason, decisions)
+        return bool(people)
+
+    def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
+        """A step with delay, or a reminder, has come due."""
+        policy = self.policy(case)
+        if number >= len(policy.steps):
+            return
+        step = policy.steps[number]
+        held = self._held(case, step)
+        if held is None and step.every:
+            self._desk.schedule(case, event.at + step.every, Due.STEP, number)
+        if held is None and case.muted:
+            held = Reason(case.muted)
+        if held is not None:
+            decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in step.tell))
+            return
+        reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
+        people = self._people(case, event, step, decisions)
+        self._tell(case, event, people, reason, decisions)
+
+    def help_needed(self, case: Case, event: CaseEvent, decisions: Decisions) -> None:
+        """Somebody on the case asks for help: everybody of the plan but them hears it."""
+        policy = self.policy(case)
+        roles = dict.fromkeys((*policy.roles, *policy.supervisors))
+        people = [one for role in roles for one in self._roster.responsible(role, case.place, event.at)]
+        self._tell(case, event, (one for one in people if one.id != event.cause), Reason.HELP_NEEDED, decisions)
+
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
+        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked."""
+        for role in self.policy(case).supervisors:
+            people = self._roster.responsible(role, case.place, event.at)
+            if not people:
+                decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
+            self._tell(case, event, people, reason, decisions)
+
+    def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
+        """The case has ended: those who were told are told so."""
+        ledger = sorted(case.told, key=lambda person: case.told[person].number)
+        people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
+        self._tell(case, event, people, reason, decisions)
+
+    def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
+        """Nobody is told, and why: a hold for each role that would have heard."""
+        roles = dict.fromkeys(role for step in self.policy(case).steps if not step.after for role in step.tell)
+        decisions.hold(*(Hold(case.id, event.id, event.at, role, reason) for role in roles))
+
+    def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
+        """A first way to somebody has not delivered by now: the second is taken."""
+        name, channel, _ = case.fallbacks.pop(str(number))
+        person, told = self._roster.by_id.get(name), case.told.get(name)
+        if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
+            return
+        held = (
+            Reason(case.muted)
+            if case.muted
+            else self._mutes.of_person(name, case, self._rules.get(case.rule), event.at)
+        )
+        if held is not None:
+            decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
+            return
+        contacts = [contact for contact in person.contacts if contact.channel == channel]
+        self._page(case, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+
+    def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
+        """A robot's digest has come due."""
+        waiting = self._damper.flush(outlet, at)
+        if isinstance(waiting, int):
+            if waiting:
+                self._desk.digest(waiting, outlet)
+            return
+        off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
+        for one in off:
+            decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
+        waiting = [message for message in waiting if message not in off]
+        if not waiting:
+            return
+        worst = max(waiting, key=lambda message: (message.level, -message.at))
+        title, text = compose_digest(waiting, worst.language, self._places, self._names, self._zone)
+        key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
+        digest = Notification(
+            key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
+            receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
+            place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
+            policy=worst.policy, covers=tuple(message.key for message in waiting),
+        )  # fmt: skip
+        decisions.notify(digest)
+        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in waiting)))
+
+    # -- who ---------------------------------------------------------------------------------------------------------
+
+    def own(self, case: Case, at: int, people: Iterable[Person]) -> None:
+        """Give the case an owner: its lead, else the first who is told, else whoever is accountable, on duty or not."""
+        first = next(iter(people), None)
+        if case.lead:
+            case.owner = case.lead
+        elif first is not None and case.answer is Answer.NONE:
+            case.owner = first.id
+        elif not case.owner:
+            case.owner = self._accountable(case)
+
+    def _accountable(self, case: Case) -> str:
+        """The nearest of the plan's people, on duty or not."""
+        policy = self.policy(case)
+        roles = {*policy.roles, *policy.supervisors}
+        for circle in self._places.responsible(case.place):
+            found = [person.id for person in self._roster.people if person.serves in circle and person.role in roles]
+            if found:
+                return min(found, key=lambda person: (person in case.returned, person))
+        return ""
+
+    def can_tell(self, case: Case, at: int) -> bool:
+        """Whether anybody of the plan is on duty and reachable."""
+        return bool(self._anybody(case, self.policy(case), at))
+
+    def _people(self, case: Case, event: CaseEvent, step: Step, decisions: Decisions) -> list[Person]:
+        """The people of a step, and a hold for each role that finds nobody."""
+        found: list[Person] = []
+        for role in step.tell:
+            people = list(self._of_role(case, event, step, role))
+            if not people and not (step.mode is Mode.REPLACEMENT and not self._silent(case, role)):
+                decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
+            found += people
+            if step.mode is Mode.JOINT and role == step.lead and people and not case.lead:
+                case.lead = people[0].id
+        return found
+
+    def _of_role(self, case: Case, event: CaseEvent, step: Step, role: str) -> Iterable[Person]:
+        roster, at = self._roster, event.at
+        if step.mode is Mode.NEAREST:
+            busy = [person for person, cases in self._desk.engaged.items() if set(cases) - {case.id}]
+            return islice(roster.nearest(role, case.place, at, {*busy, *case.returned}), step.count)
+        if step.mode is Mode.REPLACEMENT:
+            return islice(roster.nearest(role, case.place, at, case.told), len(self._silent(case, role)))
+        people = roster.responsible(role, case.place, at)
+        kept = [person for person in people if person.id not in case.returned]
+        # All of a circle have given the case back: the next one out is asked.
+        return kept or islice(roster.nearest(role, case.place, at, case.returned), 1 if people else 0)
+
+    @staticmethod
+    def _silent(case: Case, role: str) -> list[str]:
+        return [person for person, told in case.told.items() if told.role == role and not told.answered]
+
+    def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
+        """Whoever of the plan can be reached, when nobody of the steps at hand can: the first role that has any."""
+        for role in (*policy.roles, *policy.supervisors):
+            found = [one for one in self._roster.responsible(role, case.place, at) if one.id not in case.returned]
+            if found:
+                return found
+        return []
+
+    @staticmethod
+    def _awaits(case: Case, number: int) -> bool:
+        return any(due is Due.STEP and number == waiting for _, due, waiting in case.pending)
+
+    @staticmethod
+    def _held(case: Case, step: Step) -> Reason | None:
+        if step.until is not Answer.NONE and case.answer >= step.until:
+            return Reason.HELD_ACKNOWLEDGED
+        if case.level < step.at_least:
+            return Reason.HELD_LEVEL_FELL
+        return None
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell(
+        self, case: Case, event: CaseEvent, people: Iterable[Person], reason: Reason, decisions: Decisions
+    ) -> None:
+        rule = self._rules.get(case.rule)
+        for person in {person.id: person for person in people}.values():
+            shift = self._roster.table.shift_at(person.id, event.at)
+            held = self._mutes.of_person(person.id, case, rule, event.at)
+            if shift is None:
+                held = Reason.HELD_OFF_DUTY
+            elif case.muted and reason in (Reason.CASE_CLOSED, Reason.CASE_VOID):
+                held = Reason(case.muted)
+            if held is not None:
+                decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
+                continue
+            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told), shift or ""))
+            told.times += 1
+            first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
+            self._page(case, event, person, first, reason, decisions)
+            for contact in person.contacts:
+                if contact not in first:
+                    number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+                    case.fallbacks[str(number)] = (person.id, contact.channel, event.id.rpartition(":")[2])
+                    self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
+
+    def _page(
+        self,
+        case: Case,
+        event: CaseEvent,
+        person: Person,
+        contacts: Iterable[Contact],
+        reason: Reason,
+        decisions: Decisions,
+    ) -> None:
+        rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
+        title, text = compose(case, rule, role, reason, event.at, person.language, self._places, self._zone)
+        for contact in contacts:
+            message = Notification(
+                key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
+                case=case.id, event=event.id, at=event.at, reason=reason, receiver=person.id, role=person.role,
+                channel=contact.channel, address=contact.address, level=case.level, place=case.place, grid=case.grid,
+                language=person.language, title=title, text=text, policy=case.policy,
+                vehicle=case.vehicle if PLATE in text else None,
+            )  # fmt: skip
+            waits = self._damper.offer(message)
+            if waits is None:
+                decisions.notify(message)
+                continue
+            why, due = waits
+            decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
+            self._desk.digest(due, self._damper.outlet(message))

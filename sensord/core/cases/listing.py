@@ -1,0 +1,257 @@
+"""Lists and reports over cases, as plain tables: the problem, task and responsibility lists, and what a day was.
+
+Pure: cases and definitions in, tables out; how they are printed is somebody else's business. Texts are in the language
+that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+import msgspec
+
+from sensord.core.cases.case import ENDED, STAGES, Case, Told
+from sensord.core.cases.score import Score, mark
+from sensord.core.definition import Definition
+from sensord.core.instant import MINUTE, format_instant
+from sensord.core.level import LADDER, NAMES
+from sensord.core.place import PlaceKind, Places
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A titled table; cells are texts."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+_TEXTS = {
+    "zh": {
+        "problems": "问题清单",
+        "tasks": "任务清单",
+        "responsibilities": "责任清单（季度评分）",
+        "silent": "未响应人员",
+        "crowd": "告警与案件",
+        "summary": "概况",
+        "problem_columns": "案件号 地点 居民区 类别 最高级别 阶段 立案时间 结案时间 责任人 超时次数 说明",
+        "task_columns": "案件号 地点 人员 角色 班次 通知时间 次数 送达 已读 接单 到场 反馈 状态",
+        "score_columns": "居民区 角色 案件数 派单数 按时接单 按时到场 按时结案 有反馈 超时 不符 回退 得分",
+        "silent_columns": "人员 角色 居民区 班次 派单数 未响应数",
+        "crowd_columns": "居民区 方案 案件数 蓝 黄 橙 红 未结",
+        "false": "误报",
+        "unreported": "无人反馈",
+        "disagreed": "报告与传感器不符",
+        "waiting": "待响应",
+        "answered": "已接单",
+        "there": "已到场",
+        "done": "已反馈",
+        "undelivered": "未送达",
+        "opened": "立案",
+        "closed": "结案",
+        "open": "未结",
+        "acknowledge": "接单用时中位数（分钟）",
+        "arrive": "到场用时中位数（分钟）",
+        "clear": "疏散用时中位数（分钟）",
+        "told": "通知人次",
+        "item": "项目",
+        "value": "数值",
+        "all": "全部",
+    },
+    "en": {
+        "problems": "Problem list",
+        "tasks": "Task list",
+        "responsibilities": "Responsibility list (quarterly score)",
+        "silent": "Who did not respond",
+        "crowd": "Alarms and cases",
+        "summary": "At a glance",
+        "problem_columns": "case place grid category peak stage opened closed owner overdue remark",
+        "task_columns": "case place person role shift told times sent seen acknowledged arrived reported state",
+        "score_columns": "grid role cases pages acknowledged arrived ended reported overdue disagreed returned points",
+        "silent_columns": "person role grid shift pages unanswered",
+        "crowd_columns": "grid plan cases blue yellow orange red open",
+        "false": "false alarm",
+        "unreported": "nobody reported",
+        "disagreed": "report and sensors disagreed",
+        "waiting": "waiting",
+        "answered": "acknowledged",
+        "there": "on the scene",
+        "done": "reported",
+        "undelivered": "not delivered",
+        "opened": "cases opened",
+        "closed": "cases closed",
+        "open": "cases open",
+        "acknowledge": "median minutes to acknowledge",
+        "arrive": "median minutes to arrive",
+        "clear": "median minutes to disperse",
+        "told": "people told",
+        "item": "item",
+        "value": "value",
+        "all": "all",
+    },
+}
+
+
+class Lister:
+    """Makes the tables of one site in one language."""
+
+    def __init__(self, definition: Definition, places: Places, language: str) -> None:
+        self._definition, self._places, self._language = definition, places, language
+        self._say = _TEXTS[language]
+        self._plans = {policy.id: policy.name.get(language, policy.id) for policy in definition.policies}
+        self._roles = {role.id: role.name.get(language, role.id) for role in definition.roles}
+
+    def problems(self, cases: Iterable[Case]) -> Table:
+        """What was wrong, where, how bad, and how it ended."""
+        rows = [
+            (
+                case.code or case.id,
+                self._place(case.place),
+                self._place(case.grid),
+                self._plans.get(case.policy, case.policy),
+                NAMES[self._language][case.peak],
+                STAGES[case.state][self._language],
+                self._time(case.opened_at),
+                self._time(case.closed_at),
+                case.owner,
+                str(case.overdue),
+                self._remark(case),
+            )
+            for case in cases
+        ]
+        return self._table("problems", "problem_columns", rows)
+
+    def tasks(self, cases: Iterable[Case]) -> Table:
+        """Who was asked to do what, and how far they have come: the ledger, a line per person and case."""
+        rows = [
+            (
+                case.code or case.id,
+                self._place(case.place),
+                person,
+                self._roles.get(line.role, line.role),
+                line.shift,
+                self._time(line.at),
+                str(line.times),
+                *(
+                    self._time(stamp)
+                    for stamp in (
+                        line.sent_at or line.delivered_at,
+                        line.seen_at,
+                        line.acknowledged_at,
+                        line.on_the_scene_at,
+                        line.dispersed_at,
+                    )
+                ),
+                self._progress(line),
+            )
+            for case in cases
+            for person, line in sorted(case.told.items(), key=lambda item: item[1].number)
+        ]
+        return self._table("tasks", "task_columns", rows)
+
+    def responsibilities(self, cases: Iterable[Case], score: Score) -> Table:
+        """The score of each residential grid and role, over the cases that have ended."""
+        done = [case for case in cases if case.state in ENDED and case.filed]
+        rows = []
+        for grid in sorted({case.grid for case in done}):
+            mine = [case for case in done if case.grid == grid]
+            roles = sorted({line.role for case in mine for line in case.told.values() if line.times})
+            for role in ("", *roles):
+                marks = mark(mine, score, role)
+                shares = (marks.acknowledged, marks.arrived, marks.ended, marks.reported)
+                counts = (marks.overdue, marks.disagreed, marks.returned)
+                rows.append(
+                    (
+                        self._place(grid),
+                        self._roles.get(role, role) or self._say["all"],
+                        str(marks.cases),
+                        str(marks.pages),
+                        *(f"{share:.0%}" for share in shares),
+                        *(str(count) for count in counts),
+                        f"{marks.points:g}",
+                    )
+                )
+        return self._table("responsibilities", "score_columns", rows)
+
+    def silent(self, cases: Iterable[Case]) -> Table:
+        """Who was told and said nothing: per person, role, grid and shift; the most silent first."""
+        told, unanswered = Counter[tuple[str, str, str, str]](), Counter[tuple[str, str, str, str]]()
+        for case in cases:
+            for person, line in case.told.items():
+                if line.times:
+                    key = (person, self._roles.get(line.role, line.role), self._place(case.grid), line.shift)
+                    told[key] += 1
+                    unanswered[key] += not line.answered
+        order = sorted((key for key in told if unanswered[key]), key=lambda key: (-unanswered[key], key))
+        rows = [(*key, str(told[key]), str(unanswered[key])) for key in order]
+        return self._table("silent", "silent_columns", rows)
+
+    def crowd(self, cases: Iterable[Case]) -> Table:
+        """Cases per residential grid and plan, by the highest level that they reached."""
+        groups: dict[tuple[str, str], list[Case]] = {}
+        for case in cases:
+            groups.setdefault((case.grid, case.policy), []).append(case)
+        rows = [
+            (
+                self._place(grid),
+                self._plans.get(policy, policy),
+                str(len(group)),
+                *(str(sum(case.peak is level for case in group)) for level in LADDER),
+                str(sum(case.state not in ENDED for case in group)),
+            )
+            for (grid, policy), group in sorted(groups.items())
+        ]
+        return self._table("crowd", "crowd_columns", rows)
+
+    def summary(self, cases: Sequence[Case], start: int, end: int) -> Table:
+        """The numbers of a stretch of time [start, end) (ns)."""
+        opened = [case for case in cases if start <= case.opened_at < end]
+        facts = (
+            ("opened", str(len(opened))),
+            ("closed", str(sum(start <= case.closed_at < end for case in cases))),
+            ("open", str(sum(not case.closed_at or case.closed_at >= end for case in cases))),
+            ("told", str(sum(line.times for case in opened for line in case.told.values()))),
+            ("acknowledge", _median(case.acknowledged_at - case.opened_at for case in opened if case.acknowledged_at)),
+            ("arrive", _median(case.arrived_at - case.opened_at for case in opened if case.arrived_at)),
+            ("clear", _median(case.cleared_at - case.opened_at for case in opened if case.cleared_at)),
+        )
+        rows = [(self._say[name], value) for name, value in facts]
+        return Table(self._say["summary"], (self._say["item"], self._say["value"]), rows)
+
+    def _table(self, title: str, columns: str, rows: Sequence[tuple[str, ...]]) -> Table:
+        return Table(self._say[title], tuple(self._say[columns].split()), rows)
+
+    def _place(self, place: str) -> str:
+        found = self._places.by_id.get(place)
+        if found is None:
+            return place
+        compound = self._places.above(place, PlaceKind.COMPOUND) if found.kind is PlaceKind.GATE else None
+        before = f"{self._places.by_id[compound].label(self._language)} " if compound is not None else ""
+        return before + found.label(self._language)
+
+    def _time(self, instant: int) -> str:
+        return format_instant(instant, self._definition.zone)[:16].replace("T", " ") if instant else ""
+
+    def _remark(self, case: Case) -> str:
+        flags = (
+            (case.false_alarm, "false"),
+            (case.closed_by == "unreported", "unreported"),
+            (case.disagreed, "disagreed"),
+        )
+        return " ".join(self._say[name] for holds, name in flags if holds)
+
+    def _progress(self, line: Told) -> str:
+        steps = (
+            (line.dispersed_at, "done"),
+            (line.on_the_scene_at, "there"),
+            (line.acknowledged_at, "answered"),
+            (line.failed and not line.reached, "undelivered"),
+        )
+        return self._say[next((name for holds, name in steps if holds), "waiting")]
+
+
+def _median(durations: Iterable[int]) -> str:
+    known = list(durations)
+    return f"{median(known) / MINUTE:.1f}" if known else "-"

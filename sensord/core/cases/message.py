@@ -1,0 +1,208 @@
+"""What people read: titles and texts in Chinese and English, from a rule's template and the role's request.
+
+Templates are plain: ``{name}`` with a name of ``PLACEHOLDERS``, nothing else (no attributes, no format codes). Read by
+someone under stress: what happened, where, how bad, what to do.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+
+from sensord.core.alert import Vehicle
+from sensord.core.cases.case import Case
+from sensord.core.cases.notification import PLATE, Notification, Reason
+from sensord.core.cases.policy import Role
+from sensord.core.instant import to_datetime
+from sensord.core.level import NAMES
+from sensord.core.place import Places
+from sensord.core.rules.rule import Rule
+
+PLACEHOLDERS = ("place", "grid", "level", "value", "threshold", "rule", "time", "samples", "device", "vehicle")
+
+_DEFAULT = {
+    "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {value} (threshold {threshold}), {level} warning, {time}.",
+}
+_UNUSUAL = {
+    "zh": "{place}：{rule}，当前值 {value}，超出此时段的平常范围（界限 {threshold}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {value}, not usual at this hour (limit {threshold}), {level} warning, {time}.",
+}
+_HEADING = {
+    "zh": "{place}：{rule}，当前值 {value}，预计不久将到达 {threshold}，{level}提前预警，{time}。",
+    "en": "{place}: {rule}, value {value} and heading for {threshold} before long, {level} early warning, {time}.",
+}
+_TITLE = {
+    "zh": {
+        Reason.CASE_OPENED: "【{level}预警】{place}",
+        Reason.LEVEL_ROSE: "【升级为{level}】{place}",
+        Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
+        Reason.CASE_RETURNED: "【改派·{level}】{place}",
+        Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
+        Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
+        Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
+        Reason.NOT_DISPERSED: "【尚未疏散·{level}】{place}",
+        Reason.STEP_DUE: "【持续{level}预警】{place}",
+        Reason.REPLACEMENT: "【请接替·{level}】{place}",
+        Reason.NOT_DELIVERED: "【改用此方式通知·{level}】{place}",
+        Reason.HELP_NEEDED: "【现场请求支援·{level}】{place}",
+        Reason.OVERDUE: "【督办·超时】{place}",
+        Reason.DISAGREEMENT: "【督办·报告与传感器不符】{place}",
+        Reason.APPROVAL_ASKED: "【待审批】{place}",
+        Reason.NOBODY_TOLD: "【无人值守，转您处置·{level}】{place}",
+        Reason.CASE_CLOSED: "【已解除】{place}",
+        Reason.CASE_VOID: "【已作废】{place}",
+    },
+    "en": {
+        Reason.CASE_OPENED: "[{level} warning] {place}",
+        Reason.LEVEL_ROSE: "[raised to {level}] {place}",
+        Reason.CASE_RELAPSED: "[{level} again] {place}",
+        Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
+        Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
+        Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
+        Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
+        Reason.NOT_DISPERSED: "[not dispersed yet, {level}] {place}",
+        Reason.STEP_DUE: "[still {level}] {place}",
+        Reason.REPLACEMENT: "[please stand in, {level}] {place}",
+        Reason.NOT_DELIVERED: "[told another way, {level}] {place}",
+        Reason.HELP_NEEDED: "[help needed on the scene, {level}] {place}",
+        Reason.OVERDUE: "[supervise: overdue] {place}",
+        Reason.DISAGREEMENT: "[supervise: report and sensors disagree] {place}",
+        Reason.APPROVAL_ASKED: "[approval asked for] {place}",
+        Reason.NOBODY_TOLD: "[nobody else on duty, {level}] {place}",
+        Reason.CASE_CLOSED: "[all clear] {place}",
+        Reason.CASE_VOID: "[void] {place}",
+    },
+}
+_CLOSED = {
+    "zh": "{place}：{rule}已解除，案件 {case} 已结案，{time}。感谢配合。",
+    "en": "{place}: {rule} is over, case {case} is closed, {time}. Thank you.",
+}
+_VOID = {
+    "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
+    "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
+}
+_ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
+_TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
+_LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
+_LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
+_DIGEST = {
+    "zh": ("【汇总 {count} 条·最高{level}】", "{group}：{count} 条，最高{level}，{first}–{last}：{places}", "等 {} 处"),
+    "en": (
+        "[{count} alerts, up to {level}]",
+        "{group}: {count}, up to {level}, {first}-{last}: {places}",
+        ", {} places",
+    ),
+}
+_NAMED_PLACES = 3
+"""So many places are named per line of a digest; all of them are in what it covers."""
+
+
+def check_template(template: str) -> str | None:
+    """Return what is wrong with a message template, or None."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        return str(error)
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if name not in PLACEHOLDERS:
+            return f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}"
+        if spec or conversion:
+            return f"{{{name}}} takes no format"
+    return None
+
+
+def compose(
+    case: Case, rule: Rule | None, role: Role, reason: Reason, at: int, language: str, places: Places, zone: str
+) -> tuple[str, str]:
+    """Return (title, text) of one message to one role; ``at`` is the instant (ns) of the decision."""
+    place = places.by_id[case.place]
+    device = case.key if case.key in places.device_index else ""
+    words = {
+        "place": place.label(language)
+        + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
+        "grid": places.by_id[case.grid].label(language) if case.grid else "",
+        "level": NAMES[language][case.peak if reason in _ENDS else case.level],
+        "value": _number(case.value),
+        "threshold": _number(case.threshold),
+        "rule": _name(rule, case, language),
+        "time": to_datetime(at, zone).strftime("%m-%d %H:%M:%S"),
+        "samples": str(case.samples),
+        "device": device,
+        "case": case.code or case.id,
+        "lead": _LEAD[language].format(case.lead) if case.lead else "",
+        "links": _LINKS[language].format(len(case.links)) if case.links else "",
+        "ask": role.ask.get(language, ""),
+        "vehicle": _vehicle(case.vehicle, role, language),
+    }
+    title = _TITLE[language][reason].format_map(words)
+    if reason in _ENDS:
+        return title, _ENDS[reason][language].format_map(words)
+    return title, _body(rule, words, language)
+
+
+def compose_digest(
+    waiting: Sequence[Notification], language: str, places: Places, plans: Mapping[str, dict[str, str]], zone: str
+) -> tuple[str, str]:
+    """Return (title, text) of a digest: a line per group (grid and plan), the worst first; it counts every message.
+
+    ``plans`` holds the names of the policies.
+    """
+    heading, line, more = _DIGEST[language]
+    groups: dict[tuple[str, str], list[Notification]] = {}
+    for message in waiting:
+        groups.setdefault((message.grid, message.policy), []).append(message)
+    ordered = sorted(groups.items(), key=lambda group: (-max(one.level for one in group[1]), group[0]))
+    lines = []
+    for (grid, policy), messages in ordered:
+        known = dict.fromkeys(one.place for one in messages if one.place in places.by_id)
+        named = [places.by_id[place].label(language) for place in known]
+        shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
+        plan = plans.get(policy, {}).get(language) or policy
+        times = [to_datetime(one.at, zone).strftime("%H:%M") for one in messages]
+        lines.append(
+            line.format(
+                group=f"{places.by_id[grid].label(language)} {plan}" if grid in places.by_id else plan,
+                count=len(messages),
+                level=NAMES[language][max(one.level for one in messages)],
+                first=min(times),
+                last=max(times),
+                places=shown + (more.format(len(named)) if len(named) > _NAMED_PLACES else ""),
+            )
+        )
+    worst = NAMES[language][max(message.level for message in waiting)]
+    return heading.format(count=len(waiting), level=worst), "\n".join(lines)
+
+
+def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:
+    template = (rule.message.get(language) if rule is not None else None) or _default(rule)[language]
+    return template.format_map(words) + _TAIL[language].format_map(words)
+
+
+def _default(rule: Rule | None) -> Mapping[str, str]:
+    """The text of a rule that brings none."""
+    if rule is None or (rule.baseline is None and rule.trend is None):
+        return _DEFAULT
+    return _HEADING if rule.trend is not None else _UNUSUAL
+
+
+def _name(rule: Rule | None, case: Case, language: str) -> str:
+    """The rule's name; a rule that was removed while its case was open is called by its id."""
+    return case.rule if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+
+
+def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
+    """Write the vehicle as the role may see it: plain (a mark, until it is delivered), masked, or not at all."""
+    shown = ""
+    if vehicle is not None:
+        shown = {"plain": PLATE, "masked": vehicle.mask}.get(role.plates, "")
+    return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part)
+
+
+def _number(value: float | None) -> str:
+    """Write a number as people do: at most two decimals, no trailing zeros."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}".rstrip("0").rstrip(".")

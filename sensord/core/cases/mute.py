@@ -1,0 +1,141 @@
+"""What keeps a case from being told: silences, recurring maintenance, and inhibition by a larger alarm.
+
+Each mute answers one question, ``covers(case, rule, at) -> when to look again, or None``; the first that does gives the
+named reason. A muted case is open and visible, and is told as soon as the mute ends. Red is muted only where that is
+said explicitly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sensord.core.cases.case import Case
+from sensord.core.cases.notification import Reason
+from sensord.core.instant import MINUTE
+from sensord.core.level import Level
+from sensord.core.people.duty import Shift
+from sensord.core.place import Places
+from sensord.core.record import Scope
+from sensord.core.rules.rule import Rule
+
+LOOK_AGAIN = MINUTE
+"""An inhibited case is looked at again so often; what inhibits it has no known end."""
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """An operator's silence: from ``start`` to ``end`` (ns), by whom and why."""
+
+    id: str
+    scope: Scope
+    start: int
+    end: int
+    by: str
+    note: str
+
+
+class Maintenance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recurring window of work: ``shift`` says when, until the instant ``until`` (ns); by whom and why."""
+
+    id: str
+    scope: Scope
+    shift: Shift
+    until: int
+    by: str
+    note: str
+
+
+class Inhibition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """While an alert of one of the ``rules`` stands at ``at_least``, lesser cases below its place are muted.
+
+    ``mutes`` are the rules whose cases are muted, up to the level ``up_to``.
+    """
+
+    rules: tuple[str, ...]
+    mutes: tuple[str, ...]
+    at_least: Level = Level.ORANGE
+    up_to: Level = Level.ORANGE
+
+
+Sources = Callable[[str], list[tuple[str, str, Level]]]
+"""(rule) -> (case id, place, level) of every active alert of that rule whose case is not muted itself.
+
+A muted alarm mutes no other: else two of them could keep each other quiet."""
+Running = Callable[[Shift, int], int | None]
+"""(shift, instant) -> the end of the shift that is running then, or None."""
+
+
+class Mutes:
+    """All mutes of a definition, and the silences in force."""
+
+    def __init__(
+        self,
+        places: Places,
+        maintenance: tuple[Maintenance, ...],
+        inhibitions: tuple[Inhibition, ...],
+        running: Running,
+        sources: Sources,
+    ) -> None:
+        self._places, self._maintenance, self._inhibitions = places, maintenance, inhibitions
+        self._running, self._sources = running, sources
+        self.silences: dict[str, Silence] = {}
+        self.inhibiting = frozenset(rule for one in inhibitions for rule in one.rules)
+
+    def of_case(self, case: Case, rule: Rule | None, at: int) -> tuple[Reason, int] | None:
+        """Why nobody is told of the case at ``at``, and when to look again; None when it is not muted."""
+        for silence in self.silences.values():
+            if silence.start <= at < silence.end and not silence.scope.people and self._fits(silence.scope, case, rule):
+                return Reason.HELD_SILENCED, silence.end
+        for window in self._maintenance:
+            end = self._window_end(window, at)
+            if end is not None and not window.scope.people and self._fits(window.scope, case, rule):
+                return Reason.HELD_MAINTENANCE, end
+        if any(self._inhibits(one, case) for one in self._inhibitions):
+            return Reason.HELD_INHIBITED, at + LOOK_AGAIN
+        return None
+
+    def of_person(self, person: str, case: Case, rule: Rule | None, at: int) -> Reason | None:
+        """Why this person is not told of the case at ``at``."""
+        scopes = [(one.scope, Reason.HELD_SILENCED) for one in self.silences.values() if one.start <= at < one.end]
+        scopes += [
+            (one.scope, Reason.HELD_MAINTENANCE)
+            for one in self._maintenance
+            if person in one.scope.people and self._window_end(one, at) is not None
+        ]
+        found = (reason for scope, reason in scopes if person in scope.people and self._fits(scope, case, rule))
+        return next(found, None)
+
+    def forget(self, at: int) -> None:
+        """Drop the silences that have ended."""
+        self.silences = {name: one for name, one in self.silences.items() if one.end > at}
+
+    def _window_end(self, window: Maintenance, at: int) -> int | None:
+        if at >= window.until:
+            return None
+        end = self._running(window.shift, at)
+        return None if end is None else min(end, window.until)
+
+    def _fits(self, scope: Scope, case: Case, rule: Rule | None) -> bool:
+        if case.level > scope.up_to:
+            return False
+        if scope.places and not any(self._below(case.place, place) for place in scope.places):
+            return False
+        if scope.rules and case.rule not in scope.rules:
+            return False
+        if scope.policies and case.policy not in scope.policies:
+            return False
+        labels = rule.labels if rule is not None else {}
+        return all(labels.get(name) == value for name, value in scope.labels.items())
+
+    def _inhibits(self, inhibition: Inhibition, case: Case) -> bool:
+        if case.rule not in inhibition.mutes or case.level > inhibition.up_to:
+            return False
+        return any(
+            source != case.id and level >= max(inhibition.at_least, case.level) and self._below(case.place, place)
+            for rule in inhibition.rules
+            for source, place, level in self._sources(rule)
+        )
+
+    def _below(self, place: str, above: str) -> bool:
+        return above in self._places.by_id and (place == above or place in self._places.within(above))

@@ -1,0 +1,1 @@
+"""From journaled records to a batch: codecs, device clocks, repeats."""

@@ -1,0 +1,178 @@
+"""The native format: one JSON object a message. Published as JSON Schema in ``docs/schema/``.
+
+Unknown keys are ignored, so that a device's newer firmware does not silence it. Numbers must be finite; booleans and
+strings are never taken for numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from sensord.core.instant import MILLISECOND, parse_instant
+from sensord.core.intake.codec.context import Context
+from sensord.core.level import BY_WORD
+from sensord.core.reading import Reading, Topic
+from sensord.core.stream import Stream
+from sensord.core.vehicles.plate import PlateRead
+from sensord.errors import DecodeError
+
+Amount = Annotated[int, Meta(ge=0, le=1_000_000)]
+Counter = Annotated[int, Meta(ge=0, le=2**53)]
+_STAMP_LIMIT = 2**63 // MILLISECOND - 1
+
+
+class Message(msgspec.Struct, kw_only=True, gc=False):
+    """What every native message may carry.
+
+    ``at`` is RFC 3339 text or epoch milliseconds; ``boot`` counts the device's restarts and ``seq`` its messages since.
+    """
+
+    device: str | None = None
+    at: str | float | None = None
+    boot: Counter | None = None
+    seq: Counter | None = None
+
+
+class Crowd(Message, gc=False):
+    """People in the sensor's region (``count``) and/or crossings since the previous message."""
+
+    count: Amount | None = None
+    enter: Amount | None = None
+    exit: Amount | None = None
+
+
+class Plate(Message, kw_only=True, gc=False):
+    """A vehicle at a gate. ``plate`` is null when there is none to see; it goes no further than the intake.
+
+    ``characters`` are the confidences of the plate's characters, the province's first.
+    """
+
+    plate: Annotated[str, Meta(max_length=32)] | None
+    direction: Literal["in", "out"]
+    confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    color: Annotated[str, Meta(max_length=16)] | None = None
+    characters: Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(max_length=16)] | None = None
+
+
+class Gauge(Message, kw_only=True, gc=False):
+    """A gauge's value: free parking spaces, bookings, decibels."""
+
+    value: float
+
+
+class Report(Message, kw_only=True, gc=False):
+    """What a person found on an inspection. ``text`` stays in the journal."""
+
+    severity: Literal["blue", "yellow", "orange", "red"]
+    code: Annotated[str, Meta(max_length=64)] = ""
+    by: Annotated[str, Meta(max_length=64)] = ""
+    text: Annotated[str, Meta(max_length=4000)] = ""
+
+
+class Status(Message, kw_only=True, gc=False):
+    """A sign of life, with what the device knows of itself."""
+
+    battery: Annotated[float, Meta(ge=0, le=100)] | None = None
+    signal: float | None = None
+    uptime: Annotated[float, Meta(ge=0)] | None = None
+
+
+MESSAGES: dict[Stream, type[Message]] = {
+    Stream.CROWD: Crowd,
+    Stream.PLATE: Plate,
+    Stream.LEVEL: Gauge,
+    Stream.REPORT: Report,
+    Stream.STATUS: Status,
+}
+_DECODERS = {stream: msgspec.json.Decoder(message) for stream, message in MESSAGES.items()}
+_NO_LABELS: dict[str, str] = {}
+
+
+def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
+    """Decode one native message into its one reading.
+
+    Raises ``DecodeError``: ``not_utf8``, ``not_json``, ``wrong_shape``, ``not_finite``, ``bad_time``, ``no_value``.
+    """
+    try:
+        message = _DECODERS[topic.stream].decode(payload)
+    except msgspec.ValidationError as error:
+        raise DecodeError("wrong_shape", str(error)) from None
+    except msgspec.DecodeError as error:
+        raise DecodeError("not_json", str(error)) from None
+    except UnicodeDecodeError:
+        raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
+    except RecursionError:
+        raise DecodeError("too_deep", "the payload is nested too deeply") from None
+    fields, labels = _CONTENT[topic.stream](message)
+    plate = _plate_read(message) if isinstance(message, Plate) else None
+    return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels, plate)]
+
+
+def _stamp(at: str | float | None, zone: str) -> int | None:
+    if at is None:
+        return None
+    if isinstance(at, str):
+        try:
+            return parse_instant(at, zone)
+        except (ValueError, OverflowError):
+            raise DecodeError("bad_time", "'at' is not an RFC 3339 time") from None
+    if not math.isfinite(at) or abs(at) > _STAMP_LIMIT:
+        raise DecodeError("bad_time", "'at' is not a plausible number of milliseconds")
+    return int(at * 1000) * 1000
+
+
+def _numbers(**values: float | None) -> dict[str, float]:
+    """Keep what is there; refuse what is not finite."""
+    present = {name: float(value) for name, value in values.items() if value is not None}
+    if not all(map(math.isfinite, present.values())):
+        raise DecodeError("not_finite", "a number is not finite")
+    return present
+
+
+def _crowd(message: Crowd) -> tuple[dict[str, float], dict[str, str]]:
+    # The schema has bounded these whole numbers, so they are finite; nearly all traffic comes through here.
+    fields = {}
+    if message.count is not None:
+        fields["count"] = float(message.count)
+    if message.enter is not None:
+        fields["enter"] = float(message.enter)
+    if message.exit is not None:
+        fields["exit"] = float(message.exit)
+    if not fields:
+        raise DecodeError("no_value", "a crowd message needs 'count', 'enter' or 'exit'")
+    return fields, _NO_LABELS
+
+
+def _plate(message: Plate) -> tuple[dict[str, float], dict[str, str]]:
+    return {"confidence": message.confidence}, {"direction": message.direction}
+
+
+def _plate_read(message: Plate) -> PlateRead:
+    province = message.characters[0] if message.characters else 1.0
+    return PlateRead(message.plate, message.confidence, province, message.color or "")
+
+
+def _gauge(message: Gauge) -> tuple[dict[str, float], dict[str, str]]:
+    return _numbers(value=message.value), _NO_LABELS
+
+
+def _report(message: Report) -> tuple[dict[str, float], dict[str, str]]:
+    return {"grade": float(BY_WORD[message.severity])}, {"severity": message.severity}
+
+
+def _status(message: Status) -> tuple[dict[str, float], dict[str, str]]:
+    return _numbers(battery=message.battery, signal=message.signal, uptime=message.uptime), _NO_LABELS
+
+
+_CONTENT: dict[Stream, Callable[[Any], tuple[dict[str, float], dict[str, str]]]] = {
+    Stream.CROWD: _crowd,
+    Stream.PLATE: _plate,
+    Stream.LEVEL: _gauge,
+    Stream.REPORT: _report,
+    Stream.STATUS: _status,
+}

@@ -1,0 +1,1 @@
+"""Who answers for which place, and is on duty and reachable."""

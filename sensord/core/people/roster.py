@@ -1,0 +1,101 @@
+"""Who answers for which place, and is on duty and reachable.
+
+People appear as roles (``居委干部-03``), never by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from sensord.core.people.duty import Duty, DutyTable
+from sensord.core.place import PlaceKind, Places
+
+
+class Contact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A way to reach someone: a channel of the configuration, and this person's address on it, if it needs one.
+
+    ``after`` (ns) makes it a second way: used only when the first ways have not delivered for so long.
+    """
+
+    channel: str
+    address: str = ""
+    after: int = 0
+
+
+class Person(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Someone on the roster: ``role`` is a role of the dispatch plan, ``serves`` a place id.
+
+    ``shifts`` are shift ids; without any, and without a rotation, the person is always on duty.
+    """
+
+    id: str
+    role: str
+    serves: str
+    contacts: tuple[Contact, ...]
+    language: str = "zh"
+    shifts: tuple[str, ...] = ()
+
+
+class Roster:
+    """Looks people up by role, place and instant.
+
+    ``undeliverable`` holds the contacts (person, channel) that are known not to deliver; it belongs to the case book
+    and changes while the roster is in use.
+    """
+
+    def __init__(self, people: tuple[Person, ...], places: Places, duty: Duty | None = None, zone: str = "UTC") -> None:
+        self.people = people
+        self.by_id = {person.id: person for person in people}
+        self.table = DutyTable(duty or Duty(), {person.id: person.shifts for person in people}, zone)
+        self.undeliverable: Collection[tuple[str, str]] = ()
+        self._places = places
+        self._by_post: dict[tuple[str, str], list[Person]] = {}
+        for person in sorted(people, key=lambda person: person.id):
+            self._by_post.setdefault((person.role, person.serves), []).append(person)
+        self._circles: dict[tuple[str, bool], list[frozenset[str]]] = {}
+
+    def responsible(self, role: str, place: str, at: int) -> list[Person]:
+        """People of ``role`` who answer for ``place``, on duty and reachable at ``at``.
+
+        Those nearest to it; each wider circle is the fallback. Sorted by id within a circle, so that the answer does
+        not depend on the order of the file. Empty when nobody anywhere does.
+        """
+        for circle in self._circle(place, wide=False):
+            found = self._in(role, circle, at)
+            if found:
+                return found
+        return []
+
+    def nearest(self, role: str, place: str, at: int, avoid: Collection[str] = ()) -> Iterable[Person]:
+        """Yield everybody of ``role``, on duty and reachable, from the nearest grid outwards, but those to avoid."""
+        seen = set(avoid)
+        for circle in self._circle(place, wide=True):
+            for person in self._in(role, circle, at):
+                if person.id not in seen:
+                    seen.add(person.id)
+                    yield person
+
+    def available(self, person: Person, at: int) -> bool:
+        """Whether the person is on duty and some contact of theirs is not known to fail."""
+        return self.reachable(person) and self.table.on_duty(person.id, at)
+
+    def reachable(self, person: Person) -> bool:
+        """Whether some contact of the person is not known to fail."""
+        return any((person.id, contact.channel) not in self.undeliverable for contact in person.contacts)
+
+    def _in(self, role: str, circle: Iterable[str], at: int) -> list[Person]:
+        found = [person for post in circle for person in self._by_post.get((role, post), ())]
+        return sorted((one for one in found if self.available(one, at)), key=lambda person: person.id)
+
+    def _circle(self, place: str, *, wide: bool) -> list[frozenset[str]]:
+        """The circles around a place; wide ones take in all that lies in them: neighbours, too."""
+        if (place, wide) not in self._circles:
+            circles = self._places.responsible(place)
+            if wide:
+                above = self._places.path(place)
+                order = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
+                circles = [circles[0], *(self._places.within(above[kind]) for kind in order if kind in above)]
+            self._circles[place, wide] = circles
+        return self._circles[place, wide]

@@ -1,0 +1,1 @@
+"""Rules: windows, values, ladders; the engine that turns batches into transitions of alerts."""

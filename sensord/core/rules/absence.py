@@ -1,0 +1,125 @@
+"""A rule on silence: every registered device must be heard; one that never was is silent from the start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensord.core.batch import Batch, Float64
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.level import Level
+from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
+from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.ladder import Ladder
+from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.window import Table
+
+
+class AbsenceRule:
+    """See :class:`sensord.core.rules.evaluator.Evaluator`.
+
+    A key is silent when *all* of its devices are: the value is the shortest silence among them, in units of each one's
+    allowed silence (``absent`` periods), so 1 is the threshold. Looked at on a fixed grid of a tenth of the shortest
+    allowed silence, in whole seconds.
+    """
+
+    def __init__(self, rule: Rule, table: KeyTable, setting: Setting, since: int) -> None:
+        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
+        self._schedule = setting.schedule(rule)
+        self._devices = np.flatnonzero(table.of_device >= 0)
+        self._keys = table.of_device[self._devices]
+        periods = np.array([setting.places.devices[index].period for index in self._devices], np.float64)
+        self._allowed = periods * rule.absent
+        shortest = int(self._allowed.min()) if len(self._allowed) else MINUTE
+        self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
+        self._slot = since // self._every + 1
+        self._looked_at = since
+
+    @property
+    def due(self) -> int:
+        """The next instant of the grid."""
+        return self._slot * self._every if len(self.table) else NEVER
+
+    @property
+    def stretch(self) -> int:
+        """Any span will do."""
+        return NEVER
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Nothing: the engine's liveness table has the arrivals."""
+        return []
+
+    def timely(self, batch: Batch) -> Array:
+        """Every reading proves that its device is alive."""
+        return np.ones(len(batch), np.bool_)
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Compare every key's silence with what it is allowed."""
+        at = self._looked_at = self.due
+        self._slot += 1
+        silence = (at - liveness.heard_at[self._devices]).astype(np.float64)
+        shares = silence / self._allowed
+        if self.ladder.resting and not (shares >= 1.0).any():
+            return []
+        share, shortest = self._least(shares), self._least(silence)
+        before = self.ladder.active
+        emissions: list[Emission] = []
+        known = np.ones(len(self.table), np.bool_)
+        for key in self.ladder.evaluate(at, share, known, asleep=not self._schedule.at(at)):
+            levels = (int(before[key]), int(self.ladder.active[key]))
+            seconds = float(shortest[key]) / SECOND
+            seen = (seconds, seconds / float(share[key]) if share[key] else None, 0)
+            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
+        return emissions
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say for how many seconds a key was silent; ``value`` is the shortest silence of its devices."""
+        at = self._looked_at
+        silence = at - liveness.heard_at[self._devices[self._keys == key]]
+        doubt = Doubt.NONE if self._schedule.at(at) else Doubt.ASLEEP
+        level = Level(int(self.ladder.active[key]))
+        return Sight(at, at, float(silence.min()) / SECOND, 0, doubt, level, *self.ladder.clocks(key))
+
+    def _least(self, per_device: Float64) -> Float64:
+        """The least among each key's devices."""
+        least = np.full(len(self.table), np.inf)
+        np.minimum.at(least, self._keys, per_device)
+        return least
+
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """Jump to the first instant at which a key that is not yet silent can become so."""
+        if not silent or self._schedule or not len(self.table):
+            return
+        heard_at, awake = liveness.heard_at[self._devices], self.ladder.active == 0
+        if (self._least((self.due - heard_at) / self._allowed)[~awake] < 1.0).any():
+            return  # a silent key was heard again and is about to be cleared
+        ends = np.full(len(self.table), np.iinfo(np.int64).min)
+        np.maximum.at(ends, self._keys, heard_at + self._allowed.astype(np.int64))
+        first = min(int(ends[awake].min(initial=to)), to)
+        self._slot = max(self._slot, first // self._every)
+
+    def active(self) -> Array:
+        """Return the level of each key."""
+        return self.ladder.active
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state arrays by name."""
+        return {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
+
+    def device_arrays(self) -> dict[str, Array]:
+        """Arrivals are the engine's."""
+        return {}
+
+    def tables(self) -> dict[str, Table]:
+        """Everything is in the arrays."""
+        return {}
+
+    def numbers(self) -> dict[str, int]:
+        """Return the scalar state by name."""
+        return {"slot": self._slot}
+
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Take the scalar state back."""
+        self._slot = numbers["slot"]
+        self.ladder.restored()

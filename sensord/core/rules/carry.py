@@ -1,0 +1,142 @@
+"""What becomes of a rule's state in a snapshot, and when the definition changes.
+
+=================  ===============================================  ==============================================
+what was changed   example                                          what is kept
+=================  ===============================================  ==============================================
+nothing            another rule was edited                          everything
+how it is told     message, runbook, dispatch, labels               everything
+how it is judged   thresholds, for, clear, overrides, active        windows and active levels; clocks start anew
+what it gathers    window, every, value, where                      active levels, when the keys are of one kind;
+                                                                    windows start anew, with a quiet warm-up
+what it is about   by, stream, or another kind of rule              nothing: active alerts are withdrawn
+=================  ===============================================  ==============================================
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.window import Table
+from sensord.core.rules.windowed import WindowedRule
+from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
+
+
+class Carried(StrEnum):
+    """What became of a rule when the definition changed."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    RETOLD = "retold"
+    """Only its texts changed."""
+    REJUDGED = "rejudged"
+    """Windows and active levels are kept, clocks start anew."""
+    WARMING_UP = "warming_up"
+    """Active levels are kept until a whole window has been seen; until then nothing is lowered."""
+    RESTARTED = "restarted"
+    """Nothing could be kept."""
+
+    @property
+    def keeps_alerts(self) -> bool:
+        """Whether active alerts go on."""
+        return self in (Carried.UNCHANGED, Carried.RETOLD, Carried.REJUDGED, Carried.WARMING_UP)
+
+
+class PackedEngine(msgspec.Struct, array_like=True):
+    """An engine's snapshot.
+
+    ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each, ``unheard`` those never heard.
+    """
+
+    now: int
+    started: bool
+    rules: dict[str, PackedRule]
+    devices: list[str]
+    heard: list[int]
+    unheard: list[str]
+
+
+def pack_rule(evaluator: Evaluator) -> PackedRule:
+    """Take an evaluator's state apart."""
+    rule = evaluator.rule
+    return PackedRule(
+        version=rule.version,
+        judging=rule.judging,
+        gathering=rule.gathering,
+        subject=rule.subject,
+        keys=evaluator.table.keys,
+        arrays={name: pack(array) for name, array in evaluator.arrays().items()},
+        device_arrays={name: pack(array) for name, array in evaluator.device_arrays().items()},
+        tables={
+            name: {column: pack(array) for column, array in table.items()} for name, table in evaluator.tables().items()
+        },
+        numbers=evaluator.numbers(),
+    )
+
+
+def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: Evaluator, at: int) -> Carried:
+    """Give an evaluator what fits of a rule's state; ``old`` and ``new`` are the registries' device ids."""
+    if packed is None:
+        return Carried.NEW
+    carried = _compare(packed, evaluator)
+    if carried is Carried.RESTARTED:
+        return carried
+    keys = _common(packed.keys, evaluator.table.keys)
+    wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
+    for name, array in wanted.items():
+        copy_columns(packed.arrays[name], array, *keys)
+    if carried is Carried.WARMING_UP:
+        assert isinstance(evaluator, WindowedRule)
+        evaluator.ladder.restored()
+        evaluator.warm_up(at)
+        return carried
+    devices = _common(old, new)
+    for name, array in evaluator.device_arrays().items():
+        copy_columns(packed.device_arrays[name], array, *devices)
+    tables = {name: _renumbered(table, keys) for name, table in packed.tables.items()}
+    evaluator.restored(packed.numbers, tables)
+    return carried
+
+
+def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:
+    rule = evaluator.rule
+    if packed.subject != rule.subject:
+        return Carried.RESTARTED
+    if packed.judging == rule.judging and _fits(packed.arrays, evaluator, ""):
+        return Carried.UNCHANGED if packed.version == rule.version else Carried.RETOLD
+    if not isinstance(evaluator, WindowedRule):
+        return Carried.RESTARTED
+    same = packed.gathering == rule.gathering and _fits(packed.arrays, evaluator, "window.")
+    return Carried.REJUDGED if same else Carried.WARMING_UP
+
+
+def _fits(packed: dict[str, PackedArray], evaluator: Evaluator, prefix: str) -> bool:
+    """Whether arrays whose names begin so have the same depth (the lateness may have changed)."""
+    wanted = {name: array.shape[:-1] for name, array in evaluator.arrays().items() if name.startswith(prefix)}
+    return all(name in packed and packed[name].shape[:-1] == shape for name, shape in wanted.items())
+
+
+def _kept(name: str, carried: Carried) -> bool:
+    """Whether an array is kept; the names are those of ``WindowedRule``."""
+    if carried is Carried.REJUDGED:
+        return name.startswith(("window.", "derived.")) or name == "ladder.active"
+    return carried is not Carried.WARMING_UP or name == "ladder.active"
+
+
+def _renumbered(packed: dict[str, PackedArray], keys: tuple[list[int], list[int]]) -> Table:
+    """A table with the numbers that its keys have now, without the rows of keys that are gone."""
+    table = {name: unpack(column) for name, column in packed.items()}
+    now = dict(zip(*keys, strict=True))
+    rows = [row for row, key in enumerate(table["key"].tolist()) if key in now]
+    kept = {name: column[rows].copy() for name, column in table.items()}
+    kept["key"][:] = [now[key] for key in kept["key"].tolist()]
+    return kept
+
+
+def _common(old: list[str], new: list[str]) -> tuple[list[int], list[int]]:
+    """Positions, in the old and in the new order, of the names that both have."""
+    index = {key: number for number, key in enumerate(old)}
+    pairs = [(index[key], number) for number, key in enumerate(new) if key in index]
+    return [before for before, _ in pairs], [now for _, now in pairs]

@@ -1,0 +1,178 @@
+"""What every kind of rule has in common: its keys, its ladder, and how a level change becomes a transition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id
+from sensord.core.batch import Batch, Float64
+from sensord.core.level import Level
+from sensord.core.place import Places
+from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.paneclock import PaneClock
+from sensord.core.rules.probe import Sight
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.window import Table
+from sensord.core.schedule import Calendar, Schedule
+
+Array = NDArray[Any]
+
+Emission = tuple[int, int, int, int, int, Transition]
+"""(at, phase, reading, rule, key, transition): sorted by the first five, the order is the one true one.
+
+Phase 0 is what time brings (windows, silence, expiry), phase 1 what a reading brings; at one instant time comes first.
+"""
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules stand in: the places, the time zone with its standard offset from UTC (ns), and the calendar.
+
+    ``device_numbers`` float64 (devices,) tells devices apart, the same in every registry that has the device. ``panes``
+    says where readings fall, once for all rules.
+    """
+
+    places: Places
+    zone: str
+    offset: int
+    calendar: Calendar
+    device_numbers: Float64
+    panes: PaneClock
+
+    def schedule(self, rule: Rule) -> Schedule:
+        """When the rule is active."""
+        return Schedule(rule.active, self.calendar, self.offset)
+
+
+class Evaluator(Protocol):
+    """One rule at work: ``take`` is called with readings, ``evaluate`` at each instant of ``due``, in order."""
+
+    rule: Rule
+    table: KeyTable
+
+    @property
+    def due(self) -> int:
+        """The next journal instant (ns) at which time alone may change an alert; NEVER when there is none."""
+        ...
+
+    @property
+    def stretch(self) -> int:
+        """How much journal time (ns) one ``take`` may span."""
+        ...
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Take readings of the rule's stream in arrival order; ``order`` is the rule's position in the rule set."""
+        ...
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Do what is due at ``due`` and move ``due`` on."""
+        ...
+
+    def timely(self, batch: Batch) -> Array:
+        """Return, bool (readings,), which readings come in time to count; the others are late."""
+        ...
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say what the latest evaluation saw of a key; called right after it, with the same ``liveness``."""
+        ...
+
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """Move ``due`` on, towards the instant ``to``, past what can change nothing.
+
+        ``silent``: no reading arrives before ``to``.
+        """
+        ...
+
+    def active(self) -> Array:
+        """Return the level of each key, int8 (keys,)."""
+        ...
+
+    def arrays(self) -> Mapping[str, Array]:
+        """Return the live state with keys along the last axis, by name, for snapshots."""
+        ...
+
+    def device_arrays(self) -> Mapping[str, Array]:
+        """Return the live state with devices along the last axis."""
+        ...
+
+    def tables(self) -> Mapping[str, Table]:
+        """Return the live state in tables, each with a column ``key``."""
+        ...
+
+    def numbers(self) -> dict[str, int]:
+        """Return the scalar state by name."""
+        ...
+
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Take scalars and tables back, after the arrays were filled."""
+        ...
+
+
+def make_transition(
+    evaluator: Evaluator,
+    key: int,
+    levels: tuple[int, int],
+    when: tuple[int, int],
+    seen: tuple[float, float | None, int],
+    vehicle: Vehicle | None = None,
+    *,
+    flapping: bool = False,
+) -> Transition:
+    """Compose a transition of ``key`` (its position in the table).
+
+    ``levels`` are (previous, new), ``when`` is (at, end), ``seen`` is (value, threshold, samples).
+    """
+    rule, version = evaluator.rule, evaluator.table.version
+    previous, level = Level(levels[0]), Level(levels[1])
+    change, name = change_of(previous, level), evaluator.table.keys[key]
+    value, threshold, samples = seen
+    return Transition(
+        id=transition_id(rule.id, version, name, when[1], change, level),
+        rule=rule.id,
+        version=version,
+        key=name,
+        place=evaluator.table.places[key],
+        change=change,
+        level=level,
+        previous=previous,
+        at=when[0],
+        end=when[1],
+        value=None if math.isnan(value) else float(value),
+        threshold=threshold,
+        samples=samples,
+        vehicle=vehicle,
+        flapping=flapping,
+    )
+
+
+def withdraw(evaluator: Evaluator, at: int) -> list[Transition]:
+    """End every active alert of a rule that is being changed or removed at the journal instant ``at``."""
+    rule, table, version = evaluator.rule, evaluator.table, evaluator.table.version
+    levels = evaluator.active()
+    return [
+        Transition(
+            id=transition_id(rule.id, version, table.keys[key], at, Change.WITHDRAWN, Level.NONE),
+            rule=rule.id,
+            version=version,
+            key=table.keys[key],
+            place=table.places[key],
+            change=Change.WITHDRAWN,
+            level=Level.NONE,
+            previous=Level(int(levels[key])),
+            at=at,
+            end=at,
+            value=None,
+            threshold=None,
+            samples=0,
+        )
+        for key in np.flatnonzero(levels)
+    ]

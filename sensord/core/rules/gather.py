@@ -1,0 +1,31 @@
+"""Which window a rule asks for: its shape (sliding, session, last N readings) and its aggregate."""
+
+from __future__ import annotations
+
+from sensord.core.rules.occupancy import Occupancy
+from sensord.core.rules.recent import Recent
+from sensord.core.rules.rule import Aggregate, Rule
+from sensord.core.rules.sketch import Distinct, Percentile
+from sensord.core.rules.summary import Plain, Summary, summary_of
+from sensord.core.rules.window import Session, Sliding, Window
+
+
+def window_of(rule: Rule, keys: int, depth: int) -> Window:
+    """Make the window of a rule for so many keys, with ``depth`` open panes."""
+    value = rule.value
+    assert value is not None
+    if value.aggregate is Aggregate.OCCUPANCY:
+        return Occupancy(keys, rule.every, depth, value.anchor)
+    if rule.readings:
+        return Recent(value, keys, rule.readings, rule.every, depth)
+    length, gap = rule.window // rule.every, rule.session // rule.every
+    if value.aggregate is Aggregate.PERCENTILE:
+        return Percentile(keys, length, depth, value.rank, gap)
+    if value.aggregate is Aggregate.DISTINCT:
+        counting = Plain("", lambda window: window["count"])
+        return Distinct(keys, _shaped(counting, keys, length, gap, depth), gap)
+    return _shaped(summary_of(value, keys, rule.every, rule.window), keys, length, gap, depth)
+
+
+def _shaped(summary: Summary, keys: int, length: int, gap: int, depth: int) -> Window:
+    return Session(summary, keys, gap, depth) if gap else Sliding(summary, keys, length, depth)

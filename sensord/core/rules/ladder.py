@@ -1,0 +1,166 @@
+r"""The alert ladder of one rule, for all its keys at once: value in, level changes out.
+
+Going up: a rung applies once its comparison has held at every evaluation for the rung's ``hold``, or at ``needed`` of
+the last ``among`` evaluations. Going down: a rung is left once the value has stayed beyond threshold and margin for
+``clear.hold``; a key that is *flapping* stays up for ``flapping.hold`` at least. A value that is not known moves
+nothing, restarts the clocks and counts as not met: what is blind neither alarms nor clears.
+
+::
+
+    value   ______/^^^^^^^^^^^\___________
+    rung          |hold|                        hold   = the rung's ``for``
+    active             [ORANGE .........]
+    quiet                      |clear.for|      (the value is below threshold - margin)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensord.core.batch import Float64, Int8, Int64
+from sensord.core.level import Level
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.thresholds import Thresholds
+
+UNSET = np.iinfo(np.int64).min
+
+Bools = NDArray[np.bool_]
+
+
+class Ladder:
+    """The levels of ``keys`` keys.
+
+    ``active`` int8 (keys,); ``since`` and ``quiet`` int64 ns (rungs, keys), UNSET while a clock does not run;
+    ``often`` uint64 (rungs, keys): the last evaluations, newest in the lowest bit, for ``needed`` of ``among``;
+    ``raised`` int64 ns (raises, keys): the last raises, oldest first, for damping.
+    """
+
+    def __init__(self, rule: Rule, keys: int, thresholds: Thresholds | None = None) -> None:
+        rungs = rule.levels
+        self.rungs = tuple(rung.level for rung in rungs)
+        self.thresholds = thresholds or Thresholds(rule, keys)
+        self._holds = [rung.hold for rung in rungs]
+        self._needed = [(rung.needed, np.uint64((1 << rung.among) - 1)) for rung in rungs]
+        self._clear_hold, self._damping = rule.clear.hold, rule.flapping
+        self.active = np.zeros(keys, np.int8)
+        self.since = np.full((len(rungs), keys), UNSET)
+        self.quiet = np.full((len(rungs), keys), UNSET)
+        self.often = np.zeros((len(rungs) if any(rung.needed for rung in rungs) else 0, keys), np.uint64)
+        self.raised = np.full((rule.flapping.raises if rule.flapping else 0, keys), UNSET)
+        self._busy = False
+
+    @property
+    def resting(self) -> bool:
+        """Nothing is active and no clock runs."""
+        return not self._busy
+
+    @property
+    def idle(self) -> bool:
+        """No clock runs: evaluations that know nothing change nothing more."""
+        return not self._busy or bool(
+            (self.since == UNSET).all() and (self.quiet == UNSET).all() and not self.often.any()
+        )
+
+    @property
+    def met(self) -> Bools:
+        """Which keys have, as of the last evaluation, a value that meets a rung."""
+        met: Bools = (self.since != UNSET).any(axis=0) | (self.often & np.uint64(1)).any(axis=0)
+        return met
+
+    def threshold(self, level: Level, key: int, value: float) -> float | None:
+        """The threshold of a rung for a key, or None for ``Level.NONE``."""
+        return self.thresholds.of(self.rungs.index(level), key, value) if level in self.rungs else None
+
+    def settled(self, value: Float64) -> bool:
+        """Whether these values can change nothing: nothing is active, no clock runs, and none meets the lowest rung."""
+        with np.errstate(invalid="ignore"):
+            return not self._busy and not bool(self.thresholds.meets(0, value).any())
+
+    def evaluate(self, at: int, value: Float64, known: Bools, *, asleep: bool = False) -> NDArray[np.intp]:
+        """Move every key at the instant ``at``; return the keys whose level changed. ``active`` holds the new levels.
+
+        ``value`` float64 (keys,) may hold NaN where ``known`` is False. ``asleep``: the rule is outside its active
+        times, where no value meets anything and every level may run out.
+        """
+        with np.errstate(invalid="ignore"):
+            before = self.active.copy()
+            up = self._climb(at, value, np.zeros_like(known) if asleep else known)
+            down = self._descend(at, value, known, asleep)
+        self.active = np.maximum(up, down)
+        if self._damping is not None:
+            self._remember(np.flatnonzero((before == 0) & (self.active > 0)), at)
+        self._busy = self._is_busy()
+        return np.flatnonzero(self.active != before)
+
+    def _climb(self, at: int, value: Float64, known: Bools) -> Int8:
+        """The highest rung whose comparison has held long enough, or often enough."""
+        reached = np.zeros_like(self.active)
+        for index, level in enumerate(self.rungs):
+            meets = self.thresholds.meets(index, value) & known
+            needed, mask = self._needed[index]
+            if needed:
+                self.often[index] = (self.often[index] << np.uint64(1) | meets.astype(np.uint64)) & mask
+                held = np.bitwise_count(self.often[index]) >= needed
+            else:
+                since = self.since[index]
+                _run(since, meets, at)
+                held = at - np.where(meets, since, at) >= self._holds[index]
+            reached[meets & held] = level
+        return reached
+
+    def _descend(self, at: int, value: Float64, known: Bools, asleep: bool) -> Int8:
+        """The level that the quiet clocks still support: the highest rung at or below the active one not yet left."""
+        supported = np.zeros_like(self.active)
+        hold: int | Int64 = self._clear_hold
+        if self._damping is not None:
+            hold = np.where(self.flapping(at), max(self._clear_hold, self._damping.hold), self._clear_hold)
+        for index, level in enumerate(self.rungs):
+            calm = np.ones_like(known) if asleep else known & ~self.thresholds.keeps(index, value)
+            quiet = self.quiet[index]
+            _run(quiet, calm, at)
+            left = calm & (at - np.where(calm, quiet, at) >= hold)
+            supported[(self.active >= level) & ~left] = level
+        return supported
+
+    def flapping(self, at: int) -> Bools:
+        """Which keys were raised so often, within the stretch that ends at ``at``, that they are damped now."""
+        if self._damping is None:
+            return np.zeros(len(self.active), np.bool_)
+        oldest = self.raised[0]
+        flapping: Bools = (oldest != UNSET) & (at - np.where(oldest == UNSET, at, oldest) <= self._damping.within)
+        return flapping
+
+    def flaps(self, key: int, at: int) -> bool:
+        """Whether one key is flapping at ``at``."""
+        return self._damping is not None and bool(self.flapping(at)[key])
+
+    def _remember(self, keys: NDArray[np.intp], at: int) -> None:
+        self.raised[:-1, keys] = self.raised[1:, keys]
+        self.raised[-1, keys] = at
+
+    def _is_busy(self) -> bool:
+        return bool(self.active.any() or (self.since != UNSET).any() or self.often.any())
+
+    def clocks(self, key: int) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+        """Return since when, per rung, a key meets it and is calm of it; None where a clock does not run."""
+        since, quiet = (
+            tuple(None if start == UNSET else start for start in clock[:, key].tolist())
+            for clock in (self.since, self.quiet)
+        )
+        return since, quiet
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The state by name, for snapshots."""
+        clocks: dict[str, NDArray[np.generic]] = {"active": self.active, "since": self.since, "quiet": self.quiet}
+        return clocks | {"often": self.often, "raised": self.raised}
+
+    def restored(self) -> None:
+        """Recompute what is derived, after the arrays were filled from a snapshot."""
+        self._busy = self._is_busy()
+
+
+def _run(clock: Int64, holds: Bools, at: int) -> None:
+    """Start the clock where the condition begins to hold, and stop it where it does not."""
+    clock[holds & (clock == UNSET)] = at
+    clock[~holds] = UNSET

@@ -1,0 +1,159 @@
+"""A rule without a window: each reading by itself, in journal order.
+
+A reading that meets a rung keeps it for ``clear.for``; the level falls when no reading has met its rung for so long. A
+reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
+taken outside the rule's active times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensord.core.alert import Vehicle
+from sensord.core.batch import Batch, Float64, Int32
+from sensord.core.level import Level
+from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
+from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.ladder import UNSET
+from sensord.core.rules.liveness import Bools, Liveness
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.thresholds import Thresholds, capacities, compare
+from sensord.core.rules.window import Table
+from sensord.core.token import word
+
+
+class SingleRule:
+    """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung."""
+
+    def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
+        assert rule.value is not None
+        self.rule, self.table, self._lateness = rule, table, lateness
+        self._field, self._schedule = rule.value.field, setting.schedule(rule)
+        self.thresholds = Thresholds(rule, len(table), table, setting.places)
+        self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
+        self.met_at = np.full((len(rule.levels), len(table)), UNSET)
+        self.levels = np.zeros(len(table), np.int8)
+        self._due = NEVER
+        self._looked_at = 0
+
+    @property
+    def due(self) -> int:
+        """The first instant at which a level runs out."""
+        return self._due
+
+    @property
+    def stretch(self) -> int:
+        """Any span will do."""
+        return NEVER
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
+        values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
+        if values is None or not len(self.table):
+            return []
+        keys = self.table.of(batch)
+        if self._capacity is not None:
+            values = values * 100.0 / self._capacity[keys]
+        with np.errstate(invalid="ignore"):
+            meets = (keys >= 0) & self._meets(0, values, keys)
+        meets &= self.timely(batch)
+        if meets.any() and self._schedule:
+            meets &= np.array([self._schedule.at(int(at)) for at in batch.event_at], np.bool_)
+        emissions: list[Emission] = []
+        for reading in np.flatnonzero(meets):
+            at = int(batch.received_at[reading])
+            emissions += self._expire(order, at)
+            emissions += self._meet(order, int(reading), int(keys[reading]), values, at, batch)
+        return emissions
+
+    def timely(self, batch: Batch) -> Array:
+        """Return which readings are not history yet."""
+        return batch.event_at + self._lateness >= batch.received_at
+
+    def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
+        thresholds = self.thresholds
+        return compare(thresholds.comparison, values, thresholds.enter[index][keys], thresholds.enter_low[index][keys])
+
+    def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
+        value, previous = float(values[reading]), int(self.levels[key])
+        level, threshold = 0, None
+        for index, rung in enumerate(self.rule.levels):
+            if self._meets(index, values[reading : reading + 1], np.array([key], np.int32))[0]:
+                self.met_at[index, key] = at
+                level, threshold = int(rung.level), self.thresholds.of(index, key, value)
+        self._due = min(self._due, at + self.rule.clear.hold)
+        if level <= previous:
+            return []
+        self.levels[key] = level
+        seen = (value, threshold, 1)
+        made = make_transition(self, key, (previous, level), (at, at), seen, _vehicle(batch, reading))
+        return [(at, 1, reading, order, key, made)]
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Let what runs out now run out."""
+        self._looked_at = self._due
+        return self._expire(order, self._due)
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say when a reading last met each rung; there is no value but that of each reading."""
+        met = tuple(None if at == UNSET else at for at in self.met_at[:, key].tolist())
+        level = Level(int(self.levels[key]))
+        return Sight(self._looked_at, self._looked_at, None, 0, Doubt.NONE, level, met)
+
+    def _expire(self, order: int, to: int) -> list[Emission]:
+        """Lower every level that ran out at or before ``to``, each at its own instant."""
+        emissions: list[Emission] = []
+        while self._due <= to:
+            at = self._due
+            ends = np.where(self.met_at == UNSET, NEVER, self.met_at + self.rule.clear.hold)
+            self.met_at[ends <= at] = UNSET
+            for key in np.flatnonzero((ends <= at).any(axis=0)):
+                kept = np.flatnonzero(self.met_at[:, key] != UNSET)
+                level = int(self.rule.levels[kept[-1]].level) if len(kept) else 0
+                previous = int(self.levels[key])
+                if level < previous:
+                    self.levels[key] = level
+                    made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
+                    emissions.append((at, 0, 0, order, int(key), made))
+            self._due = self._next()
+        return emissions
+
+    def _next(self) -> int:
+        met = self.met_at[self.met_at != UNSET]
+        return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
+
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """There is no grid to skip on."""
+
+    def active(self) -> Array:
+        """Return the level of each key."""
+        return self.levels
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state arrays by name."""
+        return {"met_at": self.met_at, "levels": self.levels}
+
+    def device_arrays(self) -> dict[str, Array]:
+        """Everything is in the arrays."""
+        return {}
+
+    def tables(self) -> dict[str, Table]:
+        """Everything is in the arrays."""
+        return {}
+
+    def numbers(self) -> dict[str, int]:
+        """Everything is in the arrays."""
+        return {}
+
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Recompute when the first level runs out."""
+        self._due = self._next()
+
+
+def _vehicle(batch: Batch, reading: int) -> Vehicle | None:
+    """The vehicle that a reading is about, if it was identified."""
+    seen = batch.sightings
+    if seen is None or not (token := int(seen.who[reading, 0])):
+        return None
+    return Vehicle(word(token), seen.masks[reading], int(seen.seen_at[reading]))

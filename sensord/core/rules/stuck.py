@@ -1,0 +1,196 @@
+"""A rule on sensors that are heard but say nothing: a value that does not move, or is exactly zero, for too long.
+
+(In the field an outage was reported as true zeros for weeks.) A device that is held for stuck is blind: its place is
+``unknown``, and no rule takes its silence of movement for calm. The first reading that moves gives it its sight back.
+
+::
+
+    value  5 7 7 7 7 7 7 7 7 4       tolerance 0, for: 30s, a reading every 5 s
+             |----- 30s ----|        stuck here
+                             ^       and sound again
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensord.core.batch import Batch, Float64, Int32, Int64
+from sensord.core.instant import SECOND
+from sensord.core.level import Level
+from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
+from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.ladder import UNSET, Ladder
+from sensord.core.rules.liveness import Bools, Liveness
+from sensord.core.rules.probe import Doubt, Sight
+from sensord.core.rules.rule import Rule
+from sensord.core.rules.window import Table
+
+_SOON = float(np.finfo(np.float64).max)
+
+
+class StuckRule:
+    """See :class:`sensord.core.rules.evaluator.Evaluator`.
+
+    A key is stuck when *all* of its devices that are heard are, and at least one is heard: silence is the absence
+    rule's affair. Per device: ``value`` the reading from which movement is measured, ``moved_at`` and ``zero_at``
+    the arrival from which the value has stood still, or has been zero (ns; UNSET: never heard, or not zero). A silence
+    longer than the device's deadline starts both anew. Looked at on a fixed grid of a tenth of the shorter time, in
+    whole seconds.
+    """
+
+    def __init__(self, rule: Rule, table: KeyTable, setting: Setting, since: int) -> None:
+        assert rule.stuck is not None
+        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
+        self._stuck, self._schedule = rule.stuck, setting.schedule(rule)
+        count = len(table.of_device)
+        self._mine = table.of_device >= 0
+        self.value = np.full(count, np.nan)
+        self.seen_at, self.moved_at, self.zero_at = (np.full(count, UNSET) for _ in range(3))
+        self._deadline = np.array([device.deadline for device in setting.places.devices], np.int64)
+        self.frozen: Bools = np.zeros(count, np.bool_)
+        shortest = min(hold for hold in (self._stuck.hold, self._stuck.zero) if hold)
+        self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
+        self._slot = since // self._every + 1
+        self._looked_at = since
+
+    @property
+    def due(self) -> int:
+        """The next instant of the grid."""
+        return self._slot * self._every if len(self.table) else NEVER
+
+    @property
+    def stretch(self) -> int:
+        """Any span will do."""
+        return NEVER
+
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Nothing: see :meth:`observe`, which is in step with the grid."""
+        return []
+
+    def timely(self, batch: Batch) -> Array:
+        """Stillness is judged by arrival."""
+        return np.ones(len(batch), np.bool_)
+
+    def look(self, key: int, liveness: Liveness) -> Sight:
+        """Say for how many seconds the least still of a key's devices has stood."""
+        at = self._looked_at
+        seconds, _ = self._longest(at, key, liveness.heard(at) & self._mine)
+        doubt = Doubt.ASLEEP if not self._schedule.at(at) else Doubt.BLIND if np.isnan(seconds) else Doubt.NONE
+        level = Level(int(self.ladder.active[key]))
+        value = None if np.isnan(seconds) else seconds
+        return Sight(at, at, value, 0, doubt, level, *self.ladder.clocks(key))
+
+    def observe(self, batch: Batch) -> None:
+        """Take the readings that arrived before the next instant of the grid, in arrival order."""
+        values = batch.fields.get(self._stuck.field)
+        if values is None:
+            return
+        mine = self._mine[batch.device] & (batch.stream == self.rule.stream) & ~np.isnan(values)
+        if mine.any():
+            order = np.flatnonzero(mine)[np.argsort(batch.device[mine], kind="stable")]
+            self._note(batch.device[order], values[order], batch.received_at[order])
+
+    def _note(self, device: Int32, value: Float64, at: Int64) -> None:
+        """Take readings that are sorted by device, and within a device by arrival."""
+        first, last = np.ones(len(device), np.bool_), np.ones(len(device), np.bool_)
+        first[1:] = last[:-1] = device[1:] != device[:-1]
+        seen = np.where(first, self.seen_at[device], np.roll(at, 1))
+        back = (seen == UNSET) | (at - np.maximum(seen, 0) > self._deadline[device])
+        if self._stuck.tolerance:
+            moved = self._moved(device, value, back)
+        else:
+            moved = back | (value != np.where(first, self.value[device], np.roll(value, 1)))
+            self.value[device[last]] = value[last]
+        self.moved_at[device[moved]] = at[moved]  # of several, the last one stays
+        self.frozen[device[moved]] = False
+        nonzero = value != 0.0
+        after = ~nonzero & (back | np.where(first, self.zero_at[device] == UNSET, np.roll(nonzero, 1)))
+        self.zero_at[device[after]] = at[after]
+        self.zero_at[device[last & nonzero]] = UNSET
+        self.seen_at[device[last]] = at[last]
+
+    def _moved(self, device: Int32, value: Float64, back: Bools) -> Bools:
+        """Movement beyond the tolerance is measured from where the last movement ended, reading by reading."""
+        moved = back.copy()
+        for index in range(len(device)):
+            if moved[index] or not abs(value[index] - self.value[device[index]]) <= self._stuck.tolerance:
+                moved[index] = True
+                self.value[device[index]] = value[index]
+        return moved
+
+    def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
+        """Compare how long each device has stood still with what it may."""
+        at = self._looked_at = self.due
+        self._slot += 1
+        asleep = not self._schedule.at(at)
+        share = self._shares(at)
+        heard = liveness.heard(at) & self._mine
+        self.frozen[:] = heard & (share >= 1.0) & (not asleep)
+        liveness.mark_stuck(self.rule.id, self.frozen)
+        if self.ladder.resting and not self.frozen.any():
+            return []
+        value = np.full(len(self.table), _SOON)
+        np.minimum.at(value, self.table.of_device[heard], share[heard])
+        known = value < _SOON
+        before = self.ladder.active
+        emissions: list[Emission] = []
+        for key in self.ladder.evaluate(at, value, known, asleep=asleep):
+            levels = (int(before[key]), int(self.ladder.active[key]))
+            seconds, allowed = self._longest(at, int(key), heard)
+            seen = (seconds, allowed, 0)
+            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
+        return emissions
+
+    def _shares(self, at: int) -> Float64:
+        """Per device, how much of what it may it has stood still, or been zero: the greater of the two."""
+        share = np.zeros(len(self.value))
+        for since, allowed in ((self.moved_at, self._stuck.hold), (self.zero_at, self._stuck.zero)):
+            if allowed:
+                stood = np.where(since == UNSET, 0.0, (at - np.where(since == UNSET, at, since)) / allowed)
+                share = np.maximum(share, stood)
+        return share
+
+    def _longest(self, at: int, key: int, heard: Bools) -> tuple[float, float | None]:
+        """For a transition's text: seconds that the key's least still device has stood, and what it may (s)."""
+        own = np.flatnonzero(heard & (self.table.of_device == key))
+        if not len(own):
+            return float("nan"), None
+        device = own[np.argmin(self._shares(at)[own])]
+        share = float(self._shares(at)[device])
+        hold, zero = self._stuck.hold, self._stuck.zero
+        still = (at - self.moved_at[device]) / hold if hold else 0.0
+        allowed = hold if hold and share == still else zero
+        return share * allowed / SECOND, allowed / SECOND
+
+    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+        """In silence nothing gets stuck: jump once every device's fate is settled."""
+        if silent and not self._schedule and not self.frozen.any() and self.ladder.idle:
+            heard = liveness.heard(self.due) & self._mine
+            if not heard.any():
+                self._slot = max(self._slot, to // self._every)
+
+    def active(self) -> Array:
+        """Return the level of each key."""
+        return self.ladder.active
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the live state arrays by name."""
+        return {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
+
+    def device_arrays(self) -> dict[str, Array]:
+        """Return the live state of each device."""
+        state: dict[str, Array] = {"value": self.value, "seen_at": self.seen_at, "moved_at": self.moved_at}
+        return state | {"zero_at": self.zero_at, "frozen": self.frozen}
+
+    def tables(self) -> dict[str, Table]:
+        """Everything is in the arrays."""
+        return {}
+
+    def numbers(self) -> dict[str, int]:
+        """Return the scalar state by name."""
+        return {"slot": self._slot}
+
+    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
+        """Take the scalar state back."""
+        self._slot = numbers["slot"]
+        self.ladder.restored()

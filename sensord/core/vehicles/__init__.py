@@ -1,0 +1,1 @@
+"""Plates and vehicles: what a plate says, pseudonyms, passages, visits, who is inside."""

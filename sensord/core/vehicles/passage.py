@@ -1,0 +1,177 @@
+"""Passages: which readings of a gate's cameras are one vehicle driving through. Pure.
+
+Cameras send a passage more than once (trigger and periodic, a standing vehicle, a second camera), and misread a
+character now and then. Readings at one gate and direction are one passage when they are no further apart than ``merge``
+and have the same pseudonym or family (they differ only where cameras confuse characters); within ``settle`` half a
+plate in common is enough (one character is wrong, whichever), and a reading without a legible plate belongs to the
+passage beside it. The pseudonym that most readings agree on wins, then the surest; the others are kept beside it, so
+that the vehicle is recognised when it leaves under one of them.
+
+A sure reading decides an entry at once, for there somebody may have to be told; an exit, and an entry that is in doubt,
+is decided after ``settle``::
+
+    readings   A(0.97)         B(0.6)  B(0.8)        C(0.6)   C(0.95)
+    entries    A!              |..settle..|B!        |........C!
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from sensord.core.vehicles.tracking import Tracking
+
+MOST_KEPT = 4
+"""So many pseudonyms are kept of one passage."""
+
+
+class Read(NamedTuple):
+    """One reading of a camera. Times ns; ``token`` to ``tail`` as in ``Identity``; the rest label codes."""
+
+    received_at: int
+    event_at: int
+    device: str
+    confidence: float
+    token: int
+    former: int
+    family: int
+    head: int
+    tail: int
+    sure: bool
+    mask: str
+    direction: int
+    sort: int
+    province: int
+    energy: int
+    listed: int
+
+
+class Passage(msgspec.Struct, array_like=True, gc=False):
+    """A passage that may still get readings. ``due`` (ns) is when it is decided at the latest; 0: it is decided.
+
+    ``kept`` are the surest readings under each pseudonym and ``votes`` how many there were; the best comes first.
+    ``first_at`` and ``last_at`` are event times of its first and its latest reading; ``decided`` is the pseudonym that
+    it was decided with.
+    """
+
+    kept: list[Read]
+    votes: list[int]
+    first_at: int
+    last_at: int
+    due: int
+    decided: int = 0
+
+    @property
+    def best(self) -> Read:
+        """The reading that counts."""
+        return self.kept[0]
+
+    def kin(self) -> list[int]:
+        """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
+        return [read.family for read in self.kept if read.token] + [read.token for read in self.kept[1:] if read.token]
+
+    def add(self, read: Read) -> None:
+        """Take one more reading."""
+        self.last_at = max(self.last_at, read.event_at)
+        if read.token == self.kept[0].token:
+            self.votes[0] += 1
+            if read.confidence > self.kept[0].confidence:
+                self.kept[0] = read
+            return
+        place = next((place for place, other in enumerate(self.kept) if other.token == read.token), None)
+        if place is not None:
+            self.votes[place] += 1
+            if read.confidence > self.kept[place].confidence:
+                self.kept[place] = read
+        elif len(self.kept) < MOST_KEPT:
+            place = len(self.kept)
+            self.kept.append(read)
+            self.votes.append(1)
+        if place:
+            self._compare(place)
+
+    def _compare(self, place: int) -> None:
+        """Put a reading first when more readings agree on it, or as many and it is surer."""
+        kept, votes = self.kept, self.votes
+        ours = (kept[place].token != 0, votes[place], kept[place].confidence)
+        if ours > (kept[0].token != 0, votes[0], kept[0].confidence):
+            kept[0], kept[place] = kept[place], kept[0]
+            votes[0], votes[place] = votes[place], votes[0]
+
+
+class Passages:
+    """The open passages per direction (0 in, 1 out) and gate, in the order in which they began."""
+
+    def __init__(self, tracking: Tracking) -> None:
+        self._merge, self._settle = tracking.merge, tracking.settle
+        self.open: tuple[dict[str, list[Passage]], dict[str, list[Passage]]] = ({}, {})
+        self.merged = 0
+
+    def take(self, gate: str, read: Read) -> tuple[Passage, int]:
+        """Take a reading; return the passage that it decides or changes, and what to do about it.
+
+        That is ``WAIT`` (it is decided at ``due``), ``DECIDED``, ``JOINED`` (nothing new), or ``LATER``: after the
+        passage was decided, it was read under another pseudonym, too.
+        """
+        here = self.open[read.direction].setdefault(gate, [])
+        if here and read.token and here[-1].kept[0].token == read.token:
+            # What nearly every second reading is: the same plate again.
+            if abs(read.event_at - here[-1].last_at) <= self._merge:
+                self.merged += 1
+                return here[-1], self._join(here[-1], read)
+        elif here:
+            self._drop(here, read.event_at)
+        for passage in reversed(here):
+            if read.event_at - passage.last_at > self._merge:
+                break
+            if self._same(passage, read):
+                self.merged += 1
+                return passage, self._join(passage, read)
+        due = 0 if read.sure and not read.direction else read.received_at + self._settle
+        passage = Passage([read], [1], read.event_at, read.event_at, due)
+        here.append(passage)
+        return passage, WAIT if due else DECIDED
+
+    def due(self, gate: str, direction: int, at: int) -> Iterator[Passage]:
+        """Decide the passages that are due at ``at``, in the order in which they began."""
+        for passage in self.open[direction].get(gate, ()):
+            if 0 < passage.due <= at:
+                passage.due = 0
+                yield passage
+
+    def _drop(self, here: list[Passage], event_at: int) -> None:
+        while here and not here[0].due and here[0].last_at < event_at - self._merge:
+            del here[0]
+
+    def _same(self, passage: Passage, read: Read) -> bool:
+        gap = abs(read.event_at - passage.last_at)
+        if gap > self._merge:
+            return False
+        first, *others = passage.kept
+        if _alike(first, read, near=gap <= self._settle):
+            return True
+        return any(_alike(other, read, near=False) for other in others)
+
+    @staticmethod
+    def _join(passage: Passage, read: Read) -> int:
+        passage.add(read)
+        if not passage.due:
+            return LATER if passage.decided and read.token != passage.decided else JOINED
+        if passage.best.sure and not read.direction:
+            passage.due = 0
+            return DECIDED
+        return JOINED
+
+
+def _alike(one: Read, other: Read, *, near: bool) -> bool:
+    """Whether two readings may be of one vehicle; ``near``: they are so close that half a plate is enough."""
+    if not (one.token and other.token):
+        return near
+    if other.token == one.token or other.family == one.family or other.former == one.token:
+        return True
+    return near and (other.head == one.head or other.tail == one.tail)
+
+
+WAIT, DECIDED, JOINED, LATER = range(4)

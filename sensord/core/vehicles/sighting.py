@@ -1,0 +1,87 @@
+"""From a camera's reading of a plate to what the core keeps: labels, a pseudonym, and a mask. The plate ends here.
+
+Pure. The results for a few plates are kept, because a camera that triggers twice sends the same plate twice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sensord.core.batch import Int64, Sightings
+from sensord.core.token import number
+from sensord.core.vehicles.plate import Plate, PlateKind, PlateRead, PlateTable, Verdict, mask, recognise
+from sensord.core.vehicles.pseudonym import NOBODY, Identity, Pseudonymiser
+from sensord.core.vehicles.tracking import PlateAreas, stretch
+
+_KEPT = 4096
+
+
+class Sighting(NamedTuple):
+    """What is kept of one reading: labels by name, who it is (``NOBODY`` when unread), the mask, and the verdict."""
+
+    labels: dict[str, str]
+    identity: Identity
+    mask: str
+    sure: bool
+
+
+class Identifier:
+    """Sorts and identifies. Without a ``pseudonymiser`` vehicles are sorted only: everyone is ``NOBODY``."""
+
+    def __init__(self, areas: PlateAreas, pseudonymiser: Pseudonymiser | None) -> None:
+        self._table, self._pseudonymiser = PlateTable(areas), pseudonymiser
+        self._watch = {number(one.vehicle): one for one in areas.watch}
+        self._kept: dict[str, tuple[Plate, Identity, str, str]] = {}
+        self._from = self._until = 0
+
+    def see(self, read: PlateRead, at: int) -> Sighting:
+        """Return what is kept of a reading that arrived at ``at`` (ns)."""
+        if not self._from <= at < self._until:
+            self._turn(at)
+        text = read.text or ""
+        plate, who, listed, masked = self._kept.get(text) or self._look(text, at)
+        sort, verdict = self._table.sort(read, plate, at)
+        if verdict is Verdict.UNREAD:
+            # Nobody is sorted on a guess; but a plate that was half seen twice is the same plate.
+            return Sighting({"class": sort, "list": "other"}, who, "", False)
+        if not plate.text:
+            return Sighting({"class": sort, "list": "other"}, NOBODY, "", False)
+        labels = {"class": sort, "energy": "new_energy" if plate.new_energy else "fuel", "list": listed}
+        if plate.province:
+            labels["province"] = plate.province
+        return Sighting(labels, who, masked, verdict is Verdict.SURE)
+
+    def _turn(self, at: int) -> None:
+        """Forget what was kept: a key or an entry of the watch list has begun or ended."""
+        edges = [edge for one in self._watch.values() for edge in (one.since, one.until)]
+        if self._pseudonymiser is not None:
+            edges += self._pseudonymiser.edges()
+        self._from, self._until = stretch(edges, at)
+        self._kept.clear()
+
+    def _look(self, text: str, at: int) -> tuple[Plate, Identity, str, str]:
+        """Recognise and identify; every plate once in a while."""
+        plate, who = recognise(text), NOBODY
+        if self._pseudonymiser is not None and plate.kind not in (PlateKind.NONE, PlateKind.UNREAD):
+            who = self._pseudonymiser.identify(plate.text, at)
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+        found = self._kept[text] = plate, who, "watch" if self._watched(who, at) else "other", mask(plate)
+        return found
+
+    def _watched(self, who: Identity, at: int) -> bool:
+        return any(
+            token in self._watch and self._watch[token].since <= at < self._watch[token].until
+            for token in (who.token, who.former)
+        )
+
+
+def sightings(seen: list[Sighting | None], received_at: Int64) -> Sightings | None:
+    """Make the columns of a batch's sightings; None when there is none."""
+    if not any(one is not None for one in seen):
+        return None
+    who = np.array([NOBODY if one is None else one.identity for one in seen], np.int64).reshape(-1, len(NOBODY))
+    sure = np.array([one is not None and one.sure for one in seen], np.bool_)
+    return Sightings(who, received_at, sure, ["" if one is None else one.mask for one in seen])

@@ -1,0 +1,116 @@
+"""The tracker's state as bytes: open passages, visits, and what is known of vehicles. No plate.
+
+The vehicles that are only known (pseudonym and hour of the last passage) are most of it: twelve bytes each.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from sensord.core.vehicles.passage import Passage
+from sensord.core.vehicles.presence import Trace, Visit
+from sensord.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from sensord.core.vehicles.tracker import Tracker
+
+
+SETTLE, STAY, CLOCK = range(3)
+"""What time can bring: a doubtful passage settles, a stay reaches a mark, a full hour strikes."""
+
+Due = tuple[int, int, str, int]
+"""(instant, which of the three, gate or compound, direction or pseudonym): what time brings, in order."""
+
+
+class _Inside(msgspec.Struct, array_like=True):
+    """One compound's state."""
+
+    place: str
+    visits: list[tuple[int, Visit]]
+    anonymous: int
+    missed: int
+
+
+class _State(msgspec.Struct, array_like=True):
+    """Everything that later readings depend on. ``known`` and ``hours`` are raw int64 and int32 columns."""
+
+    begun: int
+    clock: int
+    inward: dict[str, list[Passage]]
+    outward: dict[str, list[Passage]]
+    compounds: list[_Inside]
+    traces: list[tuple[int, Trace]]
+    ghosts: list[tuple[str, int, Visit]]
+    known: bytes
+    hours: bytes
+
+
+def save(tracker: Tracker) -> bytes:
+    """Return the state as bytes: the same state gives the same bytes."""
+    presence = tracker.presence
+    state = _State(
+        presence.begun,
+        tracker.clock,
+        *tracker.passages.open,
+        [
+            _Inside(place, list(here.visits.items()), here.anonymous, here.missed)
+            for place, here in presence.compounds.items()
+        ],
+        list(presence.traces.items()),
+        [(place, token, visit) for (place, token), visit in presence.ghosts.items()],
+        np.fromiter(presence.known, np.int64, len(presence.known)).tobytes(),
+        np.fromiter(presence.known.values(), np.int32, len(presence.known)).tobytes(),
+    )
+    return msgspec.msgpack.encode(state)
+
+
+def load(tracker: Tracker, saved: bytes) -> None:
+    """Take the state back; gates, compounds and cameras that exist no more are left out.
+
+    Raises ``SnapshotError`` when the bytes are not a tracker's state.
+    """
+    try:
+        state = msgspec.msgpack.decode(saved, type=_State)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
+    presence = tracker.presence
+    presence.begun, tracker.clock = state.begun, state.clock
+    for direction, gates in enumerate((state.inward, state.outward)):
+        tracker.passages.open[direction].update(
+            {gate: passages for gate, passages in gates.items() if gate in tracker.gates}
+        )
+    for inside in state.compounds:
+        if (here := presence.compounds.get(inside.place)) is None:
+            continue
+        here.anonymous, here.missed = inside.anonymous, inside.missed
+        for token, visit in inside.visits:
+            here.add(token, visit)
+    for token, trace in state.traces:
+        trace.inside = trace.inside if trace.inside in presence.compounds else ""
+        presence.traces[token] = trace
+    presence.ghosts = {(place, token): visit for place, token, visit in state.ghosts if place in presence.compounds}
+    hours = np.frombuffer(state.hours, np.int32).tolist()
+    shared = {hour: hour for hour in hours}
+    tokens = np.frombuffer(state.known, np.int64).tolist()
+    presence.known = {token: shared[hour] for token, hour in zip(tokens, hours, strict=True)}
+    schedule(tracker)
+
+
+def schedule(tracker: Tracker) -> None:
+    """Find anew, from the state alone, what time will bring."""
+    dues: list[Due] = [(due, STAY, place, token) for due, place, token in tracker.presence.dues()]
+    dues += [
+        (passage.due, SETTLE, gate, direction)
+        for direction, gates in enumerate(tracker.passages.open)
+        for gate, passages in gates.items()
+        for passage in passages
+        if passage.due
+    ]
+    if tracker.clock:
+        dues.append((tracker.clock, CLOCK, "", 0))
+    heapq.heapify(dues)
+    tracker.dues = dues
