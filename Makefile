@@ -44,8 +44,11 @@ score: $(VENV)/.develop  ## score the shipped rules on every simulated scenario
 services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where that is allowed
 	@scripts/install-services.sh
 
-test: $(VENV)/.develop services  ## run all tests (ARGS="-k word")
-	$(BIN)/python -m pytest $(ARGS)
+# Three at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
+JOBS    ?= 3
+
+test: $(VENV)/.develop services  ## run all tests (ARGS="-k word", JOBS=1 one after the other)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.develop  ## check style and types
 	$(BIN)/ruff check .
