@@ -128,7 +128,7 @@ class App:
         for name in names:
             health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
-        known = {trouble: self.core.site.troubled(trouble) for trouble in Trouble}
+        known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
         self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
         self._build_ingest()

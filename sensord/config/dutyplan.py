@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
+import msgspec
+
 from sensord.config.findings import Findings
 from sensord.config.plan import minutes, moment
 from sensord.config.rostertext import ChangeText, RosterFile, RotationText
@@ -14,16 +16,12 @@ from sensord.core.people.duty import Change, ChangeReason, Duty, Holiday, Rotati
 _NEEDS = {"leave": ("away",), "swap": ("away", "stands_in"), "extra": ("stands_in",)}
 
 
-def read_duty(findings: Findings, file: RosterFile, policies: Collection[str] | None, zone: str) -> Duty:
-    """Check the duty plan and convert it; ``policies`` are those of ``dispatch.yaml`` (None: not known)."""
+def read_duty(findings: Findings, file: RosterFile, zone: str) -> Duty:
+    """Check the duty plan and convert it."""
     people = {person.id for person in file.people}
     for nth, person in enumerate(file.people):
         for position, shift in enumerate(person.shifts):
             _known(findings, ("people", nth, "shifts", position), shift, file.shifts, "shift")
-    check = file.check
-    if check is not None and policies is not None and check.dispatch not in policies:
-        hint = findings.suggest(check.dispatch, policies)
-        findings.error(("check", "dispatch"), f"there is no policy {check.dispatch} in dispatch.yaml", hint)
     plan = Duty(
         shifts=tuple(
             Shift(word, minutes(text.start), minutes(text.end), text.days) for word, text in file.shifts.items()
@@ -34,9 +32,9 @@ def read_duty(findings: Findings, file: RosterFile, policies: Collection[str] | 
             Holiday(_day(findings, ("holidays", day), day), text.name, text.work) for day, text in file.holidays.items()
         ),
     )
-    if check is None:
+    if file.check is None:
         return plan
-    return Duty(plan.shifts, plan.rotations, plan.changes, plan.holidays, minutes(check.at), check.days, check.dispatch)
+    return msgspec.structs.replace(plan, check_at=minutes(file.check.at), check_days=file.check.days)
 
 
 def _rotation(

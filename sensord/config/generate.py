@@ -43,9 +43,9 @@ _ROSTER_NOTE = """\
 #   "2026-01-01": {name: 元旦}
 #   "2026-01-04": {name: 元旦调休, work: true}
 
-# 每天检查未来几天是否有空档：有空档就按 dispatch.yaml 的 roster 预案通知。
-# Every day the coming days are looked through; a hole is told by the policy "roster" of dispatch.yaml.
-check: {dispatch: roster, at: "08:00", days: 7}
+# 每天检查未来几天是否有空档：有空档就立案，按 dispatch.yaml 的 built_in 通知。
+# Every day the coming days are looked through; a hole becomes a case, told as built_in in dispatch.yaml says.
+check: {at: "08:00", days: 7}
 
 """
 _AREAS = (180, 240, 120, 90, 310, 150, 210, 75, 360, 60, 400, 135, 270)

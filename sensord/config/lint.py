@@ -99,15 +99,19 @@ def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:
 
 
 def lint_dispatch(
-    document: Document, roles: Iterable[Role], policies: Iterable[Policy], rules: Sequence[Written], watch: str = ""
+    document: Document,
+    roles: Iterable[Role],
+    policies: Iterable[Policy],
+    rules: Sequence[Written],
+    own: Iterable[str] = (),
 ) -> list[Problem]:
     """Look at rules and plans together: levels that reach no step, plans without a rule, roles without a plan.
 
-    ``watch`` is the policy by which the roster's daily check is told.
+    ``own`` are the policies by which built-in rules are told.
     """
     findings = Findings(document)
     by_id = {policy.id: policy for policy in policies}
-    used = {watch, *(written.rule.dispatch for written in rules)}
+    used = {*own, *(written.rule.dispatch for written in rules)}
     problems: list[Problem] = []
     for written in rules:
         policy = by_id.get(written.rule.dispatch)

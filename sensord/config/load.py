@@ -27,6 +27,7 @@ from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
 from sensord.config.yamlfile import Document
+from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
 from sensord.core.definition import Definition
@@ -75,7 +76,7 @@ def load(path: Path) -> Loaded:
         *rules.warnings,
         *parts.scopes,
         *find_holes(dispatch, staff.people, parts.places, rules.reach),
-        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, staff.duty.dispatch),
+        *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_silence(str(resolve_path(settings.files.rules, base)), parts.places, definition.rules),
     ]
     return Loaded(settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score)
@@ -105,7 +106,7 @@ def _read(settings: Settings, document: Document, base: Path) -> _Parts:
     roles = None if dispatch is None else frozenset(role.id for role in dispatch.roles)
     policies = None if dispatch is None else frozenset(policy.id for policy in dispatch.policies)
     channels = frozenset(channel.name for channel in settings.channels)
-    known = Known(roles, places, channels, policies, settings.language, settings.timezone)
+    known = Known(roles, places, channels, settings.language, settings.timezone)
     staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
     calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
     world = World(places, policies, None if calendar is None else frozenset(calendar.named))
@@ -116,7 +117,7 @@ def _read(settings: Settings, document: Document, base: Path) -> _Parts:
     ring = problems.attempt(lambda: _ring(settings, base))
     scopes: list[Problem] | None = []
     if dispatch is not None and rules is not None:
-        names = frozenset(rule.id for rule in rules.rules)
+        names = frozenset(rule.id for rule in rules.rules) | IDS
         scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
     if problems.found or registry is None or places is None or dispatch is None or staff is None or calendar is None:
         raise ConfigError(problems.found)
@@ -143,6 +144,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
+        built_in=dispatch.built_in,
         plates=parts.vehicles[0],
         plate_keys=parts.ring.keys,
         tracking=parts.vehicles[1],

@@ -39,7 +39,6 @@ class Known:
     roles: Collection[str] | None = None
     places: Places | None = None
     channels: Collection[str] | None = None
-    policies: Collection[str] | None = None
     language: str = "zh"
     zone: str = "Asia/Shanghai"
 
@@ -58,7 +57,7 @@ def check_roster(document: Document, known: Known) -> Staff:
             findings.error(("people", index, "id"), f"{person.id} is on the roster twice", "ids are unique")
         seen.add(person.id)
         _person(findings, index, person, known)
-    duty = read_duty(findings, file, known.policies, known.zone)
+    duty = read_duty(findings, file, known.zone)
     people = tuple(
         Person(
             id=person.id,

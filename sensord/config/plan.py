@@ -11,6 +11,7 @@ from sensord.config.findings import Findings
 from sensord.config.plantext import CategoryText, DispatchFile, MaintenanceText, PolicyText, ScoreText, StepText
 from sensord.config.schema import convert
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
+from sensord.core.cases.builtin import IDS, OTHERS
 from sensord.core.cases.case import Answer, State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition, Maintenance
@@ -36,6 +37,7 @@ class Dispatch:
     district: str
     inhibitions: tuple[Inhibition, ...]
     maintenance: tuple[Maintenance, ...]
+    built_in: dict[str, str]
     damping: Damping
     daily: Daily
     score: Score
@@ -71,6 +73,7 @@ def check_dispatch(document: Document, zone: str = "Asia/Shanghai") -> Dispatch:
             Inhibition(one.rules, one.mutes, BY_WORD[one.at_least], BY_WORD[one.up_to]) for one in file.inhibitions
         ),
         maintenance=tuple(_maintenance(findings, nth, text, zone) for nth, text in enumerate(file.maintenance)),
+        built_in=_built_in(findings, file),
         damping=Damping(
             damping.per_minute,
             damping.per_hour,
@@ -168,6 +171,18 @@ def _maintenance(findings: Findings, nth: int, text: MaintenanceText, zone: str)
         by=text.by,
         note=text.reason,
     )
+
+
+def _built_in(findings: Findings, file: DispatchFile) -> dict[str, str]:
+    known = {*IDS, OTHERS}
+    for rule, policy in file.built_in.items():
+        if rule not in known:
+            hint = findings.suggest(rule, known)
+            findings.error(("built_in", rule), f"there is no built-in rule {rule}", hint)
+        if policy not in file.policies:
+            hint = findings.suggest(policy, file.policies)
+            findings.error(("built_in", rule), f"there is no policy {policy} under policies", hint)
+    return dict(file.built_in)
 
 
 def _daily(findings: Findings, file: DispatchFile) -> Daily:

@@ -171,7 +171,10 @@ class DailyText(Entry, frozen=True, kw_only=True):
 
 
 class DispatchFile(Entry, frozen=True, kw_only=True):
-    """``dispatch.yaml`` as a whole. ``district``: the six digits with which case codes begin."""
+    """``dispatch.yaml`` as a whole. ``district``: the six digits with which case codes begin.
+
+    ``built_in``: by which policy each built-in rule is told (``docs/cases.md`` lists them), and all ``others``.
+    """
 
     roles: Annotated[dict[Word, RoleText], Meta(min_length=1)]
     policies: Annotated[dict[Word, PolicyText], Meta(min_length=1)]
@@ -181,6 +184,7 @@ class DispatchFile(Entry, frozen=True, kw_only=True):
     categories: dict[Word, CategoryText] = msgspec.field(default_factory=dict)
     inhibitions: tuple[InhibitionText, ...] = ()
     maintenance: tuple[MaintenanceText, ...] = ()
+    built_in: dict[Word, Word] = msgspec.field(default_factory=dict)
     damping: DampingText = msgspec.field(default_factory=DampingText)
     daily: DailyText | None = None
     score: ScoreText = msgspec.field(default_factory=ScoreText)

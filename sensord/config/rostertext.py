@@ -81,9 +81,11 @@ class HolidayText(Entry, frozen=True, kw_only=True):
 
 
 class CheckText(Entry, frozen=True, kw_only=True):
-    """Every day ``at`` this time the coming ``days`` are looked through; a hole is told by the policy ``dispatch``."""
+    """Every day ``at`` this time the coming ``days`` are looked through; a hole becomes a case.
 
-    dispatch: Word
+    By which policy it is told stands under ``built_in`` in ``dispatch.yaml``.
+    """
+
     at: Clock = "08:00"
     days: Annotated[int, Meta(ge=1, le=92)] = 7
 

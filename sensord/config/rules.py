@@ -16,7 +16,7 @@ from sensord.config.rulereader import RuleReader, World
 from sensord.config.ruletext import RulesFile, RuleText
 from sensord.config.schema import convert, convert_each
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
-from sensord.core.cases.watch import RESERVED
+from sensord.core.cases.builtin import reserved
 from sensord.core.rules.rule import Rule
 from sensord.errors import ConfigError, Problem
 
@@ -87,8 +87,12 @@ def check_rules(document: Document, world: World, result: RuleSet, seen: dict[st
     for path, text in texts:
         before = len(findings.errors)
         line = document.position((*path, "id"))[0]
-        if text.id in RESERVED:
-            findings.error((*path, "id"), f"the id {text.id} belongs to a built-in rule", "choose another")
+        if reserved(text.id):
+            findings.error(
+                (*path, "id"),
+                f"the id {text.id} belongs to a built-in rule",
+                "choose another; sensord-… are the daemon's own",
+            )
         first = seen.setdefault(text.id, f"{document.file}:{line}")
         if first != f"{document.file}:{line}":
             findings.error((*path, "id"), f"the rule id {text.id} is already taken at {first}", "rule ids are unique")

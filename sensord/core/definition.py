@@ -32,7 +32,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
     ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are sorted but not
     followed. ``district`` is the six-digit code with which case codes begin. ``calendar`` holds the days that rules
-    with active times go by.
+    with active times go by. ``built_in`` names the plans of built-in rules (``cases/builtin.py``).
     """
 
     site: str
@@ -49,6 +49,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     damping: Damping = Damping()
     inhibitions: tuple[Inhibition, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    built_in: dict[str, str] = {}
     plates: PlateAreas = PlateAreas()
     plate_keys: tuple[PlateKey, ...] = ()
     tracking: Tracking = Tracking()

@@ -15,7 +15,7 @@ from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
-from sensord.core.cases.notice import Notice, Trouble, decode_notice, own_rules, rule_id, transition_of
+from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import utc_offset
@@ -101,13 +101,8 @@ class Site:
         self.tracker = Tracker(definition, self.places)
         self.engine = Engine(definition, self.places)
         self.engine.probe = self._probe
-        self.book = self._cases()
+        self.book = CaseBook(definition, self.places)
         self._offset = utc_offset(definition.zone)
-
-    def _cases(self, state: BookState | None = None) -> CaseBook:
-        """The case book, which knows the rules of our own beside those that people wrote."""
-        rules = self.definition.rules + own_rules(self.definition)
-        return CaseBook(msgspec.structs.replace(self.definition, rules=rules), self.places, state)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -201,25 +196,18 @@ class Site:
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        self.book = self._cases(before_book.state())
+        self.book = CaseBook(definition, self.places, before_book.state())
         self.book.begin(record.received_at, before, story)
         step.definition = True
 
     def _notice(self, index: int, record: Record, step: Step, story: Story) -> None:
-        """Take a trouble of the daemon itself, unless it says what is known."""
+        """Take a trouble of the daemon itself."""
         try:
             notice = decode_notice(record.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
             return
-        transition = transition_of(notice, record.received_at, self.definition)
-        if transition is not None and self.troubled(notice.trouble) is not notice.active:
-            self.book.transition(transition, story)
-
-    def troubled(self, trouble: Trouble) -> bool:
-        """Whether this trouble of the daemon itself is active."""
-        alert = f"{rule_id(trouble)}:{trouble.value}"
-        return any(alert in case.alerts for case in self.book.open.values())
+        self.book.notice(notice, record.received_at, story)
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
@@ -237,7 +225,7 @@ class Site:
         site.engine.restore(body.engine)
         site.intake.restore(body.intake)
         load(site.tracker, body.vehicles)
-        site.book = site._cases(body.book)  # it is one of us
+        site.book = CaseBook(site.definition, site.places, body.book)
         return site
 
 

@@ -37,8 +37,7 @@ def _places() -> Places:
 def _known() -> Known:
     loaded = street()
     channels = [channel.name for channel in loaded.settings.channels]
-    policies = [policy.id for policy in loaded.definition.policies]
-    return Known([role.id for role in loaded.definition.roles], _places(), channels, policies)
+    return Known([role.id for role in loaded.definition.roles], _places(), channels)
 
 
 def _world() -> World:

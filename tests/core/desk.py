@@ -9,6 +9,7 @@ import msgspec
 from sensord.core.alert import Transition, change_of, transition_id
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import BookState, CaseBook, Story
+from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
@@ -52,12 +53,20 @@ class Desk:
         self.book.receipt(Receipt(key, Delivery(delivery)), START + second * SECOND, story)
         return story
 
+    def notice(self, second: int, trouble: str, active: bool) -> Story:  # as in the record
+        """The daemon says of itself that a trouble begins, or is over."""
+        story = Story()
+        self.book.notice(Notice(Trouble(trouble), active), START + second * SECOND, story)
+        return story
+
     def redefine(self, second: int, whole: Definition) -> Story:
         """Another definition comes into force."""
         story, before = Story(), self.definition
         self.book.advance(START + second * SECOND, story)
         self.definition = whole
-        self.book = CaseBook(whole, Places(whole.places, whole.devices), self.book.state())
+        places = Places(whole.places, whole.devices)
+        self.book.abandon(set(places.by_id), START + second * SECOND, story)
+        self.book = CaseBook(whole, places, self.book.state())
         self.book.begin(START + second * SECOND, before, story)
         self.book.advance(START + second * SECOND, story)
         return story

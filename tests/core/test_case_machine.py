@@ -59,7 +59,8 @@ def _whole() -> Definition:
         changes=(Change(START + 5 * MINUTE, START + 10 * MINUTE, ChangeReason.LEAVE, "居委干部-2"),),
     )
     return definition(
-        policies=(quick, slow),
+        policies=(quick, slow, Policy("roster", {"zh": "值班"}, (Step(("officer",)),))),
+        built_in={"others": "roster"},
         people=_PEOPLE,
         roles=tuple(
             Role(role, {"zh": role}, {}, approves=role == "officer") for role in ("cadre", "police", "officer")
@@ -81,6 +82,7 @@ class Cases(RuleBasedStateMachine):
         self.keys: list[str] = []
         self.waiting: set[str] = set()
         self.sent: list[Notification] = []
+        self._both("redefine", 0, _whole())
 
     def _both(self, do: str, seconds: int, *args: object, **more: object) -> None:
         self.now += seconds

@@ -125,7 +125,8 @@ def test_a_contact_that_fails_is_not_reachable_until_it_is_another() -> None:
     one = desk(Step(("cadre",)))
     (first,) = one.alert(0, Level.BLUE).decisions.notifications
     one.receipt(5, first.key, "failed")
-    assert one.case.told["居委干部-1"].failed == ["people"]
+    case = next(iter(one.book.open.values()))
+    assert case.told["居委干部-1"].failed == ["people"]
     assert names(one.alert(10, Level.BLUE, place="G1-L2")) == []
     assert [(person, channel) for person, channel, _ in one.book.undeliverable] == [("居委干部-1", "people")]
     moved = Person("居委干部-1", "cadre", "G1", (Contact("people", "new"),))

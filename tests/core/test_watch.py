@@ -5,13 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sensord.core.cases.builtin import plan_of
 from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
+from sensord.core.cases.notice import Trouble
 from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Daily, Duty, Shift
 from sensord.core.people.roster import Contact, Person
+from sensord.core.place import Place, PlaceKind
 from sensord.core.record import Action, Delivery, Receipt, Record, RecordKind, Scope
 from sensord.core.site import Site, action_record, definition_record, receipt_record
 from tests.core.desk import Desk, told
@@ -20,6 +23,7 @@ from tests.core.street import START, definition, grouped, stream_of
 _OFFICER = Person("值班员-1", "officer", "street", (Contact("people", "o"),))
 _CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"),))
 _LEAVE = Change(START + 3 * DAY, START + 3 * DAY + HOUR, ChangeReason.LEAVE, "值班员-1")
+_TOLD = {"others": "roster"}
 _PLANS = (
     Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)),
     Policy("roster", {"zh": "值班"}, (Step(("officer",)),)),
@@ -28,13 +32,13 @@ _PLANS = (
 
 def plan(*changes: Change) -> Duty:
     """A duty plan that is checked at eight every day."""
-    return Duty(changes=changes, dispatch="roster")
+    return Duty(changes=changes, check_days=7)
 
 
 def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
     """Grid two has nobody but the officer, who takes an hour of leave: its micro-grid is told of, till a stand-in."""
     desk = Desk(definition())
-    story = desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), duty=plan(_LEAVE)))
+    story = desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan(_LEAVE)))
     assert told(story) == [("值班员-1", "people", "case_opened")]
     case = desk.case
     assert (case.rule, case.place, case.level) == ("roster-hole", "G2-1", Level.YELLOW)
@@ -44,14 +48,16 @@ def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
     assert desk.case.level is Level.ORANGE
     filled = plan(msgspec.structs.replace(_LEAVE, on="居委干部-2"))
     stand_in = Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),))
-    story = desk.redefine(nearer + 9, definition(policies=_PLANS, people=(_OFFICER, _CADRE, stand_in), duty=filled))
+    story = desk.redefine(
+        nearer + 9, definition(policies=_PLANS, people=(_OFFICER, _CADRE, stand_in), built_in=_TOLD, duty=filled)
+    )
     assert ("值班员-1", "people", "case_closed") in told(story)
     assert case.state is State.CLOSED
 
 
 def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
     """A message fails for good: the officer hears of it; the next day the contact is trusted again."""
-    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), duty=plan()))
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan()))
     desk.redefine(0, desk.definition)
     (first,) = desk.alert(5, Level.BLUE).decisions.notifications
     story = desk.receipt(9, first.key, "failed")
@@ -60,6 +66,47 @@ def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
     story = desk.wait(2 * DAY // SECOND)
     assert desk.book.undeliverable == []
     assert ("值班员-1", "people", "case_closed") in told(story)
+
+
+def test_a_trouble_of_the_daemon_takes_the_plan_that_is_named_for_it() -> None:
+    """The disk by its own plan, another trouble by that of the others; said twice it is one; over, it is closed."""
+    plans = {"sensord-disk-full": "crowd", "others": "roster"}
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=plans))
+    assert told(desk.notice(1, "safe-mode", True)) == [("值班员-1", "people", "case_opened")]
+    assert (desk.case.rule, desk.case.level) == ("sensord-safe-mode", Level.ORANGE)
+    assert desk.notice(2, "safe-mode", True).told == []
+    desk.restart()
+    assert desk.book.troubled(Trouble.SAFE_MODE)
+    story = desk.notice(3, "disk-full", True)
+    assert {note.policy for note in story.decisions.notifications} <= {"crowd"}
+    assert [case.policy for case in desk.book.open.values()] == ["roster", "crowd"]
+    assert told(desk.notice(4, "safe-mode", False)) == [("值班员-1", "people", "case_closed")]
+    assert desk.notice(5, "safe-mode", False).told == []
+
+
+@pytest.mark.parametrize(
+    ("named", "plan"), [({}, "roster"), ({"others": "crowd"}, "crowd"), ({"others": "gone"}, "roster")]
+)
+def test_without_a_plan_of_its_own_a_built_in_alert_takes_that_of_silent_sensors(
+    named: dict[str, str], plan: str
+) -> None:
+    """Whoever looks after the devices looks after the daemon; a plan that is not there is passed over."""
+    whole = definition(policies=_PLANS, built_in=named)
+    silence = msgspec.structs.replace(whole.rules[0], id="silence", absent=3, dispatch="roster")
+    assert plan_of(msgspec.structs.replace(whole, rules=(*whole.rules, silence)), "sensord-safe-mode") == plan
+
+
+def test_what_stood_at_a_place_that_is_gone_is_withdrawn_with_it() -> None:
+    """The street is another: the old one's trouble ends there, and begins anew when it is said again."""
+    whole = definition(policies=_PLANS, people=(_OFFICER,), built_in=_TOLD)
+    desk = Desk(whole)
+    desk.notice(1, "reload-refused", True)
+    other = Place("elsewhere", PlaceKind.STREET, None, {"zh": "别处"})
+    story = desk.redefine(5, definition(places=(other,), devices=(), policies=_PLANS, built_in=_TOLD))
+    assert [(one.rule, one.change) for one in story.transitions] == [("sensord-reload-refused", "withdrawn")]
+    assert not desk.book.open
+    desk.notice(6, "reload-refused", True)
+    assert desk.case.place == "elsewhere"
 
 
 def test_the_daily_report_comes_every_day_and_says_what_was() -> None:
@@ -103,7 +150,7 @@ def _decided(records: list[Record], sizes: list[int], restart: int) -> tuple[byt
         ),
         Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),)),
     )
-    duty = Duty((Shift("odd", 370, 375),), (), (_LEAVE,), dispatch="roster")
+    duty = Duty((Shift("odd", 370, 375),), (), (_LEAVE,), check_days=7)
     whole = definition(
         policies=(
             Policy(
@@ -112,6 +159,7 @@ def _decided(records: list[Record], sizes: list[int], restart: int) -> tuple[byt
             *_PLANS[1:],
         ),
         people=people,
+        built_in=_TOLD,
         duty=duty,
         categories=(Category("crowd", {}, "04", "080", {State.DISPATCHED: MINUTE}),),
         damping=Damping({"people": 3}, per_hour=9, digest_every=MINUTE, storm_at=12),

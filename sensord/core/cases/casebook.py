@@ -14,18 +14,20 @@ import msgspec
 from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
+from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, withdraw
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.daily import reports
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
+from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.cases.story import Story
-from sensord.core.cases.watch import RETRY, UNREACHED, Watched, change_alert, hole_transitions
+from sensord.core.cases.watch import RETRY, Watched, hole_transitions
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY
 from sensord.core.level import Level
 from sensord.core.people.coverage import cover
-from sensord.core.place import Places
+from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Action, Delivery, Receipt
 
 __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
@@ -49,8 +51,8 @@ class BookState(msgspec.Struct):
 class CaseBook:
     """Holds the cases.
 
-    It changes only by ``transition``, ``action``, ``receipt``, ``advance`` and ``abandon``, each with an instant that
-    never falls.
+    It changes only by ``transition``, ``notice``, ``action``, ``receipt``, ``advance`` and ``abandon``, each with an
+    instant that never falls.
     """
 
     def __init__(self, definition: Definition, places: Places, state: BookState | None = None) -> None:
@@ -118,10 +120,8 @@ class CaseBook:
             self._contact(person, channel, failed=False, at=at, story=story)
         self._flow.look_again(at, story)
         self._settle_ended(at, story)
-        if self._definition.duty.dispatch or self._watched.alerts:
-            self._watched.check_at = at
-            self._agenda.add(at, CHECK, 0, "")
-
+        self._watched.check_at = at
+        self._agenda.add(at, CHECK, 0, "")
         self._watched.report_at = 0
         if self._definition.daily.tell:
             self._next_report(at)
@@ -150,6 +150,23 @@ class CaseBook:
         else:
             self._flow.lowered(transition, story)
         self._settle_ended(transition.at, story)
+
+    def notice(self, notice: Notice, at: int, story: Story) -> None:
+        """Take a trouble of the daemon itself, unless it is known; without a street nobody could be told."""
+        self.advance(at, story)
+        street = next((place.id for place in self._places.places if place.kind is PlaceKind.STREET), None)
+        if street is not None:
+            rule, key = trouble_rule(notice.trouble), notice.trouble.value
+            self._built_in(rule, key, street, lowest(rule) if notice.active else Level.NONE, at, story)
+
+    def troubled(self, trouble: Trouble) -> bool:
+        """Whether a trouble of the daemon itself is active."""
+        return f"{trouble_rule(trouble)}:{trouble.value}" in self._watched.alerts
+
+    def _built_in(self, rule: str, key: str, place: str, level: Level, at: int, story: Story) -> None:
+        change = change_alert(self._watched.alerts, rule, key, place, level, at)
+        if change is not None:
+            self._take(change, story)
 
     def action(self, action: Action, at: int, story: Story) -> None:
         """Take what a person did; what the state machine does not allow is refused and said."""
@@ -183,7 +200,7 @@ class CaseBook:
         self._contact(person, channel, failed=receipt.delivery is Delivery.FAILED, at=at, story=story)
 
     def _contact(self, person: str, channel: str, *, failed: bool, at: int, story: Story) -> None:
-        """A contact works, or does not: remember it, and say it where the plan is watched."""
+        """A contact works, or does not: remember it, and say it."""
         known = any(one[:2] == (person, channel) for one in self._watched.failed)
         someone = self._flow.roster.by_id.get(person)
         if failed == known or (failed and someone is None):
@@ -193,13 +210,10 @@ class CaseBook:
         else:
             self._watched.failed = [one for one in self._watched.failed if one[:2] != (person, channel)]
         self._flow.roster.undeliverable = {one[:2] for one in self._watched.failed}
+        level, place = (lowest(UNREACHED) if failed else Level.NONE), (someone.serves if someone is not None else "")
+        self._built_in(UNREACHED, f"{person}:{channel}", place, level, at, story)
         if not failed:
             self._flow.look_again(at, story)
-        if self._definition.duty.dispatch or not failed:
-            level, place = (Level.BLUE if failed else Level.NONE), (someone.serves if someone is not None else "")
-            change = change_alert(self._watched, UNREACHED, f"{person}:{channel}", place, level, at)
-            if change is not None:
-                self._take(change, story)
 
     def advance(self, to: int, story: Story) -> None:
         """Let everything that is due at or before ``to`` happen, each at its own instant."""
@@ -224,18 +238,18 @@ class CaseBook:
             if at - since >= RETRY:
                 self._contact(person, channel, failed=False, at=at, story=story)
         holes = []
-        if duty.dispatch:
+        if duty.check_days:
             roles = {role for policy in self._definition.policies for role in policy.roles}
             holes = cover(self._flow.roster, self._places, roles, at, at + duty.check_days * DAY).holes
-            watched.check_at = self._flow.roster.table.next_check(at)
-            self._agenda.add(watched.check_at, CHECK, 0, "")
-        else:
-            watched.check_at = 0
+        watched.check_at = self._flow.roster.table.next_check(at)
+        self._agenda.add(watched.check_at, CHECK, 0, "")
         for change in hole_transitions(watched, holes, at):
             self._take(change, story)
 
     def abandon(self, places: set[str], at: int, story: Story) -> None:
-        """Void the cases of places that exist no more; their alerts have been withdrawn before."""
+        """Void the cases of places that exist no more; what the engine raised there has been withdrawn before."""
+        for change in withdraw(self._watched.alerts, places, at):
+            self._take(change, story)
         for case in [case for case in self.open.values() if case.place not in places]:
             self._flow.end(case, Happening.VOID, at, "definition", story)
         self._settle_ended(at, story)

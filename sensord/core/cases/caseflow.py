@@ -6,6 +6,7 @@ from collections.abc import Container
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
+from sensord.core.cases.builtin import built_in
 from sensord.core.cases.case import ENDED, TABLE, Answer, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
@@ -14,7 +15,6 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy
 from sensord.core.cases.story import Story
-from sensord.core.cases.watch import built_in
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -32,7 +32,7 @@ class Flow:
         self, definition: Definition, places: Places, agenda: Agenda, damped: Damped, codes: dict[str, int]
     ) -> None:
         self._definition, self._places, self._agenda = definition, places, agenda
-        self._rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition.duty.dispatch))}
+        self._rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self._categories = {category.id: category for category in definition.categories}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)

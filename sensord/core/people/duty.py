@@ -72,8 +72,8 @@ class Holiday(msgspec.Struct, frozen=True, omit_defaults=True):
 class Duty(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole duty plan.
 
-    ``check_at`` (minutes after local midnight) is when the coming ``check_days`` are looked through for holes every
-    day; ``dispatch`` is the policy by which a hole and an undeliverable contact are told; empty: not checked.
+    Every day at ``check_at`` (minutes after local midnight) the coming ``check_days`` are looked through for holes (0:
+    they are not), and contacts that failed are trusted again.
     """
 
     shifts: tuple[Shift, ...] = ()
@@ -81,8 +81,7 @@ class Duty(msgspec.Struct, frozen=True, omit_defaults=True):
     changes: tuple[Change, ...] = ()
     holidays: tuple[Holiday, ...] = ()
     check_at: int = 480
-    check_days: int = 7
-    dispatch: str = ""
+    check_days: int = 0
 
 
 class Daily(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,198 @@
+"""The rules that are built in: what is wrong with the daemon itself and with the duty plan, as alerts like any other.
+
+What raises them differs (a notice in the journal, the daily look at the roster, a receipt); the rest is one mechanism:
+a row of the table below, one version, one place where it stands what is active, one way in which a plan is chosen. So
+they become cases, reach people, and are the same in every replay. What is active is not raised again, what is not
+active is not cleared: something may be said twice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sensord.core.alert import Change, Transition, change_of, transition_id
+from sensord.core.cases.notice import Trouble
+from sensord.core.definition import Definition
+from sensord.core.instant import DAY, HOUR
+from sensord.core.level import Level
+from sensord.core.place import PlaceKind
+from sensord.core.rules.rule import Clear, LevelSpec, Rule
+
+VERSION = "built-in"
+PREFIX = "sensord-"
+"""Ids of the rules about the daemon itself begin with this; no rule of an operator's may."""
+HOLE, UNREACHED = "roster-hole", "contact-undeliverable"
+OTHERS = "others"
+"""In ``built_in`` of ``dispatch.yaml``: all rules of the table that are not named there."""
+SOON = DAY
+"""A hole that begins so soon is orange, a later one yellow."""
+
+Active = dict[str, tuple[Level, str]]
+"""The built-in alerts that are active: ``rule:key`` to level and place."""
+
+
+class _Row(NamedTuple):
+    """One rule: what its alerts are about, its levels with what is reached for each, its name and text in zh and en."""
+
+    by: PlaceKind
+    levels: tuple[tuple[Level, float], ...]
+    name: tuple[str, str]
+    message: tuple[str, str]
+
+
+def trouble_rule(trouble: Trouble) -> str:
+    """The id of the rule that stands for a trouble of the daemon itself."""
+    return PREFIX + trouble.value
+
+
+_ROWS: dict[str, _Row] = {
+    trouble_rule(Trouble.STATE_LOST): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("状态库丢失", "State database lost"),
+        (
+            "sensord 的状态库损坏或丢失，{time} 已从日志重建。请核对未结案件。",
+            "The state database was damaged or gone; it was rebuilt from the journal at {time}. Check the open cases.",
+        ),
+    ),
+    trouble_rule(Trouble.DISK_FULL): _Row(
+        PlaceKind.STREET,
+        ((Level.RED, 1.0),),
+        ("磁盘已满，停止接收读数", "Disk full, no readings are taken in"),
+        (
+            "磁盘已满：自 {time} 起不再接收传感器读数，新的聚集不会报警。请立即清理磁盘空间。",
+            "The disk is full: since {time} no readings are taken in, and new crowds raise no alert. Free space now.",
+        ),
+    ),
+    trouble_rule(Trouble.POSSIBLE_GAP): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("消息可能缺失", "Messages may be missing"),
+        (
+            "MQTT 服务器丢失了会话，或会话被占用，{time} 前后的消息可能缺失。请查看运行手册。",
+            "The broker lost our session, or somebody took it: messages around {time} may be missing. See the manual.",
+        ),
+    ),
+    trouble_rule(Trouble.RELOAD_REFUSED): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("新配置被拒绝", "New configuration refused"),
+        (
+            "{time} 的新配置有错误，未生效，仍按原规则运行。请运行 sensord check。",
+            "The configuration of {time} has a mistake and is not in force; the rules before are. Run: sensord check.",
+        ),
+    ),
+    trouble_rule(Trouble.SAFE_MODE): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("安全模式", "Safe mode"),
+        (
+            "sensord 多次异常退出，{time} 起以安全模式运行：报警照常，时序数据等停用。请查看日志。",
+            "The daemon died again and again; in safe mode since {time}: alerts go on, the rest does not. See the log.",
+        ),
+    ),
+    HOLE: _Row(
+        PlaceKind.MICRO_GRID,
+        ((Level.YELLOW, DAY / HOUR * 7), (Level.ORANGE, SOON / HOUR)),
+        ("值班空档", "Hole in the roster"),
+        (
+            "{place}自{time}起查看：{value}小时后将无人值班且可联系，请安排人员。",
+            "{place}, seen at {time}: in {value} hours nobody will be on duty and reachable; find somebody. ",
+        ),
+    ),
+    UNREACHED: _Row(
+        PlaceKind.STREET,
+        ((Level.BLUE, 1.0),),
+        ("联系不上", "Cannot be reached"),
+        (
+            "{place}有人员的联系方式无法送达，{time}，请核对值班表。",
+            "{place}: a contact of somebody here does not deliver, {time}; check the roster. ",
+        ),
+    ),
+}
+IDS = frozenset(_ROWS)
+
+
+def reserved(rule: str) -> bool:
+    """Whether no rule of an operator's may be called so."""
+    return rule in IDS or rule.startswith(PREFIX)
+
+
+def lowest(rule: str) -> Level:
+    """The level at which a built-in rule begins."""
+    return _ROWS[rule].levels[0][0]
+
+
+def built_in(definition: Definition) -> tuple[Rule, ...]:
+    """The built-in rules under a definition, each with its plan."""
+    return tuple(_rule(rule, row, plan_of(definition, rule)) for rule, row in _ROWS.items())
+
+
+def plan_of(definition: Definition, rule: str) -> str:
+    """The plan by which a built-in rule is told: its own, that of the ``others``, or that of silent sensors.
+
+    Whoever looks after the devices looks after the daemon. Without any rule on silence it is the first plan there is.
+    """
+    named = [definition.built_in[name] for name in (rule, OTHERS) if name in definition.built_in]
+    silence = [one.dispatch for one in definition.rules if one.absent]
+    plans = [policy.id for policy in definition.policies]
+    return next((plan for plan in (*named, *silence, *plans) if plan in plans), "")
+
+
+def _rule(rule: str, row: _Row, dispatch: str) -> Rule:
+    return Rule(
+        id=rule,
+        name=dict(zip(("zh", "en"), row.name, strict=True)),
+        stream=None,
+        by=row.by,
+        dispatch=dispatch,
+        levels=tuple(LevelSpec(level, reached) for level, reached in row.levels),
+        clear=Clear((0.0,) * len(row.levels), 0),
+        message=dict(zip(("zh", "en"), row.message, strict=True)),
+    )
+
+
+def change_alert(
+    active: Active, rule: str, key: str, place: str, level: Level, at: int, value: float | None = None
+) -> Transition | None:
+    """Move a built-in alert to a level at ``at`` (ns); None when it stands there already."""
+    name = f"{rule}:{key}"
+    previous, place = active.get(name, (Level.NONE, place))
+    if previous is level:
+        return None
+    if level is Level.NONE:
+        del active[name]
+    else:
+        active[name] = (level, place)
+    return _transition(rule, key, place, change_of(previous, level), level, previous, at, value)
+
+
+def withdraw(active: Active, places: set[str], at: int) -> list[Transition]:
+    """Take back the alerts of places that exist no more."""
+    gone = [(name, level, place) for name, (level, place) in active.items() if place not in places]
+    changes = []
+    for name, level, place in gone:
+        del active[name]
+        rule, _, key = name.partition(":")
+        changes.append(_transition(rule, key, place, Change.WITHDRAWN, Level.NONE, level, at, None))
+    return changes
+
+
+def _transition(
+    rule: str, key: str, place: str, change: Change, level: Level, previous: Level, at: int, value: float | None
+) -> Transition:
+    return Transition(
+        id=transition_id(rule, VERSION, key, at, change, level),
+        rule=rule,
+        version=VERSION,
+        key=key,
+        place=place,
+        change=change,
+        level=level,
+        previous=previous,
+        at=at,
+        end=at,
+        value=value,
+        threshold=None,
+        samples=0,
+    )
