@@ -6,7 +6,8 @@ passages altogether, show 1 % illegible and 0.5 % bare readings, repeat 2 % of t
 their clocks are wrong by up to five minutes, and of vehicles within a minute of another three in ten drive one to
 three seconds behind it. Judged as ``simulators/trafficscore.py`` says. A visit is right when every end that a camera
 saw is paired with the right other end, and every end that none saw is known to have been missed; *both ends* leaves
-the latter out.
+the latter out. Eight weeks of eight seeds: each line is the sum of all, with the worst week beside it. Clones are a
+dozen a week, so their target is for the sum; every other target is for each week.
 
 *Fast*: the week again, on one core, by the processor time that the process used: from raw messages (JSON, clock,
 repeats, class, pseudonym, passages, visits), and from decoded batches of 20,000 readings (passages and visits; then
@@ -53,10 +54,10 @@ from simulators.traffic import Traffic
 from simulators.trafficscore import Judge, Score, listen
 
 MONDAY = 1_763_913_600 * SECOND
-VEHICLES, DAYS, SEED = 3000, 7, 1
+VEHICLES, DAYS, SEEDS = 3000, 7, range(1, 9)
 BATCH = 20_000
 TARGETS = {"passages": 0.99, "visits": 0.98, "visits, both ends": 0.95, "overstays": 0.95, "clones": 0.9}
-"""Least precision and recall; of visits, the recall (precision: no pair that is not one)."""
+"""Least precision and recall."""
 SPEED = 200_000
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "sensord.yaml"
 
@@ -88,27 +89,47 @@ def _followers(definition: Definition) -> tuple[Places, Intake, Tracker]:
 # -- right -----------------------------------------------------------------------------------------------------------
 
 
-def right(definition: Definition, traffic: Traffic) -> None:
+def right(definition: Definition) -> None:
     """Print precision and recall."""
+    weeks = [_week(definition, seed) for seed in SEEDS]
+    print(f"\n{len(weeks)} weeks of {VEHICLES:,} vehicles")
+    print(f"{'':18} {'true':>8} {'said':>8} {'precision':>10} {'recall':>8}   worst week      target")
+    for name, target in TARGETS.items():
+        scores = [week[name] for week in weeks]
+        whole = _sum(scores)
+        worst = min(one.precision for one in scores), min(one.recall for one in scores)
+        judged = (whole.precision, whole.recall) if name == "clones" else worst
+        print(
+            f"{name:18} {whole.true:>8,} {whole.said:>8,} {whole.precision:>10.4f} {whole.recall:>8.4f}"
+            f"   {worst[0]:.4f} {worst[1]:.4f}   {target:.2f} {'met' if min(judged) >= target else 'missed'}"
+        )
+
+
+def _week(definition: Definition, seed: int) -> dict[str, Score]:
+    """The scores of one simulated week."""
+    traffic = Traffic(definition, MONDAY, DAYS, VEHICLES, seed=seed)
     day = next(rule for rule in definition.rules if rule.id == "a-day")
-    only = msgspec.structs.replace(definition, rules=(day,))
-    said = listen(only, {}, traffic.records())
+    said = listen(msgspec.structs.replace(definition, rules=(day,)), {}, traffic.records())
     who = Pseudonymiser(definition.plate_keys, 0, {})
     judge = Judge(traffic.truth, said, who, MONDAY, MONDAY + DAYS * DAY)
-    print(f"\n{VEHICLES:,} vehicles, {DAYS} days, {len(traffic.truth.stays):,} stays, {traffic.tailgating:,} tailgate")
-    print(f"{'':18} {'true':>7} {'said':>7} {'precision':>10} {'recall':>8}  target")
-    both = judge.visits(strict=True)
-    _line("passages", judge.passages())
-    _line("visits", judge.visits(), both.precision)
-    _line("visits, both ends", both)
-    _line("overstays", judge.overstays(24 * HOUR))
-    _line("clones", judge.clones())
+    both, visits = judge.visits(strict=True), judge.visits()
+    # What is said of a visit is its pair of ends; that an end was missed is said by saying none.
+    visits.said, visits.true_said = both.said, both.hits
+    return {
+        "passages": judge.passages(),
+        "visits": visits,
+        "visits, both ends": both,
+        "overstays": judge.overstays(24 * HOUR),
+        "clones": judge.clones(),
+    }
 
 
-def _line(name: str, score: Score, precision: float | None = None) -> None:
-    sure = score.precision if precision is None else precision
-    met = "met" if min(sure, score.recall) >= TARGETS[name] else "missed"
-    print(f"{name:18} {score.true:>7,} {score.said:>7,} {sure:>10.4f} {score.recall:>8.4f}  {TARGETS[name]:.2f} {met}")
+def _sum(scores: list[Score]) -> Score:
+    whole = Score(true_said=0)
+    for one in scores:
+        whole.hits, whole.true, whole.said = whole.hits + one.hits, whole.true + one.true, whole.said + one.said
+        whole.true_said = (whole.true_said or 0) + (one.hits if one.true_said is None else one.true_said)
+    return whole
 
 
 # -- fast ------------------------------------------------------------------------------------------------------------
@@ -235,9 +256,8 @@ def main() -> None:
     print(describe(__doc__))
     collect_less()
     definition = street()
-    traffic = Traffic(definition, MONDAY, DAYS, VEHICLES, seed=SEED)
-    right(definition, traffic)
-    fast(definition, traffic)
+    right(definition)
+    fast(definition, Traffic(definition, MONDAY, DAYS, VEHICLES))
     large(definition)
 
 

@@ -45,17 +45,22 @@ class Said:
 
 @dataclass(slots=True)
 class Score:
-    """Hits, what was true, and what was said; ``wrong`` holds the misses for whoever wants to look."""
+    """Hits, what was true, and what was said; ``wrong`` holds the misses for whoever wants to look.
+
+    ``true_said`` is how much of what was said is true, where that is not the number of hits.
+    """
 
     hits: int = 0
     true: int = 0
     said: int = 0
     wrong: list[object] = field(default_factory=list)
+    true_said: int | None = None
 
     @property
     def precision(self) -> float:
         """The share of what was said that is true."""
-        return self.hits / self.said if self.said else 1.0
+        true = self.hits if self.true_said is None else self.true_said
+        return true / self.said if self.said else 1.0
 
     @property
     def recall(self) -> float:

@@ -167,7 +167,7 @@ def _parts(street: _Street) -> Iterator[tuple[str, Iterator[str]]]:
         "compounds",
         (
             f"id: {compound}, {_compound_name(compound)}, grid: {grid}, micro_grids: [{', '.join(micro)}]"
-            + (f", parking: {parking}" if parking else "")
+            f", position: {_position(int(compound[1:]))}" + (f", parking: {parking}" if parking else "")
             for compound, grid, micro, parking in street.compounds
         ),
     )
@@ -187,6 +187,12 @@ def _parts(street: _Street) -> Iterator[tuple[str, Iterator[str]]]:
         ),
     )
     yield "devices", _devices(street)
+
+
+def _position(number: int) -> str:
+    """Where a made-up compound lies: in rows of seven, 240 m apart; no real place is meant."""
+    row, column = divmod(number - 1, 7)
+    return f"[{31.315 + row * 0.0022:.4f}, {121.445 + column * 0.0025:.4f}]"
 
 
 def _compound_name(compound: str) -> str:

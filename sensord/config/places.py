@@ -29,6 +29,14 @@ from sensord.core.stream import BY_WORD, Stream
 from sensord.errors import Problem
 
 Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="how many people the place holds")]
+Position = Annotated[
+    tuple[float, ...],
+    Meta(
+        min_length=2,
+        max_length=2,
+        description="latitude and longitude in degrees: [31.3205, 121.4512]; how far vehicles must drive",
+    ),
+]
 English = Annotated[str, Meta(max_length=200, description="the English name; without it the Chinese one is shown")]
 
 
@@ -80,10 +88,14 @@ class CompoundEntry(Entry, frozen=True, kw_only=True):
     grid: Identifier
     micro_grids: Annotated[tuple[Identifier, ...], Meta(min_length=1)]
     parking: Annotated[int, Meta(ge=0, le=100_000, description="number of parking spaces")] | None = None
+    position: Position | None = None
 
 
 class GateEntry(Entry, frozen=True, kw_only=True):
-    """A vehicle gate of a compound; ``micro_grid`` is the one whose people answer for it."""
+    """A vehicle gate of a compound; ``micro_grid`` is the one whose people answer for it.
+
+    Without a ``position`` it is taken to lie where its compound does.
+    """
 
     id: Identifier
     name: Text
@@ -91,6 +103,7 @@ class GateEntry(Entry, frozen=True, kw_only=True):
     capacity: Capacity | None = None
     compound: Identifier
     micro_grid: Identifier
+    position: Position | None = None
 
 
 class LaneEntry(Entry, frozen=True, kw_only=True):
@@ -138,6 +151,9 @@ _PARTS: tuple[tuple[str, PlaceKind], ...] = (
     ("gates", PlaceKind.GATE),
     ("lanes", PlaceKind.LANE),
 )
+_REACH = 1.0
+"""Degrees: no subdistrict is wider."""
+_LATITUDE_FIRST = "write latitude, then longitude: [31.3205, 121.4512]"
 _POSSIBLE: dict[str, tuple[PlaceKind, ...]] = {
     "crowd": (PlaceKind.LANE, PlaceKind.GATE, PlaceKind.COMPOUND),
     "plate": (PlaceKind.GATE,),
@@ -181,6 +197,7 @@ class _Survey:
         self._tree()
         self._coverage()
         self._ties()
+        self._positions()
         devices = tuple(self._device(index, entry) for index, entry in enumerate(self.file.devices))
         if not devices:
             self.findings.warn((), "the street has no devices: nothing will ever be seen", "add them under devices:")
@@ -252,6 +269,24 @@ class _Survey:
                     message = f"compound {entry.compound} does not cover micro-grid {entry.micro_grid}"
                     self.findings.error((part, index, "micro_grid"), message, self._covers(entry.compound))
 
+    def _positions(self) -> None:
+        """A position is on the earth, and within a subdistrict's reach of the others."""
+        entries: tuple[tuple[str, Sequence[CompoundEntry | GateEntry]], ...] = (
+            ("compounds", self.file.compounds),
+            ("gates", self.file.gates),
+        )
+        first: tuple[float, ...] | None = None
+        for part, located in entries:
+            for index, entry in enumerate(located):
+                path: KeyPath = (part, index, "position")
+                if (found := entry.position) is None:
+                    continue
+                first = first or found
+                if not (-90 <= found[0] <= 90 and -180 <= found[1] <= 180):
+                    self.findings.error(path, f"{list(found)} is nowhere on the earth", _LATITUDE_FIRST)
+                elif max(abs(found[0] - first[0]), abs(found[1] - first[1])) > _REACH:
+                    self.findings.error(path, f"{list(found)} is far away from {list(first)}", _LATITUDE_FIRST)
+
     def _covers(self, compound: str) -> str:
         return f"it covers {', '.join(self.compounds[compound].micro_grids[:12])}"
 
@@ -287,9 +322,11 @@ class _Survey:
             yield _place(micro, PlaceKind.MICRO_GRID, micro.grid)
         for compound in self.file.compounds:
             made = _place(compound, PlaceKind.COMPOUND, compound.grid)
-            yield replace(made, micro_grids=compound.micro_grids, parking=compound.parking)
+            covered, parking = compound.micro_grids, compound.parking
+            yield replace(made, micro_grids=covered, parking=parking, position=_position(compound))
         for gate in self.file.gates:
-            yield replace(_place(gate, PlaceKind.GATE, gate.compound), micro_grid=gate.micro_grid)
+            made = _place(gate, PlaceKind.GATE, gate.compound)
+            yield replace(made, micro_grid=gate.micro_grid, position=_position(gate))
         for lane in self.file.lanes:
             made = _place(lane, PlaceKind.LANE, lane.micro_grid)
             yield replace(made, compound=lane.compound, area_m2=lane.area_m2)
@@ -300,6 +337,10 @@ PlaceEntry = BlockEntry | GridEntry | MicroGridEntry | CompoundEntry | GateEntry
 
 def _place(entry: PlaceEntry, kind: PlaceKind, parent: str) -> Place:
     return Place(entry.id, kind, entry.name, entry.name_en, parent, capacity=entry.capacity)
+
+
+def _position(entry: CompoundEntry | GateEntry) -> tuple[float, float] | None:
+    return (entry.position[0], entry.position[1]) if entry.position is not None else None
 
 
 def _words(kind: str) -> str:

@@ -53,15 +53,18 @@ class TrackingText(Entry, frozen=True, kw_only=True):
     """How readings become passages and passages visits.
 
     ``settle``: how long a doubtful reading waits for a better one. ``merge``: readings of one vehicle at one gate and
-    direction, no further apart, are one passage. ``travel``: nobody drives from one compound to another in less.
+    direction, no further apart, are one passage. ``fastest``: nobody drives faster, in km/h as the crow flies,
+    from one compound to another; ``travel``: nor in less, where places.yaml does not say where both lie.
     ``short``: a visit below this is a short one. ``recent``, ``roaming``: how far back visits and compounds are
-    counted. ``remember``: how long a vehicle is known, and a visit without an end is believed. ``overlap``: how long
-    the former site key's pseudonyms are still recognised. ``night``: when a vehicle inside is parked overnight.
+    counted. ``remember``: how long a vehicle is known, and a visit without an end is believed. ``overlap``: how
+    long the former site key's pseudonyms are still recognised. ``night``: when a vehicle inside is parked
+    overnight.
     """
 
     settle: Duration = "3s"
     merge: Duration = "20s"
     travel: Duration = "30s"
+    fastest: Annotated[int, Meta(ge=10, le=300, description="km/h as the crow flies")] = 60
     short: Duration = "10m"
     recent: Duration = "24h"
     roaming: Duration = "1h"
@@ -147,4 +150,4 @@ def _tracking(findings: Findings, text: TrackingText) -> Tracking:
         name: findings.duration(("tracking", name), getattr(text, name), least, most)
         for name, (least, most) in _LIMITS.items()
     }
-    return Tracking(**lengths, night=int(text.night[:2]) * HOUR)
+    return Tracking(**lengths, fastest=text.fastest, night=int(text.night[:2]) * HOUR)

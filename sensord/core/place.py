@@ -12,6 +12,7 @@ that grid, so a street partitions exactly by grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -19,6 +20,9 @@ import msgspec
 
 from sensord.core.instant import SECOND
 from sensord.core.stream import Stream
+
+_METRES_PER_DEGREE = 111_320
+"""Of a great circle: 40,075 km of equator by 360 degrees."""
 
 
 class PlaceKind(StrEnum):
@@ -37,7 +41,8 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """One node. ``parent`` is the id of the node above; ``compound``/``micro_grid`` are the second ties (see above).
 
     ``micro_grids`` (compounds only) lists what the compound covers. ``area_m2`` is what a lane's sensor looks at;
-    ``parking`` is a number of parking spaces, ``capacity`` how many people the place holds.
+    ``parking`` is a number of parking spaces, ``capacity`` how many people the place holds. ``position`` (compounds and
+    gates) is (latitude, longitude) in degrees.
     """
 
     id: str
@@ -51,6 +56,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     area_m2: float | None = None
     parking: int | None = None
     capacity: int | None = None
+    position: tuple[float, float] | None = None
 
     def label(self, language: str) -> str:
         """The place's name in ``zh`` or ``en`` (falls back to the Chinese name)."""
@@ -109,6 +115,33 @@ class Places:
     def path(self, place: str) -> dict[PlaceKind, str]:
         """Every node at or above ``place`` by kind, the ties to compound and micro-grid included."""
         return dict(self._above[place])
+
+    def position(self, place: str) -> tuple[float, float] | None:
+        """Where a place lies: where it says itself, else where its compound does; None when neither says so."""
+        compound = self._above[place].get(PlaceKind.COMPOUND, place)
+        return self.by_id[place].position or self.by_id[compound].position
+
+    def metres(self, one: str, other: str) -> int | None:
+        """How far two places lie apart as the crow flies, in whole metres; None when that is not known."""
+        here, there = self.position(one), self.position(other)
+        if here is None or there is None:
+            return None
+        # On the few kilometres of a subdistrict the earth is flat; whole metres are the same on every machine.
+        north = here[0] - there[0]
+        east = (here[1] - there[1]) * math.cos(math.radians(here[0]))
+        return round(math.hypot(north, east) * _METRES_PER_DEGREE)
+
+    def nearness(self, one: str, other: str) -> tuple[int, int]:
+        """By what the nearest of several places is found: the grid, block or street in common, then the metres.
+
+        Where both say where they lie, the metres alone count.
+        """
+        metres = self.metres(one, other)
+        if metres is not None:
+            return 0, metres
+        near = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
+        shared = (step for step, kind in enumerate(near) if self.above(one, kind) == self.above(other, kind))
+        return 1 + next(shared, len(near)), 0
 
     def within(self, place: str) -> frozenset[str]:
         """Every node at or below ``place``; a compound contains the micro-grids that it covers."""

@@ -179,11 +179,5 @@ def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
     for name, line in compounds.items():
         if line.parking and line.inside >= FULL * line.parking:
             others = [other for other in free if other != name and free[other] > (1 - FULL) * compounds[other].parking]
-            others.sort(key=lambda other: (_distance(places, name, other), -free[other], other))
+            others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
             yield Balance(name, free[name], tuple((other, free[other]) for other in others[:NEAREST]))
-
-
-def _distance(places: Places, one: str, other: str) -> int:
-    near = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
-    shared = (step for step, kind in enumerate(near) if places.above(one, kind) == places.above(other, kind))
-    return next(shared, len(near))

@@ -17,7 +17,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.core.stream import DIRECTION, EVENT, Stream
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracker import Tracker
-from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, token
+from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, places, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
 A_CONFUSED, A_STRAY = "沪A1Z345", "沪A1X345"
@@ -223,6 +223,29 @@ def test_a_cloned_plate_by_speed() -> None:
     """One plate at two compounds faster than anyone drives is two vehicles; a minute is enough to drive."""
     assert "cloned" in [row.event for row in Follower().see(at(0, A), at(10, A, gate="C3-N"))]
     assert "cloned" not in [row.event for row in Follower().see(at(0, A), at(31, A, gate="C3-N"))]
+
+
+def test_a_cloned_plate_by_distance() -> None:
+    """Two gates 3 km apart: at 60 km/h nobody is there within three minutes; a gate's own position comes first."""
+    lie = {"C1": (31.30, 121.45), "C3": (31.30, 121.45), "C3-N": (31.30 + 3000 / 111_320, 121.45)}
+    far = tuple(msgspec.structs.replace(place, position=lie.get(place.id)) for place in places())
+
+    def seen(seconds: float) -> list[str]:
+        return [row.event for row in Follower(places=far).see(at(0, A), at(seconds, A, gate="C3-N"))]
+
+    assert "cloned" in seen(179)
+    assert "cloned" not in seen(181)
+    # Nobody says where C2 lies: there the least time counts.
+    assert "cloned" not in [row.event for row in Follower(places=far).see(at(0, A), at(31, A, gate="C2-N"))]
+
+
+def test_a_vehicle_that_came_back_unseen_is_no_clone() -> None:
+    """An exit a day and more after the vehicle was seen elsewhere is a missed entry, not a second vehicle."""
+    follower = Follower()
+    follower.see(at(0, A), at(3600, A, gate="C3-N"), at(5400, A, "out", gate="C3-N"), tick(5500))
+    rows = follower.see(at(3600 + 86_400, A, "out"), tick(3610 + 86_400))
+    assert [row.event for row in rows] == ["passed"]
+    assert "stay" not in rows[0].numbers
 
 
 def test_a_cloned_plate_by_presence() -> None:

@@ -12,11 +12,16 @@ in or out, inside another compound  its exit there was missed: that visit ends w
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
                                     that is it, misread once; else its entry was missed
 inside for ``remember``             its exit was missed: the visit ends without a length
-in two compounds within ``travel``  two vehicles with one plate, when both readings are sure
+in two compounds sooner than        two vehicles with one plate
+anyone drives there
 out of where it was believed to     two vehicles with one plate: no exit was missed there, and the other vehicle was
-have left, having been elsewhere    somewhere else meanwhile
+have left, within a day of being    somewhere else meanwhile
+seen elsewhere
 unread or no plate                  changes the number inside, and by how much that may be wrong
 ==================================  ===============================================================================
+
+Nobody drives faster than ``fastest``, as the crow flies between two gates; where it is not known how far they lie
+apart, not in less than ``travel``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -29,7 +34,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sensord.core.instant import DAY, HOUR
+from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.passage import Passage, Read
 from sensord.core.vehicles.tracking import Tracking
@@ -38,6 +43,9 @@ MOST_KNOWN = 500_000
 """So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
+
+
+_COMPOUND = PlaceKind.COMPOUND
 
 
 class Pairing(StrEnum):
@@ -67,13 +75,12 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
 class Trace(msgspec.Struct, array_like=True, gc=False):
     """What is known of a vehicle seen lately.
 
-    ``compound`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
+    ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
     recent entries as (event time, compound), ``shorts`` the ends of its recent short visits.
     """
 
     last_at: int
-    compound: str
-    sure: bool
+    gate: str
     inside: str = ""
     entries: list[tuple[int, str]] = []
     shorts: list[int] = []
@@ -140,6 +147,13 @@ class Compound:
         return abs(self.anonymous) + self.missed
 
 
+class Ghost(msgspec.Struct, array_like=True, gc=False):
+    """A visit that was taken to be over at ``since`` (ns), because the vehicle was seen elsewhere."""
+
+    visit: Visit
+    since: int
+
+
 class Ended(NamedTuple):
     """A visit that ended without an exit being seen."""
 
@@ -166,21 +180,22 @@ class Presence:
     """Pairs passages. It changes only by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
-        self._tracking, self._marks = tracking, (*marks, tracking.remember)
+        self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
+        self._drives: dict[tuple[str, str], int] = {}
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
         self.begun = 0
         self.traces: dict[int, Trace] = {}
-        self.ghosts: dict[tuple[str, int], Visit] = {}
+        self.ghosts: dict[tuple[str, int], Ghost] = {}
         self.known: dict[int, int] = {}
         self.forgotten = 0
         self._hour = 0
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
-    def enter(self, place: str, passage: Passage) -> Seen:
-        """A vehicle drove into a compound."""
+    def enter(self, place: str, gate: str, passage: Passage) -> Seen:
+        """A vehicle drove into the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.best, passage.first_at
         token = read.token
         if not token:
@@ -190,7 +205,7 @@ class Presence:
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
         self.ghosts.pop((place, token), None)
-        cloned, ended = self._elsewhere(place, trace, read, at)
+        cloned, ended = self._elsewhere(place, gate, trace, read, at)
         old = here.remove(token)
         if old is not None:
             self._missed_exit(here)
@@ -199,15 +214,15 @@ class Presence:
             oldest = next(iter(here.visits))
             self._forget_visit(place, oldest)
         here.add(token, Visit(read, at, self._next_due(at, read.received_at), passage.kin()))
-        self._note(token, trace, place, read, at)
+        self._note(token, trace, gate, at)
         trace.inside = place
         trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > at - self._tracking.recent]
         trace.entries.append((at, place))
         roamed = len({where for when, where in trace.entries if when > at - self._tracking.roaming})
         return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended)
 
-    def leave(self, place: str, passage: Passage) -> Seen:
-        """A vehicle drove out of a compound."""
+    def leave(self, place: str, gate: str, passage: Passage) -> Seen:
+        """A vehicle drove out of the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.best, passage.first_at
         if not read.token:
             here.anonymous -= 1
@@ -219,15 +234,15 @@ class Presence:
         visit, cloned, ended = here.remove(token), False, tuple[Ended, ...]()
         if trace.inside != place:
             ghost = self.ghosts.pop((place, token), None) if visit is None else None
-            if ghost is not None:
-                visit, cloned = ghost, True
+            if ghost is not None and at - ghost.since < DAY:
+                visit, cloned = ghost.visit, True
             elif visit is None:
-                cloned, ended = self._elsewhere(place, trace, read, at)
+                cloned, ended = self._elsewhere(place, gate, trace, read, at)
         else:
             trace.inside = ""
         if visit is None:
             self._missed_entry(here)
-        self._note(token, trace, place, read, at)
+        self._note(token, trace, gate, at)
         if visit is None:
             return Seen(Pairing.MISSED_ENTRY, token, cloned=cloned, ended=ended)
         stay = at - visit.entered_at
@@ -237,11 +252,9 @@ class Presence:
         pairing = Pairing.LEFT if token == read.token else Pairing.LEFT_MISREAD
         return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
-    def _elsewhere(self, place: str, trace: Trace, read: Read, at: int) -> tuple[bool, tuple[Ended, ...]]:
+    def _elsewhere(self, place: str, gate: str, trace: Trace, read: Read, at: int) -> tuple[bool, tuple[Ended, ...]]:
         """What it means that a vehicle is seen here that was last seen in another compound: (cloned, ended)."""
-        if trace.compound in ("", place):
-            return False, ()
-        if at - trace.last_at < self._tracking.travel:
+        if at - trace.last_at < self._drive(trace.gate, gate):
             return True, ()
         if not trace.inside or trace.inside == place:
             return False, ()
@@ -250,10 +263,26 @@ class Presence:
         if visit is None:
             return False, ()
         self._missed_exit(other)
-        self.ghosts[trace.inside, read.token] = visit
+        self.ghosts[trace.inside, read.token] = Ghost(visit, at)
         ended = Ended(trace.inside, read.token, visit)
         trace.inside = ""
         return False, (ended,)
+
+    def _drive(self, one: str, other: str) -> int:
+        """The shortest time (ns) in which a vehicle gets from gate to gate; 0 within a compound."""
+        known = self._drives.get((one, other))
+        if known is None:
+            known = self._drives[one, other] = self._shortest(one, other)
+        return known
+
+    def _shortest(self, one: str, other: str) -> int:
+        places = self._places
+        if one not in places.by_id or places.above(one, _COMPOUND) == places.above(other, _COMPOUND):
+            return 0
+        metres = places.metres(one, other)
+        if metres is None:
+            return self._tracking.travel
+        return metres * 3600 * SECOND // (1000 * self._tracking.fastest)
 
     @staticmethod
     def _missed_exit(here: Compound) -> None:
@@ -280,11 +309,11 @@ class Presence:
         hour = self.known.get(token)
         # Never seen means: not since we began to look, and not for as long as we remember.
         away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
-        trace = self.traces[token] = Trace(0, "", False)
+        trace = self.traces[token] = Trace(0, "")
         return trace, max(away, 0)
 
-    def _note(self, token: int, trace: Trace, place: str, read: Read, at: int) -> None:
-        trace.last_at, trace.compound, trace.sure = at, place, read.sure
+    def _note(self, token: int, trace: Trace, gate: str, at: int) -> None:
+        trace.last_at, trace.gate = at, gate
         hour = at // HOUR
         if hour != self._hour:
             self._hour = hour  # one object for all who pass in this hour
@@ -307,8 +336,8 @@ class Presence:
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def rename(self, place: str, token: int, passage: Passage) -> None:
-        """The entry that was read as ``token`` was this vehicle's: more readings say so."""
+    def rename(self, place: str, gate: str, token: int, passage: Passage) -> None:
+        """The entry by ``gate`` that was read as ``token`` was this vehicle's: more readings say so."""
         here, read = self.compounds[place], passage.best
         visit = here.remove(token)
         if visit is None or read.token in here.visits:
@@ -321,7 +350,7 @@ class Presence:
         if trace is not None:
             mine.entries += trace.entries[-1:]
         mine.inside = place
-        self._note(read.token, mine, place, read, visit.entered_at)
+        self._note(read.token, mine, gate, visit.entered_at)
 
     def adopt(self, former: int, token: int) -> None:
         """A vehicle known under the former key's pseudonym goes on under the new one's."""
@@ -381,6 +410,6 @@ class Presence:
             here.anonymous = here.missed = 0
         recent = now - max(self._tracking.recent, self._tracking.roaming)
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
-        self.ghosts = {key: visit for key, visit in self.ghosts.items() if visit.entered_at > now - 2 * DAY}
+        self.ghosts = {key: ghost for key, ghost in self.ghosts.items() if ghost.since > now - DAY}
         oldest = (now - self._tracking.remember) // HOUR
         self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}

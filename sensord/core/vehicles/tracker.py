@@ -154,12 +154,13 @@ class Tracker:
         elif what == WAIT:
             heapq.heappush(self.dues, (passage.due, SETTLE, gate, read.direction))
         elif what == LATER and read.direction == _IN:
-            self._correct(self._compound[gate], passage)
+            self._correct(gate, passage)
 
-    def _correct(self, place: str, passage: Passage) -> None:
+    def _correct(self, gate: str, passage: Passage) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
+        place = self._compound[gate]
         if passage.best.token != passage.decided:
-            self.presence.rename(place, passage.decided, passage)
+            self.presence.rename(place, gate, passage.decided, passage)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
@@ -214,7 +215,7 @@ class Tracker:
         read, place = passage.best, self._compound[gate]
         passage.decided = read.token
         pair = self.presence.enter if read.direction == _IN else self.presence.leave
-        seen = pair(place, passage)
+        seen = pair(place, gate, passage)
         self.counts["visit", seen.pairing.value] += 1
         for ended in seen.ended:
             self._end(position, at, ended)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.vehicles.passage import Passage
-from sensord.core.vehicles.presence import Trace, Visit
+from sensord.core.vehicles.presence import Ghost, Trace, Visit
 from sensord.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _State(msgspec.Struct, array_like=True):
     outward: dict[str, list[Passage]]
     compounds: list[_Inside]
     traces: list[tuple[int, Trace]]
-    ghosts: list[tuple[str, int, Visit]]
+    ghosts: list[tuple[str, int, Ghost]]
     known: bytes
     hours: bytes
 
@@ -61,7 +61,7 @@ def save(tracker: Tracker) -> bytes:
             for place, here in presence.compounds.items()
         ],
         list(presence.traces.items()),
-        [(place, token, visit) for (place, token), visit in presence.ghosts.items()],
+        [(place, token, ghost) for (place, token), ghost in presence.ghosts.items()],
         np.fromiter(presence.known, np.int64, len(presence.known)).tobytes(),
         np.fromiter(presence.known.values(), np.int32, len(presence.known)).tobytes(),
     )
@@ -92,7 +92,7 @@ def load(tracker: Tracker, saved: bytes) -> None:
     for token, trace in state.traces:
         trace.inside = trace.inside if trace.inside in presence.compounds else ""
         presence.traces[token] = trace
-    presence.ghosts = {(place, token): visit for place, token, visit in state.ghosts if place in presence.compounds}
+    presence.ghosts = {(place, token): ghost for place, token, ghost in state.ghosts if place in presence.compounds}
     hours = np.frombuffer(state.hours, np.int32).tolist()
     shared = {hour: hour for hour in hours}
     tokens = np.frombuffer(state.known, np.int64).tolist()

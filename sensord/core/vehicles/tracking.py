@@ -60,16 +60,18 @@ class Tracking(msgspec.Struct, frozen=True, omit_defaults=True):
     """How readings become passages and passages visits. All ns.
 
     ``settle``: how long a doubtful reading waits for a better one. ``merge``: readings of one vehicle at one gate and
-    direction, no further apart than this, are one passage. ``travel``: nobody drives from one compound to another
-    in less. ``short``: a visit below this is a short one. ``recent`` and ``roaming``: how far back visits and
-    compounds are counted. ``remember``: how long a vehicle is known after it was last seen, and a visit without an
-    end is believed. ``overlap``: how long the former key's pseudonyms are still recognised. ``night``: the time of
-    day at which a vehicle inside is parked overnight.
+    direction, no further apart than this, are one passage. ``fastest``: nobody drives faster (km/h as the crow
+    flies) from one compound to another; ``travel``: nor in less, where it is not known how far they lie apart.
+    ``short``: a visit below this is a short one. ``recent`` and ``roaming``: how far back visits and compounds are
+    counted. ``remember``: how long a vehicle is known after it was last seen, and a visit without an end is
+    believed. ``overlap``: how long the former key's pseudonyms are still recognised. ``night``: the time of day at
+    which a vehicle inside is parked overnight.
     """
 
     settle: int = 3 * SECOND
     merge: int = 20 * SECOND
     travel: int = 30 * SECOND
+    fastest: int = 60
     short: int = 10 * MINUTE
     recent: int = DAY
     roaming: int = HOUR
