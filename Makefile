@@ -9,6 +9,7 @@ ARGS    ?=
 N       ?= 1000
 SEED    ?= 1
 HOURS   ?= 1
+INPUTS  ?= 100000
 
 .PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz audit sbom
 
@@ -67,8 +68,9 @@ soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HO
 	$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(ARGS)
 	$(BIN)/uv run --quiet --no-project --with matplotlib python tests/faults/soakplot.py soak.csv soak.png
 
-fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: N=1000 (thousands of examples for each)
-	FUZZ_EXAMPLES=$(N)000 $(BIN)/python -m pytest tests/faults/test_fuzz.py --timeout=0 $(ARGS)
+fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=100000 for each
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-fuzz.lock
+	$(BIN)/python -m tests.fuzz.run --runs $(INPUTS) $(ARGS)
 
 audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is pinned (needs the network)
 	$(BIN)/uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
@@ -86,6 +88,8 @@ lock: $(VENV)/.develop  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --extra build --extra demo --extra dev \
 	  pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" --upgrade --group fuzz -o requirements-fuzz.lock
 
 clean:               ## remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -237,8 +237,8 @@ def test_files_are_of_a_size_to_read() -> None:
 
 
 def test_locks_name_versions_hashes_and_no_index() -> None:
-    """Each pinned package has hashes, and neither lock says where to fetch from."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    """Each pinned package has hashes, and no lock says where to fetch from."""
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-fuzz.lock"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         code = [line for line in lines if line and not line.lstrip().startswith("#")]
         assert not any(line.startswith("-") or "://" in line for line in code)

@@ -82,9 +82,9 @@ def read_incidents(path: Path, outcome: Outcome) -> list[Incident]:
             for row in reader:
                 try:
                     incidents.append(_incident(row, outcome, names))
-                except ValueError as error:
+                except (ValueError, OverflowError) as error:
                     problems.append(Problem(str(path), reader.line_num, 1, str(error)))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError([Problem(str(path), 1, 1, f"cannot be read: {error}")]) from error
     if problems:
         raise ConfigError(problems)
@@ -95,7 +95,7 @@ def _incident(row: dict[str, str], outcome: Outcome, names: dict[str, str]) -> I
     place = row["place"] if row["place"] in outcome.places else names.get(row["place"], "")
     if not place:
         raise ValueError(f"there is no place {row['place']}")
-    start, end = (parse_instant(row[name], outcome.zone) for name in ("start", "end"))
+    start, end = (parse_instant(row[name] or "", outcome.zone) for name in ("start", "end"))
     if end < start:
         raise ValueError("the incident ends before it starts")
     level = row.get("level") or ""

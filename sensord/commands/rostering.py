@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sensord.config.files import read_regular
 from sensord.config.load import load
+from sensord.config.yamlfile import MAX_BYTES_REGISTER
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, format_instant, to_datetime, zone_info
 from sensord.core.people.coverage import Coverage, cover
@@ -22,6 +25,9 @@ from sensord.core.people.roster import Roster
 from sensord.core.place import Places
 from sensord.errors import ConfigError, Problem
 from sensord.words import language, say
+
+if TYPE_CHECKING:
+    from icalendar.cal.component import Component
 
 COLUMNS = ("person", "from", "to", "reason", "away")
 
@@ -159,8 +165,8 @@ def _change(row: dict[str, str]) -> str:
 
 
 def _from_csv(path: Path, zone: str) -> Iterator[tuple[int, dict[str, str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
         missing = [name for name in ("person", "from", "to") if name not in (reader.fieldnames or ())]
         if missing:
             hint = f"the first line names the columns: {', '.join(COLUMNS)}"
@@ -168,33 +174,65 @@ def _from_csv(path: Path, zone: str) -> Iterator[tuple[int, dict[str, str]]]:
         for row in reader:
             wanted = {name: (row.get(name) or "").strip() for name in COLUMNS}
             for name in ("from", "to"):
-                try:
-                    moment = datetime.fromisoformat(wanted[name])
-                except ValueError as error:
-                    text = f"{wanted[name]!r} is not a time: {error}"
-                    hint = "write 2026-01-31 18:00"
-                    raise ConfigError([Problem(str(path), reader.line_num, 1, text, hint)]) from error
-                wanted[name] = _wall(moment, zone)
+                wanted[name] = _moment(path, reader.line_num, wanted[name], zone)
             yield reader.line_num, wanted
+    except csv.Error as error:
+        raise ConfigError([Problem(str(path), reader.line_num, 1, f"this is no CSV: {error}")]) from error
+
+
+def _moment(path: Path, line: int, text: str, zone: str) -> str:
+    """Return a time of a CSV file as ``roster.yaml`` writes it."""
+    try:
+        return _wall(datetime.fromisoformat(text), zone)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            [Problem(str(path), line, 1, f"{text!r} is not a time: {error}", "write 2026-01-31 18:00")]
+        ) from error
+
+
+def _text(path: Path) -> str:
+    """Return a small text file; raises ``ConfigError``."""
+    try:
+        raw, _ = read_regular(path, MAX_BYTES_REGISTER + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 1, 1, f"the file cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        hint = "save the file with the encoding UTF-8"
+        raise ConfigError([Problem(str(path), 1, 1, f"the file is not UTF-8 text: {error.reason}", hint)]) from error
+    if len(raw) > MAX_BYTES_REGISTER:
+        fault = f"the file is larger than {MAX_BYTES_REGISTER >> 20} MiB"
+        raise ConfigError([Problem(str(path), 1, 1, fault, "import it in pieces")])
+    return text
 
 
 def _from_ics(path: Path, zone: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the events; the summary names the person. A whole day of nobody on the roster is a holiday."""
     from icalendar import Calendar
 
+    text = _text(path)
     try:
-        calendar = Calendar.from_ical(path.read_bytes())
+        calendar = Calendar.from_ical(text)
     except ValueError as error:
         raise ConfigError([Problem(str(path), 1, 1, f"this is no iCalendar file: {error}")]) from error
     for number, event in enumerate(calendar.walk("VEVENT"), 1):
         if "RRULE" in event:
-            text = f"event {number} repeats (RRULE): write a shift or a rotation in roster.yaml instead"
-            raise ConfigError([Problem(str(path), 1, 1, text)])
-        start: date = event.decoded("DTSTART")
-        end: date = event.decoded("DTEND") if "DTEND" in event else start + timedelta(days=1)
-        whole_day = not isinstance(start, datetime)
-        row = {"person": str(event.get("SUMMARY", "")).strip(), "from": _wall(start, zone), "to": _wall(end, zone)}
-        yield number, {**row, "day": start.isoformat() if whole_day else ""}
+            fault = f"event {number} repeats (RRULE): write a shift or a rotation in roster.yaml instead"
+            raise ConfigError([Problem(str(path), 1, 1, fault)])
+        try:
+            start, end = _stretch(event)
+            row = {"person": str(event.get("SUMMARY", "")).strip(), "from": _wall(start, zone), "to": _wall(end, zone)}
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            fault = f"event {number} has no times that can be read (DTSTART, DTEND)"
+            raise ConfigError([Problem(str(path), 1, 1, fault, "write DTSTART:20260131T100000Z")]) from error
+        yield number, {**row, "day": "" if isinstance(start, datetime) else start.isoformat()}
+
+
+def _stretch(event: Component) -> tuple[date, date]:
+    """Return start and end of an event; what is none of the two raises one of the library's several errors."""
+    start: date = event.decoded("DTSTART")
+    end: date = event.decoded("DTEND") if "DTEND" in event else start + timedelta(days=1)
+    return start, end
 
 
 def _wall(moment: date, zone: str) -> str:

@@ -104,7 +104,11 @@ class OverrideReader:
         if len(raw) > MAX_BYTES:
             self.findings.error(path, f"{name} is too large", f"at most {MAX_BYTES // 1024} KiB")
             return ()
-        rows = list(csv.reader(lines))
+        try:
+            rows = list(csv.reader(lines))
+        except csv.Error as error:
+            self._wrong(file, 1, 1, f"this is no CSV: {error}")
+            return ()
         header = [cell.strip() for cell in rows[0]] if rows else []
         if header[:1] != ["place"] or not set(header[1:]) <= set(self._rungs) or len(set(header)) != len(header):
             wanted = f"place,{','.join(self._rungs)}"

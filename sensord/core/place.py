@@ -81,7 +81,8 @@ class Device(msgspec.Struct, frozen=True, omit_defaults=True):
 class Places:
     """The tree with its look-ups, all computed once; immutable.
 
-    Raises ``KeyError`` for an id that does not exist. The configuration is validated before it gets here.
+    Raises ``KeyError`` for an id that does not exist, ``ValueError`` for places that lie in a circle. The configuration
+    is validated before it gets here.
     """
 
     def __init__(self, places: Iterable[Place], devices: Iterable[Device]) -> None:
@@ -103,10 +104,12 @@ class Places:
             if tie is not None:
                 above[self.by_id[tie].kind] = tie
         node = place
-        while node.parent is not None:
+        for _ in range(len(PlaceKind)):
+            if node.parent is None:
+                return above
             node = self.by_id[node.parent]
             above.setdefault(node.kind, node.id)
-        return above
+        raise ValueError(f"{place.id} lies in itself, or deeper than there are kinds of places")
 
     def above(self, place: str, kind: PlaceKind) -> str | None:
         """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""

@@ -6,6 +6,7 @@ on from a restored state is the same as never having stopped.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -30,6 +31,9 @@ from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
 from sensord.errors import SnapshotError
+
+_UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
+"""What building raises when parts of a definition, or of a state, do not fit each other."""
 
 
 class Step(msgspec.Struct):
@@ -93,16 +97,15 @@ class Site:
         self._build(definition or Definition("", (), (), ()))
 
     def _build(self, definition: Definition) -> None:
+        """Build everything, then take it: a definition that contradicts itself leaves us as we were."""
         keys, overlap = definition.plate_keys, definition.tracking.overlap
         pseudonymiser = Pseudonymiser(keys, overlap, self._secrets) if keys else None
-        self.definition = definition
-        self.places = Places(definition.places, definition.devices)
-        self.intake = Intake(definition, self.places, pseudonymiser)
-        self.tracker = Tracker(definition, self.places)
-        self.engine = Engine(definition, self.places)
+        places = Places(definition.places, definition.devices)
+        intake, tracker = Intake(definition, places, pseudonymiser), Tracker(definition, places)
+        engine, book, offset = Engine(definition, places), CaseBook(definition, places), utc_offset(definition.zone)
+        self.definition, self.places = definition, places
+        self.intake, self.tracker, self.engine, self.book, self._offset = intake, tracker, engine, book, offset
         self.engine.probe = self._probe
-        self.book = CaseBook(definition, self.places)
-        self._offset = utc_offset(definition.zone)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -183,13 +186,12 @@ class Site:
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
         try:
-            definition = decode_definition(record.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
+            before, before_tracker = self.definition, self.tracker
+            self._build(decode_definition(record.payload))
+        except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
-        before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-        before, before_tracker = self.definition, self.tracker
-        self._build(definition)
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
@@ -220,12 +222,12 @@ class Site:
         try:
             body = msgspec.msgpack.decode(unseal(state), type=_Body)
             site = cls(decode_definition(body.definition), secrets)
-        except msgspec.DecodeError as error:
+            site.engine.restore(body.engine)
+            site.intake.restore(body.intake)
+            load(site.tracker, body.vehicles)
+            site.book = CaseBook(site.definition, site.places, body.book)
+        except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
-        site.engine.restore(body.engine)
-        site.intake.restore(body.intake)
-        load(site.tracker, body.vehicles)
-        site.book = CaseBook(site.definition, site.places, body.book)
         return site
 
 

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,11 +45,16 @@ def read_series(path: Path, mapping: Mapping) -> Series:
     """Read a table through a mapping; rows are put in order of time. Raises ``ConfigError`` naming file and row."""
     names: dict[str, str] = {}
     rows: list[tuple[int, str, bytes]] = []
-    for number, row in _rows(path, mapping):
-        try:
-            rows.append(_row(row, mapping, names))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise ConfigError([Problem(str(path), number, 1, f"this row is no reading: {error}")]) from error
+    number = 0
+    try:
+        for number, row in _rows(path, mapping):
+            try:
+                rows.append(_row(row, mapping, names))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise ConfigError([Problem(str(path), number, 1, f"this row is no reading: {error}")]) from error
+    except (UnicodeDecodeError, csv.Error, EOFError, zlib.error, OSError) as error:
+        fault = f"the file is damaged, or not the text that its name says: {error}"
+        raise ConfigError([Problem(str(path), number + 1, 1, fault)]) from error
     rows.sort(key=lambda row: row[0])
     stream, compound = BY_WORD[mapping.stream], "series"
     records = [
@@ -103,7 +109,7 @@ def _json_rows(path: Path, mapping: Mapping) -> Iterator[tuple[int, Row]]:
                 continue
             try:
                 row = msgspec.json.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise ConfigError([Problem(str(path), number, 1, f"this line is no JSON: {error}")]) from error
             if not isinstance(row, dict):
                 raise ConfigError([Problem(str(path), number, 1, "this line is no JSON object")])

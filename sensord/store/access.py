@@ -15,6 +15,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -25,10 +26,14 @@ from sensord.errors import StoreError
 
 FILE, HEAD = "access.log", "access.head"
 GENESIS = "0" * 64
+VERSION = 1
 
 
 class Access(msgspec.Struct, frozen=True):
-    """One access. ``at`` is RFC 3339, ``by`` a post of the roster, ``vehicle`` a pseudonym, ``via`` how shown."""
+    """One access. ``at`` is RFC 3339, ``by`` a post of the roster, ``vehicle`` a pseudonym, ``via`` how shown.
+
+    ``version`` is that of the line's form.
+    """
 
     number: int
     at: str
@@ -39,11 +44,15 @@ class Access(msgspec.Struct, frozen=True):
     case: str
     before: str
     hash: str = ""
+    version: int = VERSION
 
     def digest(self) -> str:
         """What ``hash`` must be."""
         plain = msgspec.structs.replace(self, hash="")
         return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class AccessLog:
@@ -83,19 +92,39 @@ class AccessLog:
         )
 
     def _last(self, text: bytes) -> Access | None:
-        lines = text.rstrip(b"\n").rpartition(b"\n")[2]
-        if not lines:
+        line = text.rstrip(b"\n").rpartition(b"\n")[2]
+        if not line:
             return None
         try:
-            return msgspec.json.decode(lines, type=Access)
-        except msgspec.DecodeError as error:
+            return self._read(line)
+        except _MALFORMED as error:
             raise StoreError(f"{self._path}: the last line is damaged: run sensord audit verify") from error
+
+    def _read(self, line: bytes) -> Access:
+        """Read a line; raises ``StoreError`` for one of a later form: its hash cannot be checked here."""
+        access = msgspec.json.decode(line, type=Access)
+        if access.version > VERSION:
+            raise StoreError(
+                f"{self._path}: was written by a newer sensord (version {access.version} of its lines, this one knows "
+                f"{VERSION}); install that sensord again"
+            )
+        return access
 
     def _note_head(self, access: Access) -> None:
         part = self._head.with_name(f"{HEAD}.part")
         part.touch(mode=0o600)
         part.write_text(f"{access.number} {access.hash}\n", encoding="ascii")
         part.replace(self._head)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nobody append meanwhile: for copying log and head together."""
+        if not self._path.exists():
+            yield
+            return
+        with self._path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
 
     def entries(self) -> Iterator[Access]:
         """Yield every access, oldest first; raises ``StoreError`` for a line that is none."""
@@ -104,8 +133,8 @@ class AccessLog:
         with self._path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield msgspec.json.decode(line, type=Access)
-                except msgspec.DecodeError as error:
+                    yield self._read(line)
+                except _MALFORMED as error:
                     raise StoreError(f"{self._path}:{number}: this is no access that was written here") from error
 
     def verify(self) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -20,21 +21,32 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.store.access import AccessLog
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
+from sensord.store.rollups import SCHEMA as ROLLUPS
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
+from sensord.store.tables import STATE
 
 MANIFEST = "backup.json"
+VERSION = 1
 _OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
 """Files that say something of the running daemon, and nothing of the street."""
+_NAME = re.compile(r"(journal/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+"""What a file of the state directory may be called: a manifest cannot lead out of it."""
+_KNOWN = {schema.application_id: schema.version for schema in (JOURNAL, STATE, ROLLUPS)}
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup holds: SHA-256 by path below the folder, and when it was made (ns)."""
+    """What a backup holds: SHA-256 by path below the folder, and when it was made (ns).
+
+    ``version`` is that of the backup's own form; its databases carry their own.
+    """
 
     made_at: int
     files: dict[str, str]
+    version: int = VERSION
 
 
 def back_up(state: Path, target: Path, now: int) -> Manifest:
@@ -50,12 +62,14 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
     prepare_directory(target / "journal")
     names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
     names += [f"journal/{path.name}" for path in day_files(state / "journal")]
+    with AccessLog(state).still():  # its two files must be of one moment
+        for name in names:
+            if not name.endswith(".db"):
+                create_file(target / name)
+                shutil.copyfile(state / name, target / name)
     for name in names:
         if name.endswith(".db"):
             _copy_database(state / name, target / name)
-        else:
-            create_file(target / name)
-            shutil.copyfile(state / name, target / name)
     manifest = Manifest(now, {name: _checksum(target / name) for name in names})
     create_file(target / MANIFEST)
     (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -66,7 +80,7 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
 def _belongs(path: Path) -> bool:
     """Whether a file of the state directory goes into a backup: keys and tokens do, what was set aside does not."""
     aside = ".damaged-" in path.name or path.name.endswith(("-wal", "-shm", "-journal"))
-    return path.name not in _OF_THE_RUN and not aside
+    return path.name not in _OF_THE_RUN and not aside and _NAME.fullmatch(path.name) is not None
 
 
 def restore(backup: Path, state: Path) -> Manifest:
@@ -94,15 +108,32 @@ def restore(backup: Path, state: Path) -> Manifest:
 
 
 def _verified(backup: Path) -> Manifest:
+    """Read the manifest and check every file, before anything is written."""
     try:
         manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise store_error(f"{backup}: is no backup that sensord made, or it is not complete ({error})") from error
+    if manifest.version > VERSION:
+        raise store_error(f"{backup}: was made by a newer sensord; restore it with that one")
     for name, checksum in manifest.files.items():
         path = backup / name
-        if ".." in Path(name).parts or not path.is_file() or _checksum(path) != checksum:
+        if not _NAME.fullmatch(name) or not path.is_file() or _checksum(path) != checksum:
             raise store_error(f"{path}: is missing or was changed since the backup was made; take another backup")
+        if name.endswith(".db"):
+            _refuse_newer(path)
     return manifest
+
+
+def _refuse_newer(path: Path) -> None:
+    """Refuse a database that this program would refuse at its next start: better before it is put back."""
+    address = f"{path.absolute().as_uri()}?immutable=1"
+    with translated(path, "looking at it"), closing(sqlite3.connect(address, uri=True)) as copy:
+        kind, version = (copy.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if version > _KNOWN.get(kind, version):
+        raise store_error(
+            f"{path}: was written by a newer sensord (file version {version}, this one knows {_KNOWN[kind]}); restore "
+            "it with that sensord"
+        )
 
 
 def _copy_database(source: Path, target: Path) -> None:

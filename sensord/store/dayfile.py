@@ -23,7 +23,8 @@ from sensord.store.sqlite import Schema, is_empty, open_reader, store_error, tra
 
 SCHEMA = Schema(
     application_id=0x53454A4C,  # "SEJL"
-    version=1,
+    version=2,  # version 1 knew neither receipts nor notices, and a smaller definition; it is read as it is
+    oldest=1,
     statements=(
         """CREATE TABLE groups (seq INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
         count INTEGER NOT NULL, records BLOB NOT NULL)""",

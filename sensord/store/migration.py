@@ -2,7 +2,8 @@
 
 A table whose text differs is built anew and takes over the columns that both have; a new column takes its default, or
 what the schema's ``carry`` says. So the tables end up word for word the schema's, which is how damage is told from
-age. What is dropped from the schema is dropped from the file.
+age. What is dropped from the schema is dropped from the file. Then the statements of ``convert`` rewrite what rows
+hold, version by version.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ class _Shape(NamedTuple):
 
 
 def migrate(
-    connection: sqlite3.Connection, statements: Sequence[str], carry: Mapping[str, Mapping[str, str]], version: int
+    connection: sqlite3.Connection,
+    statements: Sequence[str],
+    carry: Mapping[str, Mapping[str, str]],
+    convert: Mapping[int, Sequence[str]],
+    version: int,
 ) -> None:
     """Make the file hold what ``statements`` make, and say ``version``; raises ``sqlite3.Error``, changing nothing.
 
-    ``carry`` gives, per table and column, the expression over the old row that fills a column of the new one.
+    ``carry`` gives, per table and column, the expression over the old row that fills a column of the new one;
+    ``convert`` the statements to run, by the first version whose rows they make.
     """
     wanted = _wanted(statements)
+    (before,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute("BEGIN IMMEDIATE")
     try:
         found = _shape(connection)
@@ -42,6 +49,9 @@ def migrate(
             connection.execute(f"DROP TABLE {name}")
         for text in wanted.indexes.values():
             connection.execute(text)
+        for made in sorted(number for number in convert if number > before):
+            for statement in convert[made]:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version={version}")
         connection.execute("COMMIT")
     except sqlite3.Error:

@@ -24,7 +24,7 @@ FILE = "rollups.db"
 SLOTS = {"minute": MINUTE, "hour": HOUR}
 _PRUNE_EVERY = 1000
 
-_SCHEMA = Schema(
+SCHEMA = Schema(
     application_id=0x534E5255,  # "SNRU"
     version=1,
     statements=(
@@ -67,8 +67,8 @@ class RollupSink:
     def __init__(self, directory: Path, settings: Rollups) -> None:
         self.name: str = settings.name
         path = directory / FILE
-        self.lost = set_aside_if_damaged(path, _SCHEMA, time.time_ns())
-        self._database = Database(path, _SCHEMA)
+        self.lost = set_aside_if_damaged(path, SCHEMA, time.time_ns())
+        self._database = Database(path, SCHEMA)
         self._keep = {"minute": parse_duration(settings.keep_minutes), "hour": parse_duration(settings.keep_hours)}
         self._series: dict[tuple[str, str, str], int] = {}
         self._writes = 0

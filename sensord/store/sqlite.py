@@ -43,14 +43,17 @@ FAULTS = (sqlite3.Error, UnicodeDecodeError)
 class Schema(NamedTuple):
     """What a kind of file holds: ``application_id`` tells sensord's kinds apart, ``version`` its revisions.
 
-    ``carry`` says how new columns are filled when a file of an earlier version is brought to this one, see
-    ``migration.py``.
+    ``carry`` says how new columns are filled when a file of an earlier version is brought to this one, and ``convert``,
+    by the version that brought the change, what is done to rows whose content is written differently since; see
+    ``migration.py``. A file of version ``oldest`` or later can be read as it is (0: of none but the present).
     """
 
     application_id: int
     version: int
     statements: tuple[str, ...]
     carry: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    convert: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+    oldest: int = 0
 
 
 def is_damage(error: DatabaseFault) -> bool:
@@ -155,7 +158,7 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
                 _create_schema(connection, schema)
                 _forget_rollback(path)
             elif _is_older(connection, schema):
-                migrate(connection, schema.statements, schema.carry, schema.version)
+                migrate(connection, schema.statements, schema.carry, schema.convert, schema.version)
         check_schema(connection, path, schema)
     except BaseException:
         connection.close()
@@ -250,7 +253,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> 
             f"{path}: was written by a newer sensord (file version {version}, this one knows {schema.version}); "
             "install that sensord again, or restore the backup from before the upgrade"
         )
-    if version < schema.version:
+    if version < (schema.oldest or schema.version):
         raise store_error(
             f"{path}: has file version {version}; the daemon brings it to version {schema.version} when it starts, so "
             "start it once"

@@ -9,13 +9,30 @@ from __future__ import annotations
 
 from sensord.store.sqlite import Schema
 
+_STAGES = """CASE json_extract(CAST(json AS TEXT), '$.state')
+    WHEN 'open' THEN 'dispatched' WHEN 'acknowledged' THEN 'handling' WHEN 'clear' THEN 'verifying'
+    ELSE json_extract(CAST(json AS TEXT), '$.state') END"""
+_TO_STAGES = (
+    # Version 1 knew four states and wrote down whom it had told, without what became of it. The role is the outbox's.
+    f"""UPDATE cases SET json = CAST(json_set(CAST(json AS TEXT), '$.state', {_STAGES}, '$.pending', json('[]'),
+        '$.told', (SELECT json_group_object(told.value, json_object('at', opened_at, 'number', told.key, 'role',
+            coalesce((SELECT json_extract(CAST(sent.json AS TEXT), '$.role') FROM outbox AS sent
+                WHERE sent."case" = cases.id
+                AND json_extract(CAST(sent.json AS TEXT), '$.receiver') = told.value), '')))
+            FROM json_each(CAST(cases.json AS TEXT), '$.told') AS told)) AS BLOB)
+        WHERE json_type(CAST(json AS TEXT), '$.told') = 'array'""",
+    f"""UPDATE case_events SET json = CAST(json_set(CAST(json AS TEXT), '$.state', {_STAGES}) AS BLOB)
+        WHERE json_extract(CAST(json AS TEXT), '$.state') IN ('open', 'acknowledged', 'clear')""",
+)
+
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=2,
+    version=3,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
     },
+    convert={3: _TO_STAGES},
     statements=(
         "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
         "INSERT INTO position VALUES (1, 0, 0)",

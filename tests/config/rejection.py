@@ -34,13 +34,15 @@ def _places() -> Places:
     return Places(street().definition.places, street().definition.devices)
 
 
-def _known() -> Known:
+def known() -> Known:
+    """What a roster may speak of on the small street."""
     loaded = street()
     channels = [channel.name for channel in loaded.settings.channels]
     return Known([role.id for role in loaded.definition.roles], _places(), channels)
 
 
-def _world() -> World:
+def world() -> World:
+    """What rules may speak of on the small street."""
     return World(_places(), [policy.id for policy in street().definition.policies], ())
 
 
@@ -48,11 +50,11 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "yaml": read_yaml,
     "settings": load_settings,
     "places": load_places,
-    "rules": lambda path: load_rules(path, _world()),
+    "rules": lambda path: load_rules(path, world()),
     "dispatch": load_dispatch,
     "ruletest": lambda path: load_tests(path, STREET / "sensord.yaml"),
     "vehicles": lambda path: load_vehicles(path, "Asia/Shanghai"),
-    "roster": lambda path: load_roster(path, _known()),
+    "roster": lambda path: load_roster(path, known()),
 }
 
 

@@ -83,3 +83,14 @@ def test_two_at_once(tmp_path: Path) -> None:
         thread.join()
     assert AccessLog(tmp_path).verify()[0] == 40
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_later_form_is_refused(log: AccessLog, tmp_path: Path) -> None:
+    """A line that a newer program wrote is neither called damaged nor continued in the old form."""
+    path = tmp_path / FILE
+    lines = _lines(path)
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b'"version":1', b'"version":2')]))
+    with pytest.raises(StoreError, match="newer sensord"):
+        log.verify()
+    with pytest.raises(StoreError, match="newer sensord"):
+        log.append(at="-", by="-", reason="-", vehicle="0" * 16, via="reveal")

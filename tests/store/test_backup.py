@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sensord.core.site import Step
 from sensord.errors import LockedError, StoreError
+from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
 from sensord.store.state import StateStore
-from tests.store.parts import fill, groups, overwrite, read_all, records_of
+from tests.store.parts import change, fill, groups, overwrite, read_all, records_of
 
 
 def made(directory: Path, count: int) -> None:
@@ -103,3 +106,57 @@ def test_a_damaged_file_is_not_taken_for_a_backup(tmp_path: Path) -> None:
     overwrite(file, 4096, bytes(4096))
     with pytest.raises(StoreError, match=file.name):
         back_up(tmp_path / "state", tmp_path / "backup", 0)
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts", "../other", "journal/../../other", ".hidden", "a/b"])
+def test_a_manifest_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    """A backup from a stranger's hands can neither read nor write outside of its folder and the state directory."""
+    made(tmp_path / "state", 1)
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    manifest = tmp_path / "backup" / "backup.json"
+    files = {name: hashlib.sha256(b"").hexdigest()}
+    manifest.write_bytes(msgspec.json.encode({"made_at": 0, "files": files}))
+    with pytest.raises(StoreError, match="is missing or was changed"):
+        restore(tmp_path / "backup", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("file", ["state.db", "journal/journal-*.db", "backup.json"])
+def test_a_newer_programs_backup_is_not_put_back(tmp_path: Path, file: str) -> None:
+    """Refused before anything is written, with the advice: the next start would refuse it, too."""
+    made(tmp_path / "state", 1)
+    if file.endswith(".db"):
+        (database,) = (tmp_path / "state").glob(file)
+        change(database, "PRAGMA user_version=99")
+    if "journal" in file:  # who makes a backup looks at the journal's form, too
+        with pytest.raises(StoreError, match="newer sensord"):
+            back_up(tmp_path / "state", tmp_path / "backup", 0)
+        return
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    if file == "backup.json":
+        manifest = msgspec.json.decode((tmp_path / "backup" / file).read_bytes())
+        (tmp_path / "backup" / file).write_bytes(msgspec.json.encode({**manifest, "version": 99}))
+    with pytest.raises(StoreError, match="newer sensord"):
+        restore(tmp_path / "backup", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_access_log_in_a_backup_is_whole(tmp_path: Path) -> None:
+    """Log and head are of one moment, however fast somebody appends."""
+    made(tmp_path / "state", 1)
+    stop, log = threading.Event(), AccessLog(tmp_path / "state")
+
+    def write() -> None:
+        while not stop.is_set():
+            log.append(at="-", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(8):
+            back_up(tmp_path / "state", tmp_path / f"backup-{number}", 0)
+    finally:
+        stop.set()
+        writer.join()
+    for number in range(8):
+        AccessLog(tmp_path / f"backup-{number}").verify()

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from sensord.config.settings import Rollups
+from sensord.core.cases.case import State
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.errors import SnapshotError, StoreError
+from sensord.store.dayfile import SCHEMA
 from sensord.store.journal import Journal
 from sensord.store.reader import DirectoryReader
 from sensord.store.rollups import RollupSink
@@ -27,6 +29,7 @@ from sensord.store.state import StateStore
 from sensord.store.tables import STATE
 from tests.store.parts import change
 
+STAGES = {b"open": b"dispatched", b"acknowledged": b"handling", b"clear": b"verifying"}
 RELEASED = sorted(Path(__file__).with_name("released").glob("*.tar.xz"))
 
 
@@ -43,8 +46,10 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
     state, lost = StateStore.open_or_set_aside(old, 0, 121)
     with closing(state):
         assert not lost
-        # That version wrote them group by group in another order.
+        # That version wrote them group by group in another order, and called the stages by other names.
         decided = (old / "decisions.jsonl").read_bytes()
+        for was, is_now in STAGES.items():
+            decided = decided.replace(b'"state":"%b"' % was, b'"state":"%b"' % is_now)
         assert sorted(state.decisions().splitlines()) == sorted(decided.splitlines()) != []
         assert state.applied == 121
         assert state.outbox.totals()["sent"] == 3
@@ -54,6 +59,33 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
         assert state.prune(1 << 62) > 0
     with closing(open_reader(old / "state.db", STATE)) as connection:
         assert has_tables(connection, STATE)
+
+
+def test_its_cases_can_be_read(old: Path) -> None:
+    """With their stories, by everything that reads them: the stages are today's, who was told is the ledger."""
+    with closing(StateStore(old)) as state:
+        (case,) = state.recent_cases(10)
+        assert (case.state, list(case.told)) == (State.CLOSED, ["志愿者-1", "居委干部-1", "派出所-1"])
+        assert [(line.role, line.number) for line in case.told.values()] == [
+            ("volunteer", 0),
+            ("cadre", 1),
+            ("police", 2),
+        ]
+        events = state.history.events(case.id)
+        assert len(events) == case.events
+        assert events[0].state is State.DISPATCHED
+        assert len(state.between(0, 121)) == len(events) + 4
+        assert state.history.messages(case.id)
+        assert state.history.holds(case.id) == []
+
+
+def test_a_case_that_was_open_is_carried_over(old: Path) -> None:
+    """One that somebody had acknowledged is being handled; nothing that was pending is taken for something else."""
+    text = "json_set(CAST(json AS TEXT), '$.state', 'acknowledged', '$.pending', json('[[5, 1]]'), '$.closed_at', 0)"
+    change(old / "state.db", f"UPDATE cases SET closed_at = 0, json = CAST({text} AS BLOB)")
+    with closing(StateStore(old)) as state:
+        (case,) = state.open_cases()
+    assert (case.state, case.pending) == (State.HANDLING, [])
 
 
 def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
@@ -76,6 +108,9 @@ def test_its_journal_goes_on(old: Path) -> None:
     with closing(Journal(old / "journal")) as journal:
         (last,) = journal.reader().read(120, 1)
         assert journal.append(last.records) == 122
+    newest = max((old / "journal").glob("*.db"))
+    with closing(sqlite3.connect(newest)) as connection:  # the version that wrote it would not understand the rest
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA.version,)
 
 
 def test_its_roll_ups_go_on(old: Path) -> None:
@@ -106,7 +141,7 @@ def test_an_upgrade_that_fails_changes_nothing(old: Path) -> None:
     """It is one transaction: the file is the old one still, and the next attempt starts afresh."""
     copy = old / "copy.db"
     shutil.copy(old / "state.db", copy)
-    bad = Schema(STATE.application_id, 3, (*STATE.statements, "CREATE INDEX broken ON nothing (at)"))
+    bad = Schema(STATE.application_id, 99, (*STATE.statements, "CREATE INDEX broken ON nothing (at)"))
     with pytest.raises(StoreError):
         open_writer(copy, bad)
     version, tables = ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master WHERE name = 'before_migration'")

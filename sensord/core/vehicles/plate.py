@@ -104,10 +104,13 @@ COLOUR_WORDS = {
 } | {word: word for word in ("blue", "yellow", "white", "black", "green", "yellow_green")}
 """Words for colours, with or without 色 at the end; a source with codes maps them in its codec."""
 
+_GAP, _ANY_OF = r"[\s·•・._-]*", "[A-Z0-9]"
 _LIKE = re.compile(
-    rf"{_P}[A-Z][·•. -]?[A-Z0-9]{{4,5}}[A-Z0-9挂学警港澳领]"
-    rf"|{_P}[0-9]{{5}}领|使[0-9]{{6}}"
-    rf"|WJ(?:{_P}|警)?[0-9]{{4,5}}[A-Z0-9]?",
+    rf"{_P}[A-Z][·•. -]?{_ANY_OF}{{4,5}}(?:{_ANY_OF}|[挂学警港澳领])"
+    rf"|{_P}{_GAP}[A-Z](?=(?:{_GAP}{_ANY_OF}){{0,3}}{_GAP}[0-9])(?:{_GAP}{_ANY_OF}){{4}}{_ANY_OF}{{0,2}}"
+    rf"(?:{_GAP}(?:[挂学警港澳领临]|应急))?"
+    rf"|{_P}(?:{_GAP}[0-9]){{5}}{_GAP}领|使(?:{_GAP}[0-9]){{6}}"
+    rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}[0-9]){{4}}[0-9]?{_ANY_OF}?",
     re.IGNORECASE | re.ASCII,
 )
 """What may be a plate inside another text; army plates cannot be told from device names there."""
@@ -174,8 +177,12 @@ def normalise(raw: str) -> str:
 
 
 def without_plates(text: str, instead: str = "***") -> str:
-    """Replace whatever in a text looks like a plate, for texts that strangers may have put one into."""
-    return _LIKE.sub(instead, text)
+    """Replace whatever in a text looks like a plate, for texts that strangers may have put one into.
+
+    A text that holds one comes back in its half-width form: full-width plates are found, too.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    return _LIKE.sub(instead, plain) if _LIKE.search(plain) else text
 
 
 def mask(plate: Plate) -> str:

@@ -1,6 +1,6 @@
 """Nonsense for everything that reads input: no exception but the one that is meant, and bounded in time and memory.
 
-``make fuzz N=1000`` feeds a million examples to each; the ordinary run feeds fifty.
+What needs structure to get anywhere; bytes of every kind go to ``targets.py``. ``FUZZ_EXAMPLES`` says how many.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +30,7 @@ from sensord.ingest.topics import KINDS, filters, kind_of
 from sensord.store.dayfile import decode_group, encode_records
 from tests.core.street import START, definition
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 fuzzed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 _HOSTILE = st.sampled_from(
@@ -164,6 +165,28 @@ def test_a_damaged_row_or_snapshot_is_noticed(place: int, flip: int) -> None:
         damaged[place % len(damaged)] ^= flip
         with pytest.raises((SnapshotError, StoreError)):
             read(bytes(damaged))
+
+
+@pytest.mark.parametrize("fault", ["a place without its parent", "a circle", "no such zone", "a device nowhere"])
+def test_a_definition_that_contradicts_itself_changes_nothing(fault: str) -> None:
+    """It is a dead letter with its reason, and the definition before stays in force, whole."""
+    whole = definition()
+    places = {place.id: place for place in whole.places}
+    match fault:
+        case "a place without its parent":
+            places.pop("B1")
+        case "a circle":
+            places["B1"] = msgspec.structs.replace(places["B1"], parent="G1")
+    changes: dict[str, Any] = {"places": tuple(places.values())}
+    if fault == "no such zone":
+        changes = {"zone": "Asia/Nowhere"}
+    elif fault == "a device nowhere":
+        changes = {"devices": (msgspec.structs.replace(whole.devices[0], place="nowhere"),)}
+    site, other = Site(whole), Site(whole)
+    other.step(Group(1, (Record(RecordKind.TICK, START),)))
+    step = site.step(Group(1, (definition_record(msgspec.structs.replace(whole, **changes), START),)))
+    assert [letter.reason for letter in step.dead] == ["bad_definition"]
+    assert site.snapshot() == other.snapshot()
 
 
 def test_a_notice_reads_back() -> None:
