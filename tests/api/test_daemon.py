@@ -19,7 +19,7 @@ from sensord.store.reader import DirectoryReader
 from tests.notify.receiver import Receiver
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import PLACES, Daemon, crowd
+from tests.support.daemon import Daemon, crowd, places
 
 REPORT = "  - {id: report-1, stream: report, place: C1, period: 7d}\n"
 
@@ -36,7 +36,7 @@ def daemon(tmp_path: Path, people: Receiver) -> Iterator[Daemon]:
     """A daemon whose messages carry links."""
     broker = Mosquitto(tmp_path).start()
     running = Daemon(tmp_path / "sensord", broker.port, f"{people.url}/notify", answers={"url": "http://links.example"})
-    (running.directory / "places.yaml").write_text(PLACES + REPORT, encoding="utf-8")
+    (running.directory / "places.yaml").write_text(places() + REPORT, encoding="utf-8")
     client = paho.Client(CallbackAPIVersion.VERSION2, "sensor", protocol=paho.MQTTv5)
     client.connect("127.0.0.1", broker.port)
     client.loop_start()

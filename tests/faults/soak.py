@@ -1,8 +1,8 @@
 """``make soak HOURS=1``: 500 messages a second for hours, with random faults; what the daemon uses goes into a file.
 
-Every five seconds: resident memory, file descriptors, the state directory's size, how far the core is behind, and which
-fault has been caused since. Faults come at random, about one a minute. At the end everything is compared as after
-kills: nothing may be lost, doubled or invented.
+Every five seconds: resident memory, file descriptors, the state directory's size, how far the core is behind, what the
+sensors' gateway could not yet hand to the broker, and which fault has been caused since. Faults come at random, about
+one a minute. At the end everything is compared as after kills: nothing may be lost, doubled or invented.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from pathlib import Path
 import httpx
 
 from tests.faults.harness import Stage
+from tests.faults.sensors import Speech
 from tests.faults.tally import table
 from tests.notify.receiver import Answer
 from tests.support import wait_until
 
-RATE = 500
+STREET = Speech(lanes=500, every=1.0, moods=(20.0, 90.0))
+"""500 sensors that speak once a second."""
+MEMORY = Path("/dev/shm")  # the file system itself; each run has a folder of its own in it
+"""Where the broker keeps its store, if there is such a thing: it is no part of what is looked at."""
 SAMPLE, PAUSE = 5.0, 60.0
 """Seconds between two samples, and between two faults (on average)."""
-COLUMNS = ("seconds", "rss_mib", "descriptors", "disk_mib", "lag_seconds", "sent", "fault")
+COLUMNS = ("seconds", "rss_mib", "descriptors", "disk_mib", "lag_seconds", "sent", "waiting", "fault")
 
 
 def shoot(stage: Stage) -> None:
@@ -84,6 +88,7 @@ def sample(stage: Stage, began: float, fault: str) -> dict[str, object]:
         round(used / 2**20, 1),
         round(lag, 2),
         sum(stage.sensors.sent.values()),
+        stage.sensors.waiting,
         fault,
     )
     return dict(zip(COLUMNS, values, strict=True))
@@ -92,7 +97,11 @@ def sample(stage: Stage, began: float, fault: str) -> dict[str, object]:
 def soak(directory: Path, hours: float, seed: int, file: Path) -> bool:
     """Run; returns whether nothing was lost, doubled or invented."""
     dice, causes = random.Random(seed), 0
-    with file.open("w", newline="") as out, Stage(directory, seed, every=2 / RATE) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="sensord-soak-", dir=MEMORY if MEMORY.is_dir() else None) as memory,
+        file.open("w", newline="") as out,
+        Stage(directory, seed, speech=STREET, memory=Path(memory)) as stage,
+    ):
         writer = csv.DictWriter(out, COLUMNS)
         writer.writeheader()
         stage.begin()
@@ -110,7 +119,7 @@ def soak(directory: Path, hours: float, seed: int, file: Path) -> bool:
             out.flush()
         wait_until(stage.answers, 60, "the daemon answers")
         stage.settle(patience=600)
-        row = stage.verdict(f"{hours:g} h at {RATE} messages/s", causes)
+        row = stage.verdict(f"{hours:g} h of {STREET.lanes / STREET.every:g} messages/s, with faults", causes)
         print(table([row]), end="")  # noqa: T201
         return not (row.lost or row.doubled or row.invented)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import soak
+from tests.faults.sensors import Speech
 
 
 @pytest.mark.timeout(240)
@@ -15,7 +16,7 @@ def test_a_short_soak_measures_and_judges(tmp_path: Path, monkeypatch: pytest.Mo
     """Some seconds with one kill: samples are written, and nothing is lost."""
     monkeypatch.setattr(soak, "SAMPLE", 1.0)
     monkeypatch.setattr(soak, "PAUSE", 2.0)
-    monkeypatch.setattr(soak, "RATE", 100)
+    monkeypatch.setattr(soak, "STREET", Speech(lanes=100, every=1.0))
     monkeypatch.setattr(soak, "FAULTS", (soak.shoot,))
     assert soak.soak(tmp_path / "stage", 6 / 3600, 1, tmp_path / "soak.csv")
     with (tmp_path / "soak.csv").open(newline="") as file:

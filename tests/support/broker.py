@@ -17,11 +17,21 @@ from paho.mqtt.properties import Properties
 
 from tests.support import free_port, program, wait_until
 
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto.conf"
+
+
+def shipped(*beginnings: str) -> list[str]:
+    """The settings of the shipped ``config/mosquitto.conf`` that begin with one of these words, but for its folder."""
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(beginnings) and not line.startswith("persistence_location")]
+
 
 class Mosquitto:
-    """A mosquitto on a port of its own; its log shows every packet."""
+    """A mosquitto on a port of its own; its log shows every packet, or what is at least a warning (``log``)."""
 
-    def __init__(self, directory: Path, *lines: str, listener: Sequence[str] = ("allow_anonymous true",)) -> None:
+    def __init__(
+        self, directory: Path, *lines: str, listener: Sequence[str] = ("allow_anonymous true",), log: str = "all"
+    ) -> None:
         """Write the configuration; :meth:`start` runs it. ``lines`` are global, ``listener`` belongs to the port."""
         self.port, self.directory = free_port(), directory
         self._log = directory / f"mosquitto-{self.port}.log"
@@ -31,7 +41,7 @@ class Mosquitto:
                 [
                     "user root",
                     f"log_dest file {self._log}",
-                    "log_type all",
+                    f"log_type {log}",
                     "sys_interval 0",
                     f"persistence_location {directory}/",
                     *lines,

@@ -18,7 +18,7 @@ from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PLACES = """
+_PLACES = """
 street: {id: street, name: 街道}
 blocks: [{id: B1, name: 街区一}]
 grids: [{id: G1, name: 居民区一, block: B1}, {id: G2, name: 居民区二, block: B1}]
@@ -27,14 +27,23 @@ compounds:
   - {id: C1, name: 小区一, grid: G1, micro_grids: [G1-1]}
   - {id: C2, name: 小区二, grid: G2, micro_grids: [G2-1]}
 gates: [{id: C1-N, name: 北门, compound: C1, micro_grid: G1-1}]
-lanes:
-  - {id: L1, name: 一弄, compound: C1, micro_grid: G1-1, area_m2: 50}
-  - {id: L2, name: 二弄, compound: C2, micro_grid: G2-1, area_m2: 50}
-devices:
-  - {id: crowd-1, stream: crowd, place: L1, period: 1h}
-  - {id: crowd-2, stream: crowd, place: L2, period: 1h}
-  - {id: camera-1, stream: plate, place: C1-N, period: 1h}
 """
+_LANE = "  - {{id: L{0}, name: {0}弄, compound: C{1}, micro_grid: G{1}-1, area_m2: 50}}\n"
+_SENSOR = "  - {{id: crowd-{0}, stream: crowd, place: L{0}, period: 1h}}\n"
+_CAMERA = "  - {id: camera-1, stream: plate, place: C1-N, period: 1h}\n"
+
+
+def places(lanes: int = 2) -> str:
+    """A street with so many lanes, each with a sensor of its crowd: odd ones in compound C1, even ones in C2."""
+    lines = [form.format(lane, compound(lane)) for form in (_LANE, _SENSOR) for lane in range(1, lanes + 1)]
+    return "".join([_PLACES, "lanes:\n", *lines[:lanes], "devices:\n", *lines[lanes:], _CAMERA])
+
+
+def compound(lane: int) -> int:
+    """The number of a lane's compound."""
+    return 2 - lane % 2
+
+
 ROSTER = """
 people:
   - {id: 志愿者-1, role: volunteer, serves: G1-1, contacts: [{channel: people, address: volunteer-1}]}
@@ -75,10 +84,10 @@ rules:
 class Daemon:
     """``sensord run`` in ``directory``; ``settings`` are merged into its ``sensord.yaml``."""
 
-    def __init__(self, directory: Path, broker_port: int, people_url: str, **settings: Any) -> None:
+    def __init__(self, directory: Path, broker_port: int, people_url: str, *, lanes: int = 2, **settings: Any) -> None:
         self.directory, self.state = directory, directory / "state"
         self.config = directory / "sensord.yaml"
-        texts = {"places": PLACES, "roster": ROSTER, "dispatch": DISPATCH, "rules/crowd": RULES}
+        texts = {"places": places(lanes), "roster": ROSTER, "dispatch": DISPATCH, "rules/crowd": RULES}
         for name, text in texts.items():
             path = directory / f"{name}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,4 +200,4 @@ class Daemon:
 
 def crowd(lane: int, count: int, seq: int) -> tuple[str, bytes]:
     """A message of a lane's sensor (without a stamp: it counts from its arrival)."""
-    return f"t/C{lane}/crowd/crowd-{lane}", json.dumps({"count": count, "boot": 1, "seq": seq}).encode()
+    return f"t/C{compound(lane)}/crowd/crowd-{lane}", json.dumps({"count": count, "boot": 1, "seq": seq}).encode()

@@ -1,0 +1,98 @@
+"""The sensors of a street under test, on one connection as a gateway has it; crowds come and go by themselves."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support import wait_until
+from tests.support.daemon import crowd
+
+BUSY = 2
+"""So many lanes see crowds; on the others a few people pass."""
+FEW, MANY = 5, 150
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How many lanes there are, each with a sensor; seconds between two readings of a lane, and of a crowd's coming."""
+
+    lanes: int = 2
+    every: float = 0.05
+    moods: tuple[float, float] = (3.0, 9.0)
+
+
+class Sensors:
+    """The sensors of all lanes, and everybody who listens to the broker.
+
+    ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken.
+    """
+
+    def __init__(self, port: int, seed: int, speech: Speech) -> None:
+        self._speech = speech
+        self.sent, self.acknowledged = dict.fromkeys(range(1, speech.lanes + 1), 0), 0
+        self.heard = list[dict[str, Any]]()
+        self.calm = False
+        self._dice = random.Random(seed)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"sensors-{seed}", protocol=paho.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe([("t/alerts/#", 1), ("t/results/#", 1)])
+        self._client.on_message = lambda _c, _d, message: self.heard.append(json.loads(message.payload))
+        self._client.on_publish = self._taken
+        self._client.max_queued_messages_set(0)
+        self._client.max_inflight_messages_set(1000)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+
+    def speak(self) -> None:
+        """Begin; before the daemon has its session at the broker nobody would keep what they say."""
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many readings the broker has not taken yet."""
+        return sum(self.sent.values()) - self.acknowledged
+
+    def _taken(self, *_: object) -> None:
+        self.acknowledged += 1
+
+    def _speak(self) -> None:
+        """One lane after the other, evenly spread; what came too late to its turn is said at once."""
+        counts = dict.fromkeys(self.sent, FEW)
+        turn = {lane: 0.0 for lane in counts if lane <= BUSY}
+        due = time.monotonic()
+        while not self._stop.is_set():
+            for lane in counts:
+                if self._stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                now, due = time.monotonic(), due + self._speech.every / self._speech.lanes
+                if lane in turn and now > turn[lane]:
+                    counts[lane] = FEW + MANY - counts[lane]
+                    turn[lane] = now + self._dice.uniform(*self._speech.moods)
+                self._client.publish(*crowd(lane, FEW if self.calm else counts[lane], self.sent[lane]), 1)
+                self.sent[lane] += 1
+
+    def fall_silent(self) -> None:
+        """Speak no more; returns once the broker has everything."""
+        self._hush()
+        wait_until(lambda: self.waiting <= 0, 300, "the broker has every reading")
+
+    def _hush(self) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        """Leave."""
+        self._hush()
+        self._client.disconnect()
+        self._client.loop_stop()
