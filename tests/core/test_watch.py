@@ -101,7 +101,7 @@ def test_what_stood_at_a_place_that_is_gone_is_withdrawn_with_it() -> None:
     whole = definition(policies=_PLANS, people=(_OFFICER,), built_in=_TOLD)
     desk = Desk(whole)
     desk.notice(1, "reload-refused", True)
-    other = Place("elsewhere", PlaceKind.STREET, None, {"zh": "别处"})
+    other = Place("elsewhere", PlaceKind.STREET, "别处")
     story = desk.redefine(5, definition(places=(other,), devices=(), policies=_PLANS, built_in=_TOLD))
     assert [(one.rule, one.change) for one in story.transitions] == [("sensord-reload-refused", "withdrawn")]
     assert not desk.book.open
