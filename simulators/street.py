@@ -17,7 +17,7 @@ import msgspec
 
 from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND, SECOND
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.record import Record, RecordKind
 from sensord.recordings.faults import Injector

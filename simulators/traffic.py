@@ -16,7 +16,7 @@ import msgspec
 
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MILLISECOND, MINUTE, SECOND
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream

@@ -8,7 +8,7 @@ from sensord.config.pattern import Item
 from sensord.config.ruletest import Sent
 from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream

@@ -15,7 +15,7 @@ import msgspec
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.definition import Definition
 from sensord.core.intake.codec import CODECS, Context
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.reading import Topic
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.stream import Stream

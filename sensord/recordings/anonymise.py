@@ -16,7 +16,7 @@ import msgspec
 
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
 from sensord.core.vehicles.plate import PlateTable, normalise

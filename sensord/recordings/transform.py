@@ -11,7 +11,7 @@ import msgspec
 
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MILLISECOND, from_datetime, to_datetime
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 
 Change = Callable[[dict[str, Any]], None]

@@ -19,7 +19,8 @@ import numpy as np
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE, from_datetime, to_datetime
-from sensord.core.intake.intake import Intake, TopicTemplate
+from sensord.core.intake.intake import Intake
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets

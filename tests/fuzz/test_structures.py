@@ -20,7 +20,7 @@ from sensord.config.yamlfile import parse_yaml
 from sensord.core.cases.notice import Notice, Trouble, decode_notice
 from sensord.core.definition import decode_definition
 from sensord.core.intake.codec import CODECS, Context
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.reading import Topic
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record

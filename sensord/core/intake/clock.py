@@ -41,7 +41,7 @@ STEADY = 3
 class Clock(msgspec.Struct, array_like=True):
     """What is known of one device's clock; all times ns. ``minima`` are (bucket, smallest age), newest last.
 
-    ``stored``: the last reading was judged to be history.
+    ``stored``: the last reading was judged to be history. ``offset`` is the least of the minima (0: there are none).
     """
 
     minima: list[tuple[int, int]] = []
@@ -50,6 +50,11 @@ class Clock(msgspec.Struct, array_like=True):
     last_age: int = 0
     steady: int = 0
     stored: bool = False
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        """Work out the offset: states saved by earlier versions lack it."""
+        self.offset = min((minimum for _, minimum in self.minima), default=0)
 
     def event_time(self, stamp: int | None, received_at: int, period: int, tolerance: int) -> tuple[int, bool]:
         """Return (event time <= ``received_at``, suspect?) and learn from the reading.
@@ -63,15 +68,17 @@ class Clock(msgspec.Struct, array_like=True):
             if age > PLAUSIBLE:
                 return received_at, True
             return self._accept(stamp, received_at, age, age)
-        offset = min(minimum for _, minimum in self.minima) if len(self.minima) > 1 else self.minima[0][1]
-        if age - offset <= tolerance:
-            return self._accept(stamp, received_at, age, offset)
-        return self._judge_grown(stamp, received_at, age, offset, period, tolerance)
+        if age - self.offset <= tolerance:
+            return self._accept(stamp, received_at, age, self.offset)
+        return self._judge_grown(stamp, received_at, age, self.offset, period, tolerance)
 
     def _accept(self, stamp: int, received_at: int, age: int, offset: int) -> tuple[int, bool]:
-        self._learn(received_at, age)
-        self._remember(stamp, received_at, age, 0)
-        return stamp + min(offset, age), False
+        bucket, newest = received_at // BUCKET, self.minima[-1] if self.minima else (-1, 0)
+        if bucket != newest[0] or age < newest[1]:
+            self._learn(bucket, age)
+        self.last_stamp, self.last_received, self.last_age = stamp, received_at, age
+        self.steady, self.stored = 0, False
+        return (received_at if age < offset else stamp + offset), False
 
     def _judge_grown(
         self, stamp: int, received_at: int, age: int, offset: int, period: int, tolerance: int
@@ -88,7 +95,7 @@ class Clock(msgspec.Struct, array_like=True):
             fresh = constant and not running_ahead
         steady = self.steady + 1 if fresh and constant else 0
         if steady >= STEADY:
-            self.minima = []
+            self.minima, self.offset = [], 0
             if age <= PLAUSIBLE:
                 self._accept(stamp, received_at, age, age)
             return received_at, True
@@ -97,13 +104,13 @@ class Clock(msgspec.Struct, array_like=True):
             return received_at, True
         return stamp + offset, False
 
-    def _learn(self, received_at: int, age: int) -> None:
-        bucket = received_at // BUCKET
+    def _learn(self, bucket: int, age: int) -> None:
+        """Note the smallest age of a bucket: a new one, or a smaller one of the newest."""
         if self.minima and self.minima[-1][0] == bucket:
-            if age < self.minima[-1][1]:
-                self.minima[-1] = (bucket, age)
+            self.minima[-1] = (bucket, age)
         else:
             self.minima = [*self.minima[1 - BUCKETS :], (bucket, age)]
+        self.offset = min(minimum for _, minimum in self.minima)
 
     def _remember(self, stamp: int, received_at: int, age: int, steady: int, *, stored: bool = False) -> None:
         self.last_stamp, self.last_received, self.last_age = stamp, received_at, age

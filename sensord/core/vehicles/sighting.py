@@ -80,8 +80,11 @@ class Identifier:
 
 def sightings(seen: list[Sighting | None], received_at: Int64) -> Sightings | None:
     """Make the columns of a batch's sightings; None when there is none."""
-    if not any(one is not None for one in seen):
+    rows = [(row, one) for row, one in enumerate(seen) if one is not None]
+    if not rows:
         return None
-    who = np.array([NOBODY if one is None else one.identity for one in seen], np.int64).reshape(-1, len(NOBODY))
-    sure = np.array([one is not None and one.sure for one in seen], np.bool_)
-    return Sightings(who, received_at, sure, ["" if one is None else one.mask for one in seen])
+    who = np.full((len(seen), len(NOBODY)), NOBODY, np.int64)
+    sure, masks = np.zeros(len(seen), np.bool_), [""] * len(seen)
+    for row, one in rows:
+        who[row], sure[row], masks[row] = one.identity, one.sure, one.mask
+    return Sightings(who, received_at, sure, masks)

@@ -7,14 +7,16 @@ strings are never taken for numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
+from sensord.core.batch import Bools, Float64
 from sensord.core.instant import MILLISECOND, parse_instant
-from sensord.core.intake.codec.context import Context
+from sensord.core.intake.codec.context import Context, Together
 from sensord.core.level import BY_WORD
 from sensord.core.reading import Reading, Topic
 from sensord.core.stream import Stream
@@ -91,6 +93,12 @@ MESSAGES: dict[Stream, type[Message]] = {
 }
 _DECODERS = {stream: msgspec.json.Decoder(message) for stream, message in MESSAGES.items()}
 _NO_LABELS: dict[str, str] = {}
+NUMBERS = {
+    Stream.CROWD: ("count", "enter", "exit"),
+    Stream.LEVEL: ("value",),
+    Stream.STATUS: ("battery", "signal", "uptime"),
+}
+"""What is read of many messages together: the streams of nothing but numbers, nearly all traffic."""
 
 
 def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
@@ -113,7 +121,44 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels, plate)]
 
 
+def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence[str], context: Context) -> Together:
+    """Decode messages of one of the ``NUMBERS`` as :func:`decode` would, for a fraction of the cost.
+
+    ``senders`` are the devices that may have sent them. Whatever is not plainly right is left out, for :func:`decode`
+    to say what is wrong with it.
+    """
+    read, zone = _DECODERS[stream].decode, context.zone
+    messages, positions, stamps = list[Any](), list[int](), list[int | None]()
+    for position, payload in enumerate(payloads):
+        try:
+            message = read(payload)
+            stamp = _stamp(message.at, zone)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DecodeError):
+            continue
+        if message.device is None or message.device == senders[position]:
+            messages.append(message)
+            positions.append(position)
+            stamps.append(stamp)
+    boots, seqs = [message.boot for message in messages], [message.seq for message in messages]
+    fields = {name: np.array([getattr(one, name) for one in messages], np.float64) for name in NUMBERS[stream]}
+    together = Together(positions, stamps, boots, seqs, fields)
+    usable = _usable(stream, list(fields.values()), len(messages))
+    return together if usable.all() else together.only(usable)
+
+
+def _usable(stream: Stream, columns: list[Float64], count: int) -> Bools:
+    """Which messages have a value where one is needed, and none that is not finite."""
+    infinite, missing = np.zeros(count, np.bool_), np.full(count, stream is Stream.CROWD)
+    for column in columns:
+        infinite |= np.isinf(column)
+        missing &= np.isnan(column)
+    usable: Bools = ~(infinite | missing)
+    return usable
+
+
 def _stamp(at: str | float | None, zone: str) -> int | None:
+    if isinstance(at, float) and -_STAMP_LIMIT <= at <= _STAMP_LIMIT:  # nearly every stamp
+        return int(at * 1000) * 1000
     if at is None:
         return None
     if isinstance(at, str):
@@ -121,9 +166,7 @@ def _stamp(at: str | float | None, zone: str) -> int | None:
             return parse_instant(at, zone)
         except (ValueError, OverflowError):
             raise DecodeError("bad_time", "'at' is not an RFC 3339 time") from None
-    if not math.isfinite(at) or abs(at) > _STAMP_LIMIT:
-        raise DecodeError("bad_time", "'at' is not a plausible number of milliseconds")
-    return int(at * 1000) * 1000
+    raise DecodeError("bad_time", "'at' is not a plausible number of milliseconds")
 
 
 def _numbers(**values: float | None) -> dict[str, float]:

@@ -1,0 +1,89 @@
+"""Topics: templates that are matched and filled in, and where each registered topic leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sensord.core.definition import Definition
+from sensord.core.intake.codec import CODECS, Codec
+from sensord.core.intake.codec.native import NUMBERS
+from sensord.core.place import PlaceKind, Places
+from sensord.core.reading import Topic
+from sensord.core.stream import BY_WORD, Stream
+from sensord.errors import DecodeError
+
+
+class TopicTemplate:
+    """A topic with ``{part}`` segments; matches concrete topics and fills itself in."""
+
+    def __init__(self, template: str) -> None:
+        self._segments = template.split("/")
+
+    def parts(self, topic: str) -> dict[str, str] | None:
+        """Take a topic apart, or return None when it is not of this form."""
+        segments = topic.split("/")
+        if len(segments) != len(self._segments):
+            return None
+        found = {}
+        for pattern, segment in zip(self._segments, segments, strict=True):
+            if pattern.startswith("{"):
+                found[pattern[1:-1]] = segment
+            elif pattern != segment:
+                return None
+        return found
+
+    def fill(self, **parts: str) -> str:
+        """Write the topic with these parts in place."""
+        return "/".join(parts[part[1:-1]] if part.startswith("{") else part for part in self._segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a topic leads; with it, what is needed for each of its messages, found once.
+
+    ``number`` is its position in the list of all routes, ``index`` the device's in the registry, ``device`` its id;
+    ``together`` the stream when its messages may be decoded together (``native.decode_together``); ``period`` (ns) the
+    device's, ``tolerance`` (ns) the stream's allowed lateness.
+    """
+
+    number: int
+    index: int
+    device: str
+    stream: Stream
+    topic: Topic
+    codec: Codec
+    together: Stream | None
+    period: int
+    tolerance: int
+
+
+def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
+    """Return the route of every topic that a registered device may send on."""
+    template, routes = TopicTemplate(definition.topics), dict[str, Route]()
+    for index, device in enumerate(places.devices):
+        compound = places.above(device.place, PlaceKind.COMPOUND) or device.place
+        for stream in dict.fromkeys((device.stream, Stream.STATUS)):
+            text = template.fill(compound=compound, kind=stream.word, device=device.id)
+            # A device's own stream speaks its codec; signs of life are always in the native format.
+            name = device.codec if stream is device.stream else "native"
+            topic = Topic(compound, stream, device.id)
+            tolerance = definition.lateness_of(stream)
+            together = stream if name == "native" and stream in NUMBERS else None
+            own = index, device.id, stream, topic, CODECS[name], together, device.period, tolerance
+            routes[text] = Route(len(routes), *own)
+    return routes
+
+
+def unknown_topic(parts: dict[str, str] | None, places: Places) -> DecodeError:
+    """Say why no device may send on a topic that the template took apart so (None: it is not of that form)."""
+    if parts is None:
+        return DecodeError("unknown_topic", "the topic has not the form of the configured template")
+    if parts["kind"] not in BY_WORD:
+        return DecodeError("unknown_kind", "the topic names no known kind of reading")
+    index = places.device_index.get(parts["device"])
+    if index is None:
+        return DecodeError("unknown_device", "the device is not registered in places.yaml")
+    device = places.devices[index]
+    if parts["kind"] not in (device.stream.word, Stream.STATUS.word):
+        return DecodeError("wrong_stream", f"the device is registered for {device.stream.word}")
+    return DecodeError("wrong_place", "the device is registered at another compound")

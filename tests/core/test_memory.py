@@ -1,0 +1,135 @@
+"""Many devices at once: readings judged together are judged as one by one, whatever else is in the group."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from sensord.core.definition import Definition
+from sensord.core.instant import SECOND
+from sensord.core.intake.intake import Decoded, Intake
+from sensord.core.intake.memory import MANY
+from sensord.core.intake.rows import FEW
+from sensord.core.place import Device, Place, PlaceKind, Places
+from sensord.core.record import Record, RecordKind
+from sensord.core.stream import Stream
+from tests.core.street import START
+
+DEVICES = 2 * MANY
+PERIOD = 10 * SECOND
+ROUNDS = 40
+GARBAGE = (b"", b"{", b"[]", b'{"count": -1}', b'{"at": 1}', b'{"count": 1, "at": 1e300}', b'{"count": 1e400}', b"\xff")
+
+
+def street() -> Definition:
+    """Lanes with a sensor each; every seventh place has no known area."""
+    street = Place("street", PlaceKind.STREET, "街道")
+    grid, compound = (
+        Place("G1", PlaceKind.GRID, "网格", parent="street"),
+        Place("C1", PlaceKind.COMPOUND, "小区", parent="G1"),
+    )
+    lanes = [
+        Place(f"L{n}", PlaceKind.LANE, f"{n}弄", parent="G1", compound="C1", area_m2=None if n % 7 == 0 else 10.0 + n)
+        for n in range(DEVICES)
+    ]
+    streams = (Stream.CROWD, Stream.CROWD, Stream.CROWD, Stream.LEVEL, Stream.PLATE)
+    devices = [Device(f"d-{n}", streams[n % len(streams)], f"L{n}", PERIOD) for n in range(DEVICES)]
+    return Definition(
+        "Asia/Shanghai", (street, grid, compound, *lanes), tuple(devices), (), topics="t/{compound}/{kind}/{device}"
+    )
+
+
+def content(device: Device, chance: random.Random) -> dict[str, object]:
+    """What a device measures."""
+    if device.stream is Stream.PLATE:
+        return {"plate": f"沪A1234{chance.randrange(10)}", "direction": chance.choice(("in", "out"))}
+    if device.stream is Stream.LEVEL:
+        return {"value": chance.random()}
+    return {name: chance.randrange(9) for name in chance.sample(("count", "enter", "exit"), chance.randint(1, 3))}
+
+
+def sent(seed: int) -> list[Record]:
+    """Minutes of readings of many devices, each with a way of its own of going wrong, now and then."""
+    chance, whole = random.Random(seed), street()
+    skew = {device.id: chance.choice((0, 0, 0, 30, -300, 200_000, -START // SECOND)) for device in whole.devices}
+    seq, boot, records = dict.fromkeys(skew, 0), dict.fromkeys(skew, 1), list[Record]()
+    for number in range(ROUNDS):
+        for device in whole.devices:
+            at = START + number * PERIOD + chance.randrange(PERIOD)
+            if chance.random() < 0.02:
+                boot[device.id], seq[device.id] = boot[device.id] + 1, 0
+            seq[device.id] += 1 if chance.random() < 0.95 else 3
+            if chance.random() < 0.02:
+                skew[device.id] += chance.choice((-40, 40))
+            stamp = (at // 1_000_000 - chance.randrange(500)) + 1000 * skew[device.id]
+            message: dict[str, object] = {"boot": boot[device.id], "seq": seq[device.id], "at": stamp} | content(
+                device, chance
+            )
+            for way in ("at", "boot", "seq"):
+                if chance.random() < 0.02:
+                    del message[way]
+            if chance.random() < 0.02:
+                message["device"] = chance.choice((device.id, "d-0"))
+            if chance.random() < 0.02:
+                message["at"] = chance.choice(
+                    ("2023-11-14T22:15:00Z", "2023-11-14T22:15:00", "9999-12-31T00:00:00Z", "soon")
+                )
+            payload = chance.choice(GARBAGE) if chance.random() < 0.02 else json.dumps(message).encode()
+            kind = "status" if chance.random() < 0.02 else device.stream.word
+            payload = b'{"battery": 50, "seq": 7}' if kind == "status" else payload
+            late = chance.random() < 0.03
+            record = Record(
+                RecordKind.MESSAGE,
+                at + (chance.randrange(1, 60) * SECOND if late else 0),
+                f"t/C1/{kind}/{device.id}",
+                payload,
+            )
+            records += [record] * (2 if chance.random() < 0.03 else 1)
+            if chance.random() < 0.01:
+                records.append(Record(RecordKind.ACTION, at, "", b'{"verb": "close", "case": "x", "by": "y"}'))
+    return sorted(records, key=lambda record: record.received_at)
+
+
+def run(records: list[Record], size: int) -> tuple[list[str], dict[tuple[str, str], int], int, bytes]:
+    """Decode in groups of a size; return everything that came of it, row by row, and the state at the end."""
+    whole = street()
+    intake, told = Intake(whole, Places(whole.places, whole.devices)), list[object]()
+    rows, counts, gaps = 0, dict[tuple[str, str], int](), 0
+    for start in range(0, len(records), size):
+        group = records[start : start + size]
+        out = intake.decode(tuple(group), group[-1].received_at, start)
+        told += readings(out) + [(letter.index, letter.reason) for letter in out.dead]
+        told += [(rows + before, at) for before, at, _ in out.actions]
+        rows, gaps = rows + len(out.batch), gaps + out.gaps
+        for key, amount in out.counts.items():
+            counts[key] = counts.get(key, 0) + amount
+    return sorted(map(repr, told)), counts, gaps, intake.save()
+
+
+def readings(out: Decoded) -> list[object]:
+    """The rows of a batch, every column that a row has something in."""
+    batch = out.batch
+    columns = {name: np.asarray(column, np.float64) for name, column in {**batch.fields, **batch.labels}.items()}
+    whole = (batch.stream, batch.device, batch.event_at, batch.received_at, batch.flags)
+    some = [
+        sorted(
+            (name, column[row].item())
+            for name, column in columns.items()
+            if not np.isnan(column[row]) and column[row] != -1
+        )
+        for row in range(len(batch))
+    ]
+    return list(zip(*(column.tolist() for column in whole), some, strict=True))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_group_of_many_devices_is_one_reading_after_the_other(seed: int) -> None:
+    """Groups too small for it, just big enough, and big: the same readings, refusals, counts, and the same state."""
+    records = sent(seed)
+    alone = run(records, min(FEW, MANY) - 1)
+    assert {outcome for _, outcome in alone[1]} == {"accepted", "late", "duplicate", "clock_suspect"}
+    for size in (MANY + 9, 1_000, len(records)):
+        assert run(records, size) == alone
