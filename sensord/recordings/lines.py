@@ -81,7 +81,8 @@ def read_lines(path: Path) -> Iterator[tuple[Line, Record]]:
     try:
         for block in _blocks(path):
             try:
-                made = [(line, decode_line(line)) for line in _LINES.decode_lines(block)]
+                lines = _LINES.decode_lines(block)
+                made = list(zip(lines, map(decode_line, lines), strict=True))
             except _WRONG:
                 raise _culprit(path, block, number) from None
             yield from made
