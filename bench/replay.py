@@ -3,8 +3,9 @@
 Method: a simulated street (the shipped one with so many sensors in each micro-grid that 500 messages arrive a second)
 is written as a recording once; then it is replayed from Parquet readings and from raw messages with the shipped rules,
 each in a fresh process, so that its peak memory is its own. ``--hours`` sets how much of the day is replayed from
-Parquet (24: 43 million readings), ``--raw-hours`` how much from raw messages; a day is extrapolated from that. ``two``
-is two processes with a set of rules each. ``cpu`` is processor time: on a machine with other work it says what one
+Parquet (24: 43 million readings), ``--raw-hours`` how much from raw messages; a day is extrapolated from that.
+``ahead`` is another process that decodes (``sensord replay --processes 2``), ``two`` is two processes with a set of
+rules each. ``cpu`` is processor time: on a machine with other work it says what one
 core needs, which the clock does not. References, measured in the same run: reading the Parquet file into columns and
 doing nothing; decoding the JSON lines and doing nothing.
 """
@@ -25,6 +26,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.machine import describe
+from sensord.ahead import read_ahead
 from sensord.backtest.run import Setup, run
 from sensord.config.load import load
 from sensord.core.definition import Definition
@@ -44,7 +46,7 @@ from simulators.street import Street
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 500.0
 DAY_MESSAGES = 43_200_000
-TARGETS = {"parquet": 60.0, "raw": 300.0}
+TARGETS = {"parquet": 60.0, "parquet-ahead": 60.0, "raw": 300.0, "raw-ahead": 300.0}
 
 
 def dense(definition: Definition) -> Definition:
@@ -75,11 +77,12 @@ def street(hours: float) -> Street:
     return Street(definition, scenario, parse_instant("2026-11-25T00:00:00", definition.zone))
 
 
-def replayed(path: Path, raw: bool) -> tuple[int, int]:
+def replayed(path: Path, raw: bool, *, ahead: bool = False) -> tuple[int, int]:
     """Replay and return (readings, transitions)."""
     readings = transitions = 0
     opened = Source(path, raw=raw).open()
-    for step in replay(opened.recorded(), Site(secrets=opened.secrets), opened.override):
+    recorded = read_ahead(Source(path, raw=raw)) if ahead else opened.recorded()
+    for step in replay(recorded, Site(secrets=opened.secrets)):
         readings += sum(amount for (_, outcome), amount in step.counts.items() if outcome in ("accepted", "late"))
         transitions += len(step.transitions)
     return readings, transitions
@@ -105,8 +108,8 @@ def child(kind: str, path: Path) -> None:
     """Measure one kind in this process, and print readings, seconds, transitions and peak memory (MB)."""
     began, transitions = time.perf_counter(), 0
     spent = time.process_time()
-    if kind in ("parquet", "raw"):
-        readings, transitions = replayed(path, kind == "raw")
+    if kind in TARGETS:
+        readings, transitions = replayed(path, kind.startswith("raw"), ahead=kind.endswith("ahead"))
     elif kind == "two":
         readings = both(path)
     else:
@@ -139,8 +142,8 @@ def recordings(folder: Path, hours: float, raw_hours: float) -> Iterator[tuple[s
         count = manifest.counts.get("message", 0) or manifest.counts["reading"]
         size, seconds = sum(file.size for file in manifest.files) / 1e6, time.perf_counter() - began
         print(f"simulated {length:g} h: {count:,} {name}, {size:,.0f} MB, {seconds:,.1f} s ({count / seconds:,.0f}/s)")
-    yield from ((kind, folder / "readings") for kind in ("read-parquet", "parquet", "two"))
-    yield from ((kind, folder / "messages") for kind in ("read-raw", "raw"))
+    yield from ((kind, folder / "readings") for kind in ("read-parquet", "parquet", "parquet-ahead", "two"))
+    yield from ((kind, folder / "messages") for kind in ("read-raw", "raw", "raw-ahead"))
 
 
 def main() -> None:

@@ -51,6 +51,10 @@ class ConfigError(SensordError):
         self.problems = sorted(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[Problem]]]:
+        """Let another process raise it as it is."""
+        return ConfigError, (self.problems,)
+
 
 class DecodeError(SensordError):
     """A message cannot become readings; ``reason`` names why and becomes the dead letter's reason."""

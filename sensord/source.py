@@ -155,6 +155,13 @@ class Opened:
     journal: Path | None = None
     secrets: Secrets = field(default_factory=dict, repr=False)
 
+    def waiting_for(self, overrides: Iterable[Override]) -> Opened:
+        """The same, going on after the last message until the slowest of these definitions has counted it."""
+        if self.first is None:
+            return self
+        recorded = decode_definition(self.first.payload)
+        return replace(self, tail=max([self.tail, *(longest_wait(override(recorded)) for override in overrides)]))
+
     def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
         """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""
         for item in self.recorded(start, end):

@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "words", "core", "config"},
     "drivers": {"errors", "core", "config", "ports", "recordings"},
-    "backtest": {"errors", "words", "core", "config", "drivers", "recordings", "source"},
+    "backtest": {"errors", "words", "core", "config", "drivers", "recordings", "source", "ahead"},
     "source": {"errors", "words", "core", "config", "store", "drivers", "recordings"},
+    "ahead": {"errors", "words", "core", "drivers", "source"},
     "reload": {"errors", "core", "config", "ports"},
     "scheduled": {"core", "config", "drivers", "store"},
     "revealing": {"errors", "words", "core", "config", "drivers", "store"},
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": ADAPTER
     | {"words"}
     | {
+        "ahead",
         "api",
         "backtest",
         "drivers",

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from sensord.ahead import read_ahead
 from sensord.backtest.outcome import Collector, Outcome
 from sensord.config.load import load
-from sensord.core.definition import Definition, decode_definition
+from sensord.core.definition import Definition
 from sensord.core.site import Site
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
-from sensord.source import FAR, Opened, Replacement, Source, longest_wait
+from sensord.source import FAR, Replacement, Source
 
 Watch = Callable[[Iterable[Recorded], int | None], Iterable[Recorded]]
 """Passes what is recorded through, and shows how far it has come; takes the total where it is known."""
@@ -57,12 +58,16 @@ class Setup:
 def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = None) -> list[Outcome]:
     """Return an outcome per candidate, in their order.
 
-    With several processes each reads the recording for its share of the candidates; the result is the same.
+    With several processes each reads the recording for its share of the candidates; for a single one, another process
+    decodes ahead. The result is the same.
     """
     if setup.processes > 1 and len(candidates) > 1:
         return _shared(setup, candidates)
-    opened = _waiting_for_all(setup.source.open(), candidates)
+    opened = setup.source.open().waiting_for(candidate.override for candidate in candidates)
     recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
+    if setup.processes > 1 and candidates:
+        recorded = read_ahead(setup.source, setup.start, setup.end, candidates[0].override)
+        candidates = [Candidate(candidates[0].name, unchanged)]
     seen = watch(recorded, opened.total) if watch is not None else recorded
     return list(_together(seen, candidates, opened.secrets))
 
@@ -75,15 +80,6 @@ def _shared(setup: Setup, candidates: Sequence[Candidate]) -> list[Outcome]:
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         results = list(pool.map(run, [alone] * workers, shares))
     return [results[number % workers][number // workers] for number in range(len(candidates))]
-
-
-def _waiting_for_all(opened: Opened, candidates: Iterable[Candidate]) -> Opened:
-    """Go on, after the last message, until the slowest candidate has counted it."""
-    if opened.first is None:
-        return opened
-    recorded = decode_definition(opened.first.payload)
-    waits = (longest_wait(candidate.override(recorded)) for candidate in candidates)
-    return replace(opened, tail=max([opened.tail, *waits]))
 
 
 def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:

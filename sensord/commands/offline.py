@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sensord.words import say
+
+if TYPE_CHECKING:
+    from sensord.commands.replaying import Play
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -83,6 +87,13 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     "--publish", is_flag=True, help=say("发布到 --config 的 MQTT 服务器", "publish to the broker of --config")
 )
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help=say("发布倍速", "speed-up when publishing"))
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help=say("2：另一个进程提前解码", "2: another process decodes ahead"),
+)
 @click.option("--raw", is_flag=True, help=say("用原始消息而非已解码读数", "use raw messages, not decoded readings"))
 def replay(
     source: Path,
@@ -100,6 +111,7 @@ def replay(
     state: Path | None,
     publish: bool,
     speed: float,
+    processes: int,
     raw: bool,
 ) -> None:
     """Replay a journal's folder, a recording, a file of messages, or a foreign table."""
@@ -111,31 +123,35 @@ def replay(
         return
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
-    if who:
-        from sensord.commands.replaying import print_who
-
-        print_who(opened, begin, stop)
-    elif state is not None:
+    if state is not None:
+        if processes > 1:
+            raise click.UsageError(say("--state 只用一个进程", "--state works with one process"))
         _resume(opened, form, output, state)
-    elif form == "html":
+    elif form == "html" and not who:
         from sensord.backtest.page import replay_page, replayed
         from sensord.backtest.run import Setup
         from sensord.commands.replaying import watched
 
-        outcome = replayed(Setup.of(plain, begin, stop), watched)
+        outcome = replayed(Setup.of(plain, begin, stop, processes), watched)
         _required(output, "--output").write_text(replay_page(outcome), encoding="utf-8")
-    elif form == "json":
-        from sensord.commands.replaying import print_json
-
-        if output is None:
-            print_json(opened, begin, stop)
-        else:
-            with output.open("wb") as file:
-                print_json(opened, begin, stop, file)
     else:
-        from sensord.commands.replaying import print_table
+        from sensord.commands.replaying import Play
 
-        print_table(opened, show, limit, begin, stop)
+        _print(Play(plain, opened, begin, stop, ahead=processes > 1), form, show, limit, output, who=who)
+
+
+def _print(play: Play, form: str, show: str, limit: int, output: Path | None, *, who: bool) -> None:
+    from sensord.commands.replaying import print_json, print_table, print_who
+
+    if who:
+        print_who(play)
+    elif form == "table":
+        print_table(play, show, limit)
+    elif output is None:
+        print_json(play)
+    else:
+        with output.open("wb") as file:
+            print_json(play, file)
 
 
 def _required(path: Path | None, option: str) -> Path:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from sensord.ahead import read_ahead
 from sensord.core.alert import NAMES as CHANGES
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
@@ -23,7 +24,8 @@ from sensord.core.record import Group
 from sensord.core.site import Site, Step
 from sensord.drivers.replay import Recorded, Tally, replay
 from sensord.errors import SnapshotError
-from sensord.source import Opened
+from sensord.recordings.parquet import Columns
+from sensord.source import FAR, Opened, Source
 from sensord.words import language, say
 
 _COLOURS = {"none": "green", "blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "red"}
@@ -50,9 +52,44 @@ def watched(recorded: Iterable[Recorded], total: int | None) -> Iterator[Recorde
         task, began, done = progress.add_task("", total=total, rate=""), time.perf_counter(), 0
         for item in recorded:
             yield item
-            done += len(item.records) if isinstance(item, Group) else len(item.batch)
+            done += _amount(item)
             speed = done / max(time.perf_counter() - began, 1e-9)
             progress.update(task, completed=done, rate=say(f"{speed:,.0f} 条/秒", f"{speed:,.0f}/s"))
+
+
+def _amount(item: Recorded) -> int:
+    if isinstance(item, Group):
+        return len(item.records)
+    return len(item.batch if isinstance(item, Columns) else item.decoded.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A stretch of a source (ns), and whether another process decodes it ahead."""
+
+    source: Source
+    opened: Opened
+    start: int = 0
+    end: int = FAR
+    ahead: bool = False
+
+    @property
+    def zone(self) -> str:
+        """The time zone for people."""
+        return self.opened.zone
+
+    def steps(self, site: Site) -> Iterator[Step]:
+        """Step a fresh site through it, watched."""
+        total = self.opened.total
+        if self.ahead:
+            yield from replay(watched(read_ahead(self.source, self.start, self.end), total), site)
+        else:
+            recorded = self.opened.recorded(self.start, self.end)
+            yield from replay(watched(recorded, total), site, self.opened.override)
+
+    def site(self) -> Site:
+        """A site that has the source's keys."""
+        return Site(secrets=self.opened.secrets)
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -116,25 +153,23 @@ class Resumable:
         part.replace(self.state)
 
 
-def print_json(opened: Opened, start: int, end: int, out: BinaryIO | None = None) -> None:
+def print_json(play: Play, out: BinaryIO | None = None) -> None:
     """Print every decision as a JSON line (on stdout): the same bytes in every run."""
     file = out or sys.stdout.buffer
-    for step in replay(
-        watched(opened.recorded(start, end), opened.total), Site(secrets=opened.secrets), opened.override
-    ):
+    for step in play.steps(play.site()):
         file.write(step.decisions())
 
 
-def print_table(opened: Opened, what: str, limit: int, start: int, end: int) -> None:
+def print_table(play: Play, what: str, limit: int) -> None:
     """Print ``what`` (``alerts``, ``cases`` or ``notifications``) as a table, and what it all amounted to."""
-    began, tally, site, shown = time.perf_counter(), Tally(), Site(secrets=opened.secrets), 0
+    began, tally, site, shown = time.perf_counter(), Tally(), play.site(), 0
     title, columns, rows = _TABLES[what]
     table = Table(title=say(*title))
     for column in columns:
         table.add_column(say(*column), no_wrap=column not in (_WHERE, _RULE), overflow="fold")
-    for step in replay(watched(opened.recorded(start, end), opened.total), site, opened.override):
+    for step in play.steps(site):
         tally.add(step)
-        for row in rows(step, site, opened.zone):
+        for row in rows(step, site, play.zone):
             if not limit or shown < limit:
                 table.add_row(*row)
             shown += 1
@@ -146,14 +181,13 @@ def print_table(opened: Opened, what: str, limit: int, start: int, end: int) -> 
     console.print(_summary(tally, time.perf_counter() - began), soft_wrap=True)
 
 
-def print_who(opened: Opened, start: int, end: int) -> None:
+def print_who(play: Play) -> None:
     """Print who would have been told: how often, why, of how many cases, first and last; and what was held, and why."""
     told, held = Counter[str](), Counter[tuple[str, str]]()
     reasons: dict[str, Counter[str]] = {}
     cases: dict[str, set[str]] = {}
     times: dict[str, tuple[int, int]] = {}
-    site = Site(secrets=opened.secrets)
-    for step in replay(watched(opened.recorded(start, end), opened.total), site, opened.override):
+    for step in play.steps(play.site()):
         for one in step.notifications:
             told[one.receiver] += 1
             reasons.setdefault(one.receiver, Counter())[one.reason.value] += 1
@@ -165,7 +199,7 @@ def print_who(opened: Opened, start: int, end: int) -> None:
         table.add_column(say(*column), overflow="fold")
     for person, count in sorted(told.items(), key=lambda item: (-item[1], item[0])):
         why = ", ".join(f"{name} {amount}" for name, amount in sorted(reasons[person].items()))
-        first, last = (_moment(instant, opened.zone) for instant in times[person])
+        first, last = (_moment(instant, play.zone) for instant in times[person])
         table.add_row(person, str(count), str(len(cases[person])), why, first, last)
     console = Console()
     console.print(table)

@@ -22,8 +22,17 @@ from sensord.core.stream import Stream
 from sensord.ports import JournalReader
 from sensord.recordings.parquet import Columns
 
-Recorded = Group | Columns
-"""What replays are fed with: journal groups, or readings that were decoded before."""
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was decoded of a group before, for the one site that it was decoded for (see :func:`prepare`)."""
+
+    seq: int
+    decoded: Decoded
+
+
+Recorded = Group | Columns | Prepared
+"""What replays are fed with: journal groups, readings that were decoded before, or groups that were prepared."""
 Override = Callable[[Definition], Definition]
 """Makes the definition to replay with of the one that was recorded."""
 
@@ -47,17 +56,13 @@ def overridden(whole: Iterable[Group], override: Override) -> Iterator[Group]:
     """Yield the groups with every definition in them replaced by what the override makes of it."""
     for group in whole:
         if override is not unchanged and any(record.kind == RecordKind.DEFINITION for record in group.records):
-            records = tuple(
-                _overridden(record, override) if record.kind == RecordKind.DEFINITION else record
-                for record in group.records
-            )
-            yield Group(group.seq, records)
+            yield Group(group.seq, tuple(_overridden(record, override) for record in group.records))
         else:
             yield group
 
 
 def _overridden(record: Record, override: Override) -> Record:
-    if override is unchanged:
+    if override is unchanged or record.kind != RecordKind.DEFINITION:
         return record
     return msgspec.structs.replace(record, payload=override(decode_definition(record.payload)).encode())
 
@@ -71,7 +76,7 @@ def replay(recorded: Iterable[Recorded], site: Site, override: Override = unchan
 def replay_together(
     recorded: Iterable[Recorded], sites: Sequence[Site], overrides: Sequence[Override]
 ) -> Iterator[list[Step]]:
-    """Step several sites through what was recorded, in one pass; yields a step per site.
+    """Step several sites through what was recorded, in one pass; yields a step per site (what is prepared: one site).
 
     A definition in the recording is replaced, for each site, by what its override makes of it. Messages are decoded
     once as long as the sites understand them alike; a site with other devices, places or lateness decodes for itself.
@@ -80,8 +85,45 @@ def replay_together(
     for number, item in enumerate(recorded, 1):
         if isinstance(item, Columns):
             yield driver.columns(number, item)
+        elif isinstance(item, Prepared):
+            yield driver.prepared(item)
         else:
             yield from driver.group(item)
+
+
+def prepare(recorded: Iterable[Recorded], site: Site, override: Override = unchanged) -> Iterator[Recorded]:
+    """Do all of a replay's work but the deciding: what comes out, replayed by another site, decides the same.
+
+    ``site`` only follows the definitions, for its intake. What is no reading stays in groups of records; definitions
+    in them are overridden.
+    """
+    aside = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
+    for number, item in enumerate(recorded, 1):
+        if isinstance(item, Columns):
+            yield Prepared(number, _as_decoded(item.placed(site.places), site.definition))
+        elif isinstance(item, Prepared):
+            yield item
+        else:
+            for part in _stretches(item, aside):
+                if part.records[0].kind not in aside:
+                    yield Prepared(part.seq, site.intake.decode(part.records, part.received_at))
+                    continue
+                told = Group(part.seq, (_overridden(part.records[0], override),))
+                site.step(told)
+                yield told
+
+
+def _stretches(group: Group, aside: frozenset[RecordKind]) -> Iterator[Group]:
+    """Take a group apart so that every record of these kinds is by itself."""
+    start = 0
+    for index, record in enumerate(group.records):
+        if record.kind in aside:
+            if index > start:
+                yield Group(group.seq, group.records[start:index])
+            yield Group(group.seq, (record,))
+            start = index + 1
+    if start < len(group.records):
+        yield Group(group.seq, group.records[start:])
 
 
 class _Together:
@@ -95,17 +137,17 @@ class _Together:
         """Feed decoded readings."""
         return [site.take(seq, _as_decoded(item.placed(site.places), site.definition)) for site in self._sites]
 
+    def prepared(self, item: Prepared) -> list[Step]:
+        """Feed a group that was decoded before."""
+        return [site.take(item.seq, item.decoded) for site in self._sites]
+
     def group(self, group: Group) -> Iterator[list[Step]]:
         """Feed a group; a definition inside makes several steps of it."""
-        start = 0
-        for index, record in enumerate(group.records):
-            if record.kind == RecordKind.DEFINITION:
-                if index > start:
-                    yield self._records(Group(group.seq, group.records[start:index]))
-                yield self._redefine(group.seq, record)
-                start = index + 1
-        if start < len(group.records):
-            yield self._records(Group(group.seq, group.records[start:]))
+        for part in _stretches(group, frozenset((RecordKind.DEFINITION,))):
+            if part.records[0].kind == RecordKind.DEFINITION:
+                yield self._redefine(part.seq, part.records[0])
+            else:
+                yield self._records(part)
 
     def _records(self, group: Group) -> list[Step]:
         if len(self._sites) == 1 or not self._alike:
