@@ -166,6 +166,7 @@ class Intake:
         self._identifier = Identifier(definition.plates, pseudonymiser)
         self._readings_topic = TopicTemplate(definition.topics)
         self._commands_topic = TopicTemplate(definition.commands)
+        self._people = frozenset(person.id for person in definition.people)
         self._routes = dict(self._all_routes())
         self._memories = [_Memory(Clock(), Repeats()) for _ in places.devices]
         self.readings = 0
@@ -250,14 +251,22 @@ class Intake:
             self.readings += 1
 
     def _command(self, record: Record) -> Action:
-        """Read an operator's command, or raise ``DecodeError`` saying why the topic or the text is not usable."""
+        """Read a person's command, or raise ``DecodeError`` saying why the topic or the text is not usable.
+
+        Who speaks is told by the topic, for the broker's access list holds each account to its own.
+        """
         parts = self._commands_topic.parts(record.topic)
         if parts is None:
             raise self._unknown_topic(record.topic)
         try:
-            return _COMMAND.decode(record.payload).action(parts["case"])
+            command = _COMMAND.decode(record.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError("bad_command", str(error)) from None
+        if command.by not in ("", parts["user"]):
+            raise DecodeError("other_user", "the payload names somebody else than its topic")
+        if parts["user"] not in self._people:
+            raise DecodeError("unknown_user", "the topic names nobody of the roster")
+        return command.action(parts["case"], parts["user"])
 
     def _unknown_topic(self, topic: str) -> DecodeError:
         parts = self._readings_topic.parts(topic)
@@ -288,17 +297,17 @@ class Intake:
 
 
 class _Command(msgspec.Struct, frozen=True):
-    """What an operator publishes to a command topic."""
+    """What a person publishes to a command topic of theirs; ``by`` is not needed, and never anybody else."""
 
     verb: str
-    by: str
+    by: str = ""
     note: str = ""
     until: int = 0
     scope: Scope | None = None
 
-    def action(self, case: str) -> Action:
-        """Make it the action on that case."""
-        return Action(self.verb, case, self.by[:64], "mqtt", self.note[:500], self.until, self.scope)
+    def action(self, case: str, user: str) -> Action:
+        """Make it the user's action on that case."""
+        return Action(self.verb, case, user, "mqtt", self.note[:500], self.until, self.scope)
 
 
 _COMMAND = msgspec.json.Decoder(_Command)
