@@ -21,7 +21,7 @@ import structlog
 from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
 from sensord.config.broker import broker
-from sensord.config.channels import ChannelSettings
+from sensord.config.channels import ChannelSettings, Robot
 from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.casebook import Outcome
@@ -190,7 +190,7 @@ class App:
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
-        limits = Limits(per_minute=getattr(channel, "per_minute", None))
+        limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         return OutboxWorker(
             PlateChannel(self._channels[channel.name], self._plates),
             self.state.outbox,

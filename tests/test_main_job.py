@@ -138,9 +138,7 @@ def test_from_a_crowd_to_the_people_and_back(
             assert (case["place"], case["level"]) == ("L1", "orange")
             refused = daemon.command("close", case["id"], "--by", "居委干部-1")
             assert refused.returncode == 0, refused.stderr
-            sensors.publish(
-                f"t/commands/{case['id']}", json.dumps({"verb": "acknowledge", "by": "居委干部-1"}).encode()
-            )
+            sensors.publish(f"t/commands/by/居委干部-1/{case['id']}", json.dumps({"verb": "acknowledge"}).encode())
             wait_until(lambda: daemon.overview()["cases"][0]["acknowledged_by"], 10, "the case is acknowledged")
             sensors.counts[1] = 5
             wait_until(lambda: not daemon.overview()["cases"], 30, "the case is closed")

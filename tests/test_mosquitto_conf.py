@@ -23,14 +23,19 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sensord.config.load import load
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
+from sensord.core.intake.intake import Intake
+from sensord.core.place import Places
+from sensord.core.record import Action, Record, RecordKind
 from sensord.ingest.connection import PACKET_ALLOWANCE
 from sensord.ingest.topics import filters
 from tests.support import free_port, program, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, ACL = ROOT / "config/mosquitto.conf", ROOT / "config/mosquitto.acl"
-USERS = ("sensord", "gateway", "console")
-READING, COMMAND = "linfen/C01/crowd/crowd-001", "linfen/commands/x"
+POST = "居委干部-G01-1"
+USERS = ("sensord", "gateway", "console", POST)
+READING, COMMAND = "linfen/C01/crowd/crowd-001", f"linfen/commands/by/{POST}/x"
+OWN = {user: f"linfen/commands/by/{user}/x" for user in USERS}
 ALERT, RESULT = "linfen/alerts/G01", "linfen/results/x"
 NOT_AUTHORIZED = 0x87
 
@@ -165,17 +170,20 @@ def test_strangers_are_refused(broker: ShippedBroker) -> None:
     known.leave()
 
 
-MAY_PUBLISH = {"sensord": {ALERT, RESULT}, "gateway": {READING}, "console": {COMMAND}}
-MAY_READ = {"sensord": {READING, COMMAND}, "gateway": set[str](), "console": {ALERT, RESULT}}
+MAY_PUBLISH = {"sensord": {ALERT, RESULT}, "gateway": {READING}, "console": set[str](), POST: {COMMAND}}
+MAY_READ = {"sensord": {READING, COMMAND}, "gateway": set[str](), "console": {ALERT, RESULT}, POST: set[str]()}
 
 
 def test_everybody_publishes_only_what_is_theirs(broker: ShippedBroker) -> None:
-    """A gateway cannot raise an alert, the daemon cannot invent a reading, a console cannot do either."""
+    """A gateway raises no alert, the daemon invents no reading; everybody commands in their own name only.
+
+    That the names of gateways and consoles are no posts, and are refused, is the core's part.
+    """
     for user, allowed in MAY_PUBLISH.items():
         person = Person(broker, user)
-        for topic in (READING, ALERT, RESULT, COMMAND, "linfen/else", "elsewhere/C01/crowd/crowd-001"):
+        for topic in (READING, ALERT, RESULT, *OWN.values(), "linfen/else", "elsewhere/C01/crowd/crowd-001"):
             consent = person.publish(topic) != NOT_AUTHORIZED
-            assert consent == (topic in allowed), f"{user} publishes {topic}"
+            assert consent == (topic in {*allowed, OWN[user]}), f"{user} publishes {topic}"
         person.leave()
 
 
@@ -195,21 +203,39 @@ def test_everybody_reads_only_what_is_theirs(broker: ShippedBroker) -> None:
         person.leave()
 
 
+def test_only_posts_command_and_only_in_their_own_name(broker: ShippedBroker) -> None:
+    """What the broker lets pass the core judges: another's name in the payload, and who is no post, fail."""
+    whole = load(ROOT / "config/sensord.yaml").definition
+    intake = Intake(whole, Places(whole.places, whole.devices))
+    daemon, gateway, post = (Person(broker, user) for user in ("sensord", "gateway", POST))
+    daemon.subscribe("linfen/commands/by/+/+")
+    assert post.publish(OWN["gateway"], b'{"verb": "void", "note": "in the name of another account"}') == NOT_AUTHORIZED
+    assert post.publish(COMMAND, b'{"verb": "acknowledge"}') == 0
+    assert post.publish(COMMAND, f'{{"verb": "acknowledge", "by": "{POST[:-1]}2"}}'.encode()) == 0
+    assert gateway.publish(OWN["gateway"], b'{"verb": "acknowledge"}') == 0
+    wait_until(lambda: len(daemon.heard) == 3, what="three commands")
+    out = intake.decode(tuple(Record(RecordKind.MESSAGE, SECOND, *one) for one in daemon.heard), SECOND)
+    assert [action for _, _, action in out.actions] == [Action("acknowledge", "x", POST, "mqtt")]
+    assert [letter.reason for letter in out.dead] == ["other_user", "unknown_user"]
+    for person in (daemon, gateway, post):
+        person.leave()
+
+
 def test_access_list_fits_the_default_topics(broker: ShippedBroker) -> None:
     """All that the shipped ``sensord.yaml`` subscribes to reaches the daemon, for every kind of reading."""
     mqtt = load(ROOT / "config/sensord.yaml").settings.mqtt
-    daemon, gateway, console = (Person(broker, user) for user in USERS)
+    daemon, gateway, post = (Person(broker, user) for user in ("sensord", "gateway", POST))
     wanted = filters(mqtt.readings, mqtt.commands)
     for one in wanted:
         daemon.subscribe(one)
-        concrete = one.replace("+", "x")
-        writer = console if concrete == mqtt.commands.format(case="x") else gateway
+        command = one == mqtt.commands.format(user="+", case="+")
+        concrete, writer = (COMMAND, post) if command else (one.replace("+", "x"), gateway)
         assert writer.publish(concrete) == 0, one
     daemon.subscribe("afterwards")
     assert len(daemon.heard) == len(wanted) == 6
     assert daemon.publish(mqtt.alerts.format(grid="G01")) != NOT_AUTHORIZED
     assert daemon.publish(mqtt.results.format(case="x")) != NOT_AUTHORIZED
-    for person in (daemon, gateway, console):
+    for person in (daemon, gateway, post):
         person.leave()
 
 

@@ -2,7 +2,8 @@
 
 Keys, tokens and passwords are never values: they are paths of files. A contact's address (a phone number to mention, an
 account, a mailbox) is in the roster. Hosts on private networks must be listed in ``allow`` (``host`` or ``host:port``).
-``per_minute`` bounds what one channel sends in any sixty seconds; what waits beyond goes out in digests, red first.
+``per_minute`` bounds the messages of one robot (a group's, else a channel with an address) in any sixty seconds; what
+is over it goes out in digests, red first.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Webhook(Section, frozen=True, kw_only=True, tag_field="type", tag="webhook
     name: Name
     url: Text
     secret_file: Text | None = None
+    per_minute: PerMinute | None = None
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
 
@@ -41,6 +43,7 @@ class Apprise(Section, frozen=True, kw_only=True, tag_field="type", tag="apprise
 
     name: Name
     url_file: Text
+    per_minute: PerMinute | None = None
 
 
 class WecomRobot(Section, frozen=True, kw_only=True, tag_field="type", tag="wecom-robot"):
@@ -167,4 +170,6 @@ Robot = WecomRobot | DingtalkRobot | FeishuRobot
 ChannelSettings = (
     Webhook | MqttChannel | Apprise | WecomRobot | WecomApp | DingtalkRobot | FeishuRobot | Sms | Smtp | Alertmanager
 )
+DIGEST_BYTES: dict[type, int] = {WecomRobot: 1400, WecomApp: 1400, DingtalkRobot: 18_000, FeishuRobot: 16_000}
+"""What the text of a digest may have: the service's limit, less what title, link and mentions take."""
 SMS_PLACEHOLDERS = ("phone", "title", "text", "link", "place", "level", "case", "key", "secret")

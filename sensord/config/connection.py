@@ -25,7 +25,7 @@ _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
 _LATENESS = HOUR
 _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "readings": (("kind", "device"), ("compound",)),
-    "commands": (("case",), ()),
+    "commands": (("user", "case"), ()),
     "alerts": ((), ("grid",)),
     "results": (("case",), ()),
 }

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from sensord.config.calendar import load_calendar
-from sensord.config.channels import Robot
+from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
 from sensord.config.findings import Findings
 from sensord.config.lint import lint_dispatch, lint_silence
@@ -74,7 +74,6 @@ def load(path: Path) -> Loaded:
     warnings = [
         *parts.registry.warnings,
         *rules.warnings,
-        *parts.scopes,
         *find_holes(dispatch, staff.people, parts.places, rules.reach),
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_silence(str(resolve_path(settings.files.rules, base)), parts.places, definition.rules),
@@ -94,7 +93,6 @@ class _Parts:
     rules: RuleSet
     vehicles: tuple[PlateAreas, Tracking]
     ring: KeyRing
-    scopes: list[Problem]
 
 
 def _read(settings: Settings, document: Document, base: Path) -> _Parts:
@@ -115,15 +113,14 @@ def _read(settings: Settings, document: Document, base: Path) -> _Parts:
         problems.attempt(lambda: _check_reports(settings, document, roles))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
-    scopes: list[Problem] | None = []
     if dispatch is not None and rules is not None:
         names = frozenset(rule.id for rule in rules.rules) | IDS
-        scopes = problems.attempt(lambda: check_scopes(dispatch, places, names, channels))
+        problems.attempt(lambda: check_scopes(dispatch, places, names))
     if problems.found or registry is None or places is None or dispatch is None or staff is None or calendar is None:
         raise ConfigError(problems.found)
-    if rules is None or vehicles is None or ring is None or scopes is None:
+    if rules is None or vehicles is None or ring is None:
         raise ConfigError(problems.found)
-    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, scopes)
+    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring)
 
 
 def _definition(settings: Settings, parts: _Parts) -> Definition:
@@ -203,10 +200,14 @@ def key_file(settings: Settings, base: Path) -> Path:
 
 
 def _damping(damping: Damping, settings: Settings) -> Damping:
-    """Add what the channels say of themselves: how much one may send a minute, and which lead to one group each."""
-    own = {channel.name: most for channel in settings.channels if (most := getattr(channel, "per_minute", None))}
-    groups = tuple(channel.name for channel in settings.channels if isinstance(channel, Robot))
-    return msgspec.structs.replace(damping, per_minute={**own, **damping.per_minute}, groups=groups)
+    """Add what the channels say: how much a minute, which lead to one group each, how long a digest may be."""
+    channels = settings.channels
+    return msgspec.structs.replace(
+        damping,
+        per_minute={channel.name: most for channel in channels if (most := getattr(channel, "per_minute", None))},
+        groups=tuple(channel.name for channel in channels if isinstance(channel, Robot)),
+        digest_bytes={one.name: DIGEST_BYTES[type(one)] for one in channels if type(one) in DIGEST_BYTES},
+    )
 
 
 class _Problems:

@@ -22,7 +22,6 @@ from sensord.core.level import BY_WORD
 from sensord.core.people.duty import Daily, Shift
 from sensord.core.place import Places
 from sensord.core.record import Scope
-from sensord.errors import Problem
 
 _ANSWERS = {answer.word: answer for answer in Answer}
 
@@ -75,10 +74,9 @@ def check_dispatch(document: Document, zone: str = "Asia/Shanghai") -> Dispatch:
         maintenance=tuple(_maintenance(findings, nth, text, zone) for nth, text in enumerate(file.maintenance)),
         built_in=_built_in(findings, file),
         damping=Damping(
-            damping.per_minute,
-            damping.per_hour,
-            findings.duration(("damping", "digest_every"), damping.digest_every, MINUTE, DAY),
-            damping.storm_at,
+            per_hour=damping.per_hour,
+            digest_every=findings.duration(("damping", "digest_every"), damping.digest_every, MINUTE, DAY),
+            storm_at=damping.storm_at,
         ),
         daily=_daily(findings, file),
         score=_score(findings, file.score),
@@ -221,13 +219,8 @@ def moment(findings: Findings, path: KeyPath, text: str, zone: str) -> int:
     return parse_instant(text, zone)
 
 
-def check_scopes(
-    dispatch: Dispatch, places: Places | None, rules: Collection[str], channels: Collection[str]
-) -> list[Problem]:
-    """Check the words of ``dispatch.yaml`` that other files define; raises ``ConfigError`` with every mistake.
-
-    Returns warnings: a plan may be shared by sites of which not every one has all of its channels.
-    """
+def check_scopes(dispatch: Dispatch, places: Places | None, rules: Collection[str]) -> None:
+    """Check the words of ``dispatch.yaml`` that other files define; raises ``ConfigError`` with every mistake."""
     findings = Findings(dispatch.document)
     policies = {policy.id for policy in dispatch.policies}
     for nth, window in enumerate(dispatch.maintenance):
@@ -238,11 +231,7 @@ def check_scopes(
     for nth, inhibition in enumerate(dispatch.inhibitions):
         _known(findings, ("inhibitions", nth, "rules"), inhibition.rules, rules, "rule")
         _known(findings, ("inhibitions", nth, "mutes"), inhibition.mutes, rules, "rule")
-    for channel in dispatch.damping.per_minute:
-        if channel not in channels:
-            hint = findings.suggest(channel, channels)
-            findings.warn(("damping", "per_minute", channel), f"there is no channel {channel} in sensord.yaml", hint)
-    return findings.finish()
+    findings.finish()
 
 
 def _known(findings: Findings, path: KeyPath, words: Collection[str], known: Collection[str] | None, kind: str) -> None:

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from sensord.config.ruletext import LevelWord
 from sensord.config.schema import Duration, Entry, Identifier, LocalText, Text
-from sensord.config.settings import Name
 
 Word = Annotated[
     str,
@@ -132,13 +131,12 @@ class InhibitionText(Entry, frozen=True, kw_only=True):
 
 
 class DampingText(Entry, frozen=True, kw_only=True):
-    """How much is said. ``per_minute`` by channel: messages of one robot (channel and address).
+    """How much is said; what one robot may say in a minute is ``per_minute`` of its channel in ``sensord.yaml``.
 
     ``per_hour``: messages to one person (0: no limit), ``digest_every``: how long what is over it waits; ``storm_at``:
     from so many messages a minute on, everything but red goes into digests (0: never).
     """
 
-    per_minute: dict[Name, Annotated[int, Meta(ge=1, le=6000)]] = msgspec.field(default_factory=dict)
     per_hour: Annotated[int, Meta(ge=0, le=10_000)] = 0
     digest_every: Duration = "30m"
     storm_at: Annotated[int, Meta(ge=0, le=1_000_000)] = 0

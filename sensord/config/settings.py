@@ -55,7 +55,7 @@ class Mqtt(Section, frozen=True, kw_only=True):
     queue_mib: Annotated[int, Meta(ge=1, le=1024)] = 32
     payload_kib: Annotated[int, Meta(ge=1, le=10240)] = 256
     readings: Text = "linfen/{compound}/{kind}/{device}"
-    commands: Text = "linfen/commands/{case}"
+    commands: Text = "linfen/commands/by/{user}/{case}"
     alerts: Text = "linfen/alerts/{grid}"
     results: Text = "linfen/results/{case}"
 

@@ -29,10 +29,10 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rules of the game of one site (subdistrict).
 
     ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
-    with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of operators' commands, with
-    ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are sorted but not
-    followed. ``district`` is the six-digit code with which case codes begin. ``calendar`` holds the days that rules
-    with active times go by. ``built_in`` names the plans of built-in rules (``cases/builtin.py``).
+    with the parts ``{compound}``, ``{kind}`` and ``{device}``; ``commands`` that of people's commands, with
+    ``{user}`` and ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are
+    sorted but not followed. ``district`` is the six-digit code with which case codes begin. ``calendar`` holds the days
+    that rules with active times go by. ``built_in`` names the plans of built-in rules (``cases/builtin.py``).
     """
 
     site: str
@@ -57,7 +57,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     zone: str = "Asia/Shanghai"
     calendar: Calendar = Calendar()
     topics: str = "linfen/{compound}/{kind}/{device}"
-    commands: str = "linfen/commands/{case}"
+    commands: str = "linfen/commands/by/{user}/{case}"
 
     def lateness_of(self, stream: Stream | None) -> int:
         """The allowed lateness of a stream (ns); absence rules (no stream) wait for nobody."""

@@ -1,8 +1,9 @@
 """How fast one channel may speak: at most so many messages in any sixty seconds, whatever piles up.
 
-The core decides what is worth a message of its own and what goes into a digest. This is the last guard before services
-that shut a robot out when it says too much: it counts every attempt, also those of a backlog after an outage. What is
-over the limit waits in the outbox, where red comes first.
+The core decides, on the journal's time, what is worth a message of its own and what goes into a digest; this guard
+counts what is really attempted, for the core does not know when a backlog after an outage goes out, nor of repeats, and
+a service shuts out a robot that says too much (DingTalk for ten minutes, red alerts and all). What is over the limit
+waits in the outbox, where red comes first.
 """
 
 from __future__ import annotations

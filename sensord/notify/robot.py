@@ -12,7 +12,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -26,7 +26,7 @@ from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender, Reply, judge_status
 from sensord.notify.mention import Mentions, mentions
 from sensord.notify.outcome import InDoubtError
-from sensord.notify.text import texts_of
+from sensord.notify.text import text_of
 from sensord.ports import Entry
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -56,17 +56,6 @@ class Codes:
         )
 
 
-async def in_parts(texts: Sequence[str], write: Callable[[str], Awaitable[object]]) -> None:
-    """Write the parts of one message in order; a failure after the first is in doubt, for some of it has arrived."""
-    for number, text in enumerate(texts):
-        try:
-            await write(text)
-        except DeliveryError as error:
-            if not number:
-                raise
-            raise InDoubtError(str(error), retry_after=error.retry_after) from error
-
-
 class Service(Protocol):
     """How one service is spoken to: ``longest`` is what a text may have (bytes)."""
 
@@ -90,13 +79,10 @@ class RobotChannel:
     async def send(self, entry: Entry) -> str:
         """Write into the group. Raises ``DeliveryError`` as the module's rules say."""
         whom = mentions(entry.notification.address)
-        await in_parts(texts_of(entry, self._service.longest), lambda text: self._write(text, whom))
-        return f"{self._service.codes.field} 0"
-
-    async def _write(self, text: str, whom: Mentions) -> None:
-        url, body = self._service.request(text, whom, self._clock())
+        url, body = self._service.request(text_of(entry, self._service.longest), whom, self._clock())
         reply = await self._http.send(url, msgspec.json.encode(body), _JSON)
         self._service.codes.judge(self.name, reply)
+        return f"{self._service.codes.field} 0"
 
     async def close(self) -> None:
         """Close the connections."""

@@ -6,14 +6,11 @@ the link are kept whole, because they are what the reader cannot do without.
 
 from __future__ import annotations
 
-from sensord.core.cases.notification import Reason
 from sensord.ports import Entry
 
 _REPEATED = {"zh": "（可能重复）", "en": "(possibly repeated) "}
 _ANSWER = {"zh": "点此反馈：", "en": "Answer here: "}
 _CUT = "…"
-_NUMBERING = 20
-"""What the number of a part and its line break take at most, in bytes."""
 
 
 def title_of(entry: Entry) -> str:
@@ -38,25 +35,6 @@ def text_of(entry: Entry, longest: int = 0) -> str:
     body = notification.text if not longest else cut(notification.text, max(0, room))
     whole = head + body + tail
     return whole if not longest else cut(whole, longest)
-
-
-def texts_of(entry: Entry, longest: int) -> list[str]:
-    """The message as the texts that are sent, each of at most ``longest`` bytes.
-
-    A digest stands for many messages, so nothing of it is cut off: it is split between lines, and its parts numbered.
-    """
-    whole = text_of(entry)
-    if entry.notification.reason is not Reason.DIGEST or len(whole.encode()) <= longest:
-        return [text_of(entry, longest)]
-    room = longest - len(title_of(entry).encode()) - len(answer_line(entry).encode()) - _NUMBERING
-    parts: list[list[str]] = [[]]
-    for line in entry.notification.text.split("\n"):
-        if parts[-1] and len("\n".join([*parts[-1], line]).encode()) > room:
-            parts.append([])
-        parts[-1].append(line)
-    texts = [f"{title_of(entry)} ({number}/{len(parts)})\n" + "\n".join(lines) for number, lines in enumerate(parts, 1)]
-    texts[-1] += answer_line(entry)
-    return [cut(text, longest) for text in texts]
 
 
 def cut(text: str, longest: int) -> str:

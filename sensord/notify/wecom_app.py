@@ -19,8 +19,8 @@ from sensord.config.channels import WecomApp
 from sensord.core.instant import SECOND
 from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender
-from sensord.notify.robot import Codes, in_parts
-from sensord.notify.text import texts_of
+from sensord.notify.robot import Codes
+from sensord.notify.text import text_of
 from sensord.ports import Entry
 
 _CODES = Codes(
@@ -52,13 +52,7 @@ class WecomAppChannel:
         fresh = self._clock() - entry.notification.at < _REMEMBERED * SECOND
         if fresh and entry.possibly_repeated:
             entry = msgspec.structs.replace(entry, possibly_repeated=False)
-        receipts: list[str] = []
-
-        async def write(text: str) -> None:
-            receipts.append(await self._write(text, entry.notification.address))
-
-        await in_parts(texts_of(entry, _LONGEST), write)
-        return receipts[-1]
+        return await self._write(text_of(entry, _LONGEST), entry.notification.address)
 
     async def _write(self, text: str, address: str) -> str:
         body, token = self._body(text, address), await self._current_token()

@@ -188,7 +188,7 @@ def definition(**changes: object) -> Definition:
         "people": told,
         "plates": PlateAreas(("沪",), (KeyArea("皖K"),)),
         "topics": "t/{compound}/{kind}/{device}",
-        "commands": "t/commands/{case}",
+        "commands": "t/commands/by/{user}/{case}",
     }
     return Definition(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -228,7 +228,14 @@ def stream_of(seed: int, minutes: int = 6) -> list[Record]:
                 Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", dice.choice((b"{", b"\xff", b'{"count":-1}')))
             )
         if dice.random() < 0.01:
-            records.append(Record(RecordKind.MESSAGE, at, "t/commands/none", b'{"verb":"acknowledge","by":"x"}'))
+            records.append(
+                Record(
+                    RecordKind.MESSAGE,
+                    at,
+                    f"t/commands/by/{dice.choice(('x', '居委干部-1'))}/none",
+                    b'{"verb":"acknowledge"}',
+                )
+            )
     records += [
         notice_record(Notice(trouble, active), START + second * SECOND)
         for second, trouble, active in (

@@ -6,10 +6,13 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import Happening, State
+from sensord.core.cases.policy import Role
 from sensord.core.instant import DAY
 from sensord.core.level import Level
+from sensord.core.people.roster import Person
+from sensord.core.record import Scope
 from tests.core.desk import Desk
-from tests.core.street import START
+from tests.core.street import START, definition
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,19 @@ def test_a_deadline_within_a_year_is_taken() -> None:
     (case,) = desk.book.open.values()
     desk.act(10, "extend", "console", via="api:console", note="why", until=START + 30 * DAY)
     assert case.deadline == START + 30 * DAY
+
+
+@pytest.mark.parametrize(
+    ("by", "via", "silenced"), [("居委干部-1", "cli", True), ("值班员-1", "mqtt", True), ("居委干部-1", "mqtt", False)]
+)
+def test_over_mqtt_only_who_approves_silences(by: str, via: str, silenced: bool) -> None:
+    """A cadre's account at the broker mutes nothing, and ends nobody's mute; an approving post and an operator do."""
+    roles = (Role("cadre", {}, {}), Role("officer", {}, {}, approves=True))
+    people = (Person("居委干部-1", "cadre", "G1", ()), Person("值班员-1", "officer", "street", ()))
+    desk = Desk(definition(roles=roles, people=people))
+    (outcome,) = desk.act(0, "silence", by, "s", via=via, note="why", scope=Scope(("G1",)), until=START + DAY).outcomes
+    assert outcome.accepted == silenced
+    if not silenced:
+        desk.act(1, "silence", "cli", "s", note="why", scope=Scope(("G1",)), until=START + DAY)
+    (outcome,) = desk.act(2, "unsilence", by, "s", via=via).outcomes
+    assert outcome.accepted == silenced

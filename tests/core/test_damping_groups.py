@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from sensord.core.cases.damping import Damped, Damper, Damping
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from tests.core.desk import Desk
+from tests.core.street import definition
+from tests.core.test_damping import CADRE
 from tests.notify.parts import START, notification
 
 
@@ -33,3 +40,24 @@ def test_one_digest_holds_what_the_group_was_not_told() -> None:
     waiting = [message for message in messages if damper.offer(message) is not None]
     assert damper.offer(notification(9, "group", address="13900000000", at=START + 7 * SECOND)) is None
     assert damper.flush("group", START + 2 * MINUTE) == waiting
+
+
+@pytest.mark.parametrize("longest", [200, 400, 0])
+def test_a_digest_that_is_too_long_for_one_message_goes_on_in_the_next(longest: int) -> None:
+    """Each part is one message of the robot's minute, fits, and ends with a whole line; together they cover all."""
+    damping = Damping(
+        {"people": 4}, storm_at=1, groups=("people",), digest_bytes={"people": longest} if longest else {}
+    )
+    plans = tuple(Policy(f"plan-{n}", {"zh": f"预案{n:02}"}, (Step(("cadre",)),)) for n in range(12))
+    rules = [msgspec.structs.replace(definition().rules[0], id=plan.id, dispatch=plan.id) for plan in plans]
+    desk = Desk(definition(rules=tuple(rules), policies=plans, people=CADRE, damping=damping))
+    holds = [hold for plan in plans for hold in desk.alert(0, Level.YELLOW, rule=plan.id).decisions.holds]
+    digests = desk.wait(600).decisions.notifications
+    assert sorted(key for one in digests for key in one.covers) == sorted(hold.key for hold in holds)
+    assert len({one.key for one in digests}) == len(digests) == {200: 4, 400: 3, 0: 1}[longest]
+    for one in digests:
+        assert one.title.startswith(f"【汇总 {len(one.covers)} 条")
+        assert [len(line) > 20 for line in one.text.splitlines()] == [True] * len(one.covers)
+        assert not longest or len(one.text.encode()) <= longest
+    instants = [one.at for one in digests]
+    assert all(later - first >= MINUTE for first, later in zip(instants, instants[4:], strict=False))

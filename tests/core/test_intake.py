@@ -76,7 +76,10 @@ REFUSED = {
     "unknown_device": ("t/C1/crowd/nobody", b'{"count": 1}'),
     "wrong_stream": ("t/C1/plate/crowd-0", b'{"count": 1}'),
     "wrong_place": ("t/C2/crowd/crowd-0", b'{"count": 1}'),
-    "bad_command": ("t/commands/x", b"close it"),
+    "bad_command": ("t/commands/by/居委干部-1/x", b"close it"),
+    "other_user": ("t/commands/by/居委干部-1/x", '{"verb": "close", "by": "派出所-1"}'.encode()),
+    "unknown_user (no post)": ("t/commands/by/gateway/x", b'{"verb": "close"}'),
+    "unknown_topic (a command without a user)": ("t/commands/x", '{"verb": "close", "by": "居委干部-1"}'.encode()),
 }
 
 
@@ -107,7 +110,7 @@ def test_retained_messages_trigger_nothing() -> None:
     """A retained reading or command is counted, not taken."""
     out = decode(
         raw("t/C1/crowd/crowd-0", b'{"count": 1}', retained=True),
-        raw("t/commands/x", b'{"verb": "close", "by": "x"}', retained=True),
+        raw("t/commands/by/居委干部-1/x", b'{"verb": "close"}', retained=True),
     )
     assert (len(out.batch), out.actions, out.dead) == (0, [], [])
     assert out.counts["crowd", "retained"] == 1
@@ -150,7 +153,9 @@ def test_a_reading_without_stamp_is_flagged() -> None:
 def test_no_bytes_raise(payload: bytes, kind: str) -> None:
     """Whatever arrives, the site steps on."""
     site = Site(definition())
-    step = site.step(grouped([raw(f"t/C1/{kind}/crowd-0", payload), raw("t/commands/x", payload)], [5])[0])
+    step = site.step(
+        grouped([raw(f"t/C1/{kind}/crowd-0", payload), raw("t/commands/by/居委干部-1/x", payload)], [5])[0]
+    )
     assert len(step.dead) + sum(step.counts.values()) + len(step.outcomes) == 2
 
 

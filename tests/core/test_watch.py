@@ -134,7 +134,7 @@ def _records(seed: int) -> list[Record]:
             scope = Scope(places=("G2",), up_to=Level.RED)
             until = record.received_at + 2 * MINUTE
             extra.append(
-                action_record(Action("silence", "", "operator", "api", "试", until, scope), record.received_at)
+                action_record(Action("silence", "", "operator", "api:desk", "试", until, scope), record.received_at)
             )
         if number % 11 == 3:
             key = f"G1-L1-crowd-20231115T0613{number % 60:02}:3:居委干部-1:people"

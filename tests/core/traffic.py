@@ -137,7 +137,7 @@ def definition(**changes: object) -> Definition:
         "plate_keys": KEYS,
         "tracking": Tracking(recent=2 * HOUR, roaming=HOUR, short=5 * MINUTE),
         "topics": "t/{compound}/{kind}/{device}",
-        "commands": "t/commands/{case}",
+        "commands": "t/commands/by/{user}/{case}",
     }
     return Definition(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -119,11 +119,11 @@ def test_a_site_survives_any_record_of_our_own(kind: RecordKind, payload: bytes)
 @fuzzed
 def test_any_topic_has_a_kind(topic: str) -> None:
     """One of the few that are labels of a metric; and a template takes it apart or does not."""
-    assert kind_of("t/{compound}/{kind}/{device}", "t/commands/{case}")(topic) in KINDS
+    assert kind_of("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}")(topic) in KINDS
     template = TopicTemplate("t/{compound}/{kind}/{device}")
     parts = template.parts(topic)
     assert parts is None or template.fill(**parts) == topic
-    assert filters("t/{compound}/{kind}/{device}", "t/commands/{case}")
+    assert filters("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}")
 
 
 @given(_HOSTILE | st.binary(max_size=400) | st.text(max_size=400).map(str.encode))

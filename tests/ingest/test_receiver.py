@@ -43,7 +43,7 @@ def test_a_message_becomes_a_record(broker: Mosquitto) -> None:
     with Stage(_settings(broker)) as stage:
         _connected(stage)
         broker.publish(TOPIC, b'{"count": 3}')
-        broker.publish("linfen/commands/case-1", b"{}")
+        broker.publish("linfen/commands/by/p/case-1", b"{}")
         broker.publish("linfen/c1/weather/d1", b"nobody subscribes to this")
         wait_until(lambda: len(stage.journal.messages) == 2)
         record, command = stage.journal.messages
@@ -73,7 +73,7 @@ def test_a_message_is_acknowledged_only_after_its_commit(broker: Mosquitto) -> N
         _connected(stage)
         broker.publish(TOPIC, b"m")
         assert journal.entered.wait(10)
-        broker.publish("linfen/commands/c", b"a round trip later")
+        broker.publish("linfen/commands/by/p/c", b"a round trip later")
         assert not broker.log_lines("Received PUBACK from sensord")
         journal.gate.set()
         wait_until(lambda: len(broker.log_lines("Received PUBACK from sensord")) == 2)

@@ -18,13 +18,13 @@ def test_one_subscription_for_each_kind_and_one_for_commands() -> None:
         "linfen/+/level/+",
         "linfen/+/report/+",
         "linfen/+/status/+",
-        "linfen/commands/+",
+        "linfen/commands/by/+/+",
     ]
 
 
 def test_a_template_without_kind_is_one_subscription() -> None:
     """The kind is then told by the payload, or by nothing."""
-    assert filters("site/{device}", COMMANDS) == ["site/+", "linfen/commands/+"]
+    assert filters("site/{device}", COMMANDS) == ["site/+", "linfen/commands/by/+/+"]
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,12 @@ def test_a_template_without_kind_is_one_subscription() -> None:
     [
         ("linfen/c1/crowd/d1", "crowd"),
         ("linfen/c1/status/d1", "status"),
-        ("linfen/commands/case-1", "command"),
+        ("linfen/commands/by/p/case-1", "command"),
         ("linfen/c1/weather/d1", "other"),
         ("linfen/c1/crowd/d1/more", "other"),
         ("linfen/commands/a/b", "other"),
-        ("linfenXcommands/a", "other"),
+        ("linfen/commands/by/a/b/c", "other"),
+        ("linfenXcommands/by/p/a", "other"),
         ("", "other"),
     ],
 )

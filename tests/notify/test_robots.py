@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensord.config.channels import DingtalkRobot, FeishuRobot, WecomRobot
-from sensord.core.cases.notification import Reason
 from sensord.errors import DeliveryError
 from sensord.notify.mention import Mentions, mentions
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.robot import Dingtalk, Feishu, RobotChannel, Wecom
-from sensord.notify.text import cut, text_of, texts_of
-from sensord.ports import Entry
+from sensord.notify.text import cut, text_of
 from tests.notify.parts import Clock, entry
 from tests.notify.receiver import Answer, Receiver
 from tests.notify.services import DingtalkGroup, FeishuGroup, Group, WecomGroup, said
@@ -209,49 +207,3 @@ def test_a_cut_never_breaks_a_character(text: str, longest: int) -> None:
 def test_a_message_fits_whatever_it_holds(title: str, text: str, repeated: bool, longest: int) -> None:
     """However long title and text are, the limit is kept."""
     assert len(text_of(entry(title=title, text=text, repeated=repeated), longest).encode()) <= longest
-
-
-def _digest(lines: int) -> Entry:
-    """A digest with so many lines of Chinese."""
-    text = "\n".join(
-        f"居民区{number:03d} 人群聚集：{number} 条，最高橙色，08:00–08:01，临汾路{number}弄" for number in range(lines)
-    )
-    return entry(title="【汇总】共 900 条", text=text, reason=Reason.DIGEST, link="https://s.example/a/x")
-
-
-async def test_a_long_digest_comes_in_parts_and_loses_nothing() -> None:
-    """What stands for many messages is never cut off: split between lines, numbered, the link in the last part."""
-    clock = Clock()
-    theirs = WecomGroup(clock)
-    one = _digest(90)
-    with Receiver(decide=theirs.decide) as receiver:
-        channel = wecom(receiver, clock)
-        await channel.send(one)
-        await channel.close()
-    assert len(theirs.texts) > 2
-    assert all(len(text.encode()) <= 2048 for text in theirs.texts)
-    assert [text.splitlines()[0][-4:-1] for text in theirs.texts] == [
-        f"{number}/{len(theirs.texts)}" for number in range(1, len(theirs.texts) + 1)
-    ]
-    lines = [line for text in theirs.texts for line in text.splitlines()[1:]]
-    assert lines == [*one.notification.text.splitlines(), "点此反馈：https://s.example/a/x"]
-
-
-async def test_a_digest_that_came_in_part_is_in_doubt() -> None:
-    """The first part is there, the second was refused for now: the repeat says so, after the wait that is asked."""
-    refusal = said(errcode=45009, errmsg="api freq out of limit")
-    with Receiver(said(errcode=0), refusal) as receiver:
-        channel = wecom(receiver, Clock())
-        with pytest.raises(InDoubtError) as caught:
-            await channel.send(_digest(90))
-        await channel.close()
-    assert caught.value.retry_after == 60.0
-
-
-@given(lines=st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=60), max_size=60))
-def test_a_digest_keeps_every_line(lines: list[str]) -> None:
-    """Whatever the lines, each is in some part as long as it fits a part by itself; every part fits."""
-    one = entry(title="t", text="\n".join(lines), reason=Reason.DIGEST)
-    parts = texts_of(one, 300)
-    assert all(len(part.encode()) <= 300 for part in parts)
-    assert [line for part in parts for line in part.split("\n")[1:]] == (lines or [""])

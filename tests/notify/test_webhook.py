@@ -24,8 +24,10 @@ from tests.notify.programs import make_certificate
 from tests.notify.receiver import Answer, Receiver
 
 
-def _channel(receiver: Receiver, path: str = "/hook", secret: bytes | None = None, **more: str) -> WebhookChannel:
-    settings = Webhook(name="desk", url=receiver.url + path, allow=(receiver.host,), **more)
+def _channel(
+    receiver: Receiver, path: str = "/hook", secret: bytes | None = None, timeout: str = "10s"
+) -> WebhookChannel:
+    settings = Webhook(name="desk", url=receiver.url + path, allow=(receiver.host,), timeout=timeout)
     return WebhookChannel(settings, secret, Clock())
 
 

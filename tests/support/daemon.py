@@ -100,7 +100,7 @@ class Daemon:
             "mqtt": {
                 "port": broker_port,
                 "readings": "t/{compound}/{kind}/{device}",
-                "commands": "t/commands/{case}",
+                "commands": "t/commands/by/{user}/{case}",
                 "alerts": "t/alerts/{grid}",
                 "results": "t/results/{case}",
             },

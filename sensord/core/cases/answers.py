@@ -139,7 +139,7 @@ class Answers:
         """
         person = self._flow.roster.by_id.get(action.by)
         if person is None:
-            return action.via == "cli" or action.via.startswith("api:")
+            return _let_in(action)
         return person.role in self._flow.approving
 
     def _extend(self, action: Action, case: Case, at: int, story: Story) -> Answered:
@@ -163,11 +163,17 @@ class Answers:
         self._flow.dispatcher.own(case, at, ())
         return True, "returned; it is dispatched again"
 
+    def _may_silence(self, action: Action) -> bool:
+        """Whether somebody whom the API or the operating system has let in, or whose role approves."""
+        return _let_in(action) or self._may_approve(action)
+
     # -- silences ----------------------------------------------------------------------------------------------------
 
     def _silence(self, action: Action, at: int) -> Answered:
         if action.scope is None or action.scope == type(action.scope)():
             return False, "a silence needs a scope: places, rules, policies, labels or people"
+        if not self._may_silence(action):
+            return False, "a silence needs a role that approves"
         if not action.note:
             return False, "a silence needs a note that says why"
         if not at < action.until <= at + LONGEST_SILENCE:
@@ -180,10 +186,16 @@ class Answers:
         return True, f"silenced as {name}"
 
     def _unsilence(self, action: Action, at: int, story: Story) -> Answered:
+        if not self._may_silence(action):
+            return False, "ending a silence needs a role that approves"
         if self._flow.mutes.silences.pop(action.case, None) is None:
             return False, "no silence has this id"
         self._flow.look_again(at, story)
         return True, "the silence has ended"
+
+
+def _let_in(action: Action) -> bool:
+    return action.via == "cli" or action.via.startswith("api:")
 
 
 def _words(action: Action) -> str:

@@ -24,7 +24,8 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``per_hour``: messages to one person; 0: no limit. ``digest_every`` (ns): how long those over it wait.
     ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups`` are channels that
-    lead to one group each, where an address only says who is mentioned: such a channel is one robot.
+    lead to one group each, where an address only says who is mentioned: such a channel is one robot. ``digest_bytes``
+    is what the text of a digest may have, by channel name (UTF-8; one that is not named: any length).
     """
 
     per_minute: dict[str, int] = {}
@@ -32,6 +33,7 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     digest_every: int = 30 * MINUTE
     storm_at: int = 0
     groups: tuple[str, ...] = ()
+    digest_bytes: dict[str, int] = {}
 
     def outlet(self, message: Notification) -> str:
         """The robot that carries a message."""
@@ -150,6 +152,18 @@ class Damper:
         waiting, outlet.waiting, outlet.due = outlet.waiting, [], 0
         self._speak(outlet, waiting[0].channel, at)
         return waiting
+
+    def wait_on(self, key: str, rest: list[Notification], at: int) -> int:
+        """Let what did not fit into a digest wait for the next one; returns when that is due."""
+        outlet = self.state.outlets[key]
+        red = any(message.level is Level.RED for message in rest)
+        outlet.waiting = rest + outlet.waiting
+        outlet.due = self._free_at(outlet, rest[0].channel, at, red=red)
+        return outlet.due
+
+    def longest(self, message: Notification) -> int:
+        """What the text of a digest on the message's channel may have (bytes; 0: any length)."""
+        return self._damping.digest_bytes.get(message.channel, 0)
 
     def _speak(self, outlet: Outlet, channel: str, at: int) -> None:
         if channel in self._damping.per_minute:

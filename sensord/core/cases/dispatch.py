@@ -13,7 +13,8 @@ from itertools import islice
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
 from sensord.core.cases.damping import Damper
-from sensord.core.cases.message import compose, compose_digest
+from sensord.core.cases.digest import DigestWriter
+from sensord.core.cases.message import compose
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
@@ -81,7 +82,8 @@ class Dispatcher:
         self._roster, self._mutes, self._damper, self._desk = roster, mutes, damper, desk
         self._roles = {role.id: role for role in definition.roles}
         self._policies = {policy.id: policy for policy in definition.policies}
-        self._names = {policy.id: policy.name for policy in definition.policies}
+        plans = {policy.id: policy.name for policy in definition.policies}
+        self._digests = DigestWriter(places, plans, definition.zone)
 
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
@@ -186,16 +188,21 @@ class Dispatcher:
         if not waiting:
             return
         worst = max(waiting, key=lambda message: (message.level, -message.at))
-        title, text = compose_digest(waiting, worst.language, self._places, self._names, self._zone)
+        longest = self._damper.longest(worst)
+        title, text, covered = self._digests.write(waiting, worst.language, longest)
         key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
         digest = Notification(
             key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
             receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
             place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
-            policy=worst.policy, covers=tuple(message.key for message in waiting),
+            policy=worst.policy, covers=tuple(message.key for message in covered),
         )  # fmt: skip
         decisions.notify(digest)
-        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in waiting)))
+        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
+        told = set(digest.covers)
+        rest = [message for message in waiting if message.key not in told]
+        if rest:
+            self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
 
     # -- who ---------------------------------------------------------------------------------------------------------
 

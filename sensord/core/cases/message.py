@@ -7,11 +7,11 @@ someone under stress: what happened, where, how bad, what to do.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sensord.core.alert import Vehicle
 from sensord.core.cases.case import Case
-from sensord.core.cases.notification import PLATE, Notification, Reason
+from sensord.core.cases.notification import PLATE, Reason
 from sensord.core.cases.policy import Role
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
@@ -86,16 +86,6 @@ _ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 _TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
 _LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
 _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
-_DIGEST = {
-    "zh": ("【汇总 {count} 条·最高{level}】", "{group}：{count} 条，最高{level}，{first}–{last}：{places}", "等 {} 处"),
-    "en": (
-        "[{count} alerts, up to {level}]",
-        "{group}: {count}, up to {level}, {first}-{last}: {places}",
-        ", {} places",
-    ),
-}
-_NAMED_PLACES = 3
-"""So many places are named per line of a digest; all of them are in what it covers."""
 
 
 def check_template(template: str) -> str | None:
@@ -141,39 +131,6 @@ def compose(
     if reason in _ENDS:
         return title, _ENDS[reason][language].format_map(words)
     return title, _body(rule, words, language)
-
-
-def compose_digest(
-    waiting: Sequence[Notification], language: str, places: Places, plans: Mapping[str, dict[str, str]], zone: str
-) -> tuple[str, str]:
-    """Return (title, text) of a digest: a line per group (grid and plan), the worst first; it counts every message.
-
-    ``plans`` holds the names of the policies.
-    """
-    heading, line, more = _DIGEST[language]
-    groups: dict[tuple[str, str], list[Notification]] = {}
-    for message in waiting:
-        groups.setdefault((message.grid, message.policy), []).append(message)
-    ordered = sorted(groups.items(), key=lambda group: (-max(one.level for one in group[1]), group[0]))
-    lines = []
-    for (grid, policy), messages in ordered:
-        known = dict.fromkeys(one.place for one in messages if one.place in places.by_id)
-        named = [places.by_id[place].label(language) for place in known]
-        shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
-        plan = plans.get(policy, {}).get(language) or policy
-        times = [to_datetime(one.at, zone).strftime("%H:%M") for one in messages]
-        lines.append(
-            line.format(
-                group=f"{places.by_id[grid].label(language)} {plan}" if grid in places.by_id else plan,
-                count=len(messages),
-                level=NAMES[language][max(one.level for one in messages)],
-                first=min(times),
-                last=max(times),
-                places=shown + (more.format(len(named)) if len(named) > _NAMED_PLACES else ""),
-            )
-        )
-    worst = NAMES[language][max(message.level for message in waiting)]
-    return heading.format(count=len(waiting), level=worst), "\n".join(lines)
 
 
 def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:

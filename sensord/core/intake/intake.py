@@ -79,6 +79,7 @@ class Intake:
         self._identifier = Identifier(definition.plates, pseudonymiser)
         self._readings_topic = TopicTemplate(definition.topics)
         self._commands_topic = TopicTemplate(definition.commands)
+        self._people = frozenset(person.id for person in definition.people)
         self._routes = all_routes(definition, places)
         self._memories = Memories([Memory(Clock(), Repeats()) for _ in places.devices])
         areas = [places.by_id[device.place].area_m2 for device in places.devices]
@@ -133,7 +134,7 @@ class Intake:
             parts = self._commands_topic.parts(record.topic)
             if parts is None:
                 raise unknown_topic(self._readings_topic.parts(record.topic), self._places)
-            action = spoken.command(record.payload, parts["case"])
+            action = spoken.command(record.payload, parts["case"], parts["user"], self._people)
             if not record.retained:
                 out.actions.append((position, record.received_at, action))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeVar
 
 import msgspec
@@ -13,10 +14,10 @@ _Told = TypeVar("_Told")
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What an operator publishes to a command topic."""
+    """What a person publishes to a command topic of theirs; ``by`` is not needed, and never anybody else."""
 
     verb: str
-    by: str
+    by: str = ""
     note: str = ""
     until: int = 0
     scope: Scope | None = None
@@ -27,10 +28,18 @@ _ACTION = msgspec.json.Decoder(Action)
 _RECEIPT = msgspec.json.Decoder(Receipt)
 
 
-def command(payload: bytes, case: str) -> Action:
-    """Read a command as the action on that case; raises ``DecodeError`` ``bad_command``."""
+def command(payload: bytes, case: str, user: str, people: Container[str]) -> Action:
+    """Read a command as the action on that case by ``user``, one of the roster's ``people``.
+
+    Who speaks is told by the topic, for the broker's access list holds each account to its own. Raises ``DecodeError``
+    ``bad_command``, ``other_user`` or ``unknown_user``.
+    """
     told = _read(_COMMAND, payload, "bad_command")
-    return Action(told.verb, case, told.by[:64], "mqtt", told.note[:500], told.until, told.scope)
+    if told.by not in ("", user):
+        raise DecodeError("other_user", "the payload names somebody else than its topic")
+    if user not in people:
+        raise DecodeError("unknown_user", "the topic names nobody of the roster")
+    return Action(told.verb, case, user, "mqtt", told.note[:500], told.until, told.scope)
 
 
 def action(payload: bytes) -> Action:
