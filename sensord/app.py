@@ -96,9 +96,7 @@ class App:
         self.safe_mode = deaths >= FAST_DEATHS
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
-        self.journal, self.state, self._damage, self._lost = open_stores(
-            self._directory, time.time_ns(), zone=settings.timezone, meter=meter
-        )
+        self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(time.time_ns())
@@ -125,8 +123,7 @@ class App:
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
-        names = [*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name]
-        for name in names:
+        for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}

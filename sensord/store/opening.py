@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,13 @@ class Stores(NamedTuple):
     lost: str
 
 
-def open_stores(directory: Path, now: int, *, zone: str, meter: Meter) -> Stores:
-    """Open them; ``now`` (ns) goes into the names of what is moved aside.
+def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
+    """Open them; what is of no use is moved aside, never deleted.
 
     A journal that has lost its end keeps its state: cases stay open, and the journal goes on behind what the state has
     seen. Raises ``StoreError`` when nothing can be written, or a newer sensord wrote the files.
     """
+    now = time.time_ns()
     journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
     try:
         state, lost = StateStore.open_or_set_aside(directory, now, journal.last_seq, torn=bool(damage))

@@ -61,7 +61,7 @@ _ROWS: dict[str, _Row] = {
         ("日志损坏", "Journal damaged"),
         (
             "日志文件损坏或缺失，部分记录丢失；{time} 起照常报警。请用 sensord doctor 查看丢失内容，并核对未结案件。",
-            "Journal files were damaged or missing, some records are lost (see sensord doctor). Since {time} alerts go on.",
+            "Journal files were damaged or missing, records are lost (see sensord doctor). Since {time} alerts go on.",
         ),
     ),
     trouble_rule(Trouble.DISK_FULL): _Row(
