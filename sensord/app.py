@@ -49,11 +49,10 @@ from sensord.scheduled import ReportTask
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.ballast import Ballast
-from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
+from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
 from sensord.store.starts import FAST_DEATHS, Starts
-from sensord.store.state import StateStore
 from sensord.supervisor import Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
@@ -97,9 +96,8 @@ class App:
         self.safe_mode = deaths >= FAST_DEATHS
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
-        self.journal = Journal(self._directory / "journal", zone=settings.timezone, meter=meter)
+        self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
-        self.state, self._lost = StateStore.open_or_set_aside(self._directory, time.time_ns(), self.journal.last_seq)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(time.time_ns())
         if repeated:
@@ -114,6 +112,7 @@ class App:
         )
         self.core.recover(state_lost=bool(self._lost))
         health.set_fact("state", not self._lost, self._lost)
+        health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
         self._channels = build_channels(settings, self._secret)
@@ -124,8 +123,7 @@ class App:
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
-        names = [*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name]
-        for name in names:
+        for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
@@ -167,6 +165,7 @@ class App:
                 "receiver": lambda: self.receiver.alive,
                 "committer": lambda: self.committer.alive,
                 "core": lambda: self.core.alive,
+                "journal": lambda: self.journal.sound,
             },
             self.health,
             self._socket,
@@ -228,6 +227,7 @@ class App:
         self.receiver.start(had_session=self.journal.last_seq > 0)
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.report(Trouble.JOURNAL_DAMAGED, bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")

@@ -8,6 +8,7 @@
     ├── SnapshotError            state bytes that this version cannot restore
     ├── PlateKeyError            a site key that pseudonyms are made with is missing or is another one
     ├── StoreError               the journal or the state database cannot do what was asked
+    │   ├── DamageError          a file of a database is malformed, unreadable or missing; carries which
     │   └── LockedError          another daemon owns this state directory
     ├── DeliveryError            a channel did not take a notification; retryable, retry_after
     └── UnavailableError         a service that we need (broker, database) does not answer; retryable
@@ -19,6 +20,7 @@ Only a task's boundary catches ``SensordError`` as a whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class SensordError(Exception):
@@ -75,6 +77,18 @@ class PlateKeyError(SensordError):
 
 class StoreError(SensordError):
     """The journal or the state database refused; the message says which file and what to do."""
+
+
+class DamageError(StoreError):
+    """A file is not what was written; ``path`` is the file.
+
+    ``missing`` are the first and last group that should be before the file's first one, when these are what is missed.
+    """
+
+    def __init__(self, message: str, path: Path, missing: tuple[int, int] | None = None) -> None:
+        self.path = path
+        self.missing = missing
+        super().__init__(message)
 
 
 class LockedError(StoreError):

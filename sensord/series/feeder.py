@@ -170,7 +170,10 @@ class Feeder:
         missing = seq - self._read - 1
         if missing and self._read:
             self._meter.count("sink_missed_groups_total", missing, sink=self._sink.name)
-            self._log.error("journal was cleared before the sink read it; raise journal.keep", groups=missing)
+            self._log.error(
+                "groups are gone: cleared before the sink had read them (raise journal.keep), or damaged",
+                groups=missing,
+            )
 
     async def _deliver(self, points: list[Point], cursor: Cursor, before: Cursor) -> None:
         """Write a batch and move the cursor; only what the sink refuses is left out."""

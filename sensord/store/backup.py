@@ -25,6 +25,7 @@ from sensord.store.access import AccessLog
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
+from sensord.store.lost import FILE as LOST
 from sensord.store.rollups import SCHEMA as ROLLUPS
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
 from sensord.store.tables import STATE
@@ -62,6 +63,7 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
     prepare_directory(target / "journal")
     names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
     names += [f"journal/{path.name}" for path in day_files(state / "journal")]
+    names += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
     with AccessLog(state).still():  # its two files must be of one moment
         for name in names:
             if not name.endswith(".db"):

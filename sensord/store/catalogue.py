@@ -10,32 +10,36 @@ from bisect import bisect_right
 from pathlib import Path
 
 from sensord.store.dayfile import day_files, hole, read_span
+from sensord.store.lost import Lost
 
 
 class Catalogue:
-    """Day files in order with their first ``seq``, and the newest ``seq``. Safe from any thread."""
+    """Day files in order with their first ``seq``, the newest ``seq``, and what is lost. Safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Lost | None = None) -> None:
         self._changed = threading.Condition()
         self._starts: list[int] = []
         self._paths: list[Path] = []
         self._last_seq = 0
         self._closed = False
         self.last_at = 0
+        self.lost = lost or Lost()
 
     @classmethod
     def scan(cls, directory: Path) -> Catalogue:
-        """Look into every day file; raises ``StoreError`` for a damaged one or a hole between two."""
-        catalogue = cls()
+        """Look into every day file; raises ``DamageError`` for a damaged one, or a hole that is not known of."""
+        catalogue = cls(Lost.load(directory))
         for path in day_files(directory):
             span = read_span(path)
             if span.last_seq:
                 catalogue._extend(path, span.first_seq, span.last_seq, span.last_at)
+        catalogue._last_seq = catalogue.lost.behind(catalogue._last_seq + 1) - 1
         return catalogue
 
     def _extend(self, path: Path, first: int, last: int, last_at: int) -> None:
-        if self._paths and first != self._last_seq + 1:
-            raise hole(path, self._last_seq + 1, first)
+        expected = self._last_seq + 1
+        if self._paths and first != expected and not self.lost.covers(expected, first - 1):
+            raise hole(path, expected, first)
         self._starts.append(first)
         self._paths.append(path)
         self._last_seq, self.last_at = last, max(self.last_at, last_at)
@@ -60,12 +64,18 @@ class Catalogue:
             self._last_seq, self.last_at = seq, last_at
             self._changed.notify_all()
 
+    def skip(self, lost: Lost, seq: int, last_at: int) -> None:
+        """Say that everything up to ``seq`` is there or lost, and that journal time is not before ``last_at`` (ns)."""
+        with self._changed:
+            self.lost, self._last_seq, self.last_at = lost, max(seq, self._last_seq), max(last_at, self.last_at)
+
     def locate(self, seq: int) -> tuple[Path, int] | None:
         """Return the file that holds ``seq`` and the last ``seq`` in it; None past the end.
 
-        For a ``seq`` older than the journal it is the oldest file.
+        For a ``seq`` older than the journal it is the oldest file; for one that is lost, where the next one is.
         """
         with self._changed:
+            seq = self.lost.behind(seq)
             if not self._paths or seq > self._last_seq:
                 return None
             index = max(bisect_right(self._starts, seq) - 1, 0)

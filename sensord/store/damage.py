@@ -7,7 +7,8 @@ from pathlib import Path
 
 import structlog
 
-from sensord.store.sqlite import FAULTS, Schema, has_tables, is_damage, is_version, store_error
+from sensord.errors import DamageError
+from sensord.store.sqlite import FAULTS, OPENING, Schema, has_tables, is_possible, is_version, store_error, translate
 
 log = structlog.get_logger(__name__)
 
@@ -20,12 +21,16 @@ def damage_of(path: Path, schema: Schema) -> str:
         raise store_error(f"{path}: cannot be opened ({error}); check its owner and mode") from error
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version and not is_possible(version):
+            return f"it says that its version is {version}"
         if verdict == "ok" and is_version(connection, schema) and not has_tables(connection, schema):
             return "its tables have changed"
     except FAULTS as error:
-        if is_damage(error):
+        problem = translate(error, path, OPENING)
+        if isinstance(problem, DamageError):
             return str(error)
-        raise store_error(f"{path}: cannot be read ({error}); check the disk") from error
+        raise problem from error
     finally:
         connection.close()
     return "" if verdict == "ok" else str(verdict)
@@ -34,7 +39,7 @@ def damage_of(path: Path, schema: Schema) -> str:
 def set_aside(path: Path, now: int, why: str) -> Path:
     """Move a database and its logs out of the way, under a name that says when (ns); returns that name."""
     aside = path.with_name(f"{path.name}.damaged-{now}")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ""):  # a log without its file is harmless, a file with another one's log is not
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))

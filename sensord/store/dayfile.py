@@ -18,8 +18,8 @@ import msgspec
 
 from sensord.core.instant import to_datetime
 from sensord.core.record import Group, Record
-from sensord.errors import StoreError
-from sensord.store.sqlite import Schema, is_empty, open_reader, store_error, translated
+from sensord.errors import DamageError
+from sensord.store.sqlite import READING, Schema, is_empty, open_reader, translated
 
 SCHEMA = Schema(
     application_id=0x53454A4C,  # "SEJL"
@@ -79,14 +79,14 @@ def encode_records(records: Sequence[Record]) -> bytes:
 def decode_group(seq: int, blob: bytes, path: Path) -> tuple[Group, int]:
     """Read a blob back; returns the group and its size in memory (bytes, about).
 
-    Raises ``StoreError`` when the blob is not what :func:`encode_records` wrote.
+    Raises ``DamageError`` when the blob is not what :func:`encode_records` wrote.
     """
     try:
         packed = _unpack(blob)
         return Group(seq, _decoder.decode(packed)), len(packed)
     except (ValueError, zlib.error, msgspec.DecodeError) as error:
-        raise store_error(
-            f"{path}: group {seq} is damaged ({error}); keep the file, stop sensord and restore it from a backup"
+        raise DamageError(
+            f"{path}: group {seq} is damaged ({error}); keep the file, stop sensord and restore it from a backup", path
         ) from error
 
 
@@ -104,7 +104,7 @@ def _unpack(blob: bytes) -> bytes:
 
 def span_of(connection: sqlite3.Connection, path: Path) -> Span:
     """Ask an open day file for its span; raises ``StoreError``."""
-    with translated(path, "reading"):
+    with translated(path, READING):
         if is_empty(connection):  # the process died while it created the file; it holds nothing yet
             return Span(0, 0, 0)
         first = connection.execute("SELECT min(seq) FROM groups").fetchone()[0]
@@ -125,9 +125,11 @@ def read_span(path: Path) -> Span:
         connection.close()
 
 
-def hole(path: Path, expected: int, found: int) -> StoreError:
+def hole(path: Path, expected: int, found: int) -> DamageError:
     """The error for a sequence that does not go on where it should."""
-    return store_error(
+    return DamageError(
         f"{path}: group {found} follows where {expected} should; a journal file is missing or was changed: "
-        "put the missing file back, or move this and all older files out of the directory"
+        "put the missing file back, or move this and all older files out of the directory",
+        path,
+        (expected, found - 1),
     )

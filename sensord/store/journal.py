@@ -19,10 +19,11 @@ import msgspec
 import structlog
 
 from sensord.core.record import Record
-from sensord.errors import StoreError
+from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
 from sensord.store.catalogue import Catalogue
 from sensord.store.dayfile import SCHEMA, day_files, day_in, day_of, day_path, encode_records, read_span
+from sensord.store.lost import Stretch
 from sensord.store.reader import Reader
 from sensord.store.sqlite import (
     is_final,
@@ -34,6 +35,8 @@ from sensord.store.sqlite import (
     translated,
 )
 
+SUSPECT = "suspect"
+"""Names the day file in which a reader of a running daemon has met damage."""
 _log = structlog.get_logger(__name__)
 _INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
 
@@ -47,7 +50,8 @@ def _size(path: Path) -> int:
 class Journal:
     """Implements ``ports.JournalWriter``. ``append`` and ``prune`` belong to one thread; the rest is safe from any.
 
-    Raises ``StoreError`` on opening when a file is damaged, missing between two others, or of a newer sensord.
+    Raises ``DamageError`` on opening when a file is damaged or missing between two others (``salvage.open_or_mend``
+    knows what to do), ``StoreError`` when it is of a newer sensord.
     """
 
     def __init__(self, directory: Path, *, zone: str = "Asia/Shanghai", meter: Meter | None = None) -> None:
@@ -56,6 +60,7 @@ class Journal:
         self._zone = zone
         self._meter = meter
         self._broken: StoreError | None = None
+        self._sound = True
         self._connection: sqlite3.Connection | None = None
         self._path: Path | None = None
         self._settle()
@@ -91,8 +96,32 @@ class Journal:
         return self._catalogue.last_at
 
     def reader(self) -> Reader:
-        """Return a new reader of this journal."""
-        return Reader(self._catalogue)
+        """Return a new reader of this journal; damage that it meets is noted for the next start."""
+        return Reader(self._catalogue, self._suspect)
+
+    @property
+    def sound(self) -> bool:
+        """Whether no damage has shown since the start; otherwise the daemon should end, for its next start mends it."""
+        return self._sound
+
+    def _suspect(self, error: DamageError) -> None:
+        self._sound = False
+        try:
+            (self._directory / SUSPECT).write_text(error.path.name, encoding="utf-8")
+        except OSError as problem:
+            _log.error("a damaged file could not be noted for the next start", file=error.path.name, why=str(problem))
+
+    def go_on_after(self, seq: int, at: int, now: int) -> None:
+        """Let the next group be ``seq + 1``, not before the instant ``at`` (ns): what lies between is lost.
+
+        Raises ``StoreError`` when that cannot be written down.
+        """
+        if seq <= self.last_seq:
+            return
+        lost = self._catalogue.lost | [Stretch(self.last_seq + 1, seq, now, "the end of the journal")]
+        lost.save(self._directory)
+        _log.error("the end of the journal is lost", first=self.last_seq + 1, last=seq)
+        self._catalogue.skip(lost, seq, at)
 
     def append(self, records: Sequence[Record]) -> int:
         """Commit the records as one group and return its ``seq``; they survive a power cut from here on.
@@ -144,6 +173,8 @@ class Journal:
 
     def _failed(self, error: sqlite3.Error, path: Path) -> StoreError:
         problem = translate(error, path, "journaling")
+        if isinstance(problem, DamageError):
+            self._suspect(problem)
         if is_final(error, problem):
             self._broken = problem
         return problem

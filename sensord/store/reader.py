@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from sensord.core.record import Group
-from sensord.errors import StoreError
+from sensord.errors import DamageError, StoreError
 from sensord.store.catalogue import Catalogue
 from sensord.store.dayfile import RECORDS, SCHEMA, decode_group, hole
-from sensord.store.sqlite import open_reader, store_error, translated
+from sensord.store.sqlite import READING, open_reader, store_error, translated
 
 READ_BYTES = 4 * 1024 * 1024
 _POLL_SECONDS = 0.2
@@ -23,8 +24,10 @@ _POLL_SECONDS = 0.2
 class Reader:
     """Implements ``ports.JournalReader``."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, on_damage: Callable[[DamageError], None] = lambda _: None) -> None:
+        """``on_damage`` hears of a damaged file, from the reader's thread, before the error is raised."""
         self._catalogue = catalogue
+        self._on_damage = on_damage
         self._path: Path | None = None
         self._connection: sqlite3.Connection | None = None
 
@@ -58,11 +61,13 @@ class Reader:
             path, end = found
             try:
                 room -= self._read_file(path, after, end, limit - len(groups), room, groups)
-            except StoreError:
+            except StoreError as error:
                 if groups:
                     break  # hand on what is good; the next call meets the damage first
                 if self._moved(after, path):
                     continue
+                if isinstance(error, DamageError):
+                    self._on_damage(error)
                 raise
         return groups
 
@@ -74,11 +79,12 @@ class Reader:
     def _read_file(self, path: Path, after: int, end: int, limit: int, room: int, groups: list[Group]) -> int:
         """Append groups of one file and return their size; at least one, because the catalogue promised it."""
         read, expected = 0, max(after + 1, self.first_seq)
+        lost = self._catalogue.lost
         statement = f"SELECT seq, {RECORDS} FROM groups WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         connection = self._open(path)
-        with translated(path, "reading"), closing(connection.execute(statement, (after, end, limit))) as rows:
+        with translated(path, READING), closing(connection.execute(statement, (after, end, limit))) as rows:
             for seq, blob in rows:
-                if seq != expected:
+                if seq != expected and not lost.covers(expected, seq - 1):
                     raise hole(path, expected, seq)
                 group, size = decode_group(seq, blob, path)
                 groups.append(group)
@@ -86,7 +92,7 @@ class Reader:
                 if read >= room:
                     break
         if not read:
-            raise store_error(f"{path}: groups {after + 1} to {end} are missing; restore the file from a backup")
+            raise DamageError(f"{path}: groups {after + 1} to {end} are missing; restore the file from a backup", path)
         return read
 
     def _open(self, path: Path) -> sqlite3.Connection:

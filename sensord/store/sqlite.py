@@ -20,16 +20,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sensord.errors import StoreError
+from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
 
 BUSY_SECONDS = 5.0
+_BEYOND_ANY = 1000
 _WAL_LIMIT = 16 * 1024 * 1024
 _NEARLY_FULL = 1024 * 1024
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGE_ADVICE = (
     "the file is damaged: keep it, stop sensord, and restore it from a backup or move it out of the directory"
 )
+_ODD = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+# Our statements are right and our values fit; when SQLite says otherwise, the file is not what we wrote.
+OPENING, READING = "opening", "reading"
+"""What :func:`translated` is told by whoever only looks: what fails there is the file's fault, not the process's."""
 _TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # These fail when SQLite cannot create or grow a file beside the database; no data was written, let alone synced.
 _NEEDS_SPACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN)
@@ -61,8 +66,19 @@ def is_damage(error: DatabaseFault) -> bool:
     return isinstance(error, UnicodeDecodeError) or _primary(error) in _DAMAGED
 
 
+def _is_unreadable(error: DatabaseFault, path: Path, doing: str) -> bool:
+    """Say whether an error that is none of SQLite's words for damage can have no other cause than the file."""
+    code = _primary(error)
+    if code == sqlite3.SQLITE_READONLY:
+        return os.access(path, os.W_OK)  # a header that forbids writing, in a file that can be written
+    return code in _ODD or (code == sqlite3.SQLITE_IOERR and doing == READING)
+
+
 def translate(error: DatabaseFault, path: Path, doing: str) -> StoreError:
-    """Turn SQLite's error into a ``StoreError`` that says which file and what to do; sets ``retryable``."""
+    """Turn SQLite's error into a ``StoreError`` that says which file and what to do; sets ``retryable``.
+
+    A file that is malformed, or that the disk does not give back, is a ``DamageError``.
+    """
     code, extended = _primary(error), getattr(error, "sqlite_errorcode", 0)
     full = code == sqlite3.SQLITE_FULL or (
         (code in _NEEDS_SPACE or extended in _NEEDS_SPACE) and nearly_full(path.parent)
@@ -77,7 +93,10 @@ def translate(error: DatabaseFault, path: Path, doing: str) -> StoreError:
         advice = "the disk reported an I/O error: sensord must stop now; check the disk ('dmesg'), then start it again"
     else:
         advice = "check that the directory exists and belongs to sensord's user"
-    return store_error(f"{path}: {doing} failed ({error}); {advice}", retryable=full or code in _TRANSIENT)
+    message = f"{path}: {doing} failed ({error}); {advice}"
+    if not full and (is_damage(error) or (doing in (OPENING, READING) and _is_unreadable(error, path, doing))):
+        return DamageError(message, path)
+    return store_error(message, retryable=full or code in _TRANSIENT)
 
 
 def store_error(message: str, *, retryable: bool = False) -> StoreError:
@@ -153,9 +172,9 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
     connection = _connect(path, f"{path.absolute().as_uri()}?mode=rw")
     try:
         _configure(connection, path)
-        with translated(path, "opening"):
+        with translated(path, OPENING):
             if is_empty(connection):
-                _create_schema(connection, schema)
+                create_schema(connection, schema)
                 _forget_rollback(path)
             elif _is_older(connection, schema):
                 migrate(connection, schema.statements, schema.carry, schema.convert, schema.version)
@@ -185,7 +204,7 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
     """
     connection = _connect(path, f"{path.absolute().as_uri()}?mode=ro")
     try:
-        with translated(path, "opening"):
+        with translated(path, OPENING):
             empty = is_empty(connection)
         if not empty:
             check_schema(connection, path, schema)
@@ -196,14 +215,14 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
 
 
 def _connect(path: Path, uri: str) -> sqlite3.Connection:
-    with translated(path, "opening"):
+    with translated(path, OPENING):
         return sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=64
         )
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
-    with translated(path, "opening"):
+    with translated(path, OPENING):
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise store_error(
@@ -227,7 +246,8 @@ def has_tables(connection: sqlite3.Connection, schema: Schema) -> bool:
     return {text for (text,) in found} == {text for text in schema.statements if text.startswith("CREATE")}
 
 
-def _create_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+def create_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Make the tables of a new file, as one transaction; raises ``sqlite3.Error``."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statement in schema.statements:
@@ -242,12 +262,14 @@ def _create_schema(connection: sqlite3.Connection, schema: Schema) -> None:
 
 def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     """Refuse a file of another kind or of another revision than this program knows; raises ``StoreError``."""
-    with translated(path, "opening"):
+    with translated(path, OPENING):
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         sound = has_tables(connection, schema)
     if application_id != schema.application_id:
-        raise store_error(f"{path}: is not the file that its name says; move it out of the state directory")
+        raise DamageError(f"{path}: is not the file that its name says; move it out of the state directory", path)
+    if not is_possible(version):
+        raise DamageError(f"{path}: says that its version is {version}; {_DAMAGE_ADVICE}", path)
     if version > schema.version:
         raise store_error(
             f"{path}: was written by a newer sensord (file version {version}, this one knows {schema.version}); "
@@ -259,14 +281,19 @@ def check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> 
             "start it once"
         )
     if not sound:
-        raise store_error(f"{path}: its tables have changed; {_DAMAGE_ADVICE}")
+        raise DamageError(f"{path}: its tables have changed; {_DAMAGE_ADVICE}", path)
 
 
 def _is_older(connection: sqlite3.Connection, schema: Schema) -> bool:
     """Say whether an earlier sensord wrote the file; raises ``sqlite3.Error``."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    return bool(application_id == schema.application_id and version < schema.version)
+    return bool(application_id == schema.application_id and is_possible(version) and version < schema.version)
+
+
+def is_possible(version: int) -> bool:
+    """Say whether any sensord can have written a file of this version; else a disk has changed the number."""
+    return 0 < version < _BEYOND_ANY
 
 
 def is_version(connection: sqlite3.Connection, schema: Schema) -> bool:

@@ -77,11 +77,14 @@ class StateStore:
         self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
 
     @classmethod
-    def open_or_set_aside(cls, directory: Path, now: int, journaled: int) -> tuple[StateStore, str]:
+    def open_or_set_aside(
+        cls, directory: Path, now: int, journaled: int, *, torn: bool = False
+    ) -> tuple[StateStore, str]:
         """Open the state; one that is of no use is moved aside (never deleted) and a new one begun.
 
         ``journaled`` is the journal's newest group. Returns the store, and why it is a new one although there is a
-        journal: damaged, gone, or ahead of the journal (then it is another journal's, and would wait for it, blind).
+        journal: damaged, gone, or ahead of the journal (then it is another journal's, and would wait for it, blind;
+        unless the journal is ``torn``: it has lost groups, and lets the state keep what came of them).
         Empty: it goes on where it stopped. Raises ``StoreError`` for everything but damage.
         """
         path = directory / FILE
@@ -91,7 +94,7 @@ class StateStore:
         if aside is not None:
             return cls(directory), f"the damaged state was moved to {aside}"
         store = cls(directory)
-        if store.applied <= journaled:
+        if torn or store.applied <= journaled:
             return store, ""
         why = f"it has applied group {store.applied}, the journal ends with {journaled}"
         store.close()
@@ -104,6 +107,11 @@ class StateStore:
     def applied(self) -> int:
         """The last journal group whose outputs are written down."""
         return self._applied
+
+    @property
+    def applied_at(self) -> int:
+        """Journal time at the last group whose outputs are written down (ns)."""
+        return int(self._database.rows("reading the position", "SELECT at FROM position")[0][0])
 
     def apply(self, step: Outputs, *, send_since: int = 0) -> None:
         """Write a step's outputs and its position; a step at or before the position is ignored.

@@ -40,7 +40,7 @@ POINTS: dict[str, Point] = {
     "journaled, not acknowledged": Point(f"{_JOURNAL}.append", after=True),
     "acknowledged": Point("sensord.ingest.receiver:MqttReceiver.acknowledge", after=True),
     "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, fresh=True),
-    "a file with empty tables": Point(f"{_STORE}.sqlite:_create_schema", after=True, often=3, fresh=True),
+    "a file with empty tables": Point(f"{_STORE}.sqlite:create_schema", after=True, often=3, fresh=True),
     "definition journaled for the first time": Point(
         "sensord.ingest.committer:Committer._commit_group", after=True, often=1, fresh=True
     ),

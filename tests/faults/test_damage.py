@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
 from tests.support import wait_until
 
-LOST = "状态库损坏或丢失"
+LOST, HOLE = "状态库损坏或丢失", "日志文件损坏或缺失"
 
 
 def folded(path: Path) -> Path:
@@ -45,6 +44,11 @@ def zeroed(path: Path) -> None:
     """Lose the second page, as a disk does that had it in its cache."""
     content = path.read_bytes()
     path.write_bytes(content[:4096] + bytes(4096) + content[8192:])
+
+
+def headless(path: Path) -> None:
+    """Lose the first page: nothing of the file can be read."""
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
 
 
 def gone(path: Path) -> None:
@@ -103,20 +107,30 @@ def test_a_state_ahead_of_its_journal_is_not_waited_for(stage: Stage, tmp_path: 
     assert list(stage.daemon.state.glob("state.db.damaged-*"))
 
 
-def test_a_damaged_journal_file_is_named(stage: Stage) -> None:
-    """Without its journal the daemon does not guess: it ends with the file's name, and touches nothing."""
-    crowd_then_stop(stage)
+@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, headless])
+def test_a_damaged_journal_costs_its_groups_and_no_alert(stage: Stage, damage: Callable[[Path], None]) -> None:
+    """The file is kept, people are told, the open case stays open, and crowds are told of as ever."""
+    wait_until(lambda: len(stage.titles()) >= 2 and stage.crowds(), 30, "people are told of a crowd")
+    stage.end(signal.SIGKILL)
+    before = len(stage.titles())
     (file,) = (stage.daemon.state / "journal").glob("*.db")
-    shutil.copy(folded(file), file.with_suffix(".good"))
-    zeroed(file)
+    damage(folded(file))
     damaged = file.read_bytes()
     stage.start()
-    assert stage.await_end(30) == 1
-    assert file.name in stage.daemon.tail()
-    assert file.read_bytes() == damaged
-    file.with_suffix(".good").replace(file)
+    if not stage.hears(b"READY=1", 10):
+        assert stage.await_end(30) == 1, "what shows only when the core reads ends the daemon, once"
+        stage.start()
+        stage.await_ready()
+    wait_until(lambda: any(HOLE in text for text in stage.texts()), 30, "people are told of the damage")
+    wait_until(lambda: stage.fact("record") is False, 20, "the fact says so")
+    assert file.name in stage.daemon.get("/readyz").json()["facts"]["record"]["detail"]
+    assert [path.read_bytes() for path in file.parent.glob("*.db.damaged-*[0-9]")] == [damaged]
+    wait_until(lambda: len(stage.titles()) > before + 3, 40, "crowds are told of again")
+    assert not list(stage.daemon.state.glob("state.db.damaged-*")), "what came of the lost groups is kept"
+    assert stage.end(signal.SIGTERM) == 0
     stage.start()
     stage.await_ready()
+    wait_until(lambda: stage.fact("record") is True, 20, "the next start is as it should be")
     assert len(list(journal_groups(DirectoryReader(file.parent)))) > 0
 
 

@@ -55,6 +55,15 @@ _ROWS: dict[str, _Row] = {
             "The state database was damaged or gone; it was rebuilt from the journal at {time}. Check the open cases.",
         ),
     ),
+    trouble_rule(Trouble.JOURNAL_DAMAGED): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("日志损坏", "Journal damaged"),
+        (
+            "日志文件损坏或缺失，部分记录丢失；{time} 起照常报警。请用 sensord doctor 查看丢失内容，并核对未结案件。",
+            "Journal files were damaged or missing, records are lost (see sensord doctor). Since {time} alerts go on.",
+        ),
+    ),
     trouble_rule(Trouble.DISK_FULL): _Row(
         PlaceKind.STREET,
         ((Level.RED, 1.0),),

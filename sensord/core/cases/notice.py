@@ -16,6 +16,8 @@ class Trouble(StrEnum):
 
     STATE_LOST = "state-lost"
     """The state database was damaged, gone, or of another journal; it was built anew."""
+    JOURNAL_DAMAGED = "journal-damaged"
+    """Files of the journal were damaged or missing: of some readings nothing is known any more."""
     DISK_FULL = "disk-full"
     """Readings are not taken in; they wait at the broker."""
     POSSIBLE_GAP = "possible-gap"

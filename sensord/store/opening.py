@@ -1,0 +1,39 @@
+"""Opening what a daemon remembers, whatever its files look like: the journal, and the state that came of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from sensord.ports import Meter
+from sensord.store.journal import Journal
+from sensord.store.salvage import open_or_mend
+from sensord.store.state import StateStore
+
+
+class Stores(NamedTuple):
+    """Both stores; what was found damaged about the journal, and why the state is a new one (empty: all is well)."""
+
+    journal: Journal
+    state: StateStore
+    damage: str
+    lost: str
+
+
+def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
+    """Open them; what is of no use is moved aside, never deleted.
+
+    A journal that has lost its end keeps its state: cases stay open, and the journal goes on behind what the state has
+    seen. Raises ``StoreError`` when nothing can be written, or a newer sensord wrote the files.
+    """
+    now = time.time_ns()
+    journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
+    try:
+        state, lost = StateStore.open_or_set_aside(directory, now, journal.last_seq, torn=bool(damage))
+        if state.applied > journal.last_seq:
+            journal.go_on_after(state.applied, state.applied_at, now)
+    except BaseException:
+        journal.close()
+        raise
+    return Stores(journal, state, damage, lost)

@@ -1,0 +1,194 @@
+"""Opening a journal that may be damaged: a street without alerting is worse than a hole in the record.
+
+A day file that cannot be read as it was written is moved aside, never deleted; what can be read of it goes into a new
+file first. What cannot is written down as lost (``lost.py``), so that readers go on behind it and nobody takes it for
+silence. A day file that is missing between two others is lost likewise.
+
+Damage that only shows while the daemon runs (a group that a reader meets) is noted in the file ``suspect``; the daemon
+then ends, and its next start does the work: nothing is repaired under the feet of who reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import structlog
+
+from sensord.errors import DamageError, StoreError
+from sensord.ports import Meter
+from sensord.store.damage import set_aside
+from sensord.store.dayfile import RECORDS, SCHEMA, day_files, decode_group
+from sensord.store.journal import SUSPECT, Journal
+from sensord.store.lost import Lost, Stretch
+from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, sync_directory, translated
+
+PART = ".part"
+MISSES, PATIENCE = 1600, 64
+"""Looks into the unreadable before a file is taken to have no more; the step doubles after every 64 of them."""
+_Row = tuple[int, int, int, int, bytes]
+
+log = structlog.get_logger(__name__)
+
+
+def open_or_mend(
+    directory: Path, now: int, *, zone: str = "Asia/Shanghai", meter: Meter | None = None
+) -> tuple[Journal, str]:
+    """Open the journal, whatever its files look like; returns it, and what was found (empty: nothing).
+
+    ``now`` (ns) goes into the names of what is moved aside. Raises ``StoreError`` when nothing can be written, or a
+    newer sensord wrote the files.
+    """
+    prepare_directory(directory)
+    _finish_or_forget(directory)
+    mender = _Mender(directory, now)
+    mender.look_at_suspect()
+    while True:
+        try:
+            return Journal(directory, zone=zone, meter=meter), "; ".join(mender.found)
+        except DamageError as error:
+            mender.mend(error)
+
+
+def _finish_or_forget(directory: Path) -> None:
+    """Put in place what an earlier salvage had made ready, and drop what it had not."""
+    for part in directory.glob(f"journal-*.db{PART}"):
+        path = part.with_name(part.name.removesuffix(PART))
+        if path.exists():
+            part.unlink()
+        else:
+            part.replace(path)
+            sync_directory(directory)
+
+
+class _Mender:
+    """Makes a journal readable, one damage after the other; ``found`` says of each what it was and what is lost."""
+
+    def __init__(self, directory: Path, now: int) -> None:
+        self._directory, self._now = directory, now
+        self._salvaged = set[Path]()
+        self.found: list[str] = []
+
+    def look_at_suspect(self) -> None:
+        """Mend the file in which a reader of the last run has met damage."""
+        mark = self._directory / SUSPECT
+        if not mark.exists():
+            return
+        suspect = next((path for path in day_files(self._directory) if path.name in mark.read_text("utf-8")), None)
+        if suspect is not None:
+            self.mend(DamageError(f"{suspect}: a reader met damage in it", suspect))
+        mark.unlink()
+
+    def mend(self, error: DamageError) -> None:
+        """Do what lets the journal be opened in spite of this; raises the error when there is nothing to do."""
+        if error.missing is not None:
+            first, last = error.missing
+            self._write_down([Stretch(first, last, self._now, error.path.name)], "no file holds them")
+        elif error.path in day_files(self._directory):
+            self._salvage(error)
+        else:
+            raise error
+
+    def _salvage(self, error: DamageError) -> None:
+        """Copy what is good into a new file, once; then move the damaged one aside and the new one into its place."""
+        path = error.path
+        part = path.with_name(path.name + PART)
+        kept = 0
+        if path not in self._salvaged:
+            self._salvaged.add(path)
+            try:
+                kept, missing = _copy(path, part)
+                self._write_down([Stretch(first, last, self._now, path.name) for first, last in missing], "unreadable")
+            except StoreError as problem:
+                log.error("nothing could be copied out of a damaged file", file=path.name, why=str(problem))
+                kept = 0
+        aside = set_aside(path, self._now, str(error))
+        if kept:
+            part.replace(path)
+        else:
+            part.unlink(missing_ok=True)
+        sync_directory(self._directory)
+        self.found.append(f"{path.name} was damaged and moved to {aside.name}; {kept} groups of it could be kept")
+        log.error("a journal file was damaged; what could be read is kept", file=path.name, aside=aside.name, kept=kept)
+
+    def _write_down(self, stretches: Sequence[Stretch], why: str) -> None:
+        if not stretches:
+            return
+        (Lost.load(self._directory) | stretches).save(self._directory)
+        for one in stretches:
+            self.found.append(f"groups {one.first} to {one.last} are lost ({one.file}: {why})")
+            log.error("groups of the journal are lost", first=one.first, last=one.last, file=one.file, why=why)
+
+
+def _copy(path: Path, part: Path) -> tuple[int, list[tuple[int, int]]]:
+    """Write every group that can be read into a new file; returns how many, and which are missing between them.
+
+    Raises ``StoreError`` when the new file cannot be written.
+    """
+    part.unlink(missing_ok=True)
+    create_file(part)
+    kept, last, missing = 0, 0, list[tuple[int, int]]()
+    with (
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as damaged,
+        translated(part, "salvaging"),
+        closing(sqlite3.connect(part, isolation_level=None)) as sound,
+    ):
+        sound.execute("PRAGMA journal_mode=OFF")  # a crash leaves a part that the next start throws away
+        create_schema(sound, SCHEMA)
+        sound.execute("BEGIN")
+        for row in _readable(damaged, path):
+            if kept and row[0] != last + 1:
+                missing.append((last + 1, row[0] - 1))
+            sound.execute("INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)", row)
+            kept, last = kept + 1, row[0]
+        sound.execute("COMMIT")
+    return kept, missing
+
+
+def _readable(damaged: sqlite3.Connection, path: Path) -> Iterator[_Row]:
+    """Yield the groups that can be read and prove to be whole, in order; steps over what cannot be read."""
+    statement = f"SELECT seq, first_at, last_at, count, {RECORDS} FROM groups WHERE seq > ? ORDER BY seq"
+    after, beyond, misses = 0, 0, 0
+    while misses < MISSES:
+        try:
+            for row in _in_order(damaged.execute(statement, (after + beyond,)), after):
+                after, beyond, misses = row[0], 0, 0
+                if _is_whole(row, path):
+                    yield row
+        except FAULTS:
+            beyond += 1 << misses // PATIENCE
+            misses += 1
+        else:
+            return
+
+
+def _in_order(rows: Iterator[_Row], last: int) -> Iterator[_Row]:
+    """Leave out rows whose number cannot be right: it follows neither the row before nor is followed by the next.
+
+    ``last`` is the number before (0: none). A number has no checksum of its own.
+    """
+    held: _Row | None = None
+    for row in rows:
+        if held is not None and held[0] > last and row[0] == held[0] + 1:
+            yield held
+            last = held[0]
+        held = None
+        if last and row[0] == last + 1:
+            yield row
+            last = row[0]
+        else:
+            held = row
+    if held is not None and not last:
+        yield held
+
+
+def _is_whole(row: _Row, path: Path) -> bool:
+    """Whether the checksum holds, and the columns say what the records do."""
+    seq, first_at, last_at, count, blob = row
+    try:
+        records = decode_group(seq, blob, path)[0].records
+    except DamageError:
+        return False
+    return (first_at, last_at, count) == (records[0].received_at, records[-1].received_at, len(records))
