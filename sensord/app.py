@@ -39,13 +39,13 @@ from sensord.ingest.committer import Committer, Pace
 from sensord.ingest.queue import ArrivalQueue
 from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
+from sensord.notify.filled import FilledChannel
 from sensord.notify.mqtt import MqttChannel
-from sensord.notify.plates import PlateChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.reload import Reloaded, Reloader
+from sensord.reporting import Reporter, ReportFiller, ReportTask
 from sensord.revealing import plate_filler
-from sensord.scheduled import ReportTask
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.ballast import Ballast
@@ -120,6 +120,7 @@ class App:
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
+        self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
@@ -191,7 +192,7 @@ class App:
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         return OutboxWorker(
-            PlateChannel(self._channels[channel.name], self._plates),
+            FilledChannel(self._channels[channel.name], self._plates, ReportFiller(self._reports.folder)),
             self.state.outbox,
             self.meter,
             self.health,
@@ -251,7 +252,7 @@ class App:
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
-            ("reports", ReportTask(lambda: self._reloader.loaded, self._directory, self.state.outbox, self._wake).run),
+            ("reports", ReportTask(self._reports, self.state.history, lambda: self._reloader.loaded).run),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
 
@@ -280,10 +281,7 @@ class App:
         self._stop.set()
 
     async def _serve(self) -> None:
-        from sensord.api.application import (  # FastAPI takes long to import; the daemon is ready before it
-            Metrics,
-            build,
-        )
+        from sensord.api.application import Metrics, build  # late: FastAPI takes long to import
         from sensord.api.server import serve
 
         tokens = TokenStore(self._directory)

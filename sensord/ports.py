@@ -6,7 +6,7 @@ Sequence numbers (``seq``) count journal groups from 1. Instants are ns since th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -16,6 +16,17 @@ from sensord.core.cases.notification import Notification
 from sensord.core.level import Level
 from sensord.core.point import Point
 from sensord.core.record import Group, Receipt, Record
+
+
+class CrowdSlot(NamedTuple):
+    """What one sensor of crowds said in a slot of time that begins at ``at``.
+
+    ``last_at`` is its last reading there, ``most`` the largest head count (None: it counted none).
+    """
+
+    at: int
+    last_at: int
+    most: float | None
 
 
 class JournalWriter(Protocol):
@@ -118,11 +129,15 @@ class Links(Protocol):
         ...
 
 
-class Plates(Protocol):
-    """Puts plates into messages on their way out: the only place where one leaves the journal."""
+class Filling(Protocol):
+    """Puts into messages on their way out what is stored nowhere in them: a plate, the numbers of a report."""
+
+    def concerns(self, notification: Notification) -> bool:
+        """Whether there is something to fill in."""
+        ...
 
     def fill(self, notification: Notification) -> Notification:
-        """Return the message as its receiver may read it; without a vehicle, the message itself."""
+        """Return the message as its receiver may read it; raises ``DeliveryError`` when that cannot be done now."""
         ...
 
 

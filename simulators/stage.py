@@ -73,7 +73,7 @@ def set_stage(directory: Path, language: str, kind: str | None = None, shipped: 
 
 def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Receiver, language: str) -> Path:
     """Write ``sensord.yaml`` into ``directory`` and return its path."""
-    settings, _ = load_settings(shipped / "sensord.yaml")
+    settings = load_settings(shipped / "sensord.yaml")
     chosen = msgspec.structs.replace(
         settings,
         language=language,

@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sensord.cli import cli
-from sensord.commands.reporting import Reporter
-from sensord.commands.tabular import render
+from sensord.commands.reporting import Lists
 from sensord.config.load import load
 from sensord.core.cases.case import Case, State, Told
 from sensord.core.cases.listing import Lister, Table
@@ -21,6 +20,7 @@ from sensord.core.instant import MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.site import Step
+from sensord.drivers.tabular import Document, render
 from sensord.store.state import StateStore
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
@@ -84,7 +84,7 @@ def config(tmp_path: Path) -> Path:
 
 def test_lists_say_who_did_what(config: Path) -> None:
     """Each list has a line per case, page, or grid and role, with the words of the stages."""
-    reporter = Reporter(config, T0 + 60 * MINUTE)
+    reporter = Lists(config, T0 + 60 * MINUTE, "zh")
     problems = reporter.listed("problems", None, None, "md")
     assert problems.count("3101060408") == 3
     assert "| 处置 |" in problems
@@ -101,7 +101,7 @@ def test_lists_say_who_did_what(config: Path) -> None:
 
 def test_reports_measure_and_list(config: Path) -> None:
     """A day's report has the medians, the cases by grid and level, and the lists; another day's is empty."""
-    reporter = Reporter(config, T0 + 60 * MINUTE)
+    reporter = Lists(config, T0 + 60 * MINUTE, "zh")
     for text in (reporter.daily("2026-01-05", "md"), reporter.latest("md")):
         assert "| 接单用时中位数（分钟） | 2.0 |" in text
         assert "| 疏散用时中位数（分钟） | 29.0 |" in text
@@ -127,10 +127,10 @@ def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
 
 def test_cells_are_escaped_for_where_they_go() -> None:
     """No cell breaks a table, runs as a script, or as a spreadsheet's formula."""
-    table = Table("t", ("a", "b"), [("<script>|", "=1+1")])
-    assert "<script>" not in render("t", [table], "html")
-    assert "\\|" in render("t", [table], "md")
-    assert "'=1+1" in render("t", [table], "csv")
+    document = Document("t", "en", [Table("t", ("a", "b"), [("<script>|", "=1+1")])])
+    assert "<script>" not in render(document, "html")
+    assert "\\|" in render(document, "md")
+    assert "'=1+1" in render(document, "csv")
 
 
 def test_both_languages_have_the_same_columns() -> None:

@@ -1,9 +1,8 @@
-"""The commands about vehicles, and the task that sends the scheduled report, on a state directory of their own."""
+"""The commands about vehicles, on a state directory of their own."""
 
 from __future__ import annotations
 
 import shutil
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,11 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.platekeys import load_keys
-from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.instant import HOUR
 from sensord.core.site import Site, Step
 from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.tally import PassageCount
-from sensord.drivers.vehiclereport import day_before
-from sensord.scheduled import ReportTask
 from sensord.store.state import StateStore
 from tests.config.rejection import STREET
 from tests.core.traffic import MONDAY
@@ -26,10 +23,10 @@ from tests.core.traffic import MONDAY
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The small street with a state directory, a schedule, and a site key."""
+    """The small street with a state directory and a site key."""
     folder = shutil.copytree(STREET, tmp_path / "street")
     path = folder / "sensord.yaml"
-    extra = f'state_dir: {tmp_path / "state"}\nreports: [{{type: vehicles, at: "08:00", roles: [cadre]}}]\n'
+    extra = f"state_dir: {tmp_path / 'state'}\n"
     path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
     (tmp_path / "state").mkdir()
     with_keys(load(path), MONDAY)
@@ -54,7 +51,7 @@ def run(*arguments: str, text: str | None = None) -> str:
     return done.output
 
 
-@pytest.mark.parametrize("form", ["text", "markdown", "html", "csv"])
+@pytest.mark.parametrize("form", ["md", "html", "csv", "json"])
 def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: str) -> None:
     """In every form, in Chinese or English, to the terminal or into a file."""
     counted(config)
@@ -79,31 +76,6 @@ def test_a_pseudonym_is_made_without_showing_the_plate(config: Path, tmp_path: P
     ring = load_keys(tmp_path / "state" / "plate.keys")
     assert word(Pseudonymiser(ring.keys, 0, ring.secrets).identify("沪A12345", MONDAY).token) in said
     assert "12345" not in said
-
-
-def test_a_scheduled_report_goes_out_once_and_is_made_up_for(config: Path) -> None:
-    """At eight the cadres get Monday's summary; a task that starts two hours late still sends it, and only once."""
-    loaded = counted(config)
-    store = StateStore(loaded.resolve(loaded.settings.state_dir))
-    woken: list[bool] = []
-    eight = MONDAY + DAY + 8 * HOUR
-
-    def task(now: int) -> ReportTask:
-        directory = loaded.resolve(loaded.settings.state_dir)
-        return ReportTask(lambda: loaded, directory, store.outbox, lambda: woken.append(True), lambda: now)
-
-    assert day_before(eight, loaded.settings.timezone) == date(2025, 11, 24)
-    task(eight - MINUTE).turn()
-    assert not woken
-    for late in (0, 2 * HOUR, 3 * HOUR):
-        task(eight + late).turn()
-    texts = [entry.notification.text for entry in store.outbox.claim("people", eight + 4 * HOUR, 100)]
-    cadres = [person for person in loaded.definition.people if person.role == "cadre"]
-    assert len(texts) == sum(contact.channel == "people" for person in cadres for contact in person.contacts) > 0
-    assert all("42" in text for text in texts)
-    task(eight + 7 * HOUR).turn()
-    assert not store.outbox.claim("people", eight + 8 * HOUR, 100)
-    store.close()
 
 
 def test_a_site_is_what_the_configuration_says(config: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from sensord.commands.options import EXISTING, config_option
-from sensord.words import say
+from sensord.words import language, say
 
 EXIT_HOLES = 5
 
@@ -20,23 +20,28 @@ def add_to(cli: click.Group) -> None:
         cli.add_command(command)
 
 
-def _output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--format`` and ``--output``."""
-    form = click.option(
-        "--format",
-        "form",
-        type=click.Choice(["md", "html", "csv"]),
-        default="md",
-        show_default=True,
-        help=say("输出格式", "output"),
-    )
-    output = click.option(
-        "--output", type=click.Path(path_type=Path), default=None, help=say("写入文件", "write to a file")
-    )
-    return form(output(command))
+def output_options(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add ``--format`` (one of ``forms``, the first unless another is asked for), ``--language`` and ``--output``."""
+
+    def added(command: Callable[..., None]) -> Callable[..., None]:
+        for name, kind, default, text in (
+            ("--output", click.Path(path_type=Path), None, say("写入文件", "write to a file")),
+            ("--language", click.Choice(["zh", "en"]), language(), say("语言", "language")),
+            ("--format", click.Choice(forms), forms[0], say("输出格式", "output")),
+        ):
+            names = (name, {"--format": "form", "--language": "tongue"}.get(name, name[2:]))
+            command = click.option(*names, type=kind, default=default, show_default=True, help=text)(command)
+        return command
+
+    return added
 
 
-def _write(text: str | bytes, output: Path | None) -> None:
+_TABLES = output_options("md", "html", "csv")
+_WHOLE = output_options("md", "html", "csv", "json")
+
+
+def write(text: str | bytes, output: Path | None) -> None:
+    """Print a text, or write it into a file."""
     data = text.encode() if isinstance(text, str) else text
     if output is None:
         click.echo(data.decode(), nl=False)
@@ -55,16 +60,18 @@ def _write(text: str | bytes, output: Path | None) -> None:
 @click.argument("name", type=click.Choice(["problems", "tasks", "responsibilities", "silent"]))
 @click.option("--from", "since", default=None, help=say("从何时起，例 2026-01-01", "from when on, e.g. 2026-01-01"))
 @click.option("--to", "until", default=None, help=say("到何时止（不含）", "until when (exclusive)"))
-@_output_options
-def list_(config: Path, name: str, since: str | None, until: str | None, form: str, output: Path | None) -> None:
+@_TABLES
+def list_(
+    config: Path, name: str, since: str | None, until: str | None, form: str, tongue: str, output: Path | None
+) -> None:
     """Print a list of cases."""
-    from sensord.commands.reporting import Reporter
+    from sensord.commands.reporting import Lists
 
     try:
-        text = Reporter(config, time.time_ns()).listed(name, since, until, form)
+        text = Lists(config, time.time_ns(), tongue).listed(name, since, until, form)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    _write(text, output)
+    write(text, output)
 
 
 @click.group(help=say("打印报告。", "Print a report."))
@@ -72,29 +79,52 @@ def report() -> None:
     """Hold the reports together."""
 
 
-@report.command(help=say("某日的报告（默认昨天）。", "The report of a day (yesterday unless --day is given)."))
+@report.command(
+    help=say("某日的报告：人群、出入口、案件（默认昨天）。", "Crowds, gates and cases of a day (yesterday by default).")
+)
 @config_option
 @click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
-@_output_options
-def daily(config: Path, day: str | None, form: str, output: Path | None) -> None:
+@_WHOLE
+def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | None) -> None:
     """Print the report of a day."""
-    from sensord.commands.reporting import Reporter
+    from sensord.commands.reporting import Lists
 
     try:
-        text = Reporter(config, time.time_ns()).daily(day, form)
+        text = Lists(config, time.time_ns(), tongue).daily(day, form)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    _write(text, output)
+    write(text, output)
 
 
-@report.command(help=say("最近 24 小时的报告。", "The report of the last 24 hours."))
+@report.command(help=say("最近 24 小时的报告：人群、出入口、案件。", "Crowds, gates and cases of the last 24 hours."))
 @config_option
-@_output_options
-def latest(config: Path, form: str, output: Path | None) -> None:
+@_WHOLE
+def latest(config: Path, form: str, tongue: str, output: Path | None) -> None:
     """Print the report of the last 24 hours."""
-    from sensord.commands.reporting import Reporter
+    from sensord.commands.reporting import Lists
 
-    _write(Reporter(config, time.time_ns()).latest(form), output)
+    write(Lists(config, time.time_ns(), tongue).latest(form), output)
+
+
+@report.command(help=say("列出已保存的报告，新的在前。", "List the reports that are kept, the newest first."))
+@config_option
+def kept(config: Path) -> None:
+    """Print the names of the kept reports."""
+    from sensord.commands.reporting import Lists
+
+    for name in Lists(config, time.time_ns(), language()).kept():
+        click.echo(name)
+
+
+@report.command(help=say("打印一份已保存的报告。", "Print a report that is kept."))
+@config_option
+@click.argument("name")
+@_WHOLE
+def show(config: Path, name: str, form: str, tongue: str, output: Path | None) -> None:
+    """Print a kept report."""
+    from sensord.commands.reporting import Lists
+
+    write(Lists(config, time.time_ns(), tongue).show(name, form), output)
 
 
 @click.group(help=say("值班表：检查空档、导入、导出。", "The roster: look for holes, import, export."))
@@ -132,7 +162,7 @@ def export(config: Path, days: int, form: str, output: Path | None) -> None:
     from sensord.commands.rostering import spans, to_csv, to_ics
 
     made, zone = spans(config, days)
-    _write(to_csv(made, zone) if form == "csv" else to_ics(made), output)
+    write(to_csv(made, zone) if form == "csv" else to_ics(made), output)
 
 
 @roster.command(

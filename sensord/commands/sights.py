@@ -71,7 +71,7 @@ REASON = {
     "case_closed": ("已解除", "it is over"),
     "case_void": ("已作废", "it is void"),
     "digest": ("汇总", "several messages in one"),
-    "daily_report": ("日报", "the daily report"),
+    "report_due": ("定时报告", "a scheduled report"),
     "held_nobody": ("没有人在岗且可联系", "nobody is on duty and reachable"),
     "held_level_fell": ("级别已下降", "the level has fallen"),
     "held_acknowledged": ("已有人接单", "somebody has acknowledged"),

@@ -7,25 +7,26 @@ from datetime import date
 from pathlib import Path
 
 import click
+import msgspec
 
 from sensord.commands.options import config_option
+from sensord.commands.reportcli import output_options, write
 from sensord.errors import SensordError
 from sensord.store.access import AccessLog
-from sensord.words import language, say
+from sensord.words import say
 
 _NEW = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("vehicles", help=say("车辆 24 小时报告。", "Vehicles in 24 hours."))
+@click.command("vehicles", help=say("车辆 24 小时报告，细到小区与分时。", "Vehicles of a day, by compound and hour."))
 @config_option
 @click.option("--day", default="", help=say("哪一天（默认昨天）", "which day, 2026-11-24 (default: yesterday)"))
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "html", "csv"]), default="text")
-@click.option("--language", "tongue", type=click.Choice(["zh", "en"]), default=None, help=say("语言", "language"))
-@click.option("--output", type=_NEW, default=None, help=say("写入文件", "write to a file"))
-def report_vehicles(config: Path, day: str, form: str, tongue: str | None, output: Path | None) -> None:
+@output_options("md", "html", "csv", "json")
+def report_vehicles(config: Path, day: str, form: str, tongue: str, output: Path | None) -> None:
     """Print or write the report of a day from the daemon's state."""
     from sensord.config.load import load
-    from sensord.drivers.vehiclepages import FORMS
+    from sensord.drivers.tabular import render
+    from sensord.drivers.vehiclepages import document
     from sensord.drivers.vehiclereport import build, day_before, span
     from sensord.store.passages import PassageReader
 
@@ -35,12 +36,10 @@ def report_vehicles(config: Path, day: str, form: str, tongue: str | None, outpu
     reader = PassageReader(loaded.resolve(loaded.settings.state_dir))
     start, end = span(chosen, zone)
     made = build(definition, chosen, reader.counts(start, end), reader.occupancy(end))
-    text = FORMS[form](made, {place.id: place for place in definition.places}, tongue or language())
-    if output is None:
-        click.echo(text, nl=False)
+    if form == "json":
+        write(msgspec.json.format(msgspec.json.encode(made)) + b"\n", output)
     else:
-        output.write_text(text, encoding="utf-8")
-        click.echo(str(output))
+        write(render(document(made, {place.id: place for place in definition.places}, tongue), form), output)
 
 
 def _day(text: str) -> date:

@@ -21,6 +21,7 @@ _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
     (("mqtt", "keepalive"), SECOND, 65_535 * SECOND),
     (("mqtt", "session_expiry"), SECOND, 365 * DAY),
     (("journal", "keep"), HOUR, 3650 * DAY),
+    (("report_files", "keep"), DAY, 3650 * DAY),
 )
 _LATENESS = HOUR
 _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -33,10 +34,9 @@ _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _PART = re.compile(r"\{([a-z]+)\}")
 
 
-def load_settings(path: Path) -> tuple[Settings, Document]:
+def load_settings(path: Path) -> Settings:
     """Read ``sensord.yaml``; raises ``ConfigError`` with every mistake and its position."""
-    document = read_yaml(path)
-    return check_settings(document), document
+    return check_settings(read_yaml(path))
 
 
 def check_settings(document: Document) -> Settings:

@@ -16,7 +16,6 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.findings import Findings
 from sensord.config.lint import lint_dispatch, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
@@ -26,7 +25,6 @@ from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
-from sensord.config.yamlfile import Document
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
@@ -67,8 +65,8 @@ class Loaded:
 def load(path: Path) -> Loaded:
     """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
     base = path.parent
-    settings, document = load_settings(path)
-    parts = _read(settings, document, base)
+    settings = load_settings(path)
+    parts = _read(settings, base)
     definition = _definition(settings, parts)
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
     warnings = [
@@ -95,7 +93,7 @@ class _Parts:
     ring: KeyRing
 
 
-def _read(settings: Settings, document: Document, base: Path) -> _Parts:
+def _read(settings: Settings, base: Path) -> _Parts:
     """Read every file that is named; raises ``ConfigError`` with the mistakes of all of them."""
     problems, files = _Problems(), settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
@@ -109,8 +107,6 @@ def _read(settings: Settings, document: Document, base: Path) -> _Parts:
     calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
     world = World(places, policies, None if calendar is None else frozenset(calendar.named))
     rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), world))
-    if roles is not None:
-        problems.attempt(lambda: _check_reports(settings, document, roles))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
     if dispatch is not None and rules is not None:
@@ -137,7 +133,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         categories=dispatch.categories,
         district=dispatch.district,
         duty=staff.duty,
-        daily=dispatch.daily,
+        reports=dispatch.reports,
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
@@ -151,17 +147,6 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
     )
-
-
-def _check_reports(settings: Settings, document: Document, roles: frozenset[str]) -> None:
-    """Everybody who is to get a report holds a role of the dispatch plan."""
-    findings = Findings(document)
-    for index, report in enumerate(settings.reports):
-        for number, role in enumerate(report.roles):
-            if role not in roles:
-                path = ("reports", index, "roles", number)
-                findings.error(path, f"there is no role {role} in dispatch.yaml", findings.suggest(role, roles))
-    findings.finish()
 
 
 def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:

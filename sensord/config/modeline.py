@@ -39,7 +39,7 @@ def wire(config: Path) -> list[Path]:
 
 def _files(config: Path) -> Iterator[tuple[Path, str]]:
     """Yield every YAML file of a configuration with the name of its schema."""
-    settings, _ = load_settings(config)
+    settings = load_settings(config)
     yield config, "sensord"
     known = schemas()
     for kind, text in msgspec.to_builtins(settings.files).items():

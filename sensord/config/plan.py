@@ -16,10 +16,11 @@ from sensord.core.cases.case import Answer, State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition, Maintenance
 from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
+from sensord.core.cases.reportplan import Every, ReportPlan
 from sensord.core.cases.score import Score
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_instant
 from sensord.core.level import BY_WORD
-from sensord.core.people.duty import Daily, Shift
+from sensord.core.people.duty import Shift
 from sensord.core.place import Places
 from sensord.core.record import Scope
 
@@ -38,7 +39,7 @@ class Dispatch:
     maintenance: tuple[Maintenance, ...]
     built_in: dict[str, str]
     damping: Damping
-    daily: Daily
+    reports: tuple[ReportPlan, ...]
     score: Score
     document: Document
 
@@ -78,7 +79,7 @@ def check_dispatch(document: Document, zone: str = "Asia/Shanghai") -> Dispatch:
             digest_every=findings.duration(("damping", "digest_every"), damping.digest_every, MINUTE, DAY),
             storm_at=damping.storm_at,
         ),
-        daily=_daily(findings, file),
+        reports=tuple(_report(findings, nth, file) for nth in range(len(file.reports))),
         score=_score(findings, file.score),
         document=document,
     )
@@ -183,11 +184,15 @@ def _built_in(findings: Findings, file: DispatchFile) -> dict[str, str]:
     return dict(file.built_in)
 
 
-def _daily(findings: Findings, file: DispatchFile) -> Daily:
-    if file.daily is None:
-        return Daily()
-    _roles(findings, ("daily", "tell"), file.daily.tell, file.roles)
-    return Daily(minutes(file.daily.at), file.daily.tell)
+def _report(findings: Findings, nth: int, file: DispatchFile) -> ReportPlan:
+    text, path = file.reports[nth], ("reports", nth)
+    if text.id in (one.id for one in file.reports[:nth]):
+        findings.error((*path, "id"), f"there are two reports {text.id}", "ids are unique")
+    if text.every != "day" and len(text.at) > 1:
+        findings.error((*path, "at"), f"a report of every {text.every} has one time", "keep one of them")
+    _roles(findings, (*path, "tell"), text.tell, file.roles)
+    times = sorted({minutes(clock) for clock in text.at})
+    return ReportPlan(text.id, tuple(times), Every(text.every), tuple(dict.fromkeys(text.tell)))
 
 
 def _score(findings: Findings, text: ScoreText) -> Score:

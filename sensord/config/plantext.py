@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -161,11 +161,17 @@ class ScoreText(Entry, frozen=True, kw_only=True):
     returned: Share = 1.0
 
 
-class DailyText(Entry, frozen=True, kw_only=True):
-    """Every day ``at`` this time the roles ``tell`` get the report of the day before."""
+class ReportText(Entry, frozen=True, kw_only=True):
+    """A scheduled report on crowds, gates and cases: its files are kept, and the roles ``tell`` hear the main numbers.
 
+    ``every: day`` covers what has passed since the time before: 24 hours with one time ``at``, a shift with several.
+    ``week`` (on Mondays) and ``quarter`` cover the calendar week or quarter that has ended, and have one time.
+    """
+
+    id: Word
+    at: Annotated[tuple[Clock, ...], Meta(min_length=1, max_length=24)] = ("08:00",)
+    every: Literal["day", "week", "quarter"] = "day"
     tell: Annotated[tuple[Word, ...], Meta(min_length=1)]
-    at: Clock = "08:00"
 
 
 class DispatchFile(Entry, frozen=True, kw_only=True):
@@ -173,6 +179,8 @@ class DispatchFile(Entry, frozen=True, kw_only=True):
 
     ``built_in``: by which policy each built-in rule is told (``docs/cases.md`` lists them), and all ``others``.
     """
+
+    MOVED: ClassVar[dict[str, str]] = {"daily": 'write reports: [{id: morning, at: ["08:00"], tell: [...]}]'}
 
     roles: Annotated[dict[Word, RoleText], Meta(min_length=1)]
     policies: Annotated[dict[Word, PolicyText], Meta(min_length=1)]
@@ -184,5 +192,5 @@ class DispatchFile(Entry, frozen=True, kw_only=True):
     maintenance: tuple[MaintenanceText, ...] = ()
     built_in: dict[Word, Word] = msgspec.field(default_factory=dict)
     damping: DampingText = msgspec.field(default_factory=DampingText)
-    daily: DailyText | None = None
+    reports: tuple[ReportText, ...] = ()
     score: ScoreText = msgspec.field(default_factory=ScoreText)

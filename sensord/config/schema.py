@@ -165,7 +165,9 @@ class _Walk:
         known = {*fields, kind.tag_field} if kind.tag_field else set(fields)
         for key in value:
             if key not in known:
-                self._note((*path, key), f"unknown key {named(key)}", did_you_mean(key, known), key=True)
+                moved: dict[str, str] = getattr(kind.cls, "MOVED", {})
+                hint = moved.get(key) or did_you_mean(key, known)
+                self._note((*path, key), f"unknown key {named(key)}", hint, key=True)
         for name, field in fields.items():
             if name in value:
                 self.check((*path, name), value[name], field.type)

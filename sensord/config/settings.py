@@ -8,7 +8,7 @@ Durations are written with their unit (``30s``, ``5m``).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, field
 
@@ -152,18 +152,18 @@ class Reload(Section, frozen=True, kw_only=True):
     every: Duration = "2s"
 
 
-class VehicleReport(Section, frozen=True, kw_only=True, tag_field="type", tag="vehicles"):
-    """The summary of the day before on vehicles, sent every day at the local time ``at`` to everybody of ``roles``."""
+class ReportFiles(Section, frozen=True, kw_only=True):
+    """How long the files of reports are kept, in ``reports`` of the state directory."""
 
-    at: Annotated[
-        str,
-        Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](?!\n)$", description='a time of day in quotes: "08:00"'),
-    ]
-    roles: Annotated[tuple[Text, ...], Meta(min_length=1)]
+    keep: Duration = "730d"
 
 
 class Settings(Section, frozen=True, kw_only=True):
     """``sensord.yaml`` as a whole."""
+
+    MOVED: ClassVar[dict[str, str]] = {
+        "reports": 'schedules are in dispatch.yaml: reports: [{id: morning, at: ["08:00"], tell: [...]}]'
+    }
 
     site: Name
     language: Literal["zh", "en"] = "zh"
@@ -176,7 +176,7 @@ class Settings(Section, frozen=True, kw_only=True):
     journal: Journal = Journal()
     lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()
-    reports: tuple[VehicleReport, ...] = ()
+    report_files: ReportFiles = ReportFiles()
     sinks: tuple[SinkSettings, ...] = (Rollups(),)
     channels: tuple[ChannelSettings, ...] = ()
     reload: Reload = Reload()

@@ -13,8 +13,9 @@ import msgspec
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition, Maintenance
 from sensord.core.cases.policy import Category, Policy, Role
+from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.instant import SECOND
-from sensord.core.people.duty import Daily, Duty
+from sensord.core.people.duty import Duty
 from sensord.core.people.roster import Person
 from sensord.core.place import Device, Place
 from sensord.core.rules.rule import Rule
@@ -45,7 +46,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     categories: tuple[Category, ...] = ()
     district: str = "000000"
     duty: Duty = Duty()
-    daily: Daily = Daily()
+    reports: tuple[ReportPlan, ...] = ()
     damping: Damping = Damping()
     inhibitions: tuple[Inhibition, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()

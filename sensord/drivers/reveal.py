@@ -126,6 +126,10 @@ class PlateFiller:
     def __init__(self, revealer: Callable[[], Revealer], register: AccessRegister) -> None:
         self._revealer, self._register = revealer, register
 
+    def concerns(self, notification: Notification) -> bool:
+        """Whether the message is about a vehicle."""
+        return notification.vehicle is not None
+
     def fill(self, notification: Notification) -> Notification:
         """Return the message as its receiver may read it."""
         vehicle = notification.vehicle

@@ -95,17 +95,12 @@ def build(
     places = Places(definition.places, definition.devices)
     start, end = _midnight(day, definition.zone), _midnight(day + timedelta(days=1), definition.zone)
     whole = [one for one in counts if one.gate in places.by_id]
-    lines = {
-        place.id: Line(place.id, place.kind.value) for kind in KINDS for place in places.places if place.kind is kind
-    }
-    for one in whole:
-        if start <= one.hour < end:
-            for line in _above(places, lines, one.gate):
-                _count(line, one)
-        elif one.hour < _midnight(day - timedelta(days=DAYS - 2), definition.zone):
-            for line in _above(places, lines, one.gate):
-                line.before_in += one.count if one.direction == "in" else 0
-                line.before_out += one.count if one.direction == "out" else 0
+    lines = add_up(places, [one for one in whole if start <= one.hour < end])
+    week_before = _midnight(day - timedelta(days=DAYS - 2), definition.zone)
+    for one in (one for one in whole if one.hour < week_before):
+        for line in _above(places, lines, one.gate):
+            line.before_in += one.count if one.direction == "in" else 0
+            line.before_out += one.count if one.direction == "out" else 0
     _fill_occupancy(places, lines, occupancy)
     hours = [start + number * HOUR for number in range((end - start) // HOUR)]
     days = [_midnight(day - timedelta(days=back), definition.zone) for back in range(DAYS - 1, -1, -1)]
@@ -119,6 +114,18 @@ def build(
         tuple(_stretch(whole, at, until) for at, until in zip(days, [*days[1:], end], strict=True)),
         tuple(balance(places, {line.place: line for line in lines.values() if line.kind == PlaceKind.COMPOUND})),
     )
+
+
+def add_up(places: Places, passages: Iterable[PassageCount]) -> dict[str, Line]:
+    """Add up passages per place: the street, grids, compounds and gates, in this order."""
+    lines = {
+        place.id: Line(place.id, place.kind.value) for kind in KINDS for place in places.places if place.kind is kind
+    }
+    for one in passages:
+        if one.gate in places.by_id:
+            for line in _above(places, lines, one.gate):
+                _count(line, one)
+    return lines
 
 
 def _midnight(day: date, zone: str) -> int:

@@ -10,6 +10,7 @@ from sensord.ports import Entry
 
 _REPEATED = {"zh": "（可能重复）", "en": "(possibly repeated) "}
 _ANSWER = {"zh": "点此反馈：", "en": "Answer here: "}
+_READ = {"zh": "点此阅读全文：", "en": "Read it in full: "}
 _CUT = "…"
 
 
@@ -21,8 +22,9 @@ def title_of(entry: Entry) -> str:
 
 
 def answer_line(entry: Entry) -> str:
-    """The line that says where to answer, with the line break before it; empty when there is no link."""
-    words = _ANSWER.get(entry.notification.language, _ANSWER["en"])
+    """The line that says where to answer (or read), with the line break before it; empty when there is no link."""
+    texts = _READ if entry.notification.reason is Reason.REPORT_DUE else _ANSWER
+    words = texts.get(entry.notification.language, texts["en"])
     return f"\n{words}{entry.link}" if entry.link else ""
 
 

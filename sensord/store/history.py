@@ -9,6 +9,7 @@ import msgspec
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
+from sensord.core.cases.reports import CASE as REPORT_CASE
 from sensord.store.sqlite import Database
 
 _TRANSITION = msgspec.json.Decoder(Transition)
@@ -93,3 +94,31 @@ class History:
         )
         rows = self._database.rows("reading changes", statement, (after, upto, after, upto))
         return [(int(seq), (_EVENT if rank else _TRANSITION).decode(text)) for seq, rank, _, text in rows]
+
+    def alarms(self, start: int, end: int) -> list[Transition]:
+        """Transitions of [start, end), in order, after the last one of each alert before ``start``."""
+        text = "CAST(json AS TEXT)"
+        before = self._database.rows(
+            "reading alarms",
+            f"SELECT json, max(seq * 1000000 + ord) AS newest FROM transitions WHERE at < ? "
+            f"GROUP BY json_extract({text}, '$.rule'), json_extract({text}, '$.key') ORDER BY newest",
+            (start,),
+        )
+        within = self._database.rows(
+            "reading alarms", "SELECT json FROM transitions WHERE at >= ? AND at < ? ORDER BY seq, ord", (start, end)
+        )
+        return [_TRANSITION.decode(row[0]) for row in (*before, *within)]
+
+    def reports(self, after: int, since: int) -> list[tuple[int, str]]:
+        """Scheduled reports decided in groups after ``after``, at or after the instant ``since`` (ns).
+
+        Each as its journal group and the event that names it, in order.
+        """
+        told = "SELECT DISTINCT seq, json_extract(CAST(json AS TEXT), '$.event') FROM"
+        rows = self._database.rows(
+            "looking for reports",
+            f'{told} outbox WHERE "case" = ?1 AND seq > ?2 AND at >= ?3 UNION '
+            f"{told} holds WHERE seq > ?2 AND at >= ?3 AND json_extract(CAST(json AS TEXT), '$.case') = ?1 ORDER BY 1",
+            (REPORT_CASE, after, since),
+        )
+        return [(int(seq), str(event)) for seq, event in rows]

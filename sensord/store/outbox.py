@@ -45,19 +45,6 @@ class OutboxTable:
             )
         return [Entry(_NOTIFICATION.decode(text), attempts + 1, bool(again)) for _, text, attempts, again in rows]
 
-    def add(self, notifications: Sequence[Notification]) -> None:
-        """Put in what was not decided by the core (scheduled reports); a key that is there already is left out."""
-        rows = [
-            (one.key, 0, number, one.at, one.case, one.channel, int(one.level), msgspec.json.encode(one), one.at)
-            for number, one in enumerate(notifications)
-        ]
-        with self._database.transaction("putting reports into the outbox") as connection:
-            connection.executemany(
-                'INSERT INTO outbox (key, seq, ord, at, "case", channel, level, json, state, due) '
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?) ON CONFLICT DO NOTHING",
-                rows,
-            )
-
     def done(self, key: str, now: int, receipt: str) -> None:
         """Record that the receiver took it."""
         self._settle(key, "sent", now, receipt, "")

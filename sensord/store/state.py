@@ -136,7 +136,7 @@ class StateStore:
         """Return what was decided, group by group, as JSON lines: the bytes that ``Step.decisions`` gave."""
         found: list[tuple[int, int, int, bytes]] = []
         for rank, table in enumerate(("transitions", "case_events", "outbox", "holds")):
-            rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table} WHERE seq > 0")
+            rows = self._database.rows("reading decisions", f"SELECT seq, ord, json FROM {table}")
             found += [(seq, number, rank, text) for seq, number, text in rows]
         return b"".join(text + b"\n" for *_, text in sorted(found))
 

@@ -27,7 +27,7 @@ def test_examples_load(name: str, tmp_path: Path) -> None:
         path = tmp_path / f"{number}.yaml"
         head = "site: example\n" + ("channels:\n" if block.startswith("  - ") else "")
         path.write_text(head + block, encoding="utf-8")
-        settings, _ = load_settings(path)
+        settings = load_settings(path)
         kinds |= {type(channel).__name__ for channel in settings.channels}
     assert kinds >= {"WecomRobot", "WecomApp", "DingtalkRobot", "FeishuRobot", "Sms", "Smtp", "Alertmanager"}
 

@@ -310,13 +310,3 @@ def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + robot, encoding="utf-8")
     damping = load(path).definition.damping
     assert (damping.per_minute["group"], damping.groups) == (12, ("group",))
-
-
-def test_a_report_goes_to_roles_that_exist(copy: Path) -> None:
-    """A role that the dispatch plan does not know is refused where it is written, with the one that was meant."""
-    path = copy / "sensord.yaml"
-    text = path.read_text(encoding="utf-8") + 'reports: [{type: vehicles, at: "08:00", roles: [cadre, cadres]}]\n'
-    path.write_text(text, encoding="utf-8")
-    (problem,) = _refused(copy)
-    assert (problem.line, problem.message) == (len(text.splitlines()), "there is no role cadres in dispatch.yaml")
-    assert "cadre" in problem.hint

@@ -10,9 +10,10 @@ from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notice import Trouble
 from sensord.core.cases.policy import Category, Policy, Step
+from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
-from sensord.core.people.duty import Change, ChangeReason, Daily, Duty, Shift
+from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Place, PlaceKind
 from sensord.core.record import Action, Delivery, Receipt, Record, RecordKind, Scope
@@ -109,22 +110,6 @@ def test_what_stood_at_a_place_that_is_gone_is_withdrawn_with_it() -> None:
     assert desk.case.place == "elsewhere"
 
 
-def test_the_daily_report_comes_every_day_and_says_what_was() -> None:
-    """At eight, once a day, to the officer on duty; a restart in between changes nothing."""
-    desk = Desk(definition())
-    desk.redefine(0, definition(policies=_PLANS, people=(_OFFICER, _CADRE), daily=Daily(480, ("officer",))))
-    desk.alert(5, Level.RED)
-    desk.act(65, "acknowledge")
-    desk.restart()
-    eight = (parse_instant("2023-11-16 08:00") - START) // SECOND
-    assert [reason for _, _, reason in told(desk.wait(eight - 1))] == ["daily_report"], "that of the first morning"
-    (report,) = desk.wait(eight).decisions.notifications
-    assert (report.receiver, report.title) == ("值班员-1", "【日报】2023-11-15")
-    for line in ("立案 / 1", "未结 / 1", "接单用时中位数（分钟） / 1.0", "居民区G1 / 聚集 / 1 / 0 / 0 / 0 / 1 / 1"):
-        assert line in report.text
-    assert len(told(desk.wait(eight + 3 * DAY // SECOND))) == 3
-
-
 def _records(seed: int) -> list[Record]:
     """A wild stretch, with answers, silences and receipts among it."""
     records = stream_of(seed)
@@ -163,6 +148,7 @@ def _decided(records: list[Record], sizes: list[int], restart: int) -> tuple[byt
         duty=duty,
         categories=(Category("crowd", {}, "04", "080", {State.DISPATCHED: MINUTE}),),
         damping=Damping({"people": 3}, per_hour=9, digest_every=MINUTE, storm_at=12),
+        reports=(ReportPlan("shift", (374, 378), tell=("officer", "police")), ReportPlan("noon", (720,))),
     )
     later = msgspec.structs.replace(whole, people=people[:2])
     half = len(records) // 2
@@ -181,6 +167,14 @@ def test_everything_of_cases_is_the_same_however_the_journal_is_cut(sizes: list[
     records = _records(2)
     assert any(record.kind == RecordKind.RECEIPT for record in records)
     whole = _decided(records, [1], 0)
-    for word in (b'"held_silenced"', b'"digest"', b'"overdue"', b'"link"', b'"roster-hole"', b'"held_off_duty"'):
+    for word in (
+        b'"held_silenced"',
+        b'"digest"',
+        b'"overdue"',
+        b'"link"',
+        b'"roster-hole"',
+        b'"held_off_duty"',
+        b'"report_due"',
+    ):
         assert word in whole[0], word
     assert _decided(records, sizes, restart) == whole

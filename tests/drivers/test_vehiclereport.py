@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -11,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.instant import DAY, HOUR
 from sensord.core.place import Places
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
 from sensord.core.vehicles.presence import Compound
 from sensord.core.vehicles.tally import Occupancy, PassageCount
-from sensord.drivers.schedule import messages, next_due
-from sensord.drivers.vehiclepages import FORMS, summary, tables
-from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, day_before, span
-from sensord.store.outbox import OutboxTable
+from sensord.drivers.tabular import FORMS, render
+from sensord.drivers.vehiclepages import document
+from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, span
 from sensord.store.passages import PassageReader
 from sensord.store.state import StateStore
 from simulators.traffic import Traffic
@@ -98,22 +95,13 @@ def test_the_nearest_free_spaces_come_first() -> None:
 def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     """Every cell of every table is in the text of each form; HTML stands alone."""
     names = {place.id: place for place in definition().places}
-    text = FORMS[form](report(), names, language)
-    if form == "csv":
-        rows = list(csv.DictReader(io.StringIO(text)))
-        assert [(row["place"], row["inward"]) for row in rows[:2]] == [("street", "11"), ("G1", "5")]
-        assert rows[0]["provinces"] == "皖:1 苏:2"
-        return
-    for title, head, rows_of in tables(report(), names, language):
-        assert not rows_of or all(cell in text for cell in (title, *head, *(cell for row in rows_of for cell in row)))
+    whole = document(report(), names, language)
+    text = render(whole, form)
+    assert len(whole.tables) == 8
+    for table in whole.tables:
+        cells = [cell for row in table.rows for cell in row]
+        assert all(cell in text for cell in (table.title, *table.columns, *cells))
     assert ("http" in text) is False
-
-
-def test_names_cannot_break_a_page() -> None:
-    """A place called like a tag is text in HTML."""
-    names = {place.id: place for place in definition().places}
-    names["street"] = type(names["street"])("street", names["street"].kind, "<script>x</script>")
-    assert "<script>" not in FORMS["html"](report(), names, "zh")
 
 
 # -- against the journal ---------------------------------------------------------------------------------------------
@@ -183,36 +171,4 @@ def test_old_tallies_are_deleted(journal: list[Group], tmp_path: Path) -> None:
     store.prune(MONDAY + DAY)
     assert not reader.counts(0, MONDAY + DAY)
     assert reader.counts(MONDAY + DAY, MONDAY + 2 * DAY)
-    store.close()
-
-
-# -- on schedule -----------------------------------------------------------------------------------------------------
-
-
-def test_the_schedule_is_local() -> None:
-    """The next instant at which the clock on the wall shows the time; equal instants are past."""
-    schedule = (("08:00", ("a",)), ("20:30", ("b",)))
-    assert next_due(schedule, MONDAY, ZONE) == (MONDAY + 8 * HOUR, ("a",))
-    assert next_due(schedule, MONDAY + 8 * HOUR, ZONE) == (MONDAY + 20 * HOUR + 30 * MINUTE, ("b",))
-    assert next_due(schedule, MONDAY + 21 * HOUR, ZONE) == (MONDAY + 32 * HOUR, ("a",))
-    assert next_due((), MONDAY, ZONE) is None
-    assert day_before(MONDAY + 8 * HOUR, ZONE) == date(2025, 11, 23)
-
-
-def test_the_summary_goes_to_the_roles_once(tmp_path: Path) -> None:
-    """Everybody of the role gets it in their language, and putting it in again changes nothing."""
-    due = next_due((("08:00", ("cadre",)),), MONDAY + 8 * DAY, ZONE)
-    assert due is not None
-    sent = list(messages(report(), definition(), due))
-    assert [(one.receiver, one.language) for one in sent] == [("居委干部-1", "zh"), ("居委干部-2", "en")]
-    names = {place.id: place for place in definition().places}
-    assert sent[0].text == summary(report(), names, "zh")
-    assert "驶入 11" in sent[0].text
-    store = StateStore(tmp_path)
-    table: OutboxTable = store.outbox
-    table.add(sent)
-    table.add(sent)
-    claimed = table.claim("people", due.at + SECOND, 10)
-    assert sorted(entry.notification.receiver for entry in claimed) == ["居委干部-1", "居委干部-2"]
-    assert store.decisions() == b""
     store.close()

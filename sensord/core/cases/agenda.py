@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 
 DIGEST, CHECK, REPORT = 100, 101, 102
-"""Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster, the daily report."""
+"""Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster, a scheduled report."""
 
 Entry = tuple[int, int, int, str]
 """(instant, kind, number, owner)"""

@@ -17,10 +17,12 @@ from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, withdraw
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
-from sensord.core.cases.daily import reports
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.cases.notification import Hold
+from sensord.core.cases.reportplan import ReportPlan
+from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
 from sensord.core.cases.watch import RETRY, Watched, hole_transitions
 from sensord.core.definition import Definition
@@ -75,8 +77,8 @@ class CaseBook:
                 self._agenda.add(outlet.due, DIGEST, 0, key)
         if state.watched.check_at:
             self._agenda.add(state.watched.check_at, CHECK, 0, "")
-        if state.watched.report_at:
-            self._agenda.add(state.watched.report_at, REPORT, 0, "")
+        for plan, due in state.watched.reports.items():
+            self._agenda.add(due, REPORT, 0, plan)
 
     @property
     def open(self) -> dict[str, Case]:
@@ -122,21 +124,26 @@ class CaseBook:
         self._settle_ended(at, story)
         self._watched.check_at = at
         self._agenda.add(at, CHECK, 0, "")
-        self._watched.report_at = 0
-        if self._definition.daily.tell:
-            self._next_report(at)
+        self._watched.reports = {}
+        for plan in self._definition.reports:
+            self._next_report(plan, at)
 
-    def _next_report(self, after: int) -> None:
-        self._watched.report_at = self._flow.roster.table.next_time(self._definition.daily.at, after)
-        self._agenda.add(self._watched.report_at, REPORT, 0, "")
+    def _next_report(self, plan: ReportPlan, after: int) -> None:
+        due = next_due(plan, self._flow.roster.table, self._definition.zone, after)
+        self._watched.reports[plan.id] = due
+        self._agenda.add(due, REPORT, 0, plan.id)
 
-    def _report(self, at: int, story: Story) -> None:
-        """Send the report of the day before, unless the plan has changed since it was put on the agenda."""
-        if at != self._watched.report_at:
+    def _report(self, name: str, at: int, story: Story) -> None:
+        """Tell people of a report, unless its schedule has changed since it was put on the agenda."""
+        plan = next((one for one in self._definition.reports if one.id == name), None)
+        if plan is None or at != self._watched.reports.get(name):
             return
-        for message in reports(self._definition, self._places, self._flow.roster, self._known(), at):
-            story.decisions.notify(message)
-        self._next_report(at)
+        for decided in reports(self._definition, self._places, self._flow.roster, plan, at):
+            if isinstance(decided, Hold):
+                story.decisions.hold(decided)
+            else:
+                story.decisions.notify(decided)
+        self._next_report(plan, at)
 
     def transition(self, transition: Transition, story: Story) -> None:
         """Take one change of an alert."""
@@ -224,7 +231,7 @@ class CaseBook:
             elif kind == CHECK:
                 self._check(at, story)
             elif kind == REPORT:
-                self._report(at, story)
+                self._report(owner, at, story)
             else:
                 self._flow.due(owner, at, Due(kind), number, story)
             self._settle_ended(at, story)

@@ -6,16 +6,15 @@ that is asked for.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 import msgspec
 
 from sensord.core.cases.case import ENDED, STAGES, Case, Told
+from sensord.core.cases.figures import Figures, silent
 from sensord.core.cases.score import Score, mark
 from sensord.core.definition import Definition
-from sensord.core.instant import MINUTE, format_instant
+from sensord.core.instant import format_instant
 from sensord.core.level import LADDER, NAMES
 from sensord.core.place import PlaceKind, Places
 
@@ -108,8 +107,8 @@ class Lister:
         rows = [
             (
                 case.code or case.id,
-                self._place(case.place),
-                self._place(case.grid),
+                self.place(case.place),
+                self.place(case.grid),
                 self._plans.get(case.policy, case.policy),
                 NAMES[self._language][case.peak],
                 STAGES[case.state][self._language],
@@ -128,7 +127,7 @@ class Lister:
         rows = [
             (
                 case.code or case.id,
-                self._place(case.place),
+                self.place(case.place),
                 person,
                 self._roles.get(line.role, line.role),
                 line.shift,
@@ -164,7 +163,7 @@ class Lister:
                 counts = (marks.overdue, marks.disagreed, marks.returned)
                 rows.append(
                     (
-                        self._place(grid),
+                        self.place(grid),
                         self._roles.get(role, role) or self._say["all"],
                         str(marks.cases),
                         str(marks.pages),
@@ -177,15 +176,17 @@ class Lister:
 
     def silent(self, cases: Iterable[Case]) -> Table:
         """Who was told and said nothing: per person, role, grid and shift; the most silent first."""
-        told, unanswered = Counter[tuple[str, str, str, str]](), Counter[tuple[str, str, str, str]]()
-        for case in cases:
-            for person, line in case.told.items():
-                if line.times:
-                    key = (person, self._roles.get(line.role, line.role), self._place(case.grid), line.shift)
-                    told[key] += 1
-                    unanswered[key] += not line.answered
-        order = sorted((key for key in told if unanswered[key]), key=lambda key: (-unanswered[key], key))
-        rows = [(*key, str(told[key]), str(unanswered[key])) for key in order]
+        rows = [
+            (
+                one.person,
+                self._roles.get(one.role, one.role),
+                self.place(one.grid),
+                one.shift,
+                str(one.pages),
+                str(one.unanswered),
+            )
+            for one in silent(cases)
+        ]
         return self._table("silent", "silent_columns", rows)
 
     def crowd(self, cases: Iterable[Case]) -> Table:
@@ -195,7 +196,7 @@ class Lister:
             groups.setdefault((case.grid, case.policy), []).append(case)
         rows = [
             (
-                self._place(grid),
+                self.place(grid),
                 self._plans.get(policy, policy),
                 str(len(group)),
                 *(str(sum(case.peak is level for case in group)) for level in LADDER),
@@ -205,17 +206,16 @@ class Lister:
         ]
         return self._table("crowd", "crowd_columns", rows)
 
-    def summary(self, cases: Sequence[Case], start: int, end: int) -> Table:
-        """The numbers of a stretch of time [start, end) (ns)."""
-        opened = [case for case in cases if start <= case.opened_at < end]
+    def summary(self, found: Figures) -> Table:
+        """The numbers of a stretch of time."""
         facts = (
-            ("opened", str(len(opened))),
-            ("closed", str(sum(start <= case.closed_at < end for case in cases))),
-            ("open", str(sum(not case.closed_at or case.closed_at >= end for case in cases))),
-            ("told", str(sum(line.times for case in opened for line in case.told.values()))),
-            ("acknowledge", _median(case.acknowledged_at - case.opened_at for case in opened if case.acknowledged_at)),
-            ("arrive", _median(case.arrived_at - case.opened_at for case in opened if case.arrived_at)),
-            ("clear", _median(case.cleared_at - case.opened_at for case in opened if case.cleared_at)),
+            ("opened", str(found.opened)),
+            ("closed", str(found.closed)),
+            ("open", str(found.open)),
+            ("told", str(found.told)),
+            ("acknowledge", _minutes(found.acknowledge)),
+            ("arrive", _minutes(found.arrive)),
+            ("clear", _minutes(found.disperse)),
         )
         rows = [(self._say[name], value) for name, value in facts]
         return Table(self._say["summary"], (self._say["item"], self._say["value"]), rows)
@@ -223,7 +223,8 @@ class Lister:
     def _table(self, title: str, columns: str, rows: Sequence[tuple[str, ...]]) -> Table:
         return Table(self._say[title], tuple(self._say[columns].split()), rows)
 
-    def _place(self, place: str) -> str:
+    def place(self, place: str) -> str:
+        """The place's name; a gate's with that of its compound."""
         found = self._places.by_id.get(place)
         if found is None:
             return place
@@ -252,6 +253,5 @@ class Lister:
         return self._say[next((name for holds, name in steps if holds), "waiting")]
 
 
-def _median(durations: Iterable[int]) -> str:
-    known = list(durations)
-    return f"{median(known) / MINUTE:.1f}" if known else "-"
+def _minutes(found: float | None) -> str:
+    return "-" if found is None else f"{found:.1f}"

@@ -12,6 +12,9 @@ from sensord.core.level import Level
 PLATE = "\u2063[plate]\u2063"
 """Stands in a text for a plate until the message is delivered (the invisible separators keep it from being typed)."""
 
+REPORT = "\u2063[report]\u2063"
+"""Stands in a text for the numbers of a report until the message is delivered."""
+
 
 class Reason(StrEnum):
     """Why somebody is told, or is not."""
@@ -44,7 +47,6 @@ class Reason(StrEnum):
     """Several messages in one; ``covers`` names them."""
     REPORT_DUE = "report_due"
     """A scheduled report, not a case."""
-    DAILY_REPORT = "daily_report"
     HELD_NOBODY = "held_nobody"
     """A step names a role of which nobody is on duty and reachable for this place, at any level."""
     HELD_LEVEL_FELL = "held_level_fell"

@@ -20,13 +20,13 @@ RETRY = DAY
 class Watched(msgspec.Struct):
     """The state: active built-in alerts, and failed contacts (person, channel, since).
 
-    ``check_at`` is when the roster is looked through next, ``report_at`` when the next daily report is due (0: never).
+    ``check_at`` is when the roster is looked through next (0: never), ``reports`` when each report is due next.
     """
 
     alerts: Active = {}
     failed: list[tuple[str, str, int]] = []
     check_at: int = 0
-    report_at: int = 0
+    reports: dict[str, int] = {}
 
 
 def hole_transitions(watched: Watched, holes: list[Hole], at: int) -> list[Transition]:

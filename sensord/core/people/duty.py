@@ -84,13 +84,6 @@ class Duty(msgspec.Struct, frozen=True, omit_defaults=True):
     check_days: int = 0
 
 
-class Daily(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Every day ``at`` (minutes after local midnight) the roles ``tell`` get the report of the day before."""
-
-    at: int = 480
-    tell: tuple[str, ...] = ()
-
-
 class DutyTable:
     """Answers who is on duty; everything that does not depend on the instant is worked out once."""
 

@@ -1,0 +1,114 @@
+"""Prints a document of tables as Markdown, as one HTML page, or as CSV. Every cell is escaped for where it goes."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from sensord.core.cases.listing import Table
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+body{font:15px/1.6 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',system-ui,sans-serif;margin:2rem auto;
+max-width:72rem;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+.lead{border-left:.25rem solid #0a5fc4;background:var(--soft);padding:.6rem 1rem;margin:1rem 0}
+.lead p{margin:.2rem 0}.wide{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{border-bottom:1px solid var(--line);padding:.3rem .8rem;text-align:left;vertical-align:top;white-space:nowrap}
+th{background:var(--soft)}td.number{text-align:right}td.long{white-space:normal;min-width:20rem}
+tr:hover td{background:var(--soft)}.none,.note{opacity:.7}
+@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
+"""
+_NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /]*|-")
+_LONG = 40
+_NONE = {"zh": "无", "en": "none"}
+_CODES = {"zh": "zh-CN", "en": "en"}
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A title, a few lines that say the most important, tables, and remarks on how to read them."""
+
+    title: str
+    language: str
+    tables: Sequence[Table]
+    lead: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def render(document: Document, form: str) -> str:
+    """Return the document in one of ``FORMS``."""
+    return FORMS[form](document)
+
+
+def _markdown(document: Document) -> str:
+    parts = [f"# {document.title}"]
+    if document.lead:
+        parts.append("\n".join(f"- {line}" for line in document.lead))
+    for table in document.tables:
+        body = [_row(table.columns), _row(["---"] * len(table.columns)), *(_row(row) for row in table.rows)]
+        parts.append("\n".join([f"## {table.title}", "", *(body if table.rows else [_NONE[document.language]])]))
+    return "\n\n".join([*parts, *document.notes]) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _html(document: Document) -> str:
+    title, escape = html.escape(document.title), html.escape
+    body = [f"<h1>{title}</h1>"]
+    if document.lead:
+        body.append('<div class="lead">' + "".join(f"<p>{escape(line)}</p>" for line in document.lead) + "</div>")
+    body += [f"<h2>{escape(table.title)}</h2>\n{_table(table, document.language)}" for table in document.tables]
+    body += [f'<p class="note">{escape(note)}</p>' for note in document.notes]
+    head = f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>{title}</title>'
+    whole = "\n".join(body)
+    return (
+        f'<!doctype html>\n<html lang="{_CODES[document.language]}">\n<head>{head}\n<style>{_STYLE}</style></head>\n'
+        f"<body>\n{whole}\n</body>\n</html>\n"
+    )
+
+
+def _table(table: Table, language: str) -> str:
+    if not table.rows:
+        return f'<p class="none">{_NONE[language]}</p>'
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.columns)
+    rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in table.rows)
+    return f'<div class="wide"><table>\n<tr>{head}</tr>\n{rows}</table></div>'
+
+
+def _cell(cell: str) -> str:
+    look = "number" if _NUMBER.fullmatch(cell) else "long" if len(cell) > _LONG else ""
+    kind = f' class="{look}"' if look else ""
+    return f"<td{kind}>{html.escape(cell)}</td>"
+
+
+def _csv(document: Document) -> str:
+    """The tables below each other, each with its title before it; a cell never begins a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for number, table in enumerate(document.tables):
+        if number:
+            writer.writerow(())
+        if len(document.tables) > 1:
+            writer.writerow((_harmless(table.title),))
+        writer.writerow(table.columns)
+        writer.writerows([_harmless(cell) for cell in row] for row in table.rows)
+    return out.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """A spreadsheet runs what begins like a formula; a leading apostrophe keeps it a text."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") and len(cell) > 1 else cell
+
+
+FORMS: dict[str, Callable[[Document], str]] = {"md": _markdown, "html": _html, "csv": _csv}
+"""The forms of a document, by the word that asks for them."""
+TYPES = {"md": "text/markdown", "html": "text/html", "csv": "text/csv", "json": "application/json"}
+"""The media type of each form, and of a document as data."""

@@ -1,0 +1,177 @@
+"""Reports on crowds, gates and cases: made from the stores, kept as files, put into the messages that tell of them.
+
+The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
+as far as the core had when it decided, so that nothing that was journaled before is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from sensord.config.load import Loaded
+from sensord.config.settings import Rollups
+from sensord.core.cases.notification import REPORT, Notification
+from sensord.core.cases.reports import Span, span_of
+from sensord.core.definition import Definition
+from sensord.core.instant import DAY, SECOND, parse_duration
+from sensord.core.people.duty import DutyTable
+from sensord.core.stream import Stream
+from sensord.drivers.daypages import Pages
+from sensord.drivers.dayreport import DayReport, Heard, build, reach, whole_hours
+from sensord.drivers.tabular import FORMS, render
+from sensord.errors import DeliveryError, StoreError
+from sensord.ports import CrowdSlot
+from sensord.store.history import History
+from sensord.store.measured import MeasuredReader
+from sensord.store.passages import PassageReader
+from sensord.store.reports import ReportFolder
+
+LANGUAGES = ("zh", "en")
+LOOK = 2.0
+"""Seconds between two looks for reports that are due."""
+PATIENCE = 300 * SECOND
+"""So long a report waits for roll-ups that lag, and a message for its report; then it goes without."""
+CATCH_UP = 7 * DAY
+"""A report that was decided while the daemon could not make it is made up for, so late at most."""
+_AGAIN = 5.0
+_WITHOUT = {
+    "zh": "报告暂时无法生成；请稍后运行 sensord report show {name}",
+    "en": "The report could not be made yet; later: sensord report show {name}",
+}
+
+log = structlog.get_logger()
+
+
+class Reporter:
+    """Makes reports of one site from its stores; safe from any thread."""
+
+    def __init__(self, loaded: Callable[[], Loaded], history: History, directory: Path) -> None:
+        self._loaded, self._history = loaded, history
+        self.folder = ReportFolder(directory)
+        self._passages, self.measured = PassageReader(directory), MeasuredReader(directory)
+
+    @property
+    def _rollups(self) -> Rollups | None:
+        sinks = self._loaded().settings.sinks
+        return next((sink for sink in sinks if isinstance(sink, Rollups)), None)
+
+    def make(self, span: Span, now: int) -> tuple[DayReport, dict[str, Pages]]:
+        """Make the report of a span; returns it, and its pages by language. Raises ``StoreError``."""
+        definition = self._loaded().definition
+        cases = self._history.between(span.start, span.end)
+        heard = Heard(
+            cases,
+            self._history.alarms(span.start, min(span.end, now)),
+            self._passages.counts(*whole_hours(span)),
+            self._crowds(definition, span, now),
+        )
+        report = build(definition, span, heard, now)
+        return report, {language: Pages(report, definition, cases, language) for language in LANGUAGES}
+
+    def _crowds(self, definition: Definition, span: Span, now: int) -> Iterable[tuple[str, Sequence[CrowdSlot]]] | None:
+        rollups = self._rollups
+        if rollups is None or not self.measured.kept:
+            return None
+        since = reach(definition, span.start)
+        kept = parse_duration(rollups.keep_minutes)
+        return self.measured.crowds(since, span.end, "minute" if since >= now - kept else "hour")
+
+    def keep(self, span: Span, now: int) -> DayReport:
+        """Make a report and put its files there. Raises ``StoreError``."""
+        report, pages = self.make(span, now)
+        files = {"report.json": msgspec.json.encode(report)}
+        for language, page in pages.items():
+            document = page.document()
+            files |= {f"{language}.{form}": render(document, form).encode() for form in FORMS}
+            files[f"{language}.txt"] = page.message().encode()
+        self.folder.write(span.name, files)
+        return report
+
+    def day(self, day: date) -> Span:
+        """The span of a local day, by which a report is made on request."""
+        zone = self._loaded().definition.zone
+        table, ordinal = DutyTable(self._loaded().definition.duty, {}, zone), day.toordinal()
+        return Span(f"day-{day:%Y%m%d}", table.instant(ordinal, 0), table.instant(ordinal + 1, 0))
+
+    @property
+    def grace(self) -> int:
+        """How long (ns) after its end a report is made: so late passages are decided and late readings taken."""
+        definition = self._loaded().definition
+        return max(definition.lateness_of(stream) for stream in (Stream.VISIT, Stream.CROWD))
+
+    def waits(self, seq: int) -> bool:
+        """Whether the roll-ups have yet to come as far as a journal group."""
+        return self._rollups is not None and self.measured.kept and self.measured.seq < seq
+
+
+class ReportTask:
+    """Makes the reports that the core has decided on, and deletes those that are past their keeping."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        history: History,
+        loaded: Callable[[], Loaded],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
+        self._seen = 0
+        self._due: dict[Span, tuple[int, int]] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await asyncio.to_thread(self.turn)
+            await asyncio.sleep(LOOK)
+
+    def turn(self) -> None:
+        """Make everything that is due now and can be made. Raises ``StoreError`` when the state cannot be read."""
+        now = self._clock()
+        for seq, event in self._history.reports(self._seen, now - CATCH_UP):
+            self._seen = max(self._seen, seq)
+            span = span_of(event)
+            if span is not None and not self._reporter.folder.has(span.name):
+                self._due[span] = (seq, now)
+        for span, (seq, since) in list(self._due.items()):
+            lags = self._reporter.waits(seq) and now - since < PATIENCE
+            if not lags and now - span.end >= self._reporter.grace:
+                self._make(span, now)
+        self._reporter.folder.prune(now - parse_duration(self._loaded().settings.report_files.keep))
+
+    def _make(self, span: Span, now: int) -> None:
+        try:
+            self._reporter.keep(span, now)
+        except StoreError as error:
+            log.error("a report could not be made; it is tried again", report=span.name, why=str(error))
+            return
+        del self._due[span]
+        log.info("a report was made", report=span.name)
+
+
+class ReportFiller:
+    """Puts the numbers of a report into the message that tells of it. Implements ``ports.Filling``."""
+
+    def __init__(self, folder: ReportFolder, clock: Callable[[], int] = time.time_ns) -> None:
+        self._folder, self._clock = folder, clock
+
+    def concerns(self, notification: Notification) -> bool:
+        """Whether the message tells of a report."""
+        return span_of(notification.event) is not None and REPORT in notification.text
+
+    def fill(self, notification: Notification) -> Notification:
+        """Return the message as it is sent; raises ``DeliveryError`` (to be tried again) while there is no report."""
+        span = span_of(notification.event)
+        if span is None:
+            return notification
+        found = self._folder.read(span.name, f"{notification.language}.txt")
+        if found is None and self._clock() - notification.at < PATIENCE:
+            raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
+        text = found.decode() if found is not None else _WITHOUT[notification.language].format(name=span.name)
+        return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))

@@ -1,0 +1,72 @@
+"""The files of reports: one folder each, written as a whole, below ``reports`` in the state directory.
+
+A folder is called by its report (``morning-20261125T0730``) and holds ``report.json`` and, per language, Markdown,
+HTML, CSV and the few lines that messages carry.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sensord.errors import StoreError
+
+FOLDER = "reports"
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}(?:T[0-9]{4})?")
+"""What a report may be called."""
+_STAGE = ".new"
+
+
+class ReportFolder:
+    """The reports of one state directory; several processes may write."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FOLDER
+
+    def names(self) -> list[str]:
+        """Every report that is there, the newest first."""
+        if not self._path.is_dir():
+            return []
+        found = [(path.stat().st_mtime_ns, path.name) for path in self._path.iterdir() if NAME.fullmatch(path.name)]
+        return [name for _, name in sorted(found, reverse=True)]
+
+    def has(self, name: str) -> bool:
+        """Whether the report is there."""
+        return NAME.fullmatch(name) is not None and (self._path / name / "report.json").exists()
+
+    def read(self, name: str, file: str) -> bytes | None:
+        """Return one of its files; None when it is not there. Raises ``StoreError``."""
+        if NAME.fullmatch(name) is None or "/" in file or file.startswith("."):
+            return None
+        try:
+            return (self._path / name / file).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+
+    def write(self, name: str, files: Mapping[str, bytes]) -> Path:
+        """Put a report there, whole or not at all; one of that name is replaced. Raises ``StoreError``."""
+        if NAME.fullmatch(name) is None:
+            raise StoreError(f"{name} is no name of a report")
+        target, stage = self._path / name, self._path / f"{_STAGE}-{name}"
+        try:
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir(parents=True)
+            for file, content in files.items():
+                (stage / file).write_bytes(content)
+            shutil.rmtree(target, ignore_errors=True)
+            stage.rename(target)
+        except OSError as error:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise StoreError(f"{target}: cannot be written ({error.strerror})") from error
+        return target
+
+    def prune(self, before: int) -> int:
+        """Delete the reports that were written before the instant ``before`` (ns); returns how many."""
+        old = [name for name in self.names() if (self._path / name).stat().st_mtime_ns < before]
+        for name in old:
+            shutil.rmtree(self._path / name, ignore_errors=True)
+        return len(old)
