@@ -6,6 +6,7 @@ the link are kept whole, because they are what the reader cannot do without.
 
 from __future__ import annotations
 
+from sensord.core.cases.notification import Reason
 from sensord.ports import Entry
 
 _REPEATED = {"zh": "（可能重复）", "en": "(possibly repeated) "}

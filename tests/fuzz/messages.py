@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from sensord.core.intake.codec import CODECS, Context
-from sensord.core.intake.intake import TopicTemplate
+from sensord.core.intake.topic import TopicTemplate
 from sensord.core.reading import Reading, Topic
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
