@@ -15,8 +15,8 @@ from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.place import Places
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
-from sensord.core.vehicles.presence import Compound
 from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.visit import Compound
 from sensord.drivers.schedule import messages, next_due
 from sensord.drivers.vehiclepages import FORMS, summary, tables
 from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, day_before, span
