@@ -67,6 +67,7 @@ PROVINCE = Label("province", tuple(PROVINCES), tag=False)
 ENERGY = Label("energy", ("fuel", "new_energy"), tag=False)
 LISTED = Label("list", ("watch", "other"), tag=False)
 EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned"))
+CERTAINTY = Label("certainty", ("certain", "doubtful"), tag=False)
 SEVERITY = Label("severity", ("blue", "yellow", "orange", "red"))
 
 STREAMS: dict[Stream, StreamSpec] = {
@@ -115,7 +116,7 @@ STREAMS: dict[Stream, StreamSpec] = {
             Field("unsure", "vehicles", "by how many that number may be wrong"),
             Field("filled", "%", "vehicles inside as a share of the compound's parking spaces"),
         ),
-        (EVENT, DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED),
+        (EVENT, DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED, CERTAINTY),
         eventful=True,
     ),
 }

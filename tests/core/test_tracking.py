@@ -198,6 +198,13 @@ def test_a_later_majority_corrects_an_entry() -> None:
     assert set(follower.tracker.presence.compounds["C1"].visits) == {token(A)}
 
 
+def test_a_corrected_entry_is_followed_on() -> None:
+    """A vehicle whose entry was corrected reaches the marks of its stay like any other."""
+    follower = Follower()
+    follower.see(at(0, A_CONFUSED, "in", 0.95), at(1, A, "in", 0.8), at(2, A, "in", 0.8))
+    assert short(follower.see(tick(7200))) == [(7200, "staying", "C1-N in", A)]
+
+
 def test_unread_vehicles_count_and_are_unsure() -> None:
     """Unread entries raise the number inside; the exit of a vehicle never seen coming may be one of them."""
     follower = Follower()

@@ -13,8 +13,8 @@ from sensord.core.instant import DAY, HOUR
 from sensord.core.place import Places
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
-from sensord.core.vehicles.presence import Compound
 from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.visit import Compound
 from sensord.drivers.tabular import FORMS, render
 from sensord.drivers.vehiclepages import document
 from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, span

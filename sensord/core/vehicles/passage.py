@@ -21,8 +21,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from sensord.core.stream import CERTAINTY
 from sensord.core.vehicles.tracking import Tracking
 
+CERTAIN, DOUBTFUL = range(len(CERTAINTY.words))
 MOST_KEPT = 4
 """So many pseudonyms are kept of one passage."""
 
@@ -68,8 +70,19 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         """The reading that counts."""
         return self.kept[0]
 
+    @property
+    def certainty(self) -> int:
+        """How far it can be trusted who this is, as the code of the label: -1 when nobody knows who it is.
+
+        It is certain when the best reading is sure, or when two readings agree.
+        """
+        best = self.kept[0]
+        return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
+
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
+        if len(self.kept) == 1:
+            return [self.kept[0].family]
         return [read.family for read in self.kept if read.token] + [read.token for read in self.kept[1:] if read.token]
 
     def add(self, read: Read) -> None:
@@ -115,7 +128,10 @@ class Passages:
         That is ``WAIT`` (it is decided at ``due``), ``DECIDED``, ``JOINED`` (nothing new), or ``LATER``: after the
         passage was decided, it was read under another pseudonym, too.
         """
-        here = self.open[read.direction].setdefault(gate, [])
+        lanes = self.open[read.direction]
+        here = lanes.get(gate)
+        if here is None:
+            here = lanes[gate] = []
         if here and read.token and here[-1].kept[0].token == read.token:
             # What nearly every second reading is: the same plate again.
             if abs(read.event_at - here[-1].last_at) <= self._merge:
@@ -133,6 +149,14 @@ class Passages:
         passage = Passage([read], [1], read.event_at, read.event_at, due)
         here.append(passage)
         return passage, WAIT if due else DECIDED
+
+    def repeat(self, passage: Passage, count: int, last_at: int, best: Read | None) -> None:
+        """Take ``count`` more readings of a passage's best pseudonym, until ``last_at``; ``best``: a surer one."""
+        self.merged += count
+        passage.votes[0] += count
+        passage.last_at = last_at
+        if best is not None and best.confidence > passage.kept[0].confidence:
+            passage.kept[0] = best
 
     def due(self, gate: str, direction: int, at: int) -> Iterator[Passage]:
         """Decide the passages that are due at ``at``, in the order in which they began."""

@@ -1,6 +1,6 @@
 """Presence: passages in, visits out; who is inside, and how sure that is. Pure.
 
-Cameras miss passages, so pairing follows stated rules (``Pairing`` names them; each is a row in the tests):
+Cameras miss passages, so pairing follows stated rules (``visit.Pairing`` names them; each is a row in the tests):
 
 ==================================  ===============================================================================
 what is seen                        what is believed
@@ -29,15 +29,12 @@ A passage older than what is known of its vehicle (stored readings that come lat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import NamedTuple
-
-import msgspec
 
 from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.passage import Passage, Read
 from sensord.core.vehicles.tracking import Tracking
+from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
 
 MOST_KNOWN = 500_000
 """So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
@@ -46,134 +43,8 @@ MOST_INSIDE = 10_000
 
 
 _COMPOUND = PlaceKind.COMPOUND
-
-
-class Pairing(StrEnum):
-    """Why a passage was paired as it was: the named reason of a pairing."""
-
-    ENTERED = "entered"
-    LEFT = "left"
-    LEFT_MISREAD = "left_misread"
-    MISSED_ENTRY = "missed_entry"
-    ANONYMOUS = "anonymous"
-    HISTORY = "history"
-
-
-class Visit(msgspec.Struct, array_like=True, gc=False):
-    """A vehicle inside. ``read`` is its entry, ``entered_at`` event time, ``due`` when time next matters (ns).
-
-    ``kin`` is everything under which it may be read when it leaves, besides its pseudonym.
-    """
-
-    read: Read
-    entered_at: int
-    due: int
-    kin: list[int]
-    nights: int = 0
-
-
-class Trace(msgspec.Struct, array_like=True, gc=False):
-    """What is known of a vehicle seen lately.
-
-    ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
-    recent entries as (event time, compound), ``shorts`` the ends of its recent short visits.
-    """
-
-    last_at: int
-    gate: str
-    inside: str = ""
-    entries: list[tuple[int, str]] = []
-    shorts: list[int] = []
-
-
-class Compound:
-    """Who is inside one compound: ``visits`` by pseudonym, in order of entry; ``kin`` finds misread ones.
-
-    ``anonymous`` is unread entries less unread exits since the night, ``missed`` the passages since then that must
-    have been missed.
-    """
-
-    def __init__(self, parking: int | None) -> None:
-        self.parking = parking
-        self.visits: dict[int, Visit] = {}
-        self._kin: dict[int, list[int]] = {}
-        self.anonymous = self.missed = 0
-
-    def add(self, token: int, visit: Visit) -> None:
-        """Let a vehicle in."""
-        self.visits[token] = visit
-        for kin in visit.kin:
-            self._kin.setdefault(kin, []).append(token)
-
-    def remove(self, token: int) -> Visit | None:
-        """Let a vehicle out; None when it is not inside."""
-        visit = self.visits.pop(token, None)
-        if visit is not None:
-            for kin in visit.kin:
-                relatives = self._kin[kin]
-                relatives.remove(token)
-                if not relatives:
-                    del self._kin[kin]
-        return visit
-
-    def relate(self, token: int, kin: list[int]) -> None:
-        """Note under what else a vehicle inside may be read."""
-        visit = self.visits.get(token)
-        if visit is not None:
-            for one in kin:
-                if one not in visit.kin:
-                    visit.kin.append(one)
-                    self._kin.setdefault(one, []).append(token)
-
-    def who(self, passage: Passage) -> int:
-        """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""
-        for read in passage.kept:
-            if read.token in self.visits:
-                return read.token
-        for read in passage.kept:
-            relatives = self._kin.get(read.token) or self._kin.get(read.family)
-            if read.token and relatives:
-                return relatives[0]
-        return passage.best.token
-
-    @property
-    def inside(self) -> int:
-        """How many vehicles are inside."""
-        return max(len(self.visits) + self.anonymous, 0)
-
-    @property
-    def unsure(self) -> int:
-        """By how many ``inside`` may be wrong."""
-        return abs(self.anonymous) + self.missed
-
-
-class Ghost(msgspec.Struct, array_like=True, gc=False):
-    """A visit that was taken to be over at ``since`` (ns), because the vehicle was seen elsewhere."""
-
-    visit: Visit
-    since: int
-
-
-class Ended(NamedTuple):
-    """A visit that ended without an exit being seen."""
-
-    compound: str
-    token: int
-    visit: Visit
-
-
-class Seen(NamedTuple):
-    """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage."""
-
-    pairing: Pairing
-    token: int
-    stay: int = -1
-    away: int = -1
-    visits: int = 0
-    shorts: int = 0
-    compounds: int = 0
-    cloned: bool = False
-    ended: tuple[Ended, ...] = ()
+_NONE: tuple[Ended, ...] = ()
+_ANONYMOUS = Seen(Pairing.ANONYMOUS, 0)
 
 
 class Presence:
@@ -196,65 +67,77 @@ class Presence:
 
     def enter(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove into the compound ``place`` by its ``gate``."""
-        here, read, at = self.compounds[place], passage.best, passage.first_at
+        here, read, at = self.compounds[place], passage.kept[0], passage.first_at
         token = read.token
         if not token:
             here.anonymous += 1
-            return Seen(Pairing.ANONYMOUS, 0)
+            return _ANONYMOUS
         trace, away = self._trace(token, at)
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
-        self.ghosts.pop((place, token), None)
-        cloned, ended = self._elsewhere(place, gate, trace, read, at)
-        old = here.remove(token)
-        if old is not None:
+        if self.ghosts:
+            self.ghosts.pop((place, token), None)
+        cloned, ended = (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, read, at)
+        if token in here.visits:
+            old = here.remove(token)
+            assert old is not None
             self._missed_exit(here)
             ended = (*ended, Ended(place, token, old))
         if len(here.visits) >= MOST_INSIDE:
-            oldest = next(iter(here.visits))
-            self._forget_visit(place, oldest)
-        here.add(token, Visit(read, at, self._next_due(at, read.received_at), passage.kin()))
+            self._forget_visit(place, next(iter(here.visits)))
+        visit = Visit(read, at, self._next_due(at, read.received_at), passage.certainty, passage.kin())
+        here.add(token, visit)
         self._note(token, trace, gate, at)
         trace.inside = place
-        trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > at - self._tracking.recent]
-        trace.entries.append((at, place))
-        roamed = len({where for when, where in trace.entries if when > at - self._tracking.roaming})
-        return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended)
+        roamed = 1
+        if trace.entries:
+            since, lately = at - self._tracking.roaming, at - self._tracking.recent
+            trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
+            roamed = len({where for when, where in trace.entries if when > since} | {place})
+            trace.entries.append((at, place))
+        else:
+            trace.entries = [(at, place)]
+        return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, read, at = self.compounds[place], passage.best, passage.first_at
+        here, read, at = self.compounds[place], passage.kept[0], passage.first_at
         if not read.token:
             here.anonymous -= 1
-            return Seen(Pairing.ANONYMOUS, 0)
+            return _ANONYMOUS
         token = here.who(passage)
         trace, _ = self._trace(token, at)
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
-        visit, cloned, ended = here.remove(token), False, tuple[Ended, ...]()
-        if trace.inside != place:
-            ghost = self.ghosts.pop((place, token), None) if visit is None else None
+        visit, cloned, ended = here.remove(token), False, _NONE
+        if trace.inside == place:
+            trace.inside = ""
+        elif visit is None:
+            ghost = self.ghosts.pop((place, token), None)
             if ghost is not None and at - ghost.since < DAY:
                 visit, cloned = ghost.visit, True
-            elif visit is None:
+            elif trace.gate:
                 cloned, ended = self._elsewhere(place, gate, trace, read, at)
-        else:
-            trace.inside = ""
         if visit is None:
             self._missed_entry(here)
-        self._note(token, trace, gate, at)
-        if visit is None:
+            self._note(token, trace, gate, at)
             return Seen(Pairing.MISSED_ENTRY, token, cloned=cloned, ended=ended)
+        self._note(token, trace, gate, at)
         stay = at - visit.entered_at
-        trace.shorts = [when for when in trace.shorts[-63:] if when > at - self._tracking.recent]
+        if trace.shorts:
+            lately = at - self._tracking.recent
+            trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
-            trace.shorts.append(at)
+            trace.shorts = [*trace.shorts, at]
         pairing = Pairing.LEFT if token == read.token else Pairing.LEFT_MISREAD
         return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
     def _elsewhere(self, place: str, gate: str, trace: Trace, read: Read, at: int) -> tuple[bool, tuple[Ended, ...]]:
         """What it means that a vehicle is seen here that was last seen in another compound: (cloned, ended)."""
-        if at - trace.last_at < self._drive(trace.gate, gate):
+        drive = self._drive(trace.gate, gate)
+        if drive < 0:
+            return False, ()
+        if at - trace.last_at < drive:
             return True, ()
         if not trace.inside or trace.inside == place:
             return False, ()
@@ -269,7 +152,7 @@ class Presence:
         return False, (ended,)
 
     def _drive(self, one: str, other: str) -> int:
-        """The shortest time (ns) in which a vehicle gets from gate to gate; 0 within a compound."""
+        """The shortest time (ns) in which a vehicle gets from gate to gate; -1 within a compound."""
         known = self._drives.get((one, other))
         if known is None:
             known = self._drives[one, other] = self._shortest(one, other)
@@ -278,7 +161,7 @@ class Presence:
     def _shortest(self, one: str, other: str) -> int:
         places = self._places
         if one not in places.by_id or places.above(one, _COMPOUND) == places.above(other, _COMPOUND):
-            return 0
+            return -1
         metres = places.metres(one, other)
         if metres is None:
             return self._tracking.travel
@@ -336,13 +219,16 @@ class Presence:
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def rename(self, place: str, gate: str, token: int, passage: Passage) -> None:
-        """The entry by ``gate`` that was read as ``token`` was this vehicle's: more readings say so."""
+    def rename(self, place: str, gate: str, token: int, passage: Passage) -> Visit | None:
+        """The entry by ``gate`` that was read as ``token`` was this vehicle's: more readings say so.
+
+        Returns its visit; None when it is not inside any more, or already was.
+        """
         here, read = self.compounds[place], passage.best
         visit = here.remove(token)
         if visit is None or read.token in here.visits:
-            return
-        visit.read, visit.kin = read, passage.kin()
+            return None
+        visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
         self.known.pop(token, None)
         trace = self.traces.pop(token, None)
@@ -351,29 +237,33 @@ class Presence:
             mine.entries += trace.entries[-1:]
         mine.inside = place
         self._note(read.token, mine, gate, visit.entered_at)
+        return visit
 
-    def adopt(self, former: int, token: int) -> None:
-        """A vehicle known under the former key's pseudonym goes on under the new one's."""
+    def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
+        """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
         hour = self.known.pop(former, None)
         if hour is not None:
             self.known.setdefault(token, hour)
         trace = self.traces.pop(former, None)
         if trace is None or token in self.traces:
-            return
+            return None
         self.traces[token] = trace
-        if trace.inside:
-            here = self.compounds[trace.inside]
-            visit = here.remove(former)
-            if visit is not None:
-                here.add(token, visit)
+        here = self.compounds.get(trace.inside)
+        visit = here.remove(former) if here is not None else None
+        if here is None or visit is None:
+            return None
+        here.add(token, visit)
+        return trace.inside, visit
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _next_due(self, entered_at: int, now: int) -> int:
         """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        return next(
-            (entered_at + mark for mark in self._marks if entered_at + mark > now), entered_at + self._marks[-1] + HOUR
-        )
+        stay = now - entered_at
+        for mark in self._marks:
+            if mark > stay:
+                return entered_at + mark
+        return entered_at + self._marks[-1] + HOUR
 
     def dues(self) -> Iterator[tuple[int, str, int]]:
         """Yield (due, compound, token) of everyone inside."""

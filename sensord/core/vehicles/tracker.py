@@ -27,14 +27,17 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
-from sensord.core.vehicles.presence import Compound, Ended, Presence, Seen
+from sensord.core.vehicles.presence import Presence
+from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.tally import Occupancy
-from sensord.core.vehicles.trackerstate import CLOCK, SETTLE, STAY, Due, load, save, schedule
-from sensord.core.vehicles.visitrow import NOTHING, Numbers, VisitRow, merged, nobody
+from sensord.core.vehicles.trackerstate import Due, load, save, schedule
+from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
+from sensord.core.vehicles.visitrow import VisitRow, merged
 
 _PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
 _IN = 0
-_LABELS = ("direction", "class", "province", "energy", "list")
+_MAYBE = (math.nan,) * 6
+"""No number that is about a vehicle: stay, nights, days away, visits, short visits, compounds."""
 
 
 class Tracker:
@@ -47,15 +50,21 @@ class Tracker:
         self._numbers = places.device_index
         self._gates = [device.place for device in places.devices]
         above = [places.above(device.place, PlaceKind.COMPOUND) for device in places.devices]
+        self._gate = dict(zip(self._devices, self._gates, strict=True))
         self._compound = {gate: place for gate, place in zip(self._gates, above, strict=True) if place is not None}
+        numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
+        self._gate_of = np.array([numbers.get(gate, -1) for gate in self._gates] or [-1], np.int64)
         self.passages = Passages(definition.tracking)
         self.presence = Presence(definition.tracking, places, _marks(definition.rules))
         self._nights = any(_sees(rule, "overnight") for rule in definition.rules)
-        self.dues: list[Due] = []
+        self.settling: list[Due] = []
+        self.staying: list[Due] = []
         self.clock = 0
+        self._due = 0
         self._rows: list[VisitRow] = []
         self._arrivals: list[int] = []
         self._place = 0
+        self._pairings = [0] * len(Pairing)
         self.counts = Counter[tuple[str, str]]()
         self.occupancy: list[Occupancy] = []
         """Who was inside at every full local hour since this was last emptied."""
@@ -64,8 +73,7 @@ class Tracker:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
             self.presence.begun = at
-            self.clock = self._next_hour(at)
-            heapq.heappush(self.dues, (self.clock, CLOCK, "", 0))
+            self.clock = self._due = self._next_hour(at)
 
     def _next_hour(self, at: int) -> int:
         return ((at + self._offset) // HOUR + 1) * HOUR - self._offset
@@ -101,84 +109,119 @@ class Tracker:
             return batch
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
         self._rows, self._arrivals, self._place = [], batch.received_at.tolist(), 0
-        for position, gate, read in self._reads(batch):
-            if self.dues[0][0] <= read.received_at:
-                self._advance(read.received_at)
-            self._take(position + 1, gate, read)
-        if self.dues[0][0] <= batch.now:
+        if len(batch):
+            self._take(Reads(batch, self._gate_of, self._devices, self._tracking.merge))
+        if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
         return merged(batch, self._rows) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
-        for name, amount in (("merged", self.passages.merged), ("forgotten", self.presence.forgotten)):
+        counted = [(pairing.word, self._pairings[pairing]) for pairing in Pairing]
+        counted += [("merged", self.passages.merged), ("forgotten", self.presence.forgotten)]
+        for name, amount in counted:
             if amount:
                 self.counts["visit", name] += amount
         self.passages.merged = self.presence.forgotten = 0
+        self._pairings = [0] * len(Pairing)
 
-    def _reads(self, batch: Batch) -> Iterable[tuple[int, str, Read]]:
-        """Yield the camera readings: position in the batch, gate, reading."""
-        rows = np.flatnonzero(batch.stream == Stream.PLATE)
-        if not len(rows):
-            return
-        none = np.full(len(rows), -1)
-        labels = [(batch.labels[name][rows] if name in batch.labels else none).tolist() for name in _LABELS]
-        confidence = batch.fields["confidence"][rows] if "confidence" in batch.fields else np.ones(len(rows))
-        seen = (batch.sightings or nobody(len(batch))).select(rows)
-        devices = batch.device[rows].tolist()
-        reads = map(
-            Read._make,
-            zip(
-                batch.received_at[rows].tolist(),
-                batch.event_at[rows].tolist(),
-                map(self._devices.__getitem__, devices),
-                confidence.tolist(),
-                *(column.tolist() for column in seen.who.T),
-                seen.sure.tolist(),
-                seen.masks,
-                *labels,
-                strict=True,
-            ),
-        )
-        for position, gate, read in zip(rows.tolist(), map(self._gates.__getitem__, devices), reads, strict=True):
-            if gate in self._compound and read.direction >= 0:
-                yield position, gate, read
+    def _take(self, reads: Reads) -> None:
+        """Take the readings in order; what only says again what was just said is taken with it."""
+        heads, runs = reads.heads, reads.runs
+        singly: list[int] = []
+        for row, position, read in zip(heads.tolist(), reads.positions[heads].tolist(), reads.made(heads), strict=True):
+            while singly and singly[0] < row:
+                self._singly(reads, heapq.heappop(singly))
+            if self._due <= read.received_at:
+                self._advance(read.received_at)
+            passage = self._see(position + 1, read)
+            if row in runs and not self._again(passage, read, runs[row]):
+                for member in runs[row].members:
+                    heapq.heappush(singly, member)
+        while singly:
+            self._singly(reads, heapq.heappop(singly))
 
-    def _take(self, position: int, gate: str, read: Read) -> None:
+    def _singly(self, reads: Reads, row: int) -> None:
+        read = reads.one(row)
+        if self._due <= read.received_at:
+            self._advance(read.received_at)
+        self._see(int(reads.positions[row]) + 1, read)
+
+    def _again(self, passage: Passage, read: Read, run: Run) -> bool:
+        """Take a run with its first reading, unless something might happen in between that depends on which came."""
+        if passage.kept[0].token != read.token or passage.last_at != read.event_at:
+            return False
+        entering = read.direction == _IN
+        if passage.due:
+            if run.last_received_at >= passage.due or (entering and run.sure):
+                return False
+        elif entering and passage.decided != read.token:
+            return False
+        self.passages.repeat(passage, len(run.members), run.last_event_at, run.best)
+        return True
+
+    def _see(self, position: int, read: Read) -> Passage:
+        """Take one reading; ``position`` is where in the batch its consequences stand."""
         if read.former and read.former in self.presence.known:
-            self.presence.adopt(read.former, read.token)
+            moved = self.presence.adopt(read.former, read.token)
+            if moved is not None:
+                self._await(moved[0], read.token, moved[1])
+        gate = self._gate[read.device]
         passage, what = self.passages.take(gate, read)
         if what == DECIDED:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
-            heapq.heappush(self.dues, (passage.due, SETTLE, gate, read.direction))
+            heapq.heappush(self.settling, (passage.due, gate, read.direction))
+            self._due = min(self._due, passage.due)
         elif what == LATER and read.direction == _IN:
             self._correct(gate, passage)
+        return passage
 
     def _correct(self, gate: str, passage: Passage) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
         place = self._compound[gate]
         if passage.best.token != passage.decided:
-            self.presence.rename(place, gate, passage.decided, passage)
+            visit = self.presence.rename(place, gate, passage.decided, passage)
+            if visit is not None:
+                self._await(place, passage.best.token, visit)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def _advance(self, to: int) -> None:
-        """Let happen what is due at or before ``to``, each at its own instant."""
-        happen = (self._settle, self._stay, self._strike)
-        while self.dues[0][0] <= to:
-            at, kind, where, what = heapq.heappop(self.dues)
-            # Before the first reading that arrives at or after that instant.
-            self._place = bisect_left(self._arrivals, at, self._place)
-            happen[kind](self._place, at, where, what)
+    def look_ahead(self) -> None:
+        """Find the next instant at which time brings anything."""
+        self._due = self.clock
+        for dues in (self.settling, self.staying):
+            if dues and dues[0][0] < self._due:
+                self._due = dues[0][0]
 
-    def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
-        for passage in self.passages.due(gate, direction, at):
-            self._decide(position, at, gate, passage)
+    def _advance(self, to: int) -> None:
+        """Let happen what is due at or before ``to``, each at its own instant.
+
+        At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
+        """
+        settling, staying = self.settling, self.staying
+        while (at := self._due) <= to:
+            # Before the first reading that arrives at or after that instant.
+            self._place = position = bisect_left(self._arrivals, at, self._place)
+            if settling and settling[0][0] == at:
+                _, gate, direction = heapq.heappop(settling)
+                for passage in self.passages.due(gate, direction, at):
+                    self._decide(position, at, gate, passage)
+            elif staying and staying[0][0] == at:
+                _, place, token = heapq.heappop(staying)
+                self._stay(position, at, place, token)
+            else:
+                self._strike(position, at)
+            self.look_ahead()
+
+    def _await(self, place: str, token: int, visit: Visit) -> None:
+        """Note when time matters next to a visit."""
+        heapq.heappush(self.staying, (visit.due, place, token))
+        self._due = min(self._due, visit.due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
         reached = self.presence.expire(place, token, at)
@@ -188,14 +231,15 @@ class Tracker:
         if over:
             self._end(position, at, Ended(place, token, visit))
             return
-        heapq.heappush(self.dues, (visit.due, STAY, place, token))
-        stay = (at - visit.entered_at) / HOUR
-        self._say(position, at, at, _STAYING, visit.read, token, self.presence.compounds[place], Numbers(stay=stay))
+        self._await(place, token, visit)
+        stay = ((at - visit.entered_at) / HOUR, *_MAYBE[1:])
+        self._say(
+            position, at, at, _STAYING, (visit.read, visit.certainty, token), self.presence.compounds[place], stay
+        )
 
-    def _strike(self, position: int, at: int, _where: str, _what: int) -> None:
+    def _strike(self, position: int, at: int) -> None:
         """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
         self.clock = self._next_hour(at)
-        heapq.heappush(self.dues, (self.clock, CLOCK, "", 0))
         for place, here in self.presence.compounds.items():
             self.occupancy.append(Occupancy(at, place, here.inside, here.unsure))
         if (at + self._offset) % DAY // HOUR != self._tracking.night // HOUR:
@@ -204,41 +248,39 @@ class Tracker:
             for token, visit in here.visits.items():
                 visit.nights += 1
                 if self._nights:
-                    nights = Numbers(nights=visit.nights)
-                    self._say(position, at, at, _OVERNIGHT, visit.read, token, here, nights)
+                    nights = (math.nan, float(visit.nights), *_MAYBE[2:])
+                    self._say(position, at, at, _OVERNIGHT, (visit.read, visit.certainty, token), here, nights)
         self.presence.night(at)
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
     def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place = passage.best, self._compound[gate]
+        read, place = passage.kept[0], self._compound[gate]
         passage.decided = read.token
-        pair = self.presence.enter if read.direction == _IN else self.presence.leave
-        seen = pair(place, gate, passage)
-        self.counts["visit", seen.pairing.value] += 1
+        presence = self.presence
+        seen = (presence.leave if read.direction else presence.enter)(place, gate, passage)
+        self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
-        here = self.presence.compounds[place]
-        if read.direction == _IN and (visit := here.visits.get(seen.token)) is not None and seen.token:
-            heapq.heappush(self.dues, (visit.due, STAY, place, seen.token))
-        self._pass(position, at, passage, seen, here)
-        if seen.cloned:
-            self._say(position, at, passage.first_at, _CLONED, read, seen.token, here)
-
-    def _pass(self, position: int, at: int, passage: Passage, seen: Seen, here: Compound) -> None:
-        numbers = NOTHING
+        if seen.visit is not None:
+            self._await(place, seen.token, seen.visit)
         if seen.away >= 0:
-            numbers = Numbers(days_away=seen.away / DAY, visits=seen.visits, compounds=seen.compounds)
+            numbers: tuple[float, ...] = (math.nan, math.nan, seen.away / DAY, seen.visits, math.nan, seen.compounds)
         elif seen.stay >= 0:
-            numbers = Numbers(stay=seen.stay / HOUR, short_visits=seen.shorts)
-        self._say(position, at, passage.first_at, _PASSED, passage.best, seen.token, here, numbers)
+            numbers = (seen.stay / HOUR, math.nan, math.nan, math.nan, seen.shorts, math.nan)
+        else:
+            numbers = _MAYBE
+        here, who = presence.compounds[place], (read, passage.certainty, seen.token)
+        self._say(position, at, passage.first_at, _PASSED, who, here, numbers)
+        if seen.cloned:
+            self._say(position, at, passage.first_at, _CLONED, who, here)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave."""
         self.counts["visit", "missed_exit"] += 1
-        here = self.presence.compounds[ended.compound]
-        self._say(position, at, at, _ENDED, ended.visit.read, ended.token, here)
+        here, visit = self.presence.compounds[ended.compound], ended.visit
+        self._say(position, at, at, _ENDED, (visit.read, visit.certainty, ended.token), here)
 
     def _say(
         self,
@@ -246,20 +288,26 @@ class Tracker:
         at: int,
         event_at: int,
         event: int,
-        read: Read,
-        token: int,
+        who: tuple[Read, int, int],
         here: Compound,
-        numbers: Numbers = NOTHING,
+        numbers: tuple[float, ...] = _MAYBE,
     ) -> None:
-        """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about."""
+        """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about.
+
+        ``who`` is the camera's reading that shows the vehicle, how certain it is, and the vehicle's pseudonym.
+        """
+        read, certainty, token = who
         device = self._numbers.get(read.device)
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
-        inside = here.inside
-        filled = 100.0 * inside / here.parking if here.parking else math.nan
-        labels = (event, read.direction, read.sort, read.province, read.energy, read.listed)
-        times = (min(event_at, at), at, token, read.received_at)
-        self._rows.append((position, device, *times, read.mask, *labels, *numbers, inside, here.unsure, filled))
+        anonymous, parking = here.anonymous, here.parking
+        inside = max(len(here.visits) + anonymous, 0)
+        filled = 100.0 * inside / parking if parking else math.nan
+        when = min(at, event_at)
+        labels = (event, read.direction, read.sort, read.province, read.energy, read.listed, certainty)
+        unsure = abs(anonymous) + here.missed
+        seen = (device, when, at, token, read.received_at, read.mask)
+        self._rows.append((position, *seen, *labels, *numbers, inside, unsure, filled))
 
 
 def _sees(rule: Rule, event: str) -> bool:

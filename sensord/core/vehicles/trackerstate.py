@@ -12,18 +12,16 @@ import msgspec
 import numpy as np
 
 from sensord.core.vehicles.passage import Passage
-from sensord.core.vehicles.presence import Ghost, Trace, Visit
+from sensord.core.vehicles.visit import Ghost, Trace, Visit
 from sensord.errors import SnapshotError
 
 if TYPE_CHECKING:
     from sensord.core.vehicles.tracker import Tracker
 
 
-SETTLE, STAY, CLOCK = range(3)
-"""What time can bring: a doubtful passage settles, a stay reaches a mark, a full hour strikes."""
-
-Due = tuple[int, int, str, int]
-"""(instant, which of the three, gate or compound, direction or pseudonym): what time brings, in order."""
+Due = tuple[int, str, int]
+"""What time brings, in order: (instant, gate, direction) of a doubtful passage that settles, or (instant, compound,
+pseudonym) of a stay that reaches a mark."""
 
 
 class _Inside(msgspec.Struct, array_like=True):
@@ -102,15 +100,14 @@ def load(tracker: Tracker, saved: bytes) -> None:
 
 def schedule(tracker: Tracker) -> None:
     """Find anew, from the state alone, what time will bring."""
-    dues: list[Due] = [(due, STAY, place, token) for due, place, token in tracker.presence.dues()]
-    dues += [
-        (passage.due, SETTLE, gate, direction)
+    tracker.staying = list(tracker.presence.dues())
+    tracker.settling = [
+        (passage.due, gate, direction)
         for direction, gates in enumerate(tracker.passages.open)
         for gate, passages in gates.items()
         for passage in passages
         if passage.due
     ]
-    if tracker.clock:
-        dues.append((tracker.clock, CLOCK, "", 0))
-    heapq.heapify(dues)
-    tracker.dues = dues
+    heapq.heapify(tracker.staying)
+    heapq.heapify(tracker.settling)
+    tracker.look_ahead()

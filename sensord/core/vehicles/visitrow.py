@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +12,6 @@ from sensord.core.vehicles.pseudonym import NOBODY
 
 FIELDS = tuple(field.name for field in STREAMS[Stream.VISIT].fields)
 LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
-
-
-class Numbers(NamedTuple):
-    """The numbers of a derived reading that are about its vehicle, in the order of the stream's fields (NaN: none)."""
-
-    stay: float = math.nan
-    nights: float = math.nan
-    days_away: float = math.nan
-    visits: float = math.nan
-    short_visits: float = math.nan
-    compounds: float = math.nan
-
-
-NOTHING = Numbers()
 
 
 VisitRow = tuple[Any, ...]

@@ -1,0 +1,157 @@
+"""Visits and what is known of vehicles, as values, and who is inside one compound. Pure; no rule of pairing is here."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+
+from sensord.core.vehicles.passage import Passage, Read
+
+
+class Pairing(IntEnum):
+    """Why a passage was paired as it was: the named reason of a pairing. ``word`` is what counts call it."""
+
+    ENTERED = 0
+    LEFT = 1
+    LEFT_MISREAD = 2
+    MISSED_ENTRY = 3
+    ANONYMOUS = 4
+    HISTORY = 5
+
+    @property
+    def word(self) -> str:
+        """The reason as counts write it."""
+        return self.name.lower()
+
+
+class Visit(msgspec.Struct, array_like=True, gc=False):
+    """A vehicle inside. ``read`` is its entry, ``entered_at`` event time, ``due`` when time next matters (ns).
+
+    ``certainty`` is the code of how far the entry could be trusted. ``kin`` is everything under which it may be read
+    when it leaves, besides its pseudonym.
+    """
+
+    read: Read
+    entered_at: int
+    due: int
+    certainty: int
+    kin: list[int]
+    nights: int = 0
+
+
+class Trace(msgspec.Struct, array_like=True, gc=False):
+    """What is known of a vehicle seen lately.
+
+    ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
+    recent entries as (event time, compound), ``shorts`` the ends of its recent short visits.
+    """
+
+    last_at: int
+    gate: str
+    inside: str = ""
+    entries: list[tuple[int, str]] = []
+    shorts: list[int] = []
+
+
+class Ghost(msgspec.Struct, array_like=True, gc=False):
+    """A visit that was taken to be over at ``since`` (ns), because the vehicle was seen elsewhere."""
+
+    visit: Visit
+    since: int
+
+
+class Ended(NamedTuple):
+    """A visit that ended without an exit being seen."""
+
+    compound: str
+    token: int
+    visit: Visit
+
+
+class Seen(NamedTuple):
+    """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
+
+    ``visit`` is the one that begins (None: none does).
+    """
+
+    pairing: Pairing
+    token: int
+    stay: int = -1
+    away: int = -1
+    visits: int = 0
+    shorts: int = 0
+    compounds: int = 0
+    cloned: bool = False
+    ended: tuple[Ended, ...] = ()
+    visit: Visit | None = None
+
+
+class Compound:
+    """Who is inside one compound: ``visits`` by pseudonym, in order of entry; ``kin`` finds misread ones.
+
+    ``anonymous`` is unread entries less unread exits since the night, ``missed`` the passages since then that must
+    have been missed.
+    """
+
+    def __init__(self, parking: int | None) -> None:
+        self.parking = parking
+        self.visits: dict[int, Visit] = {}
+        self._kin: dict[int, list[int]] = {}
+        self.anonymous = self.missed = 0
+
+    def add(self, token: int, visit: Visit) -> None:
+        """Let a vehicle in."""
+        self.visits[token] = visit
+        known = self._kin
+        for kin in visit.kin:
+            relatives = known.get(kin)
+            if relatives is None:
+                known[kin] = [token]
+            else:
+                relatives.append(token)
+
+    def remove(self, token: int) -> Visit | None:
+        """Let a vehicle out; None when it is not inside."""
+        visit = self.visits.pop(token, None)
+        if visit is not None:
+            known = self._kin
+            for kin in visit.kin:
+                relatives = known[kin]
+                if len(relatives) == 1:
+                    del known[kin]
+                else:
+                    relatives.remove(token)
+        return visit
+
+    def relate(self, token: int, kin: list[int]) -> None:
+        """Note under what else a vehicle inside may be read."""
+        visit = self.visits.get(token)
+        if visit is not None:
+            for one in kin:
+                if one not in visit.kin:
+                    visit.kin.append(one)
+                    self._kin.setdefault(one, []).append(token)
+
+    def who(self, passage: Passage) -> int:
+        """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""
+        visits = self.visits
+        for read in passage.kept:
+            if read.token in visits:
+                return read.token
+        for read in passage.kept:
+            relatives = self._kin.get(read.token) or self._kin.get(read.family)
+            if read.token and relatives:
+                return relatives[0]
+        return passage.kept[0].token
+
+    @property
+    def inside(self) -> int:
+        """How many vehicles are inside."""
+        return max(len(self.visits) + self.anonymous, 0)
+
+    @property
+    def unsure(self) -> int:
+        """By how many ``inside`` may be wrong."""
+        return abs(self.anonymous) + self.missed
