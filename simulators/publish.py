@@ -209,11 +209,13 @@ def run_simulation(
     return _play(loaded, mqtt, street.messages(), speed, street.start, on_progress)
 
 
-def publish_records(config_path: Path, records: Iterable[Record], speed: float) -> Statistics:
+def publish_records(
+    config_path: Path, records: Iterable[Record], speed: float, on_progress: Progress | None = None
+) -> Statistics:
     """Publish recorded messages to the configured broker at their times, ``speed`` times as fast, stamped anew."""
     loaded = load(config_path)
     messages = (Message(one.received_at, one.topic, one.payload) for one in records)
-    return _play(loaded, loaded.settings.mqtt, messages, speed, None, None, restamps=True)
+    return _play(loaded, loaded.settings.mqtt, messages, speed, None, on_progress, restamps=True)
 
 
 def _play(

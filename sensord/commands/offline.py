@@ -130,7 +130,7 @@ def replay(
     elif form == "html" and not who:
         from sensord.backtest.page import replay_page, replayed
         from sensord.backtest.run import Setup
-        from sensord.commands.replaying import watched
+        from sensord.commands.progress import watched
 
         outcome = replayed(Setup.of(plain, begin, stop, processes), watched)
         _required(output, "--output").write_text(replay_page(outcome), encoding="utf-8")
@@ -178,6 +178,7 @@ def _resume(opened: object, form: str, output: Path | None, state: Path) -> None
 
 
 def _publish(plain: object, start: str | None, end: str | None, speed: float) -> None:
+    from sensord.commands.progress import bar
     from sensord.source import Source
     from simulators.publish import publish_records
 
@@ -185,7 +186,10 @@ def _publish(plain: object, start: str | None, end: str | None, speed: float) ->
     config = _required(plain.config, "--config")
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
-    done = publish_records(config, opened.messages(begin, stop), speed)
+    with bar(opened.total if start is None and end is None else None) as show:
+        done = publish_records(
+            config, opened.messages(begin, stop), speed, None if show is None else lambda now: show(now.messages)
+        )
     click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
@@ -238,7 +242,7 @@ def backtest(
     """See what another set of rules would have done."""
     from sensord.backtest.report import Question, answer, to_json
     from sensord.backtest.run import Setup
-    from sensord.commands.replaying import watched
+    from sensord.commands.progress import watched
     from sensord.core.instant import parse_duration
     from sensord.source import Source
 

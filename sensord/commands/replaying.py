@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,18 +13,16 @@ from typing import BinaryIO
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sensord.ahead import read_ahead
+from sensord.commands.progress import watched
 from sensord.core.alert import NAMES as CHANGES
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
-from sensord.core.record import Group
 from sensord.core.site import Site, Step
 from sensord.drivers.replay import Recorded, Tally, replay
 from sensord.errors import SnapshotError
-from sensord.recordings.parquet import Columns
 from sensord.source import FAR, Opened, Source
 from sensord.words import language, say
 
@@ -38,29 +36,6 @@ _OUTCOMES = {
 }
 _SAVE_EVERY = 20.0
 """Seconds of work that an interruption without warning may cost."""
-
-
-def watched(recorded: Iterable[Recorded], total: int | None) -> Iterator[Recorded]:
-    """Pass everything on, and show rate and remaining time on a terminal's stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from recorded
-        return
-    rate = TextColumn("{task.fields[rate]}")
-    bar = (TextColumn(say("重放", "replay")), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    with Progress(*bar, console=console, transient=True) as progress:
-        task, began, done = progress.add_task("", total=total, rate=""), time.perf_counter(), 0
-        for item in recorded:
-            yield item
-            done += _amount(item)
-            speed = done / max(time.perf_counter() - began, 1e-9)
-            progress.update(task, completed=done, rate=say(f"{speed:,.0f} 条/秒", f"{speed:,.0f}/s"))
-
-
-def _amount(item: Recorded) -> int:
-    if isinstance(item, Group):
-        return len(item.records)
-    return len(item.batch if isinstance(item, Columns) else item.decoded.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +55,8 @@ class Play:
 
     def steps(self, site: Site) -> Iterator[Step]:
         """Step a fresh site through it, watched."""
-        total = self.opened.total
+        # How much of it a stretch holds is not known before.
+        total = self.opened.total if not self.start and self.end == FAR else None
         if self.ahead:
             yield from replay(watched(read_ahead(self.source, self.start, self.end), total), site)
         else:
