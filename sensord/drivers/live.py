@@ -33,8 +33,8 @@ POSITION_INTERVAL = 0.25
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 IN_DOUBT = 10 * MINUTE
-"""After a loss of the state database, decisions of so recent a past are sent (again); older ones are only written
-down."""
+"""After a loss of the state database, decisions of so recent a past are sent (again), marked as possibly repeated;
+older ones are only written down."""
 
 log = structlog.get_logger()
 
@@ -47,10 +47,11 @@ class State(Protocol):
         """The last group whose outputs are written down."""
         ...
 
-    def apply(self, step: Step, *, send_since: int = 0) -> None:
+    def apply(self, step: Step, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write one step's outputs and its position in one transaction.
 
-        Notifications decided before ``send_since`` (ns) are written down, but not sent.
+        Notifications decided before ``send_since`` (ns) are written down, but not sent; those before ``doubt_until``
+        say that they may be repeated.
         """
         ...
 
@@ -90,7 +91,7 @@ class LiveCore:
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
         self.error: BaseException | None = None
-        self._send_since = 0
+        self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
@@ -106,7 +107,8 @@ class LiveCore:
         self.position = self._restore()
         applied = self._state.applied
         if state_lost:
-            self._send_since = self._clock() - IN_DOUBT
+            self._doubt_until = self._clock()
+            self._send_since = self._doubt_until - IN_DOUBT
             log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
         began, again = time.monotonic(), 0
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
@@ -194,7 +196,7 @@ class LiveCore:
         """Write a step down; a full disk is waited out, for what was decided must not be forgotten."""
         while True:
             try:
-                self._state.apply(step, send_since=self._send_since)
+                self._state.apply(step, send_since=self._send_since, doubt_until=self._doubt_until)
                 break
             except StoreError as error:
                 if not error.retryable or self._stopping.is_set():

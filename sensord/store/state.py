@@ -113,15 +113,16 @@ class StateStore:
         """Journal time at the last group whose outputs are written down (ns)."""
         return int(self._database.rows("reading the position", "SELECT at FROM position")[0][0])
 
-    def apply(self, step: Outputs, *, send_since: int = 0) -> None:
+    def apply(self, step: Outputs, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write a step's outputs and its position; a step at or before the position is ignored.
 
-        Notifications decided before ``send_since`` (ns) are written down, but not sent.
+        Notifications decided before ``send_since`` (ns) are written down, but not sent; those before ``doubt_until``
+        may have been sent by a daemon whose state was lost, and say so.
         """
         if step.seq <= self._applied:
             return
         with self._database.transaction("applying a step") as connection:
-            _write(connection, step, send_since)
+            _write(connection, step, send_since, doubt_until)
             _tally(connection, step)
             connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
         self._applied = step.seq
@@ -236,7 +237,7 @@ class StateStore:
         self._database.close()
 
 
-def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> None:
+def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt_until: int) -> None:
     encode, seq = msgspec.json.encode, step.seq
     # The order in which one decision followed from the other, over all tables.
     place = {id(one): number for number, one in enumerate(step.told)}
@@ -257,7 +258,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
     _insert(connection, "holds", [(seq, place[id(one)], one.at, encode(one)) for one in step.holds])
     _insert(
         connection,
-        'outbox (key, seq, ord, at, "case", channel, level, json, state, due)',
+        'outbox (key, seq, ord, at, "case", channel, level, json, state, due, possibly_repeated)',
         [
             (
                 one.key,
@@ -270,6 +271,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int) -> No
                 encode(one),
                 "pending" if one.at >= send_since else "skipped",
                 one.at,
+                one.at < doubt_until,
             )
             for one in step.notifications
         ],

@@ -48,17 +48,18 @@ class Stage:
         *,
         influx: bool = True,
         speech: Speech | None = None,
-        memory: Path | None = None,
+        broker: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         """Lay everything out; the sensors speak as ``speech`` says; ``settings`` are the daemon's.
 
-        The broker keeps its store in the folder ``memory``, where that is given: it writes and syncs all of it at each
-        packet, so that a disk of 3.5 ms a sync lets it take no more than 250 packets a second.
+        The broker has the shipped settings, but for the lines of ``broker``.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self._seed, self._speech = seed, speech or Speech()
-        self.broker = Mosquitto(memory or directory, *shipped("persistence", "autosave", "max_"), log="warning")
+        named = {line.split()[0] for line in broker}
+        lines = [line for line in shipped("persistence", "autosave", "max_") if line.split()[0] not in named]
+        self.broker = Mosquitto(directory, *lines, *broker, log="warning")
         self.people, self.influx = Receiver(), Influx1(directory) if influx else None
         sinks: list[dict[str, Any]] = [{"type": "rollups"}]
         if self.influx is not None:

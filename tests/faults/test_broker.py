@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
 import resource
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.faults.harness import Stage
+from tests.faults.outside import broker_kills
 from tests.support import wait_until
 from tests.support.broker import paho_client
 
@@ -25,21 +24,10 @@ def metric(stage: Stage, name: str) -> float:
 
 
 @pytest.mark.timeout(300)
-def test_a_broker_that_is_shot_again_and_again_is_found_each_time(stage: Stage) -> None:
+def test_a_broker_that_is_shot_again_and_again_is_found_each_time(tmp_path: Path) -> None:
     """Three kills: the daemon is back each time; what the broker forgot is a gap in the devices' numbers, no more."""
-    dice = random.Random(5)
-    for _ in range(3):
-        threading.Event().wait(dice.uniform(0.0, 0.4))  # the moment of the kill is the point here
-        stage.broker.stop(signal.SIGKILL)
-        stage.broker.start()
-        wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
-    published = sum(stage.sensors.sent.values())
-    wait_until(lambda: stage.sensors.acknowledged > published, 60, "the sensors are connected again, and go on")
-    stage.settle(gaps=True)
-    row = stage.verdict("", 3, over_mqtt=False)
-    missing = len(stage.missing())
-    assert (row.lost - missing, row.doubled, row.invented) == (0, 0, 0), row
-    assert stage.gaps() == missing, "every reading that never came is counted"
+    row = broker_kills(tmp_path, 3, seed=5)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
 
 
 @pytest.mark.timeout(300)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,46 +11,8 @@ import pytest
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
+from tests.faults.outside import HOLE, LOST, flipped, folded, gone, headless, start_mended, truncated, zeroed
 from tests.support import wait_until
-
-LOST, HOLE = "状态库损坏或丢失", "日志文件损坏或缺失"
-
-
-def folded(path: Path) -> Path:
-    """Fold the log into the file, so that the file's damage is all there is."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    return path
-
-
-def flipped(path: Path) -> None:
-    """Turn a hundred bytes over, beyond the header."""
-    content, dice = bytearray(path.read_bytes()), random.Random(1)
-    for place in dice.sample(range(100, len(content)), 100):
-        content[place] ^= 0xFF
-    path.write_bytes(content)
-
-
-def truncated(path: Path) -> None:
-    """Cut the file in half."""
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def zeroed(path: Path) -> None:
-    """Lose the second page, as a disk does that had it in its cache."""
-    content = path.read_bytes()
-    path.write_bytes(content[:4096] + bytes(4096) + content[8192:])
-
-
-def headless(path: Path) -> None:
-    """Lose the first page: nothing of the file can be read."""
-    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
-
-
-def gone(path: Path) -> None:
-    """Take the file away, as somebody does who means well."""
-    path.unlink()
 
 
 def crowd_then_stop(stage: Stage) -> int:
@@ -116,11 +75,7 @@ def test_a_damaged_journal_costs_its_groups_and_no_alert(stage: Stage, damage: C
     (file,) = (stage.daemon.state / "journal").glob("*.db")
     damage(folded(file))
     damaged = file.read_bytes()
-    stage.start()
-    if not stage.hears(b"READY=1", 10):
-        assert stage.await_end(30) == 1, "what shows only when the core reads ends the daemon, once"
-        stage.start()
-        stage.await_ready()
+    start_mended(stage)
     wait_until(lambda: any(HOLE in text for text in stage.texts()), 30, "people are told of the damage")
     wait_until(lambda: stage.fact("record") is False, 20, "the fact says so")
     assert file.name in stage.daemon.get("/readyz").json()["facts"]["record"]["detail"]

@@ -18,13 +18,14 @@ from pathlib import Path
 import structlog
 
 from tests.faults.kills import point_kills, random_kills
+from tests.faults.outside import broker_kills, damaged_journal, damaged_state, full_disk
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
-from tests.faults.tally import Row, table
+from tests.faults.tally import Row, merged, table
 from tests.support import program
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-_BLOCK = re.compile(r"(<!-- torture -->\n).*(<!-- /torture -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- torture -->\n)(.*)(<!-- /torture -->)", re.DOTALL)
 
 Experiment = Callable[[Path, int, int], list[Row]]
 """A function of a folder of its own, how often, and a seed."""
@@ -42,7 +43,27 @@ def _power(directory: Path, runs: int, seed: int) -> list[Row]:
     return [power_cuts(directory, runs, seed * 1_000_000)]
 
 
-EXPERIMENTS: dict[str, Experiment] = {"power": _power, "points": _points, "kills": _random}
+def _broker(directory: Path, runs: int, seed: int) -> list[Row]:
+    return [broker_kills(directory, max(1, runs // 10), seed)]
+
+
+def _disk(directory: Path, runs: int, seed: int) -> list[Row]:
+    return full_disk(directory, max(1, runs // 50), seed)
+
+
+def _files(directory: Path, runs: int, seed: int) -> list[Row]:
+    rounds = max(1, runs // 100)
+    return [damaged_journal(directory / "journal", rounds, seed), damaged_state(directory / "state", rounds, seed)]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "power": _power,
+    "points": _points,
+    "kills": _random,
+    "broker": _broker,
+    "disk": _disk,
+    "files": _files,
+}
 
 
 def run(names: list[str], runs: int, seed: int) -> Iterator[Row]:
@@ -55,15 +76,15 @@ def run(names: list[str], runs: int, seed: int) -> Iterator[Row]:
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
 
 
-def document(text: str, rows: list[Row], runs: int, seed: int) -> str:
-    """Put the table, and on what it was made, into the document."""
+def document(text: str, rows: list[Row]) -> str:
+    """Put the rows, and on what they were made, into the document; rows of other experiments there stay as they are."""
     version = subprocess.run([program("mosquitto"), "-h"], capture_output=True, text=True, check=False).stdout
     made = (
-        f"Made by `make torture N={runs} SEED={seed}` on {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.machine()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"Made by `make torture` on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         f"{version.partition(chr(10))[0].strip()}.\n\n"
     )
-    return _BLOCK.sub(lambda found: f"{found[1]}{made}{table(rows)}{found[2]}", text)
+    return _BLOCK.sub(lambda found: f"{found[1]}{made}{merged(found[2], rows)}{found[3]}", text)
 
 
 def main() -> None:
@@ -75,10 +96,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     rows = list(run(arguments.only or list(EXPERIMENTS), arguments.runs, arguments.seed))
+    for row in rows:
+        row.made = f"`N={arguments.runs} SEED={arguments.seed}`"
     print(table(rows), end="")  # noqa: T201
     if arguments.write:
         text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(document(text, rows, arguments.runs, arguments.seed), encoding="utf-8")
+        DOCUMENT.write_text(document(text, rows), encoding="utf-8")
     if any(row.lost or row.doubled or row.invented for row in rows):
         sys.exit("something was lost, doubled or invented")
 

@@ -1,0 +1,246 @@
+"""Experiments with what is around the daemon: a broker that is shot, a disk that fills, files that are damaged."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sensord.store.ballast import LOW
+from sensord.store.lost import Lost
+from tests.faults.harness import Stage
+from tests.faults.tally import Row
+from tests.support import wait_until
+
+MIB = 1 << 20
+LOST, HOLE, FULL = "状态库损坏或丢失", "日志文件损坏或缺失", "磁盘已满"
+"""What people are told of a lost state, a damaged journal and a full disk."""
+Damage = Callable[[Path], None]
+
+
+# -- the broker ------------------------------------------------------------------------------------------------------
+
+
+def broker_kills(directory: Path, kills: int, seed: int) -> Row:
+    """Kill the broker and start it again; what it had taken and forgot must show as gaps in the devices' numbers.
+
+    A reading that comes after its successor is a gap, too, before it comes.
+    """
+    dice, recovery = random.Random(seed), list[float]()
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for _ in range(kills):
+            time.sleep(dice.uniform(0.0, 1.5))
+            stage.broker.stop(signal.SIGKILL)
+            stage.broker.start()
+            began = time.monotonic()
+            wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
+            recovery.append(time.monotonic() - began)
+        published = sum(stage.sensors.sent.values())
+        wait_until(lambda: stage.sensors.acknowledged > published, 60, "the sensors are connected again, and go on")
+        stage.settle(gaps=True)
+        row = stage.verdict("broker shot and started again", kills, recovery, over_mqtt=False)
+        forgotten, gaps = len(stage.missing()), stage.gaps()
+        row.lost += max(0, forgotten - gaps) - forgotten
+        row.remark += f"; {forgotten} readings forgotten by the broker, {gaps} shown as gaps"
+        return row
+
+
+# -- the disk --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[Path | None]:
+    """A file system of 48 MiB of our own; None without the right to mount one."""
+    place = directory / "disk"
+    place.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=48m,mode=0700", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        warnings.warn("a full disk was not tried for real: only root may mount one", stacklevel=1)
+        yield None
+        return
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path, leave: int = 0) -> Path:
+    """Take all the space but so many bytes, as a neighbour does who writes too much."""
+    usage = os.statvfs(place)
+    hog = place / "hog"
+    with hog.open("ab", buffering=0) as file:
+        room = usage.f_bavail * usage.f_frsize - leave
+        while room > 0:
+            try:
+                room -= file.write(bytes(min(room, MIB)))
+            except OSError:
+                break
+    return hog
+
+
+def on_small_disk(directory: Path, place: Path, ballast_mib: int, seed: int = 1) -> Stage:
+    """A stage whose daemon keeps its state there."""
+    settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": ballast_mib}}
+    stage = Stage(directory, seed, influx=False, **settings)
+    stage.daemon.state = place / "state"
+    return stage
+
+
+def full_disk(directory: Path, runs: int, seed: int) -> list[Row]:
+    """Fill the disk and free it again, from almost to wholly full; no row where no disk can be had."""
+    dice, recovery = random.Random(seed), list[float]()
+    with small_disk(directory) as place:
+        if place is None:
+            return []
+        with on_small_disk(directory, place, 8, seed) as stage:
+            stage.begin()
+            for _ in range(runs):
+                deadline = time.monotonic() + dice.uniform(1.0, 4.0)
+                leave = dice.choice((0, LOW // 2))
+                hog = fill(place, leave)
+                wait_until(lambda: stage.fact("journal") is False, 30, "the full disk shows")
+                while time.monotonic() < deadline:
+                    fill(place, leave)
+                    time.sleep(0.2)
+                hog.unlink()
+                freed = time.monotonic()
+                wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
+                recovery.append(time.monotonic() - freed)
+                wait_until((place / "state" / "ballast").exists, 30, "space is kept back again")
+            stage.settle()
+            return [stage.verdict("disk full, and freed", runs, recovery)]
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def folded(path: Path) -> Path:
+    """Fold the log into the file, so that the file's damage is all there is."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return path
+
+
+def flipped(path: Path) -> None:
+    """Turn a hundred bytes over, beyond the header."""
+    content, dice = bytearray(path.read_bytes()), random.Random(1)
+    for place in dice.sample(range(100, len(content)), 100):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def truncated(path: Path) -> None:
+    """Cut the file in half."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def zeroed(path: Path) -> None:
+    """Lose the second page, as a disk does that had it in its cache."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(4096) + content[8192:])
+
+
+def headless(path: Path) -> None:
+    """Lose the first page: nothing of the file can be read."""
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+
+
+def gone(path: Path) -> None:
+    """Take the file away, as somebody does who means well."""
+    path.unlink()
+
+
+def start_mended(stage: Stage) -> None:
+    """Start the daemon on damaged files; damage that shows only when the core reads ends it, but only once."""
+    stage.start()
+    if not stage.hears(b"READY=1", 10):
+        assert stage.await_end(30) == 1, stage.daemon.tail()
+        stage.start()
+        stage.await_ready()
+
+
+def damaged_journal(directory: Path, rounds: int, seed: int) -> Row:
+    """Damage the journal's newest file while the daemon is down; each time it must go on, and tell people."""
+    dice, recovery, untold, deaf = random.Random(seed), list[float](), 0, 0
+    damages: list[Damage] = [flipped, truncated, zeroed, headless] * rounds
+    dice.shuffle(damages)
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for damage in damages:
+            wait_until(stage.crowds, 60, "there is a crowd")
+            stage.end(signal.SIGKILL)
+            files = sorted((stage.daemon.state / "journal").glob("*.db"))
+            damage(folded(files[-1]))
+            told, seen = _count(stage, HOLE), _count(stage, "") + 2
+            began = time.monotonic()
+            start_mended(stage)
+            recovery.append(time.monotonic() - began)
+            untold += not _more(stage, HOLE, told)
+            deaf += not _more(stage, "", seen)
+            assert stage.end(signal.SIGTERM) == 0  # a start without damage tells that it is over
+            stage.start()
+            stage.await_ready()
+            wait_until(stage.answers, 30, "it answers")
+        journal = stage.daemon.state / "journal"
+        named = sum(one.last - one.first + 1 for one in Lost.load(journal).stretches)
+        kept = len(list(journal.glob("*.damaged-*[0-9]")))
+        remark = f"damaged files not kept, people not told, or no alerts after it; {named} groups named as lost"
+        harm = len(damages) - kept + untold + deaf
+        return Row("journal damaged while the daemon was down", len(damages), harm, recovery=recovery, remark=remark)
+
+
+def damaged_state(directory: Path, rounds: int, seed: int) -> Row:
+    """Damage or take away the state database and the roll-ups: all of both is made again from the journal."""
+    dice, recovery, untold = random.Random(seed), list[float](), 0
+    damages: list[Damage] = [flipped, truncated, zeroed, gone] * rounds
+    dice.shuffle(damages)
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for damage in damages:
+            time.sleep(dice.uniform(0.0, 3.0))
+            stage.end(signal.SIGKILL)
+            for name in ("state.db", "rollups.db"):
+                damage(folded(stage.daemon.state / name))
+            told, began = _count(stage, LOST), time.monotonic()
+            stage.start()
+            stage.await_ready()
+            recovery.append(time.monotonic() - began)
+            untold += not _more(stage, LOST, told)
+            wait_until(stage.answers, 30, "it answers")
+            _catch_up(stage)
+            assert stage.end(signal.SIGTERM) == 0
+            stage.start()
+            stage.await_ready()
+            wait_until(stage.answers, 30, "it answers")
+        stage.settle()
+        row = stage.verdict("state database and roll-ups damaged or gone", len(damages), recovery)
+        row.lost += untold
+        return row
+
+
+def _catch_up(stage: Stage) -> None:
+    """Wait until all that is in the journal now has been applied, while more comes."""
+    received = stage.daemon.overview()["counts"]["received"]
+    wait_until(lambda: stage.daemon.overview()["counts"]["applied"] >= received, 60, "it has caught up")
+
+
+def _count(stage: Stage, words: str) -> int:
+    return sum(words in text for text in stage.texts())
+
+
+def _more(stage: Stage, words: str, told: int) -> bool:
+    """Whether people are told, within a minute, more often than before."""
+    deadline = time.monotonic() + 60
+    while _count(stage, words) <= told and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return _count(stage, words) > told
