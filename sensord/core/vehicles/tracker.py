@@ -112,10 +112,11 @@ class Tracker:
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
-        for name, amount in (("merged", self.passages.merged), ("forgotten", self.presence.forgotten)):
+        forgotten = self.presence.forgotten + self.passages.forgotten
+        for name, amount in (("merged", self.passages.merged), ("forgotten", forgotten)):
             if amount:
                 self.counts["visit", name] += amount
-        self.passages.merged = self.presence.forgotten = 0
+        self.passages.merged = self.passages.forgotten = self.presence.forgotten = 0
 
     def _reads(self, batch: Batch) -> Iterable[tuple[int, str, Read]]:
         """Yield the camera readings: position in the batch, gate, reading."""
