@@ -1,4 +1,7 @@
-"""What stands before every route: callers are identified, bodies are bounded, requests are counted."""
+"""What stands before every route: callers are identified, bodies and paces are bounded, requests are counted.
+
+Wrong tokens are not slowed down: 256 random bits are not guessed, and who shares an address must not be shut out.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sensord.api.access import identify, is_open
+from sensord.api.access import BY_LINK, identify, is_open
 from sensord.api.answers import error
+from sensord.api.pace import Pace, Rate
 from sensord.api.tokens import TokenStore
 from sensord.errors import StoreError
 from sensord.ports import Meter
 
 BODY_LIMIT = 16 * 1024
 """The largest request body, in bytes."""
+READING, CHANGING = Rate(300, 50.0), Rate(200, 20.0)
+"""How often one token may read, and change."""
+ANSWERING = Rate(30, 0.2)
+"""How often one message's link may be used."""
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_FOR_BROWSERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
 
 
 class Guard:
@@ -27,6 +37,7 @@ class Guard:
         self._app = app
         self._meter = meter
         self._tokens = tokens
+        self._reading, self._changing, self._answering = Pace(READING), Pace(CHANGING), Pace(ANSWERING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -39,6 +50,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *_FOR_BROWSERS]
             await send(message)
 
         try:
@@ -52,6 +64,8 @@ class Guard:
         """The answer to a request that gets no further; else note who asks."""
         if _says_too_large(scope):
             return error(413, _TEXT, connection="close")
+        if scope["path"].startswith(BY_LINK):
+            return _too_often(self._answering.wait(scope["path"].removeprefix(BY_LINK).partition("/")[0][:1000]))
         if is_open(scope["path"]):
             return None
         try:
@@ -61,7 +75,12 @@ class Guard:
         if identity is None:
             return error(401, "send a token: Authorization: Bearer <token>", www_authenticate="Bearer")
         scope.setdefault("state", {})["identity"] = identity
-        return None
+        pace = self._reading if scope["method"] in _SAFE else self._changing
+        return _too_often(pace.wait(identity.name))
+
+
+def _too_often(wait: int) -> Response | None:
+    return error(429, f"too many requests; ask again in {wait} s", retry_after=str(wait)) if wait else None
 
 
 _TEXT = f"the body is too large: at most {BODY_LIMIT} bytes"

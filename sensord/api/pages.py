@@ -215,7 +215,6 @@ class _Page:
             "content-security-policy": policy,
             "cache-control": "no-store",
             "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
             "x-robots-tag": "noindex",
         }
         return Response(content, status_code=status, media_type="text/html", headers=headers)

@@ -144,7 +144,8 @@ class TokenStore:
         """Read, let the caller change, write as a whole; one process at a time."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            with (self._directory / f".{FILE}.lock").open("w") as lock:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            with os.fdopen(os.open(self._directory / f".{FILE}.lock", flags, 0o600), "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._refresh()
                 tokens = dict(self._tokens)

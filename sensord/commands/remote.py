@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from sensord.config.load import Loaded, load
 from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
-from sensord.store.state import StateStore
+from sensord.store.past import Past
 from sensord.words import say
 
 
@@ -117,8 +116,7 @@ def recent_dead_letters(config: Path, limit: int) -> list[str]:
     """Return a line per dead letter, newest first: time, topic, reason, detail. Needs no daemon."""
     loaded = load(config)
     zone = loaded.settings.timezone
-    with closing(StateStore(loaded.resolve(loaded.settings.state_dir))) as state:
-        return [
-            f"{format_instant(letter.received_at, zone)}  {letter.topic}  {letter.reason}  {letter.detail}"
-            for letter in state.recent_dead_letters(limit)
-        ]
+    return [
+        f"{format_instant(letter.received_at, zone)}  {letter.topic}  {letter.reason}  {letter.detail}"
+        for letter in Past(loaded.resolve(loaded.settings.state_dir)).dead_letters(limit)
+    ]

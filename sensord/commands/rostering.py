@@ -213,7 +213,12 @@ def _from_ics(path: Path, zone: str) -> Iterator[tuple[int, dict[str, str]]]:
     text = _text(path)
     try:
         calendar = Calendar.from_ical(text)
-    except ValueError as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:  # malformed parameters bring the library to each
         raise ConfigError([Problem(str(path), 1, 1, f"this is no iCalendar file: {error}")]) from error
     for number, event in enumerate(calendar.walk("VEVENT"), 1):
         if "RRULE" in event:

@@ -9,7 +9,6 @@ have been reached, so the next attempt is marked as possibly repeated.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"(?:(?P<tags>[\w\-]+(?:[\s,]+[\w\-]+)*)\s*=\s*)?(?P<url>[a-zA-Z0-9]+://\S+)")
 _SEVERITY = {"red": "failure", "orange": "warning", "yellow": "warning"}
-
-# Its debug messages hold the texts that are sent.
-logging.getLogger("apprise").setLevel(logging.WARNING)
 
 
 class AppriseChannel:

@@ -16,7 +16,6 @@ Messages name the host only: a path or a query may hold a key or a contact's add
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -35,10 +34,6 @@ _ANSWER_LIMIT = 65_536
 _RETRYABLE_4XX = frozenset({408, 425, 429})
 _IN_DOUBT = frozenset({502, 504})
 """A gateway's word: what stands behind it may have taken the request."""
-
-# httpx logs every URL, and ours end with a contact's address or hold a key.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def read_series(path: Path, mapping: Mapping) -> Series:
         for number, row in _rows(path, mapping):
             try:
                 rows.append(_row(row, mapping, names))
-            except (ValueError, TypeError, OverflowError) as error:
+            except (ValueError, TypeError, OverflowError, KeyError) as error:
                 raise ConfigError([Problem(str(path), number, 1, f"this row is no reading: {error}")]) from error
     except (UnicodeDecodeError, csv.Error, EOFError, zlib.error, OSError) as error:
         fault = f"the file is damaged, or not the text that its name says: {error}"
@@ -104,6 +104,7 @@ def _parquet_rows(path: Path, mapping: Mapping) -> Iterator[tuple[int, Row]]:
 
 def _json_rows(path: Path, mapping: Mapping) -> Iterator[tuple[int, Row]]:
     with _opened(path) as file:
+        checked = False
         for number, line in enumerate(file, 1):
             if line.isspace():
                 continue
@@ -113,8 +114,9 @@ def _json_rows(path: Path, mapping: Mapping) -> Iterator[tuple[int, Row]]:
                 raise ConfigError([Problem(str(path), number, 1, f"this line is no JSON: {error}")]) from error
             if not isinstance(row, dict):
                 raise ConfigError([Problem(str(path), number, 1, "this line is no JSON object")])
-            if number == 1:
+            if not checked:
                 _check_columns(path, mapping, row)
+                checked = True
             yield number, row
 
 

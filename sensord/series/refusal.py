@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import email.utils
 import random
+import re
 from datetime import UTC, datetime
 
 from sensord.errors import DeliveryError
 
 _BAD_POINT = frozenset({400, 413, 422})
+_OURS = re.compile(r"\b(basic|token|bearer)\b\W*[\w.~+/=-]{12,}", re.IGNORECASE)
 _WHAT_TO_FIX = {
     401: "check the token or password file of this sink",
     403: "the token or user may not write to this bucket or database: grant write access",
@@ -30,11 +32,15 @@ _WHAT_TO_FIX = {
 
 
 def refused(sink: str, status: int, detail: str, retry_after: str | None) -> DeliveryError:
-    """Turn an answer that is not 2xx into an error; of ``detail``, its body, 200 characters are kept."""
+    """Turn an answer that is not 2xx into an error; of ``detail``, its body, 200 characters are kept.
+
+    A server that repeats our request repeats how we identified ourselves: that part is masked.
+    """
     advice = _WHAT_TO_FIX.get(status, "")
     if 300 <= status < 400:
         advice = "redirects are not followed: configure the final url"
-    message = f"sink {sink}: the database answered {status}: {detail.strip()[:200]}"
+    said = _OURS.sub(r"\1 ***", detail).strip()[:200]
+    message = f"sink {sink}: the database answered {status}: {said}"
     if advice:
         message = f"{message} ({advice})"
     wish = parse_retry_after(retry_after)

@@ -12,6 +12,7 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
+from sensord.core.intake.intake import DeadLetter
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE
@@ -56,6 +57,11 @@ class Past:
         """Return a transition by its id."""
         rows = self._rows("looking for an alert", "SELECT json FROM transitions WHERE id = ?", (name,))
         return msgspec.json.decode(rows[0][0], type=Transition) if rows else None
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return the newest dead letters, newest first."""
+        statement = "SELECT idx, at, topic, reason, detail FROM dead_letters ORDER BY seq DESC, idx DESC LIMIT ?"
+        return [DeadLetter(*row) for row in self._rows("reading dead letters", statement, (limit,))]
 
     def deliveries(self, case: str) -> dict[str, str]:
         """Return what became of a case's notifications: state (``sent``, ``pending`` ...) by notification key."""

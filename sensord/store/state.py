@@ -38,6 +38,8 @@ _PRUNED = (
     ("cases", "closed_at > 0 AND closed_at < ?"),
     ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
 )
+MOST_DEAD_LETTERS = 100_000
+"""So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
 
 log = structlog.get_logger()
@@ -203,7 +205,10 @@ class StateStore:
     # -- housekeeping ------------------------------------------------------------------------------------------------
 
     def prune(self, before: int, batch: int = 2000) -> int:
-        """Delete what ended before the instant ``before``, a bounded batch of rows per table; returns how many."""
+        """Delete what ended before the instant ``before``, and the oldest of too many dead letters.
+
+        A bounded batch of rows per table; returns how many.
+        """
         deleted = 0
         for table, condition in _PRUNED:
             identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key", "snapshots": "seq"}.get(table, "id")
@@ -212,6 +217,12 @@ class StateStore:
             )
             with self._database.transaction("deleting old rows") as connection:
                 deleted += connection.execute(statement, (before, batch)).rowcount
+        with self._database.transaction("deleting dead letters") as connection:
+            surplus = (
+                "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters ORDER BY seq, idx LIMIT "
+                "min(?, max(0, (SELECT count(*) FROM dead_letters) - ?)))"
+            )
+            deleted += connection.execute(surplus, (10 * batch, MOST_DEAD_LETTERS)).rowcount
         with self._database.transaction("deleting old rows") as connection:
             connection.execute("DELETE FROM passages WHERE hour < ?", (before,))
             connection.execute("DELETE FROM occupancy WHERE at < ?", (before,))

@@ -89,6 +89,7 @@ def configure(settings: Logging, stream: TextIO | None = None) -> None:
             ],
         )
     )
+    handler.addFilter(_is_somebodys)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
@@ -101,7 +102,19 @@ def _renderer(form: str, target: TextIO) -> Processor:
     return structlog.dev.ConsoleRenderer(colors=target.isatty())
 
 
+def _is_somebodys(record: logging.LogRecord) -> bool:
+    """Leave out what libraries say below a warning without saying who they are: one of them dumps whole answers."""
+    return record.name != "root" or record.levelno >= logging.WARNING
+
+
 def _hush_libraries(level: str) -> None:
-    """Libraries log each request or packet at ``info``; we want to hear of their troubles only."""
-    for name in ("httpx", "httpcore", "uvicorn", "uvicorn.access", "uvicorn.error", "asyncio", "apprise"):
+    """Libraries log each request or packet at ``info``; we want to hear of their troubles only.
+
+    Those that send for us log whole addresses, and with them the keys of robots: never more than their troubles.
+    """
+    for name in ("httpx", "httpcore", "apprise", "urllib3", "requests"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs each refused write with the whole answer, which may repeat our token; the sink says the same, masked.
+    logging.getLogger("influxdb_client").setLevel(logging.CRITICAL)
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)

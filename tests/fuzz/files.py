@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sensord.backtest.labels import read_incidents
 from sensord.backtest.outcome import Outcome, PlaceInfo
-from sensord.commands.rostering import read as read_duty
+from sensord.commands.rostering import _from_csv, _from_ics
 from sensord.config.calendar import load_calendar
 from sensord.config.connection import load_settings
 from sensord.config.faults import load_faults
@@ -30,7 +30,7 @@ from tests.config.rejection import REJECTED, STREET, known, street, world
 from tests.fuzz.target import Target, each, of_file, texts
 
 ROOT = Path(__file__).resolve().parents[2]
-_CONFIG = STREET / "sensord.yaml"
+_CONFIG, _ZONE = STREET / "sensord.yaml", "Asia/Shanghai"
 
 
 def _seeds(kind: str, *others: Path) -> tuple[bytes, ...]:
@@ -124,8 +124,8 @@ TARGETS = (
         _seeds("ruletest", *(ROOT / "rules/tests").glob("*.yaml")),
     ),
     Target("csv-overrides", of_file(_overrides, "lanes.csv"), _TABLE),
-    Target("csv-duty", of_file(lambda path: read_duty(path, _CONFIG), "duty.csv"), _TABLE),
-    Target("ics-duty", of_file(lambda path: read_duty(path, _CONFIG), "duty.ics"), _ICS),
+    Target("csv-duty", of_file(lambda path: list(_from_csv(path, _ZONE)), "duty.csv"), _TABLE),
+    Target("ics-duty", of_file(lambda path: list(_from_ics(path, _ZONE)), "duty.ics"), _ICS),
     Target("csv-incidents", of_file(lambda path: read_incidents(path, _outcome()), "incidents.csv"), _TABLE),
     Target("csv-series", of_file(lambda path: read_series(path, _mapping()), "series.csv"), _TABLE),
     Target("jsonl-series", of_file(lambda path: read_series(path, _mapping()), "series.jsonl"), each(b'{"a":1}\n')),

@@ -8,10 +8,13 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
 from starlette.types import Message
 
+from sensord.api import guard
+from sensord.api.pace import Rate
 from sensord.api.tokens import Role
 from sensord.core.instant import HOUR
 from tests.api.parts import CASE, KEY, Daemon
@@ -27,6 +30,10 @@ class _Server:
         self._daemon = Daemon(Path(tempfile.mkdtemp(prefix="sensord-fuzz-api-")))
         self._app = self._daemon.app()
         self._loop = asyncio.new_event_loop()
+        self._link = b""
+        most = Rate(1_000_000_000, 1.0)  # the guard is made with the first request
+        with patch.multiple(guard, READING=most, CHANGING=most, ANSWERING=most):
+            self(b"GET /healthz")
         self._link = self._daemon.links.token(KEY, time.time_ns() + 10 * HOUR).encode()
 
     def __call__(self, data: bytes) -> None:

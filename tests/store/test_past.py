@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.intake.intake import DeadLetter
 from sensord.core.site import Step
 from sensord.errors import StoreError
 from sensord.store.past import Past
@@ -65,3 +66,17 @@ def test_without_a_database_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no state database here"):
         Past(tmp_path).snapshot_before(START)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dead_letters_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway gone mad fills no disk: beyond the bound the oldest go, in pieces; the newest stay, and can be read."""
+    monkeypatch.setattr("sensord.store.state.MOST_DEAD_LETTERS", 50)
+    state = StateStore(tmp_path)
+    for seq in range(1, 5):
+        letters = [DeadLetter(index, START, f"t/{index}", "unknown_device", "") for index in range(100)]
+        state.apply(Step(seq, START, dead=letters))
+    while state.prune(0, batch=10):
+        pass
+    kept = Past(tmp_path).dead_letters(1000)
+    assert [letter.index for letter in kept] == list(range(99, 49, -1))
+    state.close()

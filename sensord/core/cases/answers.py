@@ -20,6 +20,11 @@ __all__ = ["Answers", "Outcome"]
 
 LONGEST_SILENCE = 30 * DAY
 LONGEST_EXTENSION = 366 * DAY
+MOST_SILENCES, MOST_SCOPED = 1000, 500
+"""Silences in force at a time, and names in the scope of one."""
+MOST_TOLD, MOST_EVENTS = 200, 10_000
+"""People in the ledger of a case before strangers to the roster get no more lines, and events of a case before what
+changes nothing (a request, an answer after its end) is no longer kept."""
 _PROGRESS = {
     Verb.ACKNOWLEDGE: Answer.ACKNOWLEDGED,
     Verb.ON_THE_WAY: Answer.ON_THE_WAY,
@@ -53,6 +58,12 @@ class Answers:
             return self._unsilence(action, at, story)
         if case is None:
             return False, "no case has this id or code"
+        return self._about(verb, action, case, at, story)
+
+    def _about(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
+        """Do what the action says about a case."""
+        if len(case.told) >= MOST_TOLD and action.by not in case.told and action.by not in self._flow.roster.by_id:
+            return False, "the case has heard too many who are not on the roster; answer as somebody of the roster"
         if case.state in ENDED:
             return self._late(action, case, at, story)
         if case.state is State.ACCEPTED:
@@ -65,6 +76,8 @@ class Answers:
 
     def _late(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         """Keep what somebody said after the end."""
+        if case.events >= MOST_EVENTS:
+            return False, f"the case is {case.state.value} already, and has been answered too often"
         self._flow.happen(case, Happening.LATE_ANSWER, at, action.by, story, None, _words(action), action.via)
         return True, f"the case is {case.state.value} already; the answer is kept"
 
@@ -124,6 +137,8 @@ class Answers:
         if not action.note:
             return False, f"{verb.value} needs a note that says why"
         if not self._may_approve(action):
+            if case.events >= MOST_EVENTS:
+                return False, f"{verb.value} needs an approval, and too much was asked about this case already"
             event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
             self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
             return True, f"{verb.value} needs an approval; the supervisors have been asked"
@@ -176,12 +191,23 @@ class Answers:
             return False, "a silence needs a role that approves"
         if not action.note:
             return False, "a silence needs a note that says why"
+        named = (
+            action.scope.places,
+            action.scope.rules,
+            action.scope.policies,
+            action.scope.people,
+            action.scope.labels,
+        )
+        if sum(map(len, named)) > MOST_SCOPED:
+            return False, f"a silence names at most {MOST_SCOPED} places, rules, policies, labels and people"
         if not at < action.until <= at + LONGEST_SILENCE:
             return False, "a silence needs an end in the future, at most thirty days away"
         self._flow.mutes.forget(at)
         name = action.case or f"silence-{at}"
         if name in self._flow.mutes.silences:
             return True, "noted before"
+        if len(self._flow.mutes.silences) >= MOST_SILENCES:
+            return False, f"{MOST_SILENCES} silences are in force already; end some of them"
         self._flow.mutes.silences[name] = Silence(name, action.scope, at, action.until, action.by, action.note)
         return True, f"silenced as {name}"
 

@@ -11,6 +11,8 @@ from sensord.core.record import Action, Receipt, Scope
 from sensord.errors import DecodeError
 
 _Told = TypeVar("_Told")
+LONGEST_NAME = 200
+"""Characters of the case (or silence) that a command's topic may name."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -34,6 +36,8 @@ def command(payload: bytes, case: str, user: str, people: Container[str]) -> Act
     Who speaks is told by the topic, for the broker's access list holds each account to its own. Raises ``DecodeError``
     ``bad_command``, ``other_user`` or ``unknown_user``.
     """
+    if len(case) > LONGEST_NAME:
+        raise DecodeError("bad_command", "the topic names no case")
     told = _read(_COMMAND, payload, "bad_command")
     if told.by not in ("", user):
         raise DecodeError("other_user", "the payload names somebody else than its topic")

@@ -27,6 +27,8 @@ from sensord.core.vehicles.tracking import Tracking
 CERTAIN, DOUBTFUL = range(len(CERTAINTY.words))
 MOST_KEPT = 4
 """So many pseudonyms are kept of one passage."""
+MOST_OPEN = 200
+"""So many passages of one gate and direction may still get readings: no gate lets through more vehicles in the time."""
 
 
 class Read(NamedTuple):
@@ -120,7 +122,7 @@ class Passages:
     def __init__(self, tracking: Tracking) -> None:
         self._merge, self._settle = tracking.merge, tracking.settle
         self.open: tuple[dict[str, list[Passage]], dict[str, list[Passage]]] = ({}, {})
-        self.merged = 0
+        self.merged = self.forgotten = 0
 
     def take(self, gate: str, read: Read) -> tuple[Passage, int]:
         """Take a reading; return the passage that it decides or changes, and what to do about it.
@@ -146,6 +148,8 @@ class Passages:
                 self.merged += 1
                 return passage, self._join(passage, read)
         due = 0 if read.sure and not read.direction else read.received_at + self._settle
+        if len(here) >= MOST_OPEN:
+            self._make_room(here)
         passage = Passage([read], [1], read.event_at, read.event_at, due)
         here.append(passage)
         return passage, WAIT if due else DECIDED
@@ -168,6 +172,12 @@ class Passages:
     def _drop(self, here: list[Passage], event_at: int) -> None:
         while here and not here[0].due and here[0].last_at < event_at - self._merge:
             del here[0]
+
+    def _make_room(self, here: list[Passage]) -> None:
+        """Forget the oldest that was decided; one that was not is given up, and counted."""
+        place = next((place for place, passage in enumerate(here) if not passage.due), 0)
+        self.forgotten += here[place].due > 0
+        del here[place]
 
     def _same(self, passage: Passage, read: Read) -> bool:
         gap = abs(read.event_at - passage.last_at)

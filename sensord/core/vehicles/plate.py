@@ -111,7 +111,7 @@ _LIKE = re.compile(
     rf"(?:{_GAP}(?:[挂学警港澳领临]|应急))?"
     rf"|{_P}(?:{_GAP}[0-9]){{5}}{_GAP}领|使(?:{_GAP}[0-9]){{6}}"
     rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}[0-9]){{4}}[0-9]?{_ANY_OF}?",
-    re.IGNORECASE | re.ASCII,
+    re.IGNORECASE,
 )
 """What may be a plate inside another text; army plates cannot be told from device names there."""
 

@@ -40,6 +40,8 @@ MOST_KNOWN = 500_000
 """So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
+MOST_TRACED, MOST_GHOSTS = 200_000, 20_000
+"""So much is known in detail of vehicles of today, and of visits that seemed to be over; then the oldest tenth goes."""
 
 
 _COMPOUND = PlaceKind.COMPOUND
@@ -146,6 +148,9 @@ class Presence:
         if visit is None:
             return False, ()
         self._missed_exit(other)
+        if len(self.ghosts) >= MOST_GHOSTS:
+            limit = sorted(one.visit.entered_at for one in self.ghosts.values())[MOST_GHOSTS // 10]
+            self.ghosts = {name: one for name, one in self.ghosts.items() if one.visit.entered_at > limit}
         self.ghosts[trace.inside, read.token] = Ghost(visit, at)
         ended = Ended(trace.inside, read.token, visit)
         trace.inside = ""
@@ -192,6 +197,9 @@ class Presence:
         hour = self.known.get(token)
         # Never seen means: not since we began to look, and not for as long as we remember.
         away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
+        if len(self.traces) >= MOST_TRACED:
+            limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
+            self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}
         trace = self.traces[token] = Trace(0, "")
         return trace, max(away, 0)
 

@@ -119,11 +119,11 @@ class Tracker:
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
         counted = [(pairing.word, self._pairings[pairing]) for pairing in Pairing]
-        counted += [("merged", self.passages.merged), ("forgotten", self.presence.forgotten)]
+        counted += [("merged", self.passages.merged), ("forgotten", self.presence.forgotten + self.passages.forgotten)]
         for name, amount in counted:
             if amount:
                 self.counts["visit", name] += amount
-        self.passages.merged = self.presence.forgotten = 0
+        self.passages.merged = self.passages.forgotten = self.presence.forgotten = 0
         self._pairings = [0] * len(Pairing)
 
     def _take(self, reads: Reads) -> None:
