@@ -101,7 +101,7 @@ def configure(directory: Path, broker_port: int, receiver: Receiver) -> tuple[Pa
     for name, content in street().items():
         _write(directory / f"{name}.yaml", content)
     http = free_port()
-    topics = {"readings": "t/{compound}/{kind}/{device}", "commands": "t/commands/{case}"}
+    topics = {"readings": "t/{compound}/{kind}/{device}", "commands": "t/commands/by/{user}/{case}"}
     settings = {
         "site": "bench",
         "state_dir": str(directory / "state"),

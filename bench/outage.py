@@ -78,7 +78,7 @@ def write(directory: Path, journal: Journal, minutes: float) -> int:
     """Journal the stream; returns the number of readings."""
     for name, content in street().items():
         (directory / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    topics = {"readings": "t/{compound}/{kind}/{device}", "commands": "t/commands/{case}"}
+    topics = {"readings": "t/{compound}/{kind}/{device}", "commands": "t/commands/by/{user}/{case}"}
     files = {"rules": "rules.yaml"}
     channels = [{"type": "webhook", "name": "people", "url": "http://127.0.0.1:1/", "allow": ["127.0.0.1:1"]}]
     settings = {"site": "bench", "files": files, "mqtt": topics, "channels": channels}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from sensord.commands.sights import condition, seen
+from sensord.commands.sights import HAPPENING, REASON, condition, seen, verdict
+from sensord.core.cases.case import Happening
 from sensord.core.cases.message import _default as default_text
 from sensord.core.cases.message import check_template
-from sensord.core.instant import MINUTE
+from sensord.core.cases.notification import Reason
+from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.rules.derived import Baseline, Measure, Trend
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Comparison, LevelSpec, Rule
+from sensord.core.rules.rule import Comparison, Flapping, LevelSpec, Rule
 from tests.core.street import density_rule
 
 SIGMA = density_rule(baseline=Baseline(), levels=(LevelSpec(Level.YELLOW, 4.0),))
@@ -66,3 +69,27 @@ def test_messages_without_a_template_say_what_kind_of_alert_it_is(rule: Rule, wo
     assert word in texts["zh"]
     assert all(check_template(text) is None for text in texts.values())
     assert all(f"{{{name}}}" in texts["en"] for name in ("place", "value", "threshold", "level", "time"))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", "（10m内报警 3 次，抖动，延长保持）"),
+        ("en", "for 40s of 5m (flapping: raised 3 times in 10m, so held longer)"),
+    ],
+)
+def test_what_holds_a_flapping_alert_is_said(language: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule's line counts to the longer hold, not to that of every day."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", language)
+    rule = density_rule(levels=(LevelSpec(Level.YELLOW, 1.0),), flapping=Flapping(3, 10 * MINUTE, 5 * MINUTE))
+    at = 10 * MINUTE
+    one = Sight(at, at, 0.2, 3, Doubt.NONE, Level.YELLOW, (None,), (at - 40 * SECOND,), flapping=True)
+    assert words in verdict(rule, one)
+    assert words not in verdict(rule, msgspec.structs.replace(one, flapping=False))
+
+
+def test_every_reason_and_happening_has_its_words() -> None:
+    """Nobody reads a name out of the code, in either language."""
+    for table, names in ((REASON, Reason), (HAPPENING, Happening)):
+        assert set(table) == {name.value for name in names}
+        assert all(zh and en and zh != en for zh, en in table.values())

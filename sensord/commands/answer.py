@@ -84,6 +84,9 @@ class Answer:
                 f" 此后 {format_duration(still // SECOND * SECOND)} 没有任何读数，也就没有变化。",
                 f" Nothing was received in the {format_duration(still // SECOND * SECOND)} since, so nothing changed.",
             )
+        if self.found.withheld:
+            why = say("、", ", ").join(word(REASON, reason) for reason in self.found.withheld)
+            text += say(f" 没有通知人员：{why}。", f" People are not told: {why}.")
         return text if language() == "en" else text.replace(". ", "。")
 
     def _rule(self) -> Iterator[str]:

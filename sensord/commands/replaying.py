@@ -17,7 +17,9 @@ from rich.table import Table
 
 from sensord.ahead import read_ahead
 from sensord.commands.progress import watched
+from sensord.commands.sights import HAPPENING, REASON, word
 from sensord.core.alert import NAMES as CHANGES
+from sensord.core.cases.case import STAGES
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
 from sensord.core.site import Site, Step
@@ -174,7 +176,7 @@ def print_who(play: Play) -> None:
     for column in _WHO:
         table.add_column(say(*column), overflow="fold")
     for person, count in sorted(told.items(), key=lambda item: (-item[1], item[0])):
-        why = ", ".join(f"{name} {amount}" for name, amount in sorted(reasons[person].items()))
+        why = say("，", ", ").join(f"{word(REASON, name)} {n}" for name, n in sorted(reasons[person].items()))
         first, last = (_moment(instant, play.zone) for instant in times[person])
         table.add_row(person, str(count), str(len(cases[person])), why, first, last)
     console = Console()
@@ -183,7 +185,7 @@ def print_who(play: Play) -> None:
     for column in (("人员或角色", "person or role"), ("原因", "reason"), ("次数", "times")):
         silent.add_column(say(*column), overflow="fold")
     for (who, reason), amount in sorted(held.items()):
-        silent.add_row(who, reason, str(amount))
+        silent.add_row(who, word(REASON, reason), str(amount))
     if held:
         console.print(silent)
 
@@ -236,13 +238,20 @@ def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
 def _cases(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
     for one in step.events:
         where = _place(site, one.place)
-        yield _moment(one.at, zone), one.case, where, one.happening.value, one.state.value, _level(one.level)
+        yield (
+            _moment(one.at, zone),
+            one.case,
+            where,
+            word(HAPPENING, one.happening),
+            STAGES[one.state][language()],
+            _level(one.level),
+        )
 
 
 def _notifications(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
     for one in step.notifications:
         where = _place(site, one.place)
-        yield _moment(one.at, zone), one.receiver, one.channel, one.reason.value, _level(one.level), where
+        yield _moment(one.at, zone), one.receiver, one.channel, word(REASON, one.reason), _level(one.level), where
 
 
 _WHO = (

@@ -277,7 +277,15 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
             else say(f"{name}：{hold}内没有同样的读数就解除。", f"{name}: it ends after {hold} without another.")
         ]
     quiet = sight.quiet[index] if sight.quiet else None
-    leave, hold = _measured(rule, exit_of(rule, index)), format_duration(rule.clear.hold)
+    flapping = rule.flapping if sight.flapping else None
+    longest = max(rule.clear.hold, flapping.hold) if flapping is not None else rule.clear.hold
+    leave, hold = _measured(rule, exit_of(rule, index)), format_duration(longest)
+    if flapping is not None:
+        often, within = flapping.raises, format_duration(flapping.within)
+        hold += say(
+            f"（{within}内报警 {often} 次，抖动，延长保持）",
+            f" (flapping: raised {often} times in {within}, so held longer)",
+        )
     since = sight.since[index] if sight.since else None
     if since is not None:
         rung, held_for = rule.levels[index], format_duration(sight.end - since)
@@ -296,7 +304,7 @@ def _downwards(rule: Rule, sight: Sight) -> list[str]:
                 f"{name}: it is left once the value stays beyond {leave} for {hold}.",
             )
         ]
-    calm, left = sight.end - quiet, format_duration(max(rule.clear.hold - (sight.end - quiet), 0))
+    calm, left = sight.end - quiet, format_duration(max(longest - (sight.end - quiet), 0))
     return [
         say(
             f"{name}：已越过解除线 {leave} 共 {format_duration(calm)}，要满 {hold}，还差 {left}。",

@@ -30,6 +30,8 @@ _ARGUMENTS = {
 _ONE_FIELD = ((1,), "one field")
 _COUNTABLE = {Stream.PLATE: ("device", "vehicle"), Stream.VISIT: ("device", "vehicle")}
 """What ``distinct`` can count besides fields: vehicles by their pseudonyms, where site keys are set up."""
+_COUNTED = ("enter", "exit")
+"""Fields that hold what happened since the reading before; all others hold what is, or a total that only grows."""
 _FOUR = 4 * HOUR
 """When nobody is expected inside, unless the rule says otherwise."""
 
@@ -59,6 +61,10 @@ def read_value(findings: Findings, path: KeyPath, text: str, stream: Stream | No
         return _occupancy(findings, path, arguments, stream)
     field = arguments[0] if arguments else None
     if field is not None and stream is not None and not _known(findings, path, field, stream, aggregate):
+        return None
+    if aggregate is Aggregate.RATE and field is not None and field not in _COUNTED:
+        message = f"rate() adds up what each reading counted, and {field} is a state or a running total"
+        findings.error(path, message, f"for a running total write delta({field}), for a state slope({field}, 1h)")
         return None
     if aggregate is Aggregate.PERCENTILE:
         return _percentile(findings, path, field, arguments[1])

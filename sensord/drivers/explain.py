@@ -15,7 +15,7 @@ import numpy as np
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.cases.case import CaseEvent
-from sensord.core.cases.notification import Hold, Notification
+from sensord.core.cases.notification import DAMPED, Hold, Notification, Reason
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Group, Record, RecordKind
@@ -98,7 +98,7 @@ class Explanation:
 
     ``rule`` reads as it does for the key: with its overrides; ``version`` is that of the rule in force.
     ``silent`` maps the key's silent devices to their last arrival (ns). The rest is in order of time; cases are those
-    that the key's alerts belong to.
+    that the key's alerts belong to. ``withheld`` says why people are not told of the alert, as it stands at ``at``.
     """
 
     site: Site
@@ -114,6 +114,7 @@ class Explanation:
     events: list[CaseEvent] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    withheld: tuple[Reason, ...] = ()
 
 
 def reach(rule: Rule) -> int:
@@ -135,12 +136,28 @@ def explain(
     for group in _cut(groups, at, at if until is None else until):
         if found is None and group.received_at > at:
             found = _found(site, probe, at)
+            story.mute(site)
         story.add(site.step(group))
-    found = found or _found(site, probe, at)
+    if found is None:
+        found = _found(site, probe, at)
+        story.mute(site)
     if found is not None:
         found.transitions, found.events = story.transitions, story.events
         found.notifications, found.holds = story.notifications, story.holds
+        found.withheld = _withheld(found, story.muted)
     return found
+
+
+def _withheld(found: Explanation, muted: str) -> tuple[Reason, ...]:
+    """The mute of the alert's case, else why messages about its newest step wait for a digest."""
+    if not found.level:
+        return ()
+    if muted:
+        return (Reason(muted),)
+    every: list[Notification | Hold] = [*found.notifications, *found.holds]
+    told = [one for one in every if one.at <= found.at]
+    newest = max((one.at for one in told), default=0)
+    return tuple(dict.fromkeys(one.reason for one in told if one.at == newest and one.reason in DAMPED))
 
 
 def _cut(groups: Iterable[Group], at: int, until: int) -> Iterator[Group]:
@@ -183,10 +200,16 @@ class _Story:
 
     def __init__(self, rule: str, key: str) -> None:
         self._rule, self._key, self._cases = rule, key, set[str]()
+        self.muted = ""
         self.transitions: list[Transition] = []
         self.events: list[CaseEvent] = []
         self.notifications: list[Notification] = []
         self.holds: list[Hold] = []
+
+    def mute(self, site: Site) -> None:
+        """Note why nobody is told now of the case that the key's alert belongs to; empty when people are."""
+        alert = f"{self._rule}:{self._key}"
+        self.muted = next((case.muted for case in site.book.open.values() if alert in case.alerts), "")
 
     def add(self, step: Step) -> None:
         """Take what a step decided."""

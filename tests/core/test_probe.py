@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Comparison
+from sensord.core.rules.rule import Comparison, Flapping
 from sensord.core.site import Site
 from tests.core import street
 from tests.core.street import START
@@ -103,3 +104,20 @@ def test_a_silent_key_is_seen_in_seconds() -> None:
     last = probe.sights["silent", "crowd-0"][-1]
     assert last.value == (last.at - START) / SECOND
     assert last.level is Level.BLUE
+
+
+def test_a_key_that_flaps_is_seen_to() -> None:
+    """From its second raise on a key is held longer, and the sight says so; before that it does not."""
+    device, rule = street.devices()[0], street.density_rule(flapping=Flapping(2, 3600 * SECOND, 600 * SECOND))
+    counts = [200] * 60 + [0] * 120 + [200] * 60 + [0] * 120
+    records = [street.message(device, START + n * SECOND, {"count": count, "seq": n}) for n, count in enumerate(counts)]
+    probe, site = Everything(), Site(street.definition(rules=(rule,)))
+    site.watch(probe)
+    for group in street.grouped(records, [20]):
+        site.step(group)
+    sights = probe.sights["density", "G1-L1"]
+    raised = [now.at for before, now in pairwise(sights) if now.level and not before.level]
+    assert len(raised) == 2
+    assert {one.flapping for one in sights if one.at < raised[1]} == {False}
+    assert {one.flapping for one in sights if one.at > raised[1]} == {True}
+    assert sights[-1].level, "it would have been cleared long ago"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from sensord.commands.answer import Answer
 from sensord.commands.explaining import Question, Recorded, answer
 from sensord.config.load import load
-from sensord.core.instant import MINUTE, SECOND, parse_instant
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.mute import Maintenance
+from sensord.core.instant import HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
-from sensord.core.record import Group
+from sensord.core.people.duty import Shift
+from sensord.core.record import Action, Group, Scope
 from sensord.core.rules.probe import Doubt
-from sensord.core.site import Site, definition_record
+from sensord.core.site import Site, action_record, definition_record
 from sensord.drivers.explain import explain
 from sensord.errors import SensordError
 from sensord.recordings.lines import read_messages
@@ -78,6 +83,34 @@ def test_it_fits_on_a_screen_in_both_languages(recording: Path) -> None:
         text = said(recording, language=language, rule="lane-crowding", key="L1", at="2026-03-02T08:02:25")
         assert sentence in text
         assert len(text.splitlines()) < 40
+
+
+MUTES: dict[str, tuple[dict[str, object], Action | None]] = {
+    "silenced": ({}, Action("silence", "", "desk", note="works", until=START + HOUR, scope=Scope(places=("L1",)))),
+    "alert storm": ({"damping": Damping(storm_at=1)}, None),
+    "maintenance": (
+        {"maintenance": (Maintenance("m", Scope(rules=("lane-crowding",)), Shift("m", 0, 0), 2 * START, "desk", "."),)},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("why", MUTES)
+def test_who_is_not_told_is_said_beside_what_the_rule_says(recording: Path, why: str) -> None:
+    """The first line says why people do not hear of the alert, and says nothing of it while there is none."""
+    changes, action = MUTES[why]
+    whole = definition_record(msgspec.structs.replace(load(STREET).definition, **changes), 0)
+    records = [record for group in groups(read_messages(recording), whole) for record in group.records]
+    if action is not None:
+        records.append(action_record(action, START + SECOND))
+    records.sort(key=lambda record: record.received_at)
+    for at, said in ((START + 200 * SECOND, True), (START + 100 * SECOND, False)):
+        found = explain([Group(1, tuple(records))], Site(), "lane-crowding", "L1", at)
+        assert found is not None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SENSORD_LANGUAGE", "en")
+            first = list(Answer(found, "Asia/Shanghai", lambda _case: {}).lines())[1]
+        assert (f"People are not told: {why}" in first) == said
 
 
 def test_a_case_tells_its_story(recording: Path) -> None:

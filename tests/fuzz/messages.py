@@ -17,7 +17,7 @@ from tests.core.street import START, definition
 from tests.fuzz.target import Target, each
 
 _CONTEXT = Context("Asia/Shanghai")
-_READINGS, _COMMANDS = "t/{compound}/{kind}/{device}", "t/commands/{case}"
+_READINGS, _COMMANDS = "t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}"
 _KIND_OF = kind_of(_READINGS, _COMMANDS)
 _PLATES = each(
     "沪A12345", "沪AD12345", "WJ京1234J", "使123456", "粤Z1234港", "ＢＡ１２３４５", "临沪A1234", "沪 A·1234 学"

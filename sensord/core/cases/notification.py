@@ -67,6 +67,10 @@ class Reason(StrEnum):
     """The whole site is alarming; it goes into the next digest."""
 
 
+DAMPED = (Reason.HELD_BUDGET, Reason.HELD_RATE, Reason.HELD_STORM)
+"""Why a message waits for a digest."""
+
+
 class Notification(msgspec.Struct, frozen=True):
     """One message to one person over one channel.
 

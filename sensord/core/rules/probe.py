@@ -44,7 +44,8 @@ class Sight(msgspec.Struct, frozen=True):
     ``at`` is the journal time of the evaluation and ``end`` the end of the window (both ns). ``value`` is None when the
     window has none. ``level`` is the level after it. ``since`` holds, per rung, the instant from which its comparison
     holds, and ``quiet`` that from which the value is beyond threshold and margin; None while it is not so.
-    ``derived`` is what a baseline or a trend makes of the value, and what the rungs are held against.
+    ``derived`` is what a baseline or a trend makes of the value, and what the rungs are held against. ``flapping``: the
+    key was raised too often lately, so that it stays up longer.
     """
 
     at: int
@@ -56,6 +57,7 @@ class Sight(msgspec.Struct, frozen=True):
     since: tuple[int | None, ...] = ()
     quiet: tuple[int | None, ...] = ()
     derived: float | None = None
+    flapping: bool = False
 
 
 class Probe(Protocol):

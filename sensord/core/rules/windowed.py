@@ -199,7 +199,17 @@ class WindowedRule:
         seen = None if np.isnan(value[key]) else float(value[key])
         measured = None if derived is None or doubt is not Doubt.NONE else float(derived[key])
         level = Level(int(self.ladder.active[key]))
-        return Sight(at, end, seen, int(samples[key]), doubt, level, *self.ladder.clocks(key), measured)
+        return Sight(
+            at,
+            end,
+            seen,
+            int(samples[key]),
+            doubt,
+            level,
+            *self.ladder.clocks(key),
+            measured,
+            self.ladder.flaps(key, end),
+        )
 
     def _warm_enough(self, value: Float64) -> Array:
         """While warming up: only what would raise a key, and that a fuller window could not take back, is known."""
