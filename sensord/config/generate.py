@@ -123,6 +123,12 @@ def _lay_out_grid(street: _Street, index: int, grid: str) -> None:
                 street.lanes.append((f"L{lane + 1:03}", compound, name, _AREAS[lane % len(_AREAS)]))
 
 
+def _beside(street: _Street, nth: int) -> str:
+    """The made-up grids lie in a row: each has the one before and the one after it as neighbours, across blocks."""
+    beside = [street.grids[one][0] for one in (nth - 1, nth + 1) if 0 <= one < len(street.grids)]
+    return f", neighbours: [{', '.join(beside)}]" if beside else ""
+
+
 def generate_street(
     street_id: str = "linfen",
     name: str = "临汾路街道",
@@ -153,7 +159,8 @@ def _parts(street: _Street) -> Iterator[tuple[str, Iterator[str]]]:
         "grids",
         (
             f"id: {grid}, name: 示例居民区{grid[1:]}, name_en: Example Grid {grid[1:]}, block: {block}"
-            for grid, block in street.grids
+            f"{_beside(street, nth)}"
+            for nth, (grid, block) in enumerate(street.grids)
         ),
     )
     yield (

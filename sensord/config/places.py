@@ -59,13 +59,18 @@ class BlockEntry(Entry, frozen=True, kw_only=True):
 
 
 class GridEntry(Entry, frozen=True, kw_only=True):
-    """A residential grid (居民区); ``block`` is the block that it belongs to."""
+    """A residential grid (居民区); ``block`` is the block that it belongs to.
+
+    ``neighbours`` are the grids beside it, also those of another block: who is there is called first by a step with
+    ``mode: nearest``. Without any, the nearest are found by the tree.
+    """
 
     id: Identifier
     name: Text
     name_en: English = ""
     capacity: Capacity | None = None
     block: Identifier
+    neighbours: tuple[Identifier, ...] = ()
 
 
 class MicroGridEntry(Entry, frozen=True, kw_only=True):
@@ -195,6 +200,7 @@ class _Survey:
         """Check everything, then convert."""
         self._register()
         self._tree()
+        self._neighbours()
         self._coverage()
         self._ties()
         self._positions()
@@ -233,6 +239,18 @@ class _Survey:
             self._refers(("grids", index, "block"), grid.block, PlaceKind.BLOCK)
         for index, micro_grid in enumerate(self.file.micro_grids):
             self._refers(("micro_grids", index, "grid"), micro_grid.grid, PlaceKind.GRID)
+
+    def _neighbours(self) -> None:
+        """Neighbours are other grids; where only one of two names the other, that is said, and taken for both."""
+        named = {grid.id: grid.neighbours for grid in self.file.grids}
+        for index, grid in enumerate(self.file.grids):
+            for position, other in enumerate(grid.neighbours):
+                path = ("grids", index, "neighbours", position)
+                if other == grid.id:
+                    self.findings.error(path, f"{other} cannot be its own neighbour", "remove it")
+                elif self._refers(path, other, PlaceKind.GRID) and grid.id not in named[other]:
+                    message = f"{other} does not name {grid.id} as its neighbour: it is taken as one all the same"
+                    self.findings.warn(path, message, f"add {grid.id} to the neighbours of {other}")
 
     def _coverage(self) -> None:
         """Every micro-grid belongs to exactly one compound, of the same grid."""
@@ -317,7 +335,7 @@ class _Survey:
         for block in self.file.blocks:
             yield _place(block, PlaceKind.BLOCK, street.id)
         for grid in self.file.grids:
-            yield _place(grid, PlaceKind.GRID, grid.block)
+            yield replace(_place(grid, PlaceKind.GRID, grid.block), neighbours=grid.neighbours)
         for micro in self.file.micro_grids:
             yield _place(micro, PlaceKind.MICRO_GRID, micro.grid)
         for compound in self.file.compounds:

@@ -42,7 +42,8 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``micro_grids`` (compounds only) lists what the compound covers. ``area_m2`` is what a lane's sensor looks at;
     ``parking`` is a number of parking spaces, ``capacity`` how many people the place holds. ``position`` (compounds and
-    gates) is (latitude, longitude) in degrees.
+    gates) is (latitude, longitude) in degrees. ``neighbours`` (grids) are the grids beside it, whatever their block;
+    of two it is enough that one names the other.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     parking: int | None = None
     capacity: int | None = None
     position: tuple[float, float] | None = None
+    neighbours: tuple[str, ...] = ()
 
     def label(self, language: str) -> str:
         """The place's name in ``zh`` or ``en`` (falls back to the Chinese name)."""
@@ -145,6 +147,11 @@ class Places:
         near = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
         shared = (step for step, kind in enumerate(near) if self.above(one, kind) == self.above(other, kind))
         return 1 + next(shared, len(near)), 0
+
+    def beside(self, grid: str) -> frozenset[str]:
+        """The grids that are stated to lie beside a grid."""
+        named = {place.id for place in self.places if grid in place.neighbours}
+        return frozenset(named.union(self.by_id[grid].neighbours))
 
     def within(self, place: str) -> frozenset[str]:
         """Every node at or below ``place``; a compound contains the micro-grids that it covers."""

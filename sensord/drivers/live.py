@@ -30,6 +30,9 @@ READ_GROUPS = 64
 SNAPSHOT_INTERVAL = 120.0
 POSITION_INTERVAL = 0.25
 """Seconds between two movements of the position by groups that changed nothing."""
+GLANCES = 10.0
+"""What is shown is renewed once it is so many times older than its making took: in a storm of alerts the core goes
+first."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 IN_DOUBT = 10 * MINUTE
@@ -93,6 +96,7 @@ class LiveCore:
         self.error: BaseException | None = None
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
+        self._stale, self._glance_again = False, 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
 
@@ -166,6 +170,7 @@ class LiveCore:
     def _turn(self) -> None:
         groups = self._journal.read(self.position, READ_GROUPS)
         if not groups:
+            self._glance_if_due()
             self._journal.wait(self.position, 0.25)
         for group in groups:
             began = time.monotonic()
@@ -205,8 +210,8 @@ class LiveCore:
                 log.error("the state database takes nothing; trying again", why=str(error))
             self._pulse.beat(WORKER)
             self._stopping.wait(RETRY)
-        self._applied_at = time.monotonic()
-        self._glance()
+        self._applied_at, self._stale = time.monotonic(), True
+        self._glance_if_due()
 
     def _save(self) -> None:
         """Save the core's state, and with it the position."""
@@ -224,6 +229,14 @@ class LiveCore:
             return
         self._meter.gauge("snapshot_bytes", len(state))
         self._meter.observe("snapshot_seconds", self._saved_at - began)
+
+    def _glance_if_due(self) -> None:
+        """Renew what is shown, unless that would take more than its share of the time."""
+        began = time.monotonic()
+        if self._stale and began >= self._glance_again:
+            self._glance()
+            self._stale, now = False, time.monotonic()
+            self._glance_again = now + GLANCES * (now - began)
 
     def _glance(self) -> None:
         """Renew the overview and the gauges that come from it."""

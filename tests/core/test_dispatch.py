@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from sensord.core.cases.case import Answer
 from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
+from sensord.core.place import Place, PlaceKind, Places
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition
+from tests.core.street import places as street_places
 
 PEOPLE = (
     Person("志愿者-1", "volunteer", "G1-1", (Contact("people"),)),
@@ -37,6 +42,31 @@ def test_nearest_takes_who_is_free_from_the_neighbouring_grid() -> None:
     one.act(5, "on_the_way", by="志愿者-1")
     assert names(one.alert(10, Level.BLUE, place="G1-L2")) == ["志愿者-2"]
     assert names(one.alert(20, Level.BLUE, place="G2-L2")) == ["志愿者-2"], "told is not busy"
+
+
+@pytest.mark.parametrize(("beside", "first"), [((), "志愿者-2"), (("G3",), "志愿者-3")])
+def test_nearest_goes_by_stated_neighbours_before_the_tree(beside: tuple[str, ...], first: str) -> None:
+    """Grid three is of another block; where the register says that it is next door, its volunteer comes first."""
+    places = (
+        *(msgspec.structs.replace(one, neighbours=beside if one.id == "G1" else ()) for one in street_places()),
+        Place("B3", PlaceKind.BLOCK, "街区三", parent="street"),
+        Place("G3", PlaceKind.GRID, "居民区三", parent="B3"),
+        Place("G3-1", PlaceKind.MICRO_GRID, "微网格三", parent="G3"),
+    )
+    people = (PEOPLE[1], Person("志愿者-3", "volunteer", "G3-1", (Contact("people"),)))
+    policy = Policy("crowd", {}, (Step(("volunteer",), mode=Mode.NEAREST, count=1),))
+    one = Desk(definition(places=places, people=people, policies=(policy,)))
+    assert names(one.alert(0, Level.BLUE)) == [first]
+    one.act(5, "on_the_way", by=first)
+    assert names(one.alert(10, Level.BLUE, place="G1-L2")) == ["志愿者-2" if first == "志愿者-3" else "志愿者-3"]
+
+
+def test_of_two_neighbours_one_need_name_the_other() -> None:
+    """What one grid says of another holds for both."""
+    places = [msgspec.structs.replace(one, neighbours=("G2",) if one.id == "G1" else ()) for one in street_places()]
+    tree = Places(places, ())
+    assert tree.beside("G1") == {"G2"}
+    assert tree.beside("G2") == {"G1"}
 
 
 def test_joint_tells_all_parties_and_says_who_leads() -> None:

@@ -5,7 +5,7 @@ People appear as roles (``居委干部-03``), never by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -69,7 +69,10 @@ class Roster:
         return []
 
     def nearest(self, role: str, place: str, at: int, avoid: Collection[str] = ()) -> Iterable[Person]:
-        """Yield everybody of ``role``, on duty and reachable, from the nearest grid outwards, but those to avoid."""
+        """Yield everybody of ``role``, on duty and reachable, from the nearest grid outwards, but those to avoid.
+
+        After the place's own grid come its neighbours as ``places.yaml`` states them, then its block and the street.
+        """
         seen = set(avoid)
         for circle in self._circle(place, wide=True):
             for person in self._in(role, circle, at):
@@ -94,8 +97,14 @@ class Roster:
         if (place, wide) not in self._circles:
             circles = self._places.responsible(place)
             if wide:
-                above = self._places.path(place)
-                order = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
-                circles = [circles[0], *(self._places.within(above[kind]) for kind in order if kind in above)]
+                circles = [circles[0], *self._widening(place)]
             self._circles[place, wide] = circles
         return self._circles[place, wide]
+
+    def _widening(self, place: str) -> Iterator[frozenset[str]]:
+        above = self._places.path(place)
+        grid = above.get(PlaceKind.GRID)
+        if grid is not None:
+            yield self._places.within(grid)
+            yield frozenset().union(*(self._places.within(one) for one in self._places.beside(grid)))
+        yield from (self._places.within(above[kind]) for kind in (PlaceKind.BLOCK, PlaceKind.STREET) if kind in above)
