@@ -283,11 +283,13 @@ class App:
     async def _serve(self) -> None:
         from sensord.api.application import Metrics, build  # late: FastAPI takes long to import
         from sensord.api.server import serve
+        from sensord.office import open_office
 
         tokens = TokenStore(self._directory)
         await asyncio.to_thread(tokens.local)
         metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
-        app = build(self.desk, self.health, metrics, tokens, self._links, self._reload)
+        office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
+        app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
         await serve(app, http.host, http.port, lambda port: write_private(self._directory / "http.port", str(port)))
 

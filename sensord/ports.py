@@ -141,6 +141,32 @@ class Filling(Protocol):
         ...
 
 
+class Change(msgspec.Struct, frozen=True):
+    """A change over the API: when (RFC 3339), whose token and role, what, and which things it was about.
+
+    ``seq`` is the journal group that holds it; 0: it only changed files.
+    """
+
+    at: str
+    token: str
+    role: str
+    what: str
+    seq: int
+    about: dict[str, str]
+
+
+class AuditRegister(Protocol):
+    """Where it is written down who changed what."""
+
+    def append(self, change: Change) -> None:
+        """Write it down durably; raises ``StoreError``."""
+        ...
+
+    def last(self, limit: int, name: str = "") -> list[Change]:
+        """The newest changes first; those of one token when ``name`` is given. Raises ``StoreError``."""
+        ...
+
+
 class AccessRegister(Protocol):
     """Where it is written down that somebody saw a plate."""
 

@@ -21,6 +21,9 @@ OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json")
 BY_LINK = "/a/"
 """The pages behind links: their address is the permission."""
 
+LEAST: dict[object, Role] = {}
+"""The least role of each dependency that ``needs`` made: what the description of the API is drawn from."""
+
 _described = Depends(HTTPBearer(auto_error=False, description="a token of `sensord token create`"))
 
 
@@ -47,4 +50,5 @@ def needs(role: Role) -> Callable[..., Awaitable[Identity]]:
             raise HTTPException(403, f"this needs the role {role.word}; the token has {known.role.word}")
         return known
 
+    LEAST[identity] = role
     return identity

@@ -7,6 +7,8 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from sensord.errors import ConfigError, SensordError
+
 
 def json(status: int, content: object, **headers: str) -> Response:
     """Answer with JSON; ``headers`` are written with underscores."""
@@ -28,6 +30,16 @@ async def on_http_error(_request: Request, fault: Exception) -> Response:
     if not isinstance(fault, HTTPException):
         raise fault
     return error(fault.status_code, str(fault.detail), **(fault.headers or {}))
+
+
+async def on_fault(_request: Request, fault: Exception) -> Response:
+    """Say what is wrong with the configuration (422, with every mistake), or that it cannot be done now (503)."""
+    if isinstance(fault, ConfigError):
+        problems = msgspec.to_builtins(fault.problems)
+        return json(422, {"error": "the configuration is refused; nothing has changed", "problems": problems})
+    if not isinstance(fault, SensordError):
+        raise fault
+    return error(503, str(fault))
 
 
 async def on_invalid(_request: Request, fault: Exception) -> Response:

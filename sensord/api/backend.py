@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import date
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from sensord.core.definition import Definition
 from sensord.core.record import Action, Receipt
+from sensord.errors import Problem
 
 Which = Literal["open", "closed", "all"]
 Plain = dict[str, Any]
@@ -22,6 +26,92 @@ class Vitals(Protocol):
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether everything is as it should be, and the report."""
+        ...
+
+
+class Records(Protocol):
+    """What was. Every method may raise ``StoreError``; spans are [start, end) in ns."""
+
+    def reports(self) -> list[str]:
+        """The reports that are kept, the newest first."""
+        ...
+
+    def report(self, name: str, form: str, language: str) -> bytes | None:
+        """One form of a kept report; None when it is not there."""
+        ...
+
+    def make_report(self, day: date) -> str:
+        """Make the report of a local day; returns its name. Raises ``ValueError`` (its text is shown)."""
+        ...
+
+    def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:
+        """Complete a span: until now, and so many days; raises ``ValueError`` (its text is shown)."""
+        ...
+
+    def quarter(self, text: str) -> tuple[int, int]:
+        """The span of a quarter; raises ``ValueError`` (its text is shown)."""
+        ...
+
+    def listed(self, name: str, start: int, end: int) -> list[Plain]:
+        """One list as data."""
+        ...
+
+    def document(self, name: str, start: int, end: int, form: str, language: str) -> str:
+        """One list as a document."""
+        ...
+
+    def scores(self, start: int, end: int) -> list[Plain]:
+        """The score of each grid and role."""
+        ...
+
+    def ledger(self, person: str, shift: str | None, start: int, end: int) -> Plain:
+        """What a person (or, with "", a shift) was told and did."""
+        ...
+
+
+class RosterChange(msgspec.Struct, frozen=True):
+    """From ``start`` to ``end`` (ns) ``away`` is not on duty and ``stands_in`` is; one of them may be empty."""
+
+    start: int
+    end: int
+    reason: Literal["leave", "swap", "extra"]
+    away: str
+    stands_in: str
+    note: str
+
+
+class Workshop(Protocol):
+    """The files of the configuration. Every method may raise ``ConfigError`` and ``StoreError``.
+
+    Those that change something put it into force by a reload, or change nothing; ``who`` goes with it.
+    """
+
+    def roster_changes(self) -> list[Plain]:
+        """Every change of the duty plan."""
+        ...
+
+    async def add_change(self, change: RosterChange, who: str) -> tuple[str, Plain]:
+        """Add one; returns its id and what came of it. Raises ``ValueError`` (its text is shown)."""
+        ...
+
+    async def remove_change(self, name: str, who: str) -> Plain:
+        """Take one back; raises ``LookupError`` (its text is shown)."""
+        ...
+
+    def rule_files(self) -> list[Plain]:
+        """The rule files."""
+        ...
+
+    def rule_file(self, name: str) -> Plain | None:
+        """One rule file with its text."""
+        ...
+
+    def check_rules(self, name: str, text: str | None) -> list[Problem]:
+        """Check a candidate; returns warnings. Raises ``ValueError`` (its text is shown) for a wrong name."""
+        ...
+
+    async def put_rules(self, name: str, text: str | None, known: str, who: str) -> Plain:
+        """Put a rule file live; raises ``ValueError`` for a wrong name, ``LookupError`` for a stale hash."""
         ...
 
 

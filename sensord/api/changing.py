@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
+from sensord.api.auditing import Auditor
 from sensord.api.backend import Backend
 from sensord.api.finding import Finding, finding_message
 from sensord.api.reading import Id
-from sensord.api.recording import audit, recorded
+from sensord.api.recording import recorded
 from sensord.api.tokens import LOCAL, Identity, Role
 from sensord.core.instant import from_datetime
 from sensord.core.level import BY_WORD
@@ -73,15 +74,21 @@ class Accepted(BaseModel):
     seq: int
 
 
+class Taken(Accepted):
+    """The finding is durable; ``device`` is the one in whose name it was taken."""
+
+    device: str
+
+
 Operator = Annotated[Identity, Depends(needs(Role.OPERATOR))]
 
 
-def routes(backend: Backend) -> APIRouter:
+def routes(backend: Backend, auditor: Auditor) -> APIRouter:
     """Everything that an operator may do."""
     router = APIRouter(prefix="/api/v1", tags=["changing"])
-    _cases(router, backend)
-    _silences(router, backend)
-    _arrivals(router, backend)
+    _cases(router, backend, auditor)
+    _silences(router, backend, auditor)
+    _arrivals(router, backend, auditor)
     return router
 
 
@@ -89,13 +96,13 @@ def _via(identity: Identity) -> str:
     return "cli" if identity.name == LOCAL else f"api:{identity.name}"
 
 
-async def _do(backend: Backend, identity: Identity, action: Action) -> Response:
+async def _do(backend: Backend, auditor: Auditor, identity: Identity, action: Action) -> Response:
     seq = await recorded(lambda: backend.act(action))
-    audit(identity, action.verb, seq, case=action.case, by=action.by)
+    await auditor.note(identity, action.verb, seq, case=action.case, by=action.by)
     return answers.json(202, {"seq": seq})
 
 
-def _cases(router: APIRouter, backend: Backend) -> None:
+def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/cases/{case}/actions", status_code=202, response_model=Accepted, summary="Answer, or decide")
     async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
         if body.verb not in _BY_CASE:
@@ -104,10 +111,10 @@ def _cases(router: APIRouter, backend: Backend) -> None:
             raise HTTPException(403, f"{body.verb.value} needs the role admin")
         until = from_datetime(body.until) if body.until is not None else 0
         action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
-        return await _do(backend, identity, action)
+        return await _do(backend, auditor, identity, action)
 
 
-def _silences(router: APIRouter, backend: Backend) -> None:
+def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/silences", status_code=202, response_model=Accepted, summary="Silence what fits, until then")
     async def silence(body: SilenceBody, identity: Operator) -> Response:
         scope = Scope(
@@ -122,28 +129,28 @@ def _silences(router: APIRouter, backend: Backend) -> None:
             raise HTTPException(422, "body: a silence needs places, rules, policies, labels or people")
         until = from_datetime(body.until)
         action = Action(Verb.SILENCE.value, body.id, identity.name, _via(identity), body.note, until, scope)
-        return await _do(backend, identity, action)
+        return await _do(backend, auditor, identity, action)
 
     @router.delete("/silences/{silence}", status_code=202, response_model=Accepted, summary="End a silence")
     async def unsilence(silence: SilenceId, identity: Operator) -> Response:
         action = Action(Verb.UNSILENCE.value, silence, identity.name, _via(identity))
-        return await _do(backend, identity, action)
+        return await _do(backend, auditor, identity, action)
 
 
-def _arrivals(router: APIRouter, backend: Backend) -> None:
-    @router.post("/findings", status_code=202, response_model=Accepted, summary="Report what an inspection found")
+def _arrivals(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
+    @router.post("/findings", status_code=202, response_model=Taken, summary="Report what an inspection found")
     async def finding(body: Finding, identity: Operator) -> Response:
         try:
-            topic, payload = finding_message(body, backend.definition)
+            topic, payload, device = finding_message(body, backend.definition)
         except LookupError as missing:
             raise HTTPException(404, str(missing.args[0])) from missing
         seq = await recorded(lambda: backend.report(topic, payload))
-        audit(identity, "finding", seq, device=body.device)
-        return answers.json(202, {"seq": seq})
+        await auditor.note(identity, "finding", seq, device=device, place=body.place, by=body.by)
+        return answers.json(202, {"seq": seq, "device": device})
 
     @router.post("/receipts", status_code=202, response_model=Accepted, summary="Say how far a message came")
     async def receipt(body: ReceiptBody, identity: Operator) -> Response:
         receipt = msgspec.convert({"key": body.key, "delivery": body.delivery.value}, Receipt)
         seq = await recorded(lambda: backend.receipts([receipt]))
-        audit(identity, "receipt", seq)
+        await auditor.note(identity, "receipt", seq)
         return answers.json(202, {"seq": seq})

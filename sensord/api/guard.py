@@ -27,6 +27,9 @@ ANSWERING = Rate(30, 0.2)
 """How often one message's link may be used."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _FOR_BROWSERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
+RULES_LIMIT = 1024 * 1024
+"""The same where the text of a rule file is sent: 256 KiB, which JSON may write at four bytes a character."""
+RULES_PATH = "/api/v1/rule-files/"
 
 
 class Guard:
@@ -54,7 +57,7 @@ class Guard:
             await send(message)
 
         try:
-            await (self._refusal(scope) or self._app)(scope, _bounded(receive), counted)
+            await (self._refusal(scope) or self._app)(scope, _bounded(receive, _limit(scope)), counted)
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self._meter.count("http_requests_total", path=path, status=str(status))
@@ -62,8 +65,9 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that gets no further; else note who asks."""
-        if _says_too_large(scope):
-            return error(413, _TEXT, connection="close")
+        limit = _limit(scope)
+        if _says_too_large(scope, limit):
+            return error(413, _too_large(limit), connection="close")
         if scope["path"].startswith(BY_LINK):
             return _too_often(self._answering.wait(scope["path"].removeprefix(BY_LINK).partition("/")[0][:1000]))
         if is_open(scope["path"]):
@@ -83,15 +87,20 @@ def _too_often(wait: int) -> Response | None:
     return error(429, f"too many requests; ask again in {wait} s", retry_after=str(wait)) if wait else None
 
 
-_TEXT = f"the body is too large: at most {BODY_LIMIT} bytes"
+def _limit(scope: Scope) -> int:
+    return RULES_LIMIT if scope["path"].startswith(RULES_PATH) else BODY_LIMIT
 
 
-def _says_too_large(scope: Scope) -> bool:
+def _too_large(limit: int) -> str:
+    return f"the body is too large: at most {limit} bytes"
+
+
+def _says_too_large(scope: Scope, limit: int) -> bool:
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    return not length.isdigit() or int(length[:20]) > BODY_LIMIT
+    return not length.isdigit() or int(length[:20]) > limit
 
 
-def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
     """Stop a body that does not say its length at the same limit."""
     seen = 0
 
@@ -99,8 +108,8 @@ def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > BODY_LIMIT:
-            raise HTTPException(413, _TEXT)
+        if seen > limit:
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return limited

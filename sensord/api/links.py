@@ -41,10 +41,11 @@ class LinkError(SensordError):
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """What a good link says: the message's key, its case, and who answers."""
+    """What a good link says: the message's key, its case and event (or its report), and who answers."""
 
     key: str
     case: str
+    event: str
     receiver: str
 
 
@@ -93,10 +94,10 @@ class AnswerLinks:
         return hmac.new(self._key, _PURPOSE + payload, hashlib.sha256).digest()[:_MAC]
 
 
-def _parts(key: str) -> tuple[str, str] | None:
-    """Take case and receiver out of a message's key; None when it is not of that form."""
+def _parts(key: str) -> tuple[str, str, str] | None:
+    """Take case, event and receiver out of a message's key; None when it is not of that form."""
     parts = key.split(":")
-    return (parts[0], parts[2]) if len(parts) == 4 and parts[0] and parts[2] else None
+    return (parts[0], parts[1], parts[2]) if len(parts) == 4 and parts[0] and parts[2] else None
 
 
 def own_key(directory: Path) -> bytes:

@@ -21,9 +21,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from sensord.api.backend import Backend, Plain
+from sensord.api.backend import Backend, Plain, Records
 from sensord.api.links import AnswerLinks, Invitation, LinkError
 from sensord.api.recording import recorded
+from sensord.api.records import document
+from sensord.core.cases.reports import CASE as REPORT_CASE
 from sensord.core.record import ANSWERS, Action, Delivery, Receipt, Verb
 
 _COLOURS = {"red": "#c8102e", "orange": "#e87722", "yellow": "#f2b705", "blue": "#0a5fc4"}
@@ -47,6 +49,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "broken": "这个链接无效，请从消息中完整打开。",
         "unsaved": "暂时没能记录，请稍后再试，或电话联系值班室。",
         "wrong": "请点选一个反馈。",
+        "no_report": "这份报告尚未生成，或已过保存期。",
         "other": "English",
     },
     "en": {
@@ -67,6 +70,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "broken": "This link is not valid. Open it from the message as a whole.",
         "unsaved": "It could not be recorded now. Try again in a moment, or call the duty desk.",
         "wrong": "Choose an answer.",
+        "no_report": "This report is not made yet, or its time of keeping is over.",
         "other": "中文",
     },
 }
@@ -79,7 +83,9 @@ Token = Annotated[str, Path(max_length=1000)]
 Language = Annotated[str, Query(max_length=10)]
 
 
-def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time.time_ns) -> APIRouter:
+def routes(
+    backend: Backend, links: AnswerLinks, records: Records, clock: Callable[[], int] = time.time_ns
+) -> APIRouter:
     """The page, its button, and the note that it was seen. They are not part of the described API."""
     router = APIRouter(prefix="/a", include_in_schema=False)
 
@@ -90,6 +96,8 @@ def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time
             invitation = links.read(token, clock())
         except LinkError as error:
             return page.refusal(error)
+        if invitation.case == REPORT_CASE:
+            return await _report(records, invitation, page)
         return page.ask(invitation, await run_in_threadpool(backend.case, invitation.case))
 
     @router.post("/{token}")
@@ -99,6 +107,8 @@ def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time
             invitation = links.read(token, clock())
         except LinkError as error:
             return page.refusal(error)
+        if invitation.case == REPORT_CASE:
+            return await _report(records, invitation, page)
         form = _form(await request.body())
         case = await run_in_threadpool(backend.case, invitation.case)
         verb = next((one for one in ANSWERS if one.value == form.get("verb", [""])[0]), None)
@@ -114,6 +124,12 @@ def routes(backend: Backend, links: AnswerLinks, clock: Callable[[], int] = time
 
     _add_seen(router, backend, links, clock)
     return router
+
+
+async def _report(records: Records, invitation: Invitation, page: _Page) -> Response:
+    """Show the report that a message told of, in full."""
+    found = await run_in_threadpool(records.report, invitation.event, "html", page.language)
+    return document(found, "html") if found is not None else page.missing()
 
 
 def _add_seen(router: APIRouter, backend: Backend, links: AnswerLinks, clock: Callable[[], int]) -> None:
@@ -152,13 +168,17 @@ class _Page:
     """Writes the page in one language."""
 
     def __init__(self, language: str) -> None:
-        self._language = language
+        self.language = language
         self.texts: Mapping[str, str] = _TEXTS[language]
 
     def refusal(self, error: LinkError) -> Response:
         """Say that the link is no good."""
         text = self.texts["expired" if error.expired else "broken"]
         return self._write(410 if error.expired else 404, text, "", "", "none")
+
+    def missing(self) -> Response:
+        """Say that there is no such report (any more)."""
+        return self._write(404, self.texts["no_report"], "", "", "none")
 
     def ask(
         self,
@@ -171,7 +191,7 @@ class _Page:
     ) -> Response:
         """Show the case and the buttons; ``said`` is what became of the answer ``after``."""
         texts, known = self.texts, case or {}
-        heading = known.get("place_name" if self._language == "zh" else "place_name_en") or invitation.case
+        heading = known.get("place_name" if self.language == "zh" else "place_name_en") or invitation.case
         facts = [self._level(invitation, known)] if known else [texts["gone"]]
         facts += [texts["over"]] if known.get("closed_at") else []
         facts.append(texts["you"].format(receiver=invitation.receiver))
@@ -189,7 +209,7 @@ class _Page:
 
     def _level(self, invitation: Invitation, case: Mapping[str, Any]) -> str:
         level = str(case.get("peak" if case.get("closed_at") else "level", "none"))
-        word = _LEVELS.get(level, level) if self._language == "zh" else level
+        word = _LEVELS.get(level, level) if self.language == "zh" else level
         opened = str(case.get("opened_at") or "")[5:16].replace("T", " ")
         name = str(case.get("code") or invitation.case)
         return self.texts["level"].format(level=word, opened=opened, case=name)
@@ -197,13 +217,13 @@ class _Page:
     def _write(self, status: int, heading: str, facts: str, main: str, level: str, script: str = "") -> Response:
         nonce = secrets.token_urlsafe(16)
         content = _template().substitute(
-            lang="zh-CN" if self._language == "zh" else "en",
+            lang="zh-CN" if self.language == "zh" else "en",
             nonce=nonce,
             heading=html.escape(heading),
             colour=_COLOURS.get(level, "#888"),
             facts=facts,
             main=main,
-            other="en" if self._language == "zh" else "zh",
+            other="en" if self.language == "zh" else "zh",
             other_name=html.escape(self.texts["other"]),
             script=f'<script nonce="{nonce}">{script}</script>' if script else "",
         )

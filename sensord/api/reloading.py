@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
-from sensord.api.recording import log
+from sensord.api.auditing import Auditor
 from sensord.api.tokens import Identity, Role
 from sensord.errors import StoreError, UnavailableError
 
@@ -29,18 +29,18 @@ Reload = Callable[[str], Awaitable[Outcome]]
 """Reads the configuration again; is told who asked."""
 
 
-def routes(reload: Reload) -> APIRouter:
+def routes(reload: Reload, auditor: Auditor) -> APIRouter:
     """The route."""
     router = APIRouter(prefix="/api/v1", tags=["changing"])
 
     @router.post("/reload", summary="Read rules and configuration again")
     async def reload_configuration(identity: Annotated[Identity, Depends(needs(Role.ADMIN))]) -> Response:
-        log.info("a reload over the API", token=identity.name)
         try:
             outcome = await reload(f"api:{identity.name}")
         except (UnavailableError, StoreError) as error:
             raise HTTPException(503, str(error)) from error
         report = msgspec.to_builtins(outcome)
+        await auditor.note(identity, "reload" if outcome.accepted else "reload refused")
         if not outcome.accepted:
             text = "the configuration is refused; the rules in force stay"
             return answers.json(422, {"error": text, **report})

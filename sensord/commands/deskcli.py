@@ -35,7 +35,7 @@ def add_to(cli: click.Group) -> None:
         cli.add_command(_answer(word, say(*texts)))
     for word, texts in _DECISIONS.items():
         cli.add_command(_decision(word, say(*texts)))
-    for command in (silence, unsilence, token):
+    for command in (silence, unsilence, finding, token):
         cli.add_command(command)
 
 
@@ -106,6 +106,26 @@ def unsilence(config: Path, name: str) -> None:
     from sensord.commands.remote import unsilence as send
 
     _told(send(config, name))
+
+
+@click.command(help=say("上报一个巡查发现，进入案件流程。", "File what an inspection found; it becomes a case."))
+@config_option
+@click.option("--place", required=True, help=say("场所编号", "the place"))
+@click.option(
+    "--severity",
+    type=click.Choice(["blue", "yellow", "orange", "red"]),
+    required=True,
+    help=say("级别", "how bad it is"),
+)
+@click.option("--kind", "code", default="", help=say("种类，如 占道", "what kind, such as obstruction"))
+@click.option("--text", default="", help=say("说明（只存于日志）", "in words (kept in the journal only)"))
+@click.option("--by", required=True, help=_BY)
+def finding(config: Path, place: str, severity: str, code: str, text: str, by: str) -> None:
+    """Send the finding to the running daemon."""
+    from sensord.commands.remote import finding as send
+
+    seq, device = send(config, place, severity, code, text, by)
+    click.echo(say(f"已记录（日志组 {seq}，{device}）", f"recorded (journal group {seq}, {device})"))
 
 
 @click.group(help=say("管理接口令牌（viewer、operator、admin）。", "Tokens of the REST API (viewer, operator, admin)."))

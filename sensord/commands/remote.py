@@ -107,6 +107,16 @@ def unsilence(config: Path, name: str) -> int:
     return int(_ask(load(config), "DELETE", f"/api/v1/silences/{quote(name, safe='')}")["seq"])
 
 
+def finding(config: Path, place: str, severity: str, code: str, text: str, by: str) -> tuple[int, str]:
+    """File a finding by hand; returns the journal group, and the device in whose name it was taken.
+
+    Raises ``SensordError`` with the daemon's answer.
+    """
+    body = {"place": place, "severity": severity, "code": code, "text": text, "by": by}
+    answer = _ask(load(config), "POST", "/api/v1/findings", body)
+    return int(answer["seq"]), str(answer["device"])
+
+
 def reload(config: Path) -> dict[str, Any]:
     """Let the daemon read its configuration again; raises ``ConfigError`` with the mistakes that it found."""
     return _ask(load(config), "POST", "/api/v1/reload")

@@ -27,7 +27,7 @@ def read_duty(findings: Findings, file: RosterFile, zone: str) -> Duty:
             Shift(word, minutes(text.start), minutes(text.end), text.days) for word, text in file.shifts.items()
         ),
         rotations=tuple(_rotation(findings, nth, text, file.shifts, people) for nth, text in enumerate(file.rotations)),
-        changes=tuple(_change(findings, nth, text, people, zone) for nth, text in enumerate(file.changes)),
+        changes=tuple(read_change(findings, nth, text, people, zone) for nth, text in enumerate(file.changes)),
         holidays=tuple(
             Holiday(_day(findings, ("holidays", day), day), text.name, text.work) for day, text in file.holidays.items()
         ),
@@ -47,7 +47,8 @@ def _rotation(
     return Rotation(text.id, text.shift, text.people, _day(findings, (*path, "starts"), text.starts), text.every)
 
 
-def _change(findings: Findings, nth: int, text: ChangeText, people: Collection[str], zone: str) -> Change:
+def read_change(findings: Findings, nth: int, text: ChangeText, people: Collection[str], zone: str) -> Change:
+    """Check the ``nth`` of the document's ``changes`` and convert it."""
     path: KeyPath = ("changes", nth)
     start, end = (
         moment(findings, (*path, key), words, zone) for key, words in (("from", text.start), ("to", text.end))

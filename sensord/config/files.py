@@ -1,4 +1,4 @@
-"""Reads a bounded part of a regular file, and never waits: a pipe or a device in its place is refused at once."""
+"""Files of the configuration: read in bounds and without waiting (a pipe is refused at once), written as a whole."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
         if not stat.S_ISREG(mode):
             raise OSError(0, "it is not a regular file")
         return file.read(limit), mode
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file there durably, whole or not at all; an existing one keeps its mode. Raises ``OSError``."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o640
+    stage = path.with_name(f".{path.name}.new")
+    descriptor = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+    stage.replace(path)

@@ -21,6 +21,7 @@ from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
 from sensord.config.platekeys import KeyRing, add_key, load_keys
+from sensord.config.rosterchanges import CHANGES_FILE, Added, load_changes
 from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, resolve_path
 from sensord.config.settings import Settings
@@ -62,11 +63,15 @@ class Loaded:
         return resolve_path(text, self.base)
 
 
-def load(path: Path) -> Loaded:
-    """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake."""
+def load(path: Path, rules_in: Path | None = None) -> Loaded:
+    """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake.
+
+    With ``rules_in`` the rules of that folder or file take the place of those that it names.
+    """
     base = path.parent
     settings = load_settings(path)
-    parts = _read(settings, base)
+    folder = rules_in or resolve_path(settings.files.rules, base)
+    parts = _read(settings, base, folder)
     definition = _definition(settings, parts)
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
     warnings = [
@@ -74,7 +79,8 @@ def load(path: Path) -> Loaded:
         *rules.warnings,
         *find_holes(dispatch, staff.people, parts.places, rules.reach),
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
-        *lint_silence(str(resolve_path(settings.files.rules, base)), parts.places, definition.rules),
+        *parts.added.warnings,
+        *lint_silence(str(folder), parts.places, definition.rules),
     ]
     return Loaded(settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score)
 
@@ -91,9 +97,10 @@ class _Parts:
     rules: RuleSet
     vehicles: tuple[PlateAreas, Tracking]
     ring: KeyRing
+    added: Added
 
 
-def _read(settings: Settings, base: Path) -> _Parts:
+def _read(settings: Settings, base: Path, folder: Path) -> _Parts:
     """Read every file that is named; raises ``ConfigError`` with the mistakes of all of them."""
     problems, files = _Problems(), settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
@@ -104,9 +111,13 @@ def _read(settings: Settings, base: Path) -> _Parts:
     channels = frozenset(channel.name for channel in settings.channels)
     known = Known(roles, places, channels, settings.language, settings.timezone)
     staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
+    people = frozenset(person.id for person in staff.people) if staff is not None else frozenset()
+    added = problems.attempt(
+        lambda: load_changes(resolve_path(settings.state_dir, base) / CHANGES_FILE, people, settings.timezone)
+    )
     calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
     world = World(places, policies, None if calendar is None else frozenset(calendar.named))
-    rules = problems.attempt(lambda: load_rules(resolve_path(files.rules, base), world))
+    rules = problems.attempt(lambda: load_rules(folder, world))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.attempt(lambda: _ring(settings, base))
     if dispatch is not None and rules is not None:
@@ -114,9 +125,9 @@ def _read(settings: Settings, base: Path) -> _Parts:
         problems.attempt(lambda: check_scopes(dispatch, places, names))
     if problems.found or registry is None or places is None or dispatch is None or staff is None or calendar is None:
         raise ConfigError(problems.found)
-    if rules is None or vehicles is None or ring is None:
+    if rules is None or vehicles is None or ring is None or added is None:
         raise ConfigError(problems.found)
-    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring)
+    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, added)
 
 
 def _definition(settings: Settings, parts: _Parts) -> Definition:
@@ -132,7 +143,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         people=staff.people,
         categories=dispatch.categories,
         district=dispatch.district,
-        duty=staff.duty,
+        duty=msgspec.structs.replace(staff.duty, changes=staff.duty.changes + parts.added.changes),
         reports=dispatch.reports,
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,

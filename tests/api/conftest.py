@@ -12,9 +12,12 @@ from tests.api.parts import Daemon, Serving, client_of
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Daemon:
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """What stands behind the server."""
-    return Daemon(tmp_path)
+    made = Daemon(tmp_path)
+    yield made
+    if "state" in vars(made):
+        made.state.close()
 
 
 @pytest.fixture

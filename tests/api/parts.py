@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,23 @@ import httpx
 from fastapi import FastAPI
 
 from sensord.api import server
-from sensord.api.application import Metrics, build
+from sensord.api.application import Metrics, Office, build
 from sensord.api.links import AnswerLinks
 from sensord.api.tokens import Role, TokenStore
+from sensord.config.load import Loaded, load
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR
 from sensord.core.record import Action, Receipt
+from sensord.errors import ConfigError, Problem
+from sensord.records import Records
 from sensord.reload import Reloaded
+from sensord.reporting import Reporter
+from sensord.store.audit import AuditLog
+from sensord.store.state import StateStore
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
-from tests.config.rejection import street
+from sensord.workshop import Workshop
+from tests.config.rejection import STREET, street
 
 CASE = "L1-crowd-20231114T221320"
 KEY = f"{CASE}:1:居委干部-03:desk"
@@ -44,6 +53,9 @@ class Daemon:
         self.outcome = Reloaded(True, "0123456789ab", 7, added=("parking",))
         self.applied = 3
         self.history: list[tuple[int, str, dict[str, Any]]] = [(3, "case", {"id": "c:1"})]
+        self.folder, self.audit = folder, AuditLog(folder)
+        self.refusal: tuple[Problem, ...] = ()
+        self._loaded: Loaded | None = None
         self.found: dict[str, Any] = {
             "id": CASE,
             "level": "red",
@@ -114,14 +126,58 @@ class Daemon:
         """What happened."""
         return [change for change in self.history if after < change[0] <= upto]
 
-    def app(self) -> FastAPI:
-        """The application in front of it."""
+    def app(self, *, linked: bool = True) -> FastAPI:
+        """The application in front of it, with or without pages behind links."""
         metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
-        return build(self, self.health, metrics, self.tokens, self.links, self.reload)
+        history: Any = _History(self)
+        reporter = Reporter(lambda: self.loaded, history, self.folder)
+        records = Records(lambda: self.loaded, history, reporter)
+        workshop = Workshop(self.folder / "street" / "sensord.yaml", lambda: self.loaded, self.read_again)
+        office = Office(records, workshop, self.audit)
+        return build(self, self.health, metrics, self.tokens, self.links if linked else None, self.reload, office)
+
+    @cached_property
+    def config(self) -> Path:
+        """The small street's files, with a state directory of their own; most tests need none of them."""
+        path = shutil.copytree(STREET, self.folder / "street") / "sensord.yaml"
+        path.write_text(f"{path.read_text(encoding='utf-8')}state_dir: {self.folder}\n", encoding="utf-8")
+        return path
+
+    @cached_property
+    def state(self) -> StateStore:
+        """The state database."""
+        return StateStore(self.folder)
+
+    @property
+    def loaded(self) -> Loaded:
+        """What was last read of the files."""
+        self._loaded = self._loaded or load(self.config)
+        return self._loaded
+
+    async def read_again(self, cause: str) -> Reloaded:
+        """Read the small street's files again, as the daemon does."""
+        self.causes.append(cause)
+        if self.refusal:
+            return Reloaded(False, self.loaded.definition.version, 0, self.refusal)
+        try:
+            self._loaded = load(self.config)
+        except ConfigError as error:
+            return Reloaded(False, self.loaded.definition.version, 0, tuple(error.problems))
+        return Reloaded(True, self.loaded.definition.version, len(self.loaded.definition.rules))
 
     def bearer(self, role: Role = Role.ADMIN) -> dict[str, str]:
         """The header of a token with this role."""
         return {"Authorization": f"Bearer {self.given[role]}"}
+
+
+class _History:
+    """The state database's history, opened when something is asked of it."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._daemon.state.history, name)
 
 
 class Serving:

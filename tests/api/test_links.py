@@ -24,7 +24,7 @@ def test_a_link_names_message_case_and_receiver() -> None:
     assert link.startswith("https://s.example/a/")
     assert len(link) < 160
     token = link.removeprefix("https://s.example/a/")
-    assert LINKS.read(token, START) == Invitation(KEY, CASE, "居委干部-03")
+    assert LINKS.read(token, START) == Invitation(KEY, CASE, "1", "居委干部-03")
 
 
 def test_it_expires() -> None:

@@ -9,11 +9,9 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from sensord.api.application import Metrics, build
 from sensord.core.instant import HOUR
 from sensord.core.record import ANSWERS, Action, Delivery, Receipt
 from sensord.errors import UnavailableError
-from sensord.telemetry.metrics import CONTENT_TYPE
 from tests.api.parts import CASE, KEY, START, Daemon
 
 
@@ -128,6 +126,5 @@ def test_a_case_that_has_ended_can_still_be_answered(client: httpx.Client, daemo
 
 def test_without_an_address_there_are_no_pages(daemon: Daemon) -> None:
     """A daemon whose messages have no links has nothing to show."""
-    metrics = Metrics(daemon.meter.text, CONTENT_TYPE, daemon.meter)
-    app = build(daemon, daemon.health, metrics, daemon.tokens, None, daemon.reload)
+    app = daemon.app(linked=False)
     assert not [route for route in iter_route_contexts(app.routes) if (route.path or "").startswith("/a/")]

@@ -12,7 +12,7 @@ import msgspec
 
 from sensord.core.cases.case import ENDED, STAGES, Case, Told
 from sensord.core.cases.figures import Figures, silent
-from sensord.core.cases.score import Score, mark
+from sensord.core.cases.score import Score, standings
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import LADDER, NAMES
@@ -152,26 +152,22 @@ class Lister:
 
     def responsibilities(self, cases: Iterable[Case], score: Score) -> Table:
         """The score of each residential grid and role, over the cases that have ended."""
-        done = [case for case in cases if case.state in ENDED and case.filed]
         rows = []
-        for grid in sorted({case.grid for case in done}):
-            mine = [case for case in done if case.grid == grid]
-            roles = sorted({line.role for case in mine for line in case.told.values() if line.times})
-            for role in ("", *roles):
-                marks = mark(mine, score, role)
-                shares = (marks.acknowledged, marks.arrived, marks.ended, marks.reported)
-                counts = (marks.overdue, marks.disagreed, marks.returned)
-                rows.append(
-                    (
-                        self.place(grid),
-                        self._roles.get(role, role) or self._say["all"],
-                        str(marks.cases),
-                        str(marks.pages),
-                        *(f"{share:.0%}" for share in shares),
-                        *(str(count) for count in counts),
-                        f"{marks.points:g}",
-                    )
+        for one in standings(cases, score):
+            marks = one.marks
+            shares = (marks.acknowledged, marks.arrived, marks.ended, marks.reported)
+            counts = (marks.overdue, marks.disagreed, marks.returned)
+            rows.append(
+                (
+                    self.place(one.grid),
+                    self._roles.get(one.role, one.role) or self._say["all"],
+                    str(marks.cases),
+                    str(marks.pages),
+                    *(f"{share:.0%}" for share in shares),
+                    *(str(count) for count in counts),
+                    f"{marks.points:g}",
                 )
+            )
         return self._table("responsibilities", "score_columns", rows)
 
     def silent(self, cases: Iterable[Case]) -> Table:

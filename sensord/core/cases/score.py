@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sensord.core.cases.case import Case
+from sensord.core.cases.case import ENDED, Case
 from sensord.core.instant import HOUR, MINUTE
 
 
@@ -70,6 +70,25 @@ def mark(cases: Iterable[Case], score: Score, role: str = "") -> Marks:
         returned=returned,
         points=round(max(earned - lost, 0.0), 1),
     )
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The marks of a residential grid (role "": of all its roles together)."""
+
+    grid: str
+    role: str
+    marks: Marks
+
+
+def standings(cases: Iterable[Case], score: Score) -> list[Standing]:
+    """Mark each grid, and each of its roles that was told of anything, over the filed cases that have ended."""
+    done = [case for case in cases if case.state in ENDED and case.filed]
+    made = []
+    for grid in sorted({case.grid for case in done}):
+        mine = [case for case in done if case.grid == grid]
+        roles = sorted({line.role for case in mine for line in case.told.values() if line.times})
+        made += [Standing(grid, role, mark(mine, score, role)) for role in ("", *roles)]
+    return made
 
 
 def _share(part: int, whole: int) -> float:

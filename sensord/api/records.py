@@ -1,0 +1,119 @@
+"""Reports, lists, scores and ledgers: as data, or as documents for people."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from sensord.api import answers
+from sensord.api.access import needs
+from sensord.api.auditing import Auditor
+from sensord.api.backend import Records
+from sensord.api.reading import Id
+from sensord.api.tokens import Identity, Role
+from sensord.core.instant import from_datetime
+
+Form = Literal["json", "md", "html", "csv"]
+Language = Literal["zh", "en"]
+ListName = Literal["problems", "tasks", "responsibilities", "silent"]
+TYPES: dict[str, str] = {"json": "application/json", "md": "text/markdown", "html": "text/html", "csv": "text/csv"}
+CONTENT: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in TYPES.values()}}}
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""For a document: it has a style of its own, and nothing else may be loaded or run."""
+
+From = Annotated[AwareDatetime | None, Query(alias="from", description="default: 30 days before the end")]
+To = Annotated[AwareDatetime | None, Query(description="exclusive; default: now")]
+ReportName = Annotated[str, Path(max_length=80, pattern=r"^[a-z][A-Za-z0-9_-]*$")]
+
+
+class DayBody(BaseModel):
+    """Which local day a report is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+    day: date
+
+
+class Made(BaseModel):
+    """The report is there."""
+
+    report: str
+
+
+def document(content: bytes | str, form: str) -> Response:
+    """Answer with a document."""
+    headers = {"cache-control": "no-store", "content-security-policy": POLICY}
+    return Response(content, media_type=f"{TYPES[form]}; charset=utf-8", headers=headers)
+
+
+def routes(records: Records, auditor: Auditor) -> APIRouter:
+    """Everything about what was."""
+    router = APIRouter(prefix="/api/v1", tags=["records"])
+    _reports(router, records, auditor)
+    _lists(router, records)
+    return router
+
+
+_VIEWER = [Depends(needs(Role.VIEWER))]
+
+
+def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
+    @router.get("/reports", summary="The reports that are kept, the newest first", dependencies=_VIEWER)
+    async def reports() -> Response:
+        return answers.json(200, {"reports": await run_in_threadpool(records.reports)})
+
+    @router.get("/reports/{report}", summary="One report", dependencies=_VIEWER, responses=CONTENT)
+    async def report(report: ReportName, form: Form = "json", language: Language = "zh") -> Response:
+        found = await run_in_threadpool(records.report, report, form, language)
+        if found is None:
+            raise HTTPException(404, f"no report is called {report}")
+        return document(found, form)
+
+    @router.post("/reports", status_code=201, response_model=Made, summary="Make the report of a local day")
+    async def make(body: DayBody, identity: Annotated[Identity, Depends(needs(Role.OPERATOR))]) -> Response:
+        try:
+            name = await run_in_threadpool(records.make_report, body.day)
+        except ValueError as error:
+            raise HTTPException(422, f"body.day: {error}") from error
+        await auditor.note(identity, "report", report=name)
+        return answers.json(201, {"report": name})
+
+
+def _lists(router: APIRouter, records: Records) -> None:
+    def covered(start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int, int]:
+        try:
+            first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
+            return records.span(first, last, 30)
+        except (ValueError, OverflowError) as error:
+            raise HTTPException(422, f"query.from: {error}") from error
+
+    @router.get("/lists/{name}", summary="A list of cases or people", dependencies=_VIEWER, responses=CONTENT)
+    async def listed(
+        name: ListName, start: From = None, to: To = None, form: Form = "json", language: Language = "zh"
+    ) -> Response:
+        span = covered(start, to)
+        if form == "json":
+            return answers.json(200, {name: await run_in_threadpool(records.listed, name, *span)})
+        return document(await run_in_threadpool(records.document, name, *span, form, language), form)
+
+    @router.get("/scores", summary="The quarterly score of each grid and role", dependencies=_VIEWER)
+    async def scores(
+        quarter: Annotated[str, Query(max_length=6, description="2026Q4; default: the present one")] = "",
+    ) -> Response:
+        try:
+            span = records.quarter(quarter)
+        except ValueError as error:
+            raise HTTPException(422, f"query.quarter: {error}") from error
+        return answers.json(200, {"scores": await run_in_threadpool(records.scores, *span)})
+
+    @router.get("/people/{person}/ledger", summary="What somebody was told and did", dependencies=_VIEWER)
+    async def of_person(person: Id, start: From = None, to: To = None) -> Response:
+        return answers.json(200, await run_in_threadpool(records.ledger, person, None, *covered(start, to)))
+
+    @router.get("/shifts/{shift}/ledger", summary="What a shift was told and did", dependencies=_VIEWER)
+    async def of_shift(shift: Id, start: From = None, to: To = None) -> Response:
+        return answers.json(200, await run_in_threadpool(records.ledger, "", shift, *covered(start, to)))

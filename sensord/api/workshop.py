@@ -1,0 +1,170 @@
+"""What may be changed in the files: changes of the duty plan, and rules. Checked, in force at once, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from sensord.api import answers
+from sensord.api.access import needs
+from sensord.api.auditing import Auditor
+from sensord.api.backend import RosterChange, Workshop
+from sensord.api.tokens import Identity, Role
+from sensord.core.instant import from_datetime
+from sensord.errors import UnavailableError
+
+T = TypeVar("T")
+
+Person = Annotated[str, Field(max_length=40)]
+FileName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+ChangeId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+RuleText = Annotated[str, Field(max_length=262_144)]
+Hash = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class ChangeBody(_Body):
+    """The plan is not kept: ``away`` is not on duty, ``stands_in`` is, from when to when (to the minute)."""
+
+    start: AwareDatetime = Field(alias="from")
+    to: AwareDatetime
+    reason: Literal["leave", "swap", "extra"]
+    away: Person = ""
+    stands_in: Person = ""
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class CheckBody(_Body):
+    """A candidate for a rule file."""
+
+    file: Annotated[str, Field(max_length=64)]
+    text: RuleText
+
+
+class RulesBody(_Body):
+    """A rule file's new text, and the hash of the one that was edited (empty: there was none)."""
+
+    text: RuleText
+    hash: Hash = ""
+
+
+class ProblemAnswer(BaseModel):
+    """One mistake or warning and where it stands."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    severity: str = "error"
+
+
+class Refusal(BaseModel):
+    """What is wrong; ``problems`` are those of the configuration, as `sensord check` says them."""
+
+    error: str
+    problems: list[ProblemAnswer] = []
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "Refused; nothing has changed"}}
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "Somebody else has changed the file meanwhile"}}
+
+
+def routes(workshop: Workshop, auditor: Auditor) -> APIRouter:
+    """Everything about the files."""
+    router = APIRouter(prefix="/api/v1", tags=["workshop"])
+    _roster(router, workshop, auditor)
+    _reading(router, workshop)
+    _rules(router, workshop, auditor)
+    return router
+
+
+_VIEWER = [Depends(needs(Role.VIEWER))]
+Operator = Annotated[Identity, Depends(needs(Role.OPERATOR))]
+Admin = Annotated[Identity, Depends(needs(Role.ADMIN))]
+
+
+async def _changed(change: Awaitable[T], missing: int) -> T:
+    """Wait for a change; what is wrong with it becomes an answer, ``missing`` is the status of a ``LookupError``."""
+    try:
+        return await change
+    except LookupError as error:
+        raise HTTPException(missing, str(error.args[0])) from error
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from error
+    except UnavailableError as error:
+        raise HTTPException(503, str(error)) from error
+
+
+def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
+    @router.get("/roster/changes", summary="Leave, swaps and extra duty, in force or to come", dependencies=_VIEWER)
+    async def changes() -> Response:
+        return answers.json(200, {"changes": await run_in_threadpool(workshop.roster_changes)})
+
+    @router.post("/roster/changes", status_code=201, summary="Leave, swap or extra duty", responses=REFUSED)
+    async def add(body: ChangeBody, identity: Operator) -> Response:
+        try:
+            start, end = from_datetime(body.start), from_datetime(body.to)
+        except OverflowError as error:
+            raise HTTPException(422, "body.from: out of range") from error
+        change = RosterChange(start, end, body.reason, body.away, body.stands_in, body.note)
+        name, outcome = await _changed(workshop.add_change(change, identity.name), 404)
+        await auditor.note(identity, "roster change", change=name, away=body.away, stands_in=body.stands_in)
+        return answers.json(201, {"id": name, **outcome})
+
+    @router.delete("/roster/changes/{change}", summary="Take a change of the duty plan back", responses=REFUSED)
+    async def remove(change: ChangeId, identity: Operator) -> Response:
+        outcome = await _changed(workshop.remove_change(change, identity.name), 404)
+        await auditor.note(identity, "roster change taken back", change=change)
+        return answers.json(200, outcome)
+
+
+def _reading(router: APIRouter, workshop: Workshop) -> None:
+    @router.get("/rule-files", summary="The rule files: names, hashes, sizes", dependencies=_VIEWER)
+    async def files() -> Response:
+        return answers.json(200, {"files": await run_in_threadpool(workshop.rule_files)})
+
+    @router.get("/rule-files/{file}", summary="One rule file's text", dependencies=_VIEWER)
+    async def file(file: FileName) -> Response:
+        try:
+            found = await run_in_threadpool(workshop.rule_file, file)
+        except ValueError:
+            found = None
+        if found is None:
+            raise HTTPException(404, f"there is no rule file {file}")
+        return answers.json(200, found)
+
+
+def _rules(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
+    @router.post("/rule-files/check", summary="Check a candidate; nothing changes", responses=REFUSED)
+    async def check(body: CheckBody, _identity: Operator) -> Response:
+        try:
+            warnings = await run_in_threadpool(workshop.check_rules, body.file, body.text)
+        except ValueError as error:
+            raise HTTPException(422, f"body.file: {error}") from error
+        return answers.json(200, {"warnings": msgspec.to_builtins(warnings)})
+
+    @router.put("/rule-files/{file}", summary="Put a rule file live", responses={**REFUSED, **CONFLICT})
+    async def put(file: FileName, body: RulesBody, identity: Admin) -> Response:
+        outcome = await _changed(workshop.put_rules(file, body.text, body.hash, identity.name), 409)
+        await auditor.note(identity, "rule file", file=file, version=str(outcome["version"]))
+        return answers.json(200, outcome)
+
+    @router.delete("/rule-files/{file}", summary="Delete a rule file", responses={**REFUSED, **CONFLICT})
+    async def delete(
+        file: FileName,
+        identity: Admin,
+        known: Annotated[str, Query(alias="hash", pattern=r"^[0-9a-f]{64}$", description="of the text to delete")],
+    ) -> Response:
+        outcome = await _changed(workshop.put_rules(file, None, known, identity.name), 409)
+        await auditor.note(identity, "rule file deleted", file=file, version=str(outcome["version"]))
+        return answers.json(200, outcome)

@@ -1,0 +1,144 @@
+"""What was, for the API: lists, scores, ledgers and reports, from the stores. Nothing here changes an outcome."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from sensord.api.plain import plain
+from sensord.config.load import Loaded
+from sensord.core.cases.case import Case
+from sensord.core.cases.figures import silent
+from sensord.core.cases.listing import Lister, Table
+from sensord.core.cases.score import standings
+from sensord.core.instant import DAY, format_instant, to_datetime
+from sensord.core.people.duty import DutyTable
+from sensord.core.place import Places
+from sensord.drivers.tabular import Document, render
+from sensord.reporting import Reporter
+from sensord.store.history import History
+
+LONGEST = 400 * DAY
+"""No list covers more."""
+_QUARTER = re.compile(r"([0-9]{4})[Qq]([1-4])")
+
+Plain = dict[str, Any]
+
+
+class Records:
+    """Implements the API's ``Records``."""
+
+    def __init__(
+        self,
+        loaded: Callable[[], Loaded],
+        history: History,
+        reporter: Reporter,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._loaded, self._history, self._reporter, self._clock = loaded, history, reporter, clock
+
+    # -- reports -----------------------------------------------------------------------------------------------------
+
+    def reports(self) -> list[str]:
+        """The reports that are kept, the newest first."""
+        return self._reporter.folder.names()
+
+    def report(self, name: str, form: str, language: str) -> bytes | None:
+        """One form of a kept report; None when it is not there."""
+        return self._reporter.folder.read(name, "report.json" if form == "json" else f"{language}.{form}")
+
+    def make_report(self, day: date) -> str:
+        """Make the report of a local day; returns its name. Raises ``ValueError`` for a day that has not begun."""
+        span, now = self._reporter.day(day), self._clock()
+        if span.start > now:
+            raise ValueError(f"{day} has not begun")
+        self._reporter.keep(span, now)
+        return span.name
+
+    # -- lists -------------------------------------------------------------------------------------------------------
+
+    def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:
+        """Complete a span of time (ns): until now, and so many days; raises ``ValueError`` for one that is none."""
+        end = self._clock() if end is None else end
+        start = end - days * DAY if start is None else start
+        if not 0 <= end - start <= LONGEST:
+            raise ValueError(f"the span must run forward, for {LONGEST // DAY} days at most")
+        return start, end
+
+    def quarter(self, text: str) -> tuple[int, int]:
+        """The span of a quarter (``2026Q4``; empty: the present one); raises ``ValueError``."""
+        zone = self._loaded().definition.zone
+        moment = to_datetime(self._clock(), zone)
+        found = _QUARTER.fullmatch(text or f"{moment.year}Q{(moment.month - 1) // 3 + 1}")
+        if found is None or not 1970 < int(found[1]) < 2200:
+            raise ValueError("a quarter is written 2026Q4")
+        year, number = int(found[1]), int(found[2])
+        following = date(year + number // 4, number % 4 * 3 + 1, 1)
+        table = DutyTable(self._loaded().definition.duty, {}, zone)
+        first = date(year, number * 3 - 2, 1)
+        return table.instant(first.toordinal(), 0), table.instant(following.toordinal(), 0)
+
+    def listed(self, name: str, start: int, end: int) -> list[Plain]:
+        """One list as data: ``problems`` (cases), ``tasks`` (the ledger), ``responsibilities``, ``silent``."""
+        cases = self._history.between(start, end)
+        if name == "problems":
+            return [self._problem(case) for case in cases]
+        if name == "tasks":
+            return self._ledger(cases)
+        if name == "silent":
+            return [plain(one, self._zone) for one in silent(cases)]
+        return self.scores(start, end)
+
+    def document(self, name: str, start: int, end: int, form: str, language: str) -> str:
+        """One list as a document in a form for people."""
+        loaded = self._loaded()
+        definition = loaded.definition
+        lister = Lister(definition, Places(definition.places, definition.devices), language)
+        cases = self._history.between(start, end)
+        if name == "responsibilities":
+            table: Table = lister.responsibilities(cases, loaded.score)
+        else:
+            table = getattr(lister, name)(cases)
+        first, last = (format_instant(instant, self._zone)[:16].replace("T", " ") for instant in (start, end))
+        return render(Document(f"{table.title} · {first} – {last}", language, [table]), form)
+
+    def scores(self, start: int, end: int) -> list[Plain]:
+        """What each residential grid and role did in the cases that have ended, by the configured formula."""
+        found = standings(self._history.between(start, end), self._loaded().score)
+        return [{"grid": one.grid, "role": one.role, **msgspec.to_builtins(one.marks)} for one in found]
+
+    def ledger(self, person: str, shift: str | None, start: int, end: int) -> Plain:
+        """What a person, or whoever was on a shift, was told and did, and who of them did not respond."""
+        cases = self._history.between(start, end)
+        lines = self._ledger(cases, person, shift)
+        unanswered = sum(not line["acknowledged_at"] for line in lines)
+        who = [plain(one, self._zone) for one in silent(cases, person, shift)]
+        return {"pages": len(lines), "unanswered": unanswered, "silent": who, "lines": lines}
+
+    @property
+    def _zone(self) -> str:
+        return self._loaded().definition.zone
+
+    def _problem(self, case: Case) -> Plain:
+        hidden = {"told", "alerts", "samples", "events"}
+        return {name: value for name, value in plain(case, self._zone).items() if name not in hidden}
+
+    def _ledger(self, cases: list[Case], person: str = "", shift: str | None = None) -> list[Plain]:
+        return [
+            {
+                "case": case.id,
+                "code": case.code,
+                "place": case.place,
+                "grid": case.grid,
+                "person": name,
+                **plain(line, self._zone),
+            }
+            for case in cases
+            for name, line in sorted(case.told.items(), key=lambda item: item[1].number)
+            if line.times and person in ("", name) and shift in (None, line.shift)
+        ]
