@@ -30,6 +30,7 @@ _MEETS = {
 HAPPENING = {
     "level_rose": ("级别上升", "level rose to"),
     "level_fell": ("级别下降", "level fell to"),
+    "another_vehicle": ("又来一辆车", "another vehicle came"),
     "file": ("立案", "filed at"),
     "dispatch": ("派遣", "dispatched at"),
     "step_due": ("下一步到时", "the next step came due"),
@@ -54,6 +55,7 @@ HAPPENING = {
 REASON = {
     "case_opened": ("立案", "the case was opened"),
     "level_rose": ("级别上升", "the level rose"),
+    "another_vehicle": ("又来一辆车", "another vehicle came"),
     "case_relapsed": ("再次报警", "it relapsed"),
     "case_returned": ("改派", "it was returned by somebody else"),
     "mute_ended": ("静默结束", "the silence is over"),

@@ -29,6 +29,7 @@ _EMPTY_IS_ZERO = (Aggregate.COUNT, Aggregate.SUM, Aggregate.RATE, Aggregate.DIST
 _THRESHOLD_ONLY = (
     "value",
     "percent_of",
+    "each",
     "window",
     "every",
     "min_samples",
@@ -255,6 +256,7 @@ class RuleReader:
             self._error("trend", "a trend heads one way, and outside looks both ways", "make two rules of it")
         plain = self._rule(where, levels, ladder.clear)
         self._capacity(plain)
+        self._each()
         return msgspec.structs.replace(
             plain,
             comparison=ladder.comparison,
@@ -265,6 +267,7 @@ class RuleReader:
             every=shape.every,
             min_samples=self._samples(value, shape.readings),
             percent_of=None if text.percent_of is None else Capacity(text.percent_of),
+            each=text.each is not None,
             overrides=overrides,
             flapping=self._flapping(),
             baseline=read_baseline(self.findings, self.path, text, value, shape.every),
@@ -310,6 +313,15 @@ class RuleReader:
         elif lacking:
             message = f"{len(lacking)} of {len(found)} have no {kind}, for example {lacking[0]}: no value there"
             self.findings.warn((*self.path, "percent_of"), message, f"add {kind}: to them in places.yaml")
+
+    def _each(self) -> None:
+        """Every vehicle by itself: then each reading is looked at by itself, and there are vehicles."""
+        if self.text.each is None:
+            return
+        if self.stream is not Stream.VISIT:
+            self._error("each", "only passages and visits are of a vehicle", "write stream: visit")
+        elif self.text.window is not None:
+            self._error("each", "a window is of many vehicles", "remove window, or each")
 
     def _rule(self, where: dict[str, tuple[str, ...]], levels: tuple[LevelSpec, ...], clear: Clear) -> Rule:
         text = self.text

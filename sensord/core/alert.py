@@ -14,6 +14,8 @@ class Change(StrEnum):
 
     RAISED = "raised"
     ESCALATED = "escalated"
+    ANOTHER = "another"
+    """The alert goes on with another vehicle (rules with ``each``)."""
     LOWERED = "lowered"
     CLEARED = "cleared"
     WITHDRAWN = "withdrawn"
@@ -24,6 +26,7 @@ NAMES = {
     "zh": {
         Change.RAISED: "触发",
         Change.ESCALATED: "升级",
+        Change.ANOTHER: "又一辆",
         Change.LOWERED: "降级",
         Change.CLEARED: "解除",
         Change.WITHDRAWN: "撤回",
@@ -70,15 +73,20 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     flapping: bool = False
 
 
-def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level) -> str:
-    """Compose the deterministic id."""
-    return f"{rule}@{version}:{key}:{end}:{change.value}-{level.word}"
+def transition_id(
+    rule: str, version: str, key: str, end: int, change: Change, level: Level, vehicle: Vehicle | None = None
+) -> str:
+    """Compose the deterministic id; of several vehicles at one instant, each has its own."""
+    whose = f":{vehicle.id}" if vehicle is not None and change is Change.ANOTHER else ""
+    return f"{rule}@{version}:{key}:{end}:{change.value}-{level.word}{whose}"
 
 
 def change_of(previous: Level, level: Level) -> Change:
     """Name the step from one level to another."""
     if previous is Level.NONE:
         return Change.RAISED
+    if previous is level:
+        return Change.ANOTHER
     if level is Level.NONE:
         return Change.CLEARED
     return Change.ESCALATED if level > previous else Change.LOWERED

@@ -70,6 +70,7 @@ def test_nobody_is_out_of_town_on_a_guess() -> None:
     """A low confidence of the plate or of its first character makes it unread; no plate stays no plate."""
     assert sort("苏E12345", confidence=0.3) == ("unread", Verdict.UNREAD)
     assert sort("苏E12345", province_confidence=0.3) == ("unread", Verdict.UNREAD)
+    assert sort("苏E12345", province_confidence=0.7) == ("out_of_town", Verdict.DOUBTFUL)
     assert sort(None, confidence=0.0)[0] == "none"
     assert sort("苏E12345", confidence=0.7) == ("out_of_town", Verdict.DOUBTFUL)
 

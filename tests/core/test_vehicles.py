@@ -13,6 +13,7 @@ from sensord.core.alert import Vehicle
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.record import Record
+from sensord.core.rules.rule import Clear
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.snapshot import unseal
 from sensord.core.token import word
@@ -111,6 +112,34 @@ def test_everybody_sees_as_much_of_a_plate_as_they_may() -> None:
         "cadre": None,
         "police": Vehicle(word(token("皖K13579")), "皖K·**579", START),
     }
+
+
+def test_every_vehicle_is_told_of_while_the_alert_is_active() -> None:
+    """Another vehicle at the gate is another message; the same one again within the clearing time is none."""
+    hold = {"clear": Clear((0.0,), MINUTE), "each": True}
+    rules = tuple(msgspec.structs.replace(one, **hold) for one in definition().rules if one.id == "out-of-town")
+    seconds = {0: "苏E24680", 10: "粤B24681", 20: "苏E24680", 30: "沪A12345", 50: "粤B24681", 85: "苏E24680"}
+    passages = [passage("C1-N", START + second * SECOND, plate) for second, plate in seconds.items()]
+    told = [one for one in notifications(passages, rules=rules) if one.role == "cadre"]
+    assert [(one.reason.value, one.text.partition("·")[0][-2:]) for one in told] == [
+        ("case_opened", "苏E"),
+        ("another_vehicle", "粤B"),
+        ("another_vehicle", "苏E"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("readings", "raised"),
+    [([0.97], 1), ([0.6], 0), ([0.6, 0.7], 1), ([0.6, 0.95], 1)],
+    ids=["sure", "one in doubt", "two that agree", "doubt, then sure"],
+)
+def test_one_doubtful_reading_calls_nobody_a_stranger(readings: list[float], raised: int) -> None:
+    """A rule that asks for certainty hears of a vehicle that was read surely once, or alike twice."""
+    rules = tuple(one for one in definition().rules if one.id == "key-area")
+    passages = [passage("C1-N", START + nth * SECOND, "皖K13579", "in", sure) for nth, sure in enumerate(readings)]
+    following = site(rules=rules)
+    steps = [following.step(group) for group in grouped([*passages, *ticks(START + MINUTE, START + 9 * SECOND)], [1])]
+    assert sum(one.change == "raised" for step in steps for one in step.transitions) == raised
 
 
 def test_a_watched_vehicle_is_found_by_its_pseudonym() -> None:

@@ -97,9 +97,9 @@ def rules() -> tuple[Rule, ...]:
         absent=3.0,
     )
     return (
-        rule("out-of-town", None, 1.0, passed_in | {"class": ("out_of_town",)}),
+        rule("out-of-town", None, 1.0, passed_in | {"class": ("out_of_town",)}, each=True, clear=Clear((0.0,), MINUTE)),
         rule("out-of-town-many", None, 3.0, passed_in | {"class": ("out_of_town",)}, **window),
-        rule("key-area", None, 1.0, passed_in | {"class": ("key_area",)}),
+        rule("key-area", None, 1.0, passed_in | {"class": ("key_area",), "certainty": ("certain",)}, each=True),
         rule("watched", None, 1.0, passed_in | {"list": ("watch",)}),
         rule("overstay", "stay", 2.0, {"event": ("staying",), "class": ("out_of_town", "key_area")}, by="compound"),
         rule("overnight", "nights", 2.0, {"event": ("overnight",)}, by="compound"),

@@ -154,6 +154,8 @@ class CaseBook:
         story.tell(transition)
         if transition.change in (Change.RAISED, Change.ESCALATED):
             self._flow.raised(transition, story)
+        elif transition.change is Change.ANOTHER:
+            self._flow.another(transition, story)
         else:
             self._flow.lowered(transition, story)
         self._settle_ended(transition.at, story)

@@ -72,16 +72,33 @@ class Flow:
         level, previous = max(case.alerts.values()), case.level
         relapse = bool(case.cleared_at)
         if level <= previous and not relapse:
+            if self._rules[transition.rule].each:
+                self.another(transition, story)
             story.changed[case.id] = case
             return
-        case.rule, case.key = transition.rule, transition.key
-        case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
-        case.vehicle = transition.vehicle
+        self._seen(case, transition)
         case.level, case.peak = level, max(case.peak, level)
         if relapse:
             self._relapse(case, transition, story)
         else:
             self._rise(case, transition, previous, story)
+
+    def another(self, transition: Transition, story: Story) -> None:
+        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
+        case = self.index.of_alert(f"{transition.rule}:{transition.key}")
+        if case is None:
+            return
+        self._seen(case, transition)
+        event = self.happen(case, Happening.ANOTHER_VEHICLE, transition.at, transition.id, story)
+        if case.state is not State.ACCEPTED:
+            self.dispatch(case, event, Reason.ANOTHER_VEHICLE, story)
+
+    @staticmethod
+    def _seen(case: Case, transition: Transition) -> None:
+        """What messages about the case say from now on."""
+        case.rule, case.key = transition.rule, transition.key
+        case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
+        case.vehicle = transition.vehicle
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")

@@ -96,7 +96,7 @@ class Dispatcher:
         policy = self.policy(case)
         people: list[Person] = []
         everybody = case.level >= policy.everybody_at
-        fresh = event.previous if reason is Reason.LEVEL_ROSE else 0
+        fresh = event.previous if reason in (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE) else 0
         for number, step in enumerate(policy.steps):
             if case.level < step.at_least:
                 continue

@@ -36,6 +36,7 @@ _TITLE = {
     "zh": {
         Reason.CASE_OPENED: "【{level}预警】{place}",
         Reason.LEVEL_ROSE: "【升级为{level}】{place}",
+        Reason.ANOTHER_VEHICLE: "【又一辆·{level}】{place}",
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
@@ -56,6 +57,7 @@ _TITLE = {
     "en": {
         Reason.CASE_OPENED: "[{level} warning] {place}",
         Reason.LEVEL_ROSE: "[raised to {level}] {place}",
+        Reason.ANOTHER_VEHICLE: "[another vehicle, {level}] {place}",
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",

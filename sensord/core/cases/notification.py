@@ -21,6 +21,7 @@ class Reason(StrEnum):
 
     CASE_OPENED = "case_opened"
     LEVEL_ROSE = "level_rose"
+    ANOTHER_VEHICLE = "another_vehicle"
     CASE_RELAPSED = "case_relapsed"
     CASE_RETURNED = "case_returned"
     MUTE_ENDED = "mute_ended"

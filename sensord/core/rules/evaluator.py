@@ -136,7 +136,7 @@ def make_transition(
     change, name = change_of(previous, level), evaluator.table.keys[key]
     value, threshold, samples = seen
     return Transition(
-        id=transition_id(rule.id, version, name, when[1], change, level),
+        id=transition_id(rule.id, version, name, when[1], change, level, vehicle),
         rule=rule.id,
         version=version,
         key=name,

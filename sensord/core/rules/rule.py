@@ -163,7 +163,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     ``device`` to the accepted words. The window is the last ``window`` ns, the current session (readings no further
     apart than ``session`` ns) or the last ``readings`` readings; without any: each reading by itself. ``absent`` > 0
     makes it an absence rule: that many periods of silence. With ``baseline`` or ``trend`` (never both) the levels are
-    held against what these make of the value.
+    held against what these make of the value. ``each`` (rules without a window): while an alert is active, every other
+    vehicle that meets it is told of, too.
     """
 
     id: str
@@ -183,6 +184,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     every: int = 0
     min_samples: int = 1
     percent_of: Capacity | None = None
+    each: bool = False
     overrides: tuple[Override, ...] = ()
     flapping: Flapping | None = None
     active: tuple[Active, ...] = ()
@@ -226,6 +228,7 @@ _JUDGING: dict[str, object] = {
     "comparison": Comparison.AT_LEAST,
     "min_samples": 1,
     "percent_of": None,
+    "each": False,
     "overrides": (),
     "flapping": None,
     "active": (),

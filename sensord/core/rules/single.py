@@ -3,6 +3,9 @@
 A reading that meets a rung keeps it for ``clear.for``; the level falls when no reading has met its rung for so long. A
 reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
 taken outside the rule's active times.
+
+With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``
+is another transition of the same level.
 """
 
 from __future__ import annotations
@@ -20,11 +23,17 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
-from sensord.core.token import word
+from sensord.core.token import number, word
+
+_MOST_MET = 1024
+"""So many vehicles are remembered per active alert before those that met it long ago are forgotten."""
 
 
 class SingleRule:
-    """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung."""
+    """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung.
+
+    ``met_by`` holds, of an active key, when each vehicle met it last (rules with ``each``).
+    """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
         assert rule.value is not None
@@ -34,6 +43,7 @@ class SingleRule:
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
+        self.met_by: dict[int, dict[int, int]] = {}
         self._due = NEVER
         self._looked_at = 0
 
@@ -83,12 +93,23 @@ class SingleRule:
                 self.met_at[index, key] = at
                 level, threshold = int(rung.level), self.thresholds.of(index, key, value)
         self._due = min(self._due, at + self.rule.clear.hold)
-        if level <= previous:
+        vehicle = _vehicle(batch, reading)
+        another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at)
+        if level <= previous and not another:
             return []
+        level = max(level, previous)
         self.levels[key] = level
-        seen = (value, threshold, 1)
-        made = make_transition(self, key, (previous, level), (at, at), seen, _vehicle(batch, reading))
+        made = make_transition(self, key, (previous, level), (at, at), (value, threshold, 1), vehicle)
         return [(at, 1, reading, order, key, made)]
+
+    def _is_another(self, key: int, token: int, at: int) -> bool:
+        """Whether this vehicle has not met the active alert lately; it has now."""
+        met, since = self.met_by.setdefault(key, {}), at - self.rule.clear.hold
+        if len(met) >= _MOST_MET:
+            self.met_by[key] = met = {other: when for other, when in met.items() if when > since}
+        another = met.get(token, UNSET) <= since
+        met[token] = at
+        return another
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Let what runs out now run out."""
@@ -114,6 +135,8 @@ class SingleRule:
                 previous = int(self.levels[key])
                 if level < previous:
                     self.levels[key] = level
+                    if not level:
+                        self.met_by.pop(int(key), None)
                     made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
                     emissions.append((at, 0, 0, order, int(key), made))
             self._due = self._next()
@@ -139,15 +162,22 @@ class SingleRule:
         return {}
 
     def tables(self) -> dict[str, Table]:
-        """Everything is in the arrays."""
-        return {}
+        """Return who met the active alerts, in the order in which they came."""
+        rows = [(key, token, at) for key, met in self.met_by.items() for token, at in met.items()]
+        columns = np.array(rows, np.int64).reshape(-1, 3).T
+        return {"met_by": dict(zip(("key", "vehicle", "at"), columns, strict=True))} if self.rule.each else {}
 
     def numbers(self) -> dict[str, int]:
         """Everything is in the arrays."""
         return {}
 
     def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
-        """Recompute when the first level runs out."""
+        """Recompute when the first level runs out, and take back who met the active alerts."""
+        self.met_by = {}
+        if "met_by" in tables:
+            columns = (tables["met_by"][name].tolist() for name in ("key", "vehicle", "at"))
+            for key, token, at in zip(*columns, strict=True):
+                self.met_by.setdefault(key, {})[token] = at
         self._due = self._next()
 
 

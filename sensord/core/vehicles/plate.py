@@ -205,7 +205,8 @@ def judge(read: PlateRead, plate: Plate, floor: float, sure: float) -> Verdict:
         return Verdict.UNREAD
     allowed, colour = _COLOURS.get(plate.kind), COLOUR_WORDS.get(read.colour.removesuffix("色").lower())
     contradicted = allowed is not None and colour is not None and colour not in allowed
-    return Verdict.DOUBTFUL if contradicted or read.confidence < sure else Verdict.SURE
+    hesitant = read.confidence < sure or (plate.province != "" and read.province_confidence < sure)
+    return Verdict.DOUBTFUL if contradicted or hesitant else Verdict.SURE
 
 
 class PlateTable:
