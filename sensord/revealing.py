@@ -1,4 +1,4 @@
-"""What ``sensord reveal`` does: find the plate, write the access down, and only then show it."""
+"""Plates are shown, or leave with a recording, only to whoever may see them, and after that was written down."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sensord.config.load import load
+from sensord.config.load import Loaded, load
 from sensord.core.alert import Vehicle
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
@@ -34,11 +34,7 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     Raises ``SensordError`` when nobody on the roster is called ``by``, when there is no reason, when the journal does
     not hold the plate any more, or when the access cannot be written down: then nothing is shown.
     """
-    loaded = load(config)
-    if by not in {person.id for person in loaded.definition.people}:
-        raise SensordError(say(f"名册中没有 {by}", f"nobody on the roster is called {by}"))
-    if not reason.strip():
-        raise SensordError(say("需要理由", "a reason is needed"))
+    loaded = _asked(config, by, reason)
     directory, zone = loaded.resolve(loaded.settings.state_dir), loaded.settings.timezone
     revealer = Revealer(lambda: DirectoryReader(directory / "journal"), loaded.definition, loaded.secrets)
     case = ""
@@ -53,6 +49,32 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     if not lines:
         raise SensordError(say("日志中已没有这辆车的读数", "the journal holds no reading of this vehicle (any more)"))
     yield from lines
+
+
+def admit_export(config: Path, journal: Path, by: str, reason: str, stretch: str) -> Loaded:
+    """Write down that the plates of a stretch of a journal are taken out of it; only then may they be.
+
+    Returns the configuration, whose site keys follow the vehicles. Raises ``SensordError`` as :func:`reveal` does, and
+    when the journal is not that of the configuration: its accesses are written down elsewhere.
+    """
+    loaded = _asked(config, by, reason)
+    directory = loaded.resolve(loaded.settings.state_dir)
+    if journal.resolve() != (directory / "journal").resolve():
+        text = f"{journal} 不是 {config} 的日志目录", f"{journal} is not the journal of {config}"
+        raise SensordError(say(*text))
+    at = format_instant(time.time_ns(), loaded.settings.timezone)
+    AccessLog(directory).append(at=at, by=by, reason=reason, vehicle=f"* {stretch}", via="export")
+    return loaded
+
+
+def _asked(config: Path, by: str, reason: str) -> Loaded:
+    """Load the configuration; raises ``SensordError`` when nobody on its roster asks, or nobody says why."""
+    loaded = load(config)
+    if by not in {person.id for person in loaded.definition.people}:
+        raise SensordError(say(f"名册中没有 {by}", f"nobody on the roster is called {by}"))
+    if not reason.strip():
+        raise SensordError(say("需要理由", "a reason is needed"))
+    return loaded
 
 
 def _of_case(directory: Path, case: str, revealer: Revealer) -> tuple[str, list[str]]:

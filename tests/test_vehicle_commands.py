@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -12,10 +15,20 @@ from sensord.cli import cli
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.platekeys import load_keys
 from sensord.core.instant import HOUR
-from sensord.core.site import Site, Step
+from sensord.core.intake.topic import all_routes
+from sensord.core.place import Places
+from sensord.core.record import Action, Record, RecordKind
+from sensord.core.site import Site, Step, definition_record
+from sensord.core.stream import Stream
 from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.tally import PassageCount
+from sensord.drivers.replay import replay
+from sensord.errors import SensordError
+from sensord.recordings.manifest import read_manifest
+from sensord.source import Source
+from sensord.store.access import AccessLog
+from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 from tests.config.rejection import STREET
 from tests.core.traffic import MONDAY
@@ -82,3 +95,82 @@ def test_a_site_is_what_the_configuration_says(config: Path) -> None:
     """A core built from a loaded configuration takes its keys, and follows vehicles."""
     loaded = load(config)
     assert Site(loaded.definition, loaded.secrets).tracker.on
+
+
+PLATE, PHONE = "皖K13579", "13800000000"
+
+
+@pytest.fixture
+def journal(config: Path) -> Path:
+    """A journal of the small street: a vehicle at a gate, and an inspection that names a telephone."""
+    loaded = load(config)
+    directory = loaded.resolve(loaded.settings.state_dir)
+    routes = all_routes(loaded.definition, Places(loaded.definition.places, loaded.definition.devices))
+    topic = next(text for text, route in routes.items() if route.stream is Stream.PLATE)
+    body = f'{{"plate": "{PLATE}", "direction": "in", "confidence": 0.99}}'.encode()
+    note = msgspec.json.encode(Action("close", "C1", "cadre", note=f"call {PHONE}"))
+    with closing(Journal(directory / "journal")) as writer:
+        writer.append(
+            (definition_record(loaded.definition, MONDAY), Record(RecordKind.MESSAGE, MONDAY + 1, topic, body))
+        )
+        writer.append((Record(RecordKind.ACTION, MONDAY + 2, "", note),))
+    return directory / "journal"
+
+
+def exported(journal: Path, target: Path, *more: str) -> tuple[int, str]:
+    """Export the journal; return the exit code and what is said."""
+    done = CliRunner().invoke(cli, ["recording", "export", str(journal), str(target), *more])
+    assert isinstance(done.exception, SensordError | SystemExit | None)
+    return done.exit_code, done.output + str(done.exception or "")
+
+
+def text_of(recording: Path) -> str:
+    """Everything that is in a recording's lines."""
+    return "".join(gzip.decompress(path.read_bytes()).decode() for path in recording.rglob("*.gz"))
+
+
+def test_plates_leave_with_a_recording_only_when_asked_for(config: Path, journal: Path, tmp_path: Path) -> None:
+    """By name and reason, written down before, for nobody else's eyes; everything else personal stays behind."""
+    code, said = exported(journal, tmp_path / "bare")
+    assert (code, PLATE in text_of(tmp_path / "bare")) == (0, False), said
+    person = load(config).definition.people[0].id
+    asked = ("--plain-plates", "--config", str(config), "--by", person, "--reason", "case 118")
+    code, said = exported(journal, tmp_path / "plain", "--from", "2025-11-24T00:00:00", *asked)
+    assert code == 0, said
+    assert PLATE in text_of(tmp_path / "plain")
+    assert PHONE not in text_of(tmp_path / "plain")
+    assert read_manifest(tmp_path / "plain").plates == "plain"
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "plain").rglob("*") if path.is_file()}
+    assert modes == {0o600}
+    assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o700
+    (access,) = AccessLog(journal.parent).entries()
+    assert (access.by, access.reason, access.via) == (person, "case 118", "export")
+    assert access.vehicle == "* 2025-11-24T00:00:00/…"
+    opened = Source(tmp_path / "plain", keys=config).open()
+    steps = list(replay(opened.recorded(), Site(secrets=opened.secrets), opened.override))
+    assert sum(step.counts.get(("plate", "accepted"), 0) for step in steps) == 1
+
+
+@pytest.mark.parametrize("missing", ["--config", "--by", "--reason", "roster", "blank", "journal", "log", "target"])
+def test_plates_stay_when_something_is_missing(config: Path, journal: Path, tmp_path: Path, missing: str) -> None:
+    """No name, no reason, a stranger, another journal, a log that cannot be written: no recording comes of it."""
+    given = {"--config": str(config), "--by": load(config).definition.people[0].id, "--reason": "case 118"}
+    given.pop(missing, None)
+    if missing == "roster":
+        given["--by"] = "nobody"
+    elif missing == "blank":
+        given["--reason"] = " "
+    elif missing == "journal":
+        journal = shutil.copytree(journal, tmp_path / "another")
+    elif missing == "log":
+        (journal.parent / "access.log").mkdir()
+    elif missing == "target":
+        (tmp_path / "plain").write_text("here already", "utf-8")
+    code, said = exported(
+        journal, tmp_path / "plain", "--plain-plates", *(word for pair in given.items() for word in pair)
+    )
+    assert code != 0
+    assert said
+    assert not (tmp_path / "plain").is_dir()
+    assert missing == "log" or not list(AccessLog(journal.parent).entries())
+    assert exported(journal, tmp_path / "other", "--by", "anybody")[0] == 2

@@ -27,15 +27,61 @@ def recording() -> None:
 @click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
 @click.option("--messages/--no-messages", default=True, show_default=True, help="JSON lines")
 @click.option("--zone", default="Asia/Shanghai", show_default=True, help=say("时区", "time zone of --from and --to"))
+@click.option(
+    "--plain-plates",
+    is_flag=True,
+    help=say("保留真实号牌；需要 --config、--by、--reason，并写入访问日志",
+             "keep true plates; needs --config, --by, --reason, and is written to the access log"),
+)  # fmt: skip
+@click.option("--config", type=FILE, default=None, help=say("日志所属的配置", "the configuration of the journal"))
+@click.option("--by", default=None, help=say("谁要导出（名册中的编号）", "who asks (an id of the roster)"))
+@click.option("--reason", default=None, help=say("理由", "the reason"))
 def export_(
-    journal: Path, target: Path, start: str | None, end: str | None, readings: bool, messages: bool, zone: str
+    journal: Path,
+    target: Path,
+    start: str | None,
+    end: str | None,
+    readings: bool,
+    messages: bool,
+    zone: str,
+    plain_plates: bool,
+    config: Path | None,
+    by: str | None,
+    reason: str | None,
 ) -> None:
-    """Export a journal; plates become pseudonyms."""
+    """Export a journal; plates become pseudonyms unless they are asked for, with a name and a reason."""
     from sensord.recordings.work import export
+    from sensord.revealing import admit_export
     from sensord.source import journal_records
 
-    begin, stop = span(start, end, zone)
-    _say(export(journal_records(journal), target, begin, stop, readings, messages, secrets.token_bytes(32)))
+    stretch = span(start, end, zone)
+    if plain_plates:
+        if config is None or by is None or reason is None:
+            needs = "--plain-plates 需要 --config、--by 和 --reason", "--plain-plates needs --config, --by and --reason"
+            raise click.UsageError(say(*needs))
+        _free(target)
+        admitted = admit_export(config, journal, by, reason, f"{start or '…'}/{end or '…'}")
+        made = export(
+            journal_records(journal),
+            target,
+            stretch,
+            None,
+            readings=readings,
+            messages=messages,
+            secrets=admitted.secrets,
+        )
+    elif by is not None or reason is not None:
+        only = "--by 和 --reason 只用于 --plain-plates", "--by and --reason go with --plain-plates"
+        raise click.UsageError(say(*only))
+    else:
+        key = secrets.token_bytes(32)
+        made = export(journal_records(journal), target, stretch, key, readings=readings, messages=messages)
+    _say(made)
+
+
+def _free(target: Path) -> None:
+    if target.exists():
+        raise click.UsageError(say(f"{target} 已存在", f"{target} exists already"))
 
 
 @recording.command("import", help=say("把表格导入为录制。", "Import a table as a recording."))

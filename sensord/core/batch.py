@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sensord.core.stream import Stream, StreamSpec
+
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 Int8 = NDArray[np.int8]
@@ -84,6 +86,21 @@ class Batch:
             {name: column[part] for name, column in self.labels.items()},
             None if self.sightings is None else self.sightings.cut(start, stop),
         )
+
+    def of(self, spec: StreamSpec, rows: Int64) -> Batch:
+        """The readings at these positions, all of one stream, with no columns but those of that stream."""
+        narrow = Batch(
+            self.now,
+            self.stream,
+            self.device,
+            self.event_at,
+            self.received_at,
+            self.flags,
+            {one.name: self.fields[one.name] for one in spec.fields if one.name in self.fields},
+            {one.name: self.labels[one.name] for one in spec.labels if one.name in self.labels},
+            self.sightings if spec.stream in (Stream.PLATE, Stream.VISIT) else None,
+        )
+        return narrow.select(rows)
 
     def select(self, rows: Int64) -> Batch:
         """The readings at these positions, in this order."""

@@ -59,15 +59,20 @@ class Pseudonyms:
         return kept + made
 
 
-def anonymise(records: Iterable[Record], key: bytes) -> Iterator[Record]:
-    """Yield the records without persons in them; see the module's text for what stays the same."""
-    pseudonyms, template = Pseudonyms(key, PlateAreas()), TopicTemplate(Definition("", (), (), ()).topics)
+def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
+    """Yield the records without persons in them; see the module's text for what stays the same.
+
+    Without a ``key`` cameras' messages, site keys and the watch list stay as they are, and only the rest goes.
+    """
+    pseudonyms = None if key is None else Pseudonyms(key, PlateAreas())
+    template = TopicTemplate(Definition("", (), (), ()).topics)
     for record in records:
         if record.kind == RecordKind.DEFINITION:
             definition = decode_definition(record.payload)
-            pseudonyms = Pseudonyms(key, definition.plates)
+            pseudonyms = None if key is None else Pseudonyms(key, definition.plates)
             template = TopicTemplate(definition.topics)
-            yield msgspec.structs.replace(record, payload=_without_persons(definition).encode())
+            bare = _without_addresses(definition)
+            yield msgspec.structs.replace(record, payload=(bare if key is None else _without_plates(bare)).encode())
         elif record.kind == RecordKind.MESSAGE:
             yield _cleaned(record, template, pseudonyms)
         elif record.kind == RecordKind.ACTION:
@@ -76,11 +81,8 @@ def anonymise(records: Iterable[Record], key: bytes) -> Iterator[Record]:
             yield record
 
 
-def _without_persons(definition: Definition) -> Definition:
-    """People stay as roles; their telephone numbers and addresses go.
-
-    Vehicles that were followed are followed on, under the key for made-up plates; the list of watched ones goes.
-    """
+def _without_addresses(definition: Definition) -> Definition:
+    """People stay as roles; their telephone numbers and addresses go."""
     people = tuple(
         msgspec.structs.replace(
             person,
@@ -88,15 +90,22 @@ def _without_persons(definition: Definition) -> Definition:
         )
         for person in definition.people
     )
+    return msgspec.structs.replace(definition, people=people)
+
+
+def _without_plates(definition: Definition) -> Definition:
+    """Vehicles that were followed are followed on, under the key for made-up plates; the watch list goes."""
     keys = MADE_UP_KEYS if definition.plate_keys else ()
     plates = msgspec.structs.replace(definition.plates, watch=())
-    return msgspec.structs.replace(definition, people=people, plates=plates, plate_keys=keys)
+    return msgspec.structs.replace(definition, plates=plates, plate_keys=keys)
 
 
-def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms) -> Record:
+def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | None) -> Record:
     kind = (template.parts(record.topic) or {}).get("kind", "")
     if kind not in BY_WORD:
         return _command(record)
+    if pseudonyms is None and kind == Stream.PLATE.word:
+        return record
     try:
         message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -104,9 +113,10 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms) ->
     return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms, record.received_at))
 
 
-def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms, at: int) -> bytes:
+def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at: int) -> bytes:
     if stream is Stream.PLATE:
         assert isinstance(message, Plate)
+        assert pseudonyms is not None
         if message.plate is not None:
             message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate, at))
     elif stream is Stream.REPORT:

@@ -12,6 +12,7 @@ import binascii
 import gzip
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, cast
 
@@ -77,15 +78,25 @@ def decode_line(line: Line) -> Record:
 
 def read_lines(path: Path) -> Iterator[tuple[Line, Record]]:
     """Yield line and record; raises ``ConfigError`` naming file and line for a line that is none."""
+    return chain.from_iterable(zip(lines, records, strict=True) for lines, records in _decoded(path))
+
+
+def read_messages(path: Path) -> Iterator[Record]:
+    """Yield the records of a file in its order; raises as :func:`read_lines`."""
+    return chain.from_iterable(records for _, records in _decoded(path))
+
+
+def _decoded(path: Path) -> Iterator[tuple[list[Line], list[Record]]]:
+    """Yield lines and their records, piece by piece."""
     number = 1
     try:
         for block in _blocks(path):
             try:
                 lines = _LINES.decode_lines(block)
-                made = list(zip(lines, map(decode_line, lines), strict=True))
+                records = list(map(decode_line, lines))
             except _WRONG:
                 raise _culprit(path, block, number) from None
-            yield from made
+            yield lines, records
             number += block.count(b"\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigError([Problem(str(path), number, 1, f"the file is damaged or cut off: {error}")]) from error
@@ -118,12 +129,6 @@ def _culprit(path: Path, block: bytes, number: int) -> ConfigError:
             hint = 'write {"received_at_ns": ..., "topic": "...", "payload": "..."}'
             return ConfigError([Problem(str(path), number + offset, 1, f"not a recorded message: {error}", hint)])
     return ConfigError([Problem(str(path), number, 1, "not recorded messages, one a line")])
-
-
-def read_messages(path: Path) -> Iterator[Record]:
-    """Yield the records of a file in its order."""
-    for _, record in read_lines(path):
-        yield record
 
 
 class LineWriter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,17 @@ class Columns:
 
     def placed(self, places: Places) -> Batch:
         """The batch with positions of a registry; readings of devices that it does not know are left out."""
-        index = places.device_index
-        table = np.array([index.get(name, -1) for name in self.names] or [-1], np.int32)
-        device: Int32 = table[self.batch.device]
+        device: Int32 = _positions(self.names, places)[self.batch.device]
         batch = replace(self.batch, device=device)
         if len(device) and int(device.min()) < 0:
             return batch.select(np.flatnonzero(device >= 0))
         return batch
+
+
+@lru_cache(maxsize=2)  # nearly every chunk of a file has the names of the one before
+def _positions(names: tuple[str, ...], places: Places) -> Int32:
+    """Where these devices stand in a registry; -1 for those that it does not know."""
+    return np.array([places.device_index.get(name, -1) for name in names] or [-1], np.int32)
 
 
 def arrow() -> Any:
@@ -105,8 +110,10 @@ def read_readings(path: Path, chunk: int = CHUNK, wanted: frozenset[str] | None 
     """
     pa = arrow()
     try:
-        with pa.parquet.ParquetFile(path, read_dictionary=["device", "stream", *LABELS]) as file:
-            have = set(file.schema_arrow.names)
+        # Fields and labels that came with later versions are not in the files of earlier ones.
+        have = set(pa.parquet.read_schema(path).names)
+        texts = [name for name in ("device", "stream", *LABELS) if name in have]
+        with pa.parquet.ParquetFile(path, read_dictionary=texts) as file:
             missing = {*_TIMES, "device", "stream", "clock_suspect"} - have
             if missing:
                 raise ConfigError([Problem(str(path), 1, 1, f"no file of readings: it lacks {', '.join(missing)}")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from operator import le
 from pathlib import Path
 
@@ -40,10 +40,8 @@ class Recording:
     def records(self) -> Iterator[Record]:
         """Yield the raw records in order of arrival."""
         if self.manifest is None:
-            yield from read_messages(self.path)
-            return
-        for entry in self.manifest.of_kind("messages"):
-            yield from read_messages(self.path / entry.path)
+            return read_messages(self.path)
+        return chain.from_iterable(read_messages(self.path / entry.path) for entry in self.manifest.of_kind("messages"))
 
     def items(self, wanted: frozenset[str] | None = None) -> Iterator[Record | Columns]:
         """Yield decoded readings, and between them the definitions and actions, in order of arrival.

@@ -15,6 +15,7 @@ from sensord.core.instant import format_duration, format_instant, parse_duration
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import definition_record
 from sensord.core.stream import BY_WORD, STREAMS
+from sensord.core.vehicles.pseudonym import Secrets
 from sensord.errors import ConfigError, Problem
 from sensord.recordings.anonymise import anonymise
 from sensord.recordings.faults import Injector
@@ -30,12 +31,35 @@ _SCALE = re.compile(r"([a-z]+)\.([a-z_]+)=(\d+(?:\.\d+)?)", re.ASCII)
 
 
 def export(
-    records: Iterable[Record], target: Path, start: int, end: int, readings: bool, messages: bool, key: bytes
+    records: Iterable[Record],
+    target: Path,
+    span: tuple[int, int],
+    key: bytes | None,
+    *,
+    readings: bool = True,
+    messages: bool = True,
+    secrets: Secrets | None = None,
 ) -> Manifest:
-    """Write a stretch of journal, with made-up plates under ``key``."""
-    stretch = anonymise(cut(records, start, end), key)
-    history = ["exported from a journal, anonymised"]
-    return write(target, stretch, messages=messages, readings=readings, plates=PSEUDONYMS, history=history)
+    """Write a stretch of journal: with made-up plates under ``key``; without one, with plates as they are.
+
+    True plates are for the eyes of whoever asked for them (files of mode 0600), and asking is to be written down before
+    (``sensord.revealing``). ``secrets`` are the site's keys, by which their vehicles are followed in readings.
+    """
+    stretch = anonymise(cut(records, *span), key)
+    history = [
+        "exported from a journal, " + ("anonymised" if key is not None else "with true plates, no other persons")
+    ]
+    plates = PLAIN if key is None else PSEUDONYMS
+    return write(
+        target,
+        stretch,
+        messages=messages,
+        readings=readings,
+        plates=plates,
+        history=history,
+        secrets=secrets,
+        private=key is None,
+    )
 
 
 def import_table(table: Path, mapping: Path, target: Path) -> Manifest:

@@ -47,7 +47,8 @@ class RecordingWriter:
     """Takes records in order of arrival. ``messages`` and ``readings`` say which of the two forms are written.
 
     ``plates`` is what the records' plates are (``plain`` or ``pseudonyms``) and ``history`` what was done to them.
-    ``secrets`` are the site keys that the definitions name (none for made-up plates).
+    ``secrets`` are the site keys that the definitions name (none for made-up plates). ``private``: nobody but this user
+    may read what is written.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RecordingWriter:
         plates: str = PLAIN,
         history: Iterable[str] = (),
         secrets: Secrets | None = None,
+        private: bool = False,
     ) -> None:
         if folder.exists():
             raise StoreError(f"{folder} exists already and is not overwritten; choose another name")
@@ -67,6 +69,9 @@ class RecordingWriter:
         self._plates, self._history = plates, list(history)
         shutil.rmtree(self._part, ignore_errors=True)
         self._part.mkdir(parents=True)
+        self._private = private
+        if private:  # before anything is in it
+            self._part.chmod(0o700)
         self._files: list[FileEntry] = []
         self._day = ""
         self._day_end = 0
@@ -225,6 +230,9 @@ class RecordingWriter:
             sorted(self._files, key=lambda file: file.path),
         )
         write_manifest(self._part, manifest)
+        if self._private:
+            for path in self._part.rglob("*"):
+                path.chmod(0o700 if path.is_dir() else 0o600)
         self._part.rename(self._folder)
         return manifest
 

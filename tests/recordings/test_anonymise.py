@@ -55,7 +55,7 @@ def test_different_plates_stay_different() -> None:
 
 def test_an_export_holds_no_person(tmp_path: Path) -> None:
     """No plate, no telephone number, no remark in any file of an export; readings included."""
-    export(journal(), tmp_path / "out", 0, 2**62, readings=True, messages=True, key=KEY)
+    export(journal(), tmp_path / "out", (0, 2**62), KEY)
     text = "".join(
         gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_bytes().decode("latin-1")
         for path in (tmp_path / "out").rglob("*")

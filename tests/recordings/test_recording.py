@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from sensord.core.instant import DAY, SECOND
 from sensord.core.record import Record, RecordKind
+from sensord.core.stream import LISTED
 from sensord.errors import ConfigError, StoreError
 from sensord.recordings.lines import Line as RecordedLine
 from sensord.recordings.lines import LineWriter, decode_line, encode_line, read_messages
 from sensord.recordings.manifest import NAME, Gap, read_manifest
+from sensord.recordings.parquet import read_readings
 from sensord.recordings.recording import groups, open_recording
 from sensord.recordings.transform import cut, merge, shift
 from sensord.recordings.writer import write
@@ -161,3 +164,14 @@ def test_a_stretch_begins_with_its_definition(folder: Path) -> None:
     raw, columns = (decisions(Source(folder, raw=raw).open().recorded(middle, end)) for raw in (True, False))
     assert raw == decisions(groups(cut(records, middle, end), until=end))
     assert columns.count(b"raised") > 5
+
+
+def test_a_file_of_an_earlier_version_is_read(folder: Path, tmp_path: Path) -> None:
+    """Fields and labels that came later are not in it; the readings that are there are read as before."""
+    (path,) = folder.rglob("readings.parquet")
+    table = parquet.read_table(path)
+    parquet.write_table(table.drop_columns([LISTED.name, "signal"]), tmp_path / "old.parquet")
+    old, new = (list(read_readings(one)) for one in (tmp_path / "old.parquet", path))
+    assert [chunk.batch.device.tolist() for chunk in old] == [chunk.batch.device.tolist() for chunk in new]
+    assert LISTED.name in new[0].batch.labels
+    assert LISTED.name not in old[0].batch.labels

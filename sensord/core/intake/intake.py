@@ -19,11 +19,11 @@ from sensord.core.batch import CLOCK_SUSPECT, Batch, Bools, Float64, Int8, Int64
 from sensord.core.definition import Definition
 from sensord.core.intake import spoken
 from sensord.core.intake.clock import Clock
-from sensord.core.intake.codec import Context
+from sensord.core.intake.codec import Context, native
 from sensord.core.intake.memory import Memories, Memory
 from sensord.core.intake.repeats import Repeats
-from sensord.core.intake.rows import Messages, Rows, read_rows
-from sensord.core.intake.topic import TopicTemplate, all_routes, unknown_topic
+from sensord.core.intake.rows import ALONE, Messages, Rows, read_rows
+from sensord.core.intake.topic import Route, TopicTemplate, all_routes, unknown_topic
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind
 from sensord.core.stream import FIELDS, LABELS, Stream
@@ -86,6 +86,7 @@ class Intake:
         self._areas = np.array([_NAN if area is None else area for area in areas], np.float64)
         self._tolerances = np.array([definition.lateness_of(stream) for stream in Stream], np.int64)
         self._streams = np.array([route.stream for route in self._routes.values()], np.int64)
+        self._together = np.array([_together(route) for route in self._routes.values()], np.int64)
         self._devices = np.array([route.index for route in self._routes.values()], np.int64)
         self.readings = 0
 
@@ -97,9 +98,11 @@ class Intake:
         out = Decoded(tick(now), [], [], Counter(), 0)
         messages = self._sorted_out(records, first, out)
         positions = messages.positions
-        rows = read_rows(
-            messages, self._context, lambda at, error: _refuse(first + positions[at], messages.records[at], error, out)
-        )
+
+        def refuse(at: int, error: DecodeError) -> None:
+            _refuse(first + positions[at], messages.records[at], error, out)
+
+        rows = read_rows(messages, self._together, self._context, refuse)
         kept = self._kept(rows, messages, now, out) if rows.at else []
         self.readings += len(kept)
         if out.actions:
@@ -110,19 +113,27 @@ class Intake:
 
     def _sorted_out(self, records: Sequence[Record], first: int, out: Decoded) -> Messages:
         """Return the messages of registered devices; note everything else."""
-        messages, routes, kind = Messages(), self._routes, int(RecordKind.MESSAGE)
-        for position, record in enumerate(records):
-            route = routes.get(record.topic)
-            if route is None or record.kind != kind:
-                try:
-                    self._told(position, record, out)
-                except DecodeError as error:
-                    _refuse(first + position, record, error, out)
-            elif record.retained:
+        routes, kind = list(map(self._routes.get, [record.topic for record in records])), int(RecordKind.MESSAGE)
+        odd = [
+            position
+            for position, (record, route) in enumerate(zip(records, routes, strict=True))
+            if route is None or record.kind != kind or record.retained
+        ]
+        for position in odd:
+            record, route = records[position], routes[position]
+            if route is not None and record.kind == kind:
                 out.counts[route.stream.word, "retained"] += 1
-            else:
-                messages.add(position, record, route)
-        return messages
+                continue
+            try:
+                self._told(position, record, out)
+            except DecodeError as error:
+                _refuse(first + position, record, error, out)
+        positions: Sequence[int] = range(len(records))
+        if odd:
+            positions = sorted(set(positions).difference(odd))
+            records, routes = [records[place] for place in positions], [routes[place] for place in positions]
+        leading = [route for route in routes if route is not None]  # every one
+        return Messages(positions, records, leading, np.array([route.number for route in leading], np.int64))
 
     def _told(self, position: int, record: Record, out: Decoded) -> None:
         """Take what a person or a channel said, with its record's position; raises ``DecodeError``."""
@@ -140,7 +151,7 @@ class Intake:
 
     def _kept(self, rows: Rows, messages: Messages, now: int, out: Decoded) -> list[int]:
         """Judge the rows, make the batch of those that are no repeats, and count; return which are kept."""
-        number = np.array([route.number for route in messages.routes], np.int64)[rows.at]
+        number = messages.number[rows.at]
         received_at = np.array([record.received_at for record in messages.records], np.int64)[rows.at]
         device, stream = self._devices[number], self._streams[number]
         tolerance = self._tolerances[stream]
@@ -208,6 +219,11 @@ class Intake:
         self._memories = Memories(
             [saved.memories.get(device.id) or Memory(Clock(), Repeats()) for device in self._places.devices]
         )
+
+
+def _together(route: Route) -> int:
+    """The stream whose messages are decoded together with those of a route."""
+    return route.stream if route.codec is native.decode and route.stream in native.NUMBERS else ALONE
 
 
 def _position(letter: DeadLetter) -> int:

@@ -6,23 +6,24 @@ message by itself. Both come to the same rows, so it decides nothing which way a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
 
-from sensord.core.batch import Float64
+from sensord.core.batch import Float64, Int64
 from sensord.core.intake.codec import Context
-from sensord.core.intake.codec.native import decode_together
+from sensord.core.intake.codec.native import NUMBERS, decode_together
 from sensord.core.intake.topic import Route
 from sensord.core.reading import Reading
 from sensord.core.record import Record
 from sensord.core.stream import FIELDS, Stream
 from sensord.errors import DecodeError
 
+ALONE = -1
 FEW = 8
 """Fewer messages than this of one stream are cheaper by themselves."""
 _NAN = float("nan")
@@ -34,19 +35,14 @@ Refuse = Callable[[int, DecodeError], None]
 class Messages:
     """The messages of registered devices in a group: each one's position among its records, itself, where it leads.
 
-    Three lists, and readings name their message by its place in them: an object for each would cost more than its
-    decoding.
+    Lists, and readings name their message by its place in them: an object for each would cost more than its decoding.
+    ``number`` int64 (n,) is the routes' numbers.
     """
 
-    positions: list[int] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
-
-    def add(self, position: int, record: Record, route: Route) -> None:
-        """Take one more."""
-        self.positions.append(position)
-        self.records.append(record)
-        self.routes.append(route)
+    positions: Sequence[int]
+    records: Sequence[Record]
+    routes: Sequence[Route]
+    number: Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +66,14 @@ class Rows:
         return len(self.at)
 
 
-def read_rows(messages: Messages, context: Context, refuse: Refuse) -> Rows:
-    """Decode messages; ``refuse`` is told the place of each that cannot be used, and why."""
-    alike: dict[Stream | None, list[int]] = {}
-    for place, route in enumerate(messages.routes):
-        alike.setdefault(route.together, []).append(place)
-    left, parts = alike.pop(None, []), list[Rows]()
-    for stream, some in alike.items():
+def read_rows(messages: Messages, together: Int64, context: Context, refuse: Refuse) -> Rows:
+    """Decode messages; ``refuse`` is told the place of each that cannot be used, and why.
+
+    ``together`` says by a route's number of which stream its messages are decoded together (``ALONE``: by themselves).
+    """
+    parts, left = list[Rows](), list[int]()
+    for stream in (None, *NUMBERS):
+        some = np.flatnonzero(together[messages.number] == (ALONE if stream is None else stream)).tolist()
         if stream is None or len(some) < FEW:
             left += some
         else:

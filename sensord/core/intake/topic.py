@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sensord.core.definition import Definition
 from sensord.core.intake.codec import CODECS, Codec
-from sensord.core.intake.codec.native import NUMBERS
 from sensord.core.place import PlaceKind, Places
 from sensord.core.reading import Topic
 from sensord.core.stream import BY_WORD, Stream
@@ -42,8 +41,7 @@ class Route:
     """Where a topic leads; with it, what is needed for each of its messages, found once.
 
     ``number`` is its position in the list of all routes, ``index`` the device's in the registry, ``device`` its id;
-    ``together`` the stream when its messages may be decoded together (``native.decode_together``); ``period`` (ns) the
-    device's, ``tolerance`` (ns) the stream's allowed lateness.
+    ``period`` (ns) the device's, ``tolerance`` (ns) the stream's allowed lateness.
     """
 
     number: int
@@ -52,7 +50,6 @@ class Route:
     stream: Stream
     topic: Topic
     codec: Codec
-    together: Stream | None
     period: int
     tolerance: int
 
@@ -68,8 +65,7 @@ def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
             name = device.codec if stream is device.stream else "native"
             topic = Topic(compound, stream, device.id)
             tolerance = definition.lateness_of(stream)
-            together = stream if name == "native" and stream in NUMBERS else None
-            own = index, device.id, stream, topic, CODECS[name], together, device.period, tolerance
+            own = index, device.id, stream, topic, CODECS[name], device.period, tolerance
             routes[text] = Route(len(routes), *own)
     return routes
 

@@ -35,7 +35,7 @@ from sensord.core.rules.single import SingleRule
 from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import seal, unseal
-from sensord.core.stream import Stream
+from sensord.core.stream import STREAMS, Stream
 from sensord.errors import SnapshotError
 
 
@@ -372,4 +372,4 @@ def _of_stream(part: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
     rows = np.flatnonzero(part.stream == stream)
     if not len(rows):
         return None
-    return (part if len(rows) == len(part) else part.select(rows)), rows
+    return (part if len(rows) == len(part) else part.of(STREAMS[stream], rows)), rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -22,7 +23,7 @@ class Together:
     ``positions`` says which of the messages, ascending; ``fields`` are float64 (NaN: the reading has none).
     """
 
-    positions: list[int]
+    positions: Sequence[int]
     stamps: list[int | None]
     boots: list[int | None]
     seqs: list[int | None]

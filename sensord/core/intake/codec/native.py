@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from contextlib import suppress
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -99,6 +101,11 @@ NUMBERS = {
     Stream.STATUS: ("battery", "signal", "uptime"),
 }
 """What is read of many messages together: the streams of nothing but numbers, nearly all traffic."""
+_TAKE = {
+    stream: {name: attrgetter(name) for name in ("device", "at", "boot", "seq", *names)}
+    for stream, names in NUMBERS.items()
+}
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
@@ -127,23 +134,53 @@ def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence
     ``senders`` are the devices that may have sent them. Whatever is not plainly right is left out, for :func:`decode`
     to say what is wrong with it.
     """
-    read, zone = _DECODERS[stream].decode, context.zone
-    messages, positions, stamps = list[Any](), list[int](), list[int | None]()
-    for position, payload in enumerate(payloads):
-        try:
-            message = read(payload)
-            stamp = _stamp(message.at, zone)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DecodeError):
-            continue
-        if message.device is None or message.device == senders[position]:
-            messages.append(message)
-            positions.append(position)
-            stamps.append(stamp)
-    boots, seqs = [message.boot for message in messages], [message.seq for message in messages]
-    fields = {name: np.array([getattr(one, name) for one in messages], np.float64) for name in NUMBERS[stream]}
-    together = Together(positions, stamps, boots, seqs, fields)
+    messages, positions = _read_together(_DECODERS[stream], payloads)
+    owners = senders if len(positions) == len(senders) else [senders[position] for position in positions]
+    columns = {name: list(map(take, messages)) for name, take in _TAKE[stream].items()}
+    stamps = _stamps(columns["at"], context.zone)
+    fields = {name: np.array(columns[name], np.float64) for name in NUMBERS[stream]}
+    together = Together(positions, stamps.times, columns["boot"], columns["seq"], fields)
     usable = _usable(stream, list(fields.values()), len(messages))
+    if columns["device"] != owners:
+        usable &= [claim is None or claim == owner for claim, owner in zip(columns["device"], owners, strict=True)]
+    usable[stamps.wrong] = False
     return together if usable.all() else together.only(usable)
+
+
+def _read_together(decoder: msgspec.json.Decoder[Any], payloads: Sequence[bytes]) -> tuple[list[Any], Sequence[int]]:
+    """Decode what can be decoded; return it with its positions."""
+    try:
+        return list(map(decoder.decode, payloads)), range(len(payloads))
+    except _UNREADABLE:
+        messages, positions = list[Any](), list[int]()
+        for position, payload in enumerate(payloads):
+            with suppress(*_UNREADABLE):
+                messages.append(decoder.decode(payload))
+                positions.append(position)
+        return messages, positions
+
+
+class _Stamps(NamedTuple):
+    """Stamps (ns; None: the message has none), and the positions of those that are no times."""
+
+    times: list[int | None]
+    wrong: list[int]
+
+
+def _stamps(written: list[str | float | None], zone: str) -> _Stamps:
+    """Read the stamps of many messages."""
+    if set(map(type, written)) == {float}:  # nearly always
+        milliseconds = np.array(written, np.float64)
+        if np.abs(milliseconds).max() <= _STAMP_LIMIT:
+            return _Stamps(((milliseconds * 1000).astype(np.int64) * 1000).tolist(), [])
+    stamps = _Stamps([], [])
+    for position, at in enumerate(written):
+        try:
+            stamps.times.append(_stamp(at, zone))
+        except DecodeError:
+            stamps.times.append(None)
+            stamps.wrong.append(position)
+    return stamps
 
 
 def _usable(stream: Stream, columns: list[Float64], count: int) -> Bools:
@@ -157,8 +194,6 @@ def _usable(stream: Stream, columns: list[Float64], count: int) -> Bools:
 
 
 def _stamp(at: str | float | None, zone: str) -> int | None:
-    if isinstance(at, float) and -_STAMP_LIMIT <= at <= _STAMP_LIMIT:  # nearly every stamp
-        return int(at * 1000) * 1000
     if at is None:
         return None
     if isinstance(at, str):
@@ -166,7 +201,9 @@ def _stamp(at: str | float | None, zone: str) -> int | None:
             return parse_instant(at, zone)
         except (ValueError, OverflowError):
             raise DecodeError("bad_time", "'at' is not an RFC 3339 time") from None
-    raise DecodeError("bad_time", "'at' is not a plausible number of milliseconds")
+    if not math.isfinite(at) or abs(at) > _STAMP_LIMIT:
+        raise DecodeError("bad_time", "'at' is not a plausible number of milliseconds")
+    return int(at * 1000) * 1000
 
 
 def _numbers(**values: float | None) -> dict[str, float]:
