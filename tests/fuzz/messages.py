@@ -17,7 +17,7 @@ from tests.core.street import START, definition
 from tests.fuzz.target import Target, each
 
 _CONTEXT = Context("Asia/Shanghai")
-_READINGS, _COMMANDS = "t/{compound}/{kind}/{device}", "t/commands/{case}"
+_READINGS, _COMMANDS = "t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}"
 _KIND_OF = kind_of(_READINGS, _COMMANDS)
 _PLATES = each(
     "沪A12345", "沪AD12345", "WJ京1234J", "使123456", "粤Z1234港", "ＢＡ１２３４５", "临沪A1234", "沪 A·1234 学"
@@ -110,7 +110,7 @@ _STREET = each(
     b'rlinfen/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":1}\nrlinfen/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":2}',
     b'rlinfen/C1/plate/camera-0 {"plate":"\xe6\xb2\xaaA12345","direction":"in"}\nDlinfen/C1/plate/camera-0 {}',
     b'rlinfen/C1/status/crowd-0 {"battery":4}\nRlinfen/C1/crowd/crowd-0 {"count":9}',
-    f'rlinfen/commands/{_CASE} {{"verb":"acknowledge","by":"居委干部-1","note":"x"}}',
+    f'rlinfen/commands/by/居委干部-1/{_CASE} {{"verb":"acknowledge","note":"x"}}',
     f'a {{"verb":"silence","case":"s","by":"x","note":"y","until":{2**62},"scope":{{"places":["G1"]}}}}',
     f'p {{"key":"{_CASE}:1:居委干部-1:wecom","delivery":"failed"}}',
     'n {"trouble":"disk_full","active":true}',
