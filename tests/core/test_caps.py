@@ -26,11 +26,11 @@ def test_strangers_devices_topics_and_numbers_leave_nothing_behind() -> None:
     """Thousands of names that nobody registered, and wild numbers of one that is: the state grows by a few bytes."""
     site, dice = Site(definition()), random.Random(1)
     topics = [
-        "linfen/C1/crowd/x{}",
-        "linfen/y{}/crowd/crowd-0",
-        "linfen/C1/z{}/crowd-0",
+        "t/C1/crowd/x{}",
+        "t/y{}/crowd/crowd-0",
+        "t/C1/z{}/crowd-0",
         "w{}/a",
-        "linfen/commands/by/x{}/c",
+        "t/commands/by/x{}/c",
     ]
     sizes = []
     for turn in range(1, 5):
@@ -41,7 +41,7 @@ def test_strangers_devices_topics_and_numbers_leave_nothing_behind() -> None:
             for _ in range(200)
         ]
         wild = [
-            Record(RecordKind.MESSAGE, at, "linfen/C1/crowd/crowd-0", _message(dice, turn * 1000 + number))
+            Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", _message(dice, turn * 1000 + number))
             for number in range(1000)
         ]
         step = site.step(Group(turn, (*strangers, *wild)))
