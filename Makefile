@@ -73,10 +73,10 @@ fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=
 	$(BIN)/python -m tests.fuzz.run --runs $(INPUTS) $(ARGS)
 
 audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is pinned (needs the network)
-	$(BIN)/uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
+	$(BIN)/uvx pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
 
 sbom: $(VENV)/.develop  ## write the bill of materials of what is installed with sensord: sbom.json (CycloneDX)
-	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-file sbom.json $(ARGS)
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-reproducible --output-file sbom.json $(ARGS)
 
 docs: $(VENV)/.develop  ## write again what is made from the code: schemas, references, samples
 	$(BIN)/python scripts/generated.py

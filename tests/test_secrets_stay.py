@@ -143,7 +143,7 @@ def made(tmp_path: Path, broker: Mosquitto, server: Receiver) -> Daemon:
             "username": "u",
             "password_file": "secrets/broker",
             "readings": "t/{compound}/{kind}/{device}",
-            "commands": "t/commands/{case}",
+            "commands": "t/commands/by/{user}/{case}",
             "alerts": "t/alerts/{grid}",
             "results": "t/results/{case}",
         },

@@ -96,6 +96,17 @@ def test_unit_and_configuration_name_the_same_state_directory() -> None:
     assert (unit["StateDirectoryMode"], unit["ProtectSystem"]) == ("0700", "strict")
 
 
+def test_nothing_is_left_lying_about() -> None:
+    """No core dump, which would hold plates and keys; and no file that others can read, whatever makes it."""
+    unit = settings(UNITS[0])
+    assert (unit["LimitCORE"], unit["UMask"], unit["NoNewPrivileges"], unit["PrivateTmp"]) == (
+        "0",
+        "0077",
+        "yes",
+        "yes",
+    )
+
+
 def test_the_daemon_is_started_again_for_ever() -> None:
     """No end of crashes makes systemd give up, and a daemon that hangs is found by the watchdog."""
     unit = settings(UNITS[0])

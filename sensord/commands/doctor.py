@@ -7,7 +7,7 @@ import shutil
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,12 +22,16 @@ from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
 from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
-from sensord.errors import SensordError
+from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
+from sensord.store.lock import holder
+from sensord.store.starts import Starts
+from sensord.store.versions import refuse_newer
 from sensord.words import say
 
 TIMEOUT = 5.0
 LOW_SPACE = 1 << 30
+_SECRETS = ("secret_file", "token_file", "key_file", "password_file", "url_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,11 @@ def examine(config: Path) -> Iterator[Finding]:
         say("配置", "configuration"), True, say(f"{len(loaded.warnings)} 条提醒", f"{len(loaded.warnings)} warnings")
     )
     yield _state_directory(loaded)
+    yield from _state_files(loaded)
     yield Finding("SQLite", True, sqlite3.sqlite_version)
     yield _broker(loaded)
     for sink in loaded.settings.sinks:
+        yield from _secrets(f"sink {sink.name}", loaded, sink)
         match sink:
             case InfluxV1():
                 yield _http(f"sink {sink.name}", f"{sink.url.rstrip('/')}/ping")
@@ -57,16 +63,17 @@ def examine(config: Path) -> Iterator[Finding]:
             case Rollups():
                 yield Finding(f"sink {sink.name}", True, say("内置（状态目录）", "embedded, in the state directory"))
     for channel in loaded.settings.channels:
+        yield from _secrets(f"channel {channel.name}", loaded, channel)
         match channel:
             case MqttChannel():
                 yield Finding(f"channel {channel.name}", None, say("使用上面的 MQTT 服务器", "uses the broker above"))
             case Apprise():
-                yield _secret_file(f"channel {channel.name}", loaded, channel.url_file)
+                pass  # its addresses are in its file, and only it can read them
             case Smtp():
                 yield _listens(f"channel {channel.name}", f"smtp://{channel.host}:{channel.port}")
             case _:
                 yield _listens(f"channel {channel.name}", channel.url)
-    yield from _daemon(config)
+    yield from _daemon(config, loaded.resolve(loaded.settings.state_dir))
 
 
 def _state_directory(loaded: Loaded) -> Finding:
@@ -131,11 +138,28 @@ def _listens(subject: str, url: str) -> Finding:
     )
 
 
-def _secret_file(subject: str, loaded: Loaded, path: str) -> Finding:
-    return _tried(subject, lambda: f"{len(read_secret(loaded.resolve(path)).splitlines())} URL")
+def _state_files(loaded: Loaded) -> Iterator[Finding]:
+    """Each database that this program could not work with."""
+    directory = loaded.resolve(loaded.settings.state_dir)
+    for path in sorted((*directory.glob("*.db"), *directory.glob("journal/*.db"))):
+        try:
+            refuse_newer(path)
+        except StoreError as error:
+            yield Finding(path.name, False, str(error))
 
 
-def _daemon(config: Path) -> Iterator[Finding]:
+def _secrets(subject: str, loaded: Loaded, part: object) -> Iterator[Finding]:
+    """Each secret file of a channel or sink that the daemon could not use."""
+    for name in _SECRETS:
+        path = getattr(part, name, None)
+        if path is not None:
+            try:
+                read_secret(loaded.resolve(path))
+            except ConfigError as error:
+                yield Finding(f"{subject} {name}", False, str(error))
+
+
+def _daemon(config: Path, directory: Path) -> Iterator[Finding]:
     """The daemon at a glance, and each thing that it says of itself is not as it should be; it may not run now."""
     subject = say("守护进程", "daemon")
     try:
@@ -144,11 +168,16 @@ def _daemon(config: Path) -> Iterator[Finding]:
         for name, detail in readiness(config).items():
             yield Finding(f"{subject} {name}", False, detail)
     except SensordError as error:
-        yield Finding(subject, None, str(error))
+        yield _silent(subject, directory, str(error))
 
 
-def _tried(subject: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(subject, True, look())
-    except SensordError as error:
-        return Finding(subject, False, str(error))
+def _silent(subject: str, directory: Path, why: str) -> Finding:
+    """What it means that no daemon answers: it was stopped, hangs, or dies again and again."""
+    pid, deaths = holder(directory), Starts(directory).deaths()
+    if pid is not None:
+        return Finding(subject, False, say(f"进程 {pid} 在运行，但{why}", f"process {pid} runs, but {why}"))
+    if deaths:
+        zh = f"没有运行；启动后不久就退出，已连续 {deaths} 次，请看日志"
+        en = f"does not run; it ended soon after its start, {deaths} times in a row: see the log"
+        return Finding(subject, False, say(zh, en))
+    return Finding(subject, None, why)

@@ -39,9 +39,9 @@ class Points:
         self._define(Definition("", (), (), ()))
 
     def _define(self, definition: Definition) -> None:
-        self._definition = definition
-        self._places = Places(definition.places, definition.devices)
-        self._intake = Intake(definition, self._places)
+        places = Places(definition.places, definition.devices)
+        intake = Intake(definition, places)
+        self._definition, self._places, self._intake = definition, places, intake
         self._tags = [self._device_tags(index) for index in range(len(definition.devices))]
 
     def _device_tags(self, index: int) -> dict[str, str]:
@@ -81,12 +81,11 @@ class Points:
         return points
 
     def _redefine(self, text: bytes) -> None:
-        try:
-            definition = decode_definition(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return  # the core made a dead letter of it and goes on with what was in force; so do we
         intake = self._intake.save()
-        self._define(definition)
+        try:
+            self._define(decode_definition(text))
+        except (msgspec.DecodeError, RecursionError, LookupError, ValueError, TypeError):
+            return  # the core made a dead letter of it and goes on with what was in force; so do we
         self._intake.restore(intake)
 
     def _of_records(self, group: Group, start: int, stop: int) -> list[Point]:

@@ -117,14 +117,16 @@ class AccessLog:
         part.replace(self._head)
 
     @contextmanager
-    def still(self) -> Iterator[None]:
-        """Let nobody append meanwhile: for copying log and head together."""
-        if not self._path.exists():
-            yield
+    def still(self) -> Iterator[tuple[str, ...]]:
+        """Let nobody append meanwhile; yields the names of the files that are there: both or none."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            yield ()
             return
-        with self._path.open("rb") as file:
+        with file:
             fcntl.flock(file, fcntl.LOCK_SH)
-            yield
+            yield (FILE, HEAD) if self._head.exists() else ()
 
     def entries(self) -> Iterator[Access]:
         """Yield every access, oldest first; raises ``StoreError`` for a line that is none."""

@@ -21,14 +21,13 @@ from pathlib import Path
 
 import msgspec
 
-from sensord.store.access import AccessLog
+from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
 from sensord.store.lost import FILE as LOST
-from sensord.store.rollups import SCHEMA as ROLLUPS
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
-from sensord.store.tables import STATE
+from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"
 VERSION = 1
@@ -36,7 +35,6 @@ _OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
 """Files that say something of the running daemon, and nothing of the street."""
 _NAME = re.compile(r"(journal/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
-_KNOWN = {schema.application_id: schema.version for schema in (JOURNAL, STATE, ROLLUPS)}
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -61,10 +59,12 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
         raise store_error(f"{state}: there is no journal here; is this the state directory?")
     prepare_directory(target)
     prepare_directory(target / "journal")
-    names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
-    names += [f"journal/{path.name}" for path in day_files(state / "journal")]
-    names += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
-    with AccessLog(state).still():  # its two files must be of one moment
+    with AccessLog(state).still() as parts:  # its two files must be of one moment
+        apart = {FILE, HEAD} - set(parts)
+        names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
+        names = [name for name in names if name not in apart]
+        names += [f"journal/{path.name}" for path in day_files(state / "journal")]
+        names += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
         for name in names:
             if not name.endswith(".db"):
                 create_file(target / name)
@@ -81,7 +81,7 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
 
 def _belongs(path: Path) -> bool:
     """Whether a file of the state directory goes into a backup: keys and tokens do, what was set aside does not."""
-    aside = ".damaged-" in path.name or path.name.endswith(("-wal", "-shm", "-journal"))
+    aside = ".damaged-" in path.name or path.name.endswith(("-wal", "-shm", "-journal", ".part", ".new"))
     return path.name not in _OF_THE_RUN and not aside and _NAME.fullmatch(path.name) is not None
 
 
@@ -122,20 +122,8 @@ def _verified(backup: Path) -> Manifest:
         if not _NAME.fullmatch(name) or not path.is_file() or _checksum(path) != checksum:
             raise store_error(f"{path}: is missing or was changed since the backup was made; take another backup")
         if name.endswith(".db"):
-            _refuse_newer(path)
+            refuse_newer(path)
     return manifest
-
-
-def _refuse_newer(path: Path) -> None:
-    """Refuse a database that this program would refuse at its next start: better before it is put back."""
-    address = f"{path.absolute().as_uri()}?immutable=1"
-    with translated(path, "looking at it"), closing(sqlite3.connect(address, uri=True)) as copy:
-        kind, version = (copy.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if version > _KNOWN.get(kind, version):
-        raise store_error(
-            f"{path}: was written by a newer sensord (file version {version}, this one knows {_KNOWN[kind]}); restore "
-            "it with that sensord"
-        )
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -9,13 +9,25 @@ from pathlib import Path
 from sensord.errors import LockedError
 from sensord.store.sqlite import prepare_directory
 
+FILE = "lock"
+
+
+def holder(directory: Path) -> int | None:
+    """Return the process that uses a state directory, as far as can be told without trying its lock; else None."""
+    try:
+        pid = int((directory / FILE).read_text(encoding="ascii"))
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"sensord" in command else None
+
 
 class StateLock:
     """Held from construction to ``close``; raises ``LockedError`` naming the other process."""
 
     def __init__(self, directory: Path) -> None:
         prepare_directory(directory)
-        path = directory / "lock"
+        path = directory / FILE
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

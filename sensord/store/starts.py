@@ -35,6 +35,10 @@ class Starts:
         self._write([*before, now][-2 * FAST_DEATHS :])
         return len(before)
 
+    def deaths(self) -> int:
+        """How many starts in a row have not come to a good end; one that lives at this moment is among them."""
+        return len(self._read())
+
     def settle(self) -> None:
         """Strike everything out: the daemon has lived long enough, or ends in good order."""
         self._write([])
@@ -42,7 +46,7 @@ class Starts:
     def _read(self) -> list[int]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=list[int])
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []  # none yet; or torn by a power cut, which says nothing about the program
 
     def _write(self, starts: list[int]) -> None:

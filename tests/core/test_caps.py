@@ -26,11 +26,11 @@ def test_strangers_devices_topics_and_numbers_leave_nothing_behind() -> None:
     """Thousands of names that nobody registered, and wild numbers of one that is: the state grows by a few bytes."""
     site, dice = Site(definition()), random.Random(1)
     topics = [
-        "linfen/C1/crowd/x{}",
-        "linfen/y{}/crowd/crowd-0",
-        "linfen/C1/z{}/crowd-0",
+        "t/C1/crowd/x{}",
+        "t/y{}/crowd/crowd-0",
+        "t/C1/z{}/crowd-0",
         "w{}/a",
-        "linfen/commands/c{}",
+        "t/commands/by/x{}/c",
     ]
     sizes = []
     for turn in range(1, 5):
@@ -41,7 +41,7 @@ def test_strangers_devices_topics_and_numbers_leave_nothing_behind() -> None:
             for _ in range(200)
         ]
         wild = [
-            Record(RecordKind.MESSAGE, at, "linfen/C1/crowd/crowd-0", _message(dice, turn * 1000 + number))
+            Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", _message(dice, turn * 1000 + number))
             for number in range(1000)
         ]
         step = site.step(Group(turn, (*strangers, *wild)))
@@ -96,6 +96,17 @@ def test_strangers_to_the_roster_fill_no_ledger() -> None:
     assert len(desk.case.told) == answers.MOST_TOLD
     assert "roster" in desk.act(2, "acknowledge", by="stranger-x").outcomes[0].detail
     assert desk.act(3, "acknowledge", by="派出所-1").outcomes[0].accepted
+
+
+def test_ended_cases_are_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that late answers find them; the oldest go."""
+    monkeypatch.setattr("sensord.core.cases.casebook.MOST_REMEMBERED", 5)
+    desk = Desk(definition())
+    for number in range(20):
+        desk.alert(100 * number, Level.RED)
+        desk.alert(100 * number + 10, Level.NONE)
+        desk.wait(100 * number + 90)
+    assert 1 <= len(desk.book.ended) <= 5
 
 
 def test_silences_are_few_and_small() -> None:

@@ -33,6 +33,8 @@ def test_a_thread_that_fails_ends_the_daemon(idle: Stage, point: str) -> None:
         stage.await_ready()
         assert stage.await_end(60) == 1
         assert "a fault of the program" in stage.daemon.tail()
+        found = doctor(stage)
+        assert (found.returncode, "连续 1 次" in found.stdout) == (4, True), found.stdout
         stage.start()
         stage.await_ready()
 
@@ -49,6 +51,9 @@ def test_a_worker_that_hangs_is_not_covered_by_the_others(idle: Stage) -> None:
         assert not stage.hears(b"WATCHDOG=1", 4)
         workers = stage.daemon.get("/readyz").json()["workers"]
         assert [name for name, worker in workers.items() if not worker["ok"]] == ["core"]
+        found = doctor(stage)
+        assert found.returncode == 4
+        assert any("✗" in line and "core" in line for line in found.stdout.splitlines()), found.stdout
         assert stage.end(signal.SIGKILL) == -signal.SIGKILL
 
 

@@ -107,10 +107,10 @@ def _record(line: bytes, at: int) -> Record:
 
 _CASE = "G1-L1-crowd-20231114T221320"
 _STREET = each(
-    b'rlinfen/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":1}\nrlinfen/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":2}',
-    b'rlinfen/C1/plate/camera-0 {"plate":"\xe6\xb2\xaaA12345","direction":"in"}\nDlinfen/C1/plate/camera-0 {}',
-    b'rlinfen/C1/status/crowd-0 {"battery":4}\nRlinfen/C1/crowd/crowd-0 {"count":9}',
-    f'rlinfen/commands/{_CASE} {{"verb":"acknowledge","by":"居委干部-1","note":"x"}}',
+    b'rt/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":1}\nrt/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":2}',
+    b'rt/C1/plate/camera-0 {"plate":"\xe6\xb2\xaaA12345","direction":"in"}\nDt/C1/plate/camera-0 {}',
+    b'rt/C1/status/crowd-0 {"battery":4}\nRt/C1/crowd/crowd-0 {"count":9}',
+    f'rt/commands/by/居委干部-1/{_CASE} {{"verb":"acknowledge","note":"x"}}',
     f'a {{"verb":"silence","case":"s","by":"x","note":"y","until":{2**62},"scope":{{"places":["G1"]}}}}',
     f'p {{"key":"{_CASE}:1:居委干部-1:wecom","delivery":"failed"}}',
     'n {"trouble":"disk_full","active":true}',

@@ -35,7 +35,7 @@ def _snapshot() -> bytes:
     site = Site()
     site.step(Group(1, (definition_record(definition(), START),)))
     payload = b'{"count":90,"boot":1,"seq":1}'
-    site.step(Group(2, (Record(RecordKind.MESSAGE, START + 1, "linfen/C1/crowd/crowd-0", payload),)))
+    site.step(Group(2, (Record(RecordKind.MESSAGE, START + 1, "t/C1/crowd/crowd-0", payload),)))
     return site.snapshot()
 
 

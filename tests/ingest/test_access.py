@@ -18,6 +18,21 @@ from tests.support import program, wait_until
 from tests.support.broker import Mosquitto
 
 PASSWORD = "correct horse"
+_EXPIRED = """
+[ca]
+default_ca = own
+[own]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+serial = {folder}/serial
+default_md = sha256
+policy = any
+x509_extensions = host
+[any]
+commonName = supplied
+[host]
+subjectAltName = IP:127.0.0.1
+"""
 
 
 class Certificates:
@@ -35,10 +50,22 @@ class Certificates:
         curve = ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         return [*curve, "-keyout", str(key), "-subj", f"/CN={name}", "-days", "2"]
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Make a certificate for ``name`` that also is good for 127.0.0.1; returns it and its key."""
+    def expired(self, name: str) -> tuple[Path, Path]:
+        """Make a certificate that was good in January 2020; returns it and its key."""
         certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        address = ["-addext", "subjectAltName=IP:127.0.0.1"]
+        request, settings = self._directory / f"{name}.csr", self._directory / "ca.cnf"
+        (self._directory / "index.txt").touch()
+        (self._directory / "serial").write_text("01\n")
+        settings.write_text(_EXPIRED.format(folder=self._directory))
+        self._openssl("req", "-newkey", "ec", *self._new(key, name)[:-2], "-out", str(request))
+        dates = ["-startdate", "20200101000000Z", "-enddate", "20200131000000Z"]
+        files = ["-cert", str(self.ca), "-keyfile", str(self._key), "-in", str(request), "-out", str(certificate)]
+        self._openssl("ca", "-batch", "-notext", "-config", str(settings), *dates, *files)
+        return certificate, key
+
+    def issue(self, name: str, address: str = "IP:127.0.0.1") -> tuple[Path, Path]:
+        """Make a certificate for ``name`` that also is good for an address; returns it and its key."""
+        certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
         signer = ["-CA", str(self.ca), "-CAkey", str(self._key)]
         self._openssl(
             "req",
@@ -46,7 +73,8 @@ class Certificates:
             "-newkey",
             "ec",
             *self._new(key, name),
-            *address,
+            "-addext",
+            f"subjectAltName={address}",
             *signer,
             "-out",
             str(certificate),
@@ -89,37 +117,70 @@ def test_both_sides_show_certificates(tls_broker: Mosquitto, certificates: Certi
         wait_until(lambda: len(tls_broker.log_lines("Received PUBACK from sensord")) == 5)
 
 
-def _publish(settings: Mqtt, payload: bytes) -> None:
+def _publish(settings: Mqtt, payload: bytes, topic: str = "linfen/c1/crowd/d1", *, retain: bool = False) -> None:
     assert settings.tls is not None
     client = Client(CallbackAPIVersion.VERSION2, "publisher", protocol=MQTTProtocolVersion.MQTTv5)
     client.tls_set_context(tls_context(settings.tls))
     client.connect("127.0.0.1", settings.port)
     client.loop_start()
     try:
-        client.publish("linfen/c1/crowd/d1", payload, 1).wait_for_publish(30)
+        client.publish(topic, payload, 1, retain).wait_for_publish(30)
     finally:
         client.disconnect()
         client.loop_stop()
 
 
-def test_a_broker_with_another_authoritys_certificate_is_refused(
-    tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path
+def test_a_certificate_publishes_for_its_own_compound_only(
+    brokers: Callable[..., Mosquitto], certificates: Certificates, tmp_path: Path
+) -> None:
+    """The name in a gateway's certificate is its account: other compounds, alerts and retained lies stay out."""
+    certificate, key = certificates.issue("broker")
+    rules = tmp_path / "acl"
+    rules.write_text("user sensord\ntopic read linfen/+/crowd/+\nuser gateway-c1\ntopic write linfen/c1/crowd/+\n")
+    files = (f"cafile {certificates.ca}", f"certfile {certificate}", f"keyfile {key}")
+    broker = brokers(
+        f"acl_file {rules}", listener=(*files, "require_certificate true", "use_identity_as_username true")
+    )
+    gateway = _settings(broker, certificates.ca, certificates.issue("gateway-c1"))
+    with Stage(_settings(broker, certificates.ca, certificates.issue("sensord"))) as stage:
+        wait_until(lambda: stage.receiver.connected)
+        _publish(gateway, b"spoofed", "linfen/c2/crowd/d2")
+        _publish(gateway, b"spoofed and kept", "linfen/c2/crowd/d2", retain=True)
+        _publish(gateway, b"an alert", "linfen/alerts/G1")
+        _publish(gateway, b"its own")
+        wait_until(lambda: stage.journal.payloads == [b"its own"])
+
+
+@pytest.mark.parametrize("shown", ["another authority's", "expired", "another host's"])
+def test_a_broker_whose_certificate_does_not_hold_is_refused(
+    brokers: Callable[..., Mosquitto], certificates: Certificates, tmp_path: Path, shown: str
 ) -> None:
     """We do not talk to it; the word names the setting to look at, and we go on trying."""
-    other = Certificates(tmp_path / "other")
-    with Stage(_settings(tls_broker, other.ca, certificates.issue("sensord"))) as stage:
+    match shown:
+        case "another authority's":
+            certificate, key = Certificates(tmp_path / "other").issue("broker")
+        case "expired":
+            certificate, key = certificates.expired("broker")
+        case _:
+            certificate, key = certificates.issue("broker", "DNS:elsewhere.example,IP:192.0.2.1")
+    broker = brokers(listener=(f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true"))
+    with Stage(_settings(broker, certificates.ca, None)) as stage:
         wait_until(lambda: stage.count("mqtt_disconnections_total", reason="untrusted") >= 2)
         assert "mqtt.tls.ca_file" in stage.links[0][1]
         assert stage.receiver.alive
         assert not stage.receiver.connected
 
 
-@pytest.mark.parametrize("shown", ["nothing", "another authority's"])
+@pytest.mark.parametrize("shown", ["nothing", "another authority's", "expired"])
 def test_a_broker_that_refuses_our_certificate(
     tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path, shown: str
 ) -> None:
     """With TLS 1.3 the refusal comes after our handshake: not taken for a connection, and said what to look at."""
-    ours = None if shown == "nothing" else Certificates(tmp_path / "other").issue("sensord")
+    ours = None
+    if shown == "another authority's":
+        ours = Certificates(tmp_path / "other").issue("sensord")
+    elif shown == "expired":
+        ours = certificates.expired("sensord")
     with Stage(_settings(tls_broker, certificates.ca, ours)) as stage:
         wait_until(lambda: len(stage.links) >= 2)
         assert not any(ok for ok, _ in stage.links)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import socket
@@ -9,6 +10,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -132,6 +134,24 @@ async def test_listed_hosts_are_reached(allow: tuple[str, ...]) -> None:
         url = receiver.url.replace("127.0.0.1", allow[0].lower())
         await _send(WebhookChannel(Webhook(name="desk", url=url, allow=allow), None), entry())
     assert len(receiver.requests) == 1
+
+
+async def test_a_name_that_turns_inwards_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One inward address among others is enough; and what was judged is what is connected to: nobody asks again."""
+    answers: list[list[str]] = []
+
+    async def getaddrinfo(_loop: object, _host: str, port: int, **_: object) -> list[Any]:
+        return [(2, 1, 6, "", (address, port)) for address in answers.pop(0)]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    with Receiver() as receiver:
+        url = receiver.url.replace("127.0.0.1", "desk.example")
+        answers.append(["1.1.1.1", "127.0.0.1"])
+        with pytest.raises(DeliveryError, match=r"127\.0\.0\.1"):
+            await _send(WebhookChannel(Webhook(name="desk", url=url), None), entry())
+        answers += [["127.0.0.1"], ["192.0.2.1"]]
+        await _send(WebhookChannel(Webhook(name="desk", url=url, allow=("desk.example",)), None), entry())
+    assert (len(receiver.requests), len(answers)) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""``sensord doctor`` tells the truth of a daemon that does not answer, files it cannot read, and useless secrets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sensord.commands.doctor import Finding, examine
+from sensord.store.journal import Journal
+from sensord.store.starts import Starts
+from sensord.store.state import StateStore
+from tests.store.parts import change, fill
+from tests.support import free_port
+from tests.support.daemon import Daemon
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    """A configuration whose daemon has run once; nothing runs now, no broker either."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", "en")
+    made = Daemon(tmp_path / "sensord", free_port(), f"http://127.0.0.1:{free_port()}")
+    with closing(StateStore(made.state)), closing(Journal(made.state / "journal")) as journal:
+        fill(journal, 1)
+    return made
+
+
+def findings(daemon: Daemon) -> dict[str, Finding]:
+    """What the doctor says, by what it is about."""
+    return {finding.subject: finding for finding in examine(daemon.config)}
+
+
+def test_a_daemon_that_was_stopped_is_no_trouble(daemon: Daemon) -> None:
+    """It is said, and not held against it; what it needs and cannot reach is."""
+    found = findings(daemon)
+    assert found["daemon"].ok is None
+    assert found["channel people"].ok is False
+    assert [name for name, finding in found.items() if name.startswith("MQTT") and not finding.ok]
+
+
+def test_a_daemon_that_dies_again_and_again_is(daemon: Daemon) -> None:
+    """Between two starts nobody answers, but the record of starts tells."""
+    for now in range(3):
+        Starts(daemon.state).begin(now)
+    assert findings(daemon)["daemon"] == Finding(
+        "daemon", False, "does not run; it ended soon after its start, 3 times in a row: see the log"
+    )
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A process that is called like a daemon and answers nobody."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "sensord"])
+    yield process.pid
+    process.kill()
+    process.wait(10)
+
+
+def test_a_daemon_that_hangs_is_named_by_its_process(daemon: Daemon, silent: int) -> None:
+    """It holds the state directory and does not answer."""
+    (daemon.state / "lock").write_text(f"{silent}\n", encoding="ascii")
+    finding = findings(daemon)["daemon"]
+    assert (finding.ok, f"process {silent} runs" in finding.detail) == (False, True)
+
+
+@pytest.mark.parametrize("file", ["state.db", "journal"])
+def test_files_of_a_newer_program_are_found_before_a_start(daemon: Daemon, file: str) -> None:
+    """With the advice; the present ones are not spoken of."""
+    assert not [name for name in findings(daemon) if name.endswith(".db")]
+    path = daemon.state / file if file.endswith(".db") else next((daemon.state / file).glob("*.db"))
+    change(path, "PRAGMA user_version=99")
+    finding = findings(daemon)[path.name]
+    assert (finding.ok, "newer sensord" in finding.detail) == (False, True)
+
+
+def test_a_secret_that_cannot_be_used_is_found(daemon: Daemon) -> None:
+    """Of a channel, with the file's name and what to do; never its content."""
+    secret = daemon.directory / "secret"
+    secret.write_text("canary-x\n", encoding="utf-8")
+    secret.chmod(0o644)
+    text = daemon.config.read_text(encoding="utf-8")
+    daemon.config.write_text(text.replace("type: webhook", f"type: webhook\n  secret_file: {secret}"), encoding="utf-8")
+    finding = findings(daemon)["channel people secret_file"]
+    assert (finding.ok, "chmod" in finding.detail, "canary" in finding.detail) == (False, True, False)

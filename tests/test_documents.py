@@ -1,0 +1,55 @@
+"""What documents claim about tests and metrics is so: each that they name exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from sensord.telemetry.metrics import METRICS, PREFIX
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("security.md", "operations.md", "reliability.md")
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every test function, by name."""
+    return frozenset(
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def named(name: str, pattern: str) -> list[str]:
+    """What a document names in code style."""
+    return re.findall(f"`{pattern}`", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_test_that_is_named_exists(name: str) -> None:
+    """By function, or by file."""
+    functions, files = named(name, r"(test_\w+)"), named(name, r"(tests/[\w/]+\.py)")
+    assert [one for one in functions if one not in known()] == []
+    assert [one for one in files if not (ROOT / one).is_file()] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_metric_that_is_named_exists(name: str) -> None:
+    """With its prefix; labels may follow."""
+    metrics = {f"{PREFIX}{metric.name}" for metric in METRICS}
+    assert [one for one in named(name, rf"({PREFIX}[a-z_]+)(?:\{{[^`]*\}})?(?: 0| 1)?") if one not in metrics] == []
+
+
+def test_security_names_a_test_for_every_threat_and_most_bounds() -> None:
+    """A threat without a test is a wish."""
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    threats = text.partition("## Who may try what")[2].partition("##")[0]
+    rows = [line for line in threats.splitlines() if line.startswith("| ") and not line.startswith("| who | may try")]
+    assert len(rows) > 10
+    assert [row for row in rows if "test" not in row.rsplit("|", 2)[1]] == []
