@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sensord.config.channels import (
     SMS_PLACEHOLDERS,
     Alertmanager,
+    AliyunSms,
     Apprise,
     ChannelSettings,
     DingtalkRobot,
@@ -16,6 +17,7 @@ from sensord.config.channels import (
     MqttChannel,
     Sms,
     Smtp,
+    TencentSms,
     WecomApp,
     WecomRobot,
 )
@@ -43,6 +45,8 @@ def check_channel(findings: Findings, path: KeyPath, channel: ChannelSettings) -
             _no_key(findings, (*path, "url"), channel.url)
         case Sms():
             _sms(findings, path, channel)
+        case AliyunSms() | TencentSms():
+            _cloud_sms(findings, path, channel)
         case Alertmanager():
             _alertmanager(findings, path, channel)
 
@@ -95,7 +99,16 @@ def _sms(findings: Findings, path: KeyPath, channel: Sms) -> None:
         findings.error(path, "{secret} is used, but there is no secret", "add secret_file: ...")
 
 
-def _placeholders(findings: Findings, path: KeyPath, templates: Mapping[str, str]) -> None:
+def _cloud_sms(findings: Findings, path: KeyPath, channel: AliyunSms | TencentSms) -> None:
+    given = channel.parameters
+    templates: dict[str, str] | dict[int, str] = given if isinstance(given, dict) else dict(enumerate(given))
+    _placeholders(findings, (*path, "parameters"), templates)
+    for name, template in templates.items():
+        if "{secret}" in template:
+            findings.error((*path, "parameters", name), "the secret would be sent to the phone", "remove {secret}")
+
+
+def _placeholders(findings: Findings, path: KeyPath, templates: Mapping[str, str] | Mapping[int, str]) -> None:
     for name, template in templates.items():
         for word in _PLACEHOLDER.findall(template):
             if word not in SMS_PLACEHOLDERS:

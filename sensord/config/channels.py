@@ -15,6 +15,7 @@ from msgspec import Meta, field
 from sensord.config.section import Duration, Name, Port, Section, Text
 
 PerMinute = Annotated[int, Meta(ge=1, le=6000)]
+Characters = Annotated[int, Meta(ge=1, le=2000)]
 
 
 class Webhook(Section, frozen=True, kw_only=True, tag_field="type", tag="webhook"):
@@ -135,6 +136,48 @@ class Sms(Section, frozen=True, kw_only=True, tag_field="type", tag="sms"):
     allow: tuple[str, ...] = ()
 
 
+class AliyunSms(Section, frozen=True, kw_only=True, tag_field="type", tag="aliyun-sms"):
+    """Short messages by Aliyun (阿里云短信服务); a contact's address is the phone number.
+
+    ``sign_name`` and ``template`` (``SMS_...``) are as approved, ``parameters`` are the template's, with the words of
+    ``sms``; each value is cut to ``characters``. ``secret_file`` holds the access key's secret.
+    """
+
+    name: Name
+    access_key_id: Text
+    secret_file: Text
+    sign_name: Text
+    template: Text
+    parameters: dict[str, Text] = field(default_factory=dict)
+    characters: Characters = 35
+    url: Text = "https://dysmsapi.aliyuncs.com"
+    per_minute: PerMinute | None = None
+    timeout: Duration = "10s"
+    allow: tuple[str, ...] = ()
+
+
+class TencentSms(Section, frozen=True, kw_only=True, tag_field="type", tag="tencent-sms"):
+    """Short messages by Tencent Cloud (腾讯云短信); a contact's address is the phone number.
+
+    ``sign_name`` and ``template`` (a number) are as approved, ``parameters`` are the template's in their order, with
+    the words of ``sms``; each value is cut to ``characters``. ``secret_file`` holds the SecretKey.
+    """
+
+    name: Name
+    secret_id: Text
+    secret_file: Text
+    app_id: Text
+    sign_name: Text
+    template: Text
+    parameters: tuple[Text, ...] = ()
+    characters: Characters = 35
+    region: Text = "ap-guangzhou"
+    url: Text = "https://sms.tencentcloudapi.com"
+    per_minute: PerMinute | None = None
+    timeout: Duration = "10s"
+    allow: tuple[str, ...] = ()
+
+
 class Smtp(Section, frozen=True, kw_only=True, tag_field="type", tag="smtp"):
     """E-mail; a contact's address is the mailbox. ``sender`` is what stands in From."""
 
@@ -168,7 +211,18 @@ class Alertmanager(Section, frozen=True, kw_only=True, tag_field="type", tag="al
 
 Robot = WecomRobot | DingtalkRobot | FeishuRobot
 ChannelSettings = (
-    Webhook | MqttChannel | Apprise | WecomRobot | WecomApp | DingtalkRobot | FeishuRobot | Sms | Smtp | Alertmanager
+    Webhook
+    | MqttChannel
+    | Apprise
+    | WecomRobot
+    | WecomApp
+    | DingtalkRobot
+    | FeishuRobot
+    | Sms
+    | AliyunSms
+    | TencentSms
+    | Smtp
+    | Alertmanager
 )
 DIGEST_BYTES: dict[type, int] = {WecomRobot: 1400, WecomApp: 1400, DingtalkRobot: 18_000, FeishuRobot: 16_000}
 """What the text of a digest may have: the service's limit, less what title, link and mentions take."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sensord.config import channels as kinds
 from sensord.config.channels import ChannelSettings
 from sensord.config.settings import Settings
-from sensord.notify import alertmanager, apprise_channel, mqtt, robot, sms, smtp, webhook, wecom_app
+from sensord.notify import alertmanager, apprise_channel, cloud_sms, mqtt, robot, sms, smtp, webhook, wecom_app
 from sensord.ports import Channel
 
 
@@ -48,13 +48,22 @@ class _Builder:
                 return robot.RobotChannel(channel, self._service(channel))
             case kinds.WecomApp():
                 return wecom_app.WecomAppChannel(channel, self._needed(channel.secret_file))
-            case kinds.Sms():
-                return sms.SmsChannel(channel, self._secret(channel.secret_file))
+            case kinds.Sms() | kinds.AliyunSms() | kinds.TencentSms():
+                return self._sms(channel)
             case kinds.Smtp():
                 return smtp.SmtpChannel(channel, self._secret(channel.password_file), self._settings.timezone)
             case kinds.Alertmanager():
                 password = self._secret(channel.password_file)
                 return alertmanager.AlertmanagerChannel(channel, self._settings.site, password)
+
+    def _sms(self, channel: kinds.Sms | kinds.AliyunSms | kinds.TencentSms) -> Channel:
+        match channel:
+            case kinds.Sms():
+                return sms.SmsChannel(channel, self._secret(channel.secret_file))
+            case kinds.AliyunSms():
+                return cloud_sms.CloudSmsChannel(channel, cloud_sms.Aliyun(channel, self._needed(channel.secret_file)))
+            case kinds.TencentSms():
+                return cloud_sms.CloudSmsChannel(channel, cloud_sms.Tencent(channel, self._needed(channel.secret_file)))
 
     def _service(self, channel: kinds.Robot) -> robot.Service:
         match channel:

@@ -7,23 +7,20 @@ idempotent, so a message in doubt may arrive twice; ``{key}`` is there for those
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
 
 from sensord.config.channels import Sms, Success
-from sensord.core.level import NAMES
 from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender, Reply, judge_status
 from sensord.notify.outcome import InDoubtError
-from sensord.notify.text import title_of
+from sensord.notify.words import fill, plain_code, words_of
 from sensord.ports import Entry
 
-_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 _TYPES = {"json": "application/json; charset=utf-8", "form": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
@@ -40,10 +37,11 @@ class SmsChannel:
         """Hand one message to the gateway. Raises ``DeliveryError``: for good when the contact has no number."""
         if not entry.notification.address:
             raise DeliveryError(f"channel {self.name}: the contact has no address (a phone number)", retryable=False)
-        settings, words = self._settings, self._words(entry)
-        body = {name: _fill(value, words) for name, value in settings.body.items()}
+        settings = self._settings
+        words = words_of(entry, settings.characters, self._secret)
+        body = {name: fill(value, words) for name, value in settings.body.items()}
         content = msgspec.json.encode(body) if settings.format == "json" else urlencode(body).encode()
-        headers = {name: _fill(value, words) for name, value in settings.headers.items()}
+        headers = {name: fill(value, words) for name, value in settings.headers.items()}
         headers = {"Content-Type": _TYPES[settings.format], **headers}
         reply = await self._http.send(self._url, content, headers, method=settings.method)
         judge_status(self.name, reply)
@@ -55,21 +53,6 @@ class SmsChannel:
         """Close the connections."""
         await self._http.close()
 
-    def _words(self, entry: Entry) -> dict[str, str]:
-        one, most = entry.notification, self._settings.characters
-        text = one.text if len(one.text) <= most else one.text[: most - 1] + "…"
-        return {
-            "phone": one.address,
-            "title": title_of(entry),
-            "text": text,
-            "link": entry.link,
-            "place": one.place,
-            "level": NAMES[one.language if one.language in NAMES else "en"][one.level],
-            "case": one.case,
-            "key": one.key,
-            "secret": self._secret,
-        }
-
     def _judge(self, reply: Reply, success: Success) -> None:
         """Compare what the answer says with what it must say; the gateway's own words are not repeated."""
         if reply.json is None:
@@ -80,20 +63,10 @@ class SmsChannel:
         for name in success.path.split("."):
             found = found.get(name) if isinstance(found, dict) else None
         if _written(found) != success.equals:
-            code = re.sub(r"[^\w.:-]", "?", _written(found), flags=re.ASCII)[:60]
+            code = plain_code(_written(found))
             raise DeliveryError(f"channel {self.name}: {reply.host} answered {success.path} {code or 'nothing'}")
 
 
 def _written(value: object) -> str:
     """A JSON scalar as an operator writes it: ``0``, ``OK``, ``true``."""
     return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
-
-
-def _fill(template: str, words: Mapping[str, str]) -> str:
-    inside_json = template.lstrip().startswith(('{"', "["))
-
-    def word(match: re.Match[str]) -> str:
-        value = words[match[1]]
-        return msgspec.json.encode(value).decode()[1:-1] if inside_json else value
-
-    return _PLACEHOLDER.sub(word, template)
