@@ -16,7 +16,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.figures import silent
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.score import standings
-from sensord.core.instant import DAY, format_instant, to_datetime
+from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, render
@@ -25,6 +25,8 @@ from sensord.store.history import History
 
 LONGEST = 400 * DAY
 """No list covers more."""
+FAR = parse_instant("2200-01-01", "UTC")
+"""Later instants are mistakes (and the stores' integers end in 2262)."""
 _QUARTER = re.compile(r"([0-9]{4})[Qq]([1-4])")
 
 Plain = dict[str, Any]
@@ -55,8 +57,8 @@ class Records:
     def make_report(self, day: date) -> str:
         """Make the report of a local day; returns its name. Raises ``ValueError`` for a day that has not begun."""
         span, now = self._reporter.day(day), self._clock()
-        if span.start > now:
-            raise ValueError(f"{day} has not begun")
+        if not 0 <= span.start <= now:
+            raise ValueError(f"{day} has not begun" if span.start > now else f"{day} is before every journal")
         self._reporter.keep(span, now)
         return span.name
 
@@ -66,8 +68,8 @@ class Records:
         """Complete a span of time (ns): until now, and so many days; raises ``ValueError`` for one that is none."""
         end = self._clock() if end is None else end
         start = end - days * DAY if start is None else start
-        if not 0 <= end - start <= LONGEST:
-            raise ValueError(f"the span must run forward, for {LONGEST // DAY} days at most")
+        if not (0 <= end - start <= LONGEST and start >= 0 and end < FAR):
+            raise ValueError(f"the span must run forward, for {LONGEST // DAY} days at most, within 1970 to 2199")
         return start, end
 
     def quarter(self, text: str) -> tuple[int, int]:

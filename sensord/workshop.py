@@ -36,6 +36,8 @@ RULE_FILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\.yaml")
 KEPT = 92 * DAY
 """So long after its end a change of the duty plan is kept in the file."""
 MOST_CHANGES = 2000
+FARTHEST = 3653 * DAY
+"""No change of the duty plan ends later (ns from now)."""
 
 Plain = dict[str, Any]
 
@@ -118,6 +120,8 @@ class Workshop:
                 raise ValueError(f"a {change.reason} needs {name}: whose duty is it about?")
         if self._local(change.end) <= self._local(change.start):
             raise ValueError("to must be later than from, by a minute at least")
+        if change.end > self._clock() + FARTHEST:
+            raise ValueError("to is too far ahead: the duty plan is changed for the next ten years at most")
         if change.end <= self._clock():
             raise ValueError("to is past: the duty plan of the past cannot be changed")
 

@@ -31,7 +31,7 @@ class Auditor:
         """Write a change down. A disk that refuses is said in the log: what changed has been journaled already."""
         at = format_instant(time.time_ns(), self._zone())
         change = Change(at, identity.name, identity.role.word, what, seq, {k: v for k, v in about.items() if v})
-        log.info("a change over the API", token=change.token, role=change.role, what=what, seq=seq, **change.about)
+        log.info("a change over the API", by=change.token, role=change.role, what=what, seq=seq, about=change.about)
         try:
             await run_in_threadpool(self._register.append, change)
         except StoreError as error:

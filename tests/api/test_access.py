@@ -58,8 +58,8 @@ BODIES: dict[str, dict[str, object]] = {
     "/api/v1/receipts": {"key": "a:1:b:c", "delivery": "seen"},
     "/api/v1/reports": {"day": "2023-11-14"},
     "/api/v1/roster/changes": {
-        "from": "2040-01-01T00:00:00Z",
-        "to": "2040-01-02T00:00:00Z",
+        "from": "2030-01-01T00:00:00Z",
+        "to": "2030-01-02T00:00:00Z",
         "reason": "leave",
         "away": "居委干部-01",
     },

@@ -80,6 +80,7 @@ def test_lists_and_scores_are_data_and_documents(viewer: httpx.Client) -> None:
     assert ask("lists/responsibilities").json()["responsibilities"] == scores
     assert viewer.get("/api/v1/scores", params={"quarter": "2026Q5"}).status_code == 422
     assert viewer.get("/api/v1/lists/tasks", params={"from": "1990-01-01T00:00:00Z"}).status_code == 422
+    assert viewer.get("/api/v1/lists/tasks", params={"to": "2263-01-01T00:00:00Z"}).status_code == 422
     assert viewer.get("/api/v1/lists/everything").status_code == 422
 
 

@@ -16,8 +16,8 @@ from sensord.errors import ConfigError, Problem
 from tests.api.parts import Daemon
 
 LEAVE: dict[str, Any] = {
-    "from": "2040-01-01T08:00:00+08:00",
-    "to": "2040-01-02T08:00:00+08:00",
+    "from": "2030-01-01T08:00:00+08:00",
+    "to": "2030-01-02T08:00:00+08:00",
     "reason": "leave",
     "away": "居委干部-01",
     "note": "探亲",
@@ -53,12 +53,12 @@ def test_leave_is_in_force_and_kept(admin: httpx.Client, daemon: Daemon) -> None
     name = made.json()["id"]
     assert made.json()["version"] == daemon.loaded.definition.version
     (change,) = load(daemon.config).definition.duty.changes
-    assert (change.off, change.start) == ("居委干部-01", parse_instant("2040-01-01 08:00"))
-    whole, before = (check(daemon.config, 3, parse_instant("2039-12-31 00:00") + shift)[0] for shift in (0, -9 * DAY))
+    assert (change.off, change.start) == ("居委干部-01", parse_instant("2030-01-01 08:00"))
+    whole, before = (check(daemon.config, 3, parse_instant("2029-12-31 00:00") + shift)[0] for shift in (0, -9 * DAY))
     assert whole.fallback != before.fallback, "the check of those days sees that somebody is away"
     (shown,) = admin.get("/api/v1/roster/changes").json()["changes"]
     assert shown == {
-        "id": name, "from": "2040-01-01 08:00", "to": "2040-01-02 08:00", "reason": "leave", "away": "居委干部-01",
+        "id": name, "from": "2030-01-01 08:00", "to": "2030-01-02 08:00", "reason": "leave", "away": "居委干部-01",
         "stands_in": None, "by": "t-admin", "at": shown["at"], "note": "探亲",
     }  # fmt: skip
     assert admin.delete(f"/api/v1/roster/changes/{name}").status_code == 200
@@ -75,7 +75,8 @@ def test_leave_is_in_force_and_kept(admin: httpx.Client, daemon: Daemon) -> None
         ({"reason": "swap"}, "a swap needs stands_in"),
         ({"to": LEAVE["from"]}, "to must be later"),
         ({"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}, "to is past"),
-        ({"from": "2040-01-01T08:00:00"}, "from"),
+        ({"from": "2030-01-01T08:00:00"}, "from"),
+        ({"to": "2263-01-01T00:00:00Z"}, "too far ahead"),
     ],
 )
 def test_a_change_that_is_none_is_refused(
@@ -112,7 +113,7 @@ def test_a_change_for_somebody_who_left_is_passed_over(admin: httpx.Client, daem
 def test_a_damaged_file_of_changes_is_refused_with_its_position(admin: httpx.Client, daemon: Daemon) -> None:
     """It is part of the configuration, so its mistakes are said like those of the other files."""
     path = daemon.config.parent.parent / "roster.changes.yaml"
-    path.write_text('changes: [{id: "0123456789ab", from: "2040-01-01"}]\n', encoding="utf-8")
+    path.write_text('changes: [{id: "0123456789ab", from: "2030-01-01"}]\n', encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
         load(daemon.config)
     assert {problem.file for problem in refused.value.problems} == {str(path)}

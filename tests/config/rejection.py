@@ -11,6 +11,7 @@ from sensord.config.load import Loaded, load
 from sensord.config.people import Known, load_roster
 from sensord.config.places import load_places
 from sensord.config.plan import load_dispatch
+from sensord.config.rosterchanges import load_changes
 from sensord.config.rules import World, load_rules
 from sensord.config.ruletest import load_tests
 from sensord.config.vehicles import load_vehicles
@@ -54,6 +55,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "dispatch": load_dispatch,
     "ruletest": lambda path: load_tests(path, STREET / "sensord.yaml"),
     "vehicles": lambda path: load_vehicles(path, "Asia/Shanghai"),
+    "changes": lambda path: load_changes(path, [person.id for person in street().definition.people], "Asia/Shanghai"),
     "roster": lambda path: load_roster(path, known()),
 }
 
