@@ -184,13 +184,14 @@ class Case(msgspec.Struct):
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
     ``value``, ``threshold``, ``samples``, ``vehicle`` and ``spaces`` are those of the transition that last raised the
-    level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch. ``answer`` is how far people have come since the alarm (last) began. ``acknowledged_at``,
-    ``arrived_at`` and ``reported_at`` are the first times, for measuring. ``claimed``: a person's report stands that
-    it is over (``false_alarm``: that it never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the
-    limit of the present stage, ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is
-    the ledger by person; ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel,
-    number of the event) of second ways that are not needed once that event's message was delivered. ``muted`` is the
-    named reason why nobody is told now. ``returned`` lists who gave it back.
+    level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch. ``answer`` is how
+    far people have come since the alarm (last) began. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` are the
+    first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it never
+    was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage, ``since`` the
+    instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person; ``pending`` what is
+    awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the event) of second ways that
+    are not needed once that event's message was delivered. ``muted`` is the named reason why nobody is told now.
+    ``returned`` lists who gave it back.
     """
 
     id: str
