@@ -195,7 +195,8 @@ class RuleText(Entry, frozen=True, kw_only=True):
     looks at (absent: each reading by itself) and ``every`` how often; ``overrides`` are other thresholds by place or
     device, or the name of a CSV file of them; ``dispatch`` names a policy of ``dispatch.yaml``.
     ``message`` may use ``{place}``, ``{grid}``, ``{level}``, ``{value}``, ``{threshold}``, ``{rule}``, ``{time}``,
-    ``{samples}``, ``{device}``, ``{vehicle}``.
+    ``{samples}``, ``{device}``, ``{vehicle}``, ``{spaces}`` (the nearest free
+    parking spaces).
     """
 
     id: RuleId

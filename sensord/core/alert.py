@@ -46,6 +46,13 @@ class Vehicle(msgspec.Struct, frozen=True):
     seen_at: int
 
 
+class Free(msgspec.Struct, frozen=True, array_like=True):
+    """A compound with free parking spaces, and how many."""
+
+    place: str
+    count: int
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one alert.
 
@@ -53,7 +60,8 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``value`` is the window's value and ``samples`` the number of readings in it. ``id`` is the same in every run of
     the same journal: rule, version, key, window end, change and level.
     ``flapping``: the key was raised too often lately, so that it is lowered later than usual.
-    ``vehicle`` is there when one reading of one identified vehicle made the change.
+    ``vehicle`` is there when one reading of one identified vehicle made the change, ``spaces`` (the nearest compounds
+    with free parking spaces) when the rule's message asks for them.
     """
 
     id: str
@@ -71,6 +79,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     samples: int
     vehicle: Vehicle | None = None
     flapping: bool = False
+    spaces: tuple[Free, ...] = ()
 
 
 def transition_id(

@@ -27,6 +27,7 @@ from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
+from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
@@ -81,6 +82,7 @@ class _Body(msgspec.Struct, array_like=True):
     intake: bytes
     vehicles: bytes
     book: BookState
+    spaces: bytes
 
 
 class Site:
@@ -105,6 +107,7 @@ class Site:
         engine, book, offset = Engine(definition, places), CaseBook(definition, places), utc_offset(definition.zone)
         self.definition, self.places = definition, places
         self.intake, self.tracker, self.engine, self.book, self._offset = intake, tracker, engine, book, offset
+        self.spaces = Spaces(definition, places)
         self.engine.probe = self._probe
 
     def watch(self, probe: Probe | None) -> None:
@@ -180,14 +183,15 @@ class Site:
         step.occupancy += self.tracker.occupancy
         self.tracker.occupancy.clear()
         for transition in self.engine.feed(batch):
-            self.book.transition(transition, story)
+            self.book.transition(self.spaces.beside(transition, batch), story)
+        self.spaces.observe(batch)
         self.book.advance(batch.now, story)
 
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
         try:
             before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-            before, before_tracker = self.definition, self.tracker
+            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces.save()
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
@@ -195,6 +199,7 @@ class Site:
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
+        self.spaces.restore(before_spaces)
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
@@ -214,7 +219,8 @@ class Site:
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
         definition, vehicles = self.definition.encode(), save(self.tracker)
-        return seal(_Body(definition, self.engine.snapshot(), self.intake.save(), vehicles, self.book.state()))
+        intake, spaces = self.intake.save(), self.spaces.save()
+        return seal(_Body(definition, self.engine.snapshot(), intake, vehicles, self.book.state(), spaces))
 
     @classmethod
     def restored(cls, state: bytes, secrets: Secrets | None = None) -> Site:
@@ -225,6 +231,7 @@ class Site:
             site.engine.restore(body.engine)
             site.intake.restore(body.intake)
             load(site.tracker, body.vehicles)
+            site.spaces.restore(body.spaces)
             site.book = CaseBook(site.definition, site.places, body.book)
         except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error

@@ -127,8 +127,14 @@ def test_masks(plate: str | None, masked: str) -> None:
 def test_the_table_of_registration() -> None:
     """31 provinces, and their cities; a letter without a city of its own belongs to the province."""
     assert len(PROVINCES) == 31
-    assert {prefix[0] for prefix in CITIES} == set(PROVINCES) - set("京津沪渝")
+    assert {prefix[0] for prefix in CITIES} == set(PROVINCES) - set("京津沪")
+    assert dict(Counter(prefix[0] for prefix in CITIES)) == {
+        "冀": 12, "晋": 11, "蒙": 12, "辽": 14, "吉": 9, "黑": 14, "苏": 14, "浙": 11, "皖": 16, "闽": 9, "赣": 12,
+        "鲁": 20, "豫": 19, "鄂": 18, "湘": 14, "粤": 23, "桂": 15, "琼": 4, "渝": 4, "川": 22, "贵": 9, "云": 17,
+        "藏": 7, "陕": 12, "甘": 14, "青": 8, "宁": 5, "新": 16,
+    }  # fmt: skip
     assert all(prefix[1] in "ABCDEFGHJKLMNPQRSTUVWXYZ" for prefix in CITIES)
+    assert [city(prefix) for prefix in ("渝A", "渝F", "琼C", "陕V")] == ["重庆", "万州", "海南", "杨凌"]
     assert [city(prefix) for prefix in ("苏E", "皖K", "沪A", "苏Y", "使1", "", "皖")] == [
         "苏州",
         "阜阳",

@@ -82,6 +82,10 @@ def rule(
     return Rule(**{**values, **changes})  # type: ignore[arg-type]
 
 
+ROOM = {"zh": "{place}：{value}%，{spaces}。", "en": "{place}: {value} %, {spaces}. "}
+"""A message that says where the nearest free spaces are."""
+
+
 def rules() -> tuple[Rule, ...]:
     """One rule of every kind that vehicles ask for."""
     passed_in = {"event": ("passed",), "direction": ("in",)}
@@ -108,7 +112,7 @@ def rules() -> tuple[Rule, ...]:
         rule("roaming", "compounds", 3.0, passed_in),
         rule("cloned", None, 1.0, {"event": ("cloned",)}, by="street"),
         rule("surge", None, 12.0, {"event": ("passed",)}, **window),
-        rule("nearly-full", "filled", 75.0, {"event": ("passed",)}, by="compound"),
+        rule("nearly-full", "filled", 75.0, {"event": ("passed",)}, by="compound", message=ROOM),
         silent,
     )
 

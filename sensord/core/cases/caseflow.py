@@ -98,7 +98,7 @@ class Flow:
         """What messages about the case say from now on."""
         case.rule, case.key = transition.rule, transition.key
         case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
-        case.vehicle = transition.vehicle
+        case.vehicle, case.spaces = transition.vehicle, transition.spaces
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")

@@ -7,9 +7,9 @@ someone under stress: what happened, where, how bad, what to do.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sensord.core.alert import Vehicle
+from sensord.core.alert import Free, Vehicle
 from sensord.core.cases.case import Case
 from sensord.core.cases.notification import PLATE, Reason
 from sensord.core.cases.policy import Role
@@ -18,7 +18,19 @@ from sensord.core.level import NAMES
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
 
-PLACEHOLDERS = ("place", "grid", "level", "value", "threshold", "rule", "time", "samples", "device", "vehicle")
+PLACEHOLDERS = (
+    "place",
+    "grid",
+    "level",
+    "value",
+    "threshold",
+    "rule",
+    "time",
+    "samples",
+    "device",
+    "vehicle",
+    "spaces",
+)
 
 _DEFAULT = {
     "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
@@ -128,6 +140,7 @@ def compose(
         "links": _LINKS[language].format(len(case.links)) if case.links else "",
         "ask": role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
+        "spaces": _spaces(case.spaces, language, places),
     }
     title = _TITLE[language][reason].format_map(words)
     if reason in _ENDS:
@@ -158,6 +171,16 @@ def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
     if vehicle is not None:
         shown = {"plain": PLATE, "masked": vehicle.mask}.get(role.plates, "")
     return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part)
+
+
+def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:
+    """Write where the nearest free parking spaces are, nearest first."""
+    known = [(places.by_id[one.place].label(language), one.count) for one in spaces if one.place in places.by_id]
+    if language == "zh":
+        named = "、".join(f"{name} {count} 个" for name, count in known)
+        return f"最近的空车位：{named}" if named else "附近小区也没有已知的空车位"
+    named = ", ".join(f"{name} ({count})" for name, count in known)
+    return f"nearest free spaces: {named}" if named else "no free spaces are known nearby"
 
 
 def _number(value: float | None) -> str:

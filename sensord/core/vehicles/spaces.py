@@ -1,0 +1,110 @@
+"""Where the nearest free parking spaces are, for messages that say so (``{spaces}``). Pure; part of every snapshot.
+
+A rule on ``visit`` counts them as a compound's parking spaces less the vehicles inside; a rule on ``level`` takes what
+its own gauges show. What a compound has is as of just before the alert changed, so that it does not matter how the
+journal is cut. A gauge that is silent, or a compound of which nothing was heard, is not named:
+nobody is sent on a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from sensord.core.alert import Free, Transition
+from sensord.core.batch import Batch
+from sensord.core.definition import Definition
+from sensord.core.place import PlaceKind, Places
+from sensord.core.rules.keys import KeyTable
+from sensord.core.stream import Stream
+
+NEAREST = 3
+"""So many compounds are named."""
+ENOUGH = 0.05
+"""Of its parking spaces, more than this share must be free in a compound that people are sent to."""
+
+
+class _State(msgspec.Struct, array_like=True):
+    """The vehicles inside by compound, and what gauges showed last: (value, arrival in ns) by device."""
+
+    inside: dict[str, float] = {}
+    gauges: dict[str, tuple[float, int]] = {}
+
+
+class Spaces:
+    """``beside`` says where there is room; ``observe`` takes the batch into account afterwards."""
+
+    def __init__(self, definition: Definition, places: Places) -> None:
+        asking = [rule for rule in definition.rules if any("{spaces}" in text for text in rule.message.values())]
+        self._streams = {rule.id: rule.stream for rule in asking}
+        self._places, self._state = places, _State()
+        self._compound = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in places.devices]
+        self._gauge = np.zeros(len(places.devices), np.bool_)
+        for rule in asking:
+            if rule.stream is Stream.LEVEL:
+                self._gauge |= KeyTable(rule, places).of_device >= 0
+        self._parking = {
+            place.id: place.parking for place in places.places if place.kind is PlaceKind.COMPOUND and place.parking
+        }
+
+    def beside(self, transition: Transition, batch: Batch) -> Transition:
+        """Return the transition with the nearest free spaces, if its rule asks for them; ``batch`` brought it."""
+        stream = self._streams.get(transition.rule)
+        if stream is None or not transition.level:
+            return transition
+        before = self._after(batch, int(np.searchsorted(batch.received_at, transition.at, side="left")))
+        here = self._places.above(transition.place, PlaceKind.COMPOUND) or transition.place
+        free = self._inside(before) if stream is Stream.VISIT else self._shown(before, transition.at)
+        found = [(place, count) for place, count in free if place != here]
+        found.sort(key=lambda one: (self._places.nearness(here, one[0]), -one[1], one[0]))
+        return msgspec.structs.replace(transition, spaces=tuple(Free(*one) for one in found[:NEAREST]))
+
+    def _inside(self, state: _State) -> Iterator[tuple[str, int]]:
+        for place, inside in state.inside.items():
+            parking = self._parking.get(place, 0)
+            if parking - inside > ENOUGH * parking:
+                yield place, int(parking - inside)
+
+    def _shown(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
+        shown: dict[str, float] = {}
+        for name, (value, received_at) in state.gauges.items():
+            number = self._places.device_index.get(name)
+            if number is None or at - received_at > self._places.devices[number].deadline:
+                continue
+            place = self._compound[number]
+            shown[place] = shown.get(place, 0.0) + value
+        for place, value in shown.items():
+            if place and value >= 1 and value > ENOUGH * self._parking.get(place, 0):
+                yield place, int(value)
+
+    def observe(self, batch: Batch) -> None:
+        """Take a batch into account."""
+        if self._streams:
+            self._state = self._after(batch, len(batch))
+
+    def _after(self, batch: Batch, stop: int) -> _State:
+        """What is known after the first ``stop`` readings of a batch."""
+        inside, gauges = dict(self._state.inside), dict(self._state.gauges)
+        stream, device = batch.stream[:stop], batch.device[:stop]
+        if (counted := batch.fields.get("inside")) is not None:
+            rows = np.flatnonzero(stream == Stream.VISIT)
+            compounds = map(self._compound.__getitem__, device[rows].tolist())
+            inside.update(zip(compounds, counted[rows].tolist(), strict=True))
+        if (shown := batch.fields.get("value")) is not None:
+            rows = np.flatnonzero((stream == Stream.LEVEL) & self._gauge[device])
+            values = zip(shown[rows].tolist(), batch.received_at[rows].tolist(), strict=True)
+            for number, value in zip(device[rows].tolist(), values, strict=True):
+                if not math.isnan(value[0]):
+                    gauges[self._places.devices[number].id] = value
+        return _State(inside, gauges)
+
+    def save(self) -> bytes:
+        """Return the state as bytes."""
+        return msgspec.msgpack.encode(self._state, order="deterministic")
+
+    def restore(self, state: bytes) -> None:
+        """Take the state back; compounds and gauges that exist no more are never named."""
+        self._state = msgspec.msgpack.decode(state, type=_State)
