@@ -14,6 +14,7 @@ from sensord.backtest.markup import coloured, document, section, table, tiles
 from sensord.backtest.outcome import Outcome
 from sensord.backtest.report import Report, Scores
 from sensord.backtest.run import Setup, Watch, run
+from sensord.backtest.suggest import in_words
 from sensord.backtest.text import (
     NAMES_OF,
     differences,
@@ -144,8 +145,9 @@ def _page_parts(diff: Comparison) -> list[str]:
     if not diff.pages:
         return []
     sentence = say(
-        "变化最大的二十人；下表是每人每班的次数。",
-        "The twenty people for whom most changes; below, the number per person and shift.",
+        "变化最大的二十人；下表是每人每班的次数：班次按名册，没有排班的人按时段，“-”是不当班时。",
+        "The twenty people for whom most changes; below, the number per person and shift: the roster's shifts, parts "
+        "of the day for those who have none, - when off duty.",
     )
     return [section(say("谁会被通知", "Who would be paged"), sentence, charts.pages(diff), _page_table(diff))]
 
@@ -254,9 +256,7 @@ def _suggested(report: Report) -> list[str]:
         section(
             say(f"建议：{one.setting} 由 {one.old} 改为 {one.new}",
                 f"Suggestion: {one.setting} from {one.old} to {one.new}"),
-            say(f"处置人员报为误报的 {one.false} 次中可少 {one.spared} 次；{one.true} 次真实情况全部保留。",
-                f"Spares {one.spared} of {one.false} alarms that responders called false; "
-                f"keeps all {one.true} true ones."),
+            in_words(one),
             coloured(one.patch),
         )
         for one in report.suggestions

@@ -11,6 +11,7 @@ from sensord.backtest.compare import Difference, Pair
 from sensord.backtest.labels import Score
 from sensord.backtest.outcome import Outcome, name_of
 from sensord.backtest.report import Report
+from sensord.backtest.suggest import in_words
 from sensord.backtest.variant import Curve
 from sensord.core.instant import SECOND, to_datetime
 from sensord.core.level import NAMES
@@ -39,14 +40,8 @@ def print_report(report: Report, limit: int, console: Console | None = None) -> 
     for table in _tables(report, limit):
         out.print(table)
     for suggestion in report.suggestions:
-        out.print(
-            say(
-                f"建议：{suggestion.setting} 由 {suggestion.old} 改为 {suggestion.new}："
-                f"{suggestion.false} 次误报中可少 {suggestion.spared} 次，{suggestion.true} 次真实情况全部保留。",
-                f"Suggestion: {suggestion.setting} from {suggestion.old} to {suggestion.new}: spares "
-                f"{suggestion.spared} of {suggestion.false} false alarms and keeps all {suggestion.true} true cases.",
-            )
-        )
+        change = f"{suggestion.setting} {suggestion.old} → {suggestion.new}"
+        out.print(say(f"建议：{change}。", f"Suggestion: {change}. ") + in_words(suggestion))
         out.print(suggestion.patch, markup=False, highlight=False)
 
 
