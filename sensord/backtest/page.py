@@ -25,6 +25,7 @@ from sensord.backtest.text import (
     rule_name,
     score_cells,
     seconds,
+    setting_name,
 )
 from sensord.backtest.variant import Curve
 from sensord.core.level import NAMES, Level
@@ -41,7 +42,7 @@ def backtest_page(report: Report) -> str:
         parts += [_verdict(report, report.diff), _tiles(report, report.diff), *_diff_parts(report, report.diff)]
     if report.scores:
         parts.append(_scores(report))
-    parts += [_sweep(curve) for curve in report.curves]
+    parts += [_sweep(curve, report.before) for curve in report.curves]
     parts += _suggested(report)
     return document(title, parts, charts.library())
 
@@ -234,8 +235,8 @@ def _missed(report: Report) -> str:
     return f"<p><b>{title}</b></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines[:_ROWS])}</ul>"
 
 
-def _sweep(curve: Curve) -> str:
-    sentence = say(f"现值 {curve.current}。", f"The value now is {curve.current}.")
+def _sweep(curve: Curve, outcome: Outcome) -> str:
+    sentence = say(f"现值 {curve.current}（{curve.setting}）。", f"The value now is {curve.current} ({curve.setting}).")
     if curve.knee is not None:
         point = curve.points[curve.knee]
         false, recall, delay = f"{point.false_per_week or 0:.1f}", percent(point.recall), seconds(point.delay)
@@ -248,7 +249,8 @@ def _sweep(curve: Curve) -> str:
     refused = [f"{point.value}: {point.refused}" for point in curve.points if point.refused]
     note = f"<p class=muted>{escape('; '.join(refused))}</p>" if refused else ""
     inside = [charts.sweep(curve), *([charts.trade_off(curve)] if curve.labelled else []), note]
-    return section(say(f"参数扫描：{curve.setting}", f"Sweep of {curve.setting}"), sentence, *inside)
+    name = setting_name(curve.setting, outcome)
+    return section(say(f"参数扫描：{name}", f"Sweep of {name}"), sentence, *inside)
 
 
 def _suggested(report: Report) -> list[str]:

@@ -13,8 +13,8 @@ from sensord.backtest.outcome import Outcome, name_of
 from sensord.backtest.report import Report
 from sensord.backtest.suggest import in_words
 from sensord.backtest.variant import Curve
-from sensord.core.instant import SECOND, to_datetime
-from sensord.core.level import NAMES
+from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
+from sensord.core.level import BY_WORD, NAMES
 from sensord.words import language, say
 
 NAMES_OF = {
@@ -29,6 +29,9 @@ NAMES_OF = {
     },
     "en": {difference: difference.value for difference in Difference},
 }
+
+
+_COMPARED = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤"}
 
 
 def print_report(report: Report, limit: int, console: Console | None = None) -> None:
@@ -150,8 +153,26 @@ def _curve(curve: Curve) -> Table:
 def differences(pair: Pair) -> str:
     """How an alert differs, in words."""
     words = [NAMES_OF[language()][one] for one in pair.differences]
-    moved = f" {abs(pair.shift) / SECOND:,.0f} s" if pair.shift else ""
+    moved = f" {lasting(abs(pair.shift))}" if pair.shift else ""
     return ", ".join(words) + moved
+
+
+def lasting(duration: int) -> str:
+    """A duration (ns) as people say it: in seconds, minutes or hours, whichever has few digits."""
+    for unit, least, names in ((HOUR, HOUR, ("小时", "h")), (MINUTE, 2 * MINUTE, ("分钟", "min"))):
+        if duration >= least:
+            return f"{round(duration / unit, 1):g} {say(*names)}"
+    return f"{duration / SECOND:.0f} {say('秒', 's')}"
+
+
+def setting_name(setting: str, outcome: Outcome) -> str:
+    """A swept value (``rule:path``) as people say it: the rule's name, and which number of it."""
+    rule, _, path = setting.partition(":")
+    name = outcome.rules[rule].name.get(language(), rule) if rule in outcome.rules else rule
+    parts = path.split(".")
+    if len(parts) == 3 and parts[0] == "levels" and parts[1] in BY_WORD and parts[2] in _COMPARED:
+        return say(f"{name}：", f"{name}: ") + f"{NAMES[language()][BY_WORD[parts[1]]]} {_COMPARED[parts[2]]}"
+    return say(f"{name}：{path}", f"{name}: {path}")
 
 
 def levels(pair: Pair) -> str:

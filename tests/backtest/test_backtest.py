@@ -18,7 +18,7 @@ from sensord.backtest.report import Question, Report, answer, to_json
 from sensord.backtest.run import Setup, run
 from sensord.backtest.suggest import in_words
 from sensord.backtest.sweep import knee
-from sensord.backtest.text import print_report
+from sensord.backtest.text import lasting, print_report, setting_name
 from sensord.backtest.variant import Point, find_settings, parse_sweep
 from sensord.cli import cli
 from sensord.core.instant import HOUR, MINUTE, SECOND
@@ -210,6 +210,22 @@ def alert(start: int, minutes: int, peak: Level = Level.YELLOW, key: str = "k") 
 def test_how_alerts_are_paired(before: list[Episode], after: list[Episode], expected: list[tuple[str, ...]]) -> None:
     """Alerts of one key that overlap, or begin near each other, are one; each has one partner."""
     assert [pair.differences for pair in compare(outcome(*before), outcome(*after)).pairs] == expected
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [(10 * SECOND, ("10 秒", "10 s")), (90 * SECOND, ("90 秒", "90 s")), (5 * MINUTE, ("5 分钟", "5 min")),
+     (HOUR, ("1 小时", "1 h")), (90 * MINUTE, ("1.5 小时", "1.5 h"))],
+)  # fmt: skip
+def test_durations_are_said_as_people_do(duration: int, words: tuple[str, str]) -> None:
+    """Seconds, minutes or hours, in either language."""
+    assert lasting(duration) in words
+
+
+def test_a_sweep_is_named_after_the_rule(report: Report) -> None:
+    """Whoever writes no rules reads the rule's name, the level and the comparison."""
+    assert setting_name("crowd:levels.yellow.above", report.before) in ("聚集：黄色 >", "Crowding: yellow >")
+    assert setting_name("crowd:window", report.before) in ("聚集：window", "Crowding: window")
 
 
 def test_pages_by_shift() -> None:
