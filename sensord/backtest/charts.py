@@ -63,6 +63,17 @@ def _html(traces: Sequence[Any], height: int = 340, **layout: object) -> str:
     return str(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
 
 
+_DATES = {
+    "automargin": True,
+    "tickformatstops": [
+        {"dtickrange": [None, 86_400_000], "value": "%m-%d %H:%M"},
+        {"dtickrange": [86_400_000, "M1"], "value": "%m-%d"},
+        {"dtickrange": ["M1", None], "value": "%Y-%m"},
+    ],
+}
+"""Dates in numbers: the plotting library knows the names of months in English only."""
+
+
 def _local(instant: int, zone: str) -> str:
     return to_datetime(instant, zone).strftime("%Y-%m-%d %H:%M:%S")
 
@@ -86,7 +97,7 @@ def timeline(pairs: Sequence[Pair], outcome: Outcome, names: dict[str, str]) -> 
                 )
             )
     rules = len({pair.rule for pair in pairs})
-    return _html(traces, 160 + 46 * max(rules, 1))
+    return _html(traces, 160 + 46 * max(rules, 1), xaxis=_DATES)
 
 
 def episodes(found: Sequence[Episode], outcome: Outcome, names: dict[str, str]) -> str:
@@ -107,7 +118,7 @@ def episodes(found: Sequence[Episode], outcome: Outcome, names: dict[str, str]) 
                     marker={"color": colour, "size": 10, "opacity": 0.8},
                 )
             )
-    return _html(traces, 160 + 46 * max(len({one.rule for one in found}), 1))
+    return _html(traces, 160 + 46 * max(len({one.rule for one in found}), 1), xaxis=_DATES)
 
 
 def _two(names: list[str], rows: Sequence[tuple[int, int]], *, sideways: bool = False, height: int = 340) -> str:

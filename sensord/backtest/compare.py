@@ -58,28 +58,16 @@ class Row(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
 
-class Shift(msgspec.Struct, frozen=True):
-    """A stretch of the day, [start, end) in local hours."""
-
-    start: int
-    end: int
-
-    @property
-    def name(self) -> str:
-        """As people write it: 08–16."""
-        return f"{self.start:02d}–{self.end:02d}"
-
-    def holds(self, hour: int) -> bool:
-        """Whether an hour of the day is within; a shift may cross midnight."""
-        inside = self.start <= hour < self.end
-        return inside if self.start < self.end else hour >= self.start or hour < self.end
-
-
-SHIFTS = (Shift(8, 16), Shift(16, 24), Shift(0, 8))
+THIRDS = ("00–08", "08–16", "16–24")
+"""Local hours of who has no shift on the roster."""
+OFF_DUTY = "-"
 
 
 class Comparison(msgspec.Struct):
-    """A whole diff. ``pages`` counts per (person, role, shift): before and after."""
+    """A whole diff. ``pages`` counts per (person, role, shift): before and after.
+
+    A shift is the roster's, as ``白班 08:00–20:00``; of who has none a third of the day; ``-`` when off duty.
+    """
 
     pairs: list[Pair]
     by_rule: list[Row]
@@ -92,7 +80,7 @@ class Comparison(msgspec.Struct):
         return sum(difference in pair.differences for pair in self.pairs)
 
 
-def compare(before: Outcome, after: Outcome, shifts: Iterable[Shift] = SHIFTS) -> Comparison:
+def compare(before: Outcome, after: Outcome) -> Comparison:
     """Compare two outcomes of one recording."""
     pairs = sorted(_paired(before.episodes, after.episodes, max(before.end, after.end)), key=_order)
 
@@ -104,7 +92,7 @@ def compare(before: Outcome, after: Outcome, shifts: Iterable[Shift] = SHIFTS) -
         _rows(pairs, lambda pair: pair.rule),
         _rows(pairs, lambda pair: pair.place),
         _rows(pairs, hour, sorted),
-        _pages(before, after, tuple(shifts)),
+        _pages(before, after),
     )
 
 
@@ -175,16 +163,17 @@ def _rows(
     return sorted(rows.values(), key=lambda row: (-max(row.before, row.after), row.name))
 
 
-def _pages(before: Outcome, after: Outcome, shifts: tuple[Shift, ...]) -> list[tuple[str, str, str, int, int]]:
-    counts = [_by_shift(outcome.pages, outcome.zone, shifts) for outcome in (before, after)]
+def _pages(before: Outcome, after: Outcome) -> list[tuple[str, str, str, int, int]]:
+    counts = [Counter((page.receiver, page.role, _shift(page, one)) for page in one.pages) for one in (before, after)]
     keys = sorted(set(counts[0]) | set(counts[1]))
     return [(*key, counts[0][key], counts[1][key]) for key in keys]
 
 
-def _by_shift(pages: Iterable[Page], zone: str, shifts: tuple[Shift, ...]) -> Counter[tuple[str, str, str]]:
-    counts = Counter[tuple[str, str, str]]()
-    for page in pages:
-        hour = to_datetime(page.at, zone).hour
-        shift = next((shift.name for shift in shifts if shift.holds(hour)), "-")
-        counts[page.receiver, page.role, shift] += 1
-    return counts
+def _shift(page: Page, outcome: Outcome) -> str:
+    """The shift as people write it."""
+    if page.shift is None:
+        return OFF_DUTY
+    if page.shift in outcome.shifts:
+        start, end = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in outcome.shifts[page.shift])
+        return f"{page.shift} {start}–{end}"
+    return THIRDS[to_datetime(page.at, outcome.zone).hour // 8]

@@ -13,6 +13,7 @@ from sensord.core.alert import Change, Transition
 from sensord.core.cases.case import Happening
 from sensord.core.cases.notification import Reason
 from sensord.core.level import Level
+from sensord.core.people.duty import Duty, DutyTable
 from sensord.core.place import PlaceKind
 from sensord.core.rules.rule import Rule
 from sensord.core.site import Site, Step
@@ -62,7 +63,10 @@ class Episode(msgspec.Struct):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One person told of one event of a case, whatever the number of channels."""
+    """One person told of one event of a case, whatever the number of channels.
+
+    ``shift`` is the roster's in which the person was on duty: "" for who has none (or stood in), None when off duty.
+    """
 
     at: int
     receiver: str
@@ -70,6 +74,7 @@ class Page(msgspec.Struct, frozen=True):
     level: Level
     reason: str
     place: str
+    shift: str | None = ""
 
 
 class CaseSummary(msgspec.Struct):
@@ -86,7 +91,10 @@ class CaseSummary(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """Everything that one set of rules made of a recording."""
+    """Everything that one set of rules made of a recording.
+
+    ``shifts`` are the roster's, by id: start and end in minutes after local midnight.
+    """
 
     name: str
     zone: str
@@ -98,6 +106,7 @@ class Outcome(msgspec.Struct):
     episodes: list[Episode]
     cases: list[CaseSummary]
     pages: list[Page]
+    shifts: dict[str, tuple[int, int]] = {}
 
     @property
     def weeks(self) -> float:
@@ -114,6 +123,7 @@ class Collector:
         self._open: dict[tuple[str, str], Episode] = {}
         self._cases: dict[str, CaseSummary] = {}
         self._told: set[tuple[str, str]] = set()
+        self._duty = DutyTable(Duty(), {}, "UTC")
 
     def take(self, step: Step) -> None:
         """Take one step."""
@@ -136,6 +146,8 @@ class Collector:
     def _define(self) -> None:
         definition, places = self._site.definition, self._site.places
         self.outcome.zone = definition.zone
+        self._duty = DutyTable(definition.duty, {one.id: one.shifts for one in definition.people}, definition.zone)
+        self.outcome.shifts |= {one.id: (one.start, one.end) for one in definition.duty.shifts}
         self.outcome.rules |= {rule.id: describe(rule) for rule in definition.rules}
         self.outcome.places |= {
             place.id: PlaceInfo(
@@ -182,7 +194,8 @@ class Collector:
             if one.reason in ENDED or (one.event, one.receiver) in self._told:
                 continue
             self._told.add((one.event, one.receiver))
-            page = Page(one.at, one.receiver, one.role, one.level, one.reason.value, one.place)
+            shift = self._duty.shift_at(one.receiver, one.at)
+            page = Page(one.at, one.receiver, one.role, one.level, one.reason.value, one.place, shift)
             self.outcome.pages.append(page)
 
 

@@ -14,6 +14,7 @@ from sensord.backtest.markup import coloured, document, section, table, tiles
 from sensord.backtest.outcome import Outcome
 from sensord.backtest.report import Report, Scores
 from sensord.backtest.run import Setup, Watch, run
+from sensord.backtest.suggest import in_words
 from sensord.backtest.text import (
     NAMES_OF,
     differences,
@@ -24,6 +25,7 @@ from sensord.backtest.text import (
     rule_name,
     score_cells,
     seconds,
+    setting_name,
 )
 from sensord.backtest.variant import Curve
 from sensord.core.level import NAMES, Level
@@ -40,7 +42,7 @@ def backtest_page(report: Report) -> str:
         parts += [_verdict(report, report.diff), _tiles(report, report.diff), *_diff_parts(report, report.diff)]
     if report.scores:
         parts.append(_scores(report))
-    parts += [_sweep(curve) for curve in report.curves]
+    parts += [_sweep(curve, report.before) for curve in report.curves]
     parts += _suggested(report)
     return document(title, parts, charts.library())
 
@@ -144,8 +146,9 @@ def _page_parts(diff: Comparison) -> list[str]:
     if not diff.pages:
         return []
     sentence = say(
-        "变化最大的二十人；下表是每人每班的次数。",
-        "The twenty people for whom most changes; below, the number per person and shift.",
+        "变化最大的二十人；下表是每人每班的次数：班次按名册，没有排班的人按时段，“-”是不当班时。",
+        "The twenty people for whom most changes; below, the number per person and shift: the roster's shifts, parts "
+        "of the day for those who have none, - when off duty.",
     )
     return [section(say("谁会被通知", "Who would be paged"), sentence, charts.pages(diff), _page_table(diff))]
 
@@ -232,8 +235,8 @@ def _missed(report: Report) -> str:
     return f"<p><b>{title}</b></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines[:_ROWS])}</ul>"
 
 
-def _sweep(curve: Curve) -> str:
-    sentence = say(f"现值 {curve.current}。", f"The value now is {curve.current}.")
+def _sweep(curve: Curve, outcome: Outcome) -> str:
+    sentence = say(f"现值 {curve.current}（{curve.setting}）。", f"The value now is {curve.current} ({curve.setting}).")
     if curve.knee is not None:
         point = curve.points[curve.knee]
         false, recall, delay = f"{point.false_per_week or 0:.1f}", percent(point.recall), seconds(point.delay)
@@ -246,7 +249,8 @@ def _sweep(curve: Curve) -> str:
     refused = [f"{point.value}: {point.refused}" for point in curve.points if point.refused]
     note = f"<p class=muted>{escape('; '.join(refused))}</p>" if refused else ""
     inside = [charts.sweep(curve), *([charts.trade_off(curve)] if curve.labelled else []), note]
-    return section(say(f"参数扫描：{curve.setting}", f"Sweep of {curve.setting}"), sentence, *inside)
+    name = setting_name(curve.setting, outcome)
+    return section(say(f"参数扫描：{name}", f"Sweep of {name}"), sentence, *inside)
 
 
 def _suggested(report: Report) -> list[str]:
@@ -254,9 +258,7 @@ def _suggested(report: Report) -> list[str]:
         section(
             say(f"建议：{one.setting} 由 {one.old} 改为 {one.new}",
                 f"Suggestion: {one.setting} from {one.old} to {one.new}"),
-            say(f"处置人员报为误报的 {one.false} 次中可少 {one.spared} 次；{one.true} 次真实情况全部保留。",
-                f"Spares {one.spared} of {one.false} alarms that responders called false; "
-                f"keeps all {one.true} true ones."),
+            in_words(one),
             coloured(one.patch),
         )
         for one in report.suggestions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from sensord.backtest.outcome import Outcome
 from sensord.backtest.run import Setup, Watch, run
 from sensord.backtest.suggest import Suggestion, as_incidents, choose, to_try
 from sensord.backtest.sweep import sweep, try_values
-from sensord.backtest.variant import Curve, find_settings, parse_sweep
+from sensord.backtest.variant import Curve, Setting, find_settings, parse_sweep
+from sensord.core.level import Level
 from sensord.errors import ConfigError, Problem
 
 _THRESHOLDS = ("above", "at_least", "below", "at_most")
@@ -97,25 +98,27 @@ def _curves(setup: Setup, question: Question, incidents: Sequence[Incident] | No
 
 
 def _suggestions(setup: Setup, question: Question, before: Outcome, watch: Watch | None) -> list[Suggestion]:
-    """Try, for every rule with answered false alarms, the threshold of its lowest level."""
+    """Try, for every level of every rule that has false alarms answered, other thresholds of that level alone."""
     rules, found = question.rules, list[Suggestion]()
     if rules is None:
         return found
     for rule in before.rules:
-        for level in ("blue", "yellow", "orange", "red"):
-            settings = [
-                setting
-                for comparison in _THRESHOLDS
-                for setting in find_settings(rules, f"levels.{level}.{comparison}", rule)
-            ]
-            if settings:
-                wanted = to_try(before, settings[0])
-                if wanted is not None:
-                    tried, _ = try_values(setup, rules, wanted, watch)
-                    best = choose(before, [(outcome.name, outcome) for outcome in tried], settings[0])
-                    found += [best] if best is not None else []
-                break
+        for place, (level, setting) in enumerate(_thresholds(rules, rule)):
+            wanted = to_try(before, setting, level)
+            if wanted is not None:
+                tried, _ = try_values(setup, rules, wanted, watch)
+                outcomes = [(outcome.name, outcome) for outcome in tried]
+                best = choose(before, outcomes, setting, level, lowest=place == 0)
+                found += [best] if best is not None else []
     return found
+
+
+def _thresholds(rules: Path, rule: str) -> Iterator[tuple[Level, Setting]]:
+    """Yield the threshold of each of a rule's levels, the lowest level first."""
+    for level in list(Level)[1:]:
+        for comparison in _THRESHOLDS:
+            for setting in find_settings(rules, f"levels.{level.word}.{comparison}", rule):
+                yield level, setting
 
 
 def to_json(report: Report) -> bytes:

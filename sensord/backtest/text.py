@@ -11,9 +11,10 @@ from sensord.backtest.compare import Difference, Pair
 from sensord.backtest.labels import Score
 from sensord.backtest.outcome import Outcome, name_of
 from sensord.backtest.report import Report
+from sensord.backtest.suggest import in_words
 from sensord.backtest.variant import Curve
-from sensord.core.instant import SECOND, to_datetime
-from sensord.core.level import NAMES
+from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
+from sensord.core.level import BY_WORD, NAMES
 from sensord.words import language, say
 
 NAMES_OF = {
@@ -30,6 +31,9 @@ NAMES_OF = {
 }
 
 
+_COMPARED = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤"}
+
+
 def print_report(report: Report, limit: int, console: Console | None = None) -> None:
     """Print everything; at most ``limit`` alerts of the diff (0: all)."""
     out = console or Console()
@@ -39,14 +43,8 @@ def print_report(report: Report, limit: int, console: Console | None = None) -> 
     for table in _tables(report, limit):
         out.print(table)
     for suggestion in report.suggestions:
-        out.print(
-            say(
-                f"建议：{suggestion.setting} 由 {suggestion.old} 改为 {suggestion.new}："
-                f"{suggestion.false} 次误报中可少 {suggestion.spared} 次，{suggestion.true} 次真实情况全部保留。",
-                f"Suggestion: {suggestion.setting} from {suggestion.old} to {suggestion.new}: spares "
-                f"{suggestion.spared} of {suggestion.false} false alarms and keeps all {suggestion.true} true cases.",
-            )
-        )
+        change = f"{suggestion.setting} {suggestion.old} → {suggestion.new}"
+        out.print(say(f"建议：{change}。", f"Suggestion: {change}. ") + in_words(suggestion))
         out.print(suggestion.patch, markup=False, highlight=False)
 
 
@@ -155,8 +153,26 @@ def _curve(curve: Curve) -> Table:
 def differences(pair: Pair) -> str:
     """How an alert differs, in words."""
     words = [NAMES_OF[language()][one] for one in pair.differences]
-    moved = f" {abs(pair.shift) / SECOND:,.0f} s" if pair.shift else ""
+    moved = f" {lasting(abs(pair.shift))}" if pair.shift else ""
     return ", ".join(words) + moved
+
+
+def lasting(duration: int) -> str:
+    """A duration (ns) as people say it: in seconds, minutes or hours, whichever has few digits."""
+    for unit, least, names in ((HOUR, HOUR, ("小时", "h")), (MINUTE, 2 * MINUTE, ("分钟", "min"))):
+        if duration >= least:
+            return f"{round(duration / unit, 1):g} {say(*names)}"
+    return f"{duration / SECOND:.0f} {say('秒', 's')}"
+
+
+def setting_name(setting: str, outcome: Outcome) -> str:
+    """A swept value (``rule:path``) as people say it: the rule's name, and which number of it."""
+    rule, _, path = setting.partition(":")
+    name = outcome.rules[rule].name.get(language(), rule) if rule in outcome.rules else rule
+    parts = path.split(".")
+    if len(parts) == 3 and parts[0] == "levels" and parts[1] in BY_WORD and parts[2] in _COMPARED:
+        return say(f"{name}：", f"{name}: ") + f"{NAMES[language()][BY_WORD[parts[1]]]} {_COMPARED[parts[2]]}"
+    return say(f"{name}：{path}", f"{name}: {path}")
 
 
 def levels(pair: Pair) -> str:

@@ -1,6 +1,7 @@
 """Foreign time series as records: CSV, Parquet or JSON lines, through a mapping, as a little street of its own.
 
-Each device stands in a lane of its own. Files that end in ``.gz`` are read through gzip.
+Each device stands in a lane of its own. Files that end in ``.gz`` are read through gzip. A row without any value is
+left out, as the sensor had nothing to say; a row that would not become a reading is refused, with every other one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,13 +23,18 @@ import msgspec
 from sensord.config.mapping import Mapping
 from sensord.core.definition import Definition
 from sensord.core.instant import MILLISECOND, SECOND, from_datetime, parse_duration, parse_instant, zone_info
+from sensord.core.intake.codec import Context, native
 from sensord.core.place import Device, Place, PlaceKind
+from sensord.core.reading import Topic
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD
-from sensord.errors import ConfigError, Problem
+from sensord.errors import ConfigError, DecodeError, Problem
 from sensord.recordings.parquet import arrow
 
 TOPICS = "replay/{compound}/{kind}/{device}"
+MOST = 20
+"""So many rows are named before the reading is given up."""
+_HINT = "correct it, or take the row out"
 _UNITS = {"s": SECOND, "ms": MILLISECOND, "us": 1_000, "ns": 1}
 
 Row = dict[str, Any]
@@ -35,23 +42,32 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A table as a street: its definition (without rules) and its messages in order of time."""
+    """A table as a street: its definition (without rules), its messages in order of time, how many rows were empty."""
 
     definition: Definition
     records: list[Record]
+    empty: int = 0
 
 
 def read_series(path: Path, mapping: Mapping) -> Series:
-    """Read a table through a mapping; rows are put in order of time. Raises ``ConfigError`` naming file and row."""
+    """Read a table through a mapping; rows are put in order of time. Raises ``ConfigError`` naming file and rows."""
     names: dict[str, str] = {}
     rows: list[tuple[int, str, bytes]] = []
-    number = 0
+    wrong: list[Problem] = []
+    number = empty = 0
     try:
         for number, row in _rows(path, mapping):
             try:
-                rows.append(_row(row, mapping, names))
-            except (ValueError, TypeError, OverflowError, KeyError) as error:
-                raise ConfigError([Problem(str(path), number, 1, f"this row is no reading: {error}")]) from error
+                if (made := _row(row, mapping, names)) is None:
+                    empty += 1
+                else:
+                    rows.append(made)
+            except (ValueError, TypeError, OverflowError, KeyError, DecodeError) as error:
+                wrong.append(Problem(str(path), number, 1, f"this row is no reading: {error}", _HINT))
+                if len(wrong) == MOST:
+                    break
+        if wrong:
+            raise ConfigError(wrong)
     except (UnicodeDecodeError, csv.Error, EOFError, zlib.error, OSError) as error:
         fault = f"the file is damaged, or not the text that its name says: {error}"
         raise ConfigError([Problem(str(path), number + 1, 1, fault)]) from error
@@ -70,7 +86,7 @@ def read_series(path: Path, mapping: Mapping) -> Series:
         zone=mapping.time.zone,
         topics=TOPICS,
     )
-    return Series(definition, records)
+    return Series(definition, records, empty)
 
 
 def _rows(path: Path, mapping: Mapping) -> Iterator[tuple[int, Row]]:
@@ -136,16 +152,19 @@ def _check_columns(path: Path, mapping: Mapping, columns: Iterable[str]) -> None
         raise ConfigError(problems)
 
 
-def _row(row: Row, mapping: Mapping, names: dict[str, str]) -> tuple[int, str, bytes]:
+def _row(row: Row, mapping: Mapping, names: dict[str, str]) -> tuple[int, str, bytes] | None:
+    """Return arrival, device and message of a row; None when it has no value. Raises whatever is wrong with it."""
+    values = {field: _number(row.get(column)) for field, column in mapping.fields.items()}
+    said = {field: value for field, value in values.items() if value is not None}
+    if not said:
+        return None
     at = _instant(row[mapping.time.column], mapping)
     name = mapping.device.name or str(row[mapping.device.column or ""])
     device = names.get(name) or names.setdefault(name, _identifier(name, len(names)))
-    values = {
-        field: _number(value)
-        for field, column in mapping.fields.items()
-        if (value := row.get(column)) is not None and value != ""
-    }
-    return at, device, msgspec.json.encode({"at": at / 1e6, **values})
+    payload = msgspec.json.encode({"at": at / 1e6, **said})
+    stream = BY_WORD[mapping.stream]
+    native.decode(Topic("series", stream, device), payload, Context(mapping.time.zone))  # what it is for a sensor
+    return at, device, payload
 
 
 def _instant(value: Any, mapping: Mapping) -> int:
@@ -163,13 +182,19 @@ def _identifier(name: str, number: int) -> str:
     return f"{plain}-{number + 1}" if plain else f"device-{number + 1}"
 
 
-def _number(value: Any) -> float | int:
-    if isinstance(value, int | float):
-        return value
+def _number(value: Any) -> float | int | None:
+    """The number in a cell; None for none, which tables write as nothing or as NaN."""
+    if value is None or value == "":
+        return None
     try:
-        return int(value)
+        number = value if isinstance(value, int | float) else int(value)
     except ValueError:
-        return float(value)
+        number = float(value)
+    if math.isinf(number):
+        raise ValueError(f"{value} is beyond all numbers")
+    if math.isnan(number):
+        return None
+    return int(number) if number == int(number) else number  # whole numbers come as 7.0 where a column has gaps
 
 
 def _street(path: Path, mapping: Mapping, names: dict[str, str]) -> tuple[tuple[Place, ...], tuple[Device, ...]]:

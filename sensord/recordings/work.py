@@ -23,7 +23,7 @@ from sensord.recordings.manifest import Manifest
 from sensord.recordings.recording import Recording, open_recording
 from sensord.recordings.series import read_series
 from sensord.recordings.transform import cut, merge, scale, shift
-from sensord.recordings.writer import PLAIN, PSEUDONYMS, write
+from sensord.recordings.writer import GAP, PLAIN, PSEUDONYMS, write
 from sensord.words import say
 
 WHOLE = (0, 2**63 - 1)
@@ -64,10 +64,14 @@ def export(
 
 def import_table(table: Path, mapping: Path, target: Path) -> Manifest:
     """Write a foreign table as a recording that brings its own small street."""
-    series = read_series(table, load_mapping(mapping))
+    how = load_mapping(mapping)
+    series = read_series(table, how)
     first = [definition_record(series.definition, series.records[0].received_at)] if series.records else []
     records = [*first, *series.records]
-    return write(target, records, readings=True, history=[f"imported from {table.name} with {mapping.name}"])
+    history = [f"imported from {table.name} with {mapping.name}"]
+    if series.empty:
+        history.append(f"{series.empty} rows without a value left out")
+    return write(target, records, readings=True, history=history, gap=max(GAP, 3 * parse_duration(how.period)))
 
 
 def described(source: Path) -> Manifest:

@@ -48,7 +48,7 @@ class RecordingWriter:
 
     ``plates`` is what the records' plates are (``plain`` or ``pseudonyms``) and ``history`` what was done to them.
     ``secrets`` are the site keys that the definitions name (none for made-up plates). ``private``: nobody but this user
-    may read what is written.
+    may read what is written. ``gap`` (ns) is the silence from which on something is missing.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class RecordingWriter:
         history: Iterable[str] = (),
         secrets: Secrets | None = None,
         private: bool = False,
+        gap: int = GAP,
     ) -> None:
         if folder.exists():
             raise StoreError(f"{folder} exists already and is not overwritten; choose another name")
@@ -69,7 +70,7 @@ class RecordingWriter:
         self._plates, self._history = plates, list(history)
         shutil.rmtree(self._part, ignore_errors=True)
         self._part.mkdir(parents=True)
-        self._private = private
+        self._private, self._gap = private, gap
         if private:  # before anything is in it
             self._part.chmod(0o700)
         self._files: list[FileEntry] = []
@@ -100,7 +101,7 @@ class RecordingWriter:
         at = record.received_at
         if at < self._end:
             raise StoreError("the records are not in order of arrival; sort or merge them first")
-        if self._start and at - self._end > GAP:
+        if self._start and at - self._end > self._gap:
             self._gaps.append(Gap(self._end, at))
         self._start, self._end = self._start or at, at
         if record.kind == RecordKind.DEFINITION:

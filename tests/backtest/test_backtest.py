@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -15,16 +16,18 @@ from sensord.backtest.outcome import Episode, Outcome, Page, PlaceInfo
 from sensord.backtest.page import backtest_page, replay_page, replayed
 from sensord.backtest.report import Question, Report, answer, to_json
 from sensord.backtest.run import Setup, run
+from sensord.backtest.suggest import in_words
 from sensord.backtest.sweep import knee
-from sensord.backtest.text import print_report
+from sensord.backtest.text import lasting, print_report, setting_name
 from sensord.backtest.variant import Point, find_settings, parse_sweep
 from sensord.cli import cli
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.duty import Duty, Shift
 from sensord.errors import ConfigError
 from sensord.source import Source
 from tests.backtest.parts import BIG, PEAKS, labels, recording
-from tests.core.street import START
+from tests.core.street import START, definition
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,20 @@ def test_the_suggestion(report: Report, folder: Path) -> None:
     removed = [line for line in suggestion.patch.splitlines() if line.startswith("-") and not line.startswith("---")]
     assert removed == ["-      yellow: {above: 1.0}   # people/m2"]
     assert f"+      yellow: {{above: {suggestion.new}}}   # people/m2" in suggestion.patch
+
+
+def test_higher_levels_have_suggestions_of_their_own(report: Report, folder: Path, tmp_path: Path) -> None:
+    """Every crowd reaches red: a higher red spares the small ones the rise; yellow cannot pass red, so it stays."""
+    rules = tmp_path / "crowd.yaml"
+    text = (folder / "rules" / "crowd.yaml").read_text("utf-8").replace("above: 5.0", "above: 1.2")
+    rules.write_text(text, "utf-8")
+    (red,) = asked(folder, rules=rules, candidate=None, suggest=True).suggestions
+    (yellow,) = report.suggestions
+    assert (yellow.level, yellow.lowest, red.level, red.lowest) == (Level.YELLOW, True, Level.RED, False)
+    assert (red.setting, red.false, red.spared, red.true) == ("crowd:levels.red.above", 5, 5, 4)
+    assert 1.5 <= float(red.new) < 2.5
+    assert "red" in in_words(red) or "红" in in_words(red)
+    assert in_words(red) != in_words(yellow)
 
 
 def test_answers_serve_as_labels(folder: Path) -> None:
@@ -195,11 +212,45 @@ def test_how_alerts_are_paired(before: list[Episode], after: list[Episode], expe
     assert [pair.differences for pair in compare(outcome(*before), outcome(*after)).pairs] == expected
 
 
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [(10 * SECOND, ("10 秒", "10 s")), (90 * SECOND, ("90 秒", "90 s")), (5 * MINUTE, ("5 分钟", "5 min")),
+     (HOUR, ("1 小时", "1 h")), (90 * MINUTE, ("1.5 小时", "1.5 h"))],
+)  # fmt: skip
+def test_durations_are_said_as_people_do(duration: int, words: tuple[str, str]) -> None:
+    """Seconds, minutes or hours, in either language."""
+    assert lasting(duration) in words
+
+
+def test_a_sweep_is_named_after_the_rule(report: Report) -> None:
+    """Whoever writes no rules reads the rule's name, the level and the comparison."""
+    assert setting_name("crowd:levels.yellow.above", report.before) in ("聚集：黄色 >", "Crowding: yellow >")
+    assert setting_name("crowd:window", report.before) in ("聚集：window", "Crowding: window")
+
+
 def test_pages_by_shift() -> None:
-    """Pages are counted per person and local shift, before and after."""
-    page = Page(START, "cadre-1", "cadre", Level.RED, "case_opened", "p")
-    diff = compare(outcome(pages=(page, page)), outcome(pages=(page,)))
-    assert diff.pages == [("cadre-1", "cadre", "16–24", 2, 1)], "22:13 UTC"
+    """Pages are counted per person and shift: the roster's, of who has none a third of the local day, or off duty."""
+    always = Page(START, "cadre-1", "cadre", Level.RED, "case_opened", "p")
+    nightly, late = (msgspec.structs.replace(always, shift=shift) for shift in ("night", None))
+    before, after = outcome(pages=(always, always, nightly, late)), outcome(pages=(always, nightly, nightly))
+    before.shifts = after.shifts = {"night": (20 * 60 + 30, 8 * 60)}
+    assert compare(before, after).pages == [
+        ("cadre-1", "cadre", "-", 1, 0),
+        ("cadre-1", "cadre", "16–24", 2, 1),
+        ("cadre-1", "cadre", "night 20:30–08:00", 1, 2),
+    ], "22:13 UTC"
+
+
+def test_a_page_knows_the_shift_of_whom_it_woke(folder: Path) -> None:
+    """The roster that was in force says in which shift somebody was."""
+    whole = definition()
+    nights = Duty((Shift("day", 480, 1200), Shift("night", 1200, 480)))
+    people = tuple(msgspec.structs.replace(one, shifts=("day", "night")) for one in whole.people)
+    there = msgspec.structs.replace(whole, duty=nights, people=people)
+    setup = Setup(Source(folder / "recording"), there)
+    (found,) = run(setup, [setup.candidate("now", folder / "rules")])
+    assert {page.shift for page in found.pages} == {"night"}, "06:13 in Shanghai"
+    assert found.shifts == {"day": (480, 1200), "night": (1200, 480)}
 
 
 @pytest.mark.parametrize(

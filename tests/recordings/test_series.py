@@ -11,10 +11,11 @@ import pyarrow.parquet
 import pytest
 
 from sensord.config.mapping import load_mapping
+from sensord.core.instant import HOUR
 from sensord.core.record import RecordKind
 from sensord.errors import ConfigError
 from sensord.recordings.recording import open_recording
-from sensord.recordings.series import read_series
+from sensord.recordings.series import MOST, read_series
 from sensord.recordings.work import import_table
 
 ROWS = [
@@ -79,6 +80,10 @@ def test_an_import_is_a_recording(tmp_path: Path, mapping: Path) -> None:
     [
         ("when,where\n", "no column 'people'"),
         ("when,where,people\nnever,x,1\n", "t.csv:2:1: error: this row is no reading"),
+        ("when,where,people\n2026-11-24,x,many\n", "t.csv:2:1: error: this row is no reading: could not convert"),
+        ("when,where,people\n2026-11-24,x,-3\n", "t.csv:2:1: error: this row is no reading: wrong_shape"),
+        ("when,where,people\n2026-11-24,x,2.5\n", "t.csv:2:1: error: this row is no reading: wrong_shape"),
+        ("when,where,people\n2026-11-24,x,1e999\n", "beyond all numbers (correct it, or take the row out)"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, mapping: Path, text: str, complaint: str) -> None:
@@ -88,3 +93,34 @@ def test_a_wrong_table_is_refused(tmp_path: Path, mapping: Path, text: str, comp
     with pytest.raises(ConfigError) as refused:
         read_series(path, load_mapping(mapping))
     assert complaint in str(refused.value)
+
+
+def test_every_wrong_row_is_named(tmp_path: Path, mapping: Path) -> None:
+    """Not only the first: a table is mended in one go. After twenty it is plain that something else is wrong."""
+    path = tmp_path / "t.csv"
+    good, bad = "2026-11-24T08:00:00,x,1\n", "2026-11-24T08:00:00,x,many\n"
+    for count, told in ((3, 3), (50, MOST)):
+        path.write_text("when,where,people\n" + (good + bad) * count, "utf-8")
+        with pytest.raises(ConfigError) as refused:
+            read_series(path, load_mapping(mapping))
+        assert [problem.line for problem in refused.value.problems] == list(range(3, 3 + 2 * told, 2))
+
+
+def test_rows_without_a_value_are_left_out(tmp_path: Path, mapping: Path) -> None:
+    """Nothing, NaN, or a row that ends early: the sensor said nothing; it is counted, and a whole number stays one."""
+    path = tmp_path / "t.csv"
+    at = "2026-11-24T08:00:00,x"
+    path.write_text(f"when,where,people\n{at},\n{at},nan\n{at}\n{at},7.0\n", "utf-8")
+    series = read_series(path, load_mapping(mapping))
+    assert [json.loads(record.payload)["enter"] for record in series.records] == [7]
+    assert series.empty == 3
+    assert "3 rows without a value left out" in import_table(path, mapping, tmp_path / "out").history
+
+
+def test_silence_as_long_as_the_period_is_no_gap(tmp_path: Path, mapping: Path) -> None:
+    """A table of hourly counts has no gap between two hours; where three are missing, it has."""
+    path = tmp_path / "t.csv"
+    rows = "".join(f"2026-11-24T{hour:02d}:00:00,x,1\n" for hour in (1, 2, 3, 8, 9))
+    path.write_text("when,where,people\n" + rows, "utf-8")
+    (gap,) = import_table(path, mapping, tmp_path / "out").gaps
+    assert gap.end - gap.start == 5 * HOUR
