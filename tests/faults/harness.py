@@ -69,8 +69,7 @@ class Stage:
             self.broker.port,
             self.people.url + "/notify",
             lanes=self._speech.lanes + self._speech.others,
-            sinks=sinks,
-            **settings,
+            **{"sinks": sinks, **settings},
         )
         self.pid = 0
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
