@@ -1,13 +1,15 @@
-"""InfluxDB away: what the backlog costs on the disk, and how fast it drains when the database is back.
+"""InfluxDB away: what the backlog costs on the disk, and how fast the daemon drains it when the database is back.
 
-Method: a journal of ``--minutes`` of 500 readings a second (one group a second, as the committer makes them under that
-load), written by the journal's own code while the database is down. Then a real InfluxDB 1.x is started and the feeder
-writes all of it, in this process; its resident memory is looked at after each batch. The size for a day is the measured
-bytes a message times a day's messages.
+Method: a state directory as a daemon leaves it whose database has been away for ``--minutes`` at 500 readings a second
+(one group a second, as the committer makes them under that load): a journal written by the journal's own code, a core
+that has applied all of it, and no point of it in the database. Then the real daemon is started on it, with a real
+InfluxDB 1.x and a real mosquitto; 500 sensors speak once a second meanwhile, and the embedded roll-ups follow. The
+daemon's resident memory is looked at twice a second until the database has everything. ``--minutes 1440`` is the day;
+else the size for a day is the measured bytes a message times a day's messages.
 
 Reference, in the same run: real time, 500 readings a second. Target: at least five times that, 2 GB for a day, 150 MiB.
 
-Run: ``python bench/outage.py [--minutes 10]``. Needs influxd; uses loopback only.
+Run: ``python bench/outage.py [--minutes 10]``. Needs influxd and mosquitto; uses loopback only.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import argparse
 import asyncio
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -26,80 +27,86 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.latency import street  # noqa: E402
 from bench.machine import describe  # noqa: E402
-from sensord.config.load import load  # noqa: E402
-from sensord.config.settings import InfluxV1  # noqa: E402
-from sensord.core.alert import Transition  # noqa: E402
-from sensord.core.cases.case import CaseEvent  # noqa: E402
+from sensord.config.load import load, with_keys  # noqa: E402
+from sensord.config.settings import Rollups  # noqa: E402
 from sensord.core.instant import SECOND  # noqa: E402
 from sensord.core.points import Points  # noqa: E402
-from sensord.core.record import Record, RecordKind  # noqa: E402
-from sensord.core.site import definition_record  # noqa: E402
+from sensord.core.record import Group, Record, RecordKind  # noqa: E402
+from sensord.core.site import Site, Step, definition_record  # noqa: E402
 from sensord.ports import Cursor  # noqa: E402
-from sensord.series.feeder import Feeder  # noqa: E402
-from sensord.series.influx_v1 import InfluxV1Sink  # noqa: E402
 from sensord.store.journal import Journal  # noqa: E402
+from sensord.store.rollups import RollupSink  # noqa: E402
+from sensord.store.sqlite import prepare_directory  # noqa: E402
 from sensord.store.state import StateStore  # noqa: E402
-from sensord.telemetry.health import Health  # noqa: E402
-from sensord.telemetry.metrics import PrometheusMeter  # noqa: E402
-from tests.series.databases import Influx1  # noqa: E402
+from tests.faults.harness import Stage  # noqa: E402
+from tests.faults.sensors import Speech  # noqa: E402
+from tests.support import wait_until  # noqa: E402
+from tests.support.daemon import crowd  # noqa: E402
 
-RATE, START = 500, 1_790_000_000 * SECOND
-
-
-class Applied:
-    """Says that the core has applied everything, and decided nothing."""
-
-    def __init__(self, applied: int) -> None:
-        self.applied = applied
-
-    def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
-        """Nothing."""
-        del after, upto
-        return []
+RATE = 500
+STREET = Speech(lanes=RATE, every=1.0, moods=None)
+BROKER = ("autosave_on_changes false",)
 
 
-def group(second: int, dice: random.Random) -> list[Record]:
-    """One second's readings, as the latency benchmark's street sends them."""
-    at = START + second * SECOND
-    return [
-        Record(
-            RecordKind.MESSAGE,
-            at + number * SECOND // RATE,
-            f"t/C{1 + number % 2}/crowd/crowd-{number}",
-            json.dumps({"count": dice.randrange(60), "at": (at // SECOND) * 1000, "boot": 1, "seq": second}).encode(),
-        )
-        for number in range(RATE)
-    ]
+def group(at: int, seq: int, dice: random.Random) -> list[Record]:
+    """One second's readings, one of each sensor; ``at`` is the second's beginning (ns)."""
+    return [_reading(at + number * SECOND // RATE, number + 1, dice.randrange(60), seq) for number in range(RATE)]
 
 
-def write(directory: Path, journal: Journal, minutes: float) -> int:
-    """Journal the stream; returns the number of readings."""
-    for name, content in street().items():
-        (directory / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    topics = {"readings": "t/{compound}/{kind}/{device}", "commands": "t/commands/by/{user}/{case}"}
-    files = {"rules": "rules.yaml"}
-    channels = [{"type": "webhook", "name": "people", "url": "http://127.0.0.1:1/", "allow": ["127.0.0.1:1"]}]
-    settings = {"site": "bench", "files": files, "mqtt": topics, "channels": channels}
-    (directory / "sensord.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    journal.append([definition_record(load(directory / "sensord.yaml").definition, START)])
-    dice = random.Random(1)
-    for second in range(round(minutes * 60)):
-        journal.append(group(second, dice))
-    return round(minutes * 60) * RATE
+def _reading(at: int, lane: int, count: int, seq: int) -> Record:
+    """A reading of the time before: its sensor has started anew since, and counts from 0 again."""
+    topic, _ = crowd(lane, count, seq)
+    return Record(RecordKind.MESSAGE, at, topic, json.dumps({"count": count, "boot": 0, "seq": seq}).encode())
 
 
-async def drain(feeder: Feeder, sink: InfluxV1Sink, last: int) -> None:
-    """Feed until the cursor has reached the last group."""
-    task = asyncio.create_task(feeder.run())
-    position: Cursor | None = None
-    while position is None or position.seq < last:
-        await asyncio.sleep(0.2)
-        position = await sink.position()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await feeder.close()
+def write(stage: Stage, minutes: float) -> tuple[int, float]:
+    """Lay out the state directory; returns the number of readings, and the bytes on the disk for each."""
+    seconds, dice = round(minutes * 60), random.Random(1)
+    start = time.time_ns() // SECOND * SECOND - (seconds + 60) * SECOND
+    prepare_directory(stage.daemon.state)
+    loaded = with_keys(load(stage.daemon.config), start)
+    journal, site = Journal(stage.daemon.state / "journal", zone=loaded.settings.timezone), Site(None, loaded.secrets)
+    definition = definition_record(loaded.definition, start)
+    site.step(Group(journal.append([definition]), (definition,)))
+    records = [definition]
+    for second in range(seconds):
+        records = group(start + second * SECOND, second, dice)
+        journal.append(records)
+    step, last, each = (
+        site.step(Group(journal.last_seq, tuple(records))),
+        journal.last_seq,
+        journal.size / seconds / RATE,
+    )
+    journal.close()
+    state = StateStore(stage.daemon.state)
+    state.apply(Step(last, step.at))
+    state.save_snapshot(last, site.snapshot())
+    state.close()
+    rollups = RollupSink(stage.daemon.state, Rollups())
+    asyncio.run(rollups.write([], Cursor(last, last, Points().state())))
+    asyncio.run(rollups.close())
+    return seconds * RATE, each
+
+
+def drain(stage: Stage, readings: int) -> tuple[float, float, int]:
+    """Start the daemon and wait for its points; returns seconds, the most resident memory (MiB), and points."""
+    stage.begin()
+    began, most, found = time.perf_counter(), 0.0, 0
+    while found < readings:
+        status = Path(f"/proc/{stage.pid}/status").read_text()
+        most = max(most, next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024)
+        if stage.metric("sink_points_total") >= readings:
+            found = points(stage)
+        time.sleep(0.5)
+    return time.perf_counter() - began, most, found
+
+
+def points(stage: Stage) -> int:
+    """How many readings the database has."""
+    assert stage.influx is not None
+    series = stage.influx.query("SELECT count(count) FROM crowd")
+    return int(series[0]["values"][0][1]) if series else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,29 +115,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     minutes = parser.parse_args(arguments).minutes
     print(describe((__doc__ or "").partition("Run:")[0]), end="")
-    with tempfile.TemporaryDirectory(prefix="sensord-bench-") as folder:
-        directory = Path(folder)
-        journal, state, influx = Journal(directory / "journal"), StateStore(directory), Influx1(directory)
-        readings = write(directory, journal, minutes)
-        each = journal.size / readings
+    with (
+        tempfile.TemporaryDirectory(prefix="sensord-bench-") as folder,
+        Stage(Path(folder), speech=STREET, broker=BROKER) as stage,
+    ):
+        readings, each = write(stage, minutes)
         print(f"{readings:,} readings: {each:.1f} bytes each on the disk, {each * RATE * 86400 / 1e9:.2f} GB for a day")
-        influx.start()
-        influx.query("CREATE DATABASE sensord")
-        meter, health = PrometheusMeter(), Health()
-        sink = InfluxV1Sink(InfluxV1(url=influx.url, database="sensord"), "", state, meter)
-        feeder = Feeder(sink, journal.reader(), Applied(journal.last_seq), Points(), meter, health)
-        health.register(feeder.name, 600.0)
-        began = time.perf_counter()
-        asyncio.run(drain(feeder, sink, journal.last_seq))
-        seconds = time.perf_counter() - began
-        found = influx.query("SELECT count(count) FROM crowd")[0]["values"][0][1]
-        influx.stop()
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{found:,} points in the database ({'all' if found == readings else 'NOT all'} of them), drained in")
-        print(
-            f"{seconds:.1f} s: {readings / seconds:,.0f}/s, ratio {readings / seconds / RATE:.1f} (target: at least 5)"
+        seconds, memory, found = drain(stage, readings)
+        spoken = sum(stage.sensors.sent.values())
+        rate = readings / seconds
+        print(f"{found:,} points in the database {seconds:.1f} s after it was back, beside {spoken:,} fresh readings:")
+        print(f"{rate:,.0f} old readings/s, ratio {rate / RATE:.1f} to real time (target: at least 5)")
+        print(f"{memory:.0f} MiB resident at most, the real daemon (target: 150)")
+        stage.sensors.fall_silent()
+        wait_until(
+            lambda: points(stage) == readings + sum(stage.sensors.sent.values()), 120, "every point is there, once"
         )
-        print(f"{memory:.0f} MiB resident at most, this process with everything in it (target: 150)")
+        print("every reading is in the database, and none twice")
 
 
 if __name__ == "__main__":

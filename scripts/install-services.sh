@@ -5,9 +5,9 @@ set -euo pipefail
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
 declare -A package=([mosquitto]=mosquitto [influxd]=influxdb [victoria-metrics]=victoria-metrics [systemd-analyze]=systemd
-  [prometheus-alertmanager]=prometheus-alertmanager)
+  [prometheus-alertmanager]=prometheus-alertmanager [faketime]=faketime)
 missing=()
-for program in mosquitto influxd victoria-metrics systemd-analyze prometheus-alertmanager; do
+for program in mosquitto influxd victoria-metrics systemd-analyze prometheus-alertmanager faketime; do
   command -v "$program" >/dev/null || missing+=("$program")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
@@ -17,7 +17,7 @@ explain() {
     command -v "$program" >/dev/null && continue
     echo ">>> $program is missing: the tests that need it are skipped." >&2
     case "$(uname)" in
-      Darwin) [ "$program" = systemd-analyze ] || echo "    brew install ${package[$program]/influxdb/influxdb@1}" | sed 's/victoria-metrics/victoriametrics/; s/prometheus-alertmanager/alertmanager/' >&2 ;;
+      Darwin) [ "$program" = systemd-analyze ] || echo "    brew install ${package[$program]/influxdb/influxdb@1}" | sed 's/victoria-metrics/victoriametrics/; s/prometheus-alertmanager/alertmanager/; s/faketime/libfaketime/' >&2 ;;
       *) echo "    apt-get install ${package[$program]}" >&2 ;;
     esac
   done

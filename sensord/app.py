@@ -99,7 +99,7 @@ class App:
         self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self.state.on_outbox = self._wake
-        repeated = self.state.outbox.recover(time.time_ns())
+        repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
         self.core = LiveCore(
@@ -109,6 +109,7 @@ class App:
             health,
             on_outcomes=self._hear_outcomes,
             secrets=self._secrets,
+            clock=self.clock,
         )
         self.core.recover(state_lost=bool(self._lost))
         health.set_fact("state", not self._lost, self._lost)
@@ -196,7 +197,8 @@ class App:
             self.state.outbox,
             self.meter,
             self.health,
-            limits=limits,
+            self.clock,  # what is due is written in journal time, which goes its own way when the host's clock is set
+            limits,
             links=self._links,
             on_settled=self._reporter.wake,
         )

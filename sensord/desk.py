@@ -6,7 +6,6 @@ the broker, so the journal knows their order.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -56,7 +55,7 @@ class Desk:
         return {
             **self._core.overview,
             "counts": {"received": self._journal.last_seq, "applied": self._state.applied},
-            "lag_seconds": max(0.0, (time.time_ns() - self._core.site.engine.now) / SECOND),
+            "lag_seconds": max(0.0, (self._clock() - self._core.site.engine.now) / SECOND),
             "notifications": self._state.outbox.totals(),
         }
 

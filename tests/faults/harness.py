@@ -68,9 +68,8 @@ class Stage:
             directory / "sensord",
             self.broker.port,
             self.people.url + "/notify",
-            lanes=self._speech.lanes,
-            sinks=sinks,
-            **settings,
+            lanes=self._speech.lanes + self._speech.others,
+            **{"sinks": sinks, **settings},
         )
         self.pid = 0
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -213,6 +212,11 @@ class Stage:
         except (OSError, ValueError, KeyError, httpx.HTTPError):
             return None
         return found
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        lines = self.daemon.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"sensord_{name}"))
 
     def crowds(self) -> list[str]:
         """The places of the open cases, without the street's: those are the daemon's own troubles."""

@@ -38,7 +38,7 @@ def broker_kills(directory: Path, kills: int, seed: int) -> Row:
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         for _ in range(kills):
-            time.sleep(dice.uniform(0.0, 1.5))
+            time.sleep(dice.uniform(1.0, 2.5))  # a connection that lives longer than the pause before it counts as good
             stage.broker.stop(signal.SIGKILL)
             stage.broker.start()
             began = time.monotonic()

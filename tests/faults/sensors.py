@@ -22,22 +22,28 @@ FEW, MANY = 5, 150
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How many lanes there are, each with a sensor; seconds between two readings of a lane, and of a crowd's coming."""
+    """How many lanes there are, each with a sensor; seconds between two readings of a lane, and of a crowd's coming.
+
+    Without ``moods`` crowds come and go as the test says. For ``others`` more lanes somebody else speaks.
+    """
 
     lanes: int = 2
+    others: int = 0
     every: float = 0.05
-    moods: tuple[float, float] = (3.0, 9.0)
+    moods: tuple[float, float] | None = (3.0, 9.0)
 
 
 class Sensors:
     """The sensors of all lanes, and everybody who listens to the broker.
 
-    ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken.
+    ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken,
+    ``counts`` how many people there are in each lane.
     """
 
     def __init__(self, port: int, seed: int, speech: Speech) -> None:
         self._speech = speech
         self.sent, self.acknowledged = dict.fromkeys(range(1, speech.lanes + 1), 0), 0
+        self.counts = dict.fromkeys(self.sent, FEW)
         self.heard = list[dict[str, Any]]()
         self.calm = False
         self._dice = random.Random(seed)
@@ -67,7 +73,7 @@ class Sensors:
 
     def _speak(self) -> None:
         """One lane after the other, evenly spread; what came too late to its turn is said at once."""
-        counts = dict.fromkeys(self.sent, FEW)
+        moods, counts = self._speech.moods, self.counts
         turn = {lane: 0.0 for lane in counts if lane <= BUSY}
         due = time.monotonic()
         while not self._stop.is_set():
@@ -75,9 +81,9 @@ class Sensors:
                 if self._stop.wait(max(0.0, due - time.monotonic())):
                     return
                 now, due = time.monotonic(), due + self._speech.every / self._speech.lanes
-                if lane in turn and now > turn[lane]:
+                if moods is not None and lane in turn and now > turn[lane]:
                     counts[lane] = FEW + MANY - counts[lane]
-                    turn[lane] = now + self._dice.uniform(*self._speech.moods)
+                    turn[lane] = now + self._dice.uniform(*moods)
                 self._client.publish(*crowd(lane, FEW if self.calm else counts[lane], self.sent[lane]), 1)
                 self.sent[lane] += 1
 

@@ -12,15 +12,36 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-CURVES = (("rss_mib", "resident memory, MiB"), ("descriptors", "file descriptors"), ("disk_mib", "state, MiB"))
+CURVES = (
+    ("rss_mib", "resident memory, MiB"),
+    ("descriptors", "file descriptors"),
+    ("disk_mib", "state, MiB"),
+    ("waiting", "readings not yet\nat the broker"),
+)
+WARM_UP = 600.0
+"""Seconds that do not count for the slopes: caches fill, and the first hour of each roll-up is begun."""
+
+
+def slope(rows: list[dict[str, str]], column: str) -> float:
+    """How much a curve rises in an hour, by least squares, after the warm-up and without starts of the daemon."""
+    points = [(float(row["seconds"]) / 3600, float(row[column])) for row in rows if float(row["seconds"]) > WARM_UP]
+    hours, values = zip(*points, strict=True)
+    middle, mean = sum(hours) / len(hours), sum(values) / len(values)
+    rise = sum((hour - middle) * (value - mean) for hour, value in points)
+    return float(rise / sum((hour - middle) ** 2 for hour in hours))
 
 
 def main(source: Path, target: Path) -> None:
-    """One curve below the other, and a line at each fault."""
+    """One curve below the other, and a line at each fault; prints the slopes."""
     with source.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    alive = [row for row in rows if row["lag_seconds"] != "nan"]
+    for column, label in CURVES[:3]:
+        values = [float(row[column]) for row in alive]
+        shown = f"{slope(alive, column):+.1f} an hour, at most {max(values):g}, {values[-1]:g} at the end"
+        print(f"{label}: {shown}")  # noqa: T201
     minutes = [float(row["seconds"]) / 60 for row in rows]
-    figure, axes = plt.subplots(len(CURVES), 1, sharex=True, figsize=(9, 6))
+    figure, axes = plt.subplots(len(CURVES), 1, sharex=True, figsize=(9, 7))
     for axis, (column, label) in zip(axes, CURVES, strict=True):
         axis.plot(minutes, [float(row[column]) for row in rows], linewidth=1)
         axis.set_ylabel(label)

@@ -17,12 +17,6 @@ from tests.support.broker import paho_client
 DEVICES = 1000
 
 
-def metric(stage: Stage, name: str) -> float:
-    """The sum of a metric over its labels."""
-    lines = stage.daemon.get("/metrics").text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"sensord_{name}"))
-
-
 @pytest.mark.timeout(300)
 def test_a_broker_that_is_shot_again_and_again_is_found_each_time(tmp_path: Path) -> None:
     """Three kills: the daemon is back each time; what the broker forgot is a gap in the devices' numbers, no more."""
@@ -35,7 +29,7 @@ def test_a_storm_of_a_thousand_devices_is_bounded(stage: Stage) -> None:
     """All reconnect at once and say something: memory stays in bounds, and crowds are told of as ever."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    before, told = metric(stage, "process_resident_memory_bytes"), len(stage.titles())
+    before, told = stage.metric("process_resident_memory_bytes"), len(stage.titles())
     clients = [paho_client(f"device-{number}") for number in range(DEVICES)]
     try:
         for number, client in enumerate(clients):
@@ -45,10 +39,10 @@ def test_a_storm_of_a_thousand_devices_is_bounded(stage: Stage) -> None:
         for _ in range(20):
             for client in clients:
                 client.loop_write()
-        received = metric(stage, "dead_letters_total")
-        wait_until(lambda: metric(stage, 'dead_letters_total{reason="unknown_device"}') >= DEVICES, 60, str(received))
+        received = stage.metric("dead_letters_total")
+        wait_until(lambda: stage.metric('dead_letters_total{reason="unknown_device"}') >= DEVICES, 60, str(received))
         wait_until(lambda: len(stage.titles()) > told, 40, "crowds are told of as ever")
-        assert metric(stage, "process_resident_memory_bytes") < before + (64 << 20)
+        assert stage.metric("process_resident_memory_bytes") < before + (64 << 20)
     finally:
         for client in clients:
             client.disconnect()
@@ -63,7 +57,7 @@ def test_a_lost_session_is_told_to_people(stage: Stage) -> None:
     stage.broker.start()
     wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
     wait_until(lambda: any("消息可能缺失" in text for text in stage.texts()), 30, "people are told")
-    assert metric(stage, "mqtt_session_lost_total") == 1
+    assert stage.metric("mqtt_session_lost_total") == 1
 
 
 def test_retained_readings_raise_nothing_at_a_start(tmp_path: Path) -> None:
@@ -74,6 +68,6 @@ def test_retained_readings_raise_nothing_at_a_start(tmp_path: Path) -> None:
         stage.start()
         stage.await_ready()
         wait_until(lambda: stage.answers("/readyz"), 30, "the daemon is connected")
-        wait_until(lambda: metric(stage, 'readings_total{outcome="retained"') == 1, 20, "it has come, and is counted")
+        wait_until(lambda: stage.metric('readings_total{outcome="retained"') == 1, 20, "it has come, and is counted")
         wait_until(stage.daemon.caught_up, 20, "everything is applied")
         assert stage.daemon.overview()["cases"] == []

@@ -19,6 +19,7 @@ import structlog
 
 from tests.faults.kills import point_kills, random_kills
 from tests.faults.outside import broker_kills, damaged_journal, damaged_state, full_disk
+from tests.faults.overload import overload
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
 from tests.faults.tally import Row, merged, table
@@ -56,6 +57,10 @@ def _files(directory: Path, runs: int, seed: int) -> list[Row]:
     return [damaged_journal(directory / "journal", rounds, seed), damaged_state(directory / "state", rounds, seed)]
 
 
+def _overload(directory: Path, runs: int, seed: int) -> list[Row]:
+    return [overload(directory, min(120, max(5, runs)), seed)]
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "power": _power,
     "points": _points,
@@ -63,6 +68,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "broker": _broker,
     "disk": _disk,
     "files": _files,
+    "overload": _overload,
 }
 
 
