@@ -28,9 +28,9 @@ def parse_retry_after(text: str | None, now: int) -> float | None:
         return float(text.strip()[:9])
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now / 1e9)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now / 1e9)
 
 
 def backoff(attempt: int, base: float, longest: float) -> float:

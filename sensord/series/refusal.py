@@ -61,9 +61,9 @@ def parse_retry_after(text: str | None) -> float | None:
         return float(text.strip()[:9])
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def backoff(attempt: int, base: float, longest: float) -> float:

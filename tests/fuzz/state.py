@@ -20,6 +20,7 @@ from sensord.core.snapshot import MAGIC, VERSION, unseal
 from sensord.errors import SensordError, SnapshotError
 from sensord.notify.http import Reply
 from sensord.notify.outcome import parse_retry_after
+from sensord.series.refusal import parse_retry_after as database_wish
 from sensord.store.access import AccessLog
 from sensord.store.backup import restore
 from sensord.store.dayfile import decode_group, encode_records
@@ -74,6 +75,8 @@ def _answer(data: bytes) -> None:
     """What a receiver of notifications answers."""
     text = data.decode("latin-1")
     wish = parse_retry_after(text, START)
+    assert wish is None or wish >= 0
+    wish = database_wish(text)
     assert wish is None or wish >= 0
     assert isinstance(Reply("h", 200, None, data).json, dict | None)
 
