@@ -4,9 +4,9 @@ Source: the administrative prefixes of civil plates (GA 36-2018; the letters are
 traffic police). The table was held letter by letter against two public ones (``plateAreaData`` of busPlate, and
 an insurer's rule table), where those agree with each other and with today's cities: Laiwu (鲁S) is Jinan's,
 Songhuajiang (黑L) is Harbin's, Dongchuan (云V) is Kunming's, Yinnan (宁C) is Wuzhong; letters given out since are
-苏U 鄂W 豫V 陕U 琼F 渝D. Letters of offices (黑R 闽K 藏H 藏J), of a dissolved city (皖Q) and of Hainan's counties (琼C 琼D)
-name no city. A letter that is not in the table is still a plate of its province. A prefix tells where a vehicle
-is registered, never where it came from.
+苏U 鄂W 豫V 陕U 琼F 渝D. Letters of offices (黑R 闽K 藏H 藏J), of a dissolved city (皖Q) and of Hainan's counties
+(琼C 琼D) name no city. A letter that is not in the table is still a plate of its province. A prefix tells where a
+vehicle is registered, never where it came from.
 """
 
 from __future__ import annotations
