@@ -8,14 +8,12 @@ out. A part that dies ends the daemon with exit code 1; systemd starts it again,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from sensord.api.links import AnswerLinks, own_key
@@ -24,27 +22,26 @@ from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings, Robot
 from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
-from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
-from sensord.core.instant import format_instant, parse_duration
+from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
 from sensord.core.site import definition_record
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
-from sensord.errors import DeliveryError, SensordError
+from sensord.errors import SensordError
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer, Pace
 from sensord.ingest.queue import ArrivalQueue
 from sensord.ingest.receiver import Hooks, MqttReceiver
 from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
-from sensord.notify.mqtt import MqttChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportFiller, ReportTask
+from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
@@ -74,9 +71,7 @@ class App:
         self._settings = loaded.settings
         self._directory = loaded.resolve(loaded.settings.state_dir)
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
-        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue(1000)
         self._stop = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = ""
         self._reloading: asyncio.Future[None] | None = None
 
@@ -102,12 +97,14 @@ class App:
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
+        self._channels = build_channels(settings, self._secret)
+        self._results = Results(self._channels.values(), settings.timezone)
         self.core = LiveCore(
             self.journal.reader(),
             self.state,
             meter,
             health,
-            on_outcomes=self._hear_outcomes,
+            on_outcomes=self._results.hear,
             secrets=self._secrets,
             clock=self.clock,
         )
@@ -116,7 +113,6 @@ class App:
         health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
-        self._channels = build_channels(settings, self._secret)
         self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
@@ -216,7 +212,7 @@ class App:
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
-        loop = self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         try:
             self._build()
         except SensordError:
@@ -250,7 +246,7 @@ class App:
             *((feeder.name, feeder.run) for feeder in self._feeders),
             (self._reporter.name, self._reporter.run),
             ("http", self._serve),
-            ("results", self._publish_results),
+            (self._results.name, self._results.run),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
@@ -336,30 +332,6 @@ class App:
     def _wake(self) -> None:
         for worker in self._workers:
             worker.wake()
-
-    def _hear_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Called on the core's thread."""
-        if outcomes and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._note_outcomes, outcomes)
-
-    def _note_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            with contextlib.suppress(asyncio.QueueFull):
-                self._outcomes.put_nowait(outcome)
-
-    async def _publish_results(self) -> None:
-        """Tell the one who sent a command over MQTT what became of it."""
-        channel = next((one for one in self._channels.values() if isinstance(one, MqttChannel)), None)
-        while True:
-            outcome = await self._outcomes.get()
-            log.info("an action was decided", case=outcome.case, verb=outcome.verb, accepted=outcome.accepted)
-            if channel is None or outcome.via != "mqtt":
-                continue
-            body = msgspec.to_builtins(outcome) | {"at": format_instant(outcome.at, self._settings.timezone)}
-            try:
-                await channel.publish_result(outcome.case, msgspec.json.encode(body))
-            except DeliveryError as error:
-                log.warning("an action's result could not be published", case=outcome.case, why=str(error))
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 

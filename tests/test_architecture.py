@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "revealing": {"errors", "words", "core", "config", "drivers", "store"},
     "upkeep": {"core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
+    "results": {"errors", "core", "ports", "notify"},
     "app": ADAPTER
     | {
         "api",
@@ -49,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "revealing",
         "office",
         "reporting",
+        "results",
         "series",
         "store",
         "supervisor",
