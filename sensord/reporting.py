@@ -20,13 +20,13 @@ from sensord.config.settings import Rollups
 from sensord.core.cases.notification import REPORT, Notification
 from sensord.core.cases.reports import Span, span_of
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, SECOND, parse_duration
+from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration
 from sensord.core.people.duty import DutyTable
 from sensord.core.stream import Stream
 from sensord.drivers.daypages import Pages
 from sensord.drivers.dayreport import DayReport, Heard, build, reach, whole_hours
 from sensord.drivers.tabular import FORMS, render
-from sensord.errors import DeliveryError, StoreError
+from sensord.errors import DeliveryError, SensordError
 from sensord.ports import CrowdSlot
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
@@ -38,6 +38,8 @@ LOOK = 2.0
 """Seconds between two looks for reports that are due."""
 PATIENCE = 300 * SECOND
 """So long a report waits for roll-ups that lag, and a message for its report; then it goes without."""
+TRY_AGAIN = MINUTE
+"""So long after it failed a report is tried again."""
 CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
 _AGAIN = 5.0
@@ -124,6 +126,7 @@ class ReportTask:
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
         self._seen = 0
         self._due: dict[Span, tuple[int, int]] = {}
+        self._rest: dict[Span, int] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -133,25 +136,28 @@ class ReportTask:
 
     def turn(self) -> None:
         """Make everything that is due now and can be made. Raises ``StoreError`` when the state cannot be read."""
-        now = self._clock()
-        for seq, event in self._history.reports(self._seen, now - CATCH_UP):
+        now, keep = self._clock(), parse_duration(self._loaded().settings.report_files.keep)
+        for seq, event in self._history.reports(self._seen, now - min(CATCH_UP, keep)):
             self._seen = max(self._seen, seq)
             span = span_of(event)
             if span is not None and not self._reporter.folder.has(span.name):
                 self._due[span] = (seq, now)
         for span, (seq, since) in list(self._due.items()):
             lags = self._reporter.waits(seq) and now - since < PATIENCE
-            if not lags and now - span.end >= self._reporter.grace:
+            if not lags and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
                 self._make(span, now)
-        self._reporter.folder.prune(now - parse_duration(self._loaded().settings.report_files.keep))
+        self._reporter.folder.prune(now - keep)
 
     def _make(self, span: Span, now: int) -> None:
         try:
             self._reporter.keep(span, now)
-        except StoreError as error:
-            log.error("a report could not be made; it is tried again", report=span.name, why=str(error))
+        except Exception as error:  # one report's boundary: it must not end the daemon
+            expected = isinstance(error, SensordError)
+            log.error("a report could not be made", report=span.name, why=str(error), exc_info=not expected)
+            self._rest[span] = now + TRY_AGAIN
             return
         del self._due[span]
+        self._rest.pop(span, None)
         log.info("a report was made", report=span.name)
 
 

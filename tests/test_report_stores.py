@@ -230,6 +230,27 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     assert reporter.folder.names() == [NAME]
 
 
+def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Morning) -> None:
+    """It ends nothing else: not the task, not the daemon."""
+    reporter, now = morning.reporter(), [DUE + MINUTE]
+    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, lambda: now[0])
+    tried: list[int] = []
+
+    def fail(span: Span, at: int) -> None:
+        tried.append(at)
+        raise ZeroDivisionError
+
+    keep, reporter.keep = reporter.keep, fail  # type: ignore[assignment,method-assign]
+    for seconds in (0, 2, 59, 60):
+        now[0] = DUE + MINUTE + seconds * SECOND
+        task.turn()
+    assert tried == [DUE + MINUTE, DUE + 2 * MINUTE]
+    reporter.keep = keep  # type: ignore[method-assign]
+    now[0] += MINUTE
+    task.turn()
+    assert reporter.folder.names() == [NAME]
+
+
 def test_without_roll_ups_nothing_is_said_of_crowds(morning: Morning) -> None:
     """No table of quiet lanes, but the words that there are no data."""
     settings = msgspec.structs.replace(morning.loaded.settings, sinks=())

@@ -39,8 +39,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Receiver() as people:
         running = Daemon(tmp_path / "sensord", broker.port, f"{people.url}/notify")
         (running.directory / "places.yaml").write_text(places() + REPORT, encoding="utf-8")
-        running.start()
         try:
+            running.start()
             for number, plate in enumerate(PLATES):
                 body = {"plate": plate, "direction": "in", "confidence": 0.99, "boot": 1, "seq": number}
                 broker.publish("t/C1/plate/camera-1", json.dumps(body).encode())
