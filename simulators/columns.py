@@ -34,7 +34,7 @@ def batches(street: Street) -> Iterator[Batch]:
         if device.stream is Stream.CROWD and device.id not in silent
     }
     speaking = [street.speak(device) for index, device in devices if index not in counters]
-    others = _Waiting(merge(*speaking, key=lambda message: message.at))
+    others = _Waiting(merge(*speaking, street.driving(), key=lambda message: message.at))
     definition = street.world.definition
     keys = definition.plate_keys
     pseudonymiser = Pseudonymiser(keys, definition.tracking.overlap, {}) if keys else None

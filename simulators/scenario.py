@@ -14,6 +14,10 @@
       - {kind: vehicle_wave, gate: C01-N, start: 1h, length: 30m, per_hour: 120}
     faults:
       - {kind: duplicates, devices: all, share: 0.02}
+    traffic: {vehicles: 600, misread: 0.03, missed: 0.01}
+
+``traffic`` lets vehicles live in the street, each with its plate and habit, so that visits have a truth
+(``traffic.py``); with it one usually writes ``passages_per_hour: 0``.
 
 A crowd or gathering names its ``lane``, or a ``grid`` in one of whose lanes it forms, or ``lane: any``: then the seed
 chooses. Shapes are in ``gathering.py``, faults in ``sensord/config/faults.py``. Everything is checked against the
@@ -63,6 +67,20 @@ class BackgroundEntry(Entry, frozen=True, kw_only=True):
 
 
 QUIET = BackgroundEntry()
+
+
+class TrafficEntry(Entry, frozen=True, kw_only=True):
+    """Vehicles that live in the street: residents, visitors, deliveries, guests, and a few clones.
+
+    ``misread`` is a share of readings, ``missed`` of passages, ``again`` of messages that come twice; of vehicles
+    near another ``tailgating`` drive close behind it.
+    """
+
+    vehicles: Annotated[int, Meta(ge=1, le=20_000)]
+    misread: Share = 0.03
+    missed: Share = 0.01
+    again: Share = 0.02
+    tailgating: Share = 0.3
 
 
 class CrowdEntry(Entry, frozen=True, kw_only=True, tag_field="kind", tag="crowd"):
@@ -137,6 +155,7 @@ class ScenarioFile(Entry, frozen=True, kw_only=True):
         CrowdEntry | GatheringEntry | RainEntry | SilenceEntry | KeyAreaVehicleEntry | VehicleWaveEntry, ...
     ] = ()
     faults: tuple[FaultEntry, ...] = ()
+    traffic: TrafficEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +215,7 @@ class Scenario:
     rains: tuple[Rain, ...] = ()
     waves: tuple[VehicleWave, ...] = ()
     faults: tuple[Fault, ...] = ()
+    traffic: TrafficEntry | None = None
 
 
 def gate_cameras(places: Places) -> dict[str, list[Device]]:
@@ -280,6 +300,7 @@ class _Reader:
             tuple(found[Rain]),
             tuple(found[VehicleWave]),
             faults,
+            self._file.traffic,
         )
 
     def _other(

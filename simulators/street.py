@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import merge
 from itertools import takewhile
 from typing import NamedTuple
@@ -16,13 +17,14 @@ from typing import NamedTuple
 import msgspec
 
 from sensord.core.definition import Definition
-from sensord.core.instant import MILLISECOND, SECOND
+from sensord.core.instant import DAY, MILLISECOND, SECOND
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.record import Record, RecordKind
 from sensord.recordings.faults import Injector
 from simulators.scenario import Scenario, Silence
 from simulators.sensors import World, density, observe
+from simulators.traffic import Faults, Traffic
 
 _STEP = 100 * MILLISECOND
 """The resolution of ``Incident.crossing``."""
@@ -74,6 +76,7 @@ class Street:
             for device in self.places.devices
             if device.codec == "native" and (only is None or device.id in only)
         ]
+        speaking.append(iter(self.driving(only)))
         whole = merge(*speaking, key=lambda message: message.at)
         if not self.scenario.faults:
             yield from whole
@@ -83,6 +86,32 @@ class Street:
         for record in injector.apply(records):
             if record.received_at < self.end:
                 yield Message(record.received_at, record.topic, record.payload)
+
+    @cached_property
+    def traffic(self) -> Traffic | None:
+        """The vehicles that live in the street, from the midnight before its start; None when the scenario has none."""
+        asked = self.scenario.traffic
+        if asked is None:
+            return None
+        midnight = (self.start + self.world.offset) // DAY * DAY - self.world.offset
+        faults = Faults(asked.misread, missed=asked.missed, again=asked.again, tailgating=asked.tailgating)
+        days = -(-(self.end - midnight) // DAY)
+        return Traffic(self.world.definition, midnight, days, asked.vehicles, faults=faults, seed=self.scenario.seed)
+
+    @cached_property
+    def _driving(self) -> list[Message]:
+        records = self.traffic.records() if self.traffic is not None else ()
+        return [
+            Message(record.received_at, record.topic, record.payload)
+            for record in records
+            if record.payload and self.start <= record.received_at < self.end
+        ]
+
+    def driving(self, only: Collection[str] | None = None) -> list[Message]:
+        """What cameras send of the vehicles that live in the street, in order of arrival."""
+        if only is None:
+            return self._driving
+        return [message for message in self._driving if message.topic.rpartition("/")[2] in only]
 
     def speak(self, device: Device) -> Iterator[Message]:
         """Yield what one device sends, in order of time."""

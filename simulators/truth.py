@@ -3,6 +3,9 @@
 A crowd deserves the highest level of Fruin's bands (walkways: D ends at 1.08, E at 2.17 people/m2; involuntary contact
 at 3.57) that it truly stays above for two minutes, from the moment it passes the lowest; one that stays above the
 lowest for less is labelled, but no alert is asked for. A silent device is an incident from when it falls silent.
+Of vehicles that live in the street, one from out of town that stays for a day is an overstay from then on (an alert is
+asked for when a camera saw it come), and two that carry one plate are a clone from when the second came until the first
+left (an alert is asked for when cameras saw all of it).
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from sensord.backtest.labels import Incident
-from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.place import PlaceKind
 from sensord.core.stream import Stream
 from simulators.scenario import gate_cameras
 from simulators.sensors import densities, passages
@@ -30,6 +34,7 @@ _MANY = 10
 def incidents(street: Street) -> list[Incident]:
     """Return everything that truly happens, by start."""
     found = [*_crowds(street), *_silences(street), *_vehicles(street), *_waves(street)]
+    found += [*_overstays(street), *_clones(street)]
     return sorted(found, key=lambda incident: (incident.start, incident.place, incident.kind))
 
 
@@ -93,3 +98,25 @@ def _waves(street: Street) -> Iterator[Incident]:
         start, end = street.start + wave.start, min(street.start + wave.end, street.end)
         certain = wave.per_hour * 10 * MINUTE / HOUR >= 1.5 * _MANY and end - start >= 20 * MINUTE
         yield Incident(wave.gate, start, end, "out_of_town_arrivals", must=certain)
+
+
+def _overstays(street: Street) -> Iterator[Incident]:
+    local = street.world.definition.plates.local
+    for stay in street.traffic.truth.stays if street.traffic is not None else ():
+        due, left = stay.entry.at + DAY, street.end if stay.exit is None else stay.exit.at
+        if stay.entry.at >= street.start and due < min(left, street.end) and not stay.entry.plate.startswith(local):
+            yield Incident(stay.entry.compound, due, left, "overstay", must=stay.entry.seen)
+
+
+def _clones(street: Street) -> Iterator[Incident]:
+    traffic = street.traffic
+    town = next(place.id for place in street.places.places if place.kind is PlaceKind.STREET)
+    for plate in sorted(traffic.truth.clones) if traffic is not None else ():
+        assert traffic is not None
+        first, second = sorted(
+            (stay for stay in traffic.truth.stays if stay.entry.plate == plate), key=lambda stay: stay.entry.at
+        )
+        if first.exit is None or second.exit is None or not street.start <= first.entry.at < street.end:
+            continue
+        seen = all(drive.seen for drive in (first.entry, first.exit, second.entry, second.exit))
+        yield Incident(town, second.entry.at, first.exit.at, "cloned_plate", must=seen and first.exit.at < street.end)

@@ -20,8 +20,11 @@ from sensord.core.site import Site, Step, definition_record
 from sensord.core.snapshot import unseal
 from sensord.core.stream import Stream
 from sensord.core.token import word
+from sensord.core.vehicles.plate import PlateRead
+from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
+from sensord.core.vehicles.sighting import Identifier
 from sensord.core.vehicles.tally import Occupancy
-from sensord.core.vehicles.tracking import KeyArea, PlateAreas, Watched
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Watched
 from sensord.errors import PlateKeyError
 from tests.core.street import grouped
 from tests.core.traffic import (
@@ -207,6 +210,20 @@ def test_a_watched_vehicle_is_found_by_its_pseudonym() -> None:
     assert raised(START, "沪A12345") > 0
     assert raised(START, "沪A12346") == 0
     assert raised(START + HOUR, "沪A12345") == 0
+
+
+def test_the_watch_list_outlives_a_rotation_for_the_overlap() -> None:
+    """A pseudonym under the former key is found until the overlap ends, and one under the new key from then on, too."""
+    old, new = (PlateKey(name, since, check_value(SECRETS[name])) for name, since in (("k1", 0), ("k2", START)))
+    of_old, of_new = (word(Pseudonymiser((key,), 0, SECRETS).identify("沪A12345", START).token) for key in (old, new))
+
+    def listed(vehicle: str, at: int) -> str:
+        who = Pseudonymiser((old, new), HOUR, SECRETS)
+        seen = Identifier(PlateAreas(watch=(Watched(vehicle),)), who).see(PlateRead("沪A12345", 0.97), at)
+        return seen.labels["list"]
+
+    assert [listed(of_old, START + at) for at in (-1, 0, HOUR - 1, HOUR)] == ["watch", "watch", "watch", "other"]
+    assert [listed(of_new, START + at) for at in (-1, 0, HOUR)] == ["other", "watch", "watch"]
 
 
 def test_nothing_that_is_stored_or_told_holds_a_plate() -> None:

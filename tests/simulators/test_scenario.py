@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from sensord.core.instant import SECOND
 from sensord.core.place import PlaceKind, Places
 from sensord.errors import ConfigError
 from simulators.scenario import find_scenario, load_scenario, scenario_files
+from simulators.street import Street
+from simulators.truth import incidents
 from tests.simulators.small import definition, write
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -104,6 +107,21 @@ def test_key_areas_must_be_configured_first(tmp_path: Path) -> None:
     bare = Definition(bare.site, bare.places, bare.devices, ())
     with pytest.raises(ConfigError, match="key_areas"):
         load_scenario(path, bare)
+
+
+def test_vehicles_that_live_in_the_street_have_a_truth() -> None:
+    """Cameras show who lives in the street, the same every time, and stays of a day and cloned plates are labelled."""
+    definition, path = shipped("long-stays")
+    begin = 1_764_032_400 * SECOND  # nine in the morning in Shanghai
+    street, again = (Street(definition, load_scenario(path, definition), begin) for _ in range(2))
+    shown = street.driving()
+    assert shown == again.driving()
+    assert all(street.start <= one.at < street.end for one in shown)
+    assert [one.at for one in shown] == sorted(one.at for one in shown)
+    assert set(street.driving({"cam-C01-N-entry"})) == {one for one in shown if one.topic.endswith("/cam-C01-N-entry")}
+    labelled = Counter(incident.kind for incident in incidents(street) if incident.must)
+    assert labelled["overstay"] > 2
+    assert labelled["cloned_plate"] > 1
 
 
 def test_an_unknown_scenario_names_the_known_ones() -> None:
