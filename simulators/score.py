@@ -31,9 +31,10 @@ BEGIN = "2026-11-25T09:00:00"
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One scenario's result: per rule a score, and what was missed."""
+    """One scenario's result: of all rules together, per rule, and what nobody was told of."""
 
     scenario: str
+    total: Score
     scores: list[Score]
     missed: list[Incident]
 
@@ -49,7 +50,7 @@ def score(names: list[str], config: Path = CONFIG) -> Iterator[Scored]:
             setup = Setup.of(Source(path))
             outcome = run(setup, [setup.candidate(name, None)])[0]
         judge = Judge(outcome, incidents(street))
-        yield Scored(name, judge.by_rule(), judge.missed())
+        yield Scored(name, judge.total(), judge.by_rule(), judge.missed())
 
 
 def main(names: list[str]) -> int:
@@ -64,15 +65,15 @@ def main(names: list[str]) -> int:
     for result in score(wanted):
         for one in result.scores:
             made.add_row(result.scenario, one.name, *score_cells(one))
-            alerts, right = alerts + one.alerts, right + one.right
-            truths, caught = truths + one.truths, caught + one.caught
+        alerts, right = alerts + result.total.alerts, right + result.total.right
+        truths, caught = truths + result.total.truths, caught + result.total.caught
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(made)
     precision = percent(right / alerts if alerts else None)
     recall = percent(caught / truths if truths else None)
     console.print(
-        say(f"合计：准确率 {precision}（{right}/{alerts}），召回率 {recall}（{caught}/{truths}）",
-            f"in all: precision {precision} ({right}/{alerts}), recall {recall} ({caught}/{truths})")
+        say(f"所有规则合计：准确率 {precision}（{right}/{alerts}），召回率 {recall}（{caught}/{truths}）",
+            f"all rules together: precision {precision} ({right}/{alerts}), recall {recall} ({caught}/{truths})")
     )  # fmt: skip
     return int(caught < truths)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +13,18 @@ from click.testing import CliRunner
 
 from sensord.cli import cli
 from sensord.commands.replaying import Resumable
+from sensord.config.load import load
 from sensord.core.instant import SECOND
+from sensord.core.intake.topic import Route, all_routes
+from sensord.core.place import Places
+from sensord.core.stream import Stream
 from sensord.errors import SnapshotError
+from sensord.recordings.recording import GROUP_RECORDS
 from sensord.recordings.writer import write
 from sensord.source import Source
+from tests.core.street import START
 from tests.recordings.parts import decisions, journal
+from tests.support import wait_until
 
 CONFIG = "config/sensord.yaml"
 
@@ -92,3 +103,38 @@ def test_the_commands_on_recordings(folder: Path, tmp_path: Path) -> None:
     done = run.invoke(cli, ["recording", "cut", str(folder), str(tmp_path / "e"), "--faults", str(faults)])
     assert done.exit_code == 0, done.output
     assert "faults.yaml" in run.invoke(cli, ["recording", "info", str(tmp_path / "e")]).output
+
+
+def long_file(path: Path) -> None:
+    """A sensor that is crowded every other minute; many times more than a replay takes at once."""
+    topic = next(text for text, route in _routes().items() if route.stream is Stream.CROWD)
+    lines = []
+    for number in range(4 * GROUP_RECORDS):
+        count = 400 if number // 400 % 2 else 1
+        body = {"received_at_ns": START + number * SECOND // 10, "topic": topic, "payload": f'{{"count": {count}}}'}
+        lines.append(json.dumps(body) + "\n")
+    path.write_text("".join(lines), "utf-8")
+
+
+def _routes() -> dict[str, Route]:
+    whole = load(Path(CONFIG)).definition
+    return all_routes(whole, Places(whole.places, whole.devices))
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """Interrupted by a signal in the middle and started again, the file is that of an unbroken run."""
+    source, output, state, whole = (tmp_path / name for name in ("source.jsonl", "out", "state", "whole"))
+    long_file(source)
+    command = [sys.executable, "-m", "sensord", "replay", str(source), "--config", CONFIG, "--format", "json"]
+    resumable = [*command, "--output", str(output), "--state", str(state)]
+    with subprocess.Popen(resumable, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: output.exists() and output.stat().st_size > 0)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert state.exists()
+    stopped = output.stat().st_size
+    for done in (resumable, [*command, "--output", str(whole)]):
+        assert subprocess.run(done, check=False, timeout=60).returncode == 0
+    assert output.read_bytes() == whole.read_bytes()
+    assert 0 < stopped < whole.stat().st_size
+    assert not state.exists()

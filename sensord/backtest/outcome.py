@@ -203,12 +203,13 @@ def describe(rule: Rule) -> RuleInfo:
     """Sum up a rule.
 
     Without the label ``detects`` a rule finds what its stream is called; one that watches for silence finds
-    ``crowd_silence`` and the like.
+    ``crowd_silence``, one for sensors that stand still ``crowd_stuck``, and the like.
     """
     kinds = tuple(rule.labels.get(DETECTS, "").split())
     if not kinds:
         streams = [stream.word for stream in Stream if rule.stream in (None, stream)]
-        kinds = tuple(f"{word}_silence" for word in streams) if rule.absent else tuple(streams)
+        ending = "_silence" if rule.absent else "_stuck" if rule.stuck is not None else ""
+        kinds = tuple(f"{word}{ending}" for word in streams)
     return RuleInfo(rule.id, rule.version, dict(rule.name), rule.dispatch, kinds)
 
 
