@@ -224,12 +224,13 @@ def leaks(found: dict[str, bytes], homes: dict[str, str]) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(300)
 def test_secrets_are_in_their_files_and_nowhere_else(daemon: Daemon, broker: Mosquitto, server: Receiver) -> None:
     """Each was used, or tried; none shows; every file of ours is its owner's alone; a backup takes the keys along."""
     drive(broker.port)
     words = ("/people/", "key=canary", "access_token=canary", "/canary-feishu", "gettoken", "alerts", "/write", "/any")
-    wait_until(lambda: all(any(word in one.path for one in server.requests) for word in words), 40, "all were asked")
-    wait_until(lambda: b"channel mail" in daemon.log.read_bytes(), 20, "the mail server was, too")
+    wait_until(lambda: all(any(word in one.path for one in server.requests) for word in words), 90, "all were asked")
+    wait_until(lambda: b"channel mail" in daemon.log.read_bytes(), 60, "the mail server was, too")
     asked = "".join(f"{one.path}{one.headers}" for one in server.requests)
     assert all(SECRETS[name] in asked for name in ("wecom", "dingtalk", "feishu", "sms", "app", "influx2"))
     token = (daemon.state / "api.token").read_text().strip()
