@@ -7,16 +7,15 @@ import numpy as np
 from sensord.core.batch import Batch, Float64
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
+from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
+from sensord.core.rules.grid import GridRule
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.ladder import Ladder
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
-from sensord.core.rules.window import Table
 
 
-class AbsenceRule:
+class AbsenceRule(GridRule):
     """See :class:`sensord.core.rules.evaluator.Evaluator`.
 
     A key is silent when *all* of its devices are: the value is the shortest silence among them, in units of each one's
@@ -25,30 +24,12 @@ class AbsenceRule:
     """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, since: int) -> None:
-        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
-        self._schedule = setting.schedule(rule)
         self._devices = np.flatnonzero(table.of_device >= 0)
         self._keys = table.of_device[self._devices]
         periods = np.array([setting.places.devices[index].period for index in self._devices], np.float64)
         self._allowed = periods * rule.absent
         shortest = int(self._allowed.min()) if len(self._allowed) else MINUTE
-        self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
-        self._slot = since // self._every + 1
-        self._looked_at = since
-
-    @property
-    def due(self) -> int:
-        """The next instant of the grid."""
-        return self._slot * self._every if len(self.table) else NEVER
-
-    @property
-    def stretch(self) -> int:
-        """Any span will do."""
-        return NEVER
-
-    def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Nothing: the engine's liveness table has the arrivals."""
-        return []
+        super().__init__(rule, table, setting, since, shortest)
 
     def timely(self, batch: Batch) -> Array:
         """Every reading proves that its device is alive."""
@@ -99,27 +80,6 @@ class AbsenceRule:
         first = min(int(ends[awake].min(initial=to)), to)
         self._slot = max(self._slot, first // self._every)
 
-    def active(self) -> Array:
-        """Return the level of each key."""
-        return self.ladder.active
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the live state arrays by name."""
-        return {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
-
     def device_arrays(self) -> dict[str, Array]:
         """Arrivals are the engine's."""
         return {}
-
-    def tables(self) -> dict[str, Table]:
-        """Everything is in the arrays."""
-        return {}
-
-    def numbers(self) -> dict[str, int]:
-        """Return the scalar state by name."""
-        return {"slot": self._slot}
-
-    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
-        """Take the scalar state back."""
-        self._slot = numbers["slot"]
-        self.ladder.restored()

@@ -17,18 +17,18 @@ import numpy as np
 from sensord.core.batch import Batch, Float64, Int32, Int64
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
-from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
+from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
+from sensord.core.rules.grid import GridRule
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.ladder import UNSET, Ladder
+from sensord.core.rules.ladder import UNSET
 from sensord.core.rules.liveness import Bools, Liveness
 from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
-from sensord.core.rules.window import Table
 
 _SOON = float(np.finfo(np.float64).max)
 
 
-class StuckRule:
+class StuckRule(GridRule):
     """See :class:`sensord.core.rules.evaluator.Evaluator`.
 
     A key is stuck when *all* of its devices that are heard are, and at least one is heard: silence is the absence
@@ -40,32 +40,15 @@ class StuckRule:
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, since: int) -> None:
         assert rule.stuck is not None
-        self.rule, self.table, self.ladder = rule, table, Ladder(rule, len(table))
-        self._stuck, self._schedule = rule.stuck, setting.schedule(rule)
+        self._stuck = rule.stuck
+        shortest = min(hold for hold in (self._stuck.hold, self._stuck.zero) if hold)
+        super().__init__(rule, table, setting, since, shortest)
         count = len(table.of_device)
         self._mine = table.of_device >= 0
         self.value = np.full(count, np.nan)
         self.seen_at, self.moved_at, self.zero_at = (np.full(count, UNSET) for _ in range(3))
         self._deadline = np.array([device.deadline for device in setting.places.devices], np.int64)
         self.frozen: Bools = np.zeros(count, np.bool_)
-        shortest = min(hold for hold in (self._stuck.hold, self._stuck.zero) if hold)
-        self._every = max(shortest // 10 // SECOND * SECOND, SECOND)
-        self._slot = since // self._every + 1
-        self._looked_at = since
-
-    @property
-    def due(self) -> int:
-        """The next instant of the grid."""
-        return self._slot * self._every if len(self.table) else NEVER
-
-    @property
-    def stretch(self) -> int:
-        """Any span will do."""
-        return NEVER
-
-    def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Nothing: see :meth:`observe`, which is in step with the grid."""
-        return []
 
     def timely(self, batch: Batch) -> Array:
         """Stillness is judged by arrival."""
@@ -169,28 +152,7 @@ class StuckRule:
             if not heard.any():
                 self._slot = max(self._slot, to // self._every)
 
-    def active(self) -> Array:
-        """Return the level of each key."""
-        return self.ladder.active
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the live state arrays by name."""
-        return {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
-
     def device_arrays(self) -> dict[str, Array]:
         """Return the live state of each device."""
         state: dict[str, Array] = {"value": self.value, "seen_at": self.seen_at, "moved_at": self.moved_at}
         return state | {"zero_at": self.zero_at, "frozen": self.frozen}
-
-    def tables(self) -> dict[str, Table]:
-        """Everything is in the arrays."""
-        return {}
-
-    def numbers(self) -> dict[str, int]:
-        """Return the scalar state by name."""
-        return {"slot": self._slot}
-
-    def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
-        """Take the scalar state back."""
-        self._slot = numbers["slot"]
-        self.ladder.restored()
