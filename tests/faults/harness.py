@@ -268,7 +268,9 @@ class Stage:
                 readings[outcome] += amount
         accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())
         wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
-        pages = [request.json for request in self.people.requests if _whole(request)]
+        refused = {id(request) for request in self.people.refused}
+        taken = [request for request in self.people.requests if _whole(request) and id(request) not in refused]
+        pages = [request.json for request in taken]
         pages += [one for one in self.sensors.heard if "key" in one]
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])

@@ -45,7 +45,7 @@ def broker_kills(directory: Path, kills: int, seed: int) -> Row:
             wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
             recovery.append(time.monotonic() - began)
         published = sum(stage.sensors.sent.values())
-        wait_until(lambda: stage.sensors.acknowledged > published, 60, "the sensors are connected again, and go on")
+        wait_until(lambda: stage.sensors.acknowledged > published, 300, "the sensors are connected again, and go on")
         stage.settle(gaps=True)
         row = stage.verdict("broker shot and started again", kills, recovery, over_mqtt=False)
         forgotten, gaps = len(stage.missing()), stage.gaps()

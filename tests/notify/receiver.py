@@ -46,7 +46,10 @@ class Request:
 
 
 class Receiver:
-    """Answers from ``answers``, in order, then as ``decide`` says or with ``otherwise``; use as a context manager."""
+    """Answers from ``answers``, in order, then as ``decide`` says or with ``otherwise``; use as a context manager.
+
+    ``requests`` is everything that came, ``refused`` what its sender must send again.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Receiver:
         self.otherwise = Answer()
         self.decide = decide or (lambda _: self.otherwise)
         self.requests: list[Request] = []
+        self.refused: list[Request] = []
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -101,6 +105,8 @@ class Receiver:
                 request = Request(self.path, dict(self.headers), body, self.command)
                 receiver.requests.append(request)
                 answer = receiver.answers.popleft() if receiver.answers else receiver.decide(request)
+                if answer.hang or answer.drop or answer.status >= 300:
+                    receiver.refused.append(request)
                 if answer.hang:
                     receiver._released.wait()
                 if answer.hang or answer.drop:
