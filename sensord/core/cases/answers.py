@@ -113,14 +113,31 @@ class Answers:
         return case.told.setdefault(action.by, Told(role, at, len(case.told)))
 
     def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        """A supervisor, or an operator, reports that it is over: that settles it as soon as any report would."""
+        if not self._may_close(action, case):
+            return (
+                False,
+                "closing is for the plan's supervisors, roles that approve and operators; report the end instead",
+            )
         if case.alerts:
             return False, f"the sensors still report {case.level.word}: a case closes when they agree that it is over"
         if (case.state, Happening.CLOSE) not in TABLE:
             return False, f"a case that is {case.state.value} cannot be closed"
+        if case.claimed and case.reported_by == action.by:
+            return True, "noted before"
         self._told(action, case, at)
         case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
-        self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
-        return True, "closed"
+        if at >= case.cleared_at + self._flow.policy(case).agree_for:
+            self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
+            return True, "closed"
+        self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
+        return True, "noted; the case closes once the sensors have been calm for long enough"
+
+    def _may_close(self, action: Action, case: Case) -> bool:
+        """Whether a supervisor of the plan, or somebody who may silence."""
+        person = self._flow.roster.by_id.get(action.by)
+        supervises = person is not None and person.role in self._flow.policy(case).supervisors
+        return supervises or self._may_silence(action)
 
     # -- approvals ---------------------------------------------------------------------------------------------------
 
@@ -134,6 +151,8 @@ class Answers:
             if case.events >= MOST_EVENTS:
                 return False, f"{verb.value} needs an approval, and too much was asked about this case already"
             event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
+            if verb is Verb.RETURN and action.by in self._flow.roster.by_id and action.by not in case.asked_back:
+                case.asked_back.append(action.by)
             self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
             return True, f"{verb.value} needs an approval; the supervisors have been asked"
         if verb is Verb.VOID:
@@ -161,10 +180,10 @@ class Answers:
         return True, "extended"
 
     def _return(self, action: Action, case: Case, at: int, story: Story) -> Answered:
-        """Whoever has the case gives it back: it is dispatched again, to others."""
-        given_back = case.owner if action.by not in case.told or case.told[action.by].role == "operator" else action.by
-        if given_back and given_back not in case.returned:
-            case.returned.append(given_back)
+        """The case is given back, by those who asked to, else for its owner: it is dispatched again, to others."""
+        for given_back in case.asked_back or [case.owner]:
+            if given_back and given_back not in case.returned:
+                case.returned.append(given_back)
         case.owner = case.lead = ""
         self._flow.begin_round(case)
         self._flow.unschedule(case, Due.AGREE)
