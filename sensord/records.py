@@ -118,7 +118,7 @@ class Records:
         """What a person, or whoever was on a shift, was told and did, and who of them did not respond."""
         cases = self._history.between(start, end)
         lines = self._ledger(cases, person, shift)
-        unanswered = sum(not line["acknowledged_at"] for line in lines)
+        unanswered = sum(line["silent"] for line in lines)
         who = [plain(one, self._zone) for one in silent(cases, person, shift)]
         return {"pages": len(lines), "unanswered": unanswered, "silent": who, "lines": lines}
 
@@ -138,6 +138,7 @@ class Records:
                 "place": case.place,
                 "grid": case.grid,
                 "person": name,
+                "silent": line.silent,
                 **plain(line, self._zone),
             }
             for case in cases

@@ -17,8 +17,8 @@ _ANSWERS = {
     "false-alarm": ("报告误报。", "Report a false alarm."),
     "need-help": ("请求支援。", "Ask for help."),
     "close": (
-        "报告已疏散并结案（传感器仍报警时会被拒绝）。",
-        "Report dispersal and close (refused while sensors still alarm).",
+        "报告已结束并结案（传感器仍报警时会被拒绝；平静满规定时间后生效）。",
+        "Report the end and close (refused while sensors still alarm; once they have been calm for long enough).",
     ),
 }
 _DECISIONS = {

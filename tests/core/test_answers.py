@@ -29,7 +29,7 @@ def desk(**changes: object) -> Desk:
         "agree_within": 3 * MINUTE,
         "supervisors": ("police",),
     }
-    policy = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), **{**plan, **changes})  # type: ignore[arg-type]
+    policy = Policy("crowd", {"zh": "聚集"}, **{"steps": (Step(("cadre",)),), **plan, **changes})  # type: ignore[arg-type]
     return Desk(
         definition(
             policies=(policy,),
@@ -83,7 +83,7 @@ def test_saying_it_twice_changes_nothing(verb: str) -> None:
 
 
 def test_a_report_that_the_sensors_deny_is_supervised() -> None:
-    """Reported as dispersed while they alarm: minutes later supervisors hear it; closing waits for the sensors."""
+    """Reported as dispersed while they alarm: minutes later supervisors hear it; the report does not close the case."""
     one = desk()
     one.alert(0, Level.RED)
     assert "still report red" in one.act(30, "dispersed").outcomes[0].detail
@@ -91,9 +91,11 @@ def test_a_report_that_the_sensors_deny_is_supervised() -> None:
     story = one.wait(30 + 181)
     assert happenings(story) == ["disagree"]
     assert told(story) == [("派出所-1", "people", "disagreement")]
-    assert (one.case.state, one.case.disagreed, one.case.answer) == (State.SUPERVISED, True, Answer.ON_THE_SCENE)
+    assert (one.case.state, one.case.disagreed, one.case.answer) == (State.SUPERVISED, True, Answer.NONE)
+    assert (one.case.claimed, one.case.reported_by) == (False, "")
     assert not one.act(220, "close").outcomes[0].accepted
-    assert happenings(one.alert(300, Level.NONE)) == ["all_clear", "close"]
+    assert happenings(one.alert(300, Level.NONE)) == ["all_clear"], "who was refuted has not reported"
+    assert happenings(one.act(310, "dispersed")) == ["dispersed", "close"]
 
 
 def test_a_level_that_rises_after_the_report_is_a_disagreement_at_once() -> None:
@@ -111,7 +113,7 @@ def test_the_sensors_must_stay_calm_for_the_stated_time() -> None:
     one.act(10, "dispersed")
     assert happenings(one.alert(20, Level.NONE)) == ["all_clear"]
     assert happenings(one.alert(60, Level.YELLOW)) == ["relapse", "dispatch"]
-    assert (one.case.answer, one.case.claimed, one.case.told["居委干部-1"].acknowledged_at) == (Answer.NONE, False, 0)
+    assert (one.case.answer, one.case.claimed, one.case.told["居委干部-1"].answered) == (Answer.NONE, False, False)
     one.alert(100, Level.NONE)
     one.act(110, "dispersed")
     assert happenings(one.wait(219)) == []

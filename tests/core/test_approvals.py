@@ -6,13 +6,15 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import Happening, State
-from sensord.core.cases.policy import Role
-from sensord.core.instant import DAY
+from sensord.core.cases.policy import Role, Step
+from sensord.core.instant import DAY, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Person
 from sensord.core.record import Scope
-from tests.core.desk import Desk
+from tests.core.desk import Desk, told
 from tests.core.street import START, definition
+from tests.core.test_answers import desk as cases_desk
+from tests.core.test_answers import happenings
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,50 @@ def test_over_mqtt_only_who_approves_silences(by: str, via: str, silenced: bool)
         desk.act(1, "silence", "cli", "s", note="why", scope=Scope(("G1",)), until=START + DAY)
     (outcome,) = desk.act(2, "unsilence", by, "s", via=via).outcomes
     assert outcome.accepted == silenced
+
+
+@pytest.mark.parametrize(
+    ("by", "via", "may"),
+    [
+        ("派出所-1", "mqtt", True),
+        ("console", "api:console", True),
+        ("居委干部-1", "cli", True),
+        ("志愿者-1", "mqtt", False),
+        ("nobody-at-all", "mqtt", False),
+        ("居委干部-1", "link", False),
+    ],
+)
+def test_a_close_is_a_report_of_those_who_supervise(by: str, via: str, may: bool) -> None:
+    """Others are refused; theirs settles it once the sensors have been calm for as long as the plan says."""
+    desk = cases_desk(agree_for=10 * MINUTE)
+    desk.alert(0, Level.RED)
+    desk.alert(10, Level.NONE)
+    case = desk.case
+    assert desk.act(11, "close", by, via=via).outcomes[0].accepted == may
+    assert desk.act(12, "close", by, via=via).events == []
+    assert case.claimed == may
+    assert happenings(desk.wait(609)) == []
+    assert happenings(desk.wait(610)) == ["close"] * may
+    assert case.closed_by == (by if may else "")
+
+
+def test_a_close_after_the_calm_closes_at_once() -> None:
+    """Nobody reported; the supervisor's word is the report that was awaited."""
+    desk = cases_desk(agree_for=MINUTE)
+    desk.alert(0, Level.RED)
+    desk.alert(10, Level.NONE)
+    case = desk.case
+    desk.act(100, "close", "派出所-1")
+    assert (case.state, case.closed_by) == (State.CLOSED, "派出所-1")
+
+
+def test_an_approved_return_takes_the_case_from_who_asked() -> None:
+    """The cadre asks, the police, who were told as well, approve: another cadre gets it, and the police still may."""
+    desk = cases_desk(steps=(Step(("cadre",)), Step(("police",))))
+    desk.alert(0, Level.RED)
+    desk.act(10, "return", "居委干部-1", note="不在我处")
+    desk.restart()
+    story = desk.act(20, "return", "派出所-1", note="同意")
+    assert (desk.case.returned, desk.case.asked_back) == (["居委干部-1"], [])
+    assert [name for name, _, _ in told(story)] == ["居委干部-2", "派出所-1"]
+    assert desk.case.owner == "居委干部-2"

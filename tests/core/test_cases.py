@@ -100,7 +100,8 @@ def test_after_report_waits_for_a_person() -> None:
     again = desk.alert(20, Level.BLUE, rule="visitors", place="C1-N")
     assert {reason for _, _, reason in told(again)} == {"case_relapsed"}
     desk.alert(30, Level.NONE, rule="visitors", place="C1-N")
-    assert desk.act(40, "close").outcomes[0].accepted
+    assert not desk.act(39, "close", via="mqtt").outcomes[0].accepted, "a cadre reports, and closes nothing"
+    assert desk.act(40, "close", via="api:console").outcomes[0].accepted
     assert not desk.book.open
 
 

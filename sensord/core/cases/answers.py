@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from sensord.core.cases.case import ENDED, TABLE, Answer, Case, Due, Happening, State, Told
 from sensord.core.cases.caseflow import Flow
+from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome
@@ -25,14 +27,6 @@ MOST_SILENCES, MOST_SCOPED = 1000, 500
 MOST_TOLD, MOST_EVENTS = 200, 10_000
 """People in the ledger of a case before strangers to the roster get no more lines, and events of a case before what
 changes nothing (a request, an answer after its end) is no longer kept."""
-_PROGRESS = {
-    Verb.ACKNOWLEDGE: Answer.ACKNOWLEDGED,
-    Verb.ON_THE_WAY: Answer.ON_THE_WAY,
-    Verb.ON_THE_SCENE: Answer.ON_THE_SCENE,
-    Verb.NEED_HELP: Answer.ON_THE_SCENE,
-    Verb.DISPERSED: Answer.DISPERSED,
-    Verb.FALSE_ALARM: Answer.DISPERSED,
-}
 _APPROVALS = (Verb.EXTEND, Verb.RETURN, Verb.VOID)
 _KNOWN = ", ".join(verb.value for verb in Verb)
 
@@ -82,17 +76,17 @@ class Answers:
         return True, f"the case is {case.state.value} already; the answer is kept"
 
     def _answer(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
-        progress, told = _PROGRESS[verb], self._told(action, case, at)
-        if not _note_progress(told, verb, progress, at):
+        progress, told = PROGRESS[verb], self._told(action, case, at)
+        if not hear(case, told, verb, at):
             return True, "noted before"
         case.answer = max(case.answer, progress)
         if not case.acknowledged_at:
             case.acknowledged_at, case.acknowledged_by = at, action.by
-        if progress >= Answer.ON_THE_SCENE and not case.arrived_at:
+        if is_there(verb) and not case.arrived_at:
             case.arrived_at, case.arrived_by = at, action.by
         if action.by in self._flow.roster.by_id and not case.lead:
             case.owner = action.by
-        if verb in (Verb.ON_THE_WAY, Verb.ON_THE_SCENE):
+        if verb in ENGAGING:
             self._flow.index.engage(action.by, case)
         event = self._flow.happen(case, Happening(verb.value), at, action.by, story, None, action.note, action.via)
         if verb is Verb.NEED_HELP:
@@ -108,8 +102,8 @@ class Answers:
         if not case.alerts:
             self._flow.settle(case, at, story)
             return True, "noted; the sensors agree"
-        self._flow.unschedule(case, Due.AGREE)
-        self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
+        if not any(due is Due.AGREE for _, due, _ in case.pending):  # saying it again gives no more time
+            self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
         return True, f"noted; the sensors still report {case.level.word}, and are given time to agree"
 
     def _told(self, action: Action, case: Case, at: int) -> Told:
@@ -119,14 +113,31 @@ class Answers:
         return case.told.setdefault(action.by, Told(role, at, len(case.told)))
 
     def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:
+        """A supervisor, or an operator, reports that it is over: that settles it as soon as any report would."""
+        if not self._may_close(action, case):
+            return (
+                False,
+                "closing is for the plan's supervisors, roles that approve and operators; report the end instead",
+            )
         if case.alerts:
             return False, f"the sensors still report {case.level.word}: a case closes when they agree that it is over"
         if (case.state, Happening.CLOSE) not in TABLE:
             return False, f"a case that is {case.state.value} cannot be closed"
+        if case.claimed and case.reported_by == action.by:
+            return True, "noted before"
         self._told(action, case, at)
         case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
-        self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
-        return True, "closed"
+        if at >= case.cleared_at + self._flow.policy(case).agree_for:
+            self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
+            return True, "closed"
+        self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
+        return True, "noted; the case closes once the sensors have been calm for long enough"
+
+    def _may_close(self, action: Action, case: Case) -> bool:
+        """Whether a supervisor of the plan, or somebody who may silence."""
+        person = self._flow.roster.by_id.get(action.by)
+        supervises = person is not None and person.role in self._flow.policy(case).supervisors
+        return supervises or self._may_silence(action)
 
     # -- approvals ---------------------------------------------------------------------------------------------------
 
@@ -140,6 +151,8 @@ class Answers:
             if case.events >= MOST_EVENTS:
                 return False, f"{verb.value} needs an approval, and too much was asked about this case already"
             event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
+            if verb is Verb.RETURN and action.by in self._flow.roster.by_id and action.by not in case.asked_back:
+                case.asked_back.append(action.by)
             self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
             return True, f"{verb.value} needs an approval; the supervisors have been asked"
         if verb is Verb.VOID:
@@ -167,12 +180,13 @@ class Answers:
         return True, "extended"
 
     def _return(self, action: Action, case: Case, at: int, story: Story) -> Answered:
-        """Whoever has the case gives it back: it is dispatched again, to others."""
-        given_back = case.owner if action.by not in case.told or case.told[action.by].role == "operator" else action.by
-        if given_back and given_back not in case.returned:
-            case.returned.append(given_back)
-        case.answer, case.claimed, case.owner, case.lead = Answer.NONE, False, "", ""
-        self._flow.index.engaged.get(given_back, set()).discard(case.id)
+        """The case is given back, by those who asked to, else for its owner: it is dispatched again, to others."""
+        for given_back in case.asked_back or [case.owner]:
+            if given_back and given_back not in case.returned:
+                case.returned.append(given_back)
+        case.owner = case.lead = ""
+        self._flow.begin_round(case)
+        self._flow.unschedule(case, Due.AGREE)
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
         self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
         self._flow.dispatcher.own(case, at, ())
@@ -226,22 +240,3 @@ def _let_in(action: Action) -> bool:
 
 def _words(action: Action) -> str:
     return f"{action.verb}: {action.note}" if action.note else action.verb
-
-
-def _note_progress(told: Told, verb: Verb, progress: Answer, at: int) -> bool:
-    """Write an answer into the ledger; False when the person had said it before."""
-    fields = {
-        Verb.ON_THE_WAY: "on_the_way_at",
-        Verb.ON_THE_SCENE: "on_the_scene_at",
-        Verb.NEED_HELP: "help_at",
-        Verb.DISPERSED: "dispersed_at",
-        Verb.FALSE_ALARM: "dispersed_at",
-    }
-    field = fields.get(verb, "acknowledged_at")
-    if getattr(told, field):
-        return False
-    setattr(told, field, at)
-    told.acknowledged_at = told.acknowledged_at or at
-    if progress is Answer.DISPERSED or verb is Verb.NEED_HELP:
-        told.on_the_scene_at = told.on_the_scene_at or at
-    return True

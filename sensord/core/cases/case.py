@@ -114,7 +114,7 @@ ENDED = (State.CLOSED, State.VOID)
 
 
 class Answer(IntEnum):
-    """How far people have come with a case; it starts anew when the alarm comes back."""
+    """How far people have come with a case; it starts anew with each round."""
 
     NONE = 0
     ACKNOWLEDGED = 1
@@ -149,8 +149,11 @@ class Due(IntEnum):
 class Told(msgspec.Struct):
     """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).
 
-    ``number`` is the place in the order of telling, ``shift`` the shift in which the person was told, ``times`` how
-    often they were. ``failed`` lists channels that did not deliver.
+    ``number`` is the place in the order of telling. ``times`` is how often the person was asked to do something, ``at``
+    when first (never: when the line began), ``shift`` in which shift, ``round`` in which round last; what supervisors
+    are told for their information, and that a case has ended, does not count. ``said`` holds the answers of the present
+    round that stand, by verb, each with its instant; ``heard`` is the round of the last answer. ``failed`` lists
+    channels that did not deliver.
     """
 
     role: str
@@ -166,12 +169,20 @@ class Told(msgspec.Struct):
     on_the_scene_at: int = 0
     help_at: int = 0
     dispersed_at: int = 0
+    round: int = 0
+    heard: int = 0
+    said: dict[str, int] = {}
     failed: list[str] = []
 
     @property
     def answered(self) -> bool:
-        """Whether the person has said anything."""
-        return bool(self.acknowledged_at)
+        """Whether an answer of the person stands in the present round."""
+        return bool(self.said)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the person was asked, and has said nothing since the round in which they were asked last."""
+        return bool(self.times) and (not self.acknowledged_at or self.heard < self.round)
 
     @property
     def reached(self) -> bool:
@@ -185,13 +196,15 @@ class Case(msgspec.Struct):
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
     ``value``, ``threshold``, ``samples``, ``vehicle`` and ``spaces`` are those of the transition that last raised the
     level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch. ``answer`` is how
-    far people have come since the alarm (last) began. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` are the
-    first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it never
+    far people have come in the present ``round``, which begins when the alarm comes back or the case is given back.
+    ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the first times, for
+    measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it never
     was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage, ``since`` the
     instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person; ``pending`` what is
     awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the event) of second ways that
     are not needed once that event's message was delivered. ``muted`` is the named reason why nobody is told now.
-    ``returned`` lists who gave it back.
+    ``returned`` lists who gave it back, ``asked_back`` who asks to. ``passed_over`` are the steps that came due while
+    people had come far enough: they speak after all when that turns out to be wrong.
     """
 
     id: str
@@ -235,6 +248,9 @@ class Case(msgspec.Struct):
     links: list[str] = []
     told: dict[str, Told] = {}
     returned: list[str] = []
+    asked_back: list[str] = []
+    round: int = 0
+    passed_over: list[int] = []
     pending: list[tuple[int, Due, int]] = []
     fallbacks: dict[str, tuple[str, str, str]] = {}
     muted: str = ""

@@ -7,13 +7,15 @@ from collections.abc import Container
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import ENDED, TABLE, Answer, Case, CaseEvent, Due, Happening, State
+from sensord.core.cases.case import ENDED, TABLE, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.numbering import next_code, unused
 from sensord.core.cases.policy import Policy
+from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
@@ -22,7 +24,6 @@ from sensord.core.people.roster import Roster
 from sensord.core.place import PlaceKind, Places
 
 MOST_LINKS = 50
-_CODES = 99_999
 
 
 class Flow:
@@ -103,11 +104,8 @@ class Flow:
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
         name = f"{transition.place}-{policy}-{moment}"
-        nth = 1
-        while (unique := name if nth == 1 else f"{name}-{nth}") in self.remembered:
-            nth += 1
         case = Case(
-            id=unique,
+            id=unused(name, self.remembered),
             policy=policy,
             place=transition.place,
             grid=self._places.above(transition.place, PlaceKind.GRID) or "",
@@ -136,12 +134,10 @@ class Flow:
 
     def _relapse(self, case: Case, transition: Transition, story: Story) -> None:
         """The alarm came back before the case was closed: people must answer, and report, anew."""
-        case.cleared_at, case.answer, case.claimed, case.false_alarm = 0, Answer.NONE, False, False
+        case.cleared_at = 0
         for due in (Due.SETTLE, Due.GIVE_UP, Due.AGREE):
             self.unschedule(case, due)
-        for told in case.told.values():
-            told.acknowledged_at = told.on_the_way_at = told.on_the_scene_at = told.dispersed_at = told.help_at = 0
-            told.at = transition.at
+        self.begin_round(case)
         event = self.happen(case, Happening.RELAPSE, transition.at, transition.id, story, Level.NONE)
         self.dispatch(case, event, Reason.CASE_RELAPSED, story)
 
@@ -220,15 +216,11 @@ class Flow:
         self.dispatch(case, event, Reason.CASE_OPENED, story)
 
     def _code(self, case: Case, at: int) -> str:
-        """The sixteen digits: district 6, major 2, minor 3, and a sequence 5 that begins anew each local year."""
-        policy = self.dispatcher.policy(case)
-        category = self._categories.get(policy.category)
+        category = self._categories.get(self.policy(case).category)
         if category is None:
             return ""
-        stem = f"{self._definition.district}{category.major}{category.minor}"
-        year = f"{to_datetime(at, self._definition.zone).year}:{stem}"
-        self.codes[year] = self.codes.get(year, 0) % _CODES + 1
-        return f"{stem}{self.codes[year]:05}"
+        year = to_datetime(at, self._definition.zone).year
+        return next_code(self.codes, self._definition.district, category, year)
 
     def _link(self, case: Case, at: int, story: Story) -> None:
         """Tie the case to the oldest open one nearby: they may be one event."""
@@ -299,9 +291,11 @@ class Flow:
             self.end(case, Happening.CLOSE, at, by, story)
 
     def _disagree(self, case: Case, at: int, story: Story) -> None:
-        """A person said that it is over, and the sensors do not agree: people go on, under supervision."""
+        """A person said that it is over, and the sensors do not agree: all goes on as without it, and supervised."""
         case.disagreed = True
-        case.answer = min(case.answer, Answer.ON_THE_SCENE)
+        refute(case)
+        self.unschedule(case, Due.AGREE)
+        self.dispatcher.resume(case, at)
         event = self.happen(case, Happening.DISAGREE, at, "sensors", story)
         self.supervise(case, event, Reason.DISAGREEMENT, story)
 
@@ -319,6 +313,11 @@ class Flow:
         for case in waiting:
             self.unschedule(case, Due.RECHECK)
             self._recheck(case, at, story)
+
+    def begin_round(self, case: Case) -> None:
+        """Whatever people said is of the past: nobody is on the way any more, and all may answer anew."""
+        begin(case)
+        self.index.disengage(case)
 
     # -- moving ------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from sensord.core.cases.case import Case
 from sensord.core.level import Level
+from sensord.core.record import Verb
 
+ENGAGING = (Verb.ON_THE_WAY, Verb.ON_THE_SCENE)
+"""Who says so is busy with the case for the rest of its round."""
 Group = tuple[str, str]
 """What nearby cases have in common: the category, and the place that the plan names."""
 
@@ -33,7 +36,7 @@ class CaseIndex:
         for alert in case.alerts:
             self.hold(alert, case)
         for person, told in case.told.items():
-            if told.on_the_way_at or told.on_the_scene_at:
+            if any(verb in told.said for verb in ENGAGING):
                 self.engage(person, case)
 
     def remove(self, case: Case) -> None:
@@ -42,8 +45,7 @@ class CaseIndex:
         self._by_place.pop((case.place, case.policy), None)
         for alert in list(case.alerts):
             self.release(alert, case)
-        for person in case.told:
-            self.engaged.get(person, set()).discard(case.id)
+        self.disengage(case)
         group = self._group_of(case)
         if group is not None:
             self._nearby.get(group, {}).pop(case.id, None)
@@ -73,6 +75,11 @@ class CaseIndex:
     def engage(self, person: str, case: Case) -> None:
         """Somebody is on the way to a case, or there."""
         self.engaged.setdefault(person, set()).add(case.id)
+
+    def disengage(self, case: Case) -> None:
+        """Nobody is on the way to a case, or there, any more."""
+        for person in case.told:
+            self.engaged.get(person, set()).discard(case.id)
 
     def sources(self, rule: str) -> list[tuple[str, str, Level]]:
         """(case, place, level) of the rule's active alerts whose cases are not muted."""

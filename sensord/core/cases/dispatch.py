@@ -32,6 +32,14 @@ _DUE_REASON = {
     Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
     Answer.DISPERSED: Reason.NOT_DISPERSED,
 }
+_NOTICES = (
+    Reason.OVERDUE,
+    Reason.DISAGREEMENT,
+    Reason.APPROVAL_ASKED,
+    Reason.CASE_CLOSED,
+    Reason.CASE_VOID,
+)
+"""These inform: nobody owes an answer to them."""
 
 
 class Decisions:
@@ -125,11 +133,23 @@ class Dispatcher:
         if held is None and case.muted:
             held = Reason(case.muted)
         if held is not None:
+            if held is Reason.HELD_ACKNOWLEDGED and number not in case.passed_over:
+                case.passed_over.append(number)
             decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in step.tell))
             return
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
         self._tell(case, event, people, reason, decisions)
+
+    def resume(self, case: Case, at: int) -> None:
+        """People have not come as far as they said: steps that were passed over for it are due at once."""
+        steps = self.policy(case).steps
+        numbers, case.passed_over = case.passed_over, []
+        for number in numbers:
+            if number < len(steps) and self._held(case, steps[number]) is Reason.HELD_ACKNOWLEDGED:
+                case.passed_over.append(number)
+            elif not self._awaits(case, number):
+                self._desk.schedule(case, at, Due.STEP, number)
 
     def help_needed(self, case: Case, event: CaseEvent, decisions: Decisions) -> None:
         """Somebody on the case asks for help: everybody of the plan but them hears it."""
@@ -256,7 +276,8 @@ class Dispatcher:
 
     @staticmethod
     def _silent(case: Case, role: str) -> list[str]:
-        return [person for person, told in case.told.items() if told.role == role and not told.answered]
+        asked = ((person, told) for person, told in case.told.items() if told.times and told.round == case.round)
+        return [person for person, told in asked if told.role == role and not told.answered]
 
     def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
         """Whoever of the plan can be reached, when nobody of the steps at hand can: the first role that has any."""
@@ -295,7 +316,10 @@ class Dispatcher:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
             told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told), shift or ""))
-            told.times += 1
+            if reason not in _NOTICES:
+                if not told.times:
+                    told.at, told.shift = event.at, shift or ""
+                told.times, told.round = told.times + 1, case.round
             first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
             self._page(case, event, person, first, reason, decisions)
             for contact in person.contacts:

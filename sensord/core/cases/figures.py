@@ -55,7 +55,7 @@ def figures(cases: Sequence[Case], start: int, end: int) -> Figures:
         levels={level.word: sum(case.peak is level for case in opened) for level in LADDER},
         told=sum(line.times for line in lines),
         people=len(lines),
-        answered=sum(line.answered for line in lines),
+        answered=sum(not line.silent for line in lines),
         acknowledge=_median(case.acknowledged_at - case.opened_at for case in opened if case.acknowledged_at),
         arrive=_median(case.arrived_at - case.opened_at for case in opened if case.arrived_at),
         disperse=_median(case.cleared_at - case.opened_at for case in opened if case.cleared_at),
@@ -70,7 +70,7 @@ def silent(cases: Iterable[Case], person: str = "", shift: str | None = None) ->
             if line.times and person in ("", name) and shift in (None, line.shift):
                 key = (name, line.role, case.grid, line.shift)
                 told[key] += 1
-                unanswered[key] += not line.answered
+                unanswered[key] += line.silent
     order = sorted((key for key in told if unanswered[key]), key=lambda key: (-unanswered[key], key))
     return [Silent(*key, told[key], unanswered[key]) for key in order]
 
