@@ -82,6 +82,9 @@ def test_the_stretch_is_wild_enough(whole: dict[int, Outcome]) -> None:
     pairings = {"merged", "entered", "left", "missed_entry", "missed_exit", "anonymous"}
     assert pairings <= {outcome for stream, outcome in counts if stream == "visit"}
     assert sum(passed.values()) > 250
+    # Those from elsewhere are counted by city, those from here and those without a letter by province.
+    assert {"苏E", "皖K", "粤B", "沪", ""} <= {str(kind[4]) for kind in passed}
+    assert not {"苏", "沪A"} & {str(kind[4]) for kind in passed}
     assert len(occupancy) == 12
 
 
@@ -123,9 +126,10 @@ def test_everybody_sees_as_much_of_a_plate_as_they_may() -> None:
     told = [one for one in notifications([passage("C1-N", START, "皖K13579")]) if one.reason == "case_opened"]
     texts = {one.role: one.text for one in told}
     assert set(texts) == {"volunteer", "cadre", "police"}
-    assert "皖K·**579" in texts["cadre"]
+    assert "皖K·**579（安徽阜阳）" in texts["cadre"]
     assert "579" not in texts["volunteer"]
-    assert PLATE in texts["police"]
+    assert "安徽" not in texts["volunteer"]
+    assert f"{PLATE}（安徽阜阳）" in texts["police"]
     assert {one.role: one.vehicle for one in told} == {
         "volunteer": None,
         "cadre": None,
