@@ -1,4 +1,7 @@
-"""Plates are shown, or leave with a recording, only to whoever may see them, and after that was written down."""
+"""Plates are shown, or leave with a recording, only to whoever may see them, and after that was written down.
+
+May see them who is on the roster in a role with ``plates: plain``. Whoever asks and may not is written down as well.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,11 @@ def plate_filler(directory: Path, definition: Callable[[], Definition], secrets:
 def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     """Yield the lines to show for a pseudonym or a case.
 
-    Raises ``SensordError`` when nobody on the roster is called ``by``, when there is no reason, when the journal does
-    not hold the plate any more, or when the access cannot be written down: then nothing is shown.
+    Raises ``SensordError`` when nobody on the roster is called ``by``, when the role does not see plates, when there is
+    no reason, when the journal does not hold the plate any more, or when the access cannot be written down: then
+    nothing is shown.
     """
-    loaded = _asked(config, by, reason)
+    loaded = _asked(config, by, reason, what)
     directory, zone = loaded.resolve(loaded.settings.state_dir), loaded.settings.timezone
     revealer = Revealer(lambda: DirectoryReader(directory / "journal"), loaded.definition, loaded.secrets)
     case = ""
@@ -57,7 +61,7 @@ def admit_export(config: Path, journal: Path, by: str, reason: str, stretch: str
     Returns the configuration, whose site keys follow the vehicles. Raises ``SensordError`` as :func:`reveal` does, and
     when the journal is not that of the configuration: its accesses are written down elsewhere.
     """
-    loaded = _asked(config, by, reason)
+    loaded = _asked(config, by, reason, f"* {stretch}")
     directory = loaded.resolve(loaded.settings.state_dir)
     if journal.resolve() != (directory / "journal").resolve():
         text = f"{journal} 不是 {config} 的日志目录", f"{journal} is not the journal of {config}"
@@ -67,14 +71,35 @@ def admit_export(config: Path, journal: Path, by: str, reason: str, stretch: str
     return loaded
 
 
-def _asked(config: Path, by: str, reason: str) -> Loaded:
-    """Load the configuration; raises ``SensordError`` when nobody on its roster asks, or nobody says why."""
+def _asked(config: Path, by: str, reason: str, what: str) -> Loaded:
+    """Load the configuration; raises ``SensordError`` when ``by`` may not see plates, or nobody says why.
+
+    That somebody who may not see plates asked for ``what`` is written down.
+    """
     loaded = load(config)
-    if by not in {person.id for person in loaded.definition.people}:
-        raise SensordError(say(f"名册中没有 {by}", f"nobody on the roster is called {by}"))
     if not reason.strip():
         raise SensordError(say("需要理由", "a reason is needed"))
+    refusal = _refusal(loaded.definition, by)
+    if refusal:
+        at = format_instant(time.time_ns(), loaded.settings.timezone)
+        AccessLog(loaded.resolve(loaded.settings.state_dir)).append(
+            at=at, by=by, reason=reason, vehicle=what, via="refused"
+        )
+        raise SensordError(refusal)
     return loaded
+
+
+def _refusal(definition: Definition, by: str) -> str:
+    """Why ``by`` may not see plates; "" for those who may."""
+    role = next((person.role for person in definition.people if person.id == by), None)
+    if role is None:
+        return say(f"名册中没有 {by}", f"nobody on the roster is called {by}")
+    if "plain" in (one.plates for one in definition.roles if one.id == role):
+        return ""
+    return say(
+        f"{by} 的角色 {role} 不能查看号牌（dispatch.yaml 中 plates: plain 的角色才可以）",
+        f"the role {role} of {by} may not see plates (roles with plates: plain in dispatch.yaml may)",
+    )
 
 
 def _of_case(directory: Path, case: str, revealer: Revealer) -> tuple[str, list[str]]:

@@ -1,7 +1,9 @@
 """Synthetic plates of mainland form; no real vehicle is meant.
 
 Source: GA 36-2018: province character, letter, then five characters without I and O; small new-energy
-vehicles have six, the first of them D, A, B, C, E (battery) or F, G, H, J, K (other), and green plates.
+vehicles have six, the first of them D, A, B, C, E (battery) or F, G, H, J, K (other), and green plates. Most of a
+province are of its first letter, and most green ones begin with D or F and a digit (a guess; what matters is that many
+at one gate have their first four characters in common, as they have).
 Rule: they are sent as payloads and nowhere else: never logged, never part of a fixture.
 """
 
@@ -14,7 +16,9 @@ from sensord.core.vehicles.tracking import PlateAreas
 _ELSEWHERE = "苏浙皖赣鲁豫鄂湘粤闽川冀京"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _SERIAL = _LETTERS + "0123456789"
-_BATTERY = "DABCEFGHJK"
+_CITIES = "A" * 12 + "BBBBCCCD" + _LETTERS
+_GREEN = "D" * 10 + "FFFFF" + "ABCEGHJK"
+_SECOND = "0123456789" * 12 + _LETTERS
 _NEW_ENERGY = 0.3
 _TRIES = 100
 
@@ -23,7 +27,7 @@ def make_plate(dice: Random, areas: PlateAreas, sort: str) -> tuple[str, str]:
     """Return a plate of class ``sort`` (``local``, ``out_of_town`` or ``key_area``) and its colour."""
     prefix = _prefix(dice, areas, sort)
     if dice.random() < _NEW_ENERGY:
-        serial = dice.choice(_BATTERY) + dice.choice(_SERIAL) + f"{dice.randrange(10_000):04d}"
+        serial = dice.choice(_GREEN) + dice.choice(_SECOND) + f"{dice.randrange(10_000):04d}"
         return _joined(prefix, serial), "green"
     return _joined(prefix, "".join(dice.choices(_SERIAL, k=5))), "blue"
 
@@ -42,7 +46,7 @@ def _prefix(dice: Random, areas: PlateAreas, sort: str) -> str:
             wanted = dice.choice(areas.local)
         else:
             wanted = dice.choice(_ELSEWHERE)
-        prefix = wanted if len(wanted) > 1 else wanted + dice.choice(_LETTERS)
+        prefix = wanted if len(wanted) > 1 else wanted + dice.choice(_CITIES)
         if _sort(prefix, areas) == sort:
             return prefix
     raise ValueError(f"no prefix gives a plate of the class {sort}: check local and key_areas")

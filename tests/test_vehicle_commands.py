@@ -36,11 +36,14 @@ from tests.core.traffic import MONDAY
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The small street with a state directory and a site key."""
+    """The small street with a state directory, a site key, and cadres who see plates, but no volunteers who do."""
     folder = shutil.copytree(STREET, tmp_path / "street")
     path = folder / "sensord.yaml"
     extra = f"state_dir: {tmp_path / 'state'}\n"
     path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
+    plan = folder / "dispatch.yaml"
+    text = plan.read_text(encoding="utf-8").replace("{name: {zh: 居委干部}}", "{name: {zh: 居委干部}, plates: plain}")
+    plan.write_text(text, encoding="utf-8")
     (tmp_path / "state").mkdir()
     with_keys(load(path), MONDAY)
     return path
@@ -97,6 +100,13 @@ def test_a_site_is_what_the_configuration_says(config: Path) -> None:
     assert Site(loaded.definition, loaded.secrets).tracker.on
 
 
+def named(config: Path, plates: str) -> str:
+    """Somebody of the roster who sees plates so."""
+    definition = load(config).definition
+    roles = {role.id for role in definition.roles if role.plates == plates}
+    return next(person.id for person in definition.people if person.role in roles)
+
+
 PLATE, PHONE = "皖K13579", "13800000000"
 
 
@@ -133,7 +143,7 @@ def test_plates_leave_with_a_recording_only_when_asked_for(config: Path, journal
     """By name and reason, written down before, for nobody else's eyes; everything else personal stays behind."""
     code, said = exported(journal, tmp_path / "bare")
     assert (code, PLATE in text_of(tmp_path / "bare")) == (0, False), said
-    person = load(config).definition.people[0].id
+    person = named(config, "plain")
     asked = ("--plain-plates", "--config", str(config), "--by", person, "--reason", "case 118")
     code, said = exported(journal, tmp_path / "plain", "--from", "2025-11-24T00:00:00", *asked)
     assert code == 0, said
@@ -151,13 +161,18 @@ def test_plates_leave_with_a_recording_only_when_asked_for(config: Path, journal
     assert sum(step.counts.get(("plate", "accepted"), 0) for step in steps) == 1
 
 
-@pytest.mark.parametrize("missing", ["--config", "--by", "--reason", "roster", "blank", "journal", "log", "target"])
+_MISSING = ("--config", "--by", "--reason", "roster", "role", "blank", "journal", "log", "target")
+
+
+@pytest.mark.parametrize("missing", _MISSING)
 def test_plates_stay_when_something_is_missing(config: Path, journal: Path, tmp_path: Path, missing: str) -> None:
     """No name, no reason, a stranger, another journal, a log that cannot be written: no recording comes of it."""
-    given = {"--config": str(config), "--by": load(config).definition.people[0].id, "--reason": "case 118"}
+    given = {"--config": str(config), "--by": named(config, "plain"), "--reason": "case 118"}
     given.pop(missing, None)
     if missing == "roster":
         given["--by"] = "nobody"
+    elif missing == "role":
+        given["--by"] = named(config, "none")
     elif missing == "blank":
         given["--reason"] = " "
     elif missing == "journal":
@@ -172,5 +187,7 @@ def test_plates_stay_when_something_is_missing(config: Path, journal: Path, tmp_
     assert code != 0
     assert said
     assert not (tmp_path / "plain").is_dir()
-    assert missing == "log" or not list(AccessLog(journal.parent).entries())
+    written = [] if missing == "log" else list(AccessLog(journal.parent).entries())
+    refused = [(given["--by"], "refused")] if missing in ("roster", "role") else []
+    assert [(one.by, one.via) for one in written] == refused
     assert exported(journal, tmp_path / "other", "--by", "anybody")[0] == 2

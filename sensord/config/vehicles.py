@@ -18,8 +18,8 @@ from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, Text, convert
 from sensord.config.yamlfile import KeyPath, read_yaml
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, zone_info
+from sensord.core.region import PROVINCES
 from sensord.core.vehicles.plate import normalise
-from sensord.core.vehicles.region import PROVINCES
 from sensord.core.vehicles.tracking import FOREVER, KeyArea, PlateAreas, Tracking, Watched
 
 _PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]{0,6}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sensord.core.vehicles.region import PROVINCES
+from sensord.core.region import PROVINCES
 
 
 class Stream(IntEnum):

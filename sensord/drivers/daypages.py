@@ -11,9 +11,9 @@ from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, format_instant
 from sensord.core.level import BY_WORD, LADDER, NAMES
 from sensord.core.place import Places
-from sensord.core.vehicles.region import PROVINCES
 from sensord.drivers.dayreport import DayReport, LaneLine
 from sensord.drivers.tabular import Document
+from sensord.drivers.vehiclepages import provinces
 from sensord.drivers.vehiclereport import Line
 
 _WORDS: dict[str, dict[str, str]] = {
@@ -39,6 +39,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "whole": "全街道",
         "provinces": "外地车辆登记省份",
         "province": "省份",
+        "cities": "其中城市",
         "count": "辆",
         "cases_line": "案件：立案 {opened}（{levels}），结案 {closed}，未结 {open}；"
         "中位用时（分钟）：接单 {acknowledge}，到场 {arrive}，疏散 {disperse}",
@@ -79,6 +80,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "whole": "whole street",
         "provinces": "Out-of-town vehicles by province of registration",
         "province": "province",
+        "cities": "of these, by city",
         "count": "vehicles",
         "cases_line": "Cases: {opened} opened ({levels}), {closed} closed, {open} open; median minutes to acknowledge "
         "{acknowledge}, to arrive {arrive}, to disperse {disperse}",
@@ -193,10 +195,8 @@ class Pages:
         return (name, *(str(getattr(line, kind)) for kind in _KINDS))
 
     def _provinces(self) -> Table:
-        order = sorted(self._report.street.provinces.items(), key=lambda item: (-item[1], item[0]))
-        names = 0 if self._language == "zh" else 1
-        rows = [(PROVINCES[province][names], str(count)) for province, count in order]
-        return Table(self._say["provinces"], (self._say["province"], self._say["count"]), rows)
+        say, rows = self._say, provinces(self._report.street, self._language)
+        return Table(say["provinces"], (say["province"], say["count"], say["cities"]), rows)
 
     def _notes(self) -> list[str]:
         say, found = self._say, self._report

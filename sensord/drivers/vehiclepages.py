@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sensord.core.cases.listing import Table
 from sensord.core.instant import to_datetime
 from sensord.core.place import Place, PlaceKind
-from sensord.core.vehicles.region import PROVINCES
+from sensord.core.region import CITIES, PROVINCES
 from sensord.drivers.tabular import Document
 from sensord.drivers.vehiclereport import Line, Stretch, VehicleReport
 
@@ -39,6 +39,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "hourly": "分时",
         "daily": "近八日",
         "provinces": "外地车辆登记省份",
+        "cities": "其中城市",
         "balance": "车位紧张的小区与最近的空位",
         "free": "剩余",
         "nearest": "最近空位",
@@ -70,6 +71,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "hourly": "By hour",
         "daily": "The last eight days",
         "provinces": "Out-of-town vehicles by province of registration",
+        "cities": "of these, by city",
         "balance": "Compounds that are nearly full, and the nearest free spaces",
         "free": "free",
         "nearest": "nearest free",
@@ -90,7 +92,8 @@ def document(report: VehicleReport, names: Names, language: str) -> Document:
         rows = [_row(line, names, language) for line in report.lines if line.kind == kind]
         made.append((words[kind.value], head, rows))
     spans = [words[key] for key in ("inward", "outward", "out_of_town")]
-    made.append((words["provinces"], [words["place"], words["count"]], _provinces(report.street, language)))
+    columns = [words[key] for key in ("place", "count", "cities")]
+    made.append((words["provinces"], columns, provinces(report.street, language)))
     made.append((words["hourly"], [words["hour"], *spans], _spans(report, report.hourly, "%H:%M")))
     made.append((words["daily"], [words["day"], *spans], _spans(report, report.daily, "%Y-%m-%d")))
     balance: list[tuple[str, ...]] = [
@@ -115,9 +118,18 @@ def _name(place: str, names: Names, language: str) -> str:
     return names[place].label(language) if place in names else place
 
 
-def _provinces(line: Line, language: str) -> list[tuple[str, ...]]:
-    order = sorted(line.provinces.items(), key=lambda item: (-item[1], item[0]))
-    return [(PROVINCES[province][0 if language == "zh" else 1], str(count)) for province, count in order]
+def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
+    """Vehicles from elsewhere by province, most first: its name, how many, and its cities with theirs."""
+    rows = []
+    for province, count in _most_first(line.provinces):
+        here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
+        cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
+        rows.append((PROVINCES[province][0 if language == "zh" else 1], str(count), ", ".join(cities)))
+    return rows
+
+
+def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _spans(report: VehicleReport, spans: Iterable[Stretch], form: str) -> list[tuple[str, ...]]:

@@ -16,7 +16,7 @@ import msgspec
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, from_datetime, to_datetime, zone_info
 from sensord.core.place import PlaceKind, Places
-from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import ELSEWHERE, Occupancy, PassageCount
 
 KINDS = (PlaceKind.STREET, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 DAYS = 8
@@ -27,7 +27,10 @@ NEAREST = 3
 
 
 class Line(msgspec.Struct):
-    """The numbers of one place. ``before_in``, ``before_out``: the same weekday a week before."""
+    """The numbers of one place. ``before_in``, ``before_out``: the same weekday a week before.
+
+    ``provinces`` and ``cities`` count the vehicles from elsewhere by the first one and two characters of their plates.
+    """
 
     place: str
     kind: str
@@ -41,6 +44,7 @@ class Line(msgspec.Struct):
     unread: int = 0
     new_energy: int = 0
     provinces: dict[str, int] = {}
+    cities: dict[str, int] = {}
     inside: int = 0
     unsure: int = 0
     parking: int = 0
@@ -148,8 +152,11 @@ def _count(line: Line, one: PassageCount) -> None:
     line.inward += one.count
     setattr(line, one.sort, getattr(line, one.sort) + one.count)
     line.new_energy += one.count if one.energy == "new_energy" else 0
-    if one.sort in ("out_of_town", "key_area") and one.province:
-        line.provinces[one.province] = line.provinces.get(one.province, 0) + one.count
+    if one.sort in ELSEWHERE and one.province:
+        province, prefix = one.province[:1], one.province
+        line.provinces[province] = line.provinces.get(province, 0) + one.count
+        if prefix != province:
+            line.cities[prefix] = line.cities.get(prefix, 0) + one.count
 
 
 def _fill_occupancy(places: Places, lines: dict[str, Line], occupancy: Iterable[Occupancy]) -> None:

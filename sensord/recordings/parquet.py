@@ -24,7 +24,7 @@ ROW_GROUP = 262_144
 CHUNK = 65_536
 """So many readings become one batch: at 500 a second, two minutes."""
 _TIMES = ("received_at", "event_at")
-_WHO = ("vehicle", "vehicle_former", "vehicle_family", "vehicle_head", "vehicle_tail")
+_WHO = ("vehicle", "vehicle_former", "vehicle_family", "vehicle_early", "vehicle_late")
 _SIGHTING = (*_WHO, "vehicle_seen_at", "vehicle_sure", "vehicle_mask")
 
 

@@ -2,7 +2,8 @@
 
 A line is a JSON object; its ``hash`` is the SHA-256 of the line before's hash and of everything else in the line, so a
 line that was changed, taken out or put in shows. That lines were cut off the end shows in ``access.head``, which holds
-the number and hash of the last; copy both away now and then. It holds pseudonyms, never a plate.
+the number and hash of the last; copy both away now and then. It holds pseudonyms, never a plate: one that somebody
+wrote into a reason, or asked for, is blotted out.
 
 Source: the regulation on public-security video systems (in force 2025-04-01) asks for a register of access with
 reason, content, unit and name.
@@ -22,6 +23,7 @@ import msgspec
 
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import format_instant
+from sensord.core.vehicles.plate import without_plates
 from sensord.errors import StoreError
 
 FILE, HEAD = "access.log", "access.head"
@@ -31,6 +33,8 @@ VERSION = 1
 
 class Access(msgspec.Struct, frozen=True):
     """One access. ``at`` is RFC 3339, ``by`` a post of the roster, ``vehicle`` a pseudonym, ``via`` how shown.
+
+    One that was ``refused`` is by whoever asked, in whatever words.
 
     ``version`` is that of the line's form.
     """
@@ -69,7 +73,8 @@ class AccessLog:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 last = self._last(file.read())
                 number, before = (last.number + 1, last.hash) if last is not None else (1, GENESIS)
-                draft = Access(number, at, by[:64], reason[:500], vehicle, via, case, before)
+                by, reason, vehicle, case = map(without_plates, (by, reason, vehicle, case))
+                draft = Access(number, at, by[:64], reason[:500], vehicle[:200], via, case, before)
                 access = msgspec.structs.replace(draft, hash=draft.digest())
                 file.write(msgspec.json.encode(access) + b"\n")
                 file.flush()

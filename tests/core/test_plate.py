@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensord.core.region import CITIES, PROVINCES, registered
 from sensord.core.vehicles.plate import PlateKind, PlateRead, PlateTable, Verdict, mask, normalise, recognise
-from sensord.core.vehicles.region import CITIES, PROVINCES, city
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 
 AREAS = PlateAreas(("沪",), (KeyArea("皖K"), KeyArea("豫"), KeyArea("浙A", 100, 200)))
@@ -134,16 +134,12 @@ def test_the_table_of_registration() -> None:
         "藏": 7, "陕": 12, "甘": 14, "青": 8, "宁": 5, "新": 16,
     }  # fmt: skip
     assert all(prefix[1] in "ABCDEFGHJKLMNPQRSTUVWXYZ" for prefix in CITIES)
-    assert [city(prefix) for prefix in ("渝A", "渝F", "琼C", "陕V")] == ["重庆", "万州", "海南", "杨凌"]
-    assert [city(prefix) for prefix in ("苏E", "皖K", "沪A", "苏Y", "使1", "", "皖")] == [
-        "苏州",
-        "阜阳",
-        "上海",
-        "江苏",
-        "",
-        "",
-        "安徽",
-    ]
+    zh = {"渝A": "重庆", "渝F": "重庆万州", "琼C": "海南", "陕V": "陕西杨凌"}
+    zh |= {"苏E": "江苏苏州", "沪A": "上海", "苏Y": "江苏", "皖": "安徽"}
+    assert {prefix: registered(prefix, "zh") for prefix in zh} == zh
+    assert registered("皖K·**579", "en") == "Anhui, 阜阳"
+    assert registered("京N·**579", "en") == "Beijing"
+    assert [registered(prefix, "zh") for prefix in ("使1·***456", "WJ·***34J", "BA", "")] == [""] * 4
     assert recognise("临沪A12345").prefix == "沪A"
     assert recognise("沪22478领").prefix == ""
 

@@ -20,7 +20,9 @@ from sensord.core.vehicles.tracker import Tracker
 from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, places, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
-A_CONFUSED, A_STRAY = "沪A1Z345", "沪A1X345"
+A_CONFUSED, A_STRAY, A_HALF = "沪A1Z345", "沪A1X345", "沪A12999"
+GREEN, GREEN_HALF, GREEN_SHORT = "沪AD12345", "沪AD16789", "沪AD1234"
+PLATES = (A, B, C, A_CONFUSED, A_STRAY, A_HALF, GREEN, GREEN_HALF, GREEN_SHORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Follower:
         who = Pseudonymiser(self.definition.plate_keys, self.definition.tracking.overlap, SECRETS)
         self.intake = Intake(self.definition, self.places, who)
         self.tracker = Tracker(self.definition, self.places)
-        self.names = {token(plate): plate for plate in (A, B, C, A_CONFUSED, A_STRAY)} | {0: ""}
+        self.names = {token(plate): plate for plate in PLATES} | {0: ""}
 
     def see(self, *records: Record) -> list[Row]:
         """Step through records and return the derived readings."""
@@ -114,6 +116,18 @@ MERGING: dict[str, tuple[list[Record], list[tuple[float, str, str, str]]]] = {
     "any one character may be wrong within seconds": (
         [at(0, A_STRAY, "in", 0.6), at(1, A, "in", 0.8), tick(60)],
         [(0, "passed", "C1-N in", A)],
+    ),
+    "or missing": (
+        [at(0, GREEN_SHORT, "in", 0.6), at(1, GREEN, "in", 0.8), tick(60)],
+        [(0, "passed", "C1-N in", GREEN)],
+    ),
+    "two sure plates are two vehicles however close": (
+        [at(0, A), at(2, A_STRAY), at(3, A_HALF), tick(60)],
+        [(0, "passed", "C1-N in", A), (2, "passed", "C1-N in", A_STRAY), (3, "passed", "C1-N in", A_HALF)],
+    ),
+    "half a plate in common is not the same plate": (
+        [at(0, GREEN, "out", 0.8), at(2, GREEN_HALF, "out", 0.8), tick(60)],
+        [(0, "passed", "C1-N out", GREEN), (2, "passed", "C1-N out", GREEN_HALF)],
     ),
     "but not when they are further apart": (
         [at(0, A_STRAY, "in", 0.8), at(10, A, "in", 0.8), tick(60)],
@@ -196,6 +210,23 @@ def test_a_later_majority_corrects_an_entry() -> None:
     follower = Follower()
     follower.see(at(0, A_CONFUSED, "in", 0.95), at(1, A, "in", 0.8), at(2, A, "in", 0.8))
     assert set(follower.tracker.presence.compounds["C1"].visits) == {token(A)}
+
+
+def test_a_corrected_entry_leaves_the_other_vehicle_as_it_was() -> None:
+    """The plate that was read by mistake is a known vehicle's: it is no stranger then, and still inside elsewhere."""
+    follower = Follower()
+    follower.see(at(1800, A_CONFUSED, gate="C3-N"), at(2400, A_CONFUSED, "out", gate="C3-N"), tick(2500))
+    follower.see(at(3600, A_CONFUSED, gate="C2-N"))
+    presence = follower.tracker.presence
+    before = msgspec.msgpack.encode(presence.traces[token(A_CONFUSED)]), presence.known[token(A_CONFUSED)]
+    follower.see(at(7200, A_CONFUSED, "in", 0.95), at(7201, A, "in", 0.8), at(7202, A, "in", 0.8))
+    assert (msgspec.msgpack.encode(presence.traces[token(A_CONFUSED)]), presence.known[token(A_CONFUSED)]) == before
+    assert [set(presence.compounds[where].visits) for where in ("C1", "C2")] == [{token(A)}, {token(A_CONFUSED)}]
+    assert follower.inside("C2") == (1, 0)
+    marked = follower.see(tick(3600 + 7200))
+    assert short(marked) == [(10_800, "staying", "C2-N in", A_CONFUSED)]
+    (left,) = follower.see(at(11_000, A_CONFUSED, "out", gate="C2-N"), tick(11_100))
+    assert (left.event, left.numbers["stay"]) == ("passed", round(7400 / 3600, 3))
 
 
 def test_a_corrected_entry_is_followed_on() -> None:

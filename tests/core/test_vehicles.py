@@ -38,6 +38,7 @@ from tests.core.traffic import (
     site,
     ticks,
     token,
+    told,
     wild,
 )
 
@@ -81,6 +82,9 @@ def test_the_stretch_is_wild_enough(whole: dict[int, Outcome]) -> None:
     pairings = {"merged", "entered", "left", "missed_entry", "missed_exit", "anonymous"}
     assert pairings <= {outcome for stream, outcome in counts if stream == "visit"}
     assert sum(passed.values()) > 250
+    # Those from elsewhere are counted by city, those from here and those without a letter by province.
+    assert {"苏E", "皖K", "粤B", "沪", ""} <= {str(kind[4]) for kind in passed}
+    assert not {"苏", "沪A"} & {str(kind[4]) for kind in passed}
     assert len(occupancy) == 12
 
 
@@ -122,9 +126,10 @@ def test_everybody_sees_as_much_of_a_plate_as_they_may() -> None:
     told = [one for one in notifications([passage("C1-N", START, "皖K13579")]) if one.reason == "case_opened"]
     texts = {one.role: one.text for one in told}
     assert set(texts) == {"volunteer", "cadre", "police"}
-    assert "皖K·**579" in texts["cadre"]
+    assert "皖K·**579（安徽阜阳）" in texts["cadre"]
     assert "579" not in texts["volunteer"]
-    assert PLATE in texts["police"]
+    assert "安徽" not in texts["volunteer"]
+    assert f"{PLATE}（安徽阜阳）" in texts["police"]
     assert {one.role: one.vehicle for one in told} == {
         "volunteer": None,
         "cadre": None,
@@ -238,6 +243,38 @@ def test_nothing_that_is_stored_or_told_holds_a_plate() -> None:
     for plate in filter(None, PLATES):
         assert plate.encode() not in written
         assert plate[1:].encode() not in written
+
+
+@pytest.mark.parametrize("way", ["mqtt", "rest", "link", "cli"])
+def test_a_plate_in_a_note_goes_no_further_than_the_journal(way: str) -> None:
+    """The note is in the case's story without the plate, whichever way it came, and so in the saved state."""
+    following = site()
+    opened = [
+        step for step in told([passage("C1-N", START, "皖K13579"), *ticks(START + MINUTE)], following) if step.cases
+    ]
+    case, at = opened[0].cases[0].id, START + HOUR
+    notes = [("need_help", "沪A12345车主已联系"), ("false_alarm", "同前，ＷＪ沪1234Ｊ")]
+    if way == "cli":  # others may not silence
+        notes.append(("silence", "沪 A·D12345 的事"))
+
+    def said(verb: str, note: str, nth: int) -> Record:
+        about = case if verb != "silence" else "quiet"
+        told = {"verb": verb, "note": note, "until": at + HOUR, "scope": {"rules": ["key-area"]}}
+        if way == "mqtt":
+            topic = f"t/commands/by/居委干部-1/{about}"
+            return Record(RecordKind.MESSAGE, at + nth, topic, msgspec.json.encode(told))
+        action = {**told, "case": about, "by": "居委干部-1", "via": way}
+        return Record(RecordKind.ACTION, at + nth, "", msgspec.json.encode(action))
+
+    steps = told([said(verb, note, nth) for nth, (verb, note) in enumerate(notes)], following)
+    assert all(outcome.accepted for step in steps for outcome in step.outcomes)
+    written = b"".join(step.decisions() + msgspec.json.encode(step.cases) for step in steps) + unseal(
+        following.snapshot()
+    )
+    assert "***车主已联系".encode() in written
+    assert way != "cli" or "*** 的事".encode() in written
+    for plate in ("A12345", "D12345", "1234J", "ＷＪ"):
+        assert plate.encode() not in written
 
 
 def test_without_the_keys_a_journal_is_not_replayed() -> None:

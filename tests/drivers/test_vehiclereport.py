@@ -37,9 +37,11 @@ def counts() -> list[PassageCount]:
 
     return [
         one(day, "C1-N", "in", "local", "沪", "new_energy", 3),
-        one(day + 23 * HOUR, "C1-S", "in", "out_of_town", "苏", "fuel", 2),
+        one(day + 23 * HOUR, "C1-S", "in", "out_of_town", "苏E", "fuel", 2),
+        one(day + 23 * HOUR, "C1-S", "in", "out_of_town", "苏A", "fuel", 1),
+        one(day + 23 * HOUR, "C1-S", "in", "out_of_town", "苏Y", "fuel", 1),
         one(day + 8 * HOUR, "C1-N", "out", "local", "沪", "fuel", 4),
-        one(day + 8 * HOUR, "C3-N", "in", "key_area", "皖", "fuel", 1),
+        one(day + 8 * HOUR, "C3-N", "in", "key_area", "皖K", "fuel", 1),
         one(day + 8 * HOUR, "C3-N", "in", "unread", "", "", 5),
         one(day + 24 * HOUR, "C3-N", "in", "local", "沪", "fuel", 1000),
         one(day - 7 * DAY + HOUR, "C1-N", "in", "local", "沪", "fuel", 7),
@@ -62,12 +64,13 @@ def line(place: str) -> Line:
 def test_numbers_add_up_from_gate_to_street() -> None:
     """Gates, compounds, grids and the street hold the same vehicles; kinds add up to arrivals."""
     street = line("street")
-    assert (street.inward, street.outward, street.inside, street.unsure, street.parking) == (11, 4, 7, 3, 12)
-    assert (line("C1").inward, line("C1-N").inward, line("C1-S").inward, line("G2").inward) == (5, 3, 2, 6)
+    assert (street.inward, street.outward, street.inside, street.unsure, street.parking) == (13, 4, 7, 3, 12)
+    assert (line("C1").inward, line("C1-N").inward, line("C1-S").inward, line("G2").inward) == (7, 3, 4, 6)
     for one in report().lines:
         kinds = (one.local, one.out_of_town, one.key_area, one.special, one.none, one.unread)
         assert sum(kinds) == one.inward
-    assert street.provinces == {"苏": 2, "皖": 1}
+    assert street.provinces == {"苏": 4, "皖": 1}
+    assert street.cities == {"苏E": 2, "苏A": 1, "苏Y": 1, "皖K": 1}
     assert street.new_energy == 3
 
 
@@ -76,8 +79,8 @@ def test_the_day_is_the_local_day_and_is_held_against_a_week_before() -> None:
     street = line("street")
     assert (street.before_in, street.before_out) == (7, 0)
     hourly, daily = report().hourly, report().daily
-    assert [one.inward for one in hourly] == [3, *[0] * 7, 6, *[0] * 14, 2]
-    assert [one.inward for one in daily] == [7, 900, 0, 0, 0, 0, 0, 11]
+    assert [one.inward for one in hourly] == [3, *[0] * 7, 6, *[0] * 14, 4]
+    assert [one.inward for one in daily] == [7, 900, 0, 0, 0, 0, 0, 13]
     assert span(TODAY, ZONE) == (daily[0].start, report().end)
 
 
@@ -98,6 +101,9 @@ def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     whole = document(report(), names, language)
     text = render(whole, form)
     assert len(whole.tables) == 8
+    registered = next(table.rows for table in whole.tables if "登记" in table.title or "registration" in table.title)
+    provinces = ("江苏", "安徽") if language == "zh" else ("Jiangsu", "Anhui")
+    assert list(registered) == [(provinces[0], "4", "苏E 苏州 2, 苏A 南京 1, 苏Y 1"), (provinces[1], "1", "皖K 阜阳 1")]
     for table in whole.tables:
         cells = [cell for row in table.rows for cell in row]
         assert all(cell in text for cell in (table.title, *table.columns, *cells))

@@ -16,6 +16,7 @@ from sensord.core.cases.policy import Role
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
+from sensord.core.region import registered
 from sensord.core.rules.rule import Rule
 
 PLACEHOLDERS = (
@@ -166,10 +167,16 @@ def _name(rule: Rule | None, case: Case, language: str) -> str:
 
 
 def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
-    """Write the vehicle as the role may see it: plain (a mark, until it is delivered), masked, or not at all."""
+    """Write the vehicle as the role may see it: plain (a mark, until it is delivered), masked, or not at all.
+
+    Whoever sees something of the plate sees where it is registered, too.
+    """
     shown = ""
     if vehicle is not None:
         shown = {"plain": PLATE, "masked": vehicle.mask}.get(role.plates, "")
+        where = registered(vehicle.mask, language) if shown else ""
+        if where:
+            shown += f"（{where}）" if language == "zh" else f" ({where})"
     return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part)
 
 

@@ -1,4 +1,7 @@
-"""What people and channels said, as it stands in the journal: commands, actions, receipts."""
+"""What people and channels said, as it stands in the journal: commands, actions, receipts.
+
+A plate that somebody wrote into a note goes no further than the journal, and is deleted with it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from typing import TypeVar
 import msgspec
 
 from sensord.core.record import Action, Receipt, Scope
+from sensord.core.vehicles.plate import without_plates
 from sensord.errors import DecodeError
 
 _Told = TypeVar("_Told")
+LONGEST_NOTE = 500
+"""Characters of a note by MQTT; what is longer is cut off."""
 LONGEST_NAME = 200
 """Characters of the case (or silence) that a command's topic may name."""
 
@@ -43,12 +49,14 @@ def command(payload: bytes, case: str, user: str, people: Container[str]) -> Act
         raise DecodeError("other_user", "the payload names somebody else than its topic")
     if user not in people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
-    return Action(told.verb, case, user, "mqtt", told.note[:500], told.until, told.scope)
+    note = without_plates(told.note)[:LONGEST_NOTE]
+    return Action(told.verb, case, user, "mqtt", note, told.until, told.scope)
 
 
 def action(payload: bytes) -> Action:
     """Read an action; raises ``DecodeError`` ``bad_action``."""
-    return _read(_ACTION, payload, "bad_action")
+    told = _read(_ACTION, payload, "bad_action")
+    return msgspec.structs.replace(told, note=without_plates(told.note)) if told.note else told
 
 
 def receipt(payload: bytes) -> Receipt:

@@ -2,10 +2,11 @@
 
 Cameras send a passage more than once (trigger and periodic, a standing vehicle, a second camera), and misread a
 character now and then. Readings at one gate and direction are one passage when they are no further apart than ``merge``
-and have the same pseudonym or family (they differ only where cameras confuse characters); within ``settle`` half a
-plate in common is enough (one character is wrong, whichever), and a reading without a legible plate belongs to the
-passage beside it. The pseudonym that most readings agree on wins, then the surest; the others are kept beside it, so
-that the vehicle is recognised when it leaves under one of them.
+and have the same pseudonym or family (they differ only where cameras confuse characters). Within ``settle`` they may
+differ in any one character, unless both are sure: two sure readings of other plates are two vehicles, however close
+behind each other. A reading without a legible plate belongs to the passage beside it. The pseudonym that most readings
+agree on wins, then the surest; the others are kept beside it, so that the vehicle is recognised when it leaves under
+one of them.
 
 A sure reading decides an entry at once, for there somebody may have to be told; an exit, and an entry that is in doubt,
 is decided after ``settle``::
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from sensord.core.stream import CERTAINTY
+from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
 
 CERTAIN, DOUBTFUL = range(len(CERTAINTY.words))
@@ -32,7 +34,7 @@ MOST_OPEN = 200
 
 
 class Read(NamedTuple):
-    """One reading of a camera. Times ns; ``token`` to ``tail`` as in ``Identity``; the rest label codes."""
+    """One reading of a camera. Times ns; ``token`` to ``late`` as in ``Identity``; the rest label codes."""
 
     received_at: int
     event_at: int
@@ -41,8 +43,8 @@ class Read(NamedTuple):
     token: int
     former: int
     family: int
-    head: int
-    tail: int
+    early: int
+    late: int
     sure: bool
     mask: str
     direction: int
@@ -52,12 +54,21 @@ class Read(NamedTuple):
     listed: int
 
 
+class Before(NamedTuple):
+    """What was known of a vehicle before a passage: the hour and (0: not lately) the instant it was seen, and where."""
+
+    hour: int
+    last_at: int
+    gate: str
+    inside: str
+
+
 class Passage(msgspec.Struct, array_like=True, gc=False):
     """A passage that may still get readings. ``due`` (ns) is when it is decided at the latest; 0: it is decided.
 
     ``kept`` are the surest readings under each pseudonym and ``votes`` how many there were; the best comes first.
     ``first_at`` and ``last_at`` are event times of its first and its latest reading; ``decided`` is the pseudonym that
-    it was decided with.
+    it was decided with, and ``before`` what was known of that vehicle until then (None: it was not known).
     """
 
     kept: list[Read]
@@ -66,6 +77,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
     last_at: int
     due: int
     decided: int = 0
+    before: Before | None = None
 
     @property
     def best(self) -> Read:
@@ -200,12 +212,12 @@ class Passages:
 
 
 def _alike(one: Read, other: Read, *, near: bool) -> bool:
-    """Whether two readings may be of one vehicle; ``near``: they are so close that half a plate is enough."""
+    """Whether two readings may be of one vehicle; ``near``: they are so close that one character may be wrong."""
     if not (one.token and other.token):
         return near
     if other.token == one.token or other.family == one.family or other.former == one.token:
         return True
-    return near and (other.head == one.head or other.tail == one.tail)
+    return near and not (one.sure and other.sure) and neighbours(one.early, one.late, other.early, other.late)
 
 
 WAIT, DECIDED, JOINED, LATER = range(4)

@@ -18,7 +18,7 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
-from sensord.core.vehicles.region import PROVINCES
+from sensord.core.region import PROVINCES
 from sensord.core.vehicles.tracking import PlateAreas, stretch
 
 _SEPARATORS = re.compile(r"[\s·•・.\-_]+")

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.place import PlaceKind, Places
-from sensord.core.vehicles.passage import Passage, Read
+from sensord.core.vehicles.passage import Before, Passage, Read
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
 
@@ -77,6 +77,7 @@ class Presence:
         trace, away = self._trace(token, at)
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
+        passage.before = self._before(token, trace)
         if self.ghosts:
             self.ghosts.pop((place, token), None)
         cloned, ended = (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, read, at)
@@ -203,6 +204,42 @@ class Presence:
         trace = self.traces[token] = Trace(0, "")
         return trace, max(away, 0)
 
+    def _before(self, token: int, trace: Trace) -> Before | None:
+        """What is known of a vehicle now, in case that this passage turns out to have been another's."""
+        hour = self.known.get(token)
+        return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside)
+
+    def _take_back(self, token: int, before: Before | None, at: int) -> Visit | None:
+        """The entry at ``at`` was not this vehicle's: know of it what was known before.
+
+        Returns its visit elsewhere that seemed to be over, and goes on.
+        """
+        trace = self.traces.pop(token, None)
+        if before is None:
+            self.known.pop(token, None)
+            return None
+        self.known[token] = before.hour
+        if trace is None or not before.last_at:
+            return None
+        earlier = [entry for entry in trace.entries if entry[0] != at]
+        back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts)
+        where, ghost = self.compounds.get(before.inside), self.ghosts.get((before.inside, token))
+        if where is None or ghost is None or ghost.since != at:
+            return None
+        del self.ghosts[before.inside, token]
+        self._came_back(where)
+        where.add(token, ghost.visit)
+        back.inside = before.inside
+        return ghost.visit
+
+    @staticmethod
+    def _came_back(here: Compound) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if here.missed:
+            here.missed -= 1
+        else:
+            here.anonymous -= 1
+
     def _note(self, token: int, trace: Trace, gate: str, at: int) -> None:
         trace.last_at, trace.gate = at, gate
         hour = at // HOUR
@@ -227,25 +264,30 @@ class Presence:
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def rename(self, place: str, gate: str, token: int, passage: Passage) -> Visit | None:
-        """The entry by ``gate`` that was read as ``token`` was this vehicle's: more readings say so.
+    def rename(self, place: str, gate: str, passage: Passage, now: int) -> list[tuple[str, int, Visit]]:
+        """The entry by ``gate`` was another vehicle's than it was decided with: more readings, at ``now`` (ns), say so.
 
-        Returns its visit; None when it is not inside any more, or already was.
+        Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, if it is
+        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere.
         """
+        token = passage.decided
         here, read = self.compounds[place], passage.best
         visit = here.remove(token)
         if visit is None or read.token in here.visits:
-            return None
+            return []
         visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
-        self.known.pop(token, None)
-        trace = self.traces.pop(token, None)
+        before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
         mine, _ = self._trace(read.token, visit.entered_at)
-        if trace is not None:
-            mine.entries += trace.entries[-1:]
+        passage.before = self._before(read.token, mine)
+        mine.entries += [(visit.entered_at, place)]
         mine.inside = place
         self._note(read.token, mine, gate, visit.entered_at)
-        return visit
+        visits = [(place, read.token, visit)]
+        if before is not None and other is not None:
+            other.due = self._next_due(other.entered_at, now)
+            visits.append((before.inside, token, other))
+        return visits
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""

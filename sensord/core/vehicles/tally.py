@@ -5,18 +5,22 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from sensord.core.batch import Batch
+from sensord.core.batch import Batch, Int64
 from sensord.core.instant import HOUR
 from sensord.core.place import Places
+from sensord.core.region import PROVINCES
 from sensord.core.stream import DIRECTION, ENERGY, EVENT, PLATE_CLASS, PROVINCE, Stream
 
+ELSEWHERE = ("out_of_town", "key_area")
+"""The classes of vehicles that are registered elsewhere."""
 _COLUMNS = (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY)
 
 
 class PassageCount(msgspec.Struct, frozen=True):
     """``count`` passages of one kind in one hour. ``hour`` is its beginning (ns); the words are those of the labels.
 
-    ``province`` and ``energy`` are "" where a plate does not tell.
+    ``province`` is the plate's first character; of vehicles from elsewhere, whose cities are counted, too, it is
+    followed by the letter behind it. ``province`` and ``energy`` are "" where a plate does not tell.
     """
 
     hour: int
@@ -48,15 +52,30 @@ def count_passages(batch: Batch, places: Places, offset: int) -> list[PassageCou
     hours = (batch.event_at[rows] + offset) // HOUR
     columns = [hours, batch.device[rows].astype(np.int64)]
     columns += [batch.labels[label.name][rows].astype(np.int64) for label in _COLUMNS]
+    columns.append(_letters(batch, rows))
     kinds, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
     return [
-        _count(int(hour) * HOUR - offset, places.devices[device].place, codes, int(count))
-        for (hour, device, *codes), count in zip(kinds.tolist(), counts.tolist(), strict=True)
+        _count(int(hour) * HOUR - offset, places.devices[device].place, codes, letter, int(count))
+        for (hour, device, *codes, letter), count in zip(kinds.tolist(), counts.tolist(), strict=True)
     ]
 
 
-def _count(hour: int, gate: str, codes: list[int], count: int) -> PassageCount:
+def _letters(batch: Batch, rows: Int64) -> Int64:
+    """The letter behind the province of a vehicle from elsewhere, as its code; 0: none, or it is not counted."""
+    letters = np.zeros(len(rows), np.int64)
+    if batch.sightings is None:
+        return letters
+    elsewhere = np.isin(batch.labels[PLATE_CLASS.name][rows], [PLATE_CLASS.words.index(word) for word in ELSEWHERE])
+    for place in np.flatnonzero(elsewhere).tolist():
+        mask = batch.sightings.masks[rows[place]]
+        if mask[:1] in PROVINCES and "A" <= mask[1:2] <= "Z":
+            letters[place] = ord(mask[1])
+    return letters
+
+
+def _count(hour: int, gate: str, codes: list[int], letter: int, count: int) -> PassageCount:
     direction, sort, province, energy = (
         label.words[code] if code >= 0 else "" for label, code in zip(_COLUMNS, codes, strict=True)
     )
-    return PassageCount(hour, gate, direction, sort, province, energy, count)
+    prefix = province + chr(letter) if letter else province
+    return PassageCount(hour, gate, direction, sort, prefix, energy, count)

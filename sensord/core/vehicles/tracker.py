@@ -175,16 +175,15 @@ class Tracker:
             heapq.heappush(self.settling, (passage.due, gate, read.direction))
             self._due = min(self._due, passage.due)
         elif what == LATER and read.direction == _IN:
-            self._correct(gate, passage)
+            self._correct(gate, passage, read.received_at)
         return passage
 
-    def _correct(self, gate: str, passage: Passage) -> None:
+    def _correct(self, gate: str, passage: Passage, at: int) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
         place = self._compound[gate]
         if passage.best.token != passage.decided:
-            visit = self.presence.rename(place, gate, passage.decided, passage)
-            if visit is not None:
-                self._await(place, passage.best.token, visit)
+            for where, token, visit in self.presence.rename(place, gate, passage, at):
+                self._await(where, token, visit)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())

@@ -85,10 +85,15 @@ CITIES = {f"{line[0]}{entry[0]}": entry[1:] for line in _CITIES.strip().splitlin
 """Prefix (province character and letter) -> city or prefecture, in Chinese."""
 
 
-def city(prefix: str) -> str:
-    """Return the city that a prefix belongs to, the province when the letter tells no more, or "" for no prefix.
+def registered(prefix: str, language: str) -> str:
+    """Return where a prefix is registered, in words: province and city, in English with the city's Chinese name.
 
-    ``prefix`` is the first one or two characters of a plate.
+    ``prefix`` is the first characters of a plate or of its mask; "" when they are no prefix.
     """
     province = PROVINCES.get(prefix[:1])
-    return CITIES.get(prefix[:2], province[0]) if province is not None else ""
+    if province is None:
+        return ""
+    named = CITIES.get(prefix[:2], "")
+    if language == "zh":
+        return province[0] + named if named != province[0] else named
+    return f"{province[1]}, {named}" if named else province[1]
