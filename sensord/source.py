@@ -162,6 +162,14 @@ class Opened:
         recorded = decode_definition(self.first.payload)
         return replace(self, tail=max([self.tail, *(longest_wait(override(recorded)) for override in overrides)]))
 
+    @property
+    def message_total(self) -> int | None:
+        """How many messages it holds, definitions and actions not counted; None where that is not known."""
+        if self.records is not None:
+            manifest = self.records.manifest
+            return None if manifest is None else manifest.counts.get(RecordKind.MESSAGE.name.lower(), 0)
+        return len(self.series.records) if self.series is not None else None
+
     def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
         """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""
         for item in self.recorded(start, end):
@@ -222,26 +230,33 @@ def _within(whole: Iterable[Group], start: int, end: int) -> Iterator[Group]:
 
 
 def _readings(recording: Recording, start: int, end: int) -> Iterator[Recorded]:
+    """Yield a stretch of decoded readings and what lies between them, as ``cut`` does of messages."""
     assert recording.manifest is not None
     force: Record | None = None
     seq = 0
-    for item in recording.items():
-        seq += 1
-        if isinstance(item, Record):
-            if item.received_at < start:
-                force = item if item.kind == RecordKind.DEFINITION else force
-            elif item.received_at < end:
-                yield Group(seq, (item,))
+    for seq, item in enumerate(recording.items(), 1):
+        if isinstance(item, Record) and item.received_at < start:
+            force = item if item.kind == RecordKind.DEFINITION else force
             continue
-        part = _cut_columns(item, start, end)
+        part = _within_bounds(seq, item, start, end)
         if part is None:
             continue
-        if force is not None:
-            yield Group(seq, (msgspec.structs.replace(force, received_at=int(part.batch.received_at[0])),))
+        if force is not None:  # whatever comes first in the stretch is decided by what was in force there
+            yield Group(seq, (msgspec.structs.replace(force, received_at=_begins(part)),))
             force = None
         yield part
     last = min(recording.manifest.end, end)
     yield Group(seq + 1, (Record(RecordKind.TICK, last),))
+
+
+def _within_bounds(seq: int, item: Record | Columns, start: int, end: int) -> Group | Columns | None:
+    if isinstance(item, Columns):
+        return _cut_columns(item, start, end)
+    return Group(seq, (item,)) if item.received_at < end else None
+
+
+def _begins(part: Group | Columns) -> int:
+    return part.records[0].received_at if isinstance(part, Group) else int(part.batch.received_at[0])
 
 
 def _cut_columns(item: Columns, start: int, end: int) -> Columns | None:

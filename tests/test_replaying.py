@@ -7,21 +7,25 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from sensord.cli import cli
-from sensord.commands.replaying import Resumable
+from sensord.commands.resuming import Resumable
 from sensord.config.load import load
 from sensord.core.instant import SECOND
 from sensord.core.intake.topic import Route, all_routes
 from sensord.core.place import Places
+from sensord.core.record import Group, Record, RecordKind
 from sensord.core.stream import Stream
 from sensord.errors import SnapshotError
-from sensord.recordings.recording import GROUP_RECORDS
+from sensord.recordings.recording import GROUP_RECORDS, open_recording
 from sensord.recordings.writer import write
 from sensord.source import Source
+from tests.backtest.parts import recording
 from tests.core.street import START
 from tests.recordings.parts import decisions, journal
 from tests.support import wait_until
@@ -43,10 +47,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stop_and_resume(folder: Path, tmp_path: Path, raw: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after every single piece and continued each time, the file is the same as in one go."""
     monkeypatch.setattr("sensord.recordings.recording.GROUP_RECORDS", 60)
-    opened = Source(folder, raw=raw).open()
+    source = Source(folder, raw=raw)
+    opened = source.open()
     output, state = tmp_path / "out.jsonl", tmp_path / "state"
     turns = 0
-    while not Resumable(opened, output, state).run(lambda: True):
+    while not Resumable(source, opened, output, state).run(lambda: True):
         turns += 1
         with output.open("ab") as file:
             file.write(b"half a line that a crash left")
@@ -55,11 +60,142 @@ def test_stop_and_resume(folder: Path, tmp_path: Path, raw: bool, monkeypatch: p
     assert output.read_bytes() == decisions(opened.recorded())
 
 
-def test_a_foreign_state_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_foreign_state_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A progress file that is none is not taken for a beginning."""
     (tmp_path / "state").write_bytes(b"{}")
+    monkeypatch.setenv("SENSORD_LANGUAGE", "en")
     with pytest.raises(SnapshotError, match="remove it to begin anew"):
-        Resumable(Source(folder).open(), tmp_path / "out", tmp_path / "state").run()
+        Resumable(Source(folder), Source(folder).open(), tmp_path / "out", tmp_path / "state").run()
+
+
+MIDDLE = "2023-11-15T06:16:00"
+REFUSALS = {
+    "another recording": "another recording",
+    "a recording that changed": "another recording",
+    "another stretch": "--from, --to or --raw",
+    "other rules": "rules or configuration",
+    "another configuration": "rules or configuration",
+    "a shorter output": "does not begin with the",
+    "another output": "does not begin with the",
+    "no output": "is gone",
+}
+
+
+@pytest.mark.parametrize("change", REFUSALS)
+def test_it_goes_on_only_with_what_it_was_begun_with(
+    folder: Path, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another source, stretch, rule set or output is refused in words; nothing is written, and the old way goes on."""
+    monkeypatch.setattr("sensord.recordings.recording.GROUP_RECORDS", 60)
+    monkeypatch.setenv("SENSORD_LANGUAGE", "en")
+    output, state, lines = (tmp_path / name for name in ("out.jsonl", "state", "lines.jsonl"))
+    messages = list(Source(folder, raw=True).open().messages())
+    bodies = [{"received_at_ns": one.received_at, "topic": one.topic, "payload": one.payload.decode("latin-1")}
+              for one in messages[:600]]  # fmt: skip
+    lines.write_text("".join(json.dumps(body) + "\n" for body in bodies), "utf-8")
+    config, rules = Path(CONFIG), tmp_path / "rules"
+    copytree("rules", rules)
+    source = Source(lines, config=config, rules=rules)
+
+    def resumed(source: Source, start: int = 0) -> Resumable:
+        return Resumable(source, source.open(), output, state, start)
+
+    turns = (stop for stop in (False, False, True))
+    assert not resumed(source).run(lambda: next(turns))
+    kept = output.read_bytes()
+    assert kept
+    start, other = 0, source
+    match change:
+        case "another recording":
+            other = Source(folder, raw=True, config=config, rules=rules)
+        case "a recording that changed":
+            lines.write_text(lines.read_text("utf-8") + json.dumps(bodies[-1]) + "\n", "utf-8")
+        case "another stretch":
+            start = messages[1].received_at
+        case "other rules":
+            rule = next(path for path in sorted(rules.rglob("*.yaml")) if "every: 10s" in path.read_text("utf-8"))
+            rule.write_text(rule.read_text("utf-8").replace("every: 10s", "every: 20s"), "utf-8")
+        case "another configuration":
+            other = Source(lines, config=_with_another_zone(tmp_path), rules=rules)
+        case "a shorter output":
+            output.write_bytes(kept[:-1])
+        case "another output":
+            output.write_bytes(bytes(len(kept)))
+        case "no output":
+            output.unlink()
+    changed = output.read_bytes() if output.exists() else None
+    with pytest.raises(SnapshotError, match=REFUSALS[change]):
+        resumed(other, start).run()
+    assert (output.read_bytes() if output.exists() else None) == changed
+    assert state.exists()
+
+
+def _with_another_zone(folder: Path) -> Path:
+    copytree("config", folder / "config", ignore=ignore_patterns("examples"))
+    path = folder / "config" / "sensord.yaml"
+    text = path.read_text("utf-8")
+    assert "Asia/Shanghai" in text
+    path.write_text(text.replace("Asia/Shanghai", "Asia/Urumqi"), "utf-8")
+    return path
+
+
+def test_a_stretch_begins_with_what_was_in_force(tmp_path: Path) -> None:
+    """Cut right before an action, the definition comes first; raw messages and readings decide the same bytes."""
+    records = [
+        msgspec.structs.replace(one, received_at=one.received_at + (one.kind == RecordKind.ACTION))
+        for one in open_recording(recording(tmp_path / "as-it-was") / "recording").records()
+    ]
+    write(tmp_path / "cut", records, records[-1].received_at + 60 * SECOND, readings=True)
+    starts = [one.received_at for one in records if one.kind == RecordKind.ACTION]
+    assert len(starts) > 3
+    for start in starts[:: len(starts) // 3]:
+        first, decided = list[Record](), list[bytes]()
+        for raw in (True, False):
+            opened = Source(tmp_path / "cut", raw=raw).open()
+            begin = next(opened.recorded(start))
+            assert isinstance(begin, Group)
+            first.append(begin.records[0])
+            decided.append(decisions(opened.recorded(start)))
+        assert first[0] == first[1]
+        assert first[0].kind == RecordKind.DEFINITION
+        assert decided[0] == decided[1]
+    assert decided[0]
+
+
+def test_a_stretch_can_be_resumed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--state`` minds ``--from`` and ``--to``, from the command line too."""
+    run, texts = CliRunner(), []
+    for number, more in enumerate(([], ["--state", str(tmp_path / "state")])):
+        path = tmp_path / f"{number}.jsonl"
+        command = ["replay", str(folder), "--format", "json", "--output", str(path), "--from", MIDDLE]
+        assert run.invoke(cli, [*command, *more]).exit_code == 0
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
+    assert 0 < len(texts[0]) < len(decisions(Source(folder).open().recorded()))
+
+
+@pytest.mark.parametrize(
+    ("options", "idle"),
+    [
+        ("--who --format json --output FILE", "--output, --format"),
+        ("--who --show cases", "--show"),
+        ("--format table --output FILE", "--output"),
+        ("--format json --show cases --limit 3", "--show, --limit"),
+        ("--publish --config CONFIG --format json --output FILE --state FILE", "--format, --output, --state"),
+        ("--state FILE --format json --output FILE --who", "--who"),
+        ("--state FILE --format json --output FILE --processes 2", "--processes"),
+        ("--speed 3", "--speed"),
+    ],
+)
+def test_an_option_without_effect_is_refused(folder: Path, tmp_path: Path, options: str, idle: str) -> None:
+    """What would do nothing is said, in both languages, and no file appears."""
+    words = [{"FILE": str(tmp_path / "file"), "CONFIG": CONFIG}.get(word, word) for word in options.split()]
+    for tongue, text in (("en", "cannot be combined with"), ("zh", "不能同用")):
+        done = CliRunner().invoke(cli, ["replay", str(folder), *words], env={"SENSORD_LANGUAGE": tongue})
+        assert done.exit_code == 2
+        assert text in done.output
+        assert all(option in done.output for option in idle.split(", "))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("show", ["alerts", "cases", "notifications"])
@@ -128,7 +264,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sensord", "replay", str(source), "--config", CONFIG, "--format", "json"]
     resumable = [*command, "--output", str(output), "--state", str(state)]
     with subprocess.Popen(resumable, stderr=subprocess.PIPE) as process:
-        wait_until(lambda: output.exists() and output.stat().st_size > 0)
+        wait_until(lambda: output.exists() and output.stat().st_size > 0, 60)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     assert state.exists()

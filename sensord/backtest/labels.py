@@ -1,25 +1,34 @@
 """Labelled incidents: what truly happened, as a CSV, and how well alerts tell it.
 
 Columns: ``place,start,end,kind`` and, if wanted, ``level`` (the level that it deserves) and ``must`` (``no``: an alert
-is right, but none is asked for). ``place`` is an id or a name; times are local when they name no zone.
+is right, but none is asked for). ``place`` is an id or a name; times are local when they name no zone. ``kind`` is one
+that a rule is meant to find, or one that the simulated streets' truth knows: a kind that nobody knows is a misspelling,
+and its incident would silently be asked of no rule.
 """
 
 from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
-from sensord.backtest.outcome import Episode, Outcome
+from sensord.backtest.outcome import SILENCE, STUCK, Episode, Outcome
 from sensord.core.instant import MINUTE, SECOND, format_instant, parse_instant
 from sensord.core.level import BY_WORD, Level
+from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
 
 COLUMNS = ("place", "start", "end", "kind", "level", "must")
 SLACK = 5 * MINUTE
+KINDS = frozenset(
+    {f"{stream.word}{ending}" for stream in Stream for ending in ("", SILENCE, STUCK)}
+    | {"key_area_vehicle", "out_of_town_arrivals", "overstay", "cloned_plate"}
+)
+"""Kinds of incident that are known whatever the rules are."""
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -69,8 +78,12 @@ class Score(msgspec.Struct, frozen=True):
         return (self.alerts - self.right) / self.weeks
 
 
-def read_incidents(path: Path, outcome: Outcome) -> list[Incident]:
-    """Read a CSV of incidents against the places of an outcome; raises ``ConfigError`` with every mistake."""
+def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incident]:
+    """Read a CSV of incidents against the places of an outcome; raises ``ConfigError`` with every mistake.
+
+    ``others`` are outcomes of other rules, which may be meant for other kinds.
+    """
+    kinds = KINDS.union(*(rule.kinds for one in (outcome, *others) for rule in one.rules.values()))
     names = {text: place for place, info in outcome.places.items() for text in info.name.values()}
     incidents, problems = [], []
     try:
@@ -81,7 +94,7 @@ def read_incidents(path: Path, outcome: Outcome) -> list[Incident]:
                 raise ConfigError([Problem(str(path), 1, 1, f"there is no column {name}") for name in missing])
             for row in reader:
                 try:
-                    incidents.append(_incident(row, outcome, names))
+                    incidents.append(_incident(row, outcome, names, kinds))
                 except (ValueError, OverflowError) as error:
                     problems.append(Problem(str(path), reader.line_num, 1, str(error)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -91,10 +104,18 @@ def read_incidents(path: Path, outcome: Outcome) -> list[Incident]:
     return sorted(incidents, key=lambda incident: (incident.start, incident.place))
 
 
-def _incident(row: dict[str, str], outcome: Outcome, names: dict[str, str]) -> Incident:
-    place = row["place"] if row["place"] in outcome.places else names.get(row["place"], "")
+def _incident(row: dict[str, str | None], outcome: Outcome, names: dict[str, str], kinds: Collection[str]) -> Incident:
+    short = [column for column in COLUMNS[:4] if not row[column]]
+    if short:
+        raise ValueError(f"this row has no {', '.join(short)}")
+    said, kind = row["place"] or "", row["kind"] or ""
+    place = said if said in outcome.places else names.get(said, "")
     if not place:
-        raise ValueError(f"there is no place {row['place']}")
+        raise ValueError(f"there is no place {said}")
+    if kind not in kinds:
+        near = get_close_matches(kind.lower(), kinds, 1)
+        meant = f"; {near[0]} was probably meant" if near else ""
+        raise ValueError(f"{kind} is no kind of incident{meant}; known: {', '.join(sorted(kinds))}")
     start, end = (parse_instant(row[name] or "", outcome.zone) for name in ("start", "end"))
     if end < start:
         raise ValueError("the incident ends before it starts")
@@ -103,7 +124,7 @@ def _incident(row: dict[str, str], outcome: Outcome, names: dict[str, str]) -> I
         raise ValueError(f"{level} is no level: {', '.join(BY_WORD)}")
     if (must := row.get("must") or "yes") not in ("yes", "no"):
         raise ValueError(f"must is yes or no, not {must}")
-    return Incident(place, start, end, row["kind"], BY_WORD[level] if level else Level.NONE, must == "yes")
+    return Incident(place, start, end, kind, BY_WORD[level] if level else Level.NONE, must == "yes")
 
 
 def write_incidents(path: Path, incidents: Iterable[Incident], zone: str) -> None:

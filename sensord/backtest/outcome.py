@@ -21,6 +21,8 @@ from sensord.core.stream import Stream
 
 ENDED = (Reason.CASE_CLOSED, Reason.CASE_VOID)
 """Good news pages nobody."""
+SILENCE, STUCK = "_silence", "_stuck"
+"""Endings of what is found by rules that watch for silence, and for sensors that stand still."""
 DETECTS = "detects"
 """A rule's label that names the kinds of incident it is meant to find, separated by spaces."""
 
@@ -208,7 +210,7 @@ def describe(rule: Rule) -> RuleInfo:
     kinds = tuple(rule.labels.get(DETECTS, "").split())
     if not kinds:
         streams = [stream.word for stream in Stream if rule.stream in (None, stream)]
-        ending = "_silence" if rule.absent else "_stuck" if rule.stuck is not None else ""
+        ending = SILENCE if rule.absent else STUCK if rule.stuck is not None else ""
         kinds = tuple(f"{word}{ending}" for word in streams)
     return RuleInfo(rule.id, rule.version, dict(rule.name), rule.dispatch, kinds)
 

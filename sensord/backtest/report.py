@@ -65,7 +65,7 @@ def answer(setup: Setup, question: Question, watch: Watch | None = None) -> Repo
         candidates.append(setup.candidate("after", question.candidate))
     outcomes = run(setup, candidates, watch)
     before, after = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
-    incidents = read_incidents(question.labels, before) if question.labels is not None else as_incidents(before)
+    incidents = read_incidents(question.labels, *outcomes) if question.labels is not None else as_incidents(before)
     judged = bool(incidents) or question.labels is not None
     return Report(
         before,

@@ -62,7 +62,7 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
     decodes ahead. The result is the same.
     """
     if setup.processes > 1 and len(candidates) > 1:
-        return _shared(setup, candidates)
+        return _shared(setup, candidates, watch)
     opened = setup.source.open().waiting_for(candidate.override for candidate in candidates)
     recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
     if setup.processes > 1 and candidates:
@@ -72,13 +72,15 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
     return list(_together(seen, candidates, opened.secrets))
 
 
-def _shared(setup: Setup, candidates: Sequence[Candidate]) -> list[Outcome]:
+def _shared(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None) -> list[Outcome]:
     workers = min(setup.processes, len(candidates))
     shares = [list(candidates[number::workers]) for number in range(workers)]
     alone = replace(setup, processes=1)
     # A fresh interpreter per process: nothing of this one's threads and files is inherited half-way.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        results = list(pool.map(run, [alone] * workers, shares))
+    with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:
+        theirs = pool.map(run, [alone] * (workers - 1), shares[1:])
+        # The first share, which none is larger than, is this process's: it shows how far all are.
+        results = [run(alone, shares[0], watch), *theirs]
     return [results[number % workers][number // workers] for number in range(len(candidates))]
 
 

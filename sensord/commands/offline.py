@@ -7,16 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sensord.words import say
 
 if TYPE_CHECKING:
+    from sensord.backtest.report import Report
     from sensord.commands.replaying import Play
+    from sensord.source import Opened, Source
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW = click.Path(path_type=Path)
 FAR = 2**63 - 1
+_TEXT_WIDTH = 160
+"""Columns of a report in a file, which has no terminal's width."""
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+_READ = frozenset({"source", "mapping", "rules", "config", "keys", "start", "end", "raw"})
+_USED = {
+    "publish": _READ | {"publish", "speed"},
+    "state": _READ | {"state", "form", "output"},
+    "who": _READ | {"who", "processes"},
+    "table": _READ | {"form", "show", "limit", "processes"},
+    "json": _READ | {"form", "output", "processes"},
+    "html": _READ | {"form", "output", "processes"},
+}
+"""Per kind of replay: the parameters that have an effect. Others, when given, are refused and not passed over."""
 
 
 def span_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,7 +111,9 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     help=say("2：另一个进程提前解码", "2: another process decodes ahead"),
 )
 @click.option("--raw", is_flag=True, help=say("用原始消息而非已解码读数", "use raw messages, not decoded readings"))
+@click.pass_context
 def replay(
+    context: click.Context,
     source: Path,
     mapping: Path | None,
     config: Path | None,
@@ -117,6 +135,8 @@ def replay(
     """Replay a journal's folder, a recording, a file of messages, or a foreign table."""
     from sensord.source import Source
 
+    kind = "publish" if publish else "state" if state is not None else "who" if who else form
+    _refuse_idle(context, f"--{kind}" if kind in ("publish", "state", "who") else f"--format {kind}", _USED[kind])
     plain = Source(source, mapping, rules, config, raw=raw or publish, keys=keys)
     if publish:
         _publish(plain, start, end, speed)
@@ -124,9 +144,7 @@ def replay(
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
     if state is not None:
-        if processes > 1:
-            raise click.UsageError(say("--state 只用一个进程", "--state works with one process"))
-        _resume(opened, form, output, state)
+        _resume(plain, opened, begin, stop, form, output, state)
     elif form == "html" and not who:
         from sensord.backtest.page import replay_page, replayed
         from sensord.backtest.run import Setup
@@ -154,39 +172,48 @@ def _print(play: Play, form: str, show: str, limit: int, output: Path | None, *,
             print_json(play, file)
 
 
+def _refuse_idle(context: click.Context, kind: str, used: frozenset[str]) -> None:
+    """Raise ``click.UsageError`` when an option was given that has no effect on this kind of run."""
+    idle = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in used and context.get_parameter_source(parameter.name or "") in _GIVEN
+    ]
+    if idle:
+        options = ", ".join(idle)
+        raise click.UsageError(say(f"{kind} 与 {options} 不能同用", f"{kind} cannot be combined with {options}"))
+
+
 def _required(path: Path | None, option: str) -> Path:
     if path is None:
         raise click.UsageError(say(f"此处需要 {option}", f"{option} is needed here"))
     return path
 
 
-def _resume(opened: object, form: str, output: Path | None, state: Path) -> None:
+def _resume(plain: Source, opened: Opened, begin: int, stop: int, form: str, output: Path | None, state: Path) -> None:
     import signal
 
-    from sensord.commands.replaying import Resumable
-    from sensord.source import Opened
+    from sensord.commands.resuming import Resumable
 
-    assert isinstance(opened, Opened)
     if form != "json":
         raise click.UsageError(say("--state 需要 --format json", "--state needs --format json"))
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: stopping.append(number))
-    if not Resumable(opened, _required(output, "--output"), state).run(lambda: bool(stopping)):
+    resumable = Resumable(plain, opened, _required(output, "--output"), state, begin, stop)
+    if not resumable.run(lambda: bool(stopping)):
         click.echo(say("已暂停；用同一命令继续", "stopped; the same command goes on"), err=True)
         raise SystemExit(130)
 
 
-def _publish(plain: object, start: str | None, end: str | None, speed: float) -> None:
+def _publish(plain: Source, start: str | None, end: str | None, speed: float) -> None:
     from sensord.commands.progress import bar
-    from sensord.source import Source
     from simulators.publish import publish_records
 
-    assert isinstance(plain, Source)
     config = _required(plain.config, "--config")
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
-    with bar(opened.total if start is None and end is None else None) as show:
+    with bar(opened.message_total if start is None and end is None else None) as show:
         done = publish_records(
             config, opened.messages(begin, stop), speed, None if show is None else lambda now: show(now.messages)
         )
@@ -221,7 +248,9 @@ def _publish(plain: object, start: str | None, end: str | None, speed: float) ->
 @click.option(
     "--limit", type=int, default=40, show_default=True, help=say("差异行数（0：全部）", "rows of the diff (0: all)")
 )
+@click.pass_context
 def backtest(
+    context: click.Context,
     source: Path,
     rules: Path | None,
     candidate: Path | None,
@@ -246,6 +275,9 @@ def backtest(
     from sensord.core.instant import parse_duration
     from sensord.source import Source
 
+    if form != "text":
+        every = frozenset(parameter.name or "" for parameter in context.command.params)
+        _refuse_idle(context, f"--format {form}", every - {"limit"})
     plain = Source(source, mapping, rules or candidate, config, keys=keys)
     begin, stop = span(start, end, plain.open().zone)
     try:
@@ -254,9 +286,7 @@ def backtest(
         raise click.BadParameter(str(error)) from error
     report = answer(Setup.of(plain, begin, stop, processes), question, watched)
     if form == "text":
-        from sensord.backtest.text import print_report
-
-        print_report(report, limit)
+        _print_report(report, limit, output)
     elif form == "json":
         text = to_json(report)
         if output is None:
@@ -267,6 +297,18 @@ def backtest(
         from sensord.backtest.page import backtest_page
 
         _required(output, "--output").write_text(backtest_page(report), encoding="utf-8")
+
+
+def _print_report(report: Report, limit: int, output: Path | None) -> None:
+    from rich.console import Console
+
+    from sensord.backtest.text import print_report
+
+    if output is None:
+        print_report(report, limit)
+        return
+    with output.open("w", encoding="utf-8") as file:
+        print_report(report, limit, Console(file=file, width=_TEXT_WIDTH))
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""What ``sensord replay`` does: drive the core over a source and print what it says; stop, and go on later."""
+"""What ``sensord replay`` does: drive the core over a source and print what it says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -23,8 +20,7 @@ from sensord.core.cases.case import STAGES
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
 from sensord.core.site import Site, Step
-from sensord.drivers.replay import Recorded, Tally, replay
-from sensord.errors import SnapshotError
+from sensord.drivers.replay import Tally, replay
 from sensord.source import FAR, Opened, Source
 from sensord.words import language, say
 
@@ -36,8 +32,6 @@ _OUTCOMES = {
     "retained": "保留消息",
     "clock_suspect": "时钟可疑",
 }
-_SAVE_EVERY = 20.0
-"""Seconds of work that an interruption without warning may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,67 +62,6 @@ class Play:
     def site(self) -> Site:
         """A site that has the source's keys."""
         return Site(secrets=self.opened.secrets)
-
-
-class _Saved(msgspec.Struct, array_like=True):
-    """Where a replay stands: pieces of the source consumed, bytes written, the core's state."""
-
-    pieces: int
-    written: int
-    state: bytes
-
-
-@dataclass(slots=True)
-class Resumable:
-    """A replay to a file of JSON lines that can be interrupted at any time and goes on where it was.
-
-    ``state`` is the file that says where it stands; it disappears when the replay is complete.
-    """
-
-    opened: Opened
-    output: Path
-    state: Path
-
-    def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Replay until the end (True) or until ``stop`` says so (False); raises ``SnapshotError``."""
-        saved = self._load()
-        secrets = self.opened.secrets
-        site = Site.restored(saved.state, secrets) if saved.state else Site(secrets=secrets)
-        with self.output.open("r+b" if saved.pieces else "wb") as file:
-            file.truncate(saved.written)
-            file.seek(saved.written)
-            pieces = watched(islice(self.opened.recorded(), saved.pieces, None), self.opened.total)
-            return self._drive(site, saved.pieces, pieces, file, stop)
-
-    def _drive(
-        self, site: Site, done: int, pieces: Iterator[Recorded], file: BinaryIO, stop: Callable[[], bool]
-    ) -> bool:
-        saved_at = time.monotonic()
-        for piece in pieces:
-            file.writelines(step.decisions() for step in replay([piece], site, self.opened.override))
-            done += 1
-            stopping = stop()
-            if stopping or time.monotonic() - saved_at > _SAVE_EVERY:
-                file.flush()
-                self._save(_Saved(done, file.tell(), site.snapshot()))
-                saved_at = time.monotonic()
-            if stopping:
-                return False
-        self.state.unlink(missing_ok=True)
-        return True
-
-    def _load(self) -> _Saved:
-        if not self.state.exists():
-            return _Saved(0, 0, b"")
-        try:
-            return msgspec.msgpack.decode(self.state.read_bytes(), type=_Saved)
-        except msgspec.DecodeError as error:
-            raise SnapshotError(f"{self.state} does not say where a replay stands: remove it to begin anew") from error
-
-    def _save(self, saved: _Saved) -> None:
-        part = self.state.with_name(self.state.name + ".part")
-        part.write_bytes(msgspec.msgpack.encode(saved))
-        part.replace(self.state)
 
 
 def print_json(play: Play, out: BinaryIO | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from sensord.cli import cli
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
+from sensord.drivers.replay import Recorded
 from sensord.errors import ConfigError
 from sensord.source import Source
 from tests.backtest.parts import BIG, PEAKS, labels, recording
@@ -125,7 +127,15 @@ def test_processes_and_forms_do_not_matter(folder: Path) -> None:
     plain = Setup.of(Source(folder / "recording"))
     both = [plain.candidate("a", folder / "rules"), plain.candidate("b", folder / "strict")]
     reference = run(plain, both)
-    assert run(Setup.of(Source(folder / "recording"), processes=2), both) == reference
+    seen = list[Recorded]()
+
+    def watch(recorded: Iterable[Recorded], _total: int | None) -> Iterator[Recorded]:
+        for item in recorded:
+            seen.append(item)
+            yield item
+
+    assert run(Setup.of(Source(folder / "recording"), processes=2), both, watch) == reference
+    assert seen, "with several processes, too, somebody sees how far it is"
     assert [run(plain, [one])[0] for one in both] == reference
     raw = run(Setup.of(Source(folder / "recording", raw=True)), both)
     assert [one.episodes for one in raw] == [one.episodes for one in reference]
@@ -169,6 +179,10 @@ def test_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     text = run_.invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "160"})
     assert text.exit_code == 0, text.output
     assert "Held against what truly happened" in text.output
+    written = run_.invoke(cli, [*command, "--output", str(tmp_path / "report.txt")], env={"SENSORD_LANGUAGE": "en"})
+    assert (written.exit_code, written.output) == (0, "")
+    assert "Held against what truly happened" in (tmp_path / "report.txt").read_text("utf-8")
+    assert run_.invoke(cli, [*command, "--format", "json", "--limit", "3"]).exit_code == 2
     page = run_.invoke(cli, [*command, "--format", "html", "--output", str(tmp_path / "page.html")])
     assert page.exit_code == 0, page.output
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
@@ -310,15 +324,30 @@ def test_one_value_changes_and_nothing_else(folder: Path) -> None:
 def test_wrong_labels_are_refused(folder: Path, tmp_path: Path) -> None:
     """Every mistake of a file of incidents is said with its line."""
     path = tmp_path / "wrong.csv"
-    path.write_text("place,start,end,kind,level\nnowhere,2026-01-01,2026-01-02,crowd,\nG1-L1,2026-01-02,2026-01-01,crowd,\n"
-                    "G1-L1,2026-01-01,2026-01-02,crowd,purple\n", "utf-8")  # fmt: skip
+    rows = (
+        "nowhere,2026-01-01,2026-01-02,crowd,",
+        "G1-L1,2026-01-02,2026-01-01,crowd,",
+        "G1-L1,2026-01-01,2026-01-02,crowd,purple",
+        "G1-L1,2026-01-01,2026-01-02,Crowd,",
+        "G1-L1,2026-01-01,2026-01-02",
+        "G1-L1,2026-01-01,,crowd,",
+        "G1-L1,2026-01-01,2026-01-02,crowd_silence,",
+    )
+    path.write_text("place,start,end,kind,level\n" + "\n".join(rows) + "\n", "utf-8")
     found = run(Setup.of(Source(folder / "recording")), [Setup.of(Source(folder / "recording")).candidate("x", None)])[
         0
     ]
     with pytest.raises(ConfigError) as refused:
         read_incidents(path, found)
-    text = str(refused.value)
-    assert [
-        piece in text for piece in ("wrong.csv:2:1", "no place nowhere", "ends before it starts", "purple is no level")
-    ]
-    assert len(refused.value.problems) == 3
+    said = [(problem.line, problem.message) for problem in refused.value.problems]
+    pieces = (
+        (2, "no place nowhere"),
+        (3, "ends before it starts"),
+        (4, "purple is no level"),
+        (5, "Crowd is no kind of incident; crowd was probably meant; known: "),
+        (6, "this row has no kind"),
+        (7, "this row has no end"),
+    )
+    assert [line for line, _ in said] == [line for line, _ in pieces]
+    assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))
+    assert "crowd, crowd_silence, crowd_stuck" in said[3][1]
