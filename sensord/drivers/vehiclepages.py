@@ -120,7 +120,7 @@ def _name(place: str, names: Names, language: str) -> str:
 
 def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     """Vehicles from elsewhere by province, most first: its name, how many, and its cities with theirs."""
-    rows = []
+    rows = list[tuple[str, ...]]()
     for province, count in _most_first(line.provinces):
         here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
         cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
