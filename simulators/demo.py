@@ -31,6 +31,7 @@ from simulators.captions import WORDS
 from simulators.narrator import Narrator
 from simulators.publish import Statistics, publish
 from simulators.recorded import load_street
+from simulators.responders import Responders
 from simulators.stage import SHIPPED, Stage, set_stage
 from simulators.story import Story
 from simulators.street import Street
@@ -101,6 +102,7 @@ class Demo:
         self.story = Story(stage.loaded.definition, planned, self._to_clock)
         self.simulation = Simulation(stage, street, speed)
         self.view = View(stage.url, stage.receiver.inbox, language, token=stage.token())
+        self._people = Responders(stage.url, stage.token())
         self._narrator = Narrator(planned, self._to_scenario, language)
         ends = [incident.end for incident in self.story.incidents] or [planned.end]
         self._deadline = self._to_clock(max(ends)) + round(_MARGIN * SECOND)
@@ -137,6 +139,7 @@ class Demo:
             self._stage.check()
             self.simulation.check()
             self.story.take(events)
+            self._people.report(self.story)
             now = time.time_ns()
             self._tell(now)
             if not self.complete and self.story.complete(now):
@@ -147,6 +150,7 @@ class Demo:
         try:
             self.view.run(on_turn)
         finally:
+            self._people.close()
             self.simulation.stop()
 
     def _tell(self, now: int) -> None:

@@ -1,12 +1,14 @@
 """Sets the stage of the demonstration: a configuration, a broker, the receiver and the daemon, all for its time only.
 
-The configuration is the repository's own (places, roster, dispatch plan) with the demonstration's rules; only
-connections differ: the broker's port, the local receiver as channel ``people``, a state folder that is thrown away.
+The configuration is the repository's own (places, roster, dispatch plan) with the demonstration's rules and its haste:
+seconds of calm are enough to close a case. Connections differ, too: the broker's port, the local receiver as channel
+``people``, a state folder that is thrown away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from simulators.children import Child
 from simulators.receiver import Receiver, running_receiver
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
+_CALM = "5s"
 _READY = 60.0
 """Seconds that the daemon has until it is ready."""
 
@@ -81,7 +84,7 @@ def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Recei
         files=Files(
             places=str(shipped / "places.yaml"),
             roster=str(shipped / "roster.yaml"),
-            dispatch=str(shipped / "dispatch.yaml"),
+            dispatch=str(_hasty(directory, shipped / "dispatch.yaml")),
             rules=str(shipped / "demo" / "rules"),
         ),
         mqtt=_mqtt(settings, broker),
@@ -95,6 +98,14 @@ def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Recei
     )
     path = directory / "sensord.yaml"
     path.write_text(yaml.safe_dump(msgspec.to_builtins(chosen), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _hasty(directory: Path, shipped: Path) -> Path:
+    """Write the dispatch plan with ``_CALM`` in place of the minutes that the sensors must stay calm."""
+    path = directory / "dispatch.yaml"
+    text = shipped.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"agree_for: \S+", f"agree_for: {_CALM}", text), encoding="utf-8")
     return path
 
 

@@ -85,6 +85,10 @@ class Story:
         ]
         return min(found, key=lambda one: one.case.opened_at, default=None)
 
+    def unreported(self) -> list[Chapter]:
+        """Cases that the sensors hold to be over, and that wait for a person to say so, too."""
+        return [one for one in self._chapters.values() if one.case.state == "verifying" and not one.case.closed_at]
+
     @property
     def false_alarms(self) -> list[Chapter]:
         """Cases in places where nothing happened."""
@@ -178,7 +182,7 @@ def _ending(chapter: Chapter, language: str) -> str:
     seconds = (chapter.case.closed_at - chapter.case.opened_at) / SECOND
     return _say(
         language,
-        f"立案 {seconds:.0f} 秒后自动结案；{len(told & ended)}/{len(told)} 人收到解除通知",
+        f"立案 {seconds:.0f} 秒后结案；{len(told & ended)}/{len(told)} 人收到解除通知",
         f"closed {seconds:.0f} s after it was opened; {len(told & ended)} of {len(told)} were told that it is over",
     )
 

@@ -7,7 +7,7 @@ which is bounded; instants are ns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -103,16 +103,17 @@ class Tracker:
 
     def _look(self, listed: Mapping[str, Any], now: int) -> list[Event]:
         seen = _seen(listed, now)
-        known = self._cases.get(seen.id)
-        self._cases[seen.id] = seen
-        if known is None:
+        known = self._cases.setdefault(seen.id, seen)
+        if known is seen:
             opened = [Event(Kind.OPENED, seen.opened_at, seen)]
             return [*opened, Event(Kind.CLOSED, seen.closed_at, seen)] if seen.closed_at else opened
-        if seen.closed_at and not known.closed_at:
-            return [Event(Kind.CLOSED, seen.closed_at, seen)]
-        if known.closed_at:
-            seen.closed_at = known.closed_at
-        return [Event(Kind.LEVEL, now, seen)] if seen.level not in (known.level, "none") else []
+        level, closed_at = known.level, known.closed_at
+        for one in fields(SeenCase):
+            setattr(known, one.name, getattr(seen, one.name))
+        known.closed_at = closed_at or seen.closed_at
+        if known.closed_at and not closed_at:
+            return [Event(Kind.CLOSED, known.closed_at, known)]
+        return [Event(Kind.LEVEL, now, known)] if known.level not in (level, "none") else []
 
     def _count(self, received: int, now: int) -> None:
         self._counts.append((now, received))

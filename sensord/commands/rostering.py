@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sensord.config.files import read_regular
 from sensord.config.load import load
 from sensord.config.yamlfile import MAX_BYTES_REGISTER
+from sensord.core.cases.builtin import used_plans
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, format_instant, to_datetime, zone_info
 from sensord.core.people.coverage import Coverage, cover
@@ -52,13 +53,13 @@ def check(config: Path, days: int, now: int | None = None) -> tuple[Coverage, li
     """Look through the coming days; returns what was found, and the lines that say it."""
     definition, places, roster = _opened(config)
     start = time.time_ns() if now is None else now
-    roles = {role for policy in definition.policies for role in policy.roles}
-    found = cover(roster, places, roles, start, start + days * DAY)
-    whole = found.micro_grids * (found.end - found.start)
+    found = cover(roster, places, used_plans(definition), start, start + days * DAY)
+    whole = found.micro_grids * found.plans * (found.end - found.start)
+    called = {policy.id: policy.name.get(language()) or policy.id for policy in definition.policies}
     lines = [
         say(
-            f"{found.micro_grids} 个微网格，{days} 天，逐分钟检查：",
-            f"{found.micro_grids} micro-grids, {days} days, every minute:",
+            f"{found.micro_grids} 个微网格，{found.plans} 个预案，{days} 天，逐分钟检查：",
+            f"{found.micro_grids} micro-grids, {found.plans} plans, {days} days, every minute:",
         )
     ]
     names = {"micro_grid": say("微网格内", "own micro-grid"), "grid": say("居民区", "residential grid")}
@@ -68,7 +69,8 @@ def check(config: Path, days: int, now: int | None = None) -> tuple[Coverage, li
     for hole in found.holes:
         place = places.by_id[hole.place].label(language())
         lines.append(
-            f"  ✗ {hole.place} {place}: {_local(hole.start, definition.zone)} – {_local(hole.end, definition.zone)}"
+            f"  ✗ {hole.place} {place} {called[hole.plan]} ({hole.plan}): "
+            f"{_local(hole.start, definition.zone)} – {_local(hole.end, definition.zone)}"
         )
     if not found.holes:
         lines.append(say("没有空档", "no hole"))

@@ -106,11 +106,14 @@ def test_coverage_finds_every_hole_and_says_who_fell_back() -> None:
         Person("日2", "police", "street", (Contact("c"),), shifts=("day",)),
         duty=duty,
     )
-    found = cover(roster, where, {"cadre", "police"}, at("2026-01-05"), at("2026-01-06"))
+    found = cover(roster, where, {"crowd": ("cadre", "police")}, at("2026-01-05"), at("2026-01-06"))
     holes = [(hole.place, hole.start, hole.end) for hole in found.holes]
     assert holes == [(place, at("2026-01-05 22:00"), at("2026-01-05 23:00")) for place in ("G1-1", "G2-1")]
     assert found.fallback == {PlaceKind.GRID: 12 * HOUR, PlaceKind.STREET: 11 * HOUR + 12 * HOUR + 11 * HOUR}
-    assert len(cover(roster, where, {"police"}, at("2026-01-05"), at("2026-01-06")).holes) == 4
+    both = {"crowd": ("police",), "parking": ("cadre", "police")}
+    split = cover(roster, where, both, at("2026-01-05"), at("2026-01-06")).holes
+    assert [hole.plan for hole in split].count("crowd") == 4, "who only parks cars is nobody for a crowd"
+    assert [hole.plan for hole in split].count("parking") == 2
 
 
 def test_those_off_duty_hear_nothing_and_the_next_circle_does() -> None:

@@ -26,8 +26,8 @@ _CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"),))
 _LEAVE = Change(START + 3 * DAY, START + 3 * DAY + HOUR, ChangeReason.LEAVE, "值班员-1")
 _TOLD = {"others": "roster"}
 _PLANS = (
-    Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)),
-    Policy("roster", {"zh": "值班"}, (Step(("officer",)),)),
+    Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)), Step(("officer",), after=HOUR))),
+    Policy("roster", {"zh": "值班"}, (Step(("officer",)), Step(("cadre",), after=HOUR))),
 )
 
 

@@ -100,7 +100,7 @@ def test_the_delay_is_counted_from_the_true_crossing() -> None:
         assert crossing is not None
         seconds = (OPENED + SECOND - START - (crossing - START) / speed) / SECOND
         assert f"超过 1 人/平方米到第一条通知送达 {seconds:.1f} 秒" in "\n".join(one.summary("zh"))
-    assert "立案 70 秒后自动结案；1/1 人收到解除通知" in "\n".join(one.summary("zh"))
+    assert "立案 70 秒后结案；1/1 人收到解除通知" in "\n".join(one.summary("zh"))
     assert "closed 70 s after" in "\n".join(one.summary("en"))
 
 

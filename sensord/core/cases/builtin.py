@@ -105,8 +105,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.YELLOW, DAY / HOUR * 7), (Level.ORANGE, SOON / HOUR)),
         ("值班空档", "Hole in the roster"),
         (
-            "{place}自{time}起查看：{value}小时后将无人值班且可联系，请安排人员。",
-            "{place}, seen at {time}: in {value} hours nobody will be on duty and reachable; find somebody. ",
+            "{place}自{time}起查看：{value}小时后有预案将无人值班且可联系（sensord roster check 列出），请安排人员。",
+            "{place}, seen at {time}: in {value} hours nobody of a plan will be on duty and reachable; find somebody. ",
         ),
     ),
     UNREACHED: _Row(
@@ -120,6 +120,12 @@ _ROWS: dict[str, _Row] = {
     ),
 }
 IDS = frozenset(_ROWS)
+
+
+def used_plans(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """The roles of each plan by which somebody may be told of a place: those that rules and built-in alerts name."""
+    used = {rule.dispatch for rule in definition.rules} | set(definition.built_in.values())
+    return {policy.id: policy.roles for policy in definition.policies if policy.id in used}
 
 
 def reserved(rule: str) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
-from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, withdraw
+from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
@@ -248,8 +248,8 @@ class CaseBook:
                 self._contact(person, channel, failed=False, at=at, story=story)
         holes = []
         if duty.check_days:
-            roles = {role for policy in self._definition.policies for role in policy.roles}
-            holes = cover(self._flow.roster, self._places, roles, at, at + duty.check_days * DAY).holes
+            plans = used_plans(self._definition)
+            holes = cover(self._flow.roster, self._places, plans, at, at + duty.check_days * DAY).holes
         watched.check_at = self._flow.roster.table.next_check(at)
         self._agenda.add(watched.check_at, CHECK, 0, "")
         for change in hole_transitions(watched, holes, at):

@@ -1,5 +1,7 @@
 """Who answers for each micro-grid in the days to come: is there somebody on duty and reachable at every minute?
 
+That is asked of each plan by itself: whom only the plan for parking names is nobody for a crowd.
+
 Duty changes only at known instants (shifts, rotations, changes), so looking once between each two of them is looking
 at every minute. People are looked for level by level: the micro-grid, its residential grid, its block, the street.
 """
@@ -7,7 +9,7 @@ at every minute. People are looked for level by level: the micro-grid, its resid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 import msgspec
@@ -19,25 +21,35 @@ CIRCLES = (PlaceKind.MICRO_GRID, PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STRE
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """From ``start`` to ``end`` (ns) nobody answers for the micro-grid ``place``, at any level."""
+    """From ``start`` to ``end`` (ns) nobody of ``plan`` answers for the micro-grid ``place``, at any level."""
 
     place: str
     start: int
     end: int
+    plan: str = ""
 
 
 class Coverage(msgspec.Struct):
-    """What was found. ``fallback`` counts, per circle, the nanoseconds x micro-grids that it had to answer for."""
+    """What was found. ``fallback`` counts, per circle, the nanoseconds x micro-grids x plans that it answers for."""
 
     micro_grids: int
     start: int
     end: int
     holes: list[Hole]
     fallback: dict[PlaceKind, int]
+    plans: int = 1
 
 
-def cover(roster: Roster, places: Places, roles: Collection[str], start: int, end: int) -> Coverage:
-    """Look through [start, end) (ns): people of ``roles``, for every micro-grid."""
+def cover(roster: Roster, places: Places, plans: Mapping[str, Collection[str]], start: int, end: int) -> Coverage:
+    """Look through [start, end) (ns): people of each plan's roles, for every micro-grid."""
+    found = [_cover(roster, places, plan, frozenset(roles), start, end) for plan, roles in plans.items()]
+    holes = sorted((hole for one in found for hole in one.holes), key=lambda hole: (hole.start, hole.place, hole.plan))
+    fallback = sum((Counter(one.fallback) for one in found), Counter[PlaceKind]())
+    micro_grids = sum(place.kind is PlaceKind.MICRO_GRID for place in places.places)
+    return Coverage(micro_grids, start, end, holes, dict(fallback), len(plans))
+
+
+def _cover(roster: Roster, places: Places, plan: str, roles: Collection[str], start: int, end: int) -> Coverage:
     micro_grids = [place.id for place in places.places if place.kind is PlaceKind.MICRO_GRID]
     circles = {place: places.responsible(place) for place in micro_grids}
     people = [person for person in roster.people if person.role in roles and roster.reachable(person)]
@@ -52,13 +64,11 @@ def cover(roster: Roster, places: Places, roles: Collection[str], start: int, en
             if depth is not None:
                 fallback[CIRCLES[depth]] += until - since
                 if place in open_since:
-                    holes.append(Hole(place, open_since.pop(place), since))
+                    holes.append(Hole(place, open_since.pop(place), since, plan))
             else:
                 open_since.setdefault(place, since)
-    holes += [Hole(place, since, end) for place, since in open_since.items()]
-    return Coverage(
-        len(micro_grids), start, end, sorted(holes, key=lambda hole: (hole.start, hole.place)), dict(fallback)
-    )
+    holes += [Hole(place, since, end, plan) for place, since in open_since.items()]
+    return Coverage(len(micro_grids), start, end, holes, dict(fallback))
 
 
 def _posts(people: list[Person], roster: Roster, at: int) -> frozenset[str]:
