@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from sensord.core.alert import Vehicle
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.definition import Definition
 from sensord.core.intake.codec import CODECS, Context
@@ -127,17 +128,22 @@ class PlateFiller:
         self._revealer, self._register = revealer, register
 
     def concerns(self, notification: Notification) -> bool:
-        """Whether the message is about a vehicle."""
-        return notification.vehicle is not None
+        """Whether the message is about vehicles."""
+        return notification.vehicle is not None or bool(notification.vehicles)
 
     def fill(self, notification: Notification) -> Notification:
         """Return the message as its receiver may read it."""
-        vehicle = notification.vehicle
-        if vehicle is None:
-            return notification
-        shown = vehicle.mask
+        text = notification.text
+        if notification.vehicle is not None:
+            text = text.replace(PLATE, self._shown(notification, notification.vehicle))
+        for vehicle in notification.vehicles:
+            text = text.replace(PLATE, self._shown(notification, vehicle), 1)
+        return msgspec.structs.replace(notification, text=text)
+
+    def _shown(self, notification: Notification, vehicle: Vehicle) -> str:
+        """The plate of one vehicle, once that is written down; else its mask."""
         with contextlib.suppress(StoreError):
             if plate := self._revealer().at(vehicle.id, vehicle.seen_at):
-                self._register.sent(notification)
-                shown = plate
-        return msgspec.structs.replace(notification, text=notification.text.replace(PLATE, shown))
+                self._register.sent(msgspec.structs.replace(notification, vehicle=vehicle))
+                return plate
+        return vehicle.mask

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.alert import Vehicle
+from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact
 from sensord.core.place import Device
 from sensord.core.record import Record, RecordKind
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
@@ -149,6 +151,23 @@ def test_every_vehicle_is_told_of_while_the_alert_is_active() -> None:
         ("another_vehicle", "粤B"),
         ("another_vehicle", "苏E"),
     ]
+
+
+def test_a_digest_names_the_vehicles_of_its_messages() -> None:
+    """Over budget, three strangers come as one message: police get three marks to be filled, cadres three masks."""
+    hold = {"clear": Clear((0.0,), MINUTE), "each": True}
+    rules = tuple(msgspec.structs.replace(one, **hold) for one in definition().rules if one.id == "key-area")
+    plates = ["皖K13579", "皖K24680", "皖K11223", "皖K44556", "皖K24680"]
+    passages = [passage("C1-N", START + nth * 5 * SECOND, plate) for nth, plate in enumerate(plates)]
+    damping = Damping(per_hour=1, digest_every=30 * SECOND)
+    people = tuple(msgspec.structs.replace(one, contacts=(Contact("people", one.id),)) for one in definition().people)
+    told = notifications(passages, rules=rules, damping=damping, people=people)
+    digests = {one.role: one for one in told if one.covers}
+    police, cadre, volunteer = (digests[role] for role in ("police", "cadre", "volunteer"))
+    assert [one.id for one in police.vehicles] == [word(token(plate)) for plate in plates[1:4]]
+    assert (police.text.count(PLATE), cadre.vehicles, PLATE in cadre.text) == (3, (), False)
+    assert all(mask in cadre.text for mask in ("皖K·**680", "皖K·**223", "皖K·**556"))
+    assert "皖K" not in volunteer.text
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,20 @@ def test_a_message_to_the_police_gets_its_plate_on_the_way_out(folder: Path) -> 
     )
 
 
+def test_each_mark_of_a_digest_becomes_its_own_plate(folder: Path) -> None:
+    """Two vehicles, the second of which the journal does not know: a plate, then a mask; one access is written down."""
+    at = MONDAY + PLATES_SEEN.index(TRUE) * HOUR
+    stored, log = notification(at), AccessLog(folder)
+    assert stored.vehicle is not None
+    unknown = msgspec.structs.replace(stored.vehicle, id=word(token("桂F97531")), mask="桂F·**531")
+    pair = (stored.vehicle, unknown)
+    digest = msgspec.structs.replace(stored, text=f"{PLATE}、{PLATE}", vehicle=None, vehicles=pair)
+    filler = PlateFiller(lambda: revealer(folder), log)
+    assert filler.concerns(digest)
+    assert filler.fill(digest).text == f"{TRUE}、桂F·**531"
+    assert [access.vehicle for access in log.entries()] == [word(token(TRUE))]
+
+
 def test_what_cannot_be_revealed_or_written_down_stays_masked(folder: Path) -> None:
     """A plate that the journal no longer holds, or an access that cannot be written down, is a mask."""
     at = MONDAY + PLATES_SEEN.index(TRUE) * HOUR

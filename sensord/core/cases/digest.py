@@ -1,4 +1,4 @@
-"""What a digest says: a line per group (grid and plan), the worst first, and of every message how many there are.
+"""What a digest says: a line per group (grid and plan), the worst first, how many messages it has, and which vehicles.
 
 A digest that would be longer than its channel takes in one message holds as many groups as fit; the rest goes into the
 next one. So a digest is one message of the service, and its rate is counted right.
@@ -8,21 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sensord.core.cases.notification import Notification
+from sensord.core.alert import Vehicle
+from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
 
 _WORDS = {
-    "zh": ("【汇总 {count} 条·最高{level}】", "{group}：{count} 条，最高{level}，{first}–{last}：{places}", "等 {} 处"),
+    "zh": (
+        "【汇总 {count} 条·最高{level}】",
+        "{group}：{count} 条，最高{level}，{first}–{last}：{places}",
+        "等 {} 处",
+        "；车辆：",
+        "等 {} 辆，见案件",
+    ),
     "en": (
         "[{count} alerts, up to {level}]",
         "{group}: {count}, up to {level}, {first}-{last}: {places}",
         ", {} places",
+        "; vehicles: ",
+        ", {} vehicles, see the cases",
     ),
 }
 _NAMED_PLACES = 3
-"""So many places are named per line of a digest; all of them are in what it covers."""
+_NAMED_VEHICLES = 8
+"""So many places and vehicles are named per line of a digest; all of them are in the cases of what it covers."""
 
 
 class DigestWriter:
@@ -33,24 +43,28 @@ class DigestWriter:
 
     def write(
         self, waiting: Sequence[Notification], language: str, longest: int = 0
-    ) -> tuple[str, str, list[Notification]]:
-        """Return title, text (at most ``longest`` bytes in UTF-8, or a line; 0: any length), and what it covers."""
+    ) -> tuple[str, str, list[Notification], tuple[Vehicle, ...]]:
+        """Return title, text, what it covers, and the vehicles of its plate marks in their order.
+
+        The text has at most ``longest`` bytes in UTF-8, or one line; 0: any length.
+        """
         groups: dict[tuple[str, str], list[Notification]] = {}
         for message in waiting:
             groups.setdefault((message.grid, message.policy), []).append(message)
         ordered = sorted(groups.items(), key=lambda group: (-max(one.level for one in group[1]), group[0]))
-        text, covered = "", list[Notification]()
+        text, covered, vehicles = "", list[Notification](), list[Vehicle]()
         for (grid, policy), messages in ordered:
-            line = self._line(grid, policy, messages, language)
+            shown, marked = _vehicles(messages, language)
+            line = self._line(grid, policy, messages, language) + shown
             longer = f"{text}\n{line}" if text else line
             if text and longest and len(longer.encode()) > longest:
                 break
-            text, covered = longer, covered + messages
+            text, covered, vehicles = longer, covered + messages, vehicles + marked
         worst = NAMES[language][max(message.level for message in covered)]
-        return _WORDS[language][0].format(count=len(covered), level=worst), text, covered
+        return _WORDS[language][0].format(count=len(covered), level=worst), text, covered, tuple(vehicles)
 
     def _line(self, grid: str, policy: str, messages: Sequence[Notification], language: str) -> str:
-        _, line, more = _WORDS[language]
+        line, more = _WORDS[language][1:3]
         by_id = self._places.by_id
         named = [
             by_id[place].label(language) for place in dict.fromkeys(one.place for one in messages) if place in by_id
@@ -66,3 +80,20 @@ class DigestWriter:
             last=max(times),
             places=shown + (more.format(len(named)) if len(named) > _NAMED_PLACES else ""),
         )
+
+
+def _vehicles(messages: Sequence[Notification], language: str) -> tuple[str, list[Vehicle]]:
+    """Name the vehicles as each message would have: a mark for the plate, or a mask; returns those that are marked."""
+    seen: dict[str, Vehicle | None] = {}
+    for one in messages:
+        if one.vehicle is not None:
+            seen[one.vehicle.id] = one.vehicle
+        elif one.mask:
+            seen[one.mask] = None
+    if not seen:
+        return "", []
+    named = list(seen.items())[:_NAMED_VEHICLES]
+    shown = ("、" if language == "zh" else ", ").join(mask if marked is None else PLATE for mask, marked in named)
+    begin, more = _WORDS[language][3:]
+    rest = more.format(len(seen)) if len(seen) > len(named) else ""
+    return f"{begin}{shown}{rest}", [marked for _, marked in named if marked is not None]

@@ -209,13 +209,14 @@ class Dispatcher:
             return
         worst = max(waiting, key=lambda message: (message.level, -message.at))
         longest = self._damper.longest(worst)
-        title, text, covered = self._digests.write(waiting, worst.language, longest)
+        title, text, covered, vehicles = self._digests.write(waiting, worst.language, longest)
         key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
         digest = Notification(
             key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
             receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
             place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
             policy=worst.policy, covers=tuple(message.key for message in covered),
+            vehicles=vehicles,
         )  # fmt: skip
         decisions.notify(digest)
         self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
@@ -346,6 +347,7 @@ class Dispatcher:
                 channel=contact.channel, address=contact.address, level=case.level, place=case.place, grid=case.grid,
                 language=person.language, title=title, text=text, policy=case.policy,
                 vehicle=case.vehicle if PLATE in text else None,
+                mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
             )  # fmt: skip
             waits = self._damper.offer(message)
             if waits is None:

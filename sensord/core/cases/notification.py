@@ -79,7 +79,8 @@ class Notification(msgspec.Struct, frozen=True):
     journal time of the decision (ns). ``grid`` is the responsible residential grid ("" for a case of the street as a
     whole). A digest ``covers`` the keys of the messages that it stands for; its own case is that of the highest
     level. ``vehicle`` is there when the text holds ``PLATE``: whoever delivers it puts the plate in its place, so that
-    no plate is stored anywhere but in the journal.
+    no plate is stored anywhere but in the journal. ``mask`` is what the receiver may see of the vehicle before that,
+    "" when nothing. A digest's ``vehicles`` are those of its text's marks, in their order.
     """
 
     key: str
@@ -100,6 +101,8 @@ class Notification(msgspec.Struct, frozen=True):
     vehicle: Vehicle | None = None
     policy: str = ""
     covers: tuple[str, ...] = ()
+    mask: str = ""
+    vehicles: tuple[Vehicle, ...] = ()
 
 
 class Hold(msgspec.Struct, frozen=True):
