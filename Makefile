@@ -11,7 +11,7 @@ SEED    ?= 1
 HOURS   ?= 1
 INPUTS  ?= 100000
 
-.PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz audit sbom
+.PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz interleavings audit sbom
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HO
 fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=100000 for each
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-fuzz.lock
 	$(BIN)/python -m tests.fuzz.run --runs $(INPUTS) $(ARGS)
+
+interleavings: $(VENV)/.develop  ## let alerts, answers, time and restarts interleave at random: N=1000 of forty steps
+	SENSORD_EXAMPLES=$(N) $(BIN)/python -m pytest tests/core/test_case_machine.py -q --timeout=0 $(ARGS)
 
 audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is pinned (needs the network)
 	$(BIN)/uvx pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip $(ARGS)

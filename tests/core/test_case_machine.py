@@ -1,4 +1,7 @@
-"""Thousands of random interleavings of alerts, answers, receipts, silences, time and restarts, against the promises."""
+"""Random interleavings of alerts, answers, receipts, silences, time and restarts, against the promises.
+
+A test run tries a few dozen; ``make interleavings`` thousands.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sensord.core.cases.case import Answer, State
+from sensord.core.cases.case import Answer, CaseEvent, Happening, State
 from sensord.core.cases.casebook import Story
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition
@@ -35,9 +38,13 @@ _STEPS = (
     Step(("police",), Level.RED),
     Step(("cadre",), after=MINUTE, mode=Mode.REPLACEMENT),
     Step(("officer",), after=2 * MINUTE, until=Answer.ACKNOWLEDGED),
+    Step(("cadre",), after=3 * MINUTE, until=Answer.ON_THE_SCENE, mode=Mode.NEAREST, count=1),
     Step(("police",), after=5 * MINUTE, every=10 * MINUTE, until=Answer.ON_THE_SCENE),
 )
 _LIMITS = {State.DISPATCHED: 10 * MINUTE, State.HANDLING: 30 * MINUTE, State.VERIFYING: HOUR, State.SUPERVISED: HOUR}
+_REPORTS = (Happening.DISPERSED, Happening.FALSE_ALARM)
+_OVERTURNS = (Happening.DISAGREE, Happening.RETURN, Happening.RELAPSE)
+"""After these, what was reported before counts no more."""
 _PLACES = ("G1-L1", "G1-L2", "G2-L1")
 _SECOND = st.integers(0, 90)
 
@@ -81,6 +88,7 @@ class Cases(RuleBasedStateMachine):
         self.desk, self.twin, self.now = Desk(_whole()), Desk(_whole()), 0
         self.keys: list[str] = []
         self.waiting: set[str] = set()
+        self.reported: set[str] = set()
         self.sent: list[Notification] = []
         self._both("redefine", 0, _whole())
 
@@ -98,7 +106,8 @@ class Cases(RuleBasedStateMachine):
             assert flow.roster.table.on_duty(note.receiver, note.at), "told while off duty"
             case = self.desk.book.find(note.case)
             said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
-            if said and not silenced and case is not None and not case.closed_at:
+            # What fell at the same instant, after it was told, may be silenced as it is now.
+            if said and not silenced and case is not None and not case.closed_at and note.level is case.level:
                 muted = flow.mutes.of_case(case, flow._rules.get(case.rule), note.at)
                 # What inhibits it may have come at the same instant, after it was told.
                 assert muted is None or muted[0] is Reason.HELD_INHIBITED, f"told while muted: {note}"
@@ -114,8 +123,18 @@ class Cases(RuleBasedStateMachine):
                 self.waiting.add(one.key)
         spoke = {one.event for one in story.told if isinstance(one, Notification | Hold)}
         for event in story.events:
-            if event.happening.value == "file":
+            if event.happening is Happening.FILE:
                 assert event.id in spoke, "a page was lost"
+            self._follow(event)
+
+    def _follow(self, event: CaseEvent) -> None:
+        """Keep account of whose case has a report that stands: it does not end as one that nobody reported on."""
+        if event.happening in _REPORTS or (event.happening is Happening.ASK and event.note.startswith("close")):
+            self.reported.add(event.case)
+        elif event.happening in _OVERTURNS:
+            self.reported.discard(event.case)
+        elif event.happening is Happening.CLOSE and event.case in self.reported:
+            assert event.cause != "unreported", "a report was swallowed"
 
     @property
     def _time(self) -> int:
@@ -141,7 +160,11 @@ class Cases(RuleBasedStateMachine):
     def act(self, seconds: int, verb: str, by: str, nth: int, note: str) -> None:
         """Somebody does something about some case, open or ended."""
         known = [*self.desk.book.open, *self.desk.book.ended]
-        self._both("act", seconds, verb, by, known[nth % len(known)] if known else "none", note=note)
+        name = known[nth % len(known)] if known else "none"
+        self._both("act", seconds, verb, by, name, note=note)
+        if verb in _REPORTS and name in self.desk.book.open:
+            case = self.desk.book.open[name]
+            assert case.claimed, "a report was swallowed"
 
     @rule(
         seconds=_SECOND,
@@ -178,6 +201,9 @@ class Cases(RuleBasedStateMachine):
             assert case.owner or case.state is State.ACCEPTED
             assert case.level == max(case.alerts.values(), default=Level.NONE)
             assert bool(case.alerts) == (case.cleared_at == 0)
+            assert case.claimed == (case.id in self.reported), (
+                "an overturned report counts, or one that stands does not"
+            )
             assert case.state not in (State.CLOSED, State.VOID)
 
     def teardown(self) -> None:
