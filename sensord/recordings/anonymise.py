@@ -2,8 +2,9 @@
 
 A made-up plate keeps province, city letter and length, and so its class; one true plate always becomes the same
 made-up one under one key, so counts, pairs and repeats stay what they were. What does not stay: two readings of one
-plate that differ in a character become two unrelated plates. A message that is no proper native message might hold
-anything, so only its size is kept: it was a dead letter, and it stays one (``not_json``).
+plate that differ in a character become two unrelated plates. A plate in a topic or in a device's name is blotted out:
+it named no device, and names none. A message that is no proper native message might hold anything, so only its size is
+kept: it was a dead letter, and it stays one (``not_json``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
-from sensord.core.vehicles.plate import PlateTable, normalise
+from sensord.core.vehicles.plate import PlateTable, normalise, without_plates
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.core.vehicles.tracking import PlateAreas
 
@@ -102,6 +103,8 @@ def _without_plates(definition: Definition) -> Definition:
 
 def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | None) -> Record:
     kind = (template.parts(record.topic) or {}).get("kind", "")
+    if pseudonyms is not None:  # a gateway may take the plate for the camera's name
+        record = msgspec.structs.replace(record, topic=without_plates(record.topic))
     if kind not in BY_WORD:
         return _command(record)
     if pseudonyms is None and kind == Stream.PLATE.word:
@@ -114,6 +117,8 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | N
 
 
 def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at: int) -> bytes:
+    if message.device:
+        message = msgspec.structs.replace(message, device=without_plates(message.device))
     if stream is Stream.PLATE:
         assert isinstance(message, Plate)
         assert pseudonyms is not None
@@ -121,7 +126,7 @@ def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at
             message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate, at))
     elif stream is Stream.REPORT:
         assert isinstance(message, Report)
-        message = msgspec.structs.replace(message, text="", by="")
+        message = msgspec.structs.replace(message, text="", by="", code=without_plates(message.code))
     known = msgspec.to_builtins(message)
     needed = {"plate"} if stream is Stream.PLATE else set()
     return msgspec.json.encode({name: value for name, value in known.items() if value is not None or name in needed})

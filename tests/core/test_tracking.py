@@ -229,6 +229,17 @@ def test_a_corrected_entry_leaves_the_other_vehicle_as_it_was() -> None:
     assert (left.event, left.numbers["stay"]) == ("passed", round(7400 / 3600, 3))
 
 
+def test_a_corrected_entry_that_seemed_a_clone_leaves_the_other_inside() -> None:
+    """Read by mistake sooner than anybody drives there, the known vehicle is where it was before."""
+    follower = Follower()
+    follower.see(at(0, A_CONFUSED, gate="C3-N"))
+    rows = follower.see(at(10, A_CONFUSED, "in", 0.95), at(11, A, "in", 0.8), at(12, A, "in", 0.8))
+    assert [row.event for row in rows] == ["passed", "cloned"]
+    presence = follower.tracker.presence
+    assert presence.traces[token(A_CONFUSED)].inside == "C3"
+    assert set(presence.compounds["C3"].visits) == {token(A_CONFUSED)}
+
+
 def test_a_corrected_entry_is_followed_on() -> None:
     """A vehicle whose entry was corrected reaches the marks of its stay like any other."""
     follower = Follower()

@@ -224,6 +224,9 @@ class Presence:
         earlier = [entry for entry in trace.entries if entry[0] != at]
         back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts)
         where, ghost = self.compounds.get(before.inside), self.ghosts.get((before.inside, token))
+        if where is not None and token in where.visits:  # two vehicles, one plate: the other one never left
+            back.inside = before.inside
+            return None
         if where is None or ghost is None or ghost.since != at:
             return None
         del self.ghosts[before.inside, token]
