@@ -1,8 +1,8 @@
-"""Replay = live, byte for byte: every shipped scenario through a real mosquitto and the real daemon, faults included.
+"""Replay = live, byte for byte: of every shipped scenario a part, through a real mosquitto and the real daemon.
 
 Scenarios last hours, so each is squeezed into seconds (the devices' stamps are renewed on the way) and only its stage
-is played: the places where something happens, the broken devices, and a few others. The rules are the demonstration's,
-whose windows are short.
+is played, at most 700 messages from its middle: the places where something happens, the broken devices with their
+faults, and a few others. The rules are the demonstration's, whose windows are short.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class Collector:
         self.outcome = Outcome(name, "", 0, 0, 0, {}, {}, [], [], [])
         self._open: dict[tuple[str, str], Episode] = {}
         self._cases: dict[str, CaseSummary] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[str, set[tuple[str, str]]] = {}
         self._duty = DutyTable(Duty(), {}, "UTC")
 
     def take(self, step: Step) -> None:
@@ -193,12 +193,15 @@ class Collector:
 
     def _tell(self, step: Step) -> None:
         for one in step.notifications:
-            if one.reason in ENDED or (one.event, one.receiver) in self._told:
+            told = self._told.setdefault(one.case, set())
+            if one.reason in ENDED or (one.event, one.receiver) in told:
                 continue
-            self._told.add((one.event, one.receiver))
+            told.add((one.event, one.receiver))
             shift = self._duty.shift_at(one.receiver, one.at)
             page = Page(one.at, one.receiver, one.role, one.level, one.reason.value, one.place, shift)
             self.outcome.pages.append(page)
+        for done in self._told.keys() - self._site.book.open.keys() if step.notifications or step.events else ():
+            del self._told[done]  # nobody is told of what came before a case was over
 
 
 def describe(rule: Rule) -> RuleInfo:

@@ -30,6 +30,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD
 from sensord.errors import ConfigError, DecodeError, Problem
 from sensord.recordings.parquet import arrow
+from sensord.recordings.spool import Spool
 
 TOPICS = "replay/{compound}/{kind}/{device}"
 MOST = 20
@@ -45,14 +46,17 @@ class Series:
     """A table as a street: its definition (without rules), its messages in order of time, how many rows were empty."""
 
     definition: Definition
-    records: list[Record]
+    records: Spool
     empty: int = 0
 
 
 def read_series(path: Path, mapping: Mapping) -> Series:
-    """Read a table through a mapping; rows are put in order of time. Raises ``ConfigError`` naming file and rows."""
+    """Read a table through a mapping; rows are put in order of time, in bounded memory whatever their number.
+
+    Raises ``ConfigError`` naming file and rows.
+    """
     names: dict[str, str] = {}
-    rows: list[tuple[int, str, bytes]] = []
+    records = Spool()
     wrong: list[Problem] = []
     number = empty = 0
     try:
@@ -61,7 +65,7 @@ def read_series(path: Path, mapping: Mapping) -> Series:
                 if (made := _row(row, mapping, names)) is None:
                     empty += 1
                 else:
-                    rows.append(made)
+                    records.add(made)
             except (ValueError, TypeError, OverflowError, KeyError, DecodeError) as error:
                 wrong.append(Problem(str(path), number, 1, f"this row is no reading: {error}", _HINT))
                 if len(wrong) == MOST:
@@ -71,12 +75,6 @@ def read_series(path: Path, mapping: Mapping) -> Series:
     except (UnicodeDecodeError, csv.Error, EOFError, zlib.error, OSError) as error:
         fault = f"the file is damaged, or not the text that its name says: {error}"
         raise ConfigError([Problem(str(path), number + 1, 1, fault)]) from error
-    rows.sort(key=lambda row: row[0])
-    stream, compound = BY_WORD[mapping.stream], "series"
-    records = [
-        Record(RecordKind.MESSAGE, at, f"replay/{compound}/{stream.word}/{device}", payload)
-        for at, device, payload in rows
-    ]
     places, devices = _street(path, mapping, names)
     definition = Definition(
         site=path.name.partition(".")[0],
@@ -152,8 +150,8 @@ def _check_columns(path: Path, mapping: Mapping, columns: Iterable[str]) -> None
         raise ConfigError(problems)
 
 
-def _row(row: Row, mapping: Mapping, names: dict[str, str]) -> tuple[int, str, bytes] | None:
-    """Return arrival, device and message of a row; None when it has no value. Raises whatever is wrong with it."""
+def _row(row: Row, mapping: Mapping, names: dict[str, str]) -> Record | None:
+    """Return the message of a row; None when it has no value. Raises whatever is wrong with it."""
     values = {field: _number(row.get(column)) for field, column in mapping.fields.items()}
     said = {field: value for field, value in values.items() if value is not None}
     if not said:
@@ -164,7 +162,7 @@ def _row(row: Row, mapping: Mapping, names: dict[str, str]) -> tuple[int, str, b
     payload = msgspec.json.encode({"at": at / 1e6, **said})
     stream = BY_WORD[mapping.stream]
     native.decode(Topic("series", stream, device), payload, Context(mapping.time.zone))  # what it is for a sensor
-    return at, device, payload
+    return Record(RecordKind.MESSAGE, at, f"replay/series/{stream.word}/{device}", payload)
 
 
 def _instant(value: Any, mapping: Mapping) -> int:

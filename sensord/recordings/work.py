@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from sensord.config.faults import load_faults
@@ -66,8 +66,8 @@ def import_table(table: Path, mapping: Path, target: Path) -> Manifest:
     """Write a foreign table as a recording that brings its own small street."""
     how = load_mapping(mapping)
     series = read_series(table, how)
-    first = [definition_record(series.definition, series.records[0].received_at)] if series.records else []
-    records = [*first, *series.records]
+    first = [definition_record(series.definition, record.received_at) for record in islice(series.records, 1)]
+    records = chain(first, series.records)
     history = [f"imported from {table.name} with {mapping.name}"]
     if series.empty:
         history.append(f"{series.empty} rows without a value left out")

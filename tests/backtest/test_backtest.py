@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from sensord.backtest.compare import Difference, compare
 from sensord.backtest.labels import read_incidents
-from sensord.backtest.outcome import Episode, Outcome, Page, PlaceInfo
+from sensord.backtest.outcome import Collector, Episode, Outcome, Page, PlaceInfo
 from sensord.backtest.page import backtest_page, replay_page, replayed
 from sensord.backtest.report import Question, Report, answer, to_json
 from sensord.backtest.run import Setup, run
@@ -25,7 +25,8 @@ from sensord.cli import cli
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
-from sensord.drivers.replay import Recorded
+from sensord.core.site import Site
+from sensord.drivers.replay import Recorded, replay
 from sensord.errors import ConfigError
 from sensord.source import Source
 from tests.backtest.parts import BIG, PEAKS, labels, recording
@@ -139,6 +140,16 @@ def test_processes_and_forms_do_not_matter(folder: Path) -> None:
     assert [run(plain, [one])[0] for one in both] == reference
     raw = run(Setup.of(Source(folder / "recording", raw=True)), both)
     assert [one.episodes for one in raw] == [one.episodes for one in reference]
+
+
+def test_what_is_over_is_forgotten(folder: Path) -> None:
+    """Who was told of what is kept for open cases only, so that it does not grow with the recording."""
+    opened, site = Source(folder / "recording").open(), Site()
+    collector = Collector("x", site)
+    for step in replay(opened.recorded(), site):
+        collector.take(step)
+    assert len(collector.outcome.pages) > len(PEAKS)
+    assert set(collector._told) <= set(site.book.open)
 
 
 @pytest.mark.parametrize("tongue", ["zh", "en"])
