@@ -107,10 +107,11 @@ def span_of(connection: sqlite3.Connection, path: Path) -> Span:
     with translated(path, READING):
         if is_empty(connection):  # the process died while it created the file; it holds nothing yet
             return Span(0, 0, 0)
-        first = connection.execute("SELECT min(seq) FROM groups").fetchone()[0]
         row = connection.execute(f"SELECT seq, {RECORDS} FROM groups ORDER BY seq DESC LIMIT 1").fetchone()
-    if row is None:
-        return Span(0, 0, 0)
+        if row is None:
+            return Span(0, 0, 0)
+        # After the last one: another process may be writing the first group just now, and where one is there is a first.
+        first = connection.execute("SELECT min(seq) FROM groups").fetchone()[0]
     seq, blob = row
     group, _ = decode_group(seq, blob, path)  # the time that all goes on from is taken from what has a checksum
     return Span(first, group.seq, group.received_at)
