@@ -110,7 +110,7 @@ def span_of(connection: sqlite3.Connection, path: Path) -> Span:
         row = connection.execute(f"SELECT seq, {RECORDS} FROM groups ORDER BY seq DESC LIMIT 1").fetchone()
         if row is None:
             return Span(0, 0, 0)
-        # After the last one: another process may be writing the first group just now, and where one is there is a first.
+        # After the last one: where one is there is a first, whatever another process is writing meanwhile.
         first = connection.execute("SELECT min(seq) FROM groups").fetchone()[0]
     seq, blob = row
     group, _ = decode_group(seq, blob, path)  # the time that all goes on from is taken from what has a checksum
