@@ -120,8 +120,10 @@ def read_readings(path: Path, chunk: int = CHUNK, wanted: frozenset[str] | None 
             extra = [name for name in (*FIELDS, *LABELS) if name in have and (wanted is None or name in wanted)]
             extra += [name for name in _SIGHTING if name in have]
             names = [*_TIMES, "device", "stream", "clock_suspect", *extra]
-            for rows in file.iter_batches(chunk, columns=names, use_threads=False):
-                yield _columns(pa, rows)
+            # One row group after the other: a single pass over all of them keeps memory for every one that it has read.
+            for number in range(file.num_row_groups):
+                for rows in file.iter_batches(chunk, row_groups=[number], columns=names, use_threads=False):
+                    yield _columns(pa, rows)
     except (pa.ArrowException, OSError) as error:
         raise ConfigError([Problem(str(path), 1, 1, f"cannot be read as Parquet: {error}")]) from error
 
