@@ -250,7 +250,7 @@ class App:
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
-            ("reports", ReportTask(self._reports, self.state.history, lambda: self._reloader.loaded).run),
+            ("reports", ReportTask(self._reports, self.state.history, lambda: self._reloader.loaded, self.meter).run),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
 

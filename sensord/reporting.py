@@ -27,7 +27,7 @@ from sensord.drivers.daypages import Pages
 from sensord.drivers.dayreport import DayReport, Heard, build, reach, whole_hours
 from sensord.drivers.tabular import FORMS, render
 from sensord.errors import DeliveryError, SensordError
-from sensord.ports import CrowdSlot
+from sensord.ports import CrowdSlot, Meter
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
 from sensord.store.passages import PassageReader
@@ -121,9 +121,11 @@ class ReportTask:
         reporter: Reporter,
         history: History,
         loaded: Callable[[], Loaded],
+        meter: Meter,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
+        self._meter = meter
         self._seen = 0
         self._due: dict[Span, tuple[int, int]] = {}
         self._rest: dict[Span, int] = {}
@@ -152,6 +154,7 @@ class ReportTask:
         try:
             self._reporter.keep(span, now)
         except Exception as error:  # one report's boundary: it must not end the daemon
+            self._meter.count("report_failures_total")
             expected = isinstance(error, SensordError)
             log.error("a report could not be made", report=span.name, why=str(error), exc_info=not expected)
             self._rest[span] = now + TRY_AGAIN

@@ -35,6 +35,7 @@ from sensord.reporting import PATIENCE, Reporter, ReportFiller, ReportTask
 from sensord.store.reports import ReportFolder
 from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
+from sensord.telemetry.metrics import PrometheusMeter
 from tests.config.rejection import STREET
 from tests.core.street import grouped
 
@@ -61,7 +62,7 @@ class Morning:
 
     def task(self, now: int) -> ReportTask:
         """The task, at an instant."""
-        return ReportTask(self.reporter(), self.state.history, lambda: self.loaded, lambda: now)
+        return ReportTask(self.reporter(), self.state.history, lambda: self.loaded, PrometheusMeter(), lambda: now)
 
 
 def _records(loaded: Loaded) -> Iterator[Record]:
@@ -222,7 +223,7 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     assert reporter.waits(len(morning.groups) + 1)
     now = [DUE + MINUTE]
     reporter.waits = lambda seq: True  # type: ignore[method-assign]
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, lambda: now[0])
+    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, PrometheusMeter(), lambda: now[0])
     task.turn()
     assert reporter.folder.names() == []
     now[0] += PATIENCE
@@ -232,8 +233,8 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
 
 def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Morning) -> None:
     """It ends nothing else: not the task, not the daemon."""
-    reporter, now = morning.reporter(), [DUE + MINUTE]
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, lambda: now[0])
+    reporter, now, meter = morning.reporter(), [DUE + MINUTE], PrometheusMeter()
+    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, meter, lambda: now[0])
     tried: list[int] = []
 
     def fail(span: Span, at: int) -> None:
@@ -245,6 +246,7 @@ def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Mor
         now[0] = DUE + MINUTE + seconds * SECOND
         task.turn()
     assert tried == [DUE + MINUTE, DUE + 2 * MINUTE]
+    assert meter.value("report_failures_total") == 2
     reporter.keep = keep  # type: ignore[method-assign]
     now[0] += MINUTE
     task.turn()

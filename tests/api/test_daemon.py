@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sensord.core.record import RecordKind
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
-from tests.notify.receiver import Receiver
+from tests.notify.receiver import Receiver, until_heard
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon, crowd, places
@@ -47,20 +47,12 @@ def daemon(tmp_path: Path, people: Receiver) -> Iterator[Daemon]:
             if any(request.json["link"] for request in people.requests):
                 break
             wait_until(lambda: running.get("/readyz").status_code == 200, 10)
-            _pause(people)
+            until_heard(people)
         yield running
     finally:
         client.loop_stop()
         running.kill()
         broker.stop()
-
-
-def _pause(people: Receiver) -> None:
-    """Wait for a message for a quarter of a second: sensors speak that often."""
-    try:
-        wait_until(lambda: people.requests, 0.25)
-    except AssertionError:
-        return
 
 
 def records(daemon: Daemon, kind: RecordKind) -> list[Any]:

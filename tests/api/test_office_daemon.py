@@ -15,7 +15,7 @@ from sensord.core.instant import zone_info
 from sensord.core.record import Record, RecordKind
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
-from tests.notify.receiver import Receiver
+from tests.notify.receiver import Receiver, until_heard
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import RULES, Daemon, crowd, places
@@ -48,19 +48,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
                 broker.publish(*crowd(1, 150 + seq, seq))
                 if people.requests:
                     break
-                _pause(people)
+                until_heard(people)
             yield running
         finally:
             running.kill()
             broker.stop()
-
-
-def _pause(people: Receiver) -> None:
-    """Wait for a message for a quarter of a second: sensors speak that often."""
-    try:
-        wait_until(lambda: people.requests, 0.25)
-    except AssertionError:
-        return
 
 
 def _records(daemon: Daemon, kind: RecordKind) -> list[Record]:

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support import wait_until
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -124,3 +126,11 @@ class Receiver:
                 """Say nothing on stderr."""
 
         return Handler
+
+
+def until_heard(people: Receiver) -> None:
+    """Wait for a message, but no longer than a quarter of a second: so often sensors speak."""
+    try:
+        wait_until(lambda: people.requests, 0.25)
+    except AssertionError:
+        return
