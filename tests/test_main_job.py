@@ -134,6 +134,7 @@ def test_from_a_crowd_to_the_people_and_back(
             assert told(people) == []
             sensors.counts[1] = 150
             wait_until(lambda: ("police-1", "level_rose") in told(people), 30, "the police are told")
+            wait_until(lambda: daemon.overview()["cases"], 10, "the overview follows")
             (case,) = daemon.overview()["cases"]
             assert (case["place"], case["level"]) == ("L1", "orange")
             refused = daemon.command("close", case["id"], "--by", "居委干部-1")
