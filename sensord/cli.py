@@ -295,9 +295,21 @@ def collect_less() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def log_plainly() -> None:
+    """Let commands log to standard error, redacted; ``run`` then logs as its configuration says.
+
+    Left alone, structlog would print between a command's answers, and show each failing call's variables.
+    """
+    from sensord.config.settings import Logging
+    from sensord.telemetry.logs import configure
+
+    configure(Logging(format="console", level="warning"))
+
+
 def main() -> None:
     """Run the command line; every expected failure is one clear text on stderr and an exit code."""
     collect_less()
+    log_plainly()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "source",
         "store",
     },
-    "cli": {"errors", "words", "config", "app", "commands", "simulators"},
+    "cli": {"errors", "words", "config", "telemetry", "app", "commands", "simulators"},
     "__main__": {"cli"},
     "simulators": {"errors", "words", "core", "config", "recordings", "source", "backtest"},
 }

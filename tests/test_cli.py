@@ -203,3 +203,32 @@ def test_a_command_without_a_daemon_says_so(street: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+FAILING = """
+import sys, structlog
+from sensord import cli
+
+@cli.cli.command()
+def fail():
+    plate, lines = "沪A·12345", ["one"]
+    try:
+        lines[len(plate)]
+    except IndexError:
+        structlog.get_logger("test").exception("a file is damaged", path="/x")
+    structlog.get_logger("test").info("a detail")
+    print("the answer")
+
+sys.argv = ["sensord", "fail"]
+cli.main()
+"""
+
+
+def test_what_a_command_logs_is_kept_apart_from_its_answer() -> None:
+    """On standard error, from warnings on, as a plain traceback: the values of variables may be plates."""
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "the answer\n"
+    assert "a file is damaged" in done.stderr
+    assert "IndexError" in done.stderr
+    assert "a detail" not in done.stderr
+    assert "12345" not in done.stderr
