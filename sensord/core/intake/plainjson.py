@@ -1,9 +1,9 @@
 """What a JSON decoder does not tell of a text: whether an object names a key twice, and how deep it is nested. Pure.
 
-RFC 8259 (section 4) leaves open what a repeated key means; whoever reads the other one than the sender meant is wrong in
-silence, so such a text is refused. The decoders keep the last one and say nothing. To look at every text again would
-cost more than its decoding; the colons are counted instead: there is one for each pair, and those within strings. A text
-with as many as its content accounts for repeats no key.
+RFC 8259 (section 4) leaves open what a repeated key means; whoever reads the other one than the sender meant is wrong
+in silence, so such a text is refused. The decoders keep the last one and say nothing. To look at every text again would
+cost more than its decoding; the colons are counted instead: there is one for each pair, and those within strings. A
+text with as many as its content accounts for repeats no key.
 
 Depth is bounded by a number of our own: a decoder's bound is what is left of the stack, which is not the same in every
 program that reads the journal.
@@ -66,7 +66,7 @@ def is_plain(payload: bytes) -> bool:
     return True
 
 
-def _colons(content: Any) -> int:
+def _colons(content: object) -> int:
     """The colons that a text with this content has, if no object repeats a key."""
     if isinstance(content, str):
         return content.count(":")

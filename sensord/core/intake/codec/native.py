@@ -112,8 +112,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     """Decode one native message into its one reading.
 
-    Raises ``DecodeError``: ``too_deep``, ``not_utf8``, ``not_json``, ``wrong_shape``, ``duplicate_key``, ``not_finite``,
-    ``bad_time``, ``no_value``.
+    Raises ``DecodeError``: ``too_deep``, ``not_utf8``, ``not_json``, ``wrong_shape``, ``duplicate_key``,
+    ``not_finite``, ``bad_time``, ``no_value``.
     """
     refuse_depth(payload)
     try:
