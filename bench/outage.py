@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -49,15 +51,19 @@ STREET = Speech(lanes=RATE, every=1.0, moods=None)
 BROKER = ("autosave_on_changes false",)
 
 
+TOPICS = [crowd(lane, 0, 0)[0] for lane in range(1, RATE + 1)]
+
+
 def group(at: int, seq: int, dice: random.Random) -> list[Record]:
-    """One second's readings, one of each sensor; ``at`` is the second's beginning (ns)."""
-    return [_reading(at + number * SECOND // RATE, number + 1, dice.randrange(60), seq) for number in range(RATE)]
+    """One second's readings, one of each sensor; ``at`` is the second's beginning (ns).
 
-
-def _reading(at: int, lane: int, count: int, seq: int) -> Record:
-    """A reading of the time before: its sensor has started anew since, and counts from 0 again."""
-    topic, _ = crowd(lane, count, seq)
-    return Record(RecordKind.MESSAGE, at, topic, json.dumps({"count": count, "boot": 0, "seq": seq}).encode())
+    They are of the time before: the sensors have started anew since, and count from 0 again.
+    """
+    counts, step = dice.choices(range(60), k=RATE), SECOND // RATE
+    return [
+        Record(RecordKind.MESSAGE, at + number * step, topic, b'{"count": %d, "boot": 0, "seq": %d}' % (count, seq))
+        for number, (topic, count) in enumerate(zip(TOPICS, counts, strict=True))
+    ]
 
 
 def write(stage: Stage, minutes: float) -> tuple[int, float]:
@@ -65,7 +71,7 @@ def write(stage: Stage, minutes: float) -> tuple[int, float]:
     seconds, dice = round(minutes * 60), random.Random(1)
     start = time.time_ns() // SECOND * SECOND - (seconds + 60) * SECOND
     prepare_directory(stage.daemon.state)
-    loaded = with_keys(load(stage.daemon.config), start)
+    loaded, began = with_keys(load(stage.daemon.config), start), time.perf_counter()
     journal, site = Journal(stage.daemon.state / "journal", zone=loaded.settings.timezone), Site(None, loaded.secrets)
     definition = definition_record(loaded.definition, start)
     site.step(Group(journal.append([definition]), (definition,)))
@@ -86,18 +92,25 @@ def write(stage: Stage, minutes: float) -> tuple[int, float]:
     rollups = RollupSink(stage.daemon.state, Rollups())
     asyncio.run(rollups.write([], Cursor(last, last, Points().state())))
     asyncio.run(rollups.close())
+    print(f"laid out in {time.perf_counter() - began:.0f} s", flush=True)
     return seconds * RATE, each
 
 
 def drain(stage: Stage, readings: int) -> tuple[float, float, int]:
     """Start the daemon and wait for its points; returns seconds, the most resident memory (MiB), and points."""
     stage.begin()
-    began, most, found = time.perf_counter(), 0.0, 0
+    began, most, found, said, written = time.perf_counter(), 0.0, 0, 0, 0.0
     while found < readings:
         status = Path(f"/proc/{stage.pid}/status").read_text()
         most = max(most, next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024)
-        if stage.metric("sink_points_total") >= readings:
+        with suppress(httpx.HTTPError):  # it may be too busy to answer; we look again
+            written = stage.metric('sink_points_total{outcome="written"')
+        if written >= readings:
             found = points(stage)
+        minutes = int((time.perf_counter() - began) // 60)
+        if minutes > said:
+            said = minutes
+            print(f"minute {minutes}: {written:,.0f} points written, at most {most:.0f} MiB resident", flush=True)
         time.sleep(0.5)
     return time.perf_counter() - began, most, found
 
@@ -120,7 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Stage(Path(folder), speech=STREET, broker=BROKER) as stage,
     ):
         readings, each = write(stage, minutes)
-        print(f"{readings:,} readings: {each:.1f} bytes each on the disk, {each * RATE * 86400 / 1e9:.2f} GB for a day")
+        print(
+            f"{readings:,} readings: {each:.1f} bytes each on the disk, {each * RATE * 86400 / 1e9:.2f} GB for a day",
+            flush=True,
+        )
         seconds, memory, found = drain(stage, readings)
         spoken = sum(stage.sensors.sent.values())
         rate = readings / seconds

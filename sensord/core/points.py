@@ -10,6 +10,8 @@ of one series in one millisecond stay two points, and writing a point again over
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import msgspec
 import numpy as np
 
@@ -23,6 +25,9 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind
 from sensord.core.stream import LABELS, Stream
+
+_WORDS = [stream.word for stream in Stream]
+"""The measurements of readings, by a stream's number."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -91,23 +96,20 @@ class Points:
     def _of_records(self, group: Group, start: int, stop: int) -> list[Point]:
         before = self._intake.readings
         batch = self._intake.decode(group.records[start:stop], group.received_at).batch
-        return [self._of_reading(batch, row, before + row) for row in range(len(batch))]
+        numbers = np.arange(before, before + len(batch))
+        ats = batch.event_at // MILLISECOND * MILLISECOND + numbers % MILLISECOND
+        words, tags = [_WORDS[stream] for stream in batch.stream.tolist()], self._all_tags(batch)
+        return list(map(Point, words, tags, _all_fields(batch), ats.tolist()))
 
-    def _of_reading(self, batch: Batch, row: int, number: int) -> Point:
-        tags = dict(self._tags[int(batch.device[row])])
+    def _all_tags(self, batch: Batch) -> list[dict[str, str]]:
+        """The tags of each reading; readings of one device share theirs while no label tells them apart."""
+        tags = [self._tags[device] for device in batch.device.tolist()]
         for name, codes in batch.labels.items():
-            if codes[row] >= 0 and LABELS[name].tag:
-                tags[name] = LABELS[name].words[codes[row]]
-        fields: dict[str, float | int | str | bool] = {
-            name: float(column[row]) for name, column in batch.fields.items() if not np.isnan(column[row])
-        }
-        if batch.flags[row] & CLOCK_SUSPECT:
-            fields["clock_suspect"] = True
-        stream = Stream(int(batch.stream[row]))
-        if not fields:
-            fields["alive"] = True
-        at = int(batch.event_at[row]) // MILLISECOND * MILLISECOND + number % MILLISECOND
-        return Point(stream.word, tags, fields, at)
+            words = LABELS[name].words
+            if LABELS[name].tag:
+                for row in np.flatnonzero(codes >= 0).tolist():
+                    tags[row] = tags[row] | {name: words[codes[row]]}
+        return tags
 
     def _of_transition(self, transition: Transition) -> Point:
         fields: dict[str, float | int | str | bool] = {"code": int(transition.level), "samples": transition.samples}
@@ -124,3 +126,19 @@ class Points:
         tags |= self._place_tags(event.place)
         fields: dict[str, float | int | str | bool] = {"case": event.case, "code": int(event.level)}
         return Point("case", tags, fields, event.at)
+
+
+def _all_fields(batch: Batch) -> list[dict[str, float | int | str | bool]]:
+    """The fields of each reading, those that it has."""
+    names, columns = list(batch.fields), [column.tolist() for column in batch.fields.values()]
+    rows = zip(*columns, strict=True) if columns else repeat((), len(batch))
+    fields: list[dict[str, float | int | str | bool]] = [dict(zip(names, row, strict=True)) for row in rows]
+    for name, column in batch.fields.items():
+        for row in np.flatnonzero(np.isnan(column)).tolist():
+            del fields[row][name]
+    for row in np.flatnonzero(batch.flags & CLOCK_SUSPECT).tolist():
+        fields[row]["clock_suspect"] = True
+    for one in fields:
+        if not one:
+            one["alive"] = True
+    return fields

@@ -13,9 +13,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sensord.core.point import Point
 
+SERIES = 8192
+"""So many series (and names) are written out only once; more than a street has at a time."""
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 _LINE_ENDS = re.compile(r"[\x00\r\n]+")
@@ -26,17 +29,21 @@ _IN_STRING = str.maketrans({"\\": r"\\", '"': r"\""})
 
 def encode(point: Point) -> str:
     """Write one point as a line without its end; ``""`` when it has no measurement or nothing to write."""
-    measurement = _UNSAFE.sub("_", point.measurement).translate(_IN_MEASUREMENT)
+    series = _series(point.measurement, tuple(point.tags.items()))
     fields = ",".join(
-        f"{_tag(name)}={text}" for name, value in point.fields.items() if name and (text := _field(value)) is not None
+        [f"{_tag(name)}={text}" for name, value in point.fields.items() if name and (text := _field(value)) is not None]
     )
-    if not measurement or not fields:
-        return ""
+    return f"{series} {fields} {point.at}" if series and fields else ""
+
+
+@lru_cache(maxsize=SERIES)
+def _series(measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
+    """What all points of a series begin with; ``""`` when there is no measurement."""
+    measurement = _UNSAFE.sub("_", measurement).translate(_IN_MEASUREMENT)
     if measurement.startswith("#"):  # would make the whole line a comment
         measurement = "_" + measurement[1:]
-    pairs = sorted((name, value) for name, value in point.tags.items() if name and value)
-    tags = "".join(f",{_tag(name)}={_tag(value)}" for name, value in pairs)
-    return f"{measurement}{tags} {fields} {point.at}"
+    pairs = sorted((name, value) for name, value in tags if name and value)
+    return measurement and measurement + "".join(f",{_tag(name)}={_tag(value)}" for name, value in pairs)
 
 
 def encode_lines(points: Sequence[Point]) -> tuple[str, int]:
@@ -45,6 +52,7 @@ def encode_lines(points: Sequence[Point]) -> tuple[str, int]:
     return "\n".join(lines), len(points) - len(lines)
 
 
+@lru_cache(maxsize=SERIES)
 def _tag(text: str) -> str:
     return _UNSAFE.sub("_", text).translate(_IN_TAG)
 

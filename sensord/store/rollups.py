@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from sensord.config.settings import Rollups
 from sensord.core.instant import HOUR, MINUTE, parse_duration
@@ -99,15 +101,15 @@ class RollupSink:
         self._writes += 1
         with self._database.transaction("writing roll-ups") as connection:
             known = len(self._series)
-            rows = [row for point in points for row in self._rows(point)]
+            rows = self._rows(points)
             for name, width in SLOTS.items():
                 connection.executemany(
-                    f"INSERT INTO {name} VALUES (?1, ?2 / {width} * {width}, 1, ?3, ?3, ?3, ?3, ?2) "
-                    "ON CONFLICT DO UPDATE SET n = n + 1, total = total + excluded.total, "
+                    f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
                     "least = min(least, excluded.least), greatest = max(greatest, excluded.greatest), "
                     "last = CASE WHEN excluded.last_at >= last_at THEN excluded.last ELSE last END, "
                     "last_at = max(last_at, excluded.last_at)",
-                    rows,
+                    _slots(rows, width),
                 )
                 if points and self._writes % _PRUNE_EVERY == 0:
                     connection.execute(f"DELETE FROM {name} WHERE slot < ?", (points[-1].at - self._keep[name],))
@@ -122,11 +124,14 @@ class RollupSink:
                 values = (cursor.seq, cursor.checkpoint, cursor.state)
                 connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?, ?)", values)
 
-    def _rows(self, point: Point) -> Iterable[tuple[int, int, float]]:
-        tags = msgspec.json.encode(point.tags, order="sorted").decode()
-        for field, value in point.fields.items():
-            if not isinstance(value, str):
-                yield self._number(point.measurement, tags, field), point.at, float(value)
+    def _rows(self, points: Sequence[Point]) -> list[tuple[int, int, float]]:
+        """Every number of the points: its series, when, and what."""
+        return [
+            (self._number(point.measurement, _text(tuple(point.tags.items())), field), point.at, float(value))
+            for point in points
+            for field, value in point.fields.items()
+            if not isinstance(value, str)
+        ]
 
     def _number(self, measurement: str, tags: str, field: str) -> int:
         """The series' id; the table is read once, and grows with the registry, not with the readings."""
@@ -153,3 +158,27 @@ class RollupSink:
             (measurement, field, *chosen, since, until),
         )
         return [Rollup(*row) for row in rows]
+
+
+@lru_cache(maxsize=8192)
+def _text(tags: tuple[tuple[str, str], ...]) -> str:
+    return msgspec.json.encode(dict(tags), order="sorted").decode()
+
+
+def _slots(rows: Sequence[tuple[int, int, float]], width: int) -> list[tuple[float, ...]]:
+    """Add rows up by series and slot: one change of the table for each, however many readings.
+
+    Returns rows of a slot's table, in the order of its columns. Of several readings of one instant the last to come is
+    the last.
+    """
+    if not rows:
+        return []
+    series, at = np.array([(series, at) for series, at, _ in rows], np.int64).T
+    value, slot = np.array([value for _, _, value in rows], np.float64), at // width * width
+    order = np.lexsort((at, slot, series))
+    series, at, value, slot = series[order], at[order], value[order], slot[order]
+    begins = np.flatnonzero(np.concatenate([[True], (np.diff(series) != 0) | (np.diff(slot) != 0)]))
+    ends = np.append(begins[1:], len(rows)) - 1
+    sums, least, greatest = (how.reduceat(value, begins) for how in (np.add, np.minimum, np.maximum))
+    columns = (series[begins], slot[begins], ends - begins + 1, sums, least, greatest, value[ends], at[ends])
+    return list(zip(*(column.tolist() for column in columns), strict=True))

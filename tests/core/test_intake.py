@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sensord.core.batch import CLOCK_SUSPECT
 from sensord.core.instant import SECOND
 from sensord.core.intake.intake import Decoded, Intake
+from sensord.core.intake.plainjson import is_plain
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import Site
@@ -71,6 +72,12 @@ REFUSED = {
     "bad_time": ("t/C1/crowd/crowd-0", b'{"count": 1, "at": "yesterday"}'),
     "bad_time (1e300)": ("t/C1/crowd/crowd-0", b'{"count": 1, "at": 1e300}'),
     "other_device": ("t/C1/crowd/crowd-0", b'{"count": 1, "device": "crowd-1"}'),
+    "duplicate_key (in a command)": ("t/commands/by/居委干部-1/x", b'{"verb": "close", "verb": "arrive"}'),
+    "too_deep (in a command)": (
+        "t/commands/by/居委干部-1/x",
+        b'{"verb": "close", "x": ' + b"[" * 99 + b"]" * 99 + b"}",
+    ),
+    "not_utf8 (in an unknown key)": ("t/C1/crowd/crowd-0", b'{"count": 1, "x": "\xff"}'),
     "unknown_topic": ("t/C1/crowd", b'{"count": 1}'),
     "unknown_kind": ("t/C1/weather/crowd-0", b'{"count": 1}'),
     "unknown_device": ("t/C1/crowd/nobody", b'{"count": 1}'),
@@ -100,10 +107,61 @@ def test_deep_nesting_is_refused() -> None:
     assert [letter.reason for letter in out.dead] == ["too_deep"]
 
 
-def test_the_last_of_duplicate_keys_wins_and_unknown_keys_are_ignored() -> None:
-    """JSON leaves duplicate keys open; the decoder takes the last, and firmware may add keys."""
-    out = decode(raw("t/C1/crowd/crowd-0", b'{"count": 1, "count": 2, "firmware": {"v": 3}}'))
-    assert out.batch.fields["count"].tolist() == [2.0]
+def test_depth_is_bounded_at_one_place_for_every_reader() -> None:
+    """64 levels in an unknown key are read past, 65 are refused; brackets in strings and many side by side are none."""
+    for brackets, inside, taken in (("[" * 63, "]" * 63, 1), ("[" * 64, "]" * 64, 0)):
+        assert (
+            len(decode(raw("t/C1/crowd/crowd-0", f'{{"count": 1, "x": {brackets}{inside}}}'.encode())).batch) == taken
+        )
+    for flat in ('"' + "[" * 500 + '\\""', "[" + ",".join(["[]"] * 500) + "]"):
+        assert len(decode(raw("t/C1/crowd/crowd-0", f'{{"count": 1, "x": {flat}}}'.encode())).batch) == 1
+
+
+TWICE = {
+    "a value": b'{"count": 1, "count": 2}',
+    "the same value": b'{"count": 1, "count": 1}',
+    "the number": b'{"count": 1, "boot": 1, "seq": 4, "seq": 5}',
+    "an unknown key": b'{"count": 1, "x": 1, "x": 2}',
+    "in an unknown object": b'{"count": 1, "x": [{"y": 1, "y": 2}]}',
+    "written differently": b'{"count": 1, "c\\u006funt": 2}',
+    "beside an escaped colon": b'{"count": 1, "count": 2, "x": "\\u003a"}',
+    "null and a value": b'{"count": null, "count": 2}',
+    "a stamp as text": b'{"count": 1, "at": "2026-11-24T00:00:00Z", "at": "2026-11-24T00:00:00Z"}',
+}
+ONCE = {
+    "unknown keys": b'{"count": 1, "firmware": {"v": 3, "w": {"v": 4}}, "list": [{"v": 1}, {"v": 2}]}',
+    "colons in text": b'{"count": 1, "at": "2026-11-24T00:00:00Z", "x": "a:b", "y:z": "\\":"}',
+    "nulls": b'{"count": 1, "boot": null, "seq": null}',
+    "a number beyond every type": b'{"count": 1, "x": 1e400, "y": ' + b"9" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("around", [0, 20])
+@pytest.mark.parametrize("name", [*TWICE, *ONCE])
+def test_a_key_that_is_there_twice_is_refused(name: str, around: int) -> None:
+    """Which of the two was meant nobody knows. It is the same whether the message is decoded alone or with others."""
+    payload = (TWICE | ONCE)[name]
+    others = [raw("t/C1/crowd/crowd-1", b'{"count": %d}' % number) for number in range(around)]
+    out = decode(*others, raw("t/C1/crowd/crowd-0", payload), *others)
+    assert [letter.reason for letter in out.dead] == ["duplicate_key"] * (name in TWICE)
+    assert len(out.batch) == 2 * around + (name in ONCE)
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.recursive(st.integers() | st.text(), st.lists), max_size=5),
+    st.booleans(),
+    st.booleans(),
+)
+def test_whether_a_key_is_there_twice_does_not_depend_on_how_it_is_written(
+    content: dict[str, object], ascii_only: bool, twice: bool
+) -> None:
+    """Random objects of names, texts, numbers and lists: refused if and only if one pair is written again."""
+    text = json.dumps(content, ensure_ascii=ascii_only)
+    twice = twice and bool(content)
+    if twice:
+        name, told = next(iter(content.items()))
+        text = f"{text[:-1]}, {json.dumps(name, ensure_ascii=not ascii_only)}: {json.dumps(told)}}}"
+    assert is_plain(text.encode()) is not twice
 
 
 def test_retained_messages_trigger_nothing() -> None:

@@ -73,7 +73,11 @@ class Influx1(_Server):
     def query(self, text: str, database: str = "sensord") -> list[dict[str, Any]]:
         """Run a query; returns its series, times in ns."""
         answer = httpx.post(
-            self.url + "/query", params={"db": database, "epoch": "ns"}, data={"q": text}, trust_env=False
+            self.url + "/query",
+            params={"db": database, "epoch": "ns"},
+            data={"q": text},
+            timeout=120,  # some count tens of millions of points
+            trust_env=False,
         )
         result = msgspec.json.decode(answer.content)["results"][0]
         assert "error" not in result, result

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
 from sensord.core.record import Action, Receipt, Scope
 from sensord.core.vehicles.plate import without_plates
 from sensord.errors import DecodeError
@@ -40,11 +41,13 @@ def command(payload: bytes, case: str, user: str, people: Container[str]) -> Act
     """Read a command as the action on that case by ``user``, one of the roster's ``people``.
 
     Who speaks is told by the topic, for the broker's access list holds each account to its own. Raises ``DecodeError``
-    ``bad_command``, ``other_user`` or ``unknown_user``.
+    ``bad_command``, ``too_deep``, ``duplicate_key``, ``other_user`` or ``unknown_user``.
     """
     if len(case) > LONGEST_NAME:
         raise DecodeError("bad_command", "the topic names no case")
+    refuse_depth(payload)
     told = _read(_COMMAND, payload, "bad_command")
+    refuse_repeated_keys(payload)
     if told.by not in ("", user):
         raise DecodeError("other_user", "the payload names somebody else than its topic")
     if user not in people:

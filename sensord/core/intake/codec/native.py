@@ -1,7 +1,7 @@
 """The native format: one JSON object a message. Published as JSON Schema in ``docs/schema/``.
 
-Unknown keys are ignored, so that a device's newer firmware does not silence it. Numbers must be finite; booleans and
-strings are never taken for numbers.
+Unknown keys are ignored, so that a device's newer firmware does not silence it; a key that is there twice is refused.
+Numbers must be finite; booleans and strings are never taken for numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from msgspec import Meta
 from sensord.core.batch import Bools, Float64
 from sensord.core.instant import MILLISECOND, parse_instant
 from sensord.core.intake.codec.context import Context, Together
+from sensord.core.intake.plainjson import is_plain, refuse_depth, refuse_repeated_keys
 from sensord.core.level import BY_WORD
 from sensord.core.reading import Reading, Topic
 from sensord.core.stream import Stream
@@ -111,8 +112,10 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     """Decode one native message into its one reading.
 
-    Raises ``DecodeError``: ``not_utf8``, ``not_json``, ``wrong_shape``, ``not_finite``, ``bad_time``, ``no_value``.
+    Raises ``DecodeError``: ``too_deep``, ``not_utf8``, ``not_json``, ``wrong_shape``, ``duplicate_key``,
+    ``not_finite``, ``bad_time``, ``no_value``.
     """
+    refuse_depth(payload)
     try:
         message = _DECODERS[topic.stream].decode(payload)
     except msgspec.ValidationError as error:
@@ -121,8 +124,7 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
         raise DecodeError("not_json", str(error)) from None
     except UnicodeDecodeError:
         raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
-    except RecursionError:
-        raise DecodeError("too_deep", "the payload is nested too deeply") from None
+    refuse_repeated_keys(payload)
     fields, labels = _CONTENT[topic.stream](message)
     plate = _plate_read(message) if isinstance(message, Plate) else None
     return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels, plate)]
@@ -144,6 +146,9 @@ def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence
     if columns["device"] != owners:
         usable &= [claim is None or claim == owner for claim, owner in zip(columns["device"], owners, strict=True)]
     usable[stamps.wrong] = False
+    read = payloads if len(positions) == len(payloads) else [payloads[position] for position in positions]
+    if not _names_each_key_once(read, columns, fields):
+        usable &= list(map(is_plain, read))
     return together if usable.all() else together.only(usable)
 
 
@@ -158,6 +163,16 @@ def _read_together(decoder: msgspec.json.Decoder[Any], payloads: Sequence[bytes]
                 messages.append(decoder.decode(payload))
                 positions.append(position)
         return messages, positions
+
+
+def _names_each_key_once(payloads: Sequence[bytes], columns: dict[str, list[Any]], fields: dict[str, Float64]) -> bool:
+    """Whether the texts have only as many colons as values were read from them: then none repeats a key.
+
+    False does not mean that one does: nulls, unknown keys and colons in strings are not accounted for here.
+    """
+    written = sum(len(payloads) - columns[name].count(None) for name in ("device", "at", "boot", "seq"))
+    written += sum(int(np.count_nonzero(~np.isnan(column))) for column in fields.values())
+    return b"".join(payloads).count(b":") == written
 
 
 class _Stamps(NamedTuple):
