@@ -1,4 +1,4 @@
-"""The command ``sensord roster``: the check of the coming days, changes of the plan in force, plans to and from files."""
+"""The command ``sensord roster``: the check of the coming days, changes of the plan in force, import and export."""
 
 from __future__ import annotations
 
