@@ -98,7 +98,7 @@ class App:
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
         self._channels = build_channels(settings, self._secret)
-        self._results = Results(self._channels.values(), settings.timezone)
+        self._results = Results(self._channels.values(), settings.timezone, meter)
         self.core = LiveCore(
             self.journal.reader(),
             self.state,

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from sensord import __version__
-from sensord.commands import deskcli, offline, recordingcli, reportcli, vehicles
+from sensord.commands import auditcli, deskcli, offline, recordingcli, reportcli, rostercli, vehicles
 from sensord.commands.options import EXISTING, config_option
 from sensord.errors import ConfigError, SensordError
 from sensord.words import say
@@ -91,7 +91,7 @@ cli.add_command(offline.simulate)
 cli.add_command(offline.replay)
 cli.add_command(offline.backtest)
 cli.add_command(recordingcli.recording)
-for command in vehicles.COMMANDS:
+for command in (*vehicles.COMMANDS, auditcli.audit, rostercli.roster):
     cli.add_command(command)
 
 
@@ -320,7 +320,10 @@ def main() -> None:
     except ConfigError as error:
         click.echo(str(error), err=True)
         count = len(error.problems)
-        click.echo(say(f"配置被拒绝：{count} 处错误", f"the configuration is refused: {count} mistakes"), err=True)
+        click.echo(
+            say(f"配置被拒绝：{count} 处错误", f"the configuration is refused: {count} mistake{'s' * (count > 1)}"),
+            err=True,
+        )
         sys.exit(EXIT_CONFIG)
     except SensordError as error:
         click.echo(str(error), err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -13,11 +12,11 @@ from sensord.core.instant import format_instant
 from sensord.core.outcome import Outcome
 from sensord.errors import DeliveryError
 from sensord.notify.mqtt import MqttChannel
-from sensord.ports import Channel
+from sensord.ports import Channel, Meter
 
 NAME = "results"
 _WAITING = 1000
-"""Outcomes that wait to be published; what is over it is only in the journal, and in the case's story."""
+"""Outcomes that wait to be published; what is over it is counted, and only in the case's story."""
 
 log = structlog.get_logger()
 
@@ -25,8 +24,8 @@ log = structlog.get_logger()
 class Results:
     """Publishes over the first MQTT channel, if there is one; ``zone`` is the site's. Made on the event loop."""
 
-    def __init__(self, channels: Iterable[Channel], zone: str) -> None:
-        self.name, self._zone = NAME, zone
+    def __init__(self, channels: Iterable[Channel], zone: str, meter: Meter) -> None:
+        self.name, self._zone, self._meter = NAME, zone, meter
         self._channel = next((one for one in channels if isinstance(one, MqttChannel)), None)
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue(_WAITING)
         self._loop = asyncio.get_running_loop()
@@ -38,8 +37,10 @@ class Results:
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            with contextlib.suppress(asyncio.QueueFull):
+            try:
                 self._outcomes.put_nowait(outcome)
+            except asyncio.QueueFull:
+                self._meter.count("results_dropped_total")
 
     async def run(self) -> None:
         """Publish until cancelled."""

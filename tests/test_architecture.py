@@ -96,6 +96,7 @@ IMPURE = {
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "now", "utcnow", "today"}
 READS_ARGUMENTS = {
     "cli.py",
+    "commands/auditcli.py",
     "commands/deskcli.py",
     "commands/offline.py",
     "commands/options.py",
@@ -105,6 +106,7 @@ READS_ARGUMENTS = {
     "simulators/broker.py",
     "simulators/score.py",
     "commands/reportcli.py",
+    "commands/rostercli.py",
 }
 
 

@@ -84,10 +84,7 @@ def act(config: Path, case: str, verb: str, by: str, note: str, until: str | Non
     loaded = load(config)
     body: dict[str, Any] = {"verb": verb, "by": by, "note": note}
     if until is not None:
-        try:
-            body["until"] = format_instant(parse_instant(until, loaded.settings.timezone))
-        except ValueError as error:
-            raise SensordError(say(f"{until} 不是时间", f"{until} is not a time")) from error
+        body["until"] = _instant(until, loaded.settings.timezone)
     answer = _ask(loaded, "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body)
     return int(answer["seq"])
 
@@ -115,6 +112,36 @@ def finding(config: Path, place: str, severity: str, code: str, text: str, by: s
     body = {"place": place, "severity": severity, "code": code, "text": text, "by": by}
     answer = _ask(load(config), "POST", "/api/v1/findings", body)
     return int(answer["seq"]), str(answer["device"])
+
+
+def roster_changes(config: Path) -> list[dict[str, Any]]:
+    """Return leave, swaps and extra duty, in force or to come; raises ``SensordError`` with the daemon's answer."""
+    found: list[dict[str, Any]] = _ask(load(config), "GET", "/api/v1/roster/changes")["changes"]
+    return found
+
+
+def change_roster(config: Path, reason: str, start: str, end: str, about: dict[str, str]) -> str:
+    """Change the duty plan from ``start`` to ``end`` (times as people write them); returns the change's id.
+
+    Raises ``SensordError`` with the daemon's answer.
+    """
+    loaded = load(config)
+    zone = loaded.settings.timezone
+    body = {"from": _instant(start, zone), "to": _instant(end, zone), "reason": reason, **about}
+    return str(_ask(loaded, "POST", "/api/v1/roster/changes", body)["id"])
+
+
+def cancel_change(config: Path, name: str) -> None:
+    """Take a change of the duty plan back; raises ``SensordError`` with the daemon's answer."""
+    _ask(load(config), "DELETE", f"/api/v1/roster/changes/{quote(name, safe='')}")
+
+
+def _instant(text: str, zone: str) -> str:
+    """A time as people write it (without an offset: the site's) as the API takes it; raises ``SensordError``."""
+    try:
+        return format_instant(parse_instant(text, zone))
+    except ValueError as error:
+        raise SensordError(say(f"{text} 不是时间", f"{text} is not a time")) from error
 
 
 def reload(config: Path) -> dict[str, Any]:

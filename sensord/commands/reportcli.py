@@ -1,4 +1,4 @@
-"""The commands ``sensord list``, ``sensord report`` and ``sensord roster``."""
+"""The commands ``sensord list`` and ``sensord report``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 
 import click
 
-from sensord.commands.options import EXISTING, config_option
+from sensord.commands.options import config_option
 from sensord.words import language, say
-
-EXIT_HOLES = 5
 
 
 def add_to(cli: click.Group) -> None:
     """Add every command of this module."""
-    for command in (list_, report, roster):
+    for command in (list_, report):
         cli.add_command(command)
 
 
@@ -125,57 +123,3 @@ def show(config: Path, name: str, form: str, tongue: str, output: Path | None) -
     from sensord.commands.reporting import Lists
 
     write(Lists(config, time.time_ns(), tongue).show(name, form), output)
-
-
-@click.group(help=say("值班表：检查空档、导入、导出。", "The roster: look for holes, import, export."))
-def roster() -> None:
-    """Hold the roster's commands together."""
-
-
-@roster.command(
-    help=say(
-        "逐分钟检查未来几天每个微网格是否有人在岗且可联系；有空档时退出码为 5。",
-        "Prove that every micro-grid has somebody on duty and reachable at every minute; exit code 5 when not.",
-    )
-)
-@config_option
-@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help=say("天数", "how many days"))
-def check(config: Path, days: int) -> None:
-    """Look through the coming days."""
-    from sensord.commands.rostering import check as look
-
-    found, lines = look(config, days)
-    for line in lines:
-        click.echo(line)
-    raise SystemExit(EXIT_HOLES if found.holes else 0)
-
-
-@roster.command(
-    "export", help=say("导出未来几天的排班（CSV 或 iCalendar）。", "Write who is on duty when, as CSV or iCalendar.")
-)
-@config_option
-@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help=say("天数", "how many days"))
-@click.option("--format", "form", type=click.Choice(["csv", "ics"]), default="csv", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), default=None, help=say("写入文件", "write to a file"))
-def export(config: Path, days: int, form: str, output: Path | None) -> None:
-    """Write the duty plan."""
-    from sensord.commands.rostering import spans, to_csv, to_ics
-
-    made, zone = spans(config, days)
-    write(to_csv(made, zone) if form == "csv" else to_ics(made), output)
-
-
-@roster.command(
-    "import",
-    help=say(
-        "读取 CSV（person,from,to,reason,away）或 iCalendar，打印 roster.yaml 的 changes 与 holidays。",
-        "Read a CSV (person,from,to,reason,away) or iCalendar file; print changes and holidays of roster.yaml.",
-    ),
-)
-@config_option
-@click.argument("file", type=EXISTING)
-def import_(config: Path, file: Path) -> None:
-    """Print what a file amounts to in roster.yaml."""
-    from sensord.commands.rostering import read
-
-    click.echo(read(file, config), nl=False)

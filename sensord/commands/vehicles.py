@@ -1,4 +1,4 @@
-"""The commands about vehicles: the 24-hour report, revealing a plate, the access log, site keys and pseudonyms."""
+"""The commands about vehicles: the 24-hour report, revealing a plate, site keys and pseudonyms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import msgspec
 from sensord.commands.options import config_option
 from sensord.commands.reportcli import output_options, write
 from sensord.errors import SensordError
-from sensord.store.access import AccessLog
 from sensord.words import say
 
 _NEW = click.Path(dir_okay=False, path_type=Path)
@@ -69,34 +68,6 @@ def reveal(config: Path, vehicle: str, by: str, reason: str) -> None:
         click.echo(line)
 
 
-@click.group(help=say("访问日志：谁在何时为何看过号牌。", "The access log: who saw a plate, when and why."))
-def audit() -> None:
-    """Hold the access log's commands together."""
-
-
-@audit.command("verify", help=say("核对访问日志的哈希链。", "Check the chain of the access log."))
-@config_option
-def audit_verify(config: Path) -> None:
-    """Check every line against the one before, and the end against the head."""
-    number, last = _access_log(config).verify()
-    click.echo(say(f"完好：{number} 次访问，末尾 {last}", f"intact: {number} accesses, the last is {last}"))
-
-
-@audit.command("list", help=say("列出访问记录。", "List the accesses."))
-@config_option
-def audit_list(config: Path) -> None:
-    """Print the accesses, oldest first."""
-    for access in _access_log(config).entries():
-        click.echo("  ".join((str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)))
-
-
-def _access_log(config: Path) -> AccessLog:
-    from sensord.config.load import load
-
-    loaded = load(config)
-    return AccessLog(loaded.resolve(loaded.settings.state_dir))
-
-
 @click.command(
     "plate-key",
     help=say(
@@ -143,4 +114,4 @@ def pseudonym(config: Path) -> None:
     click.echo(word(who.identify(plate.text, time.time_ns()).token))
 
 
-COMMANDS = (reveal, audit, plate_key, pseudonym)
+COMMANDS = (reveal, plate_key, pseudonym)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import Document, KeyPath
-from sensord.core.cases.policy import Policy, Role
+from sensord.core.cases.policy import Mode, Policy, Role
 from sensord.core.instant import format_duration
 from sensord.core.level import Level
-from sensord.core.place import Device, Places
+from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.rule import Rule
 from sensord.core.stream import STREAMS, Stream
@@ -139,6 +139,37 @@ def _unreached(written: Written, policy: Policy) -> list[Problem]:
     hint = f"add a step with at_least: {silent[0].word} to the policy, or remove the level"
     levels = (*written.path, "levels", silent[0].word) if written.rule.value is not None else (*written.path, "level")
     return [written.document.problem(levels, message, hint, severity="warning")]
+
+
+def lint_nearest(
+    document: Document, policies: Iterable[Policy], places: Places, reach: Mapping[str, Collection[str]]
+) -> Iterable[Problem]:
+    """Warn of plans that look for the nearest people around grids of which nothing says what is near.
+
+    ``reach`` holds the places where an alert with each plan can fire.
+    """
+    grids = [place.id for place in places.places if place.kind is PlaceKind.GRID]
+    for policy in policies:
+        fires = {places.above(place, PlaceKind.GRID) for place in reach.get(policy.id, ())}
+        for index, step in enumerate(policy.steps):
+            if step.mode is not Mode.NEAREST:
+                continue
+            alone = [
+                one for one in grids if one in fires and len(grids) > 1 and not _has_neighbours(one, grids, places)
+            ]
+            if alone:
+                message = (
+                    f"nothing says which grids lie near {alone[0]} ({len(alone)} such grids where {policy.id} can "
+                    "be needed): after its own people, whoever is of the same block counts as near"
+                )
+                hint = "add neighbours: to the grid, or position: to compounds in places.yaml"
+                yield document.problem(
+                    ("policies", policy.id, "steps", index, "mode"), message, hint, severity="warning"
+                )
+
+
+def _has_neighbours(grid: str, grids: Collection[str], places: Places) -> bool:
+    return bool(places.beside(grid) or places.outwards(grid, (one for one in grids if one != grid)))
 
 
 def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:

@@ -62,7 +62,7 @@ class GridEntry(Entry, frozen=True, kw_only=True):
     """A residential grid (居民区); ``block`` is the block that it belongs to.
 
     ``neighbours`` are the grids beside it, also those of another block: who is there is called first by a step with
-    ``mode: nearest``. Without any, the nearest are found by the tree.
+    ``mode: nearest``. After them come the others, by the positions of their compounds; without any, by the tree.
     """
 
     id: Identifier

@@ -53,6 +53,18 @@ class Free(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
+class Gap(msgspec.Struct, frozen=True, array_like=True):
+    """A hole in the roster: from ``start`` to ``end`` (ns) nobody of the ``plans`` (ids) is on duty and reachable.
+
+    ``shifts`` are the ids of the shifts that run when it begins.
+    """
+
+    start: int
+    end: int
+    plans: tuple[str, ...]
+    shifts: tuple[str, ...]
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one alert.
 
@@ -61,7 +73,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     the same journal: rule, version, key, window end, change and level.
     ``flapping``: the key was raised too often lately, so that it is lowered later than usual.
     ``vehicle`` is there when one reading of one identified vehicle made the change, ``spaces`` (the nearest compounds
-    with free parking spaces) when the rule's message asks for them.
+    with free parking spaces) when the rule's message asks for them, ``gap`` when it is about a hole in the roster.
     """
 
     id: str
@@ -80,6 +92,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     vehicle: Vehicle | None = None
     flapping: bool = False
     spaces: tuple[Free, ...] = ()
+    gap: Gap | None = None
 
 
 def transition_id(

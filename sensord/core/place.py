@@ -153,6 +153,27 @@ class Places:
         named = {place.id for place in self.places if grid in place.neighbours}
         return frozenset(named.union(self.by_id[grid].neighbours))
 
+    def outwards(self, place: str, grids: Iterable[str]) -> list[frozenset[str]]:
+        """Residential grids in the order of how far they lie from a place; those equally far are together.
+
+        A grid lies where its compounds do. Those of which the distance is not known are left out.
+        """
+        far: dict[int, set[str]] = {}
+        here = self._located(place)
+        for grid in grids:
+            apart = [self.metres(one, other) for one in here for other in self._located(grid)]
+            known = [metres for metres in apart if metres is not None]
+            if known:
+                far.setdefault(min(known), set()).add(grid)
+        return [frozenset(far[metres]) for metres in sorted(far)]
+
+    def _located(self, place: str) -> list[str]:
+        """The places with a position that stand for a place: itself, or the compounds that lie in it or cover it."""
+        if self.position(place) is not None:
+            return [place]
+        compounds = (one for one in self.places if one.kind is PlaceKind.COMPOUND and one.position is not None)
+        return [one.id for one in compounds if one.id in self._below[place] or place in one.micro_grids]
+
     def within(self, place: str) -> frozenset[str]:
         """Every node at or below ``place``; a compound contains the micro-grids that it covers."""
         return frozenset(self._below[place])

@@ -16,16 +16,20 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
 
-from sensord.store.access import FILE, HEAD, AccessLog
+from sensord.store import access, audit
+from sensord.store.access import AccessLog
+from sensord.store.audit import AuditLog
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
 from sensord.store.lost import FILE as LOST
+from sensord.store.reports import FOLDER as REPORTS
+from sensord.store.reports import ReportFolder
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
 from sensord.store.versions import refuse_newer
 
@@ -33,7 +37,7 @@ MANIFEST = "backup.json"
 VERSION = 1
 _OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
 """Files that say something of the running daemon, and nothing of the street."""
-_NAME = re.compile(r"(journal/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
 
 
@@ -59,16 +63,19 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
         raise store_error(f"{state}: there is no journal here; is this the state directory?")
     prepare_directory(target)
     prepare_directory(target / "journal")
-    with AccessLog(state).still() as parts:  # its two files must be of one moment
-        apart = {FILE, HEAD} - set(parts)
-        names = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
-        names = [name for name in names if name not in apart]
-        names += [f"journal/{path.name}" for path in day_files(state / "journal")]
-        names += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
-        for name in names:
+    names = _reports(state, target)
+    with ExitStack() as held:  # the two files of a register must be of one moment
+        there = [held.enter_context(one.still()) for one in (AccessLog(state), AuditLog(state))]
+        apart = {access.FILE, access.HEAD, audit.FILE, audit.HEAD}.difference(*there)
+        plain = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
+        plain = [name for name in plain if name not in apart]
+        plain += [f"journal/{path.name}" for path in day_files(state / "journal")]
+        plain += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
+        for name in plain:
             if not name.endswith(".db"):
                 create_file(target / name)
                 shutil.copyfile(state / name, target / name)
+    names += plain
     for name in names:
         if name.endswith(".db"):
             _copy_database(state / name, target / name)
@@ -77,6 +84,35 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
     (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     _sync((*(target / name for name in names), target / MANIFEST))
     return manifest
+
+
+def _reports(state: Path, target: Path) -> list[str]:
+    """Copy the kept reports, each with the instant it was written at: by that it is found, and deleted one day.
+
+    A report that is deleted or written anew meanwhile is left out: the journal can make it again.
+    """
+    copied: list[str] = []
+    for report in ReportFolder(state).names():
+        folder = Path(REPORTS) / report
+        try:
+            files = sorted(path.name for path in (state / folder).iterdir())
+            _copy_folder(state / folder, target / folder, files)
+        except FileNotFoundError:
+            shutil.rmtree(target / folder, ignore_errors=True)
+        else:
+            copied += [str(folder / name) for name in files]
+    return copied
+
+
+def _copy_folder(source: Path, target: Path, files: Iterable[str]) -> None:
+    """Copy the files of a report's folder, and when the folder was written."""
+    prepare_directory(target.parent)
+    prepare_directory(target)
+    written = source.stat()
+    for name in files:
+        create_file(target / name)
+        shutil.copyfile(source / name, target / name)
+    os.utime(target, ns=(written.st_atime_ns, written.st_mtime_ns))
 
 
 def _belongs(path: Path) -> bool:
@@ -98,9 +134,14 @@ def restore(backup: Path, state: Path) -> Manifest:
     lock = StateLock(state)
     try:
         prepare_directory(state / "journal")
+        folders = sorted({Path(name).parent for name in manifest.files if name.startswith(REPORTS + "/")})
+        for folder in folders:
+            files = [Path(name).name for name in manifest.files if Path(name).parent == folder]
+            _copy_folder(backup / folder, state / folder, files)
         for name in manifest.files:
-            create_file(state / name)
-            shutil.copyfile(backup / name, state / name)
+            if Path(name).parent not in folders:
+                create_file(state / name)
+                shutil.copyfile(backup / name, state / name)
         _sync(state / name for name in manifest.files)
     except OSError as error:
         raise store_error(f"{state}: the backup could not be put back ({error}); empty it and try again") from error

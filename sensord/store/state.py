@@ -238,11 +238,6 @@ class StateStore:
         statement = "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
         return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
 
-    def recent_dead_letters(self, limit: int) -> list[DeadLetter]:
-        """Return the newest dead letters, newest first."""
-        statement = "SELECT idx, at, topic, reason, detail FROM dead_letters ORDER BY seq DESC, idx DESC LIMIT ?"
-        return [DeadLetter(*row) for row in self._database.rows("reading dead letters", statement, (limit,))]
-
     def close(self) -> None:
         """Checkpoint and close."""
         self._database.close()

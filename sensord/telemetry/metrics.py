@@ -89,6 +89,7 @@ METRICS: tuple[Metric, ...] = (
     _histogram("notification_seconds", "From the decision to the receipt, in seconds.", SLOW, "channel"),
     _histogram("send_seconds", "Time of one attempt to send, in seconds.", SLOW, "channel"),
     _gauge("outbox_pending", "Notifications that are not yet sent, by channel.", "channel"),
+    _counter("results_dropped_total", "Outcomes of actions that were not told over MQTT: too many waited."),
     _counter("notify_failures_total", "Errors of the sending worker itself (not of a receiver).", "channel"),
     # Time-series sinks.
     _counter("sink_points_total", "Points by sink and outcome.", "sink", "outcome"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -126,11 +127,37 @@ def test_the_duty_plan_and_the_rules_change_without_a_restart(daemon: Daemon) ->
             "finding", "--place", "C1-N", "--severity", "red", "--by", "居委干部-1", "--kind", "占道"
         )
         assert (filed.returncode, "report-1" in filed.stdout) == (0, True), filed.stderr
+        _change_the_roster_by_command(daemon)
     version = _definition(daemon)
     assert daemon.stop() == 0
     daemon.start()
     assert daemon.get("/api/v1/roster/changes").json()["changes"][0]["stands_in"] == "居委干部-2"
     assert _definition(daemon) == version, "a restart finds the configuration that is in force"
+
+
+def _change_the_roster_by_command(daemon: Daemon) -> None:
+    """A swap and its taking back, as a duty officer does them; a mistake is said; all of it is in a whole audit."""
+    times = ("--from", "2030-03-01T08:00", "--to", "2030-03-01 20:00")
+    swapped = daemon.command("roster", "swap", "居委干部-1", "居委干部-2", *times, "--note", "看病")
+    assert swapped.returncode == 0, swapped.stderr
+    name = re.search("[0-9a-f]{12}", swapped.stdout)
+    assert name is not None
+    listed = daemon.command("roster", "changes").stdout
+    assert "居委干部-1 不在，居委干部-2 顶班" in listed
+    assert "2030-03-01 08:00 – 2030-03-01 20:00" in listed
+    assert daemon.command("roster", "leave", "无此人", *times).returncode == 1
+    assert daemon.command("roster", "cancel", name[0]).returncode == 0
+    assert name[0] not in daemon.command("roster", "changes").stdout
+    assert daemon.command("token", "create", "console", "--role", "viewer").returncode == 0
+    changed = daemon.command("audit", "changes").stdout.splitlines()
+    what = ("roster change ", "roster change taken back", "token  name=console")
+    assert [word for word, line in zip(what, (changed[-4], changed[-2], changed[-1]), strict=True) if word in line]
+    verified = daemon.command("audit", "verify")
+    assert (verified.returncode, f"{len(changed)} 次修改" in verified.stdout) == (0, True), verified.stderr
+    register = daemon.state / "audit.log"
+    register.write_text(register.read_text().replace("roster change taken back", "reload"), encoding="utf-8")
+    forged = daemon.command("audit", "verify")
+    assert (forged.returncode, f"{register}:" in forged.stderr) == (1, True)
 
 
 def _hash(known: dict[str, Any]) -> dict[str, str]:

@@ -245,6 +245,19 @@ def test_a_hole_in_the_roster_is_a_warning(copy: Path) -> None:
     assert sum("is cadre" in warning for warning in _warnings(copy)) == 2
 
 
+def test_nearest_without_anything_that_says_near_is_a_warning(copy: Path) -> None:
+    """Stated neighbours, or positions of compounds, and it is gone."""
+    _change(copy / "dispatch.yaml", "{tell: [volunteer, cadre],", "{mode: nearest, tell: [volunteer, cadre],")
+    (warning,) = _warnings(copy)
+    assert "dispatch.yaml:8:16: warning: nothing says which grids lie near G01" in warning
+    _change(copy / "places.yaml", "- {id: G02,", "- {id: G02, neighbours: [G01],")
+    assert [one for one in _warnings(copy) if "lie near" in one] == []
+    _change(copy / "places.yaml", "- {id: G02, neighbours: [G01],", "- {id: G02,")
+    for number, compound in enumerate(("C01", "C02")):
+        _change(copy / "places.yaml", f"- {{id: {compound},", f"- {{id: {compound}, position: [31.3, 121.4{number}],")
+    assert _warnings(copy) == []
+
+
 def test_a_path_is_relative_to_the_file_and_knows_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Absolute paths stay, relative ones begin at the file, and systemd's folder is filled in."""
     loaded = street()

@@ -61,6 +61,27 @@ def test_nearest_goes_by_stated_neighbours_before_the_tree(beside: tuple[str, ..
     assert names(one.alert(10, Level.BLUE, place="G1-L2")) == ["志愿者-2" if first == "志愿者-3" else "志愿者-3"]
 
 
+def test_nearest_goes_by_distance_where_positions_say_it() -> None:
+    """Of two stated neighbours the nearer comes first; then the others by distance, whatever the names and the tree."""
+    east = {"G2": 40, "G3": 10, "G4": 30, "G5": 20}
+    places = [*street_places()]
+    places = [msgspec.structs.replace(one, position=(31.3, 121.4)) if one.id == "C1" else one for one in places]
+    places = [one for one in places if not one.id.startswith(("G2", "C2"))]
+    for grid, metres in east.items():
+        where = (31.3, 121.4 + metres / 1000)
+        places += [
+            Place(grid, PlaceKind.GRID, grid, parent="B1" if grid == "G2" else "B9"),
+            Place(f"{grid}-1", PlaceKind.MICRO_GRID, grid, parent=grid),
+            Place(f"C{grid}", PlaceKind.COMPOUND, grid, parent=grid, micro_grids=(f"{grid}-1",), position=where),
+        ]
+    places = [msgspec.structs.replace(one, neighbours=("G2", "G4")) if one.id == "G1" else one for one in places]
+    places.append(Place("B9", PlaceKind.BLOCK, "街区九", parent="street"))
+    people = tuple(Person(f"志愿者-{grid[1]}", "volunteer", grid, (Contact("people"),)) for grid in east)
+    policy = Policy("crowd", {}, (Step(("volunteer",), mode=Mode.NEAREST, count=9),))
+    one = Desk(definition(places=tuple(places), devices=(), people=people, policies=(policy,)))
+    assert names(one.alert(0, Level.BLUE)) == ["志愿者-4", "志愿者-2", "志愿者-3", "志愿者-5"]
+
+
 def test_of_two_neighbours_one_need_name_the_other() -> None:
     """What one grid says of another holds for both."""
     places = [msgspec.structs.replace(one, neighbours=("G2",) if one.id == "G1" else ()) for one in street_places()]

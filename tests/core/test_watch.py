@@ -33,7 +33,7 @@ _PLANS = (
 
 def plan(*changes: Change) -> Duty:
     """A duty plan that is checked at eight every day."""
-    return Duty(changes=changes, check_days=7)
+    return Duty((Shift("early", 300, 600), Shift("late", 1200, 1300)), changes=changes, check_days=7)
 
 
 def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
@@ -43,7 +43,9 @@ def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
     assert told(story) == [("值班员-1", "people", "case_opened")]
     case = desk.case
     assert (case.rule, case.place, case.level) == ("roster-hole", "G2-1", Level.YELLOW)
-    assert "72小时后" in story.decisions.notifications[0].text
+    text = story.decisions.notifications[0].text
+    assert "11-18 06:13 至 11-18 07:13（班次early），预案“聚集”“值班”无人值班" in text
+    assert "sensord roster extra" in text
     nearer = (parse_instant("2023-11-17 08:00") - START) // SECOND
     desk.wait(nearer)
     assert desk.case.level is Level.ORANGE

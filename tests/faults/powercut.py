@@ -14,6 +14,7 @@ from sensord.core.site import Step
 from sensord.errors import StoreError
 from sensord.store import sqlite
 from sensord.store.journal import Journal
+from sensord.store.past import Past
 from sensord.store.state import StateStore
 from tests.faults.disk import Connection, Disk
 from tests.faults.tally import Row
@@ -120,8 +121,8 @@ def _lost(place: Path, reached: _Life) -> int:
         return reached.journaled
     with closing(state):
         snapshot = state.load_snapshot()
-        rows = state.recent_dead_letters(1000)
         applied = state.applied
+    rows = Past(place).dead_letters(1000)
     assert found == groups(1, len(found)), "what is there is what was written, in order"
     assert not new
     lost = max(0, reached.journaled - len(found)) + max(0, reached.applied - applied)

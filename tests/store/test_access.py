@@ -1,4 +1,4 @@
-"""The access log: what is written stays, and whatever is done to it shows."""
+"""The registers (access log, audit): what is written stays, and whatever is done to them shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from sensord.errors import StoreError
+from sensord.ports import Change
 from sensord.store.access import FILE, HEAD, AccessLog
+from sensord.store.audit import AuditLog
 
 
 @pytest.fixture
@@ -94,3 +96,32 @@ def test_a_later_form_is_refused(log: AccessLog, tmp_path: Path) -> None:
         log.verify()
     with pytest.raises(StoreError, match="newer sensord"):
         log.append(at="-", by="-", reason="-", vehicle="0" * 16, via="reveal")
+
+
+def test_what_a_crash_left_of_a_line_is_replaced(log: AccessLog, tmp_path: Path) -> None:
+    """It has no end and the head does not know it: nobody was told of it, and the register goes on."""
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"number":4,"at":"2026-')
+    log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+    assert log.verify()[0] == 4
+
+
+def test_a_line_that_lost_its_end_is_not_taken_for_a_crash(log: AccessLog, tmp_path: Path) -> None:
+    """The head knows it: cutting the end off a finished line does not get it out of the register unseen."""
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StoreError, match="damaged"):
+        log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+
+
+def test_the_audit_is_chained_as_the_access_log_is(tmp_path: Path) -> None:
+    """A change that was made another person's shows; what is read back is what was written, without plates."""
+    register = AuditLog(tmp_path)
+    for name in ("console", "desk"):
+        register.append(Change("2026-01-01", name, "admin", "reload", 0, {"by": "沪A12345"}))
+    assert register.verify()[0] == 2
+    assert [(one.token, one.about["by"]) for one in register.last(9)] == [("desk", "***"), ("console", "***")]
+    path = tmp_path / "audit.log"
+    path.write_bytes(path.read_bytes().replace(b"console", b"nobody!"))
+    with pytest.raises(StoreError, match=":1: this line was changed"):
+        register.verify()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
+from sensord.store.reports import ReportFolder
 from sensord.store.state import StateStore
 from tests.store.parts import change, fill, groups, overwrite, read_all, records_of
 
@@ -31,6 +33,10 @@ def test_a_backup_comes_back_as_it_was(tmp_path: Path) -> None:
     """Journal, state and token are put back, private, and go on from there."""
     made(tmp_path / "state", 40)
     (tmp_path / "state" / "api.token").write_text("secret\n")
+    kept = ReportFolder(tmp_path / "state")
+    for name in ("day-20260101", "morning-20260102T0730"):
+        folder = kept.write(name, {"report.json": b"{}", "zh.html": name.encode()})
+    os.utime(folder, (1000, 1000))  # the later of the two by name is the older one by its making
     manifest = back_up(tmp_path / "state", tmp_path / "backup", 7)
     assert manifest.made_at == 7
     restore(tmp_path / "backup", tmp_path / "new")
@@ -39,6 +45,10 @@ def test_a_backup_comes_back_as_it_was(tmp_path: Path) -> None:
         assert state.applied == 40
         fill(journal, 3)
     assert (tmp_path / "new" / "api.token").read_text() == "secret\n"
+    again = ReportFolder(tmp_path / "new")
+    assert again.names() == ["day-20260101", "morning-20260102T0730"]
+    assert again.read("morning-20260102T0730", "zh.html") == b"morning-20260102T0730"
+    assert again.prune(2000 * 10**9) == 1, "a report is as old as it was"
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "backup").rglob("*") if path.is_file()}
     assert modes == {0o600}
 

@@ -105,8 +105,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.YELLOW, DAY / HOUR * 7), (Level.ORANGE, SOON / HOUR)),
         ("值班空档", "Hole in the roster"),
         (
-            "{place}自{time}起查看：{value}小时后有预案将无人值班且可联系（sensord roster check 列出），请安排人员。",
-            "{place}, seen at {time}: in {value} hours nobody of a plan will be on duty and reachable; find somebody. ",
+            "{place}：{gap}无人值班且可联系。请安排人员（sensord roster extra 或 swap；空档清单：roster check）。",
+            "{place}: {gap} nobody is on duty and reachable; find somebody (sensord roster extra, swap, check). ",
         ),
     ),
     UNREACHED: _Row(

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from sensord.core.alert import Free, Vehicle
+from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.level import Level
 
 
@@ -194,17 +194,17 @@ class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
-    ``value``, ``threshold``, ``samples``, ``vehicle`` and ``spaces`` are those of the transition that last raised the
-    level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch. ``answer`` is how
-    far people have come in the present ``round``, which begins when the alarm comes back or the case is given back.
-    ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the first times, for
-    measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it never
-    was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage, ``since`` the
-    instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person; ``pending`` what is
-    awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the event) of second ways that
-    are not needed once that event's message was delivered. ``muted`` is the named reason why nobody is told now.
-    ``returned`` lists who gave it back, ``asked_back`` who asks to. ``passed_over`` are the steps that came due while
-    people had come far enough: they speak after all when that turns out to be wrong.
+    ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces`` and ``gap`` are those of the transition that last
+    raised the level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch.
+    ``answer`` is how far people have come in the present ``round``, which begins when the alarm comes back or the
+    case is given back. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the
+    first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
+    never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage,
+    ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person;
+    ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the
+    event) of second ways that are not needed once that event's message was delivered. ``muted`` is the named reason
+    why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks to. ``passed_over`` are the
+    steps that came due while people had come far enough: they speak after all when that turns out to be wrong.
     """
 
     id: str
@@ -224,6 +224,7 @@ class Case(msgspec.Struct):
     samples: int = 0
     vehicle: Vehicle | None = None
     spaces: tuple[Free, ...] = ()
+    gap: Gap | None = None
     events: int = 0
     alerts: dict[str, Level] = {}
     owner: str = ""

@@ -252,7 +252,7 @@ class CaseBook:
             holes = cover(self._flow.roster, self._places, plans, at, at + duty.check_days * DAY).holes
         watched.check_at = self._flow.roster.table.next_check(at)
         self._agenda.add(watched.check_at, CHECK, 0, "")
-        for change in hole_transitions(watched, holes, at):
+        for change in hole_transitions(watched, holes, self._flow.roster.table, at):
             self._take(change, story)
 
     def abandon(self, places: set[str], at: int, story: Story) -> None:

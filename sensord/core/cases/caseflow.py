@@ -1,4 +1,7 @@
-"""How a case moves: what alerts and time do to it. Answers of people are in ``answers``; the table is in ``case``."""
+"""How a case moves: what alerts and time do to it.
+
+Answers of people are in ``answers``; the table is in ``case``, what a stage is and awaits in ``stages``.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from collections.abc import Container
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import ENDED, TABLE, Case, CaseEvent, Due, Happening, State
+from sensord.core.cases.case import TABLE, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import next_code, unused
-from sensord.core.cases.policy import Policy
 from sensord.core.cases.rounds import begin, refute
+from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
@@ -26,15 +29,15 @@ from sensord.core.place import PlaceKind, Places
 MOST_LINKS = 50
 
 
-class Flow:
+class Flow(Stages):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(
         self, definition: Definition, places: Places, agenda: Agenda, damped: Damped, codes: dict[str, int]
     ) -> None:
-        self._definition, self._places, self._agenda = definition, places, agenda
+        super().__init__(definition, agenda)
+        self._definition, self._places = definition, places
         self._rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
-        self._categories = {category.id: category for category in definition.categories}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
@@ -99,7 +102,7 @@ class Flow:
         """What messages about the case say from now on."""
         case.rule, case.key = transition.rule, transition.key
         case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
-        case.vehicle, case.spaces = transition.vehicle, transition.spaces
+        case.vehicle, case.spaces, case.gap = transition.vehicle, transition.spaces, transition.gap
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
@@ -216,7 +219,7 @@ class Flow:
         self.dispatch(case, event, Reason.CASE_OPENED, story)
 
     def _code(self, case: Case, at: int) -> str:
-        category = self._categories.get(self.policy(case).category)
+        category = self.category(case)
         if category is None:
             return ""
         year = to_datetime(at, self._definition.zone).year
@@ -319,26 +322,7 @@ class Flow:
         begin(case)
         self.index.disengage(case)
 
-    # -- moving ------------------------------------------------------------------------------------------------------
-
-    def policy(self, case: Case) -> Policy:
-        """The case's plan."""
-        return self.dispatcher.policy(case)
-
-    def limit(self, case: Case) -> int:
-        """The longest stay (ns) at the case's stage; 0: none."""
-        category = self._categories.get(self.policy(case).category)
-        return category.limits.get(case.state, 0) if category is not None else 0
-
-    def schedule(self, case: Case, at: int, due: Due, number: int = 0) -> None:
-        """Note what a case awaits."""
-        case.pending.append((at, due, number))
-        self._agenda.add(at, due, number, case.id)
-
-    @staticmethod
-    def unschedule(case: Case, due: Due) -> None:
-        """Await something no longer."""
-        case.pending = [one for one in case.pending if one[1] is not due]
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
@@ -353,47 +337,3 @@ class Flow:
         self.dispatcher.ended(case, event, reason, story.decisions)
         self.index.remove(case)
         self.just_ended.append(case)
-
-    def happen(
-        self,
-        case: Case,
-        happening: Happening,
-        at: int,
-        cause: str,
-        story: Story,
-        previous: Level | None = None,
-        note: str = "",
-        via: str = "",
-    ) -> CaseEvent:
-        """Move the case through the table and write the event; a new stage begins a new time limit."""
-        state = TABLE[case.state, happening]
-        if state is not case.state or happening is Happening.OVERDUE:
-            case.state, case.since, case.deadline = state, at, 0
-            self.unschedule(case, Due.LIMIT)
-            limit = self.limit(case)
-            if limit and state not in ENDED:
-                self.set_deadline(case, at + limit)
-        case.events += 1
-        event = CaseEvent(
-            id=f"{case.id}:{case.events}",
-            case=case.id,
-            policy=case.policy,
-            place=case.place,
-            at=at,
-            happening=happening,
-            state=case.state,
-            level=case.level,
-            previous=case.level if previous is None else previous,
-            cause=cause,
-            note=note,
-            via=via,
-        )
-        story.tell(event)
-        story.changed[case.id] = case
-        return event
-
-    def set_deadline(self, case: Case, at: int) -> None:
-        """Set the limit of the present stage."""
-        self.unschedule(case, Due.LIMIT)
-        case.deadline = at
-        self.schedule(case, at, Due.LIMIT)

@@ -14,7 +14,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.message import compose
+from sensord.core.cases.message import Names, compose
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
@@ -86,12 +86,12 @@ class Dispatcher:
         damper: Damper,
         desk: Desk,
     ) -> None:
-        self._places, self._zone, self._rules = places, definition.zone, rules
+        self._places, self._rules = places, rules
         self._roster, self._mutes, self._damper, self._desk = roster, mutes, damper, desk
         self._roles = {role.id: role for role in definition.roles}
         self._policies = {policy.id: policy for policy in definition.policies}
-        plans = {policy.id: policy.name for policy in definition.policies}
-        self._digests = DigestWriter(places, plans, definition.zone)
+        self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
+        self._digests = DigestWriter(*self._names)
 
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
@@ -339,7 +339,7 @@ class Dispatcher:
         decisions: Decisions,
     ) -> None:
         rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
-        title, text = compose(case, rule, role, reason, event.at, person.language, self._places, self._zone)
+        title, text = compose(case, rule, role, reason, event.at, person.language, self._names)
         for contact in contacts:
             message = Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from sensord.core.alert import Free, Vehicle
+from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.cases.case import Case
 from sensord.core.cases.notification import PLATE, Reason
 from sensord.core.cases.policy import Role
@@ -103,6 +104,14 @@ _LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
 _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
 
 
+class Names(NamedTuple):
+    """What texts call things: the places, the plans (name by language, by id), and the zone of their times."""
+
+    places: Places
+    plans: Mapping[str, Mapping[str, str]]
+    zone: str
+
+
 def check_template(template: str) -> str | None:
     """Return what is wrong with a message template, or None."""
     try:
@@ -120,9 +129,10 @@ def check_template(template: str) -> str | None:
 
 
 def compose(
-    case: Case, rule: Rule | None, role: Role, reason: Reason, at: int, language: str, places: Places, zone: str
+    case: Case, rule: Rule | None, role: Role, reason: Reason, at: int, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of one message to one role; ``at`` is the instant (ns) of the decision."""
+    places, zone = names.places, names.zone
     place = places.by_id[case.place]
     device = case.key if case.key in places.device_index else ""
     words = {
@@ -142,6 +152,7 @@ def compose(
         "ask": role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
         "spaces": _spaces(case.spaces, language, places),
+        "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
     if reason in _ENDS:
@@ -188,6 +199,19 @@ def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:
         return f"最近的空车位：{named}" if named else "附近小区也没有已知的空车位"
     named = ", ".join(f"{name} ({count})" for name, count in known)
     return f"nearest free spaces: {named}" if named else "no free spaces are known nearby"
+
+
+def _gap(gap: Gap | None, language: str, names: Names) -> str:
+    """Write a hole in the roster: from when to when, in which shifts, of which plans."""
+    if gap is None:
+        return ""
+    start, end = (to_datetime(at, names.zone).strftime("%m-%d %H:%M") for at in (gap.start, gap.end))
+    plans = [names.plans.get(plan, {}).get(language) or plan for plan in gap.plans]
+    if language == "zh":
+        shifts = f"（班次{'、'.join(gap.shifts)}）" if gap.shifts else ""
+        return f"{start} 至 {end}{shifts}，预案“{'”“'.join(plans)}”"
+    shifts = f" (shift {', '.join(gap.shifts)})" if gap.shifts else ""
+    return f"from {start} to {end}{shifts}, for the plan {', '.join(plans)},"
 
 
 def _number(value: float | None) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-from sensord.core.alert import Transition
+from sensord.core.alert import Gap, Transition
 from sensord.core.cases.builtin import HOLE, SOON, Active, change_alert
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
 from sensord.core.people.coverage import Hole
+from sensord.core.people.duty import DutyTable
 
 RETRY = DAY
 """A contact that failed is tried again after so long."""
@@ -29,18 +30,31 @@ class Watched(msgspec.Struct):
     reports: dict[str, int] = {}
 
 
-def hole_transitions(watched: Watched, holes: list[Hole], at: int) -> list[Transition]:
-    """Compare the holes found at ``at`` with the alerts that are active, and return what has changed."""
-    wanted: dict[str, tuple[Level, str, float]] = {}
+def hole_transitions(watched: Watched, holes: list[Hole], duty: DutyTable, at: int) -> list[Transition]:
+    """Compare the holes found at ``at`` with the alerts that are active, and return what has changed.
+
+    Of a place's holes the first counts; it is said of which plans.
+    """
+    wanted: dict[str, Gap] = {}
     for hole in holes:
-        if hole.place not in wanted:
-            level = Level.ORANGE if hole.start - at < SOON else Level.YELLOW
-            wanted[hole.place] = (level, hole.place, (hole.start - at) / HOUR)
+        gap = wanted.setdefault(hole.place, Gap(hole.start, hole.end, (), duty.shifts_at(hole.start)))
+        if hole.start == gap.start:
+            both = (*gap.plans, hole.plan)
+            wanted[hole.place] = msgspec.structs.replace(gap, end=min(gap.end, hole.end), plans=both)
     prefix = HOLE + ":"
     gone = [key.removeprefix(prefix) for key in watched.alerts if key.startswith(prefix)]
     changes = []
     for place in sorted({*wanted, *gone}):
-        level, where, hours = wanted.get(place, (Level.NONE, place, 0.0))
-        change = change_alert(watched.alerts, HOLE, place, where, level, at, hours)
-        changes += [change] if change is not None else []
+        found = wanted.get(place)
+        level, hours = _weight(found, at)
+        change = change_alert(watched.alerts, HOLE, place, place, level, at, hours)
+        if change is not None:
+            changes.append(msgspec.structs.replace(change, gap=found))
     return changes
+
+
+def _weight(gap: Gap | None, at: int) -> tuple[Level, float]:
+    """How bad a hole is, and in how many hours it begins; none is no alert."""
+    if gap is None:
+        return Level.NONE, 0.0
+    return Level.ORANGE if gap.start - at < SOON else Level.YELLOW, (gap.start - at) / HOUR

@@ -134,6 +134,10 @@ class DutyTable:
             return None
         return self.instant(began, shift.end if shift.end > shift.start else shift.end + 24 * 60)
 
+    def shifts_at(self, at: int) -> tuple[str, ...]:
+        """The ids of the shifts that are running at the instant, in the order of the plan."""
+        return tuple(shift.id for shift in self._duty.shifts if self.running(shift, at) is not None)
+
     def _local(self, at: int) -> tuple[int, int]:
         moment = to_datetime(at, self._zone)
         return moment.toordinal(), moment.hour * 60 + moment.minute

@@ -71,7 +71,8 @@ class Roster:
     def nearest(self, role: str, place: str, at: int, avoid: Collection[str] = ()) -> Iterable[Person]:
         """Yield everybody of ``role``, on duty and reachable, from the nearest grid outwards, but those to avoid.
 
-        After the place's own grid come its neighbours as ``places.yaml`` states them, then its block and the street.
+        After the place's own grid come its neighbours as ``places.yaml`` states them, then the other grids whose
+        distance is known, then its block and the street. Of several grids the nearer comes first, where positions say.
         """
         seen = set(avoid)
         for circle in self._circle(place, wide=True):
@@ -106,5 +107,14 @@ class Roster:
         grid = above.get(PlaceKind.GRID)
         if grid is not None:
             yield self._places.within(grid)
-            yield frozenset().union(*(self._places.within(one) for one in self._places.beside(grid)))
+            for grids in self._near(place, grid):
+                yield frozenset().union(*(self._places.within(one) for one in grids))
         yield from (self._places.within(above[kind]) for kind in (PlaceKind.BLOCK, PlaceKind.STREET) if kind in above)
+
+    def _near(self, place: str, grid: str) -> Iterator[frozenset[str]]:
+        """The other grids, nearest first: the stated neighbours, then those whose distance is known."""
+        stated = self._places.beside(grid)
+        yield from self._places.outwards(place, stated)
+        yield stated
+        every = (one.id for one in self._places.places if one.kind is PlaceKind.GRID)
+        yield from self._places.outwards(place, (one for one in every if one != grid and one not in stated))

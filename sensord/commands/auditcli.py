@@ -1,0 +1,58 @@
+"""The commands about what is written down: who saw a plate (access log), who changed what (audit)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensord.commands.options import config_option
+from sensord.store.access import AccessLog
+from sensord.store.audit import AuditLog
+from sensord.words import say
+
+
+@click.group(
+    help=say(
+        "访问日志（谁在何时为何看过号牌）和修改记录（谁改了什么）。",
+        "The access log (who saw a plate, when and why) and the audit (who changed what).",
+    )
+)
+def audit() -> None:
+    """Hold the commands together."""
+
+
+@audit.command("verify", help=say("核对两本记录的哈希链。", "Check the chains of both registers."))
+@config_option
+def verify(config: Path) -> None:
+    """Check every line against the one before, and the end against the head."""
+    directory = _state(config)
+    registers = (("次访问", "accesses", AccessLog(directory)), ("次修改", "changes", AuditLog(directory)))
+    for zh, en, register in registers:
+        number, last = register.verify()
+        click.echo(say(f"完好：{number} {zh}，末尾 {last}", f"intact: {number} {en}, the last is {last}"))
+
+
+@audit.command("list", help=say("列出访问记录。", "List the accesses."))
+@config_option
+def list_accesses(config: Path) -> None:
+    """Print the accesses, oldest first."""
+    for access in AccessLog(_state(config)).entries():
+        click.echo("  ".join((str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)))
+
+
+@audit.command("changes", help=say("列出经接口、命令行的修改。", "List the changes over the API and by command."))
+@config_option
+def list_changes(config: Path) -> None:
+    """Print the changes, oldest first."""
+    for line in AuditLog(_state(config)).entries():
+        change = line.change
+        about = " ".join(f"{name}={text}" for name, text in change.about.items())
+        click.echo("  ".join((str(line.number), change.at, change.token, change.role, change.what, about)).rstrip())
+
+
+def _state(config: Path) -> Path:
+    from sensord.config.load import load
+
+    loaded = load(config)
+    return loaded.resolve(loaded.settings.state_dir)
