@@ -6,8 +6,14 @@ passages altogether, show 1 % illegible and 0.5 % bare readings, repeat 2 % of t
 their clocks are wrong by up to five minutes, and of vehicles within a minute of another three in ten drive one to
 three seconds behind it. Judged as ``simulators/trafficscore.py`` says. A visit is right when every end that a camera
 saw is paired with the right other end, and every end that none saw is known to have been missed; *both ends* leaves
-the latter out. Eight weeks of eight seeds: each line is the sum of all, with the worst week beside it. Clones are a
-dozen a week, so their target is for the sum; every other target is for each week.
+the latter out. A clone is a plate that two vehicles carry: one is parked for twenty hours, and the other visits another
+compound once meanwhile. Eight weeks of eight seeds on which nothing was chosen: each line is the sum of all, with the
+worst week beside it, and every target is for each single week.
+
+Why .90 for clones: two in a hundred cannot be found by anybody, for the one passage that would tell was shown by no
+camera, and another one or two are read wrongly at the only passage that counts. A week has 10,000 vehicles, as many as
+a street has in a day, and so some forty clones: of a dozen a single chance miss would be eight in a hundred, and the
+number would say more about the dice than about the method.
 
 *Fast*: the week again, on one core, by the processor time that the process used: from raw messages (JSON, clock,
 repeats, class, pseudonym, passages, visits), and from decoded batches of 20,000 readings (passages and visits; then
@@ -54,7 +60,8 @@ from simulators.traffic import Traffic
 from simulators.trafficscore import Judge, Score, listen
 
 MONDAY = 1_763_913_600 * SECOND
-VEHICLES, DAYS, SEEDS = 3000, 7, range(1, 9)
+VEHICLES, DAYS = 3000, 7
+WEEK, SEEDS = 10_000, range(100, 108)
 BATCH = 20_000
 TARGETS = {"passages": 0.99, "visits": 0.98, "visits, both ends": 0.95, "overstays": 0.95, "clones": 0.9}
 """Least precision and recall."""
@@ -92,22 +99,21 @@ def _followers(definition: Definition) -> tuple[Places, Intake, Tracker]:
 def right(definition: Definition) -> None:
     """Print precision and recall."""
     weeks = [_week(definition, seed) for seed in SEEDS]
-    print(f"\n{len(weeks)} weeks of {VEHICLES:,} vehicles")
+    print(f"\n{len(weeks)} weeks of {WEEK:,} vehicles")
     print(f"{'':18} {'true':>8} {'said':>8} {'precision':>10} {'recall':>8}   worst week      target")
     for name, target in TARGETS.items():
         scores = [week[name] for week in weeks]
         whole = _sum(scores)
         worst = min(one.precision for one in scores), min(one.recall for one in scores)
-        judged = (whole.precision, whole.recall) if name == "clones" else worst
         print(
             f"{name:18} {whole.true:>8,} {whole.said:>8,} {whole.precision:>10.4f} {whole.recall:>8.4f}"
-            f"   {worst[0]:.4f} {worst[1]:.4f}   {target:.2f} {'met' if min(judged) >= target else 'missed'}"
+            f"   {worst[0]:.4f} {worst[1]:.4f}   {target:.2f} {'met' if min(worst) >= target else 'missed'}"
         )
 
 
 def _week(definition: Definition, seed: int) -> dict[str, Score]:
     """The scores of one simulated week."""
-    traffic = Traffic(definition, MONDAY, DAYS, VEHICLES, seed=seed)
+    traffic = Traffic(definition, MONDAY, DAYS, WEEK, seed=seed)
     day = next(rule for rule in definition.rules if rule.id == "a-day")
     said = listen(msgspec.structs.replace(definition, rules=(day,)), {}, traffic.records())
     who = Pseudonymiser(definition.plate_keys, 0, {})

@@ -102,6 +102,7 @@ class Traffic:
         self._skew = {gate: self._dice.randrange(-self._faults.skew, self._faults.skew + 1) for gate in self._gates}
         self.truth = Truth()
         self.tailgating = 0
+        self._taken: set[str] = set()
         for number in range(vehicles):
             self._live(number)
         self._mark_missed()
@@ -119,10 +120,10 @@ class Traffic:
 
     def _live(self, number: int) -> None:
         """Give a vehicle its habit, and drive it through the days."""
-        dice, areas = self._dice, self._definition.plates
+        dice = self._dice
         habit = dice.choices(("resident", "visitor", "delivery", "guest", "clone"), (70, 20, 6, 3.6, 0.4))[0]
         sort = "local" if habit == "resident" or dice.random() < 0.6 else "out_of_town"
-        plate = make_plate(dice, areas, sort)[0]
+        plate = self._new_plate(sort)
         home = dice.choice(self._compounds())
         match habit:
             case "resident":
@@ -136,6 +137,13 @@ class Traffic:
                 self._visit(plate, home, dice.randrange(26 * HOUR, 80 * HOUR))
             case "clone":
                 self._clone(plate, home)
+
+    def _new_plate(self, sort: str) -> str:
+        """A plate that no other vehicle carries: clones are made on purpose only."""
+        while (plate := make_plate(self._dice, self._definition.plates, sort)[0]) in self._taken:
+            pass
+        self._taken.add(plate)
+        return plate
 
     def _compounds(self) -> list[str]:
         return sorted({compound for _, compound in self._gates.values()})

@@ -75,14 +75,14 @@ def _plate(dice: random.Random) -> str:
 def test_a_day_of_new_plates_is_forgotten_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known in detail of today's vehicles has a bound of its own; the newest stay."""
     monkeypatch.setattr(f"{_TRACKING}.presence.MOST_TRACED", 50)
-    monkeypatch.setattr(f"{_TRACKING}.presence.MOST_GHOSTS", 10)
+    monkeypatch.setattr(f"{_TRACKING}.clones.MOST_GHOSTS", 10)
     follower = Follower()
     for number in range(200):
         for record in (at(60 * number, f"沪B{number:05}"), at(60 * number + 45, f"沪B{number:05}", gate="C2-N")):
             follower.tracker.take(follower.intake.decode((record,), record.received_at).batch)
     presence = follower.tracker.presence
     assert 40 <= len(presence.traces) <= 50
-    assert 0 < len(presence.ghosts) <= 10
+    assert 0 < len(presence.clones.ghosts) <= 10
     newest = list(presence.compounds["C2"].visits)[-1]
     assert newest in presence.traces
 

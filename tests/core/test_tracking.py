@@ -17,6 +17,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.core.stream import DIRECTION, EVENT, Stream
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracker import Tracker
+from sensord.core.vehicles.trackerstate import load, save
 from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, places, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
@@ -67,6 +68,11 @@ class Follower:
                     )
                 )
         return rows
+
+    def restart(self) -> None:
+        """Go on with another tracker from what this one saves."""
+        saved, self.tracker = save(self.tracker), Tracker(self.definition, self.places)
+        load(self.tracker, saved)
 
     def inside(self, compound: str = "C1") -> tuple[int, int]:
         """Who is inside a compound, and by how much that may be wrong."""

@@ -55,12 +55,16 @@ class Read(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What was known of a vehicle before a passage: the hour and (0: not lately) the instant it was seen, and where."""
+    """What was known of a vehicle before a passage: the hour and (0: not lately) the instant it was seen, and where.
+
+    ``witnessed`` as in ``Trace``.
+    """
 
     hour: int
     last_at: int
     gate: str
     inside: str
+    witnessed: int
 
 
 class Passage(msgspec.Struct, array_like=True, gc=False):

@@ -12,16 +12,11 @@ in or out, inside another compound  its exit there was missed: that visit ends w
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
                                     that is it, misread once; else its entry was missed
 inside for ``remember``             its exit was missed: the visit ends without a length
-in two compounds sooner than        two vehicles with one plate
-anyone drives there
-out of where it was believed to     two vehicles with one plate: no exit was missed there, and the other vehicle was
-have left, within a day of being    somewhere else meanwhile
-seen elsewhere
+out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
+                                    is certain where the other was in doubt: it came under this one
+what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
 unread or no plate                  changes the number inside, and by how much that may be wrong
 ==================================  ===============================================================================
-
-Nobody drives faster than ``fastest``, as the crow flies between two gates; where it is not known how far they lie
-apart, not in less than ``travel``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -30,9 +25,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sensord.core.instant import DAY, HOUR, SECOND
+from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
-from sensord.core.vehicles.passage import Before, Passage, Read
+from sensord.core.vehicles.clones import Clones, Drives
+from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
 
@@ -40,8 +36,8 @@ MOST_KNOWN = 500_000
 """So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
-MOST_TRACED, MOST_GHOSTS = 200_000, 20_000
-"""So much is known in detail of vehicles of today, and of visits that seemed to be over; then the oldest tenth goes."""
+MOST_TRACED = 200_000
+"""So many vehicles of today are known in detail; then the oldest tenth goes."""
 
 
 _COMPOUND = PlaceKind.COMPOUND
@@ -54,13 +50,13 @@ class Presence:
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
         self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
-        self._drives: dict[tuple[str, str], int] = {}
+        self._drives = Drives(tracking, places)
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
         self.begun = 0
         self.traces: dict[int, Trace] = {}
-        self.ghosts: dict[tuple[str, int], Ghost] = {}
+        self.clones = Clones()
         self.known: dict[int, int] = {}
         self.forgotten = 0
         self._hour = 0
@@ -78,9 +74,12 @@ class Presence:
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
         passage.before = self._before(token, trace)
-        if self.ghosts:
-            self.ghosts.pop((place, token), None)
-        cloned, ended = (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, read, at)
+        if self.clones.ghosts:
+            self.clones.take(place, token)
+        sure = passage.certainty == CERTAIN
+        cloned, ended = (
+            (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, token, at, sure)
+        )
         if token in here.visits:
             old = here.remove(token)
             assert old is not None
@@ -88,9 +87,10 @@ class Presence:
             ended = (*ended, Ended(place, token, old))
         if len(here.visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(here.visits)))
-        visit = Visit(read, at, self._next_due(at, read.received_at), passage.certainty, passage.kin())
+        due, stranger = self._next_due(at, read.received_at), passage.before is None
+        visit = Visit(read, at, due, passage.certainty, passage.kin(), stranger=stranger)
         here.add(token, visit)
-        self._note(token, trace, gate, at)
+        self._note(token, trace, gate, at, sure)
         trace.inside = place
         roamed = 1
         if trace.entries:
@@ -108,70 +108,99 @@ class Presence:
         if not read.token:
             here.anonymous -= 1
             return _ANONYMOUS
-        token = here.who(passage)
+        token, cloned, ended = self._who(place, passage)
         trace, _ = self._trace(token, at)
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
-        visit, cloned, ended = here.remove(token), False, _NONE
+        visit, sure = here.remove(token), passage.certainty == CERTAIN
+        if visit is not None and token == read.token:
+            cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
         elif visit is None:
-            ghost = self.ghosts.pop((place, token), None)
-            if ghost is not None and at - ghost.since < DAY:
-                visit, cloned = ghost.visit, True
-            elif trace.gate:
-                cloned, ended = self._elsewhere(place, gate, trace, read, at)
+            visit, cloned, ended = self._left_before(place, gate, trace, token, passage)
         if visit is None:
             self._missed_entry(here)
-            self._note(token, trace, gate, at)
+            self._note(token, trace, gate, at, sure)
             return Seen(Pairing.MISSED_ENTRY, token, cloned=cloned, ended=ended)
-        self._note(token, trace, gate, at)
+        self._note(token, trace, gate, at, sure or token == read.token)
         stay = at - visit.entered_at
         if trace.shorts:
             lately = at - self._tracking.recent
             trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
-        pairing = Pairing.LEFT if token == read.token else Pairing.LEFT_MISREAD
+        pairing = Pairing.LEFT if token == read.token and not visit.misread else Pairing.LEFT_MISREAD
         return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
-    def _elsewhere(self, place: str, gate: str, trace: Trace, read: Read, at: int) -> tuple[bool, tuple[Ended, ...]]:
-        """What it means that a vehicle is seen here that was last seen in another compound: (cloned, ended)."""
-        drive = self._drive(trace.gate, gate)
+    def _left_before(
+        self, place: str, gate: str, trace: Trace, token: int, passage: Passage
+    ) -> tuple[Visit | None, bool, tuple[Ended, ...]]:
+        """Somebody leaves who was not inside: (the visit that seemed to be over, cloned, ended)."""
+        at, ghost = passage.first_at, self.clones.take(place, token)
+        if ghost is not None and at - ghost.since < DAY:
+            return ghost.visit, self.clones.judge(token, at, [(ghost.elsewhere, trace.witnessed >= ghost.since)]), _NONE
+        if not trace.gate:
+            return None, False, _NONE
+        return None, *self._elsewhere(place, gate, trace, token, at, passage.certainty == CERTAIN)
+
+    def _who(self, place: str, passage: Passage) -> tuple[int, bool, tuple[Ended, ...]]:
+        """The vehicle that a passage out of ``place`` shows, and what its having been there means: (cloned, ended)."""
+        here, mine = self.compounds[place], passage.kept[0].token
+        token = here.who(passage)
+        if token == mine:
+            if token in here.visits or token in self.traces or token in self.known:
+                return token, False, _NONE
+            return self.clones.relative(place, passage) or token, False, _NONE
+        visit, trace = here.visits[token], self.traces.get(mine)
+        known_later = trace is not None and trace.last_at > passage.first_at
+        # Of two readings the one that was seen before is right; where neither was, the one that is certain.
+        surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
+        if not visit.stranger or known_later or not (mine in self.known or surer):
+            return token, False, _NONE
+        return mine, *self._own(place, token, mine, passage.first_at)
+
+    def _own(self, place: str, token: int, mine: int, at: int) -> tuple[bool, tuple[Ended, ...]]:
+        """The visit of ``token`` was that of ``mine``, misread when it came; it leaves at ``at``."""
+        here = self.compounds[place]
+        visit = here.remove(token)
+        assert visit is not None
+        self._take_back(token, None, visit.entered_at)
+        visit.misread = True
+        here.add(mine, visit)
+        trace, _ = self._trace(mine, visit.entered_at)
+        elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate in self._places.by_id else None
+        gate = self._places.device_index.get(visit.read.device)
+        if elsewhere is None or elsewhere == place or gate is None:
+            return False, _NONE
+        if trace.last_at > visit.entered_at:
+            return self.clones.judge(mine, at, [(elsewhere, trace.witnessed >= visit.entered_at)]), _NONE
+        return self._elsewhere(place, self._places.devices[gate].place, trace, mine, visit.entered_at, sure=True)
+
+    def _elsewhere(
+        self, place: str, gate: str, trace: Trace, token: int, at: int, sure: bool
+    ) -> tuple[bool, tuple[Ended, ...]]:
+        """What it means that a vehicle is seen here that was last seen in another compound: (cloned, ended).
+
+        ``sure`` is whether it is certain that it is this vehicle.
+        """
+        drive = self._drives.least(trace.gate, gate)
         if drive < 0:
             return False, ()
         if at - trace.last_at < drive:
-            return True, ()
+            there = self._places.above(trace.gate, _COMPOUND) or ""
+            return self.clones.judge(token, at, [(there, trace.witnessed >= trace.last_at), (place, sure)]), ()
         if not trace.inside or trace.inside == place:
             return False, ()
         other = self.compounds[trace.inside]
-        visit = other.remove(read.token)
+        visit = other.remove(token)
         if visit is None:
             return False, ()
         self._missed_exit(other)
-        if len(self.ghosts) >= MOST_GHOSTS:
-            limit = sorted(one.visit.entered_at for one in self.ghosts.values())[MOST_GHOSTS // 10]
-            self.ghosts = {name: one for name, one in self.ghosts.items() if one.visit.entered_at > limit}
-        self.ghosts[trace.inside, read.token] = Ghost(visit, at)
-        ended = Ended(trace.inside, read.token, visit)
+        self.clones.keep(trace.inside, token, Ghost(visit, at, place))
+        ended = Ended(trace.inside, token, visit)
         trace.inside = ""
         return False, (ended,)
-
-    def _drive(self, one: str, other: str) -> int:
-        """The shortest time (ns) in which a vehicle gets from gate to gate; -1 within a compound."""
-        known = self._drives.get((one, other))
-        if known is None:
-            known = self._drives[one, other] = self._shortest(one, other)
-        return known
-
-    def _shortest(self, one: str, other: str) -> int:
-        places = self._places
-        if one not in places.by_id or places.above(one, _COMPOUND) == places.above(other, _COMPOUND):
-            return -1
-        metres = places.metres(one, other)
-        if metres is None:
-            return self._tracking.travel
-        return metres * 3600 * SECOND // (1000 * self._tracking.fastest)
 
     @staticmethod
     def _missed_exit(here: Compound) -> None:
@@ -207,7 +236,7 @@ class Presence:
     def _before(self, token: int, trace: Trace) -> Before | None:
         """What is known of a vehicle now, in case that this passage turns out to have been another's."""
         hour = self.known.get(token)
-        return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside)
+        return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
 
     def _take_back(self, token: int, before: Before | None, at: int) -> Visit | None:
         """The entry at ``at`` was not this vehicle's: know of it what was known before.
@@ -215,6 +244,7 @@ class Presence:
         Returns its visit elsewhere that seemed to be over, and goes on.
         """
         trace = self.traces.pop(token, None)
+        self.clones.take_back(token, at)
         if before is None:
             self.known.pop(token, None)
             return None
@@ -222,14 +252,14 @@ class Presence:
         if trace is None or not before.last_at:
             return None
         earlier = [entry for entry in trace.entries if entry[0] != at]
-        back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts)
-        where, ghost = self.compounds.get(before.inside), self.ghosts.get((before.inside, token))
+        back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts, before.witnessed)
+        where, ghost = self.compounds.get(before.inside), self.clones.ghosts.get((before.inside, token))
         if where is not None and token in where.visits:  # two vehicles, one plate: the other one never left
             back.inside = before.inside
             return None
         if where is None or ghost is None or ghost.since != at:
             return None
-        del self.ghosts[before.inside, token]
+        self.clones.take(before.inside, token)
         self._came_back(where)
         where.add(token, ghost.visit)
         back.inside = before.inside
@@ -243,8 +273,10 @@ class Presence:
         else:
             here.anonymous -= 1
 
-    def _note(self, token: int, trace: Trace, gate: str, at: int) -> None:
+    def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
         trace.last_at, trace.gate = at, gate
+        if witnessed:
+            trace.witnessed = at
         hour = at // HOUR
         if hour != self._hour:
             self._hour = hour  # one object for all who pass in this hour
@@ -283,9 +315,10 @@ class Presence:
         before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
         mine, _ = self._trace(read.token, visit.entered_at)
         passage.before = self._before(read.token, mine)
+        visit.stranger = passage.before is None
         mine.entries += [(visit.entered_at, place)]
         mine.inside = place
-        self._note(read.token, mine, gate, visit.entered_at)
+        self._note(read.token, mine, gate, visit.entered_at, passage.certainty == CERTAIN)
         visits = [(place, read.token, visit)]
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
@@ -301,6 +334,7 @@ class Presence:
         if trace is None or token in self.traces:
             return None
         self.traces[token] = trace
+        self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)
         visit = here.remove(former) if here is not None else None
         if here is None or visit is None:
@@ -353,6 +387,6 @@ class Presence:
             here.anonymous = here.missed = 0
         recent = now - max(self._tracking.recent, self._tracking.roaming)
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
-        self.ghosts = {key: ghost for key, ghost in self.ghosts.items() if ghost.since > now - DAY}
+        self.clones.night(now)
         oldest = (now - self._tracking.remember) // HOUR
         self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}

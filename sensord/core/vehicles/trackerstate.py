@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.vehicles.passage import Passage
-from sensord.core.vehicles.visit import Ghost, Trace, Visit
+from sensord.core.vehicles.visit import Ghost, Suspicion, Trace, Visit
 from sensord.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class _State(msgspec.Struct, array_like=True):
     compounds: list[_Inside]
     traces: list[tuple[int, Trace]]
     ghosts: list[tuple[str, int, Ghost]]
+    suspicions: list[tuple[int, Suspicion]]
     known: bytes
     hours: bytes
 
@@ -59,7 +60,8 @@ def save(tracker: Tracker) -> bytes:
             for place, here in presence.compounds.items()
         ],
         list(presence.traces.items()),
-        [(place, token, ghost) for (place, token), ghost in presence.ghosts.items()],
+        [(place, token, ghost) for (place, token), ghost in presence.clones.ghosts.items()],
+        list(presence.clones.suspicions.items()),
         np.fromiter(presence.known, np.int64, len(presence.known)).tobytes(),
         np.fromiter(presence.known.values(), np.int32, len(presence.known)).tobytes(),
     )
@@ -90,7 +92,10 @@ def load(tracker: Tracker, saved: bytes) -> None:
     for token, trace in state.traces:
         trace.inside = trace.inside if trace.inside in presence.compounds else ""
         presence.traces[token] = trace
-    presence.ghosts = {(place, token): ghost for place, token, ghost in state.ghosts if place in presence.compounds}
+    for place, token, ghost in state.ghosts:
+        if place in presence.compounds:
+            presence.clones.keep(place, token, ghost)
+    presence.clones.suspicions = dict(state.suspicions)
     hours = np.frombuffer(state.hours, np.int32).tolist()
     shared = {hour: hour for hour in hours}
     tokens = np.frombuffer(state.known, np.int64).tolist()

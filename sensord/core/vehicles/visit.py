@@ -29,7 +29,8 @@ class Pairing(IntEnum):
 class Visit(msgspec.Struct, array_like=True, gc=False):
     """A vehicle inside. ``read`` is its entry, ``entered_at`` event time, ``due`` when time next matters (ns).
 
-    ``certainty`` is the code of how far the entry could be trusted. ``kin`` is everything under which it may be read
+    ``certainty`` is the code of how far the entry could be trusted, ``stranger`` whether the vehicle was not known
+    until then, ``misread`` whether it was found out later who it is. ``kin`` is everything under which it may be read
     when it leaves, besides its pseudonym.
     """
 
@@ -39,13 +40,16 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
     certainty: int
     kin: list[int]
     nights: int = 0
+    stranger: bool = False
+    misread: bool = False
 
 
 class Trace(msgspec.Struct, array_like=True, gc=False):
     """What is known of a vehicle seen lately.
 
     ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
-    recent entries as (event time, compound), ``shorts`` the ends of its recent short visits.
+    recent entries as (event time, compound), ``shorts`` the ends of its recent short visits. ``witnessed`` is when it
+    last passed for certain: in a passage that is, or at the end of a visit that began under the same plate.
     """
 
     last_at: int
@@ -53,13 +57,22 @@ class Trace(msgspec.Struct, array_like=True, gc=False):
     inside: str = ""
     entries: list[tuple[int, str]] = []
     shorts: list[int] = []
+    witnessed: int = 0
 
 
 class Ghost(msgspec.Struct, array_like=True, gc=False):
-    """A visit that was taken to be over at ``since`` (ns), because the vehicle was seen elsewhere."""
+    """A visit that was taken to be over at ``since`` (ns), as the vehicle was seen in the compound ``elsewhere``."""
 
     visit: Visit
     since: int
+    elsewhere: str
+
+
+class Suspicion(msgspec.Struct, array_like=True, gc=False):
+    """Two vehicles under one plate, as it seemed at ``at`` (ns); ``lacking`` are the compounds that want a witness."""
+
+    at: int
+    lacking: list[str]
 
 
 class Ended(NamedTuple):
@@ -143,7 +156,7 @@ class Compound:
         for read in passage.kept:
             relatives = self._kin.get(read.token) or self._kin.get(read.family)
             if read.token and relatives:
-                return relatives[0]
+                return min(relatives)  # not the first that came: a restart would not know which that was
         return passage.kept[0].token
 
     @property
