@@ -86,7 +86,7 @@ def test_a_report_that_the_sensors_deny_is_supervised() -> None:
     """Reported as dispersed while they alarm: minutes later supervisors hear it; the report does not close the case."""
     one = desk()
     one.alert(0, Level.RED)
-    assert "still report red" in one.act(30, "dispersed").outcomes[0].detail
+    assert "still report red" in one.act(30, "dispersed").outcomes[0].detail_en
     assert one.case.state is State.VERIFYING
     story = one.wait(30 + 181)
     assert happenings(story) == ["disagree"]

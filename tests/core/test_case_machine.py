@@ -11,14 +11,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sensord.core.cases.case import Answer, CaseEvent, Happening, State
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.casebook import Story
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
@@ -45,6 +45,8 @@ _LIMITS = {State.DISPATCHED: 10 * MINUTE, State.HANDLING: 30 * MINUTE, State.VER
 _REPORTS = (Happening.DISPERSED, Happening.FALSE_ALARM)
 _OVERTURNS = (Happening.DISAGREE, Happening.RETURN, Happening.RELAPSE)
 """After these, what was reported before counts no more."""
+_TOLD = (Happening.FILE, Happening.LEVEL_ROSE, Happening.RELAPSE, Happening.RETURN)
+"""Of these people hear, or it is said why not."""
 _PLACES = ("G1-L1", "G1-L2", "G2-L1")
 _SECOND = st.integers(0, 90)
 
@@ -79,6 +81,15 @@ def _whole() -> Definition:
     )
 
 
+def _on_duty(person: str, at: int) -> bool:
+    """The plan above, said once more."""
+    hour = to_datetime(at, "Asia/Shanghai").hour
+    by_day = 8 <= hour < 20
+    away = START + 5 * MINUTE <= at < START + 10 * MINUTE
+    always = person in ("派出所-1", "值班员-1")
+    return always or (not by_day and not away if person == "居委干部-2" else by_day)
+
+
 class Cases(RuleBasedStateMachine):
     """Two desks are told the same; one of them is restarted all the time. What they decide must be the same."""
 
@@ -90,6 +101,7 @@ class Cases(RuleBasedStateMachine):
         self.waiting: set[str] = set()
         self.reported: set[str] = set()
         self.sent: list[Notification] = []
+        self.silences: list[tuple[int, int, Scope]] = []
         self._both("redefine", 0, _whole())
 
     def _both(self, do: str, seconds: int, *args: object, **more: object) -> None:
@@ -103,7 +115,8 @@ class Cases(RuleBasedStateMachine):
     def _judge(self, story: Story, *, silenced: bool) -> None:
         flow = self.desk.book._flow
         for note in story.decisions.notifications:
-            assert flow.roster.table.on_duty(note.receiver, note.at), "told while off duty"
+            assert _on_duty(note.receiver, note.at), "told while off duty"
+            assert not self._silenced(note), f"told while silenced: {note}"
             case = self.desk.book.find(note.case)
             said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
             # What fell at the same instant, after it was told, may be silenced as it is now.
@@ -123,9 +136,23 @@ class Cases(RuleBasedStateMachine):
                 self.waiting.add(one.key)
         spoke = {one.event for one in story.told if isinstance(one, Notification | Hold)}
         for event in story.events:
-            if event.happening is Happening.FILE:
-                assert event.id in spoke, "a page was lost"
+            looked_again = event.cause == "looked again"
+            if (event.happening in _TOLD and event.state is not State.ACCEPTED) or looked_again:
+                assert event.id in spoke, f"a page was lost: {event}"
             self._follow(event)
+
+    def _silenced(self, note: Notification) -> bool:
+        """Whether an operator asked for quiet about it, and that was before; calls for help are told all the same."""
+        if note.reason in (Reason.DIGEST, Reason.HELP_NEEDED):
+            return False  # what a digest holds was decided before
+        return any(
+            start < note.at < until
+            and note.level <= scope.up_to
+            and note.place.startswith(scope.places or "")
+            and (not scope.policies or note.policy in scope.policies)
+            and (not scope.people or note.receiver in scope.people)
+            for start, until, scope in self.silences
+        )
 
     def _follow(self, event: CaseEvent) -> None:
         """Keep account of whose case has a report that stands: it does not end as one that nobody reported on."""
@@ -168,13 +195,20 @@ class Cases(RuleBasedStateMachine):
 
     @rule(
         seconds=_SECOND,
-        scope=st.sampled_from((Scope(places=("G1",)), Scope(policies=("vehicle",), up_to=Level.RED))),
+        scope=st.sampled_from(
+            (
+                Scope(places=("G1",)),
+                Scope(policies=("vehicle",), up_to=Level.RED),
+                Scope(people=("派出所-1",), up_to=Level.RED),
+            )
+        ),
         minutes=st.integers(1, 20),
     )
     def silence(self, seconds: int, scope: Scope, minutes: int) -> None:
         """An operator silences something."""
         until = self._time + minutes * MINUTE + seconds * SECOND
-        self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until)
+        self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until, via="cli")
+        self.silences.append((self._time, until, scope))
 
     @rule(seconds=_SECOND, nth=st.integers(0, 50), delivery=st.sampled_from(("sent", "delivered", "seen", "failed")))
     def receipt(self, seconds: int, nth: int, delivery: str) -> None:
@@ -205,6 +239,16 @@ class Cases(RuleBasedStateMachine):
                 "an overturned report counts, or one that stands does not"
             )
             assert case.state not in (State.CLOSED, State.VOID)
+            self._awaits(case)
+
+    def _awaits(self, case: Case) -> None:
+        """No case is forgotten: what is to happen by itself is on its list."""
+        listed = {due for _, due, _ in case.pending}
+        assert case.alerts or case.state is State.ACCEPTED or Due.GIVE_UP in listed, "nothing would end it"
+        assert not (case.alerts and case.muted) or Due.RECHECK in listed, "nobody would hear when the mute ends"
+        assert not (case.alerts and case.state is State.FILED) or Due.RECHECK in listed, "nobody would ever hear of it"
+        ways = {str(number) for _, due, number in case.pending if due is Due.FALLBACK}
+        assert set(case.fallbacks) <= ways, "a second way would never be taken"
 
     def teardown(self) -> None:
         """Calm comes, and time: every case ends, and every message that waited has been told."""
