@@ -31,7 +31,7 @@ _PEOPLE = (
     Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("sms", "", 30 * SECOND)), shifts=("day",)),
     Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),), shifts=("night",)),
     Person("派出所-1", "police", "street", (Contact("people", "p1"),)),
-    Person("值班员-1", "officer", "street", (Contact("people", "o1"),)),
+    Person("值班员-1", "officer", "street", (Contact("people", "o1"), Contact("sms", "", 30 * SECOND))),
 )
 _STEPS = (
     Step(("volunteer", "cadre")),
@@ -102,6 +102,7 @@ class Cases(RuleBasedStateMachine):
         self.reported: set[str] = set()
         self.sent: list[Notification] = []
         self.silences: list[tuple[int, int, Scope]] = []
+        self.wide: tuple[int, Level] = (0, Level.NONE)
         self._both("redefine", 0, _whole())
 
     def _both(self, do: str, seconds: int, *args: object, **more: object) -> None:
@@ -117,6 +118,7 @@ class Cases(RuleBasedStateMachine):
         for note in story.decisions.notifications:
             assert _on_duty(note.receiver, note.at), "told while off duty"
             assert not self._silenced(note), f"told while silenced: {note}"
+            assert not self._inhibited(note), f"told while inhibited: {note}"
             case = self.desk.book.find(note.case)
             said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
             # What fell at the same instant, after it was told, may be silenced as it is now.
@@ -154,6 +156,14 @@ class Cases(RuleBasedStateMachine):
             for start, until, scope in self.silences
         )
 
+    def _inhibited(self, note: Notification) -> bool:
+        """Whether the crowd of the whole grid stood before it, at least as bad, and was not silenced itself."""
+        since, level = self.wide
+        quiet = any(scope.places and start <= note.at <= until for start, until, scope in self.silences)
+        lesser = note.place.startswith("G1-L") and note.policy == "crowd" and note.level <= Level.ORANGE
+        told_later = note.reason in (Reason.DIGEST, Reason.HELP_NEEDED)
+        return lesser and not quiet and not told_later and level >= max(Level.ORANGE, note.level) and since < note.at
+
     def _follow(self, event: CaseEvent) -> None:
         """Keep account of whose case has a report that stands: it does not end as one that nobody reported on."""
         if event.happening in _REPORTS or (event.happening is Happening.ASK and event.note.startswith("close")):
@@ -176,6 +186,8 @@ class Cases(RuleBasedStateMachine):
     def alert(self, seconds: int, which: str, place: str, level: Level) -> None:
         """An alert moves to a level."""
         self._both("alert", seconds, level, which, "G1" if which == "crowd-sum" else place)
+        if which == "crowd-sum" and level is not self.wide[1]:
+            self.wide = (self._time, level)
 
     @rule(
         seconds=_SECOND,
@@ -256,6 +268,8 @@ class Cases(RuleBasedStateMachine):
             return
         for which, place in list(self.desk.levels):
             self._both("alert", 1, Level.NONE, which, place)
+            if which == "crowd-sum":
+                self.wide = (self._time, Level.NONE)
         self._both("wait", 4 * DAY // SECOND)
         assert not self.desk.book.open, list(self.desk.book.open.values())
         assert not self.waiting, self.waiting
