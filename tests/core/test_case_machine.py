@@ -33,6 +33,12 @@ _PEOPLE = (
     Person("派出所-1", "police", "street", (Contact("people", "p1"),)),
     Person("值班员-1", "officer", "street", (Contact("people", "o1"), Contact("sms", "", 30 * SECOND))),
 )
+_LEAVES = tuple(
+    (person, START + minute * MINUTE, START + (minute + 4) * MINUTE)
+    for person, first in (("居委干部-2", 5), ("值班员-1", 2), ("派出所-1", 8))
+    for minute in range(first, 180, 11)
+)
+"""Whoever is on duty at the beginning is off again and again for a while, also while messages wait."""
 _STEPS = (
     Step(("volunteer", "cadre")),
     Step(("police",), Level.RED),
@@ -65,7 +71,7 @@ def _whole() -> Definition:
     )
     duty = Duty(
         (Shift("day", 480, 1200), Shift("night", 1200, 480)),
-        changes=(Change(START + 5 * MINUTE, START + 10 * MINUTE, ChangeReason.LEAVE, "居委干部-2"),),
+        changes=tuple(Change(start, end, ChangeReason.LEAVE, person) for person, start, end in _LEAVES),
     )
     return definition(
         policies=(quick, slow, Policy("roster", {"zh": "值班"}, (Step(("officer",)),))),
@@ -85,9 +91,16 @@ def _on_duty(person: str, at: int) -> bool:
     """The plan above, said once more."""
     hour = to_datetime(at, "Asia/Shanghai").hour
     by_day = 8 <= hour < 20
-    away = START + 5 * MINUTE <= at < START + 10 * MINUTE
-    always = person in ("派出所-1", "值班员-1")
-    return always or (not by_day and not away if person == "居委干部-2" else by_day)
+    planned = person in ("派出所-1", "值班员-1") or by_day == (person != "居委干部-2")
+    return planned and not any(person == who and start <= at < end for who, start, end in _LEAVES)
+
+
+def _judge_holds(story: Story) -> None:
+    """Whoever is off duty is held back from hearing of the end, and from digests; nobody off duty is looked for."""
+    ends = {event.id for event in story.events if event.happening in (Happening.CLOSE, Happening.VOID)}
+    for hold in story.decisions.holds:
+        if hold.reason is Reason.HELD_OFF_DUTY and not hold.key:
+            assert hold.event in ends, "somebody off duty was looked for instead of somebody on duty"
 
 
 class Cases(RuleBasedStateMachine):
@@ -137,6 +150,7 @@ class Cases(RuleBasedStateMachine):
             elif isinstance(one, Hold) and one.key:
                 self.waiting.add(one.key)
         spoke = {one.event for one in story.told if isinstance(one, Notification | Hold)}
+        _judge_holds(story)
         for event in story.events:
             looked_again = event.cause == "looked again"
             if (event.happening in _TOLD and event.state is not State.ACCEPTED) or looked_again:

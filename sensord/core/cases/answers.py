@@ -12,6 +12,7 @@ from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.numbering import unused
 from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
 from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
@@ -212,7 +213,7 @@ class Answers:
         if not at < action.until <= at + LONGEST_SILENCE:
             return refused(Verdict.SILENCE_BAD_END)
         self._flow.mutes.forget(at)
-        name = action.case or f"silence-{at}"
+        name = action.case or unused(f"silence-{at}", self._flow.mutes.silences)
         if name in self._flow.mutes.silences:
             return accepted(Verdict.NOTED_BEFORE)
         if len(self._flow.mutes.silences) >= MOST_SILENCES:
