@@ -155,7 +155,17 @@ class Cases(RuleBasedStateMachine):
             looked_again = event.cause == "looked again"
             if (event.happening in _TOLD and event.state is not State.ACCEPTED) or looked_again:
                 assert event.id in spoke, f"a page was lost: {event}"
+                self._has_steps(event)
             self._follow(event)
+
+    def _has_steps(self, event: CaseEvent) -> None:
+        """What a plan says of later is on the list of a case that was filed just now."""
+        case = self.desk.book.open.get(event.case)
+        if case is None or case.muted or event.happening is not Happening.FILE or event.at != self._time:
+            return
+        steps = _STEPS if case.policy == "crowd" else ()
+        later = {number for number, step in enumerate(steps) if step.after and case.level >= step.at_least}
+        assert later <= {number for _, due, number in case.pending if due is Due.STEP}, "a step would never come"
 
     def _silenced(self, note: Notification) -> bool:
         """Whether an operator asked for quiet about it, and that was before; calls for help are told all the same."""
@@ -171,8 +181,10 @@ class Cases(RuleBasedStateMachine):
         )
 
     def _inhibited(self, note: Notification) -> bool:
-        """Whether the crowd of the whole grid stood before it, at least as bad, and was not silenced itself."""
+        """Whether the crowd of the whole grid stood before it, at least as bad, was not silenced, and not voided."""
         since, level = self.wide
+        if not any(case.place == "G1" and case.policy == "crowd" for case in self.desk.book.open.values()):
+            return False
         quiet = any(scope.places and start <= note.at <= until for start, until, scope in self.silences)
         lesser = note.place.startswith("G1-L") and note.policy == "crowd" and note.level <= Level.ORANGE
         told_later = note.reason in (Reason.DIGEST, Reason.HELP_NEEDED)
