@@ -283,6 +283,10 @@ class Cases(RuleBasedStateMachine):
         """No case is forgotten: what is to happen by itself is on its list."""
         listed = {due for _, due, _ in case.pending}
         assert case.alerts or case.state is State.ACCEPTED or Due.GIVE_UP in listed, "nothing would end it"
+        calm = not case.alerts and case.state is not State.ACCEPTED
+        assert not (calm and case.policy == "crowd"), "the sensors suffice, and it goes on"
+        settling = calm and case.policy == "vehicle" and self._time < case.cleared_at + MINUTE
+        assert not settling or Due.SETTLE in listed, "it would not be closed when it has been calm for long enough"
         assert not (case.alerts and case.muted) or Due.RECHECK in listed, "nobody would hear when the mute ends"
         assert not (case.alerts and case.state is State.FILED) or Due.RECHECK in listed, "nobody would ever hear of it"
         ways = {str(number) for _, due, number in case.pending if due is Due.FALLBACK}
