@@ -17,6 +17,7 @@ from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND, format_instant
 from sensord.core.level import Level
+from sensord.core.outcome import Outcome
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind, Verb
 from sensord.core.site import action_record, receipt_record
@@ -124,6 +125,12 @@ class Desk:
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
             raise LookupError(f"no case is called {action.case}")
         return self._submit(action_record(action, self._clock()))
+
+    def became(self, seq: int, action: Action) -> Outcome | None:
+        """What became of an action that a group holds; None until the core has decided."""
+        who = (action.verb, action.by, action.via)
+        found = [one for one in self._core.decided.get(seq, ()) if (one.verb, one.by, one.via) == who]
+        return next((one for one in found if one.case == action.case), found[0] if found else None)
 
     def _knows(self, case: str) -> bool:
         return case in self._core.site.book.open or self._state.history.case(case) is not None

@@ -138,10 +138,10 @@ class Records:
                 "place": case.place,
                 "grid": case.grid,
                 "person": name,
-                "silent": line.silent,
+                "silent": line.silent if shift is None else shift in line.unanswered,
                 **plain(line, self._zone),
             }
             for case in cases
             for name, line in sorted(case.told.items(), key=lambda item: item[1].number)
-            if line.times and person in ("", name) and shift in (None, line.shift)
+            if line.times and person in ("", name) and (shift is None or shift in line.asked)
         ]

@@ -266,7 +266,7 @@ def _cut_columns(item: Columns, start: int, end: int) -> Columns | None:
         return None
     if low == 0 and high == len(received_at):
         return item
-    return Columns(item.names, item.batch.cut(low, high, int(received_at[high - 1])))
+    return replace(item, batch=item.batch.cut(low, high, int(received_at[high - 1])))
 
 
 def _brings_definition(recording: Recording) -> bool:

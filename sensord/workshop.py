@@ -238,7 +238,7 @@ def _restored(path: Path) -> Iterator[None]:
         elif _content(path) != before:
             write_whole(path, before)
         if isinstance(error, OSError):
-            hint = "the daemon needs the right to write there (systemd: ReadWritePaths=)"
+            hint = "the daemon needs the right to write there (chmod g+w; systemd: ReadWritePaths=)"
             raise StoreError(f"{path}: cannot be written ({error.strerror}); {hint}") from error
         raise
 

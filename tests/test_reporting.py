@@ -50,7 +50,8 @@ def _case(name: str, **changes: object) -> Case:
 
 
 def _told(answered: int = 0, there: int = 0, role: str = "cadre") -> Told:
-    return Told(role, T0, 0, "day", 1, T0 + 1, acknowledged_at=answered, on_the_scene_at=there)
+    silent = [] if answered else ["day"]
+    return Told(role, T0, 0, {"day": 1}, silent, 1, T0 + 1, acknowledged_at=answered, on_the_scene_at=there)
 
 
 CASES = [

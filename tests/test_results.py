@@ -11,7 +11,10 @@ from sensord.telemetry.metrics import PrometheusMeter
 
 def test_what_is_not_told_is_counted() -> None:
     """More outcomes at once than wait: those over it are in the case's story only, and a number says how many."""
-    meter, outcome = PrometheusMeter(), Outcome("case", "acknowledge", "居委干部-1", "mqtt", 1, True, "noted")
+    meter, outcome = (
+        PrometheusMeter(),
+        Outcome("case", "acknowledge", "居委干部-1", "mqtt", 1, True, "noted", "已记录", "noted"),
+    )
 
     async def flood() -> None:
         results = Results([], "Asia/Shanghai", meter)

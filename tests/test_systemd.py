@@ -96,6 +96,14 @@ def test_unit_and_configuration_name_the_same_state_directory() -> None:
     assert (unit["StateDirectoryMode"], unit["ProtectSystem"]) == ("0700", "strict")
 
 
+def test_of_the_configuration_only_the_rules_can_be_written() -> None:
+    """They change over the REST API: the unit opens their folder, as the documents install it, and nothing else."""
+    (opened,) = settings(UNITS[0])["ReadWritePaths"].split()
+    made = re.search(r"install -d -m 0770 -g sensord (\S+)", (ROOT / "docs/install.md").read_text(encoding="utf-8"))
+    assert made is not None
+    assert opened == f"-{made[1]}"
+
+
 def test_nothing_is_left_lying_about() -> None:
     """No core dump, which would hold plates and keys; and no file that others can read, whatever makes it."""
     unit = settings(UNITS[0])

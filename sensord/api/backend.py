@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from sensord.core.definition import Definition
+from sensord.core.outcome import Outcome
 from sensord.core.record import Action, Receipt
 from sensord.errors import Problem
 
@@ -149,6 +150,10 @@ class Backend(Protocol):
         Raises ``UnavailableError`` when it cannot be recorded now, ``LookupError`` (its text is shown) when there is
         no such case.
         """
+        ...
+
+    def became(self, seq: int, action: Action) -> Outcome | None:
+        """What became of an action that a group holds; None until that is decided, or when it is long ago."""
         ...
 
     def report(self, topic: str, payload: bytes) -> Future[int]:

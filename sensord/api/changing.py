@@ -18,7 +18,7 @@ from sensord.api.auditing import Auditor
 from sensord.api.backend import Backend
 from sensord.api.finding import Finding, finding_message
 from sensord.api.reading import Id
-from sensord.api.recording import recorded
+from sensord.api.recording import decided, recorded
 from sensord.api.tokens import LOCAL, Identity, Role
 from sensord.core.instant import from_datetime
 from sensord.core.level import BY_WORD
@@ -74,6 +74,21 @@ class Accepted(BaseModel):
     seq: int
 
 
+class Decided(Accepted):
+    """What became of it: whether the case flow accepted it, the named reason, and a sentence (zh, en).
+
+    Without these the core has not come that far yet: look at the case's story.
+    """
+
+    accepted: bool | None = None
+    verdict: str | None = None
+    detail: str | None = None
+    detail_en: str | None = None
+
+
+_BECAME = ("accepted", "verdict", "detail", "detail_en")
+
+
 class Taken(Accepted):
     """The finding is durable; ``device`` is the one in whose name it was taken."""
 
@@ -99,11 +114,13 @@ def _via(identity: Identity) -> str:
 async def _do(backend: Backend, auditor: Auditor, identity: Identity, action: Action) -> Response:
     seq = await recorded(lambda: backend.act(action))
     await auditor.note(identity, action.verb, seq, case=action.case, by=action.by)
-    return answers.json(202, {"seq": seq})
+    outcome = await decided(backend, seq, action)
+    became = {} if outcome is None else {name: getattr(outcome, name) for name in _BECAME}
+    return answers.json(202, {"seq": seq, **became})
 
 
 def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
-    @router.post("/cases/{case}/actions", status_code=202, response_model=Accepted, summary="Answer, or decide")
+    @router.post("/cases/{case}/actions", status_code=202, response_model=Decided, summary="Answer, or decide")
     async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
         if body.verb not in _BY_CASE:
             raise HTTPException(422, "body.verb: silences have a route of their own: /api/v1/silences")
@@ -115,7 +132,7 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
 
 
 def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
-    @router.post("/silences", status_code=202, response_model=Accepted, summary="Silence what fits, until then")
+    @router.post("/silences", status_code=202, response_model=Decided, summary="Silence what fits, until then")
     async def silence(body: SilenceBody, identity: Operator) -> Response:
         scope = Scope(
             places=tuple(body.places),
@@ -131,7 +148,7 @@ def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
         action = Action(Verb.SILENCE.value, body.id, identity.name, _via(identity), body.note, until, scope)
         return await _do(backend, auditor, identity, action)
 
-    @router.delete("/silences/{silence}", status_code=202, response_model=Accepted, summary="End a silence")
+    @router.delete("/silences/{silence}", status_code=202, response_model=Decided, summary="End a silence")
     async def unsilence(silence: SilenceId, identity: Operator) -> Response:
         action = Action(Verb.UNSILENCE.value, silence, identity.name, _via(identity))
         return await _do(backend, auditor, identity, action)

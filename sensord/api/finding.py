@@ -23,7 +23,7 @@ class Finding(BaseModel):
     model_config = ConfigDict(extra="forbid")
     device: Annotated[str, Field(max_length=64, description="a registered device of the stream report")] = ""
     place: Annotated[
-        str, Field(max_length=64, description="instead of a device: where; the nearest device above takes it")
+        str, Field(max_length=64, description="where; without a device the nearest one at or above takes it")
     ] = ""
     severity: Literal["blue", "yellow", "orange", "red"]
     code: Annotated[str, Field(max_length=64, description="what kind of finding")] = ""
@@ -42,9 +42,7 @@ def finding_message(finding: Finding, definition: Definition) -> tuple[str, byte
     topic = definition.topics
     for part, word in (("compound", compound), ("kind", device.stream.word), ("device", device.id)):
         topic = topic.replace("{" + part + "}", word)
-    content = finding.model_dump(exclude_none=True, exclude={"at", "place"}) | {"device": device.id}
-    if finding.place:
-        content["text"] = f"[{finding.place}] {finding.text}"[:4000]
+    content = finding.model_dump(exclude_none=True, exclude={"at"}) | {"device": device.id}
     if finding.at is not None:
         content["at"] = finding.at.isoformat()
     return topic, msgspec.json.encode(content), device.id
@@ -56,6 +54,8 @@ def _device(finding: Finding, definition: Definition, places: Places) -> Device:
     if finding.device:
         if finding.device not in takers:
             raise LookupError(f"no device {finding.device} of the stream report is registered in places.yaml")
+        if finding.place and finding.place not in places.within(takers[finding.device].place):
+            raise LookupError(f"{finding.place} does not lie in the place of {finding.device}: leave out one of them")
         return takers[finding.device]
     if finding.place not in places.by_id:
         raise LookupError(f"there is no place {finding.place}" if finding.place else "name a device or a place")

@@ -1,4 +1,4 @@
-"""Waiting until a change is durable."""
+"""Waiting until a change is durable, and until the core has decided about it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from concurrent.futures import Future
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from sensord.api.backend import Backend
+from sensord.core.outcome import Outcome
+from sensord.core.record import Action
 from sensord.errors import StoreError, UnavailableError
 
 RECORDING = 10.0
 """Seconds that a change may take to become durable before the caller hears that it is not certain."""
+DECIDING, _POLL = 2.0, 0.02
+"""Seconds that the caller waits for what became of it, and between two looks."""
 
 
 async def recorded(start: Callable[[], Future[int]]) -> int:
@@ -27,3 +32,12 @@ async def recorded(start: Callable[[], Future[int]]) -> int:
         raise HTTPException(503, text) from late
     except (UnavailableError, StoreError) as refused:
         raise HTTPException(503, str(refused)) from refused
+
+
+async def decided(backend: Backend, seq: int, action: Action) -> Outcome | None:
+    """Return what became of an action that is recorded; None when the core has not come that far in ``DECIDING``."""
+    for _ in range(int(DECIDING / _POLL)):
+        if (found := backend.became(seq, action)) is not None:
+            return found
+        await asyncio.sleep(_POLL)
+    return None

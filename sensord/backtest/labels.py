@@ -21,6 +21,7 @@ from sensord.core.instant import MINUTE, SECOND, format_instant, parse_instant
 from sensord.core.level import BY_WORD, Level
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
+from sensord.words import say
 
 COLUMNS = ("place", "start", "end", "kind", "level", "must")
 SLACK = 5 * MINUTE
@@ -91,14 +92,15 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
             reader = csv.DictReader(file)
             missing = [column for column in COLUMNS[:4] if column not in (reader.fieldnames or ())]
             if missing:
-                raise ConfigError([Problem(str(path), 1, 1, f"there is no column {name}") for name in missing])
+                lacks = (say(f"没有 {name} 这一列", f"there is no column {name}") for name in missing)
+                raise ConfigError([Problem(str(path), 1, 1, fault) for fault in lacks])
             for row in reader:
                 try:
                     incidents.append(_incident(row, outcome, names, kinds))
                 except (ValueError, OverflowError) as error:
                     problems.append(Problem(str(path), reader.line_num, 1, str(error)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError([Problem(str(path), 1, 1, f"cannot be read: {error}")]) from error
+        raise ConfigError([Problem(str(path), 1, 1, say(f"读不出来：{error}", f"cannot be read: {error}"))]) from error
     if problems:
         raise ConfigError(problems)
     return sorted(incidents, key=lambda incident: (incident.start, incident.place))
@@ -107,23 +109,27 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
 def _incident(row: dict[str, str | None], outcome: Outcome, names: dict[str, str], kinds: Collection[str]) -> Incident:
     short = [column for column in COLUMNS[:4] if not row[column]]
     if short:
-        raise ValueError(f"this row has no {', '.join(short)}")
+        raise ValueError(say(f"这一行没有 {'、'.join(short)}", f"this row has no {', '.join(short)}"))
     said, kind = row["place"] or "", row["kind"] or ""
     place = said if said in outcome.places else names.get(said, "")
     if not place:
-        raise ValueError(f"there is no place {said}")
+        raise ValueError(say(f"没有场所 {said}", f"there is no place {said}"))
     if kind not in kinds:
         near = get_close_matches(kind.lower(), kinds, 1)
-        meant = f"; {near[0]} was probably meant" if near else ""
-        raise ValueError(f"{kind} is no kind of incident{meant}; known: {', '.join(sorted(kinds))}")
+        known = ", ".join(sorted(kinds))
+        meant = say(f"，可能是 {near[0]}", f"; {near[0]} was probably meant") if near else ""
+        raise ValueError(
+            say(f"没有 {kind} 这种事件{meant}；有：{known}", f"{kind} is no kind of incident{meant}; known: {known}")
+        )
     start, end = (parse_instant(row[name] or "", outcome.zone) for name in ("start", "end"))
     if end < start:
-        raise ValueError("the incident ends before it starts")
+        raise ValueError(say("事件的结束早于开始", "the incident ends before it starts"))
     level = row.get("level") or ""
     if level and level not in BY_WORD:
-        raise ValueError(f"{level} is no level: {', '.join(BY_WORD)}")
+        known = ", ".join(BY_WORD)
+        raise ValueError(say(f"没有 {level} 这个级别：{known}", f"{level} is no level: {known}"))
     if (must := row.get("must") or "yes") not in ("yes", "no"):
-        raise ValueError(f"must is yes or no, not {must}")
+        raise ValueError(say(f"must 写 yes 或 no，不是 {must}", f"must is yes or no, not {must}"))
     return Incident(place, start, end, kind, BY_WORD[level] if level else Level.NONE, must == "yes")
 
 

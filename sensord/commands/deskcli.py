@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sensord.commands.options import config_option
+from sensord.errors import SensordError
 from sensord.words import say
+
+if TYPE_CHECKING:
+    from sensord.commands.remote import Decision
 
 _ANSWERS = {
     "acknowledge": ("确认案件：有人正在处理。", "Acknowledge a case: somebody is on it."),
@@ -39,8 +44,13 @@ def add_to(cli: click.Group) -> None:
         cli.add_command(command)
 
 
-def _told(seq: int) -> None:
-    click.echo(say(f"已记录（日志组 {seq}）", f"recorded (journal group {seq})"))
+def _told(decision: Decision) -> None:
+    """Say that it is recorded and what became of it; what was refused is an error."""
+    seq, accepted, sentence = decision
+    if accepted is False:
+        raise SensordError(say(f"被拒绝：{sentence}（日志组 {seq}）", f"refused: {sentence} (journal group {seq})"))
+    became = say(f"：{sentence}", f": {sentence}") if sentence else ""
+    click.echo(say(f"已记录（日志组 {seq}）", f"recorded (journal group {seq})") + became)
 
 
 def _answer(word: str, text: str) -> click.Command:

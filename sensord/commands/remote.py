@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -14,7 +14,7 @@ from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.store.past import Past
-from sensord.words import say
+from sensord.words import language, say
 
 
 def _base(loaded: Loaded) -> str:
@@ -76,8 +76,21 @@ def readiness(config: Path) -> dict[str, str]:
     return stuck | {name: fact["detail"] for name, fact in report["facts"].items() if not fact["ok"]}
 
 
-def act(config: Path, case: str, verb: str, by: str, note: str, until: str | None = None) -> int:
-    """Do something about a case; returns the journal group. Raises ``SensordError`` with the daemon's answer.
+class Decision(NamedTuple):
+    """The journal group that holds an action, whether it was accepted (None: not decided yet), and why (not)."""
+
+    seq: int
+    accepted: bool | None
+    sentence: str
+
+
+def _decision(answer: dict[str, Any]) -> Decision:
+    said = answer.get("detail") if language() == "zh" else answer.get("detail_en")
+    return Decision(int(answer["seq"]), answer.get("accepted"), str(said or ""))
+
+
+def act(config: Path, case: str, verb: str, by: str, note: str, until: str | None = None) -> Decision:
+    """Do something about a case; returns what became of it. Raises ``SensordError`` with the daemon's answer.
 
     ``until`` is a time as people write it; without an offset it is the site's local time.
     """
@@ -85,23 +98,22 @@ def act(config: Path, case: str, verb: str, by: str, note: str, until: str | Non
     body: dict[str, Any] = {"verb": verb, "by": by, "note": note}
     if until is not None:
         body["until"] = _instant(until, loaded.settings.timezone)
-    answer = _ask(loaded, "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body)
-    return int(answer["seq"])
+    return _decision(_ask(loaded, "POST", f"/api/v1/cases/{quote(case, safe='')}/actions", body))
 
 
-def silence(config: Path, name: str, scope: dict[str, Any], lasts: str, note: str) -> int:
-    """Silence what fits for so long; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
+def silence(config: Path, name: str, scope: dict[str, Any], lasts: str, note: str) -> Decision:
+    """Silence what fits for so long; returns what became of it. Raises ``SensordError`` with the daemon's answer."""
     try:
         until = format_instant(time.time_ns() + parse_duration(lasts))
     except ValueError as error:
         raise SensordError(str(error)) from error
     body = {**scope, "until": until, "note": note, "id": name}
-    return int(_ask(load(config), "POST", "/api/v1/silences", body)["seq"])
+    return _decision(_ask(load(config), "POST", "/api/v1/silences", body))
 
 
-def unsilence(config: Path, name: str) -> int:
-    """End a silence; returns the journal group. Raises ``SensordError`` with the daemon's answer."""
-    return int(_ask(load(config), "DELETE", f"/api/v1/silences/{quote(name, safe='')}")["seq"])
+def unsilence(config: Path, name: str) -> Decision:
+    """End a silence; returns what became of it. Raises ``SensordError`` with the daemon's answer."""
+    return _decision(_ask(load(config), "DELETE", f"/api/v1/silences/{quote(name, safe='')}"))
 
 
 def finding(config: Path, place: str, severity: str, code: str, text: str, by: str) -> tuple[int, str]:

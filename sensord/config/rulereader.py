@@ -21,6 +21,7 @@ from sensord.core.cases.message import check_template
 from sensord.core.instant import DAY, SECOND
 from sensord.core.level import BY_WORD as LEVELS
 from sensord.core.place import PlaceKind, Places
+from sensord.core.rules.keys import ITSELF
 from sensord.core.rules.rule import Aggregate, Capacity, Clear, Comparison, Flapping, LevelSpec, Rule, Stuck, Value
 from sensord.core.stream import BY_WORD, LABELS, STREAMS, Stream
 
@@ -156,6 +157,8 @@ class RuleReader:
             self._error("by", "the list is empty", "say what each alert is about: lane, gate, grid ...")
         if len(places) > 1 or len(set(words)) != len(words):
             self._error("by", f"by takes one kind of place, or device, not {', '.join(places)}", "keep one of them")
+        if ITSELF in words and self.stream is not Stream.REPORT:
+            self._error("by", "only findings name a place of their own", "write by: lane, gate, grid ... or device")
         labels = self._labels()
         for word in split:
             if word not in labels:
@@ -190,7 +193,7 @@ class RuleReader:
             return msgspec.structs.replace(plain, absent=text.absent.periods)
         if kind == "stuck":
             return msgspec.structs.replace(plain, stuck=self._stuck())
-        if plain.by == "device":
+        if plain.by in ("device", ITSELF):
             self._error("by", "alerts of several rules meet at a place", "write by: lane, compound, grid ...")
         combination = read_combination(self.findings, self.path, text, kind)
         return None if combination is None else msgspec.structs.replace(plain, combination=combination)

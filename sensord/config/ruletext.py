@@ -25,6 +25,7 @@ KeyWord = Literal[
     "grid",
     "block",
     "street",
+    "place",
     "class",
     "direction",
     "severity",
@@ -187,13 +188,14 @@ class RuleText(Entry, frozen=True, kw_only=True):
     """One rule.
 
     ``where`` restricts by a label of the stream (``class``, ``direction``, ``severity``), a kind of place or
-    ``device``; ``by`` says what each alert is about: a kind of place, ``device``, a label, or a list of a place and
-    labels (``[gate, class]``). ``value`` is ``count()``, ``sum(f)``, ``mean(f)``, ``min(f)``, ``max(f)``, ``last(f)``,
-    ``first(f)``, ``rate(f, 1m)``, ``delta(f)``, ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``,
-    ``slope(f, 1h)`` or ``occupancy(04:00)``; ``percent_of`` makes it a percentage of the place's ``capacity`` or
-    ``parking``. ``each: vehicle`` tells of every vehicle, also while the alert is active already. ``window`` is what it
-    looks at (absent: each reading by itself) and ``every`` how often; ``overrides`` are other thresholds by place or
-    device, or the name of a CSV file of them; ``dispatch`` names a policy of ``dispatch.yaml``.
+    ``device``; ``by`` says what each alert is about: a kind of place, ``device``, ``place`` (the one that a
+    finding names), a label, or a list of a place and labels (``[gate, class]``). ``value`` is ``count()``,
+    ``sum(f)``, ``mean(f)``, ``min(f)``, ``max(f)``, ``last(f)``, ``first(f)``, ``rate(f, 1m)``, ``delta(f)``,
+    ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``, ``slope(f, 1h)`` or ``occupancy(04:00)``;
+    ``percent_of`` makes it a percentage of the place's ``capacity`` or ``parking``. ``each: vehicle`` tells of
+    every vehicle, also while the alert is active already. ``window`` is what it looks at (absent: each reading by
+    itself) and ``every`` how often; ``overrides`` are other thresholds by place or device, or the name of a CSV
+    file of them; ``dispatch`` names a policy of ``dispatch.yaml``.
     ``message`` may use ``{place}``, ``{grid}``, ``{level}``, ``{value}``, ``{threshold}``, ``{rule}``, ``{time}``,
     ``{samples}``, ``{device}``, ``{vehicle}``, ``{spaces}`` (the nearest free
     parking spaces).

@@ -53,7 +53,8 @@ class Batch:
     ``stream`` int8 (a ``Stream``), ``device`` int32 (position in the registry), ``event_at`` and ``received_at``
     int64 ns, ``flags`` int8 bits. ``fields`` maps a field to float64 values (NaN: the reading has none), ``labels`` a
     label to int8 codes (-1: none); a column that is missing altogether means "none of these readings has it".
-    ``sightings`` says which vehicles were seen, None when nobody was identified.
+    ``sightings`` says which vehicles were seen, None when nobody was identified. ``spot`` int32 is the place (position
+    in the registry) that a finding names, -1 where it names none and for other readings; None: none of them does.
     ``received_at`` never falls along a batch nor from batch to batch, and ``now`` is not below the last of it. An
     empty batch is a tick: it only brings ``now``.
     """
@@ -67,6 +68,7 @@ class Batch:
     fields: dict[str, Float64]
     labels: dict[str, Int8]
     sightings: Sightings | None = None
+    spot: Int32 | None = None
 
     def __len__(self) -> int:
         """Count the readings."""
@@ -85,6 +87,7 @@ class Batch:
             {name: column[part] for name, column in self.fields.items()},
             {name: column[part] for name, column in self.labels.items()},
             None if self.sightings is None else self.sightings.cut(start, stop),
+            None if self.spot is None else self.spot[part],
         )
 
     def of(self, spec: StreamSpec, rows: Int64) -> Batch:
@@ -99,6 +102,7 @@ class Batch:
             {one.name: self.fields[one.name] for one in spec.fields if one.name in self.fields},
             {one.name: self.labels[one.name] for one in spec.labels if one.name in self.labels},
             self.sightings if spec.stream in (Stream.PLATE, Stream.VISIT) else None,
+            self.spot if spec.stream is Stream.REPORT else None,
         )
         return narrow.select(rows)
 
@@ -114,6 +118,7 @@ class Batch:
             {name: column[rows] for name, column in self.fields.items()},
             {name: column[rows] for name, column in self.labels.items()},
             None if self.sightings is None else self.sightings.select(rows),
+            None if self.spot is None else self.spot[rows],
         )
 
 

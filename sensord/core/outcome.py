@@ -6,7 +6,7 @@ import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of an operator's action: ``accepted`` and a sentence that says why (not)."""
+    """What became of an operator's action: ``accepted``, the named reason, and a sentence that says it (zh, en)."""
 
     case: str
     verb: str
@@ -14,4 +14,6 @@ class Outcome(msgspec.Struct, frozen=True):
     via: str
     at: int
     accepted: bool
+    verdict: str
     detail: str
+    detail_en: str

@@ -91,6 +91,7 @@ class Places:
         self.places: tuple[Place, ...] = tuple(places)
         self.devices: tuple[Device, ...] = tuple(devices)
         self.by_id = {place.id: place for place in self.places}
+        self.index = {place.id: number for number, place in enumerate(self.places)}
         self.device_index = {device.id: index for index, device in enumerate(self.devices)}
         self._above = {place.id: self._climb(place) for place in self.places}
         self._below: dict[str, set[str]] = {place.id: set() for place in self.places}

@@ -104,6 +104,9 @@ class Points:
     def _all_tags(self, batch: Batch) -> list[dict[str, str]]:
         """The tags of each reading; readings of one device share theirs while no label tells them apart."""
         tags = [self._tags[device] for device in batch.device.tolist()]
+        if batch.spot is not None:
+            for row in np.flatnonzero(batch.spot >= 0).tolist():
+                tags[row] = tags[row] | self._place_tags(self._places.places[int(batch.spot[row])].id)
         for name, codes in batch.labels.items():
             words = LABELS[name].words
             if LABELS[name].tag:

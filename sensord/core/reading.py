@@ -22,7 +22,7 @@ class Reading(NamedTuple):
     ``stamp`` is the device's own time (ns) or None; ``boot`` and ``seq`` its counters or None; ``claims`` the device
     that the payload names, or None. ``fields`` are numbers by field name, ``labels`` words by label name. No
     name and no free text gets past this point; ``plate`` gets as far as the intake, which makes a class and a
-    pseudonym of it.
+    pseudonym of it. ``spot`` is the place that a finding names, or None.
     """
 
     stamp: int | None
@@ -32,3 +32,4 @@ class Reading(NamedTuple):
     fields: dict[str, float]
     labels: dict[str, str]
     plate: PlateRead | None = None
+    spot: str | None = None

@@ -61,7 +61,7 @@ class KeyProbe:
         if key is None:
             return
         table = evaluator.table
-        rows = np.flatnonzero(table.of_device[batch.device] == key // table.width * table.width)
+        rows = np.flatnonzero(table.first(batch) == key // table.width * table.width)
         if not len(rows):
             return
         timely = evaluator.timely(batch)

@@ -27,6 +27,8 @@ from sensord.ports import JournalReader, Meter, Pulse
 
 WORKER = "core"
 READ_GROUPS = 64
+_DECIDED = 1000
+"""So many groups are remembered with what became of the actions in them."""
 SNAPSHOT_INTERVAL = 120.0
 POSITION_INTERVAL = 0.25
 """Seconds between two movements of the position by groups that changed nothing."""
@@ -70,7 +72,8 @@ class State(Protocol):
 class LiveCore:
     """The core at work.
 
-    ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole.
+    ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
+    ``decided``: what became of the actions in the latest groups that had any, by group.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class LiveCore:
     ) -> None:
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
+        self.decided: dict[int, list[Outcome]] = {}
         self._snapshot_interval = snapshot_interval
         self._secrets: Secrets = {} if secrets is None else secrets
         self.site = Site(None, self._secrets)
@@ -167,6 +171,14 @@ class LiveCore:
             self._meter.count("worker_failures_total", worker=WORKER)
             log.exception("the core has failed; the daemon stops and its supervisor starts it again")
 
+    def _decide(self, step: Step) -> None:
+        """Hand on what became of actions, and keep it for a while for those who ask."""
+        if step.outcomes:
+            self.decided[step.seq] = step.outcomes
+            while len(self.decided) > _DECIDED:
+                del self.decided[next(iter(self.decided))]
+        self._on_outcomes(step.outcomes)
+
     def _turn(self) -> None:
         groups = self._journal.read(self.position, READ_GROUPS)
         if not groups:
@@ -180,7 +192,7 @@ class LiveCore:
                 self._apply(step)
             if step.definition:
                 self._say_what_became()
-            self._on_outcomes(step.outcomes)
+            self._decide(step)
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
                 break

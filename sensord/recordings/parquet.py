@@ -25,20 +25,26 @@ CHUNK = 65_536
 """So many readings become one batch: at 500 a second, two minutes."""
 _TIMES = ("received_at", "event_at")
 _WHO = ("vehicle", "vehicle_former", "vehicle_family", "vehicle_early", "vehicle_late")
+_SPOT = "spot"
 _SIGHTING = (*_WHO, "vehicle_seen_at", "vehicle_sure", "vehicle_mask")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Readings whose devices still have names; ``names[code]`` is the device of ``batch.device[i] == code``."""
+    """Readings whose devices still have names; ``names[code]`` is the device of ``batch.device[i] == code``.
+
+    Likewise ``spots[code]`` is the place of ``batch.spot[i] == code``.
+    """
 
     names: tuple[str, ...]
     batch: Batch
+    spots: tuple[str, ...] = ()
 
     def placed(self, places: Places) -> Batch:
         """The batch with positions of a registry; readings of devices that it does not know are left out."""
         device: Int32 = _positions(self.names, places)[self.batch.device]
-        batch = replace(self.batch, device=device)
+        spot = None if self.batch.spot is None else _spots(self.spots, places)[self.batch.spot]
+        batch = replace(self.batch, device=device, spot=spot)
         if len(device) and int(device.min()) < 0:
             return batch.select(np.flatnonzero(device >= 0))
         return batch
@@ -48,6 +54,11 @@ class Columns:
 def _positions(names: tuple[str, ...], places: Places) -> Int32:
     """Where these devices stand in a registry; -1 for those that it does not know."""
     return np.array([places.device_index.get(name, -1) for name in names] or [-1], np.int32)
+
+
+def _spots(names: tuple[str, ...], places: Places) -> Int32:
+    """Where these places stand in a registry; -1 for those that it does not know, and for none (the last)."""
+    return np.array([*(places.index.get(name, -1) for name in names), -1], np.int32)
 
 
 def arrow() -> Any:
@@ -67,7 +78,7 @@ class ReadingsWriter:
         self.path, self.count, self.first, self.last = path, 0, 0, 0
         self._pa = arrow()
         self._schema = _schema(self._pa)
-        texts = ["device", "stream", *LABELS]
+        texts = ["device", "stream", _SPOT, *LABELS]
         self._writer = self._pa.parquet.ParquetWriter(
             path,
             self._schema,
@@ -112,13 +123,13 @@ def read_readings(path: Path, chunk: int = CHUNK, wanted: frozenset[str] | None 
     try:
         # Fields and labels that came with later versions are not in the files of earlier ones.
         have = set(pa.parquet.read_schema(path).names)
-        texts = [name for name in ("device", "stream", *LABELS) if name in have]
+        texts = [name for name in ("device", "stream", _SPOT, *LABELS) if name in have]
         with pa.parquet.ParquetFile(path, read_dictionary=texts) as file:
             missing = {*_TIMES, "device", "stream", "clock_suspect"} - have
             if missing:
                 raise ConfigError([Problem(str(path), 1, 1, f"no file of readings: it lacks {', '.join(missing)}")])
             extra = [name for name in (*FIELDS, *LABELS) if name in have and (wanted is None or name in wanted)]
-            extra += [name for name in _SIGHTING if name in have]
+            extra += [name for name in (*_SIGHTING, _SPOT) if name in have]
             names = [*_TIMES, "device", "stream", "clock_suspect", *extra]
             # One row group after the other: a single pass over all of them keeps memory for every one that it has read.
             for number in range(file.num_row_groups):
@@ -135,7 +146,7 @@ def _schema(pa: Any) -> Any:
     columns += [(name, text) for name in LABELS]
     columns += [(name, pa.float64()) for name in FIELDS]
     columns += [(name, pa.int64()) for name in (*_WHO, "vehicle_seen_at")]
-    columns += [("vehicle_sure", pa.bool_()), ("vehicle_mask", pa.string())]
+    columns += [("vehicle_sure", pa.bool_()), ("vehicle_mask", pa.string()), (_SPOT, text)]
     return pa.schema(columns)
 
 
@@ -162,6 +173,7 @@ def _table(pa: Any, schema: Any, batch: Batch, places: Places) -> Any:
         values = batch.fields.get(name)
         columns[name] = pa.nulls(count, pa.float64()) if values is None else pa.array(values, mask=np.isnan(values))
     columns |= _sighting_columns(pa, batch)
+    columns[_SPOT] = _spot_column(pa, batch, places)
     arrays = [
         pa.array(columns[field.name]).cast(field.type) if field.name in _TIMES else columns[field.name]
         for field in schema
@@ -181,6 +193,22 @@ def _sighting_columns(pa: Any, batch: Batch) -> dict[str, Any]:
     columns["vehicle_sure"] = pa.array(seen.sure, mask=nobody)
     columns["vehicle_mask"] = pa.array(seen.masks, pa.string(), mask=nobody)
     return columns
+
+
+def _spot_column(pa: Any, batch: Batch, places: Places) -> Any:
+    """The places that findings name; null where none is named."""
+    spot = np.full(len(batch), -1, np.int32) if batch.spot is None else batch.spot
+    used, codes = np.unique(np.maximum(spot, 0), return_inverse=True)
+    names = pa.array([places.places[index].id for index in used], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=spot < 0), names)
+
+
+def _spotted(rows: Any) -> tuple[Int32 | None, tuple[str, ...]]:
+    """The codes of the places that findings name (those without: one past the last), and the places."""
+    if _SPOT not in rows.schema.names or rows[_SPOT].null_count == len(rows):
+        return None, ()
+    names = tuple(rows[_SPOT].dictionary.to_pylist())
+    return rows[_SPOT].indices.fill_null(len(names)).to_numpy(zero_copy_only=False), names
 
 
 def _sightings(pa: Any, rows: Any) -> Sightings | None:
@@ -209,6 +237,7 @@ def _columns(pa: Any, rows: Any) -> Columns:
         elif name in LABELS:
             words = LABELS[name].words
             labels[name] = _codes(column, {word: code for code, word in enumerate(words)})
+    spot, spots = _spotted(rows)
     batch = Batch(
         int(received_at[-1]),
         _codes(rows["stream"], {word: int(stream) for word, stream in BY_WORD.items()}),
@@ -219,8 +248,9 @@ def _columns(pa: Any, rows: Any) -> Columns:
         fields,
         labels,
         _sightings(pa, rows),
+        spot,
     )
-    return Columns(tuple(device.dictionary.to_pylist()), batch)
+    return Columns(tuple(device.dictionary.to_pylist()), batch, spots)
 
 
 def _codes(column: Any, known: dict[str, int]) -> Int8:

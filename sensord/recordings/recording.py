@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain, islice
 from operator import le
 from pathlib import Path
@@ -94,7 +94,7 @@ def _woven(aside: list[tuple[int, Record]], chunks: Iterable[Columns]) -> Iterat
 def _part(chunk: Columns, start: int, stop: int) -> Columns:
     if stop - start == len(chunk.batch):
         return chunk
-    return Columns(chunk.names, chunk.batch.cut(start, stop, int(chunk.batch.received_at[stop - 1])))
+    return replace(chunk, batch=chunk.batch.cut(start, stop, int(chunk.batch.received_at[stop - 1])))
 
 
 def groups(records: Iterable[Record], first: Record | None = None, *, until: int = 0, tail: int = 0) -> Iterator[Group]:

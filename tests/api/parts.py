@@ -21,6 +21,7 @@ from sensord.api.tokens import Role, TokenStore
 from sensord.config.load import Loaded, load
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR
+from sensord.core.outcome import Outcome
 from sensord.core.record import Action, Receipt
 from sensord.errors import ConfigError, Problem
 from sensord.records import Records
@@ -108,6 +109,10 @@ class Daemon:
         if action.verb not in ("silence", "unsilence") and action.case != CASE:
             raise LookupError(f"no case is called {action.case}")
         return self._record(action)
+
+    def became(self, seq: int, action: Action) -> Outcome | None:
+        """Everything is accepted."""
+        return Outcome(action.case, action.verb, action.by, action.via, START, True, "noted", "已记录", "noted")
 
     def report(self, topic: str, payload: bytes) -> Future[int]:
         """Journal a message."""

@@ -72,7 +72,10 @@ def test_reading_happens_on_worker_threads(client: httpx.Client, daemon: Daemon)
 def test_an_action_is_recorded(client: httpx.Client, daemon: Daemon) -> None:
     """202 with the journal's number once the action is durable; the token's name is journaled with it."""
     response = client.post(ACTIONS, json={**BODY, "note": "on my way"}, headers=daemon.bearer(Role.OPERATOR))
-    assert (response.status_code, response.json()) == (202, {"seq": 7})
+    assert (response.status_code, response.json()) == (
+        202,
+        {"seq": 7, "accepted": True, "verdict": "noted", "detail": "已记录", "detail_en": "noted"},
+    )
     assert daemon.journal == [Action("acknowledge", CASE, "grid-3-officer", "api:t-operator", "on my way")]
     metrics = client.get("/metrics").text
     assert 'path="/api/v1/cases/{case}/actions",status="202"' in metrics

@@ -127,12 +127,23 @@ def test_the_duty_plan_and_the_rules_change_without_a_restart(daemon: Daemon) ->
             "finding", "--place", "C1-N", "--severity", "red", "--by", "居委干部-1", "--kind", "占道"
         )
         assert (filed.returncode, "report-1" in filed.stdout) == (0, True), filed.stderr
+        _refused_is_said(daemon, api)
         _change_the_roster_by_command(daemon)
     version = _definition(daemon)
     assert daemon.stop() == 0
     daemon.start()
     assert daemon.get("/api/v1/roster/changes").json()["changes"][0]["stands_in"] == "居委干部-2"
     assert _definition(daemon) == version, "a restart finds the configuration that is in force"
+
+
+def _refused_is_said(daemon: Daemon, api: httpx.Client) -> None:
+    """Closing a case while the sensors alarm, by command and over the API: refused, with the reason, twice over."""
+    case = next(one for one in api.get("/cases").json()["cases"] if one["place"] == "L1")
+    closed = daemon.command("close", case["code"] or case["id"], "--by", "居委干部-1")
+    assert (closed.returncode, "被拒绝：" in closed.stderr) == (1, True), closed.stdout + closed.stderr
+    answer = api.post(f"/cases/{case['id']}/actions", json={"verb": "extend", "by": "x"}).json()
+    assert (answer["accepted"], answer["verdict"]) == (False, "needs_note")
+    assert (answer["detail"], answer["detail_en"]) == ("延时要写明原因", "extend needs a note that says why")
 
 
 def _change_the_roster_by_command(daemon: Daemon) -> None:

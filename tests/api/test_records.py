@@ -23,8 +23,8 @@ SPAN = {"from": "2026-11-24T00:00:00+08:00", "to": "2026-11-25T00:00:00+08:00"}
 def viewer(client: httpx.Client, daemon: Daemon) -> httpx.Client:
     """A viewer's client, of a daemon with one case that two were told of and one answered."""
     told = {
-        "居委干部-01": Told("cadre", T0, 0, "day", 1, T0, acknowledged_at=T0 + 2 * MINUTE),
-        "志愿者-01": Told("volunteer", T0, 1, "day", 2, T0),
+        "居委干部-01": Told("cadre", T0, 0, {"day": 1}, [], 1, T0, acknowledged_at=T0 + 2 * MINUTE),
+        "志愿者-01": Told("volunteer", T0, 1, {"day": 2}, ["day"], 2, T0),
     }
     case = Case(
         "L001-crowd-1", "crowd", "L001", "G01", "lane-crowding", State.CLOSED, Level.NONE, Level.RED, T0,

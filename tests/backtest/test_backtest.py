@@ -332,8 +332,9 @@ def test_one_value_changes_and_nothing_else(folder: Path) -> None:
     assert setting.changed("25s") == before.replace("above: 5.0, for: 10s", "above: 5.0, for: 25s")
 
 
-def test_wrong_labels_are_refused(folder: Path, tmp_path: Path) -> None:
-    """Every mistake of a file of incidents is said with its line."""
+def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every mistake of a file of incidents is said with its line, in the language of the terminal."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", "zh")
     path = tmp_path / "wrong.csv"
     rows = (
         "nowhere,2026-01-01,2026-01-02,crowd,",
@@ -352,12 +353,12 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path) -> None:
         read_incidents(path, found)
     said = [(problem.line, problem.message) for problem in refused.value.problems]
     pieces = (
-        (2, "no place nowhere"),
-        (3, "ends before it starts"),
-        (4, "purple is no level"),
-        (5, "Crowd is no kind of incident; crowd was probably meant; known: "),
-        (6, "this row has no kind"),
-        (7, "this row has no end"),
+        (2, "没有场所 nowhere"),
+        (3, "结束早于开始"),
+        (4, "没有 purple 这个级别"),
+        (5, "没有 Crowd 这种事件，可能是 crowd；有："),
+        (6, "这一行没有 kind"),
+        (7, "这一行没有 end"),
     )
     assert [line for line, _ in said] == [line for line, _ in pieces]
     assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))

@@ -44,7 +44,7 @@ def devices(period: int = 10 * SECOND) -> tuple[Device, ...]:
     """A crowd sensor per lane, heard every ``period``; a camera at the gate, a person who reports."""
     lanes = [Device(f"crowd-{n}", Stream.CROWD, lane, period) for n, lane in enumerate(_lanes())]
     camera = Device("camera-0", Stream.PLATE, "C1-N", MINUTE)
-    return (*lanes, camera, Device("report-0", Stream.REPORT, "G2-L1", 3600 * SECOND))
+    return (*lanes, camera, Device("report-0", Stream.REPORT, "C2", 3600 * SECOND))
 
 
 def _lanes() -> tuple[str, ...]:
@@ -133,6 +133,7 @@ def rules() -> tuple[Rule, ...]:
         density_rule(
             id="finding",
             stream=Stream.REPORT,
+            by="place",
             value=Value(Aggregate.LAST, "grade"),
             levels=tuple(LevelSpec(Level(n), float(n)) for n in (1, 2, 3, 4)),
             clear=Clear((0.0,) * 4, 25 * SECOND),
@@ -195,7 +196,7 @@ def definition(**changes: object) -> Definition:
 
 def message(device: Device, at: int, body: dict[str, object], kind: str | None = None) -> Record:
     """A message of a device as the broker would deliver it at ``at``."""
-    compound = {"G1": "C1", "G2": "C2", "C1": "C1"}[device.place[:2]]
+    compound = {"G1": "C1", "G2": "C2", "C1": "C1", "C2": "C2"}[device.place[:2]]
     topic = f"t/{compound}/{kind or device.stream.word}/{device.id}"
     return Record(RecordKind.MESSAGE, at, topic, json.dumps(body, ensure_ascii=False).encode())
 
@@ -222,7 +223,9 @@ def stream_of(seed: int, minutes: int = 6) -> list[Record]:
                 message(camera, at, {"plate": plate, "direction": dice.choice(("in", "out")), "seq": second})
             )
         if dice.random() < 0.01:
-            records.append(message(reporter, at, {"severity": dice.choice(("blue", "yellow", "red")), "seq": second}))
+            found: dict[str, object] = {"severity": dice.choice(("blue", "yellow", "red")), "seq": second}
+            where = ("", "G2-L1", "G2-L2", "G2-1", "G1-L1")[(seed + second) % 5]
+            records.append(message(reporter, at, {**found, "place": where} if where else found))
         if dice.random() < 0.02:
             records.append(
                 Record(RecordKind.MESSAGE, at, "t/C1/crowd/crowd-0", dice.choice((b"{", b"\xff", b'{"count":-1}')))

@@ -86,7 +86,7 @@ def test_a_report_that_the_sensors_deny_is_supervised() -> None:
     """Reported as dispersed while they alarm: minutes later supervisors hear it; the report does not close the case."""
     one = desk()
     one.alert(0, Level.RED)
-    assert "still report red" in one.act(30, "dispersed").outcomes[0].detail
+    assert "still report red" in one.act(30, "dispersed").outcomes[0].detail_en
     assert one.case.state is State.VERIFYING
     story = one.wait(30 + 181)
     assert happenings(story) == ["disagree"]
@@ -238,3 +238,15 @@ def test_a_silence_needs_scope_reason_and_end() -> None:
         ("居委干部-1", "mqtt", "mute_ended"),
     ]
     assert one.case.state.value == "dispatched"
+
+
+def test_two_silences_of_one_instant_are_two() -> None:
+    """Neither has a name of its own, and neither is taken for a repetition of the other."""
+    one = desk()
+    for place, minutes in (("G1", 5), ("G2", 9)):
+        scope, until = Scope(places=(place,)), START + minutes * MINUTE
+        (outcome,) = one.act(
+            1, "silence", by="console", case="", via="cli", scope=scope, note="施工", until=until
+        ).outcomes
+        assert outcome.verdict == "silenced"
+    assert [silence.scope.places for silence in one.book.silences] == [("G1",), ("G2",)]

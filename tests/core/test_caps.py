@@ -94,7 +94,7 @@ def test_strangers_to_the_roster_fill_no_ledger() -> None:
     for number in range(answers.MOST_TOLD + 50):
         desk.act(1, "acknowledge", by=f"stranger-{number}")
     assert len(desk.case.told) == answers.MOST_TOLD
-    assert "roster" in desk.act(2, "acknowledge", by="stranger-x").outcomes[0].detail
+    assert desk.act(2, "acknowledge", by="stranger-x").outcomes[0].verdict == "too_many_strangers"
     assert desk.act(3, "acknowledge", by="派出所-1").outcomes[0].accepted
 
 

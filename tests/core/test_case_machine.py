@@ -11,14 +11,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sensord.core.cases.case import Answer, CaseEvent, Happening, State
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.casebook import Story
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
@@ -31,8 +31,14 @@ _PEOPLE = (
     Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("sms", "", 30 * SECOND)), shifts=("day",)),
     Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"),), shifts=("night",)),
     Person("派出所-1", "police", "street", (Contact("people", "p1"),)),
-    Person("值班员-1", "officer", "street", (Contact("people", "o1"),)),
+    Person("值班员-1", "officer", "street", (Contact("people", "o1"), Contact("sms", "", 30 * SECOND))),
 )
+_LEAVES = tuple(
+    (person, START + minute * MINUTE, START + (minute + 4) * MINUTE)
+    for person, first in (("居委干部-2", 5), ("值班员-1", 2), ("派出所-1", 8))
+    for minute in range(first, 180, 11)
+)
+"""Whoever is on duty at the beginning is off again and again for a while, also while messages wait."""
 _STEPS = (
     Step(("volunteer", "cadre")),
     Step(("police",), Level.RED),
@@ -45,6 +51,8 @@ _LIMITS = {State.DISPATCHED: 10 * MINUTE, State.HANDLING: 30 * MINUTE, State.VER
 _REPORTS = (Happening.DISPERSED, Happening.FALSE_ALARM)
 _OVERTURNS = (Happening.DISAGREE, Happening.RETURN, Happening.RELAPSE)
 """After these, what was reported before counts no more."""
+_TOLD = (Happening.FILE, Happening.LEVEL_ROSE, Happening.RELAPSE, Happening.RETURN)
+"""Of these people hear, or it is said why not."""
 _PLACES = ("G1-L1", "G1-L2", "G2-L1")
 _SECOND = st.integers(0, 90)
 
@@ -63,7 +71,7 @@ def _whole() -> Definition:
     )
     duty = Duty(
         (Shift("day", 480, 1200), Shift("night", 1200, 480)),
-        changes=(Change(START + 5 * MINUTE, START + 10 * MINUTE, ChangeReason.LEAVE, "居委干部-2"),),
+        changes=tuple(Change(start, end, ChangeReason.LEAVE, person) for person, start, end in _LEAVES),
     )
     return definition(
         policies=(quick, slow, Policy("roster", {"zh": "值班"}, (Step(("officer",)),))),
@@ -79,6 +87,22 @@ def _whole() -> Definition:
     )
 
 
+def _on_duty(person: str, at: int) -> bool:
+    """The plan above, said once more."""
+    hour = to_datetime(at, "Asia/Shanghai").hour
+    by_day = 8 <= hour < 20
+    planned = person in ("派出所-1", "值班员-1") or by_day == (person != "居委干部-2")
+    return planned and not any(person == who and start <= at < end for who, start, end in _LEAVES)
+
+
+def _judge_holds(story: Story) -> None:
+    """Whoever is off duty is held back from hearing of the end, and from digests; nobody off duty is looked for."""
+    ends = {event.id for event in story.events if event.happening in (Happening.CLOSE, Happening.VOID)}
+    for hold in story.decisions.holds:
+        if hold.reason is Reason.HELD_OFF_DUTY and not hold.key:
+            assert hold.event in ends, "somebody off duty was looked for instead of somebody on duty"
+
+
 class Cases(RuleBasedStateMachine):
     """Two desks are told the same; one of them is restarted all the time. What they decide must be the same."""
 
@@ -90,6 +114,8 @@ class Cases(RuleBasedStateMachine):
         self.waiting: set[str] = set()
         self.reported: set[str] = set()
         self.sent: list[Notification] = []
+        self.silences: list[tuple[int, int, Scope]] = []
+        self.wide: tuple[int, Level] = (0, Level.NONE)
         self._both("redefine", 0, _whole())
 
     def _both(self, do: str, seconds: int, *args: object, **more: object) -> None:
@@ -103,7 +129,9 @@ class Cases(RuleBasedStateMachine):
     def _judge(self, story: Story, *, silenced: bool) -> None:
         flow = self.desk.book._flow
         for note in story.decisions.notifications:
-            assert flow.roster.table.on_duty(note.receiver, note.at), "told while off duty"
+            assert _on_duty(note.receiver, note.at), "told while off duty"
+            assert not self._silenced(note), f"told while silenced: {note}"
+            assert not self._inhibited(note), f"told while inhibited: {note}"
             case = self.desk.book.find(note.case)
             said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
             # What fell at the same instant, after it was told, may be silenced as it is now.
@@ -122,10 +150,45 @@ class Cases(RuleBasedStateMachine):
             elif isinstance(one, Hold) and one.key:
                 self.waiting.add(one.key)
         spoke = {one.event for one in story.told if isinstance(one, Notification | Hold)}
+        _judge_holds(story)
         for event in story.events:
-            if event.happening is Happening.FILE:
-                assert event.id in spoke, "a page was lost"
+            looked_again = event.cause == "looked again"
+            if (event.happening in _TOLD and event.state is not State.ACCEPTED) or looked_again:
+                assert event.id in spoke, f"a page was lost: {event}"
+                self._has_steps(event)
             self._follow(event)
+
+    def _has_steps(self, event: CaseEvent) -> None:
+        """What a plan says of later is on the list of a case that was filed just now."""
+        case = self.desk.book.open.get(event.case)
+        if case is None or case.muted or event.happening is not Happening.FILE or event.at != self._time:
+            return
+        steps = _STEPS if case.policy == "crowd" else ()
+        later = {number for number, step in enumerate(steps) if step.after and case.level >= step.at_least}
+        assert later <= {number for _, due, number in case.pending if due is Due.STEP}, "a step would never come"
+
+    def _silenced(self, note: Notification) -> bool:
+        """Whether an operator asked for quiet about it, and that was before; calls for help are told all the same."""
+        if note.reason in (Reason.DIGEST, Reason.HELP_NEEDED):
+            return False  # what a digest holds was decided before
+        return any(
+            start < note.at < until
+            and note.level <= scope.up_to
+            and note.place.startswith(scope.places or "")
+            and (not scope.policies or note.policy in scope.policies)
+            and (not scope.people or note.receiver in scope.people)
+            for start, until, scope in self.silences
+        )
+
+    def _inhibited(self, note: Notification) -> bool:
+        """Whether the crowd of the whole grid stood before it, at least as bad, was not silenced, and not voided."""
+        since, level = self.wide
+        if not any(case.place == "G1" and case.policy == "crowd" for case in self.desk.book.open.values()):
+            return False
+        quiet = any(scope.places and start <= note.at <= until for start, until, scope in self.silences)
+        lesser = note.place.startswith("G1-L") and note.policy == "crowd" and note.level <= Level.ORANGE
+        told_later = note.reason in (Reason.DIGEST, Reason.HELP_NEEDED)
+        return lesser and not quiet and not told_later and level >= max(Level.ORANGE, note.level) and since < note.at
 
     def _follow(self, event: CaseEvent) -> None:
         """Keep account of whose case has a report that stands: it does not end as one that nobody reported on."""
@@ -149,6 +212,8 @@ class Cases(RuleBasedStateMachine):
     def alert(self, seconds: int, which: str, place: str, level: Level) -> None:
         """An alert moves to a level."""
         self._both("alert", seconds, level, which, "G1" if which == "crowd-sum" else place)
+        if which == "crowd-sum" and level is not self.wide[1]:
+            self.wide = (self._time, level)
 
     @rule(
         seconds=_SECOND,
@@ -168,13 +233,20 @@ class Cases(RuleBasedStateMachine):
 
     @rule(
         seconds=_SECOND,
-        scope=st.sampled_from((Scope(places=("G1",)), Scope(policies=("vehicle",), up_to=Level.RED))),
+        scope=st.sampled_from(
+            (
+                Scope(places=("G1",)),
+                Scope(policies=("vehicle",), up_to=Level.RED),
+                Scope(people=("派出所-1",), up_to=Level.RED),
+            )
+        ),
         minutes=st.integers(1, 20),
     )
     def silence(self, seconds: int, scope: Scope, minutes: int) -> None:
         """An operator silences something."""
         until = self._time + minutes * MINUTE + seconds * SECOND
-        self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until)
+        self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until, via="cli")
+        self.silences.append((self._time, until, scope))
 
     @rule(seconds=_SECOND, nth=st.integers(0, 50), delivery=st.sampled_from(("sent", "delivered", "seen", "failed")))
     def receipt(self, seconds: int, nth: int, delivery: str) -> None:
@@ -205,6 +277,20 @@ class Cases(RuleBasedStateMachine):
                 "an overturned report counts, or one that stands does not"
             )
             assert case.state not in (State.CLOSED, State.VOID)
+            self._awaits(case)
+
+    def _awaits(self, case: Case) -> None:
+        """No case is forgotten: what is to happen by itself is on its list."""
+        listed = {due for _, due, _ in case.pending}
+        assert case.alerts or case.state is State.ACCEPTED or Due.GIVE_UP in listed, "nothing would end it"
+        calm = not case.alerts and case.state is not State.ACCEPTED
+        assert not (calm and case.policy == "crowd"), "the sensors suffice, and it goes on"
+        settling = calm and case.policy == "vehicle" and self._time < case.cleared_at + MINUTE
+        assert not settling or Due.SETTLE in listed, "it would not be closed when it has been calm for long enough"
+        assert not (case.alerts and case.muted) or Due.RECHECK in listed, "nobody would hear when the mute ends"
+        assert not (case.alerts and case.state is State.FILED) or Due.RECHECK in listed, "nobody would ever hear of it"
+        ways = {str(number) for _, due, number in case.pending if due is Due.FALLBACK}
+        assert set(case.fallbacks) <= ways, "a second way would never be taken"
 
     def teardown(self) -> None:
         """Calm comes, and time: every case ends, and every message that waited has been told."""
@@ -212,6 +298,8 @@ class Cases(RuleBasedStateMachine):
             return
         for which, place in list(self.desk.levels):
             self._both("alert", 1, Level.NONE, which, place)
+            if which == "crowd-sum":
+                self.wide = (self._time, Level.NONE)
         self._both("wait", 4 * DAY // SECOND)
         assert not self.desk.book.open, list(self.desk.book.open.values())
         assert not self.waiting, self.waiting

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensord.core.cases.figures import Silent, silent
+from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.coverage import cover
@@ -125,7 +127,7 @@ def test_those_off_duty_hear_nothing_and_the_next_circle_does() -> None:
     desk = Desk(definition(people=people, duty=Duty((DAYTIME, NIGHT))))
     night = (at("2023-11-15 21:00") - START) // 10**9
     assert told(desk.alert(night, Level.BLUE)) == [("夜", "people", "case_opened")]
-    assert (desk.case.owner, desk.case.told["夜"].shift) == ("夜", "night")
+    assert (desk.case.owner, list(desk.case.told["夜"].asked)) == ("夜", ["night"])
     day = (at("2023-11-16 09:00") - START) // 10**9
     story = desk.alert(day, Level.NONE)
     last = story.decisions.holds[-1]
@@ -144,3 +146,20 @@ def test_a_case_waits_for_whoever_comes_on_duty() -> None:
     assert told(desk.wait(morning - 1)) == []
     assert told(desk.wait(morning)) == [("日", "people", "case_opened")]
     assert desk.case.state.value == "dispatched"
+
+
+def test_the_ledger_says_in_which_shift_somebody_was_silent() -> None:
+    """Answered at night, asked anew by day when the alarm came back, and silent: that is the day shift's."""
+    people = (Person("甲", "cadre", "G1", (Contact("people"),), shifts=("day", "night")),)
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), close="after_report")
+    desk = Desk(definition(people=people, policies=(plan,), duty=Duty((DAYTIME, NIGHT))))
+    desk.alert(0, Level.BLUE)
+    desk.act(60, "acknowledge", by="甲")
+    desk.alert(120, Level.NONE)
+    day = (at("2023-11-15 09:00") - START) // 10**9
+    desk.alert(day, Level.BLUE)
+    assert desk.case.told["甲"].asked == {"night": 1, "day": 1}
+    assert silent([desk.case]) == [Silent("甲", "cadre", "G1", "day", 1, 1)]
+    assert silent([desk.case], shift="night") == []
+    desk.act(day + 60, "on_the_way", by="甲")
+    assert silent([desk.case]) == []

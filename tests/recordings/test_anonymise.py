@@ -86,5 +86,5 @@ def test_texts_and_the_unreadable_go() -> None:
         Record(RecordKind.MESSAGE, 3, "unknown/topic", "沪A12345".encode()),
     ]
     payloads = [record.payload for record in anonymise(records, KEY)]
-    assert msgspec.json.decode(payloads[0]) == {"severity": "red", "code": "", "text": "", "by": ""}
+    assert msgspec.json.decode(payloads[0]) == {"severity": "red", "place": "", "code": "", "text": "", "by": ""}
     assert set(payloads[1]) == set(payloads[2]) == {ord("!")}

@@ -12,8 +12,10 @@ from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.numbering import unused
 from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
+from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome
 from sensord.core.record import ANSWERS, Action, Verb
@@ -30,9 +32,6 @@ changes nothing (a request, an answer after its end) is no longer kept."""
 _APPROVALS = (Verb.EXTEND, Verb.RETURN, Verb.VOID)
 _KNOWN = ", ".join(verb.value for verb in Verb)
 
-Answered = tuple[bool, str]
-"""Whether the action was accepted, and a sentence that says why (not)."""
-
 
 class Answers:
     """Takes actions."""
@@ -45,19 +44,19 @@ class Answers:
         try:
             verb = Verb(action.verb)
         except ValueError:
-            return False, f"the verb is not one of: {_KNOWN}"
+            return refused(Verdict.UNKNOWN_VERB, name=_KNOWN)
         if verb is Verb.SILENCE:
             return self._silence(action, at)
         if verb is Verb.UNSILENCE:
             return self._unsilence(action, at, story)
         if case is None:
-            return False, "no case has this id or code"
+            return refused(Verdict.UNKNOWN_CASE)
         return self._about(verb, action, case, at, story)
 
     def _about(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
         """Do what the action says about a case."""
         if len(case.told) >= MOST_TOLD and action.by not in case.told and action.by not in self._flow.roster.by_id:
-            return False, "the case has heard too many who are not on the roster; answer as somebody of the roster"
+            return refused(Verdict.TOO_MANY_STRANGERS)
         if case.state in ENDED:
             return self._late(action, case, at, story)
         if case.state is State.ACCEPTED:
@@ -71,14 +70,14 @@ class Answers:
     def _late(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         """Keep what somebody said after the end."""
         if case.events >= MOST_EVENTS:
-            return False, f"the case is {case.state.value} already, and has been answered too often"
+            return refused(Verdict.TOO_MANY_LATE, stage=case.state)
         self._flow.happen(case, Happening.LATE_ANSWER, at, action.by, story, None, _words(action), action.via)
-        return True, f"the case is {case.state.value} already; the answer is kept"
+        return accepted(Verdict.KEPT, stage=case.state)
 
     def _answer(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
         progress, told = PROGRESS[verb], self._told(action, case, at)
         if not hear(case, told, verb, at):
-            return True, "noted before"
+            return accepted(Verdict.NOTED_BEFORE)
         case.answer = max(case.answer, progress)
         if not case.acknowledged_at:
             case.acknowledged_at, case.acknowledged_by = at, action.by
@@ -93,7 +92,7 @@ class Answers:
             self._flow.dispatcher.help_needed(case, event, story.decisions)
         if progress is Answer.DISPERSED:
             return self._report(verb, action, case, at, story)
-        return True, "noted"
+        return accepted(Verdict.NOTED)
 
     def _report(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
         case.claimed, case.false_alarm = True, verb is Verb.FALSE_ALARM
@@ -101,10 +100,10 @@ class Answers:
         case.reported_at = case.reported_at or at
         if not case.alerts:
             self._flow.settle(case, at, story)
-            return True, "noted; the sensors agree"
+            return accepted(Verdict.SENSORS_AGREE)
         if not any(due is Due.AGREE for _, due, _ in case.pending):  # saying it again gives no more time
             self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
-        return True, f"noted; the sensors still report {case.level.word}, and are given time to agree"
+        return accepted(Verdict.SENSORS_GIVEN_TIME, level=case.level)
 
     def _told(self, action: Action, case: Case, at: int) -> Told:
         """The ledger's line of whoever speaks; somebody who was never told gets one."""
@@ -115,23 +114,20 @@ class Answers:
     def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         """A supervisor, or an operator, reports that it is over: that settles it as soon as any report would."""
         if not self._may_close(action, case):
-            return (
-                False,
-                "closing is for the plan's supervisors, roles that approve and operators; report the end instead",
-            )
+            return refused(Verdict.NOT_YOURS_TO_CLOSE)
         if case.alerts:
-            return False, f"the sensors still report {case.level.word}: a case closes when they agree that it is over"
+            return refused(Verdict.STILL_ALARMING, level=case.level)
         if (case.state, Happening.CLOSE) not in TABLE:
-            return False, f"a case that is {case.state.value} cannot be closed"
+            return refused(Verdict.WRONG_STAGE, verb=Verb.CLOSE.value, stage=case.state)
         if case.claimed and case.reported_by == action.by:
-            return True, "noted before"
+            return accepted(Verdict.NOTED_BEFORE)
         self._told(action, case, at)
         case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
         if at >= case.cleared_at + self._flow.policy(case).agree_for:
             self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
-            return True, "closed"
+            return accepted(Verdict.CLOSED)
         self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
-        return True, "noted; the case closes once the sensors have been calm for long enough"
+        return accepted(Verdict.CLOSES_AFTER_CALM)
 
     def _may_close(self, action: Action, case: Case) -> bool:
         """Whether a supervisor of the plan, or somebody who may silence."""
@@ -144,20 +140,20 @@ class Answers:
     def _approve(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
         happening = Happening(verb.value)
         if (case.state, happening) not in TABLE:
-            return False, f"{verb.value} is not possible while the case is {case.state.value}"
+            return refused(Verdict.WRONG_STAGE, verb=verb.value, stage=case.state)
         if not action.note:
-            return False, f"{verb.value} needs a note that says why"
+            return refused(Verdict.NEEDS_NOTE, verb=verb.value)
         if not self._may_approve(action):
             if case.events >= MOST_EVENTS:
-                return False, f"{verb.value} needs an approval, and too much was asked about this case already"
+                return refused(Verdict.TOO_MUCH_ASKED, verb=verb.value)
             event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
             if verb is Verb.RETURN and action.by in self._flow.roster.by_id and action.by not in case.asked_back:
                 case.asked_back.append(action.by)
             self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
-            return True, f"{verb.value} needs an approval; the supervisors have been asked"
+            return accepted(Verdict.ASKED, verb=verb.value)
         if verb is Verb.VOID:
             self._flow.end(case, happening, at, action.by, story, action.note, action.via)
-            return True, "void"
+            return accepted(Verdict.VOIDED)
         return (self._extend if verb is Verb.EXTEND else self._return)(action, case, at, story)
 
     def _may_approve(self, action: Action) -> bool:
@@ -173,11 +169,11 @@ class Answers:
     def _extend(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         until = action.until or max(case.deadline, at) + (self._flow.limit(case) or HOUR)
         if not at < until <= at + LONGEST_EXTENSION:
-            return False, "the new deadline is not in the future, or more than a year away"
+            return refused(Verdict.BAD_DEADLINE)
         case.extended += 1
         self._flow.happen(case, Happening.EXTEND, at, action.by, story, None, action.note, action.via)
         self._flow.set_deadline(case, until)
-        return True, "extended"
+        return accepted(Verdict.EXTENDED)
 
     def _return(self, action: Action, case: Case, at: int, story: Story) -> Answered:
         """The case is given back, by those who asked to, else for its owner: it is dispatched again, to others."""
@@ -190,7 +186,7 @@ class Answers:
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
         self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
         self._flow.dispatcher.own(case, at, ())
-        return True, "returned; it is dispatched again"
+        return accepted(Verdict.RETURNED)
 
     def _may_silence(self, action: Action) -> bool:
         """Whether somebody whom the API or the operating system has let in, or whose role approves."""
@@ -200,11 +196,11 @@ class Answers:
 
     def _silence(self, action: Action, at: int) -> Answered:
         if action.scope is None or action.scope == type(action.scope)():
-            return False, "a silence needs a scope: places, rules, policies, labels or people"
+            return refused(Verdict.SILENCE_WITHOUT_SCOPE)
         if not self._may_silence(action):
-            return False, "a silence needs a role that approves"
+            return refused(Verdict.NEEDS_APPROVER, verb=Verb.SILENCE.value)
         if not action.note:
-            return False, "a silence needs a note that says why"
+            return refused(Verdict.NEEDS_NOTE, verb=Verb.SILENCE.value)
         named = (
             action.scope.places,
             action.scope.rules,
@@ -213,25 +209,25 @@ class Answers:
             action.scope.labels,
         )
         if sum(map(len, named)) > MOST_SCOPED:
-            return False, f"a silence names at most {MOST_SCOPED} places, rules, policies, labels and people"
+            return refused(Verdict.SILENCE_TOO_WIDE, most=MOST_SCOPED)
         if not at < action.until <= at + LONGEST_SILENCE:
-            return False, "a silence needs an end in the future, at most thirty days away"
+            return refused(Verdict.SILENCE_BAD_END)
         self._flow.mutes.forget(at)
-        name = action.case or f"silence-{at}"
+        name = action.case or unused(f"silence-{at}", self._flow.mutes.silences)
         if name in self._flow.mutes.silences:
-            return True, "noted before"
+            return accepted(Verdict.NOTED_BEFORE)
         if len(self._flow.mutes.silences) >= MOST_SILENCES:
-            return False, f"{MOST_SILENCES} silences are in force already; end some of them"
+            return refused(Verdict.TOO_MANY_SILENCES, most=MOST_SILENCES)
         self._flow.mutes.silences[name] = Silence(name, action.scope, at, action.until, action.by, action.note)
-        return True, f"silenced as {name}"
+        return accepted(Verdict.SILENCED, name=name)
 
     def _unsilence(self, action: Action, at: int, story: Story) -> Answered:
         if not self._may_silence(action):
-            return False, "ending a silence needs a role that approves"
+            return refused(Verdict.NEEDS_APPROVER, verb=Verb.UNSILENCE.value)
         if self._flow.mutes.silences.pop(action.case, None) is None:
-            return False, "no silence has this id"
+            return refused(Verdict.UNKNOWN_SILENCE)
         self._flow.look_again(at, story)
-        return True, "the silence has ended"
+        return accepted(Verdict.UNSILENCED)
 
 
 def _let_in(action: Action) -> bool:

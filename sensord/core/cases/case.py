@@ -149,17 +149,19 @@ class Due(IntEnum):
 class Told(msgspec.Struct):
     """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).
 
-    ``number`` is the place in the order of telling. ``times`` is how often the person was asked to do something, ``at``
-    when first (never: when the line began), ``shift`` in which shift, ``round`` in which round last; what supervisors
-    are told for their information, and that a case has ended, does not count. ``said`` holds the answers of the present
-    round that stand, by verb, each with its instant; ``heard`` is the round of the last answer. ``failed`` lists
-    channels that did not deliver.
+    ``number`` is the place in the order of telling. ``times`` is how often the person was asked to do something,
+    ``at`` when first (never: when the line began), ``asked`` how often in each of their shifts ("": on no shift's
+    account), ``round`` in which round last; what supervisors are told for their information, and that a case has
+    ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
+    ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
+    round of the last answer. ``failed`` lists channels that did not deliver.
     """
 
     role: str
     at: int
     number: int = 0
-    shift: str = ""
+    asked: dict[str, int] = {}
+    unanswered: list[str] = []
     times: int = 0
     sent_at: int = 0
     delivered_at: int = 0
@@ -182,7 +184,16 @@ class Told(msgspec.Struct):
     @property
     def silent(self) -> bool:
         """Whether the person was asked, and has said nothing since the round in which they were asked last."""
-        return bool(self.times) and (not self.acknowledged_at or self.heard < self.round)
+        return bool(self.unanswered)
+
+    def ask(self, shift: str, at: int, case_round: int) -> None:
+        """Note that the person is asked to do something, in their shift and in a round of the case."""
+        self.at = self.at if self.times else at
+        self.times, self.round = self.times + 1, case_round
+        self.asked = {**self.asked, shift: self.asked.get(shift, 0) + 1}
+        heard = self.acknowledged_at and self.heard == case_round
+        if not heard and shift not in self.unanswered:
+            self.unanswered = [*self.unanswered, shift]
 
     @property
     def reached(self) -> bool:

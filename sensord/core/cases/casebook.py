@@ -181,9 +181,10 @@ class CaseBook:
         """Take what a person did; what the state machine does not allow is refused and said."""
         self.advance(at, story)
         case = self.find(action.case)
-        accepted, detail = self._answers.act(action, case, at, story)
-        name = case.id if case is not None else action.case
-        story.outcomes.append(Outcome(name, action.verb, action.by, action.via, at, accepted, detail))
+        answered = self._answers.act(action, case, at, story)
+        name, said = case.id if case is not None else action.case, answered.sentence
+        about = name, action.verb, action.by, action.via, at
+        story.outcomes.append(Outcome(*about, answered.accepted, answered.verdict.value, said("zh"), said("en")))
         self._settle_ended(at, story)
 
     def receipt(self, receipt: Receipt, at: int, story: Story) -> None:

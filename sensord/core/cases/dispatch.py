@@ -316,11 +316,9 @@ class Dispatcher:
             if held is not None:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
-            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told), shift or ""))
+            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
             if reason not in _NOTICES:
-                if not told.times:
-                    told.at, told.shift = event.at, shift or ""
-                told.times, told.round = told.times + 1, case.round
+                told.ask(shift or "", event.at, case.round)
             first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
             self._page(case, event, person, first, reason, decisions)
             for contact in person.contacts:

@@ -67,10 +67,11 @@ def silent(cases: Iterable[Case], person: str = "", shift: str | None = None) ->
     told, unanswered = Counter[tuple[str, str, str, str]](), Counter[tuple[str, str, str, str]]()
     for case in cases:
         for name, line in case.told.items():
-            if line.times and person in ("", name) and shift in (None, line.shift):
-                key = (name, line.role, case.grid, line.shift)
-                told[key] += 1
-                unanswered[key] += line.silent
+            for asked in line.asked if person in ("", name) else ():
+                if shift in (None, asked):
+                    key = (name, line.role, case.grid, asked)
+                    told[key] += 1
+                    unanswered[key] += asked in line.unanswered
     order = sorted((key for key in told if unanswered[key]), key=lambda key: (-unanswered[key], key))
     return [Silent(*key, told[key], unanswered[key]) for key in order]
 

@@ -130,7 +130,7 @@ class Lister:
                 self.place(case.place),
                 person,
                 self._roles.get(line.role, line.role),
-                line.shift,
+                "、".join(line.asked),
                 self._time(line.at),
                 str(line.times),
                 *(

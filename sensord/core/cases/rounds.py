@@ -51,7 +51,7 @@ def hear(case: Case, told: Told, verb: Verb, at: int) -> bool:
     """Write an answer (at ``at``, ns) into its person's line; False when it says nothing new."""
     if _said_before(told, verb, at):
         return False
-    told.said[verb.value], told.heard = at, case.round
+    told.said[verb.value], told.heard, told.unanswered = at, case.round, []
     told.acknowledged_at = told.acknowledged_at or at
     for field in (_FIELDS.get(verb, ""), "on_the_scene_at" if verb in _THERE else ""):
         if field and not getattr(told, field):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from sensord.core.batch import CLOCK_SUSPECT, Batch, Bools, Float64, Int8, Int64, tick
+from sensord.core.batch import CLOCK_SUSPECT, Batch, Bools, Float64, Int8, Int32, Int64, tick
 from sensord.core.definition import Definition
 from sensord.core.intake import spoken
 from sensord.core.intake.clock import Clock
@@ -178,8 +178,16 @@ class Intake:
             self._fields(fields, device),
             labels,
             sightings(seen, received_at),
+            self._spots(rows, kept.tolist()),
         )
         return kept.tolist()
+
+    def _spots(self, rows: Rows, kept: list[int]) -> Int32 | None:
+        """The places that findings name, for the rows that are kept; None when none does."""
+        named = {row: reading.spot for row, reading in rows.single if reading.spot is not None}
+        if not named:
+            return None
+        return np.array([self._places.index[named[row]] if row in named else -1 for row in kept], np.int32)
 
     def _fields(self, fields: dict[str, Float64], device: Int64) -> dict[str, Float64]:
         """Add the density; leave out what no reading has."""

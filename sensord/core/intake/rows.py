@@ -121,6 +121,8 @@ def _of_one(route: Route, payload: bytes, context: Context) -> list[Reading]:
     readings = route.codec(route.topic, payload, context)
     if any(one.claims is not None and one.claims != route.device for one in readings):
         raise DecodeError("other_device", "the payload names another device than its topic")
+    if any(one.spot is not None and one.spot not in route.spots for one in readings):
+        raise DecodeError("other_place", "the finding names a place that does not lie in the place of its device")
     return readings
 
 

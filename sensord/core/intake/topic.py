@@ -41,7 +41,8 @@ class Route:
     """Where a topic leads; with it, what is needed for each of its messages, found once.
 
     ``number`` is its position in the list of all routes, ``index`` the device's in the registry, ``device`` its id;
-    ``period`` (ns) the device's, ``tolerance`` (ns) the stream's allowed lateness.
+    ``period`` (ns) the device's, ``tolerance`` (ns) the stream's allowed lateness. ``spots`` are the places that its
+    findings may name: the device's own, and all in it.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Route:
     codec: Codec
     period: int
     tolerance: int
+    spots: frozenset[str]
 
 
 def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
@@ -65,7 +67,7 @@ def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
             name = device.codec if stream is device.stream else "native"
             topic = Topic(compound, stream, device.id)
             tolerance = definition.lateness_of(stream)
-            own = index, device.id, stream, topic, CODECS[name], device.period, tolerance
+            own = index, device.id, stream, topic, CODECS[name], device.period, tolerance, places.within(device.place)
             routes[text] = Route(len(routes), *own)
     return routes
 

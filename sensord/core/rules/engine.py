@@ -282,11 +282,11 @@ class Engine:
         if evaluator is None or key not in evaluator.table.keys:
             return {}
         table, heard = evaluator.table, self._liveness.heard_at
-        first = table.keys.index(key) // table.width * table.width
+        feeding = table.feeding(table.keys.index(key) // table.width * table.width)
         return {
             self._places.devices[device].id: int(heard[device])
             for device in self._liveness.blind(self.now)
-            if table.of_device[device] == first
+            if device in feeding
         }
 
     # -- state -------------------------------------------------------------------------------------------------------

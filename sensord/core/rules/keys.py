@@ -1,6 +1,8 @@
 """The keys of a rule: what ``by`` and ``where`` make of the registry, computed once per rule.
 
-A key is a device or a place, and with ``by: [gate, class]`` also a word of each label: ``C01-N/out_of_town``.
+A key is a device or a place, and with ``by: [gate, class]`` also a word of each label: ``C01-N/out_of_town``. A reading
+belongs to the place of its device, and a finding that names where it was made to that place (its *spot*); ``by: place``
+is that place itself, of whatever kind.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.batch import Batch, Int8, Int32
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.rule import Rule
 from sensord.core.stream import LABELS, SOURCE, Stream
 
 _PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
+
+
+ITSELF = "place"
+"""The word of ``by`` for the place that a reading is about, of whatever kind."""
 
 
 class KeyTable:
@@ -30,8 +36,10 @@ class KeyTable:
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
-        wanted = list(self._bases(rule, places, only))
-        found = {base: place for base, place in wanted if base is not None}
+        sources = [number for number, device in enumerate(places.devices) if _looks_at(rule, device, places, only)]
+        homes = [_base(rule, places.devices[number], places.devices[number].place, places) for number in sources]
+        spots = list(_spots(rule, sources, places))
+        found = {base: place for base, place in (*homes, *(spot[2:] for spot in spots)) if base is not None}
         bases = sorted(found)
         words = [rule.where.get(label, LABELS[label].words) for label in rule.split]
         combined = ["".join(f"/{word}" for word in row) for row in itertools.product(*words)]
@@ -40,7 +48,17 @@ class KeyTable:
         self.places = [found[base] for base in bases for _ in combined]
         self.devices_of = [base if rule.by == "device" else "" for base in bases for _ in combined]
         index = {base: number * self.width for number, base in enumerate(bases)}
-        self.of_device: Int32 = np.array([index.get(base or "", -1) for base, _ in wanted], np.int32)
+        self.of_device: Int32 = np.full(len(places.devices), -1, np.int32)
+        self.of_device[sources] = [index.get(base or "", -1) for base, _ in homes]
+        self._of_spot: Int32 = np.full(len(places.places) if spots else 0, -1, np.int32)
+        for _, place, base, _ in spots:
+            self._of_spot[place] = index.get(base or "", -1)
+        # Which devices feed which keys: their own place's, and those of the places that they can name.
+        pairs = {(device, int(first)) for device, first in enumerate(self.of_device) if first >= 0}
+        pairs |= {(device, int(self._of_spot[place])) for device, place, _, _ in spots if self._of_spot[place] >= 0}
+        self._feeds: Int32 = np.array(sorted(pairs), np.int32).reshape(-1, 2)
+        self._source = np.zeros(len(places.devices), np.bool_)
+        self._source[self._feeds[:, 0]] = True
         self._split = [(label, _positions(label, row)) for label, row in zip(rule.split, words, strict=True)]
         self._accepted = [
             (label, _positions(label, row) >= 0)
@@ -48,36 +66,13 @@ class KeyTable:
             if label in LABELS and label not in rule.split
         ]
 
-    @staticmethod
-    def _bases(rule: Rule, places: Places, only: frozenset[str] | None) -> Iterator[tuple[str | None, str]]:
-        """Yield, per device, (device or place id, place) of its keys; (None, "") when the rule does not look at it."""
-        # Any device may send its status, beside its own stream.
-        stream = None if rule.stream in (None, Stream.STATUS) else SOURCE.get(rule.stream, rule.stream)
-        kind = None if rule.by == "device" else PlaceKind(rule.by)
-        within = [(PlaceKind(name), words) for name, words in rule.where.items() if name in _PLACE_KINDS]
-        named = rule.where.get("device")
-        above = places.above
-        for device in places.devices:
-            if (
-                (stream is not None and device.stream is not stream)
-                or (only is not None and above(device.place, PlaceKind.GRID) not in only)
-                or (named is not None and device.id not in named)
-                or any(above(device.place, level) not in words for level, words in within)
-            ):
-                yield None, ""
-            elif kind is None:
-                yield device.id, device.place
-            else:
-                place = above(device.place, kind)
-                yield place, place or ""
-
     def __len__(self) -> int:
         """Count the keys."""
         return len(self.keys)
 
     def of(self, batch: Batch) -> Int32:
         """Return the key of each reading, int32 (n,), -1 where the rule does not look at it."""
-        keys: Int32 = self.of_device[batch.device]
+        keys = self.first(batch)
         for (label, positions), step in zip(self._split, self._steps(), strict=True):
             found = _looked_up(positions, batch, label)
             keys = np.where((keys >= 0) & (found >= 0), keys + found * step, np.int32(-1)).astype(np.int32)
@@ -88,6 +83,18 @@ class KeyTable:
             keys = np.where((codes >= 0) & accepted[codes], keys, np.int32(-1))
         return keys
 
+    def first(self, batch: Batch) -> Int32:
+        """Return the first key of the place or device of each reading, int32 (n,), whatever its labels; -1: none."""
+        keys: Int32 = self.of_device[batch.device]
+        if batch.spot is not None and len(self._of_spot):
+            named = (batch.spot >= 0) & self._source[batch.device]
+            keys = np.where(named, self._of_spot[batch.spot], keys)
+        return keys
+
+    def feeding(self, first: int) -> frozenset[int]:
+        """Return the devices (positions in the registry) whose readings can belong to a place's or device's keys."""
+        return frozenset(self._feeds[self._feeds[:, 1] == first, 0].tolist())
+
     def _steps(self) -> Iterator[int]:
         step = self.width
         for _, positions in self._split:
@@ -96,9 +103,42 @@ class KeyTable:
 
     def among(self, devices: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return per key whether at least one of its devices is marked in ``devices``, bool (devices,)."""
-        here = self.of_device[devices]
-        bases = np.bincount(here[here >= 0] // self.width, minlength=len(self.keys) // self.width) > 0
+        here = self._feeds[devices[self._feeds[:, 0]], 1]
+        bases = np.bincount(here // self.width, minlength=len(self.keys) // self.width) > 0
         return np.repeat(bases, self.width)
+
+
+def _looks_at(rule: Rule, device: Device, places: Places, only: frozenset[str] | None) -> bool:
+    """Whether the rule looks at the device's readings, wherever they were made."""
+    # Any device may send its status, beside its own stream.
+    stream = None if rule.stream in (None, Stream.STATUS) else SOURCE.get(rule.stream, rule.stream)
+    named = rule.where.get("device")
+    return (
+        (stream is None or device.stream is stream)
+        and (only is None or places.above(device.place, PlaceKind.GRID) in only)
+        and (named is None or device.id in named)
+    )
+
+
+def _base(rule: Rule, device: Device, place: str, places: Places) -> tuple[str | None, str]:
+    """The device or place of the key of a reading made at a place, and the key's place; None: no key of the rule's."""
+    within = ((PlaceKind(name), words) for name, words in rule.where.items() if name in _PLACE_KINDS)
+    if any(places.above(place, kind) not in words for kind, words in within):
+        return None, ""
+    if rule.by == "device":
+        return device.id, device.place
+    above = place if rule.by == ITSELF else places.above(place, PlaceKind(rule.by))
+    return above, above or ""
+
+
+def _spots(rule: Rule, sources: Iterable[int], places: Places) -> Iterator[tuple[int, int, str | None, str]]:
+    """Yield (device, place, base, its place) of every place that a device's findings can name (positions, ids)."""
+    if rule.stream is not Stream.REPORT or rule.value is None or rule.by == "device":
+        return
+    for number in sources:
+        device = places.devices[number]
+        for place in sorted(places.within(device.place)):
+            yield number, places.index[place], *_base(rule, device, place, places)
 
 
 def _positions(label: str, words: tuple[str, ...]) -> Int8:
@@ -122,4 +162,5 @@ class PlaceTable(KeyTable):
         self.keys = sorted(place for place in found if place is not None)
         self.places, self.devices_of, self.width = self.keys, [""] * len(self.keys), 1
         self.of_device = np.full(len(places.devices), -1, np.int32)
+        self._of_spot, self._feeds = np.empty(0, np.int32), np.empty((0, 2), np.int32)
         self._split, self._accepted = [], []

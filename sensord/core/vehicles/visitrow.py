@@ -58,6 +58,7 @@ def _joined(one: Batch, other: Batch) -> Batch:
         {name: _field(one, other, name) for name in dict.fromkeys((*one.fields, *other.fields))},
         {name: _label(one, other, name) for name in dict.fromkeys((*one.labels, *other.labels))},
         _sightings(one, other),
+        None if one.spot is None else np.concatenate([one.spot, np.full(len(other), -1, np.int32)]),
     )
 
 

@@ -71,9 +71,10 @@ class Gauge(Message, kw_only=True, gc=False):
 
 
 class Report(Message, kw_only=True, gc=False):
-    """What a person found on an inspection. ``text`` stays in the journal."""
+    """What a person found on an inspection, and at which place; else at the device's. ``text`` stays in the journal."""
 
     severity: Literal["blue", "yellow", "orange", "red"]
+    place: Annotated[str, Meta(max_length=64)] = ""
     code: Annotated[str, Meta(max_length=64)] = ""
     by: Annotated[str, Meta(max_length=64)] = ""
     text: Annotated[str, Meta(max_length=4000)] = ""
@@ -127,7 +128,9 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     refuse_repeated_keys(payload)
     fields, labels = _CONTENT[topic.stream](message)
     plate = _plate_read(message) if isinstance(message, Plate) else None
-    return [Reading(_stamp(message.at, context.zone), message.boot, message.seq, message.device, fields, labels, plate)]
+    spot = (message.place or None) if isinstance(message, Report) else None
+    stamp = _stamp(message.at, context.zone)
+    return [Reading(stamp, message.boot, message.seq, message.device, fields, labels, plate, spot)]
 
 
 def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence[str], context: Context) -> Together:
