@@ -138,7 +138,8 @@ def test_from_a_crowd_to_the_people_and_back(
             (case,) = daemon.overview()["cases"]
             assert (case["place"], case["level"]) == ("L1", "orange")
             refused = daemon.command("close", case["id"], "--by", "居委干部-1")
-            assert refused.returncode == 0, refused.stderr
+            assert refused.returncode == 1
+            assert "传感器仍报橙色" in refused.stderr
             sensors.publish(f"t/commands/by/居委干部-1/{case['id']}", json.dumps({"verb": "acknowledge"}).encode())
             wait_until(lambda: daemon.overview()["cases"][0]["acknowledged_by"], 10, "the case is acknowledged")
             sensors.counts[1] = 5
