@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sensord.api.plain import plain
+from sensord.api.refusal import Refused
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
@@ -118,12 +119,12 @@ class Desk:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     def act(self, action: Action) -> Future[int]:
-        """Journal an action. Raises ``LookupError`` when there is nothing that it could be about."""
+        """Journal an action. Raises ``Refused`` when there is nothing that it could be about."""
         if action.verb == Verb.UNSILENCE:
             if action.case not in {silence.id for silence in self._core.standing.silences}:
-                raise LookupError(f"no silence is called {action.case}")
+                raise Refused(404, f"没有名为 {action.case} 的静默", f"no silence is called {action.case}")
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
-            raise LookupError(f"no case is called {action.case}")
+            raise Refused(404, f"没有案件 {action.case}", f"no case is called {action.case}")
         return self._submit(action_record(action, self._clock()))
 
     def became(self, seq: int, action: Action) -> Outcome | None:

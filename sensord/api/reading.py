@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.backend import Backend, Vitals, Which
 from sensord.api.plain import plain
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
 
 Id = Annotated[str, Path(max_length=200, pattern=r"^[^\s/]+$")]
@@ -63,7 +63,7 @@ def _cases(router: APIRouter, backend: Backend) -> None:
     async def case(case: Id) -> Response:
         found = await run_in_threadpool(backend.case, case)
         if found is None:
-            raise HTTPException(404, f"there is no case {case}")
+            raise Refused(404, f"没有案件 {case}", f"there is no case {case}")
         return answers.json(200, found)
 
 
@@ -78,7 +78,7 @@ def _places(router: APIRouter, backend: Backend) -> None:
         for one in await run_in_threadpool(backend.places):
             if one["id"] == place:
                 return answers.json(200, one)
-        raise HTTPException(404, f"there is no place {place}")
+        raise Refused(404, f"没有场所 {place}", f"there is no place {place}")
 
 
 def _plans(router: APIRouter, backend: Backend) -> None:
@@ -94,7 +94,7 @@ def _plans(router: APIRouter, backend: Backend) -> None:
     async def rule(rule: Id) -> Response:
         found = next((one for one in backend.definition.rules if one.id == rule), None)
         if found is None:
-            raise HTTPException(404, f"there is no rule {rule}")
+            raise Refused(404, f"没有规则 {rule}", f"there is no rule {rule}")
         return answers.json(200, plain(found, backend.definition.zone))
 
     @router.get("/roster", summary="Who answers for which place, over which channels; addresses stay in the file")

@@ -51,7 +51,7 @@ def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = N
     if answer.status_code == 422 and (problems := answer.json().get("problems")):
         raise ConfigError([Problem(**problem) for problem in problems])
     if answer.status_code >= 400:
-        raise SensordError(answer.json().get("error", answer.text) if answer.content else f"HTTP {answer.status_code}")
+        raise SensordError(_said(answer.json()) or f"HTTP {answer.status_code}")
     found: dict[str, Any] = answer.json()
     return found
 
@@ -85,8 +85,12 @@ class Decision(NamedTuple):
 
 
 def _decision(answer: dict[str, Any]) -> Decision:
-    said = answer.get("detail") if language() == "zh" else answer.get("detail_en")
-    return Decision(int(answer["seq"]), answer.get("accepted"), str(said or ""))
+    return Decision(int(answer["seq"]), answer.get("accepted"), _said(answer))
+
+
+def _said(answer: dict[str, Any]) -> str:
+    """The daemon's sentence in the terminal's language; empty when there is none."""
+    return str(answer.get("detail" if language() == "zh" else "detail_en") or "")
 
 
 def act(config: Path, case: str, verb: str, by: str, note: str, until: str | None = None) -> Decision:

@@ -148,4 +148,4 @@ def test_a_damaged_token_file_lets_nobody_in(client: httpx.Client, daemon: Daemo
     (tmp_path / "tokens.json").write_text("[{", encoding="utf-8")
     response = client.get("/api/v1/cases", headers=daemon.bearer())
     assert response.status_code == 503
-    assert "tokens.json" in response.json()["error"]
+    assert "tokens.json" in response.json()["detail_en"]
