@@ -22,6 +22,7 @@ from sensord.core.outcome import Outcome
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind, Verb
 from sensord.core.site import action_record, receipt_record
+from sensord.drivers import onduty
 from sensord.drivers.live import LiveCore
 from sensord.drivers.overview import Standing
 from sensord.ingest.clock import ArrivalClock
@@ -102,6 +103,13 @@ class Desk:
             {**plain(one, zone), "start": format_instant(one.start, zone), "end": format_instant(one.end, zone)}
             for one in self._core.standing.silences
         ]
+
+    def on_duty(self, at: int | None, place: str) -> Plain:
+        """Who is on duty at an instant (None: now), for the whole street or for one place."""
+        now, stands = (self._clock() if at is None else at), self._core.standing
+        if place and place not in stands.tree.by_id:
+            raise Refused(404, f"没有场所 {place}", f"there is no place {place}")
+        return onduty.describe(stands.definition, stands.tree, stands.undeliverable, now, place)
 
     @property
     def applied(self) -> int:

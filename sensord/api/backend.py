@@ -163,6 +163,10 @@ class Backend(Protocol):
         """Journal what became of messages. Raises ``UnavailableError``."""
         ...
 
+    def on_duty(self, at: int | None, place: str) -> Plain:
+        """Who is on duty at an instant (ns; None: now), for the whole street or for one place; raises ``Refused``."""
+        ...
+
     @property
     def applied(self) -> int:
         """The last journal group whose changes can be read."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 
 from sensord.api import answers
@@ -14,6 +15,7 @@ from sensord.api.backend import Backend, Vitals, Which
 from sensord.api.plain import plain
 from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
+from sensord.core.instant import from_datetime
 
 Id = Annotated[str, Path(max_length=200, pattern=r"^[^\s/]+$")]
 
@@ -100,6 +102,16 @@ def _plans(router: APIRouter, backend: Backend) -> None:
     @router.get("/roster", summary="Who answers for which place, over which channels; addresses stay in the file")
     async def roster() -> Response:
         return listed("people", backend.definition.people)
+
+    @router.get("/roster/now", summary="Who is on duty, till when, over which channels; who is away, who stands in")
+    async def on_duty(
+        at: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+        place: Annotated[str, Query(max_length=64, description="only posts that answer for it, nearest first")] = "",
+    ) -> Response:
+        if at is not None and not 1970 < at.year < 2200:
+            raise Refused(422, "query.at：超出范围", "query.at: out of range")
+        instant = None if at is None else from_datetime(at)
+        return answers.json(200, await run_in_threadpool(backend.on_duty, instant, place))
 
     @router.get("/policies", summary="The dispatch plans in force")
     async def policies() -> Response:

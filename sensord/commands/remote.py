@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -128,6 +128,13 @@ def finding(config: Path, place: str, severity: str, code: str, text: str, by: s
     body = {"place": place, "severity": severity, "code": code, "text": text, "by": by}
     answer = _ask(load(config), "POST", "/api/v1/findings", body)
     return int(answer["seq"]), str(answer["device"])
+
+
+def on_duty(config: Path, place: str, at: str | None) -> dict[str, Any]:
+    """Return who is on duty, now or at a time as people write it; raises ``SensordError`` with the daemon's answer."""
+    loaded = load(config)
+    asked = {"place": place} | ({} if at is None else {"at": _instant(at, loaded.settings.timezone)})
+    return _ask(loaded, "GET", f"/api/v1/roster/now?{urlencode(asked)}")
 
 
 def roster_changes(config: Path) -> list[dict[str, Any]]:

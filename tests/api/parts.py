@@ -101,6 +101,11 @@ class Daemon:
         """None."""
         return []
 
+    def on_duty(self, at: int | None, place: str) -> dict[str, Any]:
+        """What was asked."""
+        self._here()
+        return {"at": at, "place": place, "posts": []}
+
     def _record(self, what: object) -> Future[int]:
         future: Future[int] = Future()
         self.answer(future)

@@ -41,6 +41,7 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/people/{person}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/shifts/{shift}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/audit"): Role.ADMIN,
+    ("GET", "/api/v1/roster/now"): Role.VIEWER,
     ("GET", "/api/v1/roster/changes"): Role.VIEWER,
     ("POST", "/api/v1/roster/changes"): Role.OPERATOR,
     ("DELETE", "/api/v1/roster/changes/{change}"): Role.OPERATOR,
