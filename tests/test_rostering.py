@@ -81,7 +81,7 @@ def test_without_a_daemon_the_files_say_who_is_on_duty(config: Path) -> None:
 @pytest.mark.parametrize(("place", "at"), [("none", None), ("", "soon")])
 def test_a_place_or_a_time_that_is_none_is_said(config: Path, place: str, at: str | None) -> None:
     """Not an empty table."""
-    with pytest.raises(SensordError, match="没有场所 none|soon 不是时间"):
+    with pytest.raises(SensordError, match=r"没有场所 none|soon 不是时间"):
         from_files(config, place, at)
 
 

@@ -5,12 +5,12 @@ The running daemon knows which contacts do not deliver; without one the files sa
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -35,10 +35,10 @@ def show(config: Path, place: str, at: str | None, form: str) -> None:
             "以下按文件推算，不知道哪些渠道联系不上",
             "what follows is from the files, which know of no failing channels",
         )
-        click.echo(say(f"{away}；{zh}", f"{away}; {en}"), err=True)
+        print(say(f"{away}；{zh}", f"{away}; {en}"), file=sys.stderr)
         found = from_files(config, place, at)
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
     else:
         Console(width=None if Console().is_terminal else 160).print(table(found))
 
