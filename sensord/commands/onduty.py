@@ -5,7 +5,6 @@ The running daemon knows which contacts do not deliver; without one the files sa
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,23 +23,29 @@ from sensord.errors import SensordError, UnavailableError
 from sensord.words import language, say
 
 Plain = dict[str, Any]
+_WIDTH = 160
+"""Columns of a table that goes into a file or another program."""
 
 
-def show(config: Path, place: str, at: str | None, form: str) -> None:
-    """Print who is on duty; raises ``SensordError`` for a place or a time that is none."""
+def look(config: Path, place: str, at: str | None) -> tuple[Plain, str]:
+    """Return who is on duty, and what is to be said about it; raises ``SensordError`` for what is no place or time."""
     try:
-        found = on_duty(config, place, at)
+        return on_duty(config, place, at), ""
     except UnavailableError as away:
-        zh, en = (
-            "以下按文件推算，不知道哪些渠道联系不上",
-            "what follows is from the files, which know of no failing channels",
-        )
-        print(say(f"{away}；{zh}", f"{away}; {en}"), file=sys.stderr)
-        found = from_files(config, place, at)
-    if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
-    else:
-        Console(width=None if Console().is_terminal else 160).print(table(found))
+        zh = f"{away}；以下按文件推算，不知道哪些渠道联系不上"
+        en = f"{away}; what follows is from the files, which know of no failing channels"
+        return from_files(config, place, at), say(zh, en)
+
+
+def as_json(found: Plain) -> str:
+    """Write it as JSON, as the API answers."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
+
+
+def print_table(found: Plain) -> None:
+    """Print it as a table."""
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDTH)).print(table(found))
 
 
 def from_files(config: Path, place: str, at: str | None) -> Plain:

@@ -88,9 +88,15 @@ def import_(config: Path, file: Path) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def now(config: Path, place: str, at: str | None, form: str) -> None:
     """Ask the running daemon, else the files."""
-    from sensord.commands.onduty import show
+    from sensord.commands.onduty import as_json, look, print_table
 
-    show(config, place, at, form)
+    found, remark = look(config, place, at)
+    if remark:
+        click.echo(remark, err=True)
+    if form == "json":
+        click.echo(as_json(found))
+    else:
+        print_table(found)
 
 
 @roster.command(help=say("列出当前和将来的请假、调班、加班。", "List leave, swaps and extra duty, now and to come."))
