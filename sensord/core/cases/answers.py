@@ -210,6 +210,9 @@ class Answers:
         )
         if sum(map(len, named)) > MOST_SCOPED:
             return refused(Verdict.SILENCE_TOO_WIDE, most=MOST_SCOPED)
+        strangers = self._flow.unknown_in(action.scope)
+        if strangers:
+            return refused(Verdict.SILENCE_OF_NOTHING, name=strangers[0])
         if not at < action.until <= at + LONGEST_SILENCE:
             return refused(Verdict.SILENCE_BAD_END)
         self._flow.mutes.forget(at)
