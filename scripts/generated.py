@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sensord.api import describe
+from sensord.commands.sights import HAPPENING
 from sensord.config import export
 from sensord.config.generate import generate_roster, generate_street
-from sensord.core.cases.case import redraw
+from sensord.core.cases.drawing import redraw
 from sensord.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,12 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
-    cases, api = Path("docs/cases.md"), Path("docs/api.md")
+    api, english, chinese = Path("docs/api.md"), Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
+    said = {happening: words[0].partition("，")[0] for happening, words in HAPPENING.items()}
     return {
         **{Path("docs") / name: text for name, text in export.texts().items()},
         Path("docs/metrics.md"): metrics.document(),
         api: describe.redraw((ROOT / api).read_text(encoding="utf-8")),
-        cases: redraw((ROOT / cases).read_text(encoding="utf-8")),
+        english: redraw((ROOT / english).read_text(encoding="utf-8"), "en", {}),
+        chinese: redraw((ROOT / chinese).read_text(encoding="utf-8"), "zh", said),
         Path("config/places.yaml"): generate_street(),
         Path("config/roster.yaml"): generate_roster(),
     }
