@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
-    api, english, chinese = Path("docs/api.md"), Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
+    english, chinese = Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
+    routes = {Path("docs/api.md"): "en", Path("docs/api.zh-CN.md"): "zh"}
     said = {happening: words[0].partition("，")[0] for happening, words in HAPPENING.items()}
     return {
         **{Path("docs") / name: text for name, text in export.texts().items()},
         Path("docs/metrics.md"): metrics.document(),
-        api: describe.redraw((ROOT / api).read_text(encoding="utf-8")),
+        **{path: describe.redraw((ROOT / path).read_text(encoding="utf-8"), name) for path, name in routes.items()},
         english: redraw((ROOT / english).read_text(encoding="utf-8"), "en", {}),
         chinese: redraw((ROOT / chinese).read_text(encoding="utf-8"), "zh", said),
         Path("config/places.yaml"): generate_street(),
