@@ -27,7 +27,7 @@ _ZH = {
     "The rules in force": "现行规则",
     "One rule": "一条规则",
     "Who answers for which place, over which channels; addresses stay in the file": "谁负责哪里、用什么渠道；不含地址",
-    "Who is on duty, till when, over which channels; who is away, who stands in": "谁在岗、到何时、渠道；谁请假、谁顶班",
+    "Who is on duty, till when, over which channels; who is away, who stands in": "谁在岗、到何时、渠道；请假与顶班",
     "The dispatch plans in force": "现行派遣预案",
     "Silences in force or to come": "当前和将来的静默",
     "Changes of alerts and cases as they happen (server-sent events)": "告警和案件的实时变更（服务器推送事件）",
