@@ -102,7 +102,7 @@ class Demo:
         self.story = Story(stage.loaded.definition, planned, self._to_clock)
         self.simulation = Simulation(stage, street, speed)
         self.view = View(stage.url, stage.receiver.inbox, language, token=stage.token())
-        self._people = Responders(stage.url, stage.token())
+        self._people = Responders(stage.url, stage.token(), language)
         self._narrator = Narrator(planned, self._to_scenario, language)
         ends = [incident.end for incident in self.story.incidents] or [planned.end]
         self._deadline = self._to_clock(max(ends)) + round(_MARGIN * SECOND)
@@ -139,8 +139,8 @@ class Demo:
             self._stage.check()
             self.simulation.check()
             self.story.take(events)
-            self._people.report(self.story)
             now = time.time_ns()
+            self._answer(now)
             self._tell(now)
             if not self.complete and self.story.complete(now):
                 self.complete = True
@@ -152,6 +152,12 @@ class Demo:
         finally:
             self._people.close()
             self.simulation.stop()
+
+    def _answer(self, now: int) -> None:
+        """Let people say what is due, and show it."""
+        for reply in self._people.act(self.story, now):
+            self.story.answered(reply.case, reply.person)
+            self.view.tell(reply.text(self._language), now, "answers")
 
     def _tell(self, now: int) -> None:
         """Say what truly happens."""
