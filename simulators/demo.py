@@ -25,6 +25,7 @@ from rich.console import Console
 
 from sensord.core.instant import DAY, SECOND
 from sensord.errors import SensordError, UnavailableError
+from sensord.phrasebook import shown
 from sensord.words import language as preferred_language
 from sensord.words import say
 from simulators.captions import WORDS
@@ -276,7 +277,7 @@ def main(scenario: str, speed: float, language: str, duration: float | None, kee
     try:
         code = play(scenario, speed, duration, language, keep, broker)
     except SensordError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(error), err=True)
         code = EXIT_FAILED
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
