@@ -36,7 +36,7 @@ from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"
 VERSION = 1
-_OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
+_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port")
 """Files that say something of the running daemon, and nothing of the street."""
 _NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
