@@ -35,8 +35,8 @@ def output_options(*forms: str) -> Callable[[Callable[..., None]], Callable[...,
     return added
 
 
-_TABLES = output_options("md", "html", "csv")
-_WHOLE = output_options("md", "html", "csv", "json")
+_TABLES = output_options("txt", "md", "html", "csv")
+_WHOLE = output_options("txt", "md", "html", "csv", "json")
 
 
 def write(text: str | bytes, output: Path | None) -> None:
