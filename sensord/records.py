@@ -65,6 +65,11 @@ class Records:
         self._reporter.keep(span, now)
         return span.name
 
+    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
+        """The report on vehicles, made now; raises ``ValueError`` for a time of which there is none."""
+        now, maker = self._clock(), self._reporter.vehicles
+        return maker.printed(maker.make(maker.span(day, start, end, now), now), form, language)
+
     # -- lists -------------------------------------------------------------------------------------------------------
 
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:

@@ -45,6 +45,10 @@ class Records(Protocol):
         """Make the report of a local day; returns its name. Raises ``Refused``."""
         ...
 
+    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
+        """The report on vehicles of a local day, or of a span. Raises ``ValueError`` (its text is shown)."""
+        ...
+
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:
         """Complete a span: until now, and so many days; raises ``Refused``."""
         ...

@@ -18,10 +18,16 @@ from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.core.instant import from_datetime
 
-Form = Literal["json", "md", "html", "csv"]
+Form = Literal["json", "txt", "md", "html", "csv"]
 Language = Literal["zh", "en"]
 ListName = Literal["problems", "tasks", "responsibilities", "silent"]
-TYPES: dict[str, str] = {"json": "application/json", "md": "text/markdown", "html": "text/html", "csv": "text/csv"}
+TYPES: dict[str, str] = {
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "html": "text/html",
+    "csv": "text/csv",
+}
 CONTENT: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in TYPES.values()}}}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """For a document: it has a style of its own, and nothing else may be loaded or run."""
@@ -54,6 +60,7 @@ def routes(records: Records, auditor: Auditor) -> APIRouter:
     """Everything about what was."""
     router = APIRouter(prefix="/api/v1", tags=["records"])
     _reports(router, records, auditor)
+    _vehicles(router, records)
     _lists(router, records)
     return router
 
@@ -78,6 +85,27 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
         name = await run_in_threadpool(records.make_report, body.day)
         await auditor.note(identity, "report", report=name)
         return answers.json(201, {"report": name})
+
+
+def _vehicles(router: APIRouter, records: Records) -> None:
+    @router.get(
+        "/vehicles", summary="Vehicles by place, hour and day, of any time", dependencies=_VIEWER, responses=CONTENT
+    )
+    async def vehicles(
+        day: Annotated[
+            date | None, Query(description="a local day; default: yesterday, unless a span is given")
+        ] = None,
+        start: Annotated[AwareDatetime | None, Query(alias="from", description="default: a day before the end")] = None,
+        to: To = None,
+        form: Form = "json",
+        language: Language = "zh",
+    ) -> Response:
+        try:
+            first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
+            made = await run_in_threadpool(records.vehicles, day, first, last, form, language)
+        except (ValueError, OverflowError) as error:
+            raise HTTPException(422, f"query: {error}") from error
+        return document(made, form)
 
 
 def _lists(router: APIRouter, records: Records) -> None:

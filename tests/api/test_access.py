@@ -36,6 +36,7 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/reports"): Role.VIEWER,
     ("GET", "/api/v1/reports/{report}"): Role.VIEWER,
     ("POST", "/api/v1/reports"): Role.OPERATOR,
+    ("GET", "/api/v1/vehicles"): Role.VIEWER,
     ("GET", "/api/v1/lists/{name}"): Role.VIEWER,
     ("GET", "/api/v1/scores"): Role.VIEWER,
     ("GET", "/api/v1/people/{person}/ledger"): Role.VIEWER,
@@ -110,6 +111,7 @@ def test_the_document_names_the_role_of_every_route() -> None:
 @pytest.mark.parametrize(("method", "path"), list(LEAST), ids=str)
 def test_a_route_lets_in_its_role_and_those_above(client: httpx.Client, daemon: Daemon, method: str, path: str) -> None:
     """401 without a token, 403 below the least role, neither of them from there on; nothing is journaled before."""
+    assert daemon.state.applied == 0, "there is a state database"
     assert ask(client, method, path, {}) == 401
     for role in Role:
         if role < LEAST[method, path]:

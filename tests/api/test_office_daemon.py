@@ -92,8 +92,10 @@ def test_a_report_reconciles_with_the_journal(daemon: Daemon) -> None:
                 found["lanes"][0]["peak"] == max(json.loads(one.payload)["count"] for one in messages)
                 and found["cases"]["opened"] == len(found["case_list"]) == len(opened) > 0
                 and sum(line["times"] for line in ledger["lines"]) == len(told) > 0
-                and found["street"]["inward"] == sum(one.count for one in cars) == len(PLATES)
-                and found["street"]["out_of_town"] == sum(one.count for one in cars if one.sort == "out_of_town") == 2
+                and found["vehicles"]["lines"][0]["counted"]["inward"] == sum(one.count for one in cars) == len(PLATES)
+                and found["vehicles"]["lines"][0]["counted"]["out_of_town"]
+                == sum(one.count for one in cars if one.sort == "out_of_town")
+                == 2
             )
 
         wait_until(agrees, 30, "the report reconciles with the journal")
