@@ -40,6 +40,7 @@ _ZH = {
     "The reports that are kept, the newest first": "已保存的报告，最新的在前",
     "One report": "一份报告",
     "Make the report of a local day": "生成某日的报告",
+    "Vehicles by place, hour and day, of any time": "任意时间的车辆：按场所、小时、日",
     "A list of cases or people": "案件或人员清单",
     "The quarterly score of each grid and role": "各居民区、各角色的季度评分",
     "What somebody was told and did": "一个人的台账：收到什么、做了什么",
