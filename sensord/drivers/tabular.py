@@ -26,10 +26,9 @@ th{background:var(--soft)}td.number{text-align:right}td.long{white-space:normal;
 tr:hover td{background:var(--soft)}.none,.note{opacity:.7}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
 """
-_NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /]*|-")
+_NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
 _LONG = 40
 _COLUMNS = {"W": 2, "F": 2}
-_RULE = 100
 _NONE = {"zh": "无", "en": "none"}
 _CODES = {"zh": "zh-CN", "en": "en"}
 
@@ -66,7 +65,7 @@ def _aligned(table: Table) -> list[str]:
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     numeric = [all(_NUMBER.fullmatch(cell) for cell in column if cell) for column in zip(*table.rows, strict=True)]
     lines = ["  ".join(_padded(*part) for part in zip(row, widths, numeric, strict=True)).rstrip() for row in rows]
-    return [lines[0], "-" * min(max(map(_width, lines)), _RULE), *lines[1:]]
+    return [lines[0], "-" * max(map(_width, lines)), *lines[1:]]
 
 
 def _padded(cell: str, width: int, numeric: bool) -> str:
