@@ -1,11 +1,12 @@
 """Writes every file of the repository that is made from the code: ``python scripts/generated.py`` (``make docs``).
 
 The schemas and the reference of the configuration, the list of metrics, the drawing of the case's states, the API's
-routes, and the sample street. A test compares each with what is written here.
+routes, the sample street and the sample of a report. A test compares each with what is written here.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from sensord.api import describe
@@ -14,17 +15,22 @@ from sensord.config.generate import generate_roster, generate_street
 from sensord.core.cases.case import redraw
 from sensord.telemetry import metrics
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import vehiclesample
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
-    cases, api = Path("docs/cases.md"), Path("docs/api.md")
+    cases, api, reports = (Path(f"docs/{name}.md") for name in ("cases", "api", "reports"))
     return {
         **{Path("docs") / name: text for name, text in export.texts().items()},
         Path("docs/metrics.md"): metrics.document(),
         api: describe.redraw((ROOT / api).read_text(encoding="utf-8")),
         cases: redraw((ROOT / cases).read_text(encoding="utf-8")),
+        reports: vehiclesample.redraw((ROOT / reports).read_text(encoding="utf-8")),
         Path("config/places.yaml"): generate_street(),
         Path("config/roster.yaml"): generate_roster(),
     }

@@ -94,7 +94,7 @@ class VehiclePages:
 
     def _places(self, kind: PlaceKind) -> Table:
         room = () if kind is PlaceKind.GATE else ("inside", "parking")
-        names = ("inward", "outward", *room, *SORTS, "new_energy", "unknown", "before", "change")
+        names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
         head = (self._say["place"], *(self._say[name] for name in names))
         return Table(self._say[kind.value], head, [self._row(line, names) for line in self._report.of(kind)])
 
@@ -108,13 +108,13 @@ class VehiclePages:
 
     def _stretches(self, title: str, first: str, stretches: Iterable[Stretch], form: str) -> Table:
         """The street hour by hour, or day by day."""
-        names = ("inward", "outward", *SORTS, "new_energy")
-        head = (first, *(self._say[name] for name in names), self._say["unknown"])
+        names = (*SORTS, "new_energy")
+        head = (first, *(self._say[name] for name in ("inward", "outward", "unknown", *names)))
         rows = []
         for one in stretches:
             street = one.lines[0]
-            moment = self._moment(one.start, form)
-            rows.append((moment, *(_number(street, name) for name in names), self._unknown(street)))
+            moment, ways = self._moment(one.start, form), (_number(street, way) for way in ("inward", "outward"))
+            rows.append((moment, *ways, self._unknown(street), *(_number(street, name) for name in names)))
         return Table(title, head, rows)
 
     def _moment(self, instant: int, form: str) -> str:
