@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.auditing import Auditor
 from sensord.api.backend import Records
 from sensord.api.reading import Id
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.core.instant import from_datetime
 
@@ -77,15 +77,12 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
     async def report(report: ReportName, form: Form = "json", language: Language = "zh") -> Response:
         found = await run_in_threadpool(records.report, report, form, language)
         if found is None:
-            raise HTTPException(404, f"no report is called {report}")
+            raise Refused(404, f"没有名为 {report} 的报告", f"no report is called {report}")
         return document(found, form)
 
     @router.post("/reports", status_code=201, response_model=Made, summary="Make the report of a local day")
     async def make(body: DayBody, identity: Annotated[Identity, Depends(needs(Role.OPERATOR))]) -> Response:
-        try:
-            name = await run_in_threadpool(records.make_report, body.day)
-        except ValueError as error:
-            raise HTTPException(422, f"body.day: {error}") from error
+        name = await run_in_threadpool(records.make_report, body.day)
         await auditor.note(identity, "report", report=name)
         return answers.json(201, {"report": name})
 
@@ -115,9 +112,9 @@ def _lists(router: APIRouter, records: Records) -> None:
     def covered(start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int, int]:
         try:
             first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
-            return records.span(first, last, 30)
-        except (ValueError, OverflowError) as error:
-            raise HTTPException(422, f"query.from: {error}") from error
+        except OverflowError as error:
+            raise Refused(422, "query.from：超出范围", "query.from: out of range") from error
+        return records.span(first, last, 30)
 
     @router.get("/lists/{name}", summary="A list of cases or people", dependencies=_VIEWER, responses=CONTENT)
     async def listed(
@@ -132,10 +129,7 @@ def _lists(router: APIRouter, records: Records) -> None:
     async def scores(
         quarter: Annotated[str, Query(max_length=6, description="2026Q4; default: the present one")] = "",
     ) -> Response:
-        try:
-            span = records.quarter(quarter)
-        except ValueError as error:
-            raise HTTPException(422, f"query.quarter: {error}") from error
+        span = records.quarter(quarter)
         return answers.json(200, {"scores": await run_in_threadpool(records.scores, *span)})
 
     @router.get("/people/{person}/ledger", summary="What somebody was told and did", dependencies=_VIEWER)

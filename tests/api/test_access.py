@@ -42,6 +42,7 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/people/{person}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/shifts/{shift}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/audit"): Role.ADMIN,
+    ("GET", "/api/v1/roster/now"): Role.VIEWER,
     ("GET", "/api/v1/roster/changes"): Role.VIEWER,
     ("POST", "/api/v1/roster/changes"): Role.OPERATOR,
     ("DELETE", "/api/v1/roster/changes/{change}"): Role.OPERATOR,
@@ -150,4 +151,4 @@ def test_a_damaged_token_file_lets_nobody_in(client: httpx.Client, daemon: Daemo
     (tmp_path / "tokens.json").write_text("[{", encoding="utf-8")
     response = client.get("/api/v1/cases", headers=daemon.bearer())
     assert response.status_code == 503
-    assert "tokens.json" in response.json()["error"]
+    assert "tokens.json" in response.json()["detail_en"]

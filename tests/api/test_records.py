@@ -55,7 +55,7 @@ def test_a_report_is_made_listed_and_fetched_in_each_form(viewer: httpx.Client, 
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert viewer.get("/api/v1/reports/day-20200101").status_code == 404
     tomorrow = viewer.post("/api/v1/reports", json={"day": "2199-01-01"}, headers=operator)
-    assert (tomorrow.status_code, "has not begun" in tomorrow.json()["error"]) == (422, True)
+    assert (tomorrow.status_code, "has not begun" in tomorrow.json()["detail_en"]) == (422, True)
     audit = viewer.get("/api/v1/audit", headers=daemon.bearer(Role.ADMIN)).json()["changes"]
     assert [(one["token"], one["what"], one["about"]) for one in audit] == [
         ("t-operator", "report", {"report": "day-20261124"})
