@@ -21,7 +21,6 @@ from sensord.core.site import Site
 from sensord.drivers.replay import Override, Recorded, replay
 from sensord.errors import SnapshotError
 from sensord.recordings.manifest import NAME, sha256
-from sensord.recordings.parquet import Columns
 from sensord.source import FAR, Opened, Source
 from sensord.words import say
 
@@ -82,8 +81,8 @@ class _Trail:
 def _shape(piece: Recorded) -> tuple[int, ...]:
     if isinstance(piece, Group):
         return piece.seq, len(piece.records), piece.received_at
-    batch = piece.batch if isinstance(piece, Columns) else piece.decoded.batch
-    return len(batch), int(batch.received_at[0]), int(batch.received_at[-1])
+    received_at = piece.batch.received_at
+    return len(received_at), int(received_at[0]), int(received_at[-1])
 
 
 @dataclass(slots=True)
