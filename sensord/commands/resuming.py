@@ -148,6 +148,7 @@ class Resumable:
                 saved_at = time.monotonic()
             if stopping:
                 return False
+        _flush(file)
         self.state.unlink(missing_ok=True)
         return True
 
@@ -195,8 +196,7 @@ class Resumable:
 
     def _save(self, site: Site, trail: _Trail, asked: _Saved, file: BinaryIO) -> None:
         """Say where it stands, once what was written is on the disk."""
-        file.flush()
-        os.fsync(file.fileno())
+        _flush(file)
         digests = trail.read.digest(), trail.rules.digest(), trail.output.digest()
         saved = _Saved(asked.source, asked.options, *digests, trail.pieces, file.tell(), site.snapshot())
         write_whole(self.state, msgspec.msgpack.encode(saved))
@@ -208,6 +208,12 @@ class Resumable:
                 f"{self.state}: {english}; remove it to begin anew",
             )
         )
+
+
+def _flush(file: BinaryIO) -> None:
+    """Bring what was written onto the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _digest(source: Source) -> bytes:
