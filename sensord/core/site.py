@@ -40,8 +40,9 @@ _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``passages`` and ``occupancy`` are what reports on vehicles add up.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
+    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
+    that came after all. ``passages`` and ``occupancy`` are what reports on vehicles add up.
     ``definition`` is True when a new definition came into force. ``told`` holds
     transitions, events, notifications and holds together, in the order in which one followed from the other: the same
     order however the journal is cut into groups.
@@ -57,7 +58,8 @@ class Step(msgspec.Struct):
     outcomes: list[Outcome] = []
     dead: list[DeadLetter] = []
     counts: dict[tuple[str, str], int] = {}
-    gaps: int = 0
+    gaps: Counter[str] = msgspec.field(default_factory=Counter)
+    filled: Counter[str] = msgspec.field(default_factory=Counter)
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
     definition: bool = False
@@ -137,7 +139,7 @@ class Site:
         Its devices are positions in this site's registry. The intake's state stays as it is.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps = decoded.dead, decoded.gaps
+        step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, decoded.counts)
 
@@ -162,7 +164,7 @@ class Site:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
         step.dead += decoded.dead
-        step.gaps += decoded.gaps
+        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 

@@ -272,5 +272,7 @@ class LiveCore:
             meter.count("dead_letters_total", reason=letter.reason)
         for transition in step.transitions:
             meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
-        if step.gaps:
-            meter.count("sequence_gaps_total", step.gaps)
+        for device, amount in step.gaps.items():
+            meter.count("sequence_gaps_total", amount, device=device)
+        for device, amount in step.filled.items():
+            meter.count("sequence_gaps_filled_total", amount, device=device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -57,14 +57,16 @@ class _Saved(msgspec.Struct, array_like=True):
 class Decoded:
     """What came of some records: the batch, actions with the number of readings before each, dead letters, counts.
 
-    ``counts`` is keyed by (stream, outcome).
+    ``counts`` is keyed by (stream, outcome). ``gaps`` counts, by device id, messages that devices numbered and that did
+    not come before their successors, ``filled`` those of them that came after all.
     """
 
     batch: Batch
     actions: list[tuple[int, int, Action | Receipt]]
     dead: list[DeadLetter]
     counts: Counter[tuple[str, str]]
-    gaps: int
+    gaps: Counter[str] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
 
 
 class Intake:
@@ -95,7 +97,7 @@ class Intake:
 
         ``first`` is the position of the first record in its group (for dead letters). Never raises for bad input.
         """
-        out = Decoded(tick(now), [], [], Counter(), 0)
+        out = Decoded(tick(now), [], [], Counter())
         messages = self._sorted_out(records, first, out)
         positions = messages.positions
 
@@ -161,7 +163,10 @@ class Intake:
         if judged.suspect.any():
             outcomes["clock_suspect"] = judged.suspect & np.array([stamp is not None for stamp in rows.stamps])
         fields, kept = rows.fields, np.flatnonzero(new)
-        out.gaps += judged.gaps
+        for told, by_position in ((out.gaps, judged.gaps), (out.filled, judged.filled)):
+            for index, amount in by_position.items():
+                if amount:
+                    told[self._places.devices[index].id] += amount
         _count(stream, outcomes, out.counts)
         if len(kept) < len(rows):
             stream, device, received_at = stream[kept], device[kept], received_at[kept]

@@ -8,15 +8,16 @@ when it must. Both ways come to the same state and the same verdicts (``tests/co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
-from sensord.core.intake.repeats import Repeats, fingerprint
+from sensord.core.intake.repeats import Number, Repeats, fingerprint
 from sensord.core.intake.rows import Messages, Rows
 
 MANY = 48
@@ -33,10 +34,17 @@ class Memory(msgspec.Struct, array_like=True):
     boot: int = -1
     seq: int = -1
 
-    def missed(self, boot: int, seq: int) -> int:
-        """Count the messages that the device numbered and that never came, between its previous one and this one."""
-        if boot != self.boot:
-            self.boot, self.seq = boot, seq
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Take a message's number; returns what it is to those before, and how many it leaves out."""
+        found = self.repeats.numbered(boot, seq)
+        newest = self.repeats.windows[-1]
+        self.boot, self.seq = newest.boot, newest.edges[-1] - 1
+        return found
+
+    def missed(self, seq: int) -> int:
+        """Take the number of a message that names no boot; returns how many it leaves out."""
+        if self.boot != 0:
+            self.boot, self.seq = 0, seq
             return 0
         missing = seq - self.seq - 1 if self.seq >= 0 else 0
         self.seq = max(self.seq, seq)
@@ -52,12 +60,16 @@ class Memory(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Judged:
-    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt; and gaps in numbers."""
+    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt.
+
+    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all.
+    """
 
     repeated: Bools
     event_at: Int64
     suspect: Bools
-    gaps: int = 0
+    gaps: Counter[int] = field(default_factory=Counter)
+    filled: Counter[int] = field(default_factory=Counter)
 
 
 class _Columns:
@@ -151,19 +163,22 @@ class Memories:
         if self._columns.here[route.index]:
             self._columns.give(route.index, memory)
         stamp, boot, seq = rows.stamps[row], rows.boots[row], rows.seqs[row]
+        missing = 0
         if boot is not None and seq is not None:
             if nth and (rows.boots[row - 1], rows.seqs[row - 1]) == (boot, seq):
                 repeated = bool(judged.repeated[row - 1])  # readings of one message that have one number in common
             else:
-                repeated = memory.repeats.numbered(boot, seq)
+                found, missing = memory.numbered(boot, seq)
+                repeated = found is Number.REPEATED
+                judged.filled[route.index] += found is Number.FILLING
         else:
             known = stamp is not None or seq is not None or record.duplicate
             repeated = known and memory.repeats.content(fingerprint(nth, record.topic, record.payload))
+            missing = memory.missed(seq) if seq is not None and not repeated else 0
+        judged.gaps[route.index] += missing
         if repeated:
             judged.repeated[row] = True
         else:
-            if seq is not None:
-                judged.gaps += memory.missed(boot or 0, seq)
             judged.event_at[row], judged.suspect[row] = memory.clock.event_time(
                 stamp, record.received_at, route.period, route.tolerance
             )
