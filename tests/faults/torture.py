@@ -174,8 +174,9 @@ def main() -> None:
     arguments = parser.parse_args()
     effort = Effort(arguments.runs, arguments.seed, arguments.minutes)
     rows = list(run(arguments.only or list(EXPERIMENTS), effort))
+    bound = f" `--minutes {effort.minutes:g}`" if effort.minutes < math.inf else ""
     for row in rows:
-        row.made = f"`N={effort.runs} SEED={effort.seed}`" + load_now()
+        row.made = f"`N={effort.runs} SEED={effort.seed}`{bound}{load_now()}"
     print(table(rows), end="")  # noqa: T201
     if arguments.write:
         text = DOCUMENT.read_text(encoding="utf-8")
