@@ -101,6 +101,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
+    _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
