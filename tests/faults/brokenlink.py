@@ -80,7 +80,7 @@ def lost_sessions(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 
 
 def _lost(stage: Stage, times: int) -> bool:
-    return stage.metric("mqtt_session_lost_total") >= times
+    return stage.metric('mqtt_session_lost_total{session="readings"') >= times
 
 
 def less_forgotten(stage: Stage, row: Row) -> Row:
