@@ -100,12 +100,8 @@ def _vehicles(router: APIRouter, records: Records) -> None:
         form: Form = "json",
         language: Language = "zh",
     ) -> Response:
-        try:
-            first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
-            made = await run_in_threadpool(records.vehicles, day, first, last, form, language)
-        except (ValueError, OverflowError) as error:
-            raise HTTPException(422, f"query: {error}") from error
-        return document(made, form)
+        first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
+        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
 
 
 def _lists(router: APIRouter, records: Records) -> None:
