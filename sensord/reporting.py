@@ -1,4 +1,4 @@
-"""Reports on crowds, gates and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
