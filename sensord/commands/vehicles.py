@@ -34,11 +34,12 @@ def report_vehicles(
 ) -> None:
     """Print or write the report of a day, or of any other stretch of time, from the daemon's state."""
     from sensord.commands.reporting import vehicles
+    from sensord.reporting import NoTimeError
 
-    if day and (since or until):
-        raise click.UsageError(say("--day 与 --from、--to 不能同时使用", "give --day, or --from and --to"))
     try:
         text = vehicles(config, time.time_ns(), (day, since, until), form, tongue)
+    except NoTimeError as error:
+        raise click.BadParameter(say(error.zh, error.en)) from error
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     write(text, output)
