@@ -1,11 +1,12 @@
 """Writes every file of the repository that is made from the code: ``python scripts/generated.py`` (``make docs``).
 
 The schemas and the reference of the configuration, the list of metrics, the drawing of the case's states, the API's
-routes, and the sample street. A test compares each with what is written here.
+routes, the sample street and the sample of a report. A test compares each with what is written here.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from sensord.api import describe
@@ -15,12 +16,17 @@ from sensord.config.generate import generate_roster, generate_street
 from sensord.core.cases.drawing import redraw
 from sensord.telemetry import metrics
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import vehiclesample
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
     english, chinese = Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
+    reports = Path("docs/reports.md")
     routes = {Path("docs/api.md"): "en", Path("docs/api.zh-CN.md"): "zh"}
     said = {happening: words[0].partition("，")[0] for happening, words in HAPPENING.items()}
     return {
@@ -29,6 +35,7 @@ def generated() -> dict[Path, str]:
         **{path: describe.redraw((ROOT / path).read_text(encoding="utf-8"), name) for path, name in routes.items()},
         english: redraw((ROOT / english).read_text(encoding="utf-8"), "en", {}),
         chinese: redraw((ROOT / chinese).read_text(encoding="utf-8"), "zh", said),
+        reports: vehiclesample.redraw((ROOT / reports).read_text(encoding="utf-8")),
         Path("config/places.yaml"): generate_street(),
         Path("config/roster.yaml"): generate_roster(),
     }

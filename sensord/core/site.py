@@ -19,9 +19,10 @@ from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.intake.intake import DeadLetter, Decoded, Intake
+from sensord.core.intake.intake import Decoded, Intake
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.place import Places
-from sensord.core.record import Action, Group, Receipt, Record, RecordKind
+from sensord.core.record import Action, Group, Receipt, Record, RecordKind, kinds
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
@@ -33,6 +34,8 @@ from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
 from sensord.errors import SnapshotError
 
+_APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
+"""Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
 
@@ -121,7 +124,7 @@ class Site:
         step = Step(group.seq, group.received_at)
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
-        for index, record in enumerate(group.records):
+        for index, record in () if _APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._redefine(record, step, story)
@@ -136,7 +139,7 @@ class Site:
     def take(self, seq: int, decoded: Decoded) -> Step:
         """Take what was decoded before (read from columns, or shared by several sites); the same as stepping it.
 
-        Its devices are positions in this site's registry. The intake's state stays as it is.
+        Its devices are positions in this site's registry. The intake is not asked.
         """
         step, story = Step(seq, decoded.batch.now), Story()
         step.dead, step.gaps = decoded.dead, decoded.gaps
