@@ -69,11 +69,7 @@ def yesterday(now: int, zone: str) -> date:
 
 
 class NoTimeError(ValueError):
-    """There is no such time to report on: why, in Chinese and English."""
-
-    def __init__(self, zh: str, en: str) -> None:
-        self.zh, self.en = zh, en
-        super().__init__(en)
+    """Somebody asks for a report on a time of which there is none."""
 
 
 class VehicleReporter:
@@ -92,14 +88,14 @@ class VehicleReporter:
         if start is None and end is None:
             asked = day_span(definition, day or yesterday(now, definition.zone))
         elif day is not None:
-            raise NoTimeError("某日与起止时间只能给出一种", "give a day, or when it begins and ends")
+            raise NoTimeError("give a day, or when it begins and ends")
         else:
             until = now if end is None else end
             asked = Span("vehicles", until - DAY if start is None else start, until)
         if not 0 <= asked.start <= now:
-            raise NoTimeError("该时段尚未开始，或早于一切日志", "that time has not begun, or is before every journal")
+            raise NoTimeError("that time has not begun, or is before every journal")
         if not 0 < asked.end - asked.start <= LONGEST:
-            raise NoTimeError("起止时间颠倒，或超过 400 天", "the time must run forward, for 400 days at most")
+            raise NoTimeError("the time must run forward, for 400 days at most")
         return asked
 
     def make(self, span: Span, now: int) -> VehicleReport:
