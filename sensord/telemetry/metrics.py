@@ -117,6 +117,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
+    _counter("http_connections_dropped_total", "Connections that were let go: too slow, or too many.", "reason"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),
 )
 
