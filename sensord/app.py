@@ -247,7 +247,7 @@ class App:
         self.receivers.start(self._had_session)
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.report(Trouble.JOURNAL_DAMAGED, bool(self._damage))
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")

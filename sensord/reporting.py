@@ -68,14 +68,6 @@ def yesterday(now: int, zone: str) -> date:
     return to_datetime(now, zone).date() - timedelta(days=1)
 
 
-class NoTimeError(ValueError):
-    """There is no such time to report on: why, in Chinese and English."""
-
-    def __init__(self, zh: str, en: str) -> None:
-        self.zh, self.en = zh, en
-        super().__init__(en)
-
-
 class VehicleReporter:
     """Makes reports on vehicles from a state database, which a daemon may be writing; safe from any thread."""
 
@@ -85,21 +77,21 @@ class VehicleReporter:
     def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
         """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
 
-        Without an end it is until now, without a start the day before the end. Raises ``NoTimeError``
-        for what has not begun, runs backwards, or is too long.
+        Without an end it is until now, without a start the day before the end. Raises ``ValueError`` (its text is
+        shown) for what has not begun, runs backwards, or is too long.
         """
         definition = self._loaded().definition
         if start is None and end is None:
             asked = day_span(definition, day or yesterday(now, definition.zone))
         elif day is not None:
-            raise NoTimeError("某日与起止时间只能给出一种", "give a day, or when it begins and ends")
+            raise ValueError("give a day, or when it begins and ends")
         else:
             until = now if end is None else end
             asked = Span("vehicles", until - DAY if start is None else start, until)
         if not 0 <= asked.start <= now:
-            raise NoTimeError("该时段尚未开始，或早于一切日志", "that time has not begun, or is before every journal")
+            raise ValueError("that time has not begun")
         if not 0 < asked.end - asked.start <= LONGEST:
-            raise NoTimeError("起止时间颠倒，或超过 400 天", "the time must run forward, for 400 days at most")
+            raise ValueError("the time must run forward, for 400 days at most")
         return asked
 
     def make(self, span: Span, now: int) -> VehicleReport:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from sensord.api.refusal import Refused, in_words, invalid
 from sensord.errors import ConfigError, SensordError
+from sensord.phrasebook import chinese
 
 
 class Refusal(BaseModel):
@@ -54,7 +55,7 @@ async def on_fault(_request: Request, fault: Exception) -> Response:
 
 def unavailable(fault: SensordError) -> Refused:
     """What cannot be done now, and why."""
-    return Refused(503, f"暂时无法完成：{fault}", str(fault))
+    return Refused(503, f"暂时无法完成：{chinese(str(fault))}", str(fault))
 
 
 async def on_invalid(_request: Request, fault: Exception) -> Response:

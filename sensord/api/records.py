@@ -17,6 +17,7 @@ from sensord.api.reading import Id
 from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.core.instant import from_datetime
+from sensord.phrasebook import chinese
 
 Form = Literal["json", "txt", "md", "html", "csv"]
 Language = Literal["zh", "en"]
@@ -100,8 +101,12 @@ def _vehicles(router: APIRouter, records: Records) -> None:
         form: Form = "json",
         language: Language = "zh",
     ) -> Response:
-        first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
-        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
+        try:
+            first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
+            made = await run_in_threadpool(records.vehicles, day, first, last, form, language)
+        except (ValueError, OverflowError) as error:
+            raise Refused(422, f"query：{chinese(str(error))}", f"query: {error}") from error
+        return document(made, form)
 
 
 def _lists(router: APIRouter, records: Records) -> None:
