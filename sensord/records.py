@@ -21,7 +21,7 @@ from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, render
-from sensord.reporting import Reporter
+from sensord.reporting import NoTimeError, Reporter
 from sensord.store.history import History
 
 LONGEST = 400 * DAY
@@ -67,9 +67,13 @@ class Records:
         return span.name
 
     def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
-        """The report on vehicles, made now; raises ``ValueError`` for a time of which there is none."""
+        """The report on vehicles, made now; raises ``Refused`` for a time of which there is none."""
         now, maker = self._clock(), self._reporter.vehicles
-        return maker.printed(maker.make(maker.span(day, start, end, now), now), form, language)
+        try:
+            span = maker.span(day, start, end, now)
+        except NoTimeError as error:
+            raise Refused(422, f"query: {error}") from error
+        return maker.printed(maker.make(span, now), form, language)
 
     # -- lists -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Wrong tokens are not slowed down: 256 random bits are not guessed, and who share
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -21,6 +22,8 @@ from sensord.ports import Meter
 
 BODY_LIMIT = 16 * 1024
 """The largest request body, in bytes."""
+BODY_TIME = 20.0
+"""Seconds in which a request's body must have come."""
 READING, CHANGING = Rate(300, 50.0), Rate(200, 20.0)
 """How often one token may read, and change."""
 ANSWERING = Rate(30, 0.2)
@@ -105,13 +108,17 @@ def _says_too_large(scope: Scope, limit: int) -> bool:
 
 
 def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
-    """Stop a body that does not say its length at the same limit."""
-    seen = 0
+    """Stop a body that does not say its length at the same limit, and one that does not end in time."""
+    seen, complete, ends = 0, False, time.monotonic() + BODY_TIME
 
     async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
+        nonlocal seen, complete
+        try:
+            async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            raise Refused(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
+        seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
             raise _too_large(limit)
         return message

@@ -43,11 +43,12 @@ _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are
-    made of. ``definition`` is True when a new definition came into force. ``told`` holds transitions, events,
-    notifications and holds together, in the order in which one followed from the other: the same order however the
-    journal is cut into groups.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
+    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
+    that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
+    ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
+    holds together, in the order in which one followed from the other: the same order however the journal is cut into
+    groups.
     """
 
     seq: int
@@ -60,7 +61,8 @@ class Step(msgspec.Struct):
     outcomes: list[Outcome] = []
     dead: list[DeadLetter] = []
     counts: dict[tuple[str, str], int] = {}
-    gaps: int = 0
+    gaps: Counter[str] = msgspec.field(default_factory=Counter)
+    filled: Counter[str] = msgspec.field(default_factory=Counter)
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
     blind: list[Blind] = []
@@ -142,7 +144,7 @@ class Site:
         Its devices are positions in this site's registry. The intake is not asked.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps = decoded.dead, decoded.gaps
+        step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, decoded.counts)
 
@@ -167,7 +169,7 @@ class Site:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
         step.dead += decoded.dead
-        step.gaps += decoded.gaps
+        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 
