@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sensord.api.access import BY_LINK, identify, is_open
-from sensord.api.answers import error
+from sensord.api.answers import refusal, unavailable
 from sensord.api.pace import Pace, Rate
+from sensord.api.refusal import Refused
 from sensord.api.tokens import TokenStore
 from sensord.errors import StoreError
 from sensord.ports import Meter
@@ -33,6 +33,8 @@ _FOR_BROWSERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b
 RULES_LIMIT = 1024 * 1024
 """The same where the text of a rule file is sent: 256 KiB, which JSON may write at four bytes a character."""
 RULES_PATH = "/api/v1/rule-files/"
+_ASK = "Authorization: Bearer <token>"
+_STRANGER = Refused(401, f"请带上令牌：{_ASK}", f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
 
 
 class Guard:
@@ -70,7 +72,7 @@ class Guard:
         """The answer to a request that gets no further; else note who asks."""
         limit = _limit(scope)
         if _says_too_large(scope, limit):
-            return error(413, _too_large(limit), connection="close")
+            return refusal(_too_large(limit, {"connection": "close"}))
         if scope["path"].startswith(BY_LINK):
             return _too_often(self._answering.wait(scope["path"].removeprefix(BY_LINK).partition("/")[0][:1000]))
         if is_open(scope["path"]):
@@ -78,24 +80,32 @@ class Guard:
         try:
             identity = identify(scope, self._tokens)
         except StoreError as fault:
-            return error(503, str(fault))
+            return refusal(unavailable(fault))
         if identity is None:
-            return error(401, "send a token: Authorization: Bearer <token>", www_authenticate="Bearer")
+            return refusal(_STRANGER)
         scope.setdefault("state", {})["identity"] = identity
         pace = self._reading if scope["method"] in _SAFE else self._changing
         return _too_often(pace.wait(identity.name))
 
 
 def _too_often(wait: int) -> Response | None:
-    return error(429, f"too many requests; ask again in {wait} s", retry_after=str(wait)) if wait else None
+    if not wait:
+        return None
+    zh, en = f"请求太多；请过 {wait} 秒再试", f"too many requests; ask again in {wait} s"
+    return refusal(Refused(429, zh, en, {"retry-after": str(wait)}))
 
 
 def _limit(scope: Scope) -> int:
     return RULES_LIMIT if scope["path"].startswith(RULES_PATH) else BODY_LIMIT
 
 
-def _too_large(limit: int) -> str:
-    return f"the body is too large: at most {limit} bytes"
+def _too_slow() -> Refused:
+    zh, en = f"内容在 {BODY_TIME:g} 秒内没有发完", f"the body did not end within {BODY_TIME:g} s"
+    return Refused(408, zh, en, {"connection": "close"})
+
+
+def _too_large(limit: int, headers: Mapping[str, str] | None = None) -> Refused:
+    return Refused(413, f"内容太大：最多 {limit} 字节", f"the body is too large: at most {limit} bytes", headers)
 
 
 def _says_too_large(scope: Scope, limit: int) -> bool:
@@ -113,10 +123,10 @@ def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
             async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
+            raise _too_slow() from None
         seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
-            raise HTTPException(413, _too_large(limit))
+            raise _too_large(limit)
         return message
 
     return limited

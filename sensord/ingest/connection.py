@@ -88,7 +88,7 @@ class Connection:
     ) -> None:
         """Prepare; :meth:`open` connects."""
         self.epoch = epoch
-        self.ready = False
+        self.ready = self.left = False
         self.ending: Ending | None = None
         self.why = ""
         self._settings = settings
@@ -215,6 +215,11 @@ class Connection:
         """Note how it ended; the first word counts, what follows are consequences."""
         if self.ending is None:
             self.ending, self.why = ending, why
+
+    def leave(self, filters: Sequence[str]) -> None:
+        """Give up subscriptions, once: what waits at the broker because of them still comes."""
+        self.left = True
+        self._client.unsubscribe(list(filters))
 
     # --- the network loop -----------------------------------------------------------------------------------
 

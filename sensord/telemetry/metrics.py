@@ -56,11 +56,23 @@ METRICS: tuple[Metric, ...] = (
         "Acknowledgements to the broker: sent, or late (connection gone).",
         "outcome",
     ),
-    _gauge("mqtt_connected", "1 while the broker has accepted us and our subscriptions, else 0."),
-    _counter("mqtt_reconnects_total", "Connections to the broker after the first one."),
-    _counter("mqtt_disconnections_total", "Connections that ended, and attempts that failed, by reason.", "reason"),
-    _counter("mqtt_session_lost_total", "Reconnections at which the broker had forgotten our session."),
-    _counter("mqtt_takeovers_total", "Takeovers of our client id: told by the broker, or suspected.", "evidence"),
+    _gauge("mqtt_connected", "1 while the broker has accepted a session of ours and its subscriptions.", "session"),
+    _counter("mqtt_reconnects_total", "Connections of a session to the broker after its first one.", "session"),
+    _counter(
+        "mqtt_disconnections_total",
+        "Connections that ended, and attempts that failed, by reason.",
+        "reason",
+        "session",
+    ),
+    _counter(
+        "mqtt_session_lost_total", "Reconnections at which the broker had forgotten a session of ours.", "session"
+    ),
+    _counter(
+        "mqtt_takeovers_total",
+        "Takeovers of a client id of ours: told by the broker, or suspected.",
+        "evidence",
+        "session",
+    ),
     _counter("dropped_total", "Messages that were acknowledged but not journaled, by reason.", "reason"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),

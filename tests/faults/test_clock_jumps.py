@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,25 +12,17 @@ import pytest
 from sensord.core.instant import SECOND
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
-from tests.faults.clocks import LIBRARIES, Shown, told_of
+from tests.faults.clocks import Shown, told_of
 from tests.faults.harness import Stage
 from tests.faults.sensors import MANY, Speech
 from tests.support import wait_until
-
-
-@pytest.fixture
-def faketime() -> Path:
-    """The library that shows a process another time; without it the test is skipped, and fails where all must run."""
-    if not LIBRARIES:
-        warnings.warn("the clock was not set for real: libfaketime is not installed", stacklevel=1)
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("libfaketime is not installed: run `make services`")
-    return LIBRARIES[0]
+from tests.support.clock import faketime
 
 
 @pytest.mark.timeout(240)
-def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path, faketime: Path) -> None:
+def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path) -> None:
     """Lane after lane becomes crowded: each crowd is told of, no case ends by the clock, nobody is taken for silent."""
-    shown = Shown(faketime, tmp_path / "shown")
+    shown = Shown(faketime(), tmp_path / "shown")
     with Stage(tmp_path, influx=False, speech=Speech(lanes=3, moods=None)) as stage:
         places = stage.daemon.directory / "places.yaml"
         places.write_text(places.read_text().replace("place: L1, period: 1h", "place: L1, period: 20s"))

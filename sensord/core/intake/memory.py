@@ -9,21 +9,22 @@ when it must. Both ways come to the same state and the same verdicts (``tests/co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
-from sensord.core.intake.repeats import Number, Repeats, fingerprint
-from sensord.core.intake.rows import Messages, Rows
+from sensord.core.intake.codec.context import NONE
+from sensord.core.intake.repeats import Number, Repeats
 
 MANY = 48
 """Fewer devices than this in a group are judged one reading after the other."""
 _FAR = 2**62
-"""Stands for what a reading does not say; and no usual number is beyond."""
+"""No usual stamp (ns) is beyond; its age could not be told in a column."""
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -113,37 +114,39 @@ class Memories:
             self._columns.give(device, self._memories[device])
         return self._memories
 
-    def judge(self, rows: Rows, messages: Messages, device: Int64, received_at: Int64, tolerance: Int64) -> Judged:
-        """Judge the rows in order of arrival, and learn from them; the columns are (n,), the tolerance is in ns."""
-        count = len(rows)
+    def judge(self, arrivals: Arrivals) -> Judged:
+        """Judge readings in order of arrival, and learn from them."""
+        count = len(arrivals.device)
         judged = Judged(np.zeros(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.bool_))
         left = np.arange(count)
-        if count >= MANY:
-            numbers = _numbers(rows, device, received_at, tolerance)
-            while len(left) >= MANY:
-                # Every device's first reading of those that are left, so that none overtakes another of its device.
-                first = np.unique(device[left], return_index=True)[1]
-                if len(first) < MANY:
-                    break
-                usual = self._usual(left[first], numbers, judged)
-                for row in np.sort(left[first][~usual]).tolist():
-                    self._one(row, rows, messages, judged, settle=True)
-                left = np.delete(left, first)
-        for row in left.tolist():
-            self._one(row, rows, messages, judged)
+        while len(left) >= MANY:
+            # Every device's first reading of those that are left, so that none overtakes another of its device.
+            first = np.unique(arrivals.device[left], return_index=True)[1]
+            if len(first) < MANY:
+                break
+            usual = self._usual(left[first], arrivals, judged)
+            for one in arrivals.each(np.sort(left[first][~usual])):
+                self._one(one, judged)
+                self._settle(one.device)
+            left = np.delete(left, first)
+        for one in arrivals.each(left):
+            self._one(one, judged)
         return judged
 
-    def _usual(self, rows: Int64, numbers: _Numbers, judged: Judged) -> Bools:
+    def _usual(self, rows: Int64, arrivals: Arrivals, judged: Judged) -> Bools:
         """Judge those of the rows (of a device each) that are usual; return which."""
-        columns, device, age = self._columns, numbers.device[rows], numbers.age[rows]
-        received, stamp, offset = numbers.received_at[rows], numbers.stamp[rows], columns.offset[device]
+        columns, device, stamp = self._columns, arrivals.device[rows], arrivals.stamp[rows]
+        received, offset = arrivals.received_at[rows], columns.offset[device]
+        age = received - stamp
         usual: Bools = (
             columns.here[device]
-            & (columns.boot[device] == numbers.boot[rows])
-            & (columns.next[device] == numbers.seq[rows])
+            & (columns.boot[device] == arrivals.boot[rows])
+            & (columns.next[device] == arrivals.seq[rows])
+            & (stamp > -_FAR)
+            & (stamp < _FAR)
             & (age > -PLAUSIBLE)
             & (age < ANCIENT)
-            & (age - offset <= numbers.tolerance[rows])
+            & (age - offset <= arrivals.tolerance[rows])
             & (columns.bucket[device] == received // BUCKET)
         )
         if not usual.all():
@@ -156,53 +159,70 @@ class Memories:
         columns.stamp[device], columns.received[device], columns.age[device] = stamp, received, age
         return usual
 
-    def _one(self, row: int, rows: Rows, messages: Messages, judged: Judged, *, settle: bool = False) -> None:
-        """Judge one row; with ``settle`` its device moves into the columns if the next reading may be usual."""
-        at, nth = rows.at[row], rows.nth[row]
-        route, record, memory = messages.routes[at], messages.records[at], self._memories[messages.routes[at].index]
-        if self._columns.here[route.index]:
-            self._columns.give(route.index, memory)
-        stamp, boot, seq = rows.stamps[row], rows.boots[row], rows.seqs[row]
+    def _one(self, one: _Arrival, judged: Judged) -> None:
+        """Judge one reading."""
+        memory = self._memories[one.device]
+        if self._columns.here[one.device]:
+            self._columns.give(one.device, memory)
         missing = 0
-        if boot is not None and seq is not None:
-            if nth and (rows.boots[row - 1], rows.seqs[row - 1]) == (boot, seq):
-                repeated = bool(judged.repeated[row - 1])  # readings of one message that have one number in common
-            else:
-                found, missing = memory.numbered(boot, seq)
-                repeated = found is Number.REPEATED
-                judged.filled[route.index] += found is Number.FILLING
+        if NONE in (one.boot, one.seq):
+            repeated = one.identity != NONE and memory.repeats.content(one.identity)
+            missing = memory.missed(one.seq) if one.seq != NONE and not repeated else 0
+        elif one.follows:  # the readings of one message have their number in common
+            repeated = bool(judged.repeated[one.row - 1])
         else:
-            known = stamp is not None or seq is not None or record.duplicate
-            repeated = known and memory.repeats.content(fingerprint(nth, record.topic, record.payload))
-            missing = memory.missed(seq) if seq is not None and not repeated else 0
-        judged.gaps[route.index] += missing
+            found, missing = memory.numbered(one.boot, one.seq)
+            repeated = found is Number.REPEATED
+            judged.filled[one.device] += found is Number.FILLING
+        judged.gaps[one.device] += missing
         if repeated:
-            judged.repeated[row] = True
-        else:
-            judged.event_at[row], judged.suspect[row] = memory.clock.event_time(
-                stamp, record.received_at, route.period, route.tolerance
-            )
-        if settle and memory.is_usual():
-            self._columns.take(route.index, memory)
+            judged.repeated[one.row] = True
+            return
+        judged.event_at[one.row], judged.suspect[one.row] = memory.clock.event_time(
+            None if one.stamp == NONE else one.stamp, one.received_at, one.period, one.tolerance
+        )
+
+    def _settle(self, device: int) -> None:
+        """Let a device move into the columns if its next reading may be usual."""
+        if self._memories[device].is_usual():
+            self._columns.take(device, self._memories[device])
+
+
+class _Arrival(NamedTuple):
+    """One of the ``Arrivals``, with its row."""
+
+    row: int
+    device: int
+    received_at: int
+    stamp: int
+    boot: int
+    seq: int
+    identity: int
+    follows: bool
+    period: int
+    tolerance: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbers:
-    """Rows as int64 columns, in the words of ``Rows``; ``age`` is arrival less stamp (ns)."""
+class Arrivals:
+    """Readings as they arrived: columns (n,), int64 in the words of ``Rows``, ``device`` the position in the registry.
+
+    ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
+    device's, ``tolerance`` by how much an age may grow (ns).
+    """
 
     device: Int64
+    received_at: Int64
+    stamp: Int64
     boot: Int64
     seq: Int64
-    stamp: Int64
-    age: Int64
-    received_at: Int64
+    identity: Int64
+    follows: Bools
+    period: Int64
     tolerance: Int64
 
-
-def _numbers(rows: Rows, device: Int64, received_at: Int64, tolerance: Int64) -> _Numbers:
-    boot, seq, stamp = _column(rows.boots), _column(rows.seqs), _column(rows.stamps)
-    return _Numbers(device, boot, seq, stamp, received_at - stamp, received_at, tolerance)
-
-
-def _column(values: Sequence[int | None]) -> Int64:
-    return np.array([-_FAR if value is None or not -_FAR < value < _FAR else value for value in values], np.int64)
+    def each(self, rows: Int64) -> Iterator[_Arrival]:
+        """The readings of these rows, one by one."""
+        columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
+        more = (self.follows, self.period, self.tolerance)
+        return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))
