@@ -174,6 +174,8 @@ class App:
             self.state.outbox,
             self.troubles,
             self._starts,
+            clock=self.clock,
+            applied=lambda: self.core.site.engine.now,
         )
 
     def _hooks(self, session: Session) -> Hooks:
