@@ -34,7 +34,7 @@ RULES_LIMIT = 1024 * 1024
 """The same where the text of a rule file is sent: 256 KiB, which JSON may write at four bytes a character."""
 RULES_PATH = "/api/v1/rule-files/"
 _ASK = "Authorization: Bearer <token>"
-_STRANGER = Refused(401, f"请带上令牌：{_ASK}", f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
+_STRANGER = Refused(401, f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
 
 
 class Guard:
@@ -91,21 +91,15 @@ class Guard:
 def _too_often(wait: int) -> Response | None:
     if not wait:
         return None
-    zh, en = f"请求太多；请过 {wait} 秒再试", f"too many requests; ask again in {wait} s"
-    return refusal(Refused(429, zh, en, {"retry-after": str(wait)}))
+    return refusal(Refused(429, f"too many requests; ask again in {wait} s", {"retry-after": str(wait)}))
 
 
 def _limit(scope: Scope) -> int:
     return RULES_LIMIT if scope["path"].startswith(RULES_PATH) else BODY_LIMIT
 
 
-def _too_slow() -> Refused:
-    zh, en = f"内容在 {BODY_TIME:g} 秒内没有发完", f"the body did not end within {BODY_TIME:g} s"
-    return Refused(408, zh, en, {"connection": "close"})
-
-
 def _too_large(limit: int, headers: Mapping[str, str] | None = None) -> Refused:
-    return Refused(413, f"内容太大：最多 {limit} 字节", f"the body is too large: at most {limit} bytes", headers)
+    return Refused(413, f"the body is too large: at most {limit} bytes", headers)
 
 
 def _says_too_large(scope: Scope, limit: int) -> bool:
@@ -123,7 +117,7 @@ def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
             async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
                 message = await receive()
         except TimeoutError:
-            raise _too_slow() from None
+            raise Refused(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
         seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
             raise _too_large(limit)

@@ -43,11 +43,12 @@ _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by device id,
-    messages that devices numbered and that did not come before their successors, ``filled`` those of them that came
-    after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of. ``definition`` is
-    True when a new definition came into force. ``told`` holds transitions, events, notifications and holds together,
-    in the order in which one followed from the other: the same order however the journal is cut into groups.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
+    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
+    that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
+    ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
+    holds together, in the order in which one followed from the other: the same order however the journal is cut into
+    groups.
     """
 
     seq: int

@@ -14,8 +14,8 @@ from tests.faults.harness import Stage
 from tests.faults.sensors import FEW, MANY, Speech
 from tests.faults.tally import Row
 from tests.support import wait_until
+from tests.support.clock import LIBRARIES
 
-LIBRARIES = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 LANES = 2
 DAY, HOUR = 86_400.0, 3600.0
 

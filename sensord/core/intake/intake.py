@@ -74,22 +74,24 @@ class Intake:
 
     def judge(self, read: Read, now: int) -> Decoded:
         """Hold what was read against what is remembered, and learn from it."""
-        aside, batch, gaps, filled = read.aside, tick(now), Counter[str](), Counter[str]()
+        aside, batch = read.aside, tick(now)
+        gaps, filled = Counter[str](), Counter[str]()
         counts, kept = Counter(aside.retained), np.arange(0)
         if len(read.rows):
             tolerance = self._tolerances[read.stream]
             judged = self._memories.judge(_arrivals(read, self._periods, tolerance))
             _count(read, judged, tolerance, counts)
-            kept, gaps, filled = np.flatnonzero(~judged.repeated), self._named(judged.gaps), self._named(judged.filled)
+            kept = np.flatnonzero(~judged.repeated)
+            gaps, filled = self._by_device(judged.gaps), self._by_device(judged.filled)
             batch = _batch(read, judged, kept, now)
         self.readings += len(kept)
         before = np.searchsorted(read.position[kept], [position for position, _, _ in aside.actions]).tolist()
         actions = [(place, at, told) for place, (_, at, told) in zip(before, aside.actions, strict=True)]
         return Decoded(batch, actions, aside.dead, counts, gaps, filled)
 
-    def _named(self, counted: Counter[int]) -> Counter[str]:
-        """What was counted by a device's position, by its id."""
-        return Counter({self._places.devices[device].id: amount for device, amount in counted.items() if amount})
+    def _by_device(self, amounts: Counter[int]) -> Counter[str]:
+        """Count by id what is counted by position."""
+        return Counter({self._places.devices[index].id: amount for index, amount in amounts.items() if amount})
 
     def save(self) -> bytes:
         """Return the state as bytes."""
