@@ -38,6 +38,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     retained: bool = False
     duplicate: bool = False
     after: int = 0
+    ahead: bool = False
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -54,14 +55,16 @@ def encode_line(record: Record, after: int = 0) -> bytes:
         except UnicodeDecodeError:
             coded = base64.b64encode(record.payload).decode()
     kind = RecordKind(record.kind).name.lower()
-    line = Line(record.received_at, record.topic, payload, coded, kind, record.retained, record.duplicate, after)
+    flags = record.retained, record.duplicate, after, record.ahead
+    line = Line(record.received_at, record.topic, payload, coded, kind, *flags)
     return _ENCODER.encode(line) + b"\n"
 
 
 def decode_line(line: Line) -> Record:
     """Make the record; raises ``ValueError`` for a line that contradicts itself."""
     if line.kind == "message" and line.payload is not None and line.payload_base64 is None:
-        return Record(0, line.received_at_ns, line.topic, line.payload.encode(), line.retained, line.duplicate)
+        payload = line.payload.encode()
+        return Record(0, line.received_at_ns, line.topic, payload, line.retained, line.duplicate, line.ahead)
     kind = _KINDS.get(line.kind)
     if kind is None:
         raise ValueError(f"{line.kind!r} is no kind of record: {', '.join(_KINDS)}")
@@ -73,7 +76,7 @@ def decode_line(line: Line) -> Record:
         payload = b""
     else:
         raise ValueError("give either 'payload' or 'payload_base64'")
-    return Record(kind, line.received_at_ns, line.topic, payload, line.retained, line.duplicate)
+    return Record(kind, line.received_at_ns, line.topic, payload, line.retained, line.duplicate, line.ahead)
 
 
 def read_lines(path: Path) -> Iterator[tuple[Line, Record]]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
+from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
 from sensord.core.intake.repeats import Repeats, fingerprint
 from sensord.core.intake.rows import Messages, Rows
 
@@ -26,12 +27,16 @@ _FAR = 2**62
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number."""
+    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number.
+
+    ``lead`` is the newest stamp (ns) without a number that came ahead of its turn; 0: none is ahead.
+    """
 
     clock: Clock
     repeats: Repeats
     boot: int = -1
     seq: int = -1
+    lead: int = 0
 
     def missed(self, boot: int, seq: int) -> int:
         """Count the messages that the device numbered and that never came, between its previous one and this one."""
@@ -47,7 +52,8 @@ class Memory(msgspec.Struct, array_like=True):
         windows = self.repeats.windows
         if not windows or not self.clock.minima or self.clock.steady or self.clock.stored:
             return False
-        return windows[-1].boot == self.boot and windows[-1].edges[-1] == self.seq + 1
+        newest = windows[-1]
+        return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
 
 
 @dataclass(slots=True)
@@ -107,7 +113,8 @@ class Memories:
         judged = Judged(np.zeros(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.bool_))
         left = np.arange(count)
         if count >= MANY:
-            numbers = _numbers(rows, device, received_at, tolerance)
+            ahead = np.array([record.ahead for record in messages.records], np.bool_)[rows.at]
+            numbers = _numbers(rows, device, received_at, tolerance, ahead)
             while len(left) >= MANY:
                 # Every device's first reading of those that are left, so that none overtakes another of its device.
                 first = np.unique(device[left], return_index=True)[1]
@@ -127,6 +134,7 @@ class Memories:
         received, stamp, offset = numbers.received_at[rows], numbers.stamp[rows], columns.offset[device]
         usual: Bools = (
             columns.here[device]
+            & ~numbers.ahead[rows]
             & (columns.boot[device] == numbers.boot[rows])
             & (columns.next[device] == numbers.seq[rows])
             & (age > -PLAUSIBLE)
@@ -151,19 +159,25 @@ class Memories:
         if self._columns.here[route.index]:
             self._columns.give(route.index, memory)
         stamp, boot, seq = rows.stamps[row], rows.boots[row], rows.seqs[row]
-        if boot is not None and seq is not None:
-            if nth and (rows.boots[row - 1], rows.seqs[row - 1]) == (boot, seq):
-                repeated = bool(judged.repeated[row - 1])  # readings of one message that have one number in common
-            else:
-                repeated = memory.repeats.numbered(boot, seq)
+        number = None if boot is None or seq is None else (boot, seq)
+        known = stamp is not None or seq is not None or record.duplicate
+        identity = fingerprint(nth, record.topic, record.payload) if known and number is None else 0
+        overtaken = 0 if record.ahead else overtaken_at(memory, number, stamp, record.received_at)
+        if nth and number is not None and (rows.boots[row - 1], rows.seqs[row - 1]) == number:
+            repeated = bool(judged.repeated[row - 1])  # readings of one message that have one number in common
+        elif record.ahead:
+            repeated = not goes_ahead(memory, number, stamp, identity, record.received_at)
+        elif number is not None:
+            repeated = memory.repeats.numbered(*number)
         else:
-            known = stamp is not None or seq is not None or record.duplicate
-            repeated = known and memory.repeats.content(fingerprint(nth, record.topic, record.payload))
+            repeated = known and memory.repeats.content(identity)
+        if seq is not None and not record.ahead and (not repeated or memory.repeats.newest == boot):
+            judged.gaps += memory.missed(boot or 0, seq)
         if repeated:
             judged.repeated[row] = True
+        elif overtaken:
+            judged.event_at[row], judged.suspect[row] = history(memory.clock, stamp, record.received_at, overtaken)
         else:
-            if seq is not None:
-                judged.gaps += memory.missed(boot or 0, seq)
             judged.event_at[row], judged.suspect[row] = memory.clock.event_time(
                 stamp, record.received_at, route.period, route.tolerance
             )
@@ -182,11 +196,12 @@ class _Numbers:
     age: Int64
     received_at: Int64
     tolerance: Int64
+    ahead: Bools
 
 
-def _numbers(rows: Rows, device: Int64, received_at: Int64, tolerance: Int64) -> _Numbers:
+def _numbers(rows: Rows, device: Int64, received_at: Int64, tolerance: Int64, ahead: Bools) -> _Numbers:
     boot, seq, stamp = _column(rows.boots), _column(rows.seqs), _column(rows.stamps)
-    return _Numbers(device, boot, seq, stamp, received_at - stamp, received_at, tolerance)
+    return _Numbers(device, boot, seq, stamp, received_at - stamp, received_at, tolerance, ahead)
 
 
 def _column(values: Sequence[int | None]) -> Int64:
