@@ -130,7 +130,7 @@ class App:
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
-        self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
+        self._upkeep = Upkeep(self._directory, self.journal, self.state, settings.journal, meter)
         self._build_ingest()
 
     def _build_ingest(self) -> None:

@@ -26,11 +26,17 @@ _CLOSED = "case_closed"
 
 @dataclass(slots=True)
 class Chapter:
-    """A case with what was told of it: notifications in order of arrival."""
+    """A case with what was told of it, in order of arrival, and who has answered."""
 
     case: SeenCase
     told: list[Received] = field(default_factory=list)
     ended: list[Received] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+
+    @property
+    def silent(self) -> list[str]:
+        """Who was told and has not answered."""
+        return sorted({one.text("receiver") for one in self.told} - self.answered)
 
     @property
     def complete(self) -> bool:
@@ -85,9 +91,13 @@ class Story:
         ]
         return min(found, key=lambda one: one.case.opened_at, default=None)
 
-    def unreported(self) -> list[Chapter]:
-        """Cases that the sensors hold to be over, and that wait for a person to say so, too."""
-        return [one for one in self._chapters.values() if one.case.state == "verifying" and not one.case.closed_at]
+    def chapters(self) -> list[Chapter]:
+        """Return every case that has been seen, in the order in which it was."""
+        return list(self._chapters.values())
+
+    def answered(self, case: str, person: str) -> None:
+        """Note that somebody has answered."""
+        self._chapters[case].answered.add(person)
 
     @property
     def false_alarms(self) -> list[Chapter]:
@@ -131,6 +141,7 @@ class Story:
         if chapter.told:
             lines.append("  " + self._delay(incident, chapter, language))
         lines.append("  " + self._audience(chapter, language))
+        lines.append("  " + _silent(chapter, language))
         lines.append("  " + _ending(chapter, language))
         return lines
 
@@ -173,6 +184,13 @@ class Story:
             f"通知了 {len(people)} 人（{roles}）；其中不负责此处的 {outsiders} 人",
             f"{len(people)} people were told ({roles}); {outsiders} of them do not answer for this place",
         )
+
+
+def _silent(chapter: Chapter, language: str) -> str:
+    names = ", ".join(chapter.silent)
+    if not names:
+        return _say(language, "每个人都答复了", "everybody has answered")
+    return _say(language, f"没有答复的：{names}", f"who did not answer: {names}")
 
 
 def _ending(chapter: Chapter, language: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sensord.commands.options import config_option
+from sensord.phrasebook import shown
 from sensord.words import language, say
 
 
@@ -34,8 +35,8 @@ def output_options(*forms: str) -> Callable[[Callable[..., None]], Callable[...,
     return added
 
 
-_TABLES = output_options("md", "html", "csv")
-_WHOLE = output_options("md", "html", "csv", "json")
+_TABLES = output_options("txt", "md", "html", "csv")
+_WHOLE = output_options("txt", "md", "html", "csv", "json")
 
 
 def write(text: str | bytes, output: Path | None) -> None:
@@ -68,7 +69,7 @@ def list_(
     try:
         text = Lists(config, time.time_ns(), tongue).listed(name, since, until, form)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     write(text, output)
 
 
@@ -90,7 +91,7 @@ def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | 
     try:
         text = Lists(config, time.time_ns(), tongue).daily(day, form)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     write(text, output)
 
 

@@ -1,4 +1,4 @@
-"""Prints a document of tables as Markdown, as one HTML page, or as CSV. Every cell is escaped for where it goes."""
+"""Prints a document of tables as text, Markdown, one HTML page, or CSV. Every cell is escaped for where it goes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -27,6 +28,8 @@ tr:hover td{background:var(--soft)}.none,.note{opacity:.7}
 """
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /]*|-")
 _LONG = 40
+_COLUMNS = {"W": 2, "F": 2}
+_RULE = 100
 _NONE = {"zh": "无", "en": "none"}
 _CODES = {"zh": "zh-CN", "en": "en"}
 
@@ -44,6 +47,36 @@ class Document(msgspec.Struct, frozen=True):
 def render(document: Document, form: str) -> str:
     """Return the document in one of ``FORMS``."""
     return FORMS[form](document)
+
+
+def _text(document: Document) -> str:
+    """For terminals and chats: columns lie below each other where Chinese characters are two columns wide."""
+    parts = [document.title]
+    if document.lead:
+        parts.append("\n".join(document.lead))
+    for table in document.tables:
+        body = _aligned(table) if table.rows else [_NONE[document.language]]
+        parts.append("\n".join([f"{table.title}", *body]))
+    return "\n\n".join([*parts, *document.notes]) + "\n"
+
+
+def _aligned(table: Table) -> list[str]:
+    """Lay the columns out: numbers to the right, words to the left."""
+    rows = [tuple(cell.replace("\n", " ") for cell in row) for row in (table.columns, *table.rows)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column if cell) for column in zip(*table.rows, strict=True)]
+    lines = ["  ".join(_padded(*part) for part in zip(row, widths, numeric, strict=True)).rstrip() for row in rows]
+    return [lines[0], "-" * min(max(map(_width, lines)), _RULE), *lines[1:]]
+
+
+def _padded(cell: str, width: int, numeric: bool) -> str:
+    space = " " * (width - _width(cell))
+    return space + cell if numeric else cell + space
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes (Unicode Standard Annex 11: wide and full-width characters, two)."""
+    return sum(_COLUMNS.get(unicodedata.east_asian_width(one), 1) for one in text if not unicodedata.combining(one))
 
 
 def _markdown(document: Document) -> str:
@@ -108,7 +141,7 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") and len(cell) > 1 else cell
 
 
-FORMS: dict[str, Callable[[Document], str]] = {"md": _markdown, "html": _html, "csv": _csv}
+FORMS: dict[str, Callable[[Document], str]] = {"txt": _text, "md": _markdown, "html": _html, "csv": _csv}
 """The forms of a document, by the word that asks for them."""
-TYPES = {"md": "text/markdown", "html": "text/html", "csv": "text/csv", "json": "application/json"}
+TYPES = {"txt": "text/plain", "md": "text/markdown", "html": "text/html", "csv": "text/csv", "json": "application/json"}
 """The media type of each form, and of a document as data."""

@@ -27,6 +27,8 @@ from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ports import JournalWriter, Meter, Pulse, Room
 
 WORKER = "committer"
+_SETTLED = 5.0
+"""Seconds from the start to the first upkeep: by then today's file has begun, and an old last one may go."""
 _log = structlog.get_logger()
 
 
@@ -82,7 +84,8 @@ class Committer:
         self._clock = clock
         self._upkeep = upkeep
         self._room = room or Boundless()
-        self._committed_at = self._kept_up_at = time.monotonic()
+        self._committed_at = time.monotonic()
+        self._kept_up_at = self._committed_at - self._pace.upkeep + _SETTLED
         self._blocked = False
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)

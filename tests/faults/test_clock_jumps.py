@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,25 +15,15 @@ from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
 from tests.faults.sensors import MANY, Speech
 from tests.support import wait_until
-
-LIBRARIES = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-
-
-@pytest.fixture
-def faketime() -> Path:
-    """The library that shows a process another time; without it the test is skipped, and fails where all must run."""
-    if not LIBRARIES:
-        warnings.warn("the clock was not set for real: libfaketime is not installed", stacklevel=1)
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("libfaketime is not installed: run `make services`")
-    return LIBRARIES[0]
+from tests.support.clock import faketime
 
 
 @pytest.mark.timeout(240)
-def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path, faketime: Path) -> None:
+def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path) -> None:
     """Lane after lane becomes crowded: each crowd is told of, no case ends by the clock, nobody is taken for silent."""
     shown = tmp_path / "shown"
     environment = {
-        "LD_PRELOAD": str(faketime),
+        "LD_PRELOAD": str(faketime()),
         "FAKETIME_TIMESTAMP_FILE": str(shown),
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

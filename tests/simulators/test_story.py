@@ -120,3 +120,15 @@ def test_an_everyday_is_complete_with_its_time() -> None:
     assert one.good(end)
     one.take([opened("L2")])
     assert not one.good(end)
+
+
+def test_whoever_was_told_and_did_not_answer_is_named() -> None:
+    """Told twice is named once; who answered is not named."""
+    one = story()
+    one.take([opened(), told("cadre-1"), told("cadre-1", "level_rose"), told("volunteer-1")])
+    (chapter,) = one.chapters()
+    assert chapter.silent == ["cadre-1", "volunteer-1"]
+    one.answered(chapter.case.id, "volunteer-1")
+    assert "  who did not answer: cadre-1" in one.summary("en")
+    one.answered(chapter.case.id, "cadre-1")
+    assert "  每个人都答复了" in one.summary("zh")

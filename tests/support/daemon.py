@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,20 +118,22 @@ class Daemon:
         self.log = directory / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Daemon:
-        """Run it until it says that it is ready."""
+    def start(self, environment: Mapping[str, str] | None = None, ready: str = "/readyz") -> Daemon:
+        """Run it until it says that it is ready, with more in its environment; ``ready`` is the address to ask."""
         (self.state / "http.port").unlink(missing_ok=True)
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "sensord", "run", "--config", str(self.config)]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
-        wait_until(self._ready, 30, f"the daemon is ready; its log: {self.tail()}")
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(environment or {})}
+            )
+        wait_until(lambda: self._answers(ready), 30, f"the daemon is ready; its log: {self.tail()}")
         return self
 
-    def _ready(self) -> bool:
+    def _answers(self, path: str) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.tail()
         try:
-            return self.get("/readyz").status_code == 200
+            return self.get(path).status_code == 200
         except (OSError, ValueError, httpx.HTTPError):
             return False
 
