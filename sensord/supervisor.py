@@ -17,7 +17,9 @@ from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError
+from sensord.ingest.backlog import Backlog
 from sensord.ingest.committer import Committer
+from sensord.ingest.fresh import FreshLane
 from sensord.ports import Meter
 from sensord.store.outbox import OutboxTable
 from sensord.store.starts import SETTLED, Starts
@@ -26,6 +28,9 @@ from sensord.telemetry.notify_socket import NotifySocket
 
 GAP_SHOWN = 600.0
 """Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
+
+LATE = 30.0
+"""Seconds that readings are behind from which people are told."""
 
 log = structlog.get_logger()
 
@@ -69,6 +74,33 @@ class Troubles:
             self.report(Trouble.POSSIBLE_GAP, False)
 
 
+class Conditions:
+    """How the daemon stands with its disk and with what comes in: facts for those who ask, troubles for people."""
+
+    def __init__(
+        self, health: Health, troubles: Troubles, committer: Committer, backlog: Backlog, lane: FreshLane
+    ) -> None:
+        self._health, self._troubles, self._committer = health, troubles, committer
+        self._backlog, self._lane, self._late = backlog, lane, False
+
+    def state(self) -> None:
+        """State every fact, and report what has changed."""
+        blocked = self._committer.blocked
+        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._state_pressure()
+        self._troubles.expire()
+
+    def _state_pressure(self) -> None:
+        """Readings that wait for seconds are nobody's business; those that wait for long are."""
+        late = self._backlog.seconds
+        said = f"readings in their turn are {late:.0f} s late; the newest go ahead" if self._lane.open else ""
+        self._health.set_fact("backlog", late <= LATE, said or f"readings are {late:.0f} s late" if late > LATE else "")
+        self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
+        self._late = late > LATE or (self._late and self._backlog.pressed)
+        self._troubles.report(Trouble.BROKER_BEHIND, self._late)
+
+
 class Supervisor:
     """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
 
@@ -78,14 +110,13 @@ class Supervisor:
         health: Health,
         socket: NotifySocket,
         meter: Meter,
-        committer: Committer,
         outbox: OutboxTable,
-        troubles: Troubles,
         starts: Starts,
+        conditions: Conditions,
     ) -> None:
         """``threads`` say whether they run."""
         self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
-        self._committer, self._outbox, self._troubles, self._starts = committer, outbox, troubles, starts
+        self._outbox, self._starts, self._conditions = outbox, starts, conditions
 
     async def run(self, fail: Callable[[str], None]) -> None:
         """Watch until cancelled, or until a thread has ended."""
@@ -97,7 +128,7 @@ class Supervisor:
                 fail(dead)
                 return
             self._feed()
-            self._state_facts()
+            self._conditions.state()
             for channel, waiting in (await asyncio.to_thread(self._outbox.waiting)).items():
                 self._meter.gauge("outbox_pending", waiting, channel=channel)
             if not settled and time.monotonic() - began >= SETTLED:
@@ -111,9 +142,3 @@ class Supervisor:
             self._socket.watchdog()
         else:
             log.error("a worker makes no progress; the watchdog is not fed", **report)
-
-    def _state_facts(self) -> None:
-        blocked = self._committer.blocked
-        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
-        self._troubles.report(Trouble.DISK_FULL, blocked)
-        self._troubles.expire()
