@@ -10,8 +10,9 @@ N       ?= 1000
 SEED    ?= 1
 HOURS   ?= 1
 INPUTS  ?= 100000
+MOST    ?= 20000
 
-.PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz interleavings audit sbom
+.PHONY: help setup demo score test lint check bench services docs lock clean torture soak replay-is-live fuzz interleavings audit sbom
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -67,6 +68,9 @@ torture: $(VENV)/.develop services  ## shoot the daemon, cut the power, N times 
 soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HOURS=1; writes soak.csv and soak.png
 	$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(ARGS)
 	$(BIN)/uv run --quiet --no-project --with matplotlib python tests/faults/soakplot.py soak.csv soak.png
+
+replay-is-live: $(VENV)/.develop services  ## replay every scenario as a daemon lived through it, shot in the middle: MOST=20000
+	$(BIN)/python -m tests.faults.replayed --most $(MOST) $(ARGS)
 
 fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=100000 for each
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-fuzz.lock

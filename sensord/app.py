@@ -206,7 +206,7 @@ class App:
         self.inlet.start()
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.report(Trouble.JOURNAL_DAMAGED, bool(self._damage))
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
@@ -273,7 +273,13 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        await serve(app, http.host, http.port, lambda port: write_private(self._directory / "http.port", str(port)))
+        await serve(
+            app,
+            http.host,
+            http.port,
+            lambda port: write_private(self._directory / "http.port", str(port)),
+            lambda why: self.meter.count("http_connections_dropped_total", reason=why),
+        )
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""

@@ -1,4 +1,4 @@
-"""Reports on crowds, gates and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
@@ -69,6 +69,10 @@ def yesterday(now: int, zone: str) -> date:
     return to_datetime(now, zone).date() - timedelta(days=1)
 
 
+class NoTimeError(ValueError):
+    """Somebody asks for a report on a time of which there is none."""
+
+
 class VehicleReporter:
     """Makes reports on vehicles from a state database, which a daemon may be writing; safe from any thread."""
 
@@ -78,21 +82,21 @@ class VehicleReporter:
     def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
         """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
 
-        Without an end it is until now, without a start the day before the end. Raises ``ValueError`` (its text is
-        shown) for what has not begun, runs backwards, or is too long.
+        Without an end it is until now, without a start the day before the end. Raises ``NoTimeError``
+        for what has not begun, runs backwards, or is too long.
         """
         definition = self._loaded().definition
         if start is None and end is None:
             asked = day_span(definition, day or yesterday(now, definition.zone))
         elif day is not None:
-            raise ValueError("give a day, or when it begins and ends")
+            raise NoTimeError("give a day, or when it begins and ends")
         else:
             until = now if end is None else end
             asked = Span("vehicles", until - DAY if start is None else start, until)
         if not 0 <= asked.start <= now:
-            raise ValueError("that time has not begun")
+            raise NoTimeError("that time has not begun, or is before every journal")
         if not 0 < asked.end - asked.start <= LONGEST:
-            raise ValueError("the time must run forward, for 400 days at most")
+            raise NoTimeError("the time must run forward, for 400 days at most")
         return asked
 
     def make(self, span: Span, now: int) -> VehicleReport:

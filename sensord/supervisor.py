@@ -13,6 +13,7 @@ from concurrent.futures import Future
 
 import structlog
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.record import Record
 from sensord.core.site import notice_record
@@ -62,6 +63,19 @@ class Troubles:
         self._said[trouble] = active
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
+
+    def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
+        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
+        self.report(Trouble.JOURNAL_DAMAGED, damaged)
+        if not orphans:
+            return
+        log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
+        self._meter.count("orphaned_cases_total", len(orphans))
+        notice = Notice(Trouble.JOURNAL_DAMAGED, self._said.get(Trouble.JOURNAL_DAMAGED, False), orphans)
+        try:
+            self._submit(notice_record(notice, self._clock()), 0.0)
+        except UnavailableError as error:
+            log.warning("orphaned cases could not be ended; the next start tries again", why=str(error))
 
     def gap(self) -> None:
         """Messages may be missing."""

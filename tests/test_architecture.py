@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": ADAPTER,
     "series": ADAPTER,
     "telemetry": ADAPTER,
-    "api": ADAPTER,
+    "api": ADAPTER | {"phrasebook"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "words", "core", "config"},
     "drivers": {"errors", "core", "config", "ports", "recordings"},

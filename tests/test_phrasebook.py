@@ -106,6 +106,8 @@ def said_by(call: ast.Call) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "Problem":
         said = call.args[3:5]
+    elif name == "Refused":
+        said = call.args[1:2]
     elif name.endswith("Error") and name not in FOR_MACHINES:
         said = call.args[:1]
     else:

@@ -14,10 +14,10 @@ from sensord.config.load import load
 from sensord.core.definition import Definition
 from sensord.core.site import Site
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
+from sensord.drivers.replay import Override, Piece, replay_together, unchanged
 from sensord.source import FAR, Replacement, Source
 
-Watch = Callable[[Iterable[Recorded], int | None], Iterable[Recorded]]
+Watch = Callable[[Iterable[Piece], int | None], Iterable[Piece]]
 """Passes what is recorded through, and shows how far it has come; takes the total where it is known."""
 
 
@@ -64,7 +64,7 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
     if setup.processes > 1 and len(candidates) > 1:
         return _shared(setup, candidates, watch)
     opened = setup.source.open().waiting_for(candidate.override for candidate in candidates)
-    recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
+    recorded: Iterable[Piece] = opened.recorded(setup.start, setup.end)
     if setup.processes > 1 and candidates:
         recorded = read_ahead(setup.source, setup.start, setup.end, candidates[0].override)
         candidates = [Candidate(candidates[0].name, unchanged)]
@@ -84,7 +84,7 @@ def _shared(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None) 
     return [results[number % workers][number // workers] for number in range(len(candidates))]
 
 
-def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
+def _together(recorded: Iterable[Piece], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
     sites = [Site(secrets=secrets) for _ in candidates]
     collectors = [Collector(candidate.name, site) for candidate, site in zip(candidates, sites, strict=True)]
     for steps in replay_together(recorded, sites, [candidate.override for candidate in candidates]):

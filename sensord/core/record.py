@@ -6,7 +6,9 @@ what became of a message to a person, and the definition (places, rules, roster,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from operator import attrgetter
 
 import msgspec
 
@@ -52,6 +54,11 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def received_at(self) -> int:
         """The instant of the group's last record: journal time after this group."""
         return self.records[-1].received_at
+
+
+def kinds(records: Iterable[Record]) -> set[int]:
+    """The kinds that are among the records."""
+    return set(map(attrgetter("kind"), records))
 
 
 class Verb(StrEnum):

@@ -24,7 +24,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "无牌",
         "unread": "未识别",
         "unknown": "未知（分钟）",
-        "before": "上周同时 入/出",
+        "before": "上周同时",
         "change": "增减",
         "hour": "时段",
         "day": "日期",
@@ -48,7 +48,7 @@ WORDS: dict[str, dict[str, str]] = {
         "inside_unknown": "；在内数未知",
         "kinds_line": "驶入中：本地 {local}，外地 {out_of_town}，重点地区 {key_area}{provinces}，特种 {special}，"
         "无牌 {none}，未识别 {unread}；新能源 {new_energy}",
-        "of_these": "（{named}）",
+        "of_these": "（登记最多：{named}）",
         "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {minutes} 分钟；这段时间过了多少车不得而知",
         "full_line": "车位紧张（剩余）：{full}",
         "no_gates": "无摄像头",
@@ -81,7 +81,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "no plate",
         "unread": "unread",
         "unknown": "unknown (min)",
-        "before": "week before in/out",
+        "before": "week before",
         "change": "change",
         "hour": "hour",
         "day": "day",
@@ -105,7 +105,7 @@ WORDS: dict[str, dict[str, str]] = {
         "inside_unknown": "; how many are inside is unknown",
         "kinds_line": "Of those in: {local} local, {out_of_town} out of town, {key_area} from key areas{provinces}, "
         "{special} special, {none} without a plate, {unread} unread; {new_energy} new energy",
-        "of_these": " ({named})",
+        "of_these": " (most from {named})",
         "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {minutes} minutes in all; what passed "
         "then, nobody knows",
         "full_line": "Nearly full (spaces left): {full}",

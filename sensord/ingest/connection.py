@@ -42,6 +42,8 @@ HOUSEKEEPING = 0.5
 """Seconds between paho's keepalive checks."""
 ANSWER = 10.0
 """Seconds that the broker has to answer our CONNECT and SUBSCRIBE."""
+KEPT_ALIVE_NO_LONGER = 141
+"""paho's own word for a ping without an answer, in MQTT 5's reason codes."""
 TAKEN_OVER = 142
 """MQTT 5 reason code "session taken over": somebody else connected with our client id."""
 _PUBACK = struct.Struct("!BBH")
@@ -203,6 +205,8 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             ending = Ending.TAKEN_OVER if reason.value == TAKEN_OVER else Ending.DISMISSED
             self._end(ending, f"the broker closed the connection: {reason}")
+        elif reason.value == KEPT_ALIVE_NO_LONGER:
+            self._end(Ending.SILENT, "the broker did not answer our ping: half-open connection")
         elif self.ready:
             self._end(Ending.CUT, f"the connection was cut: {reason}")
         else:

@@ -88,7 +88,8 @@ METRICS: tuple[Metric, ...] = (
         "readings_total", "Readings by stream: accepted, late, duplicate, retained, clock_suspect.", "stream", "outcome"
     ),
     _counter("dead_letters_total", "Messages that could not become readings, by reason.", "reason"),
-    _counter("sequence_gaps_total", "Readings missing in the devices' own sequence numbers."),
+    _counter("sequence_gaps_total", "Readings that had not come before their successors, by device.", "device"),
+    _counter("sequence_gaps_filled_total", "Such readings that came after all, later, by device.", "device"),
     _counter("transitions_total", "Changes of alerts, by rule and kind of change.", "rule", "change"),
     _gauge("active_alerts", "Alerts that are active, by level.", "level"),
     _gauge("open_cases", "Cases that are not closed, by level.", "level"),
@@ -116,9 +117,11 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
+    _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
+    _counter("http_connections_dropped_total", "Connections that were let go: too slow, or too many.", "reason"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),
 )
 

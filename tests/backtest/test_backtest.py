@@ -26,7 +26,7 @@ from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
 from sensord.core.site import Site
-from sensord.drivers.replay import Recorded, replay
+from sensord.drivers.replay import Piece, replay
 from sensord.errors import ConfigError
 from sensord.source import Source
 from tests.backtest.parts import BIG, PEAKS, labels, recording
@@ -128,9 +128,9 @@ def test_processes_and_forms_do_not_matter(folder: Path) -> None:
     plain = Setup.of(Source(folder / "recording"))
     both = [plain.candidate("a", folder / "rules"), plain.candidate("b", folder / "strict")]
     reference = run(plain, both)
-    seen = list[Recorded]()
+    seen = list[Piece]()
 
-    def watch(recorded: Iterable[Recorded], _total: int | None) -> Iterator[Recorded]:
+    def watch(recorded: Iterable[Piece], _total: int | None) -> Iterator[Piece]:
         for item in recorded:
             seen.append(item)
             yield item

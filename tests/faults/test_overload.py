@@ -32,7 +32,7 @@ def test_a_crowd_that_comes_in_a_flood_is_told_of_at_once(tmp_path: Path) -> Non
             sent, _ = published(publisher)
         wait_until(lambda: stage.metric("fresh_lane_open") == 0, 240, "the backlog is worked off")
         wait_until(stage.daemon.caught_up, 60, "everything is applied")
-        assert stage.metric("sequence_gaps_total") == 0
+        assert stage.metric("sequence_gaps_total") == stage.metric("sequence_gaps_filled_total")
         stage.sensors.fall_silent()
         wait_until(lambda: not stage.missing(), 60, "every reading is in the journal")
         wait_until(stage.daemon.caught_up, 60, "everything is applied")

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from sensord.core.intake.memory import Memory
 
 
-def goes_ahead(memory: Memory, number: tuple[int, int] | None, stamp: int | None, identity: int, at: int) -> bool:
-    """Say whether a reading that came ahead at the instant ``at`` counts, and remember it.
-
-    ``number`` is boot and sequence, ``identity`` the hash of its content.
-    """
-    if number is not None:
-        return not memory.repeats.precede(*number, at)
+def goes_ahead(memory: Memory, stamp: int | None, identity: int) -> bool:
+    """Say whether a reading without a number that came ahead counts, and remember it by the hash of its content."""
     if stamp is None or memory.repeats.await_content(identity):
         return False
     memory.lead = max(memory.lead, stamp)

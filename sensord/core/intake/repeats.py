@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right, insort
+from enum import Enum
 
 import msgspec
 
@@ -24,6 +25,17 @@ BOOTS = 2
 CONTENTS = 64
 AHEAD = 256
 """Messages that came ahead and are remembered; of numbered ones every other is forgotten beyond that."""
+
+
+class Number(Enum):
+    """What the number of a message is to what was heard of its boot before."""
+
+    REPEATED = "repeated"
+    """It was heard already."""
+    FURTHER = "further"
+    """It is beyond all that were heard, or before them."""
+    FILLING = "filling"
+    """It lies in a hole: its successors were heard before it."""
 
 
 class Window(msgspec.Struct, array_like=True):
@@ -47,12 +59,13 @@ class Window(msgspec.Struct, array_like=True):
         if self.leads:
             del self.leads[: bisect_right(self.leads, seq, key=_number)]
 
-    def see(self, seq: int) -> bool:
-        """Say whether the number was seen, and remember it."""
+    def see(self, seq: int) -> Number:
+        """Say what the number is to those that were seen, and remember it."""
         edges = self.edges
         place = bisect_right(edges, seq)
         if place % 2:
-            return True
+            return Number.REPEATED
+        found = Number.FILLING if 0 < place < len(edges) else Number.FURTHER
         after = place > 0 and edges[place - 1] == seq
         before = place < len(edges) and edges[place] == seq + 1
         if after and before:
@@ -65,7 +78,7 @@ class Window(msgspec.Struct, array_like=True):
             edges[place:place] = [seq, seq + 1]
             if len(edges) > 2 * RANGES:
                 del edges[1:3]
-        return False
+        return found
 
 
 class Repeats(msgspec.Struct, array_like=True):
@@ -75,17 +88,9 @@ class Repeats(msgspec.Struct, array_like=True):
     contents: list[int] = []
     awaited: list[int] = []
 
-    @property
-    def newest(self) -> int | None:
-        """The boot that was heard of last."""
-        return self.windows[-1].boot if self.windows else None
-
-    def precede(self, boot: int, seq: int, at: int) -> bool:
-        """Take a number that comes ahead of its turn at the instant ``at``; say whether it was seen before."""
-        repeated = self.numbered(boot, seq)
-        if not repeated:
-            self._window(boot).lead(seq, at)
-        return repeated
+    def lead(self, boot: int, seq: int, at: int) -> None:
+        """Remember that a number, which was seen first now, came ahead of its turn at the instant ``at``."""
+        next(window for window in self.windows if window.boot == boot).lead(seq, at)
 
     def overtaken(self, boot: int, seq: int) -> int:
         """Take note that this number's turn has come; return when (ns) the first that overtook it came (0: none).
@@ -98,20 +103,18 @@ class Repeats(msgspec.Struct, array_like=True):
         self.windows[mine].follow(seq)
         return next((window.leads[0][1] for window in self.windows[mine:] if window.leads), 0)
 
-    def _window(self, boot: int) -> Window:
-        return next(window for window in self.windows if window.boot == boot)
-
-    def numbered(self, boot: int, seq: int) -> bool:
-        """Say whether this number was seen, and remember it."""
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Say what this number is to those that were seen, and how many it leaves out; and remember it."""
         for window in reversed(self.windows):
             if window.boot == boot:
-                if window.edges[-1] == seq:  # the next number, as nearly always
+                end = window.edges[-1]
+                if end == seq:  # the next number, as nearly always
                     window.edges[-1] = seq + 1
-                    return False
-                return window.see(seq)
+                    return Number.FURTHER, 0
+                return window.see(seq), max(0, seq - end)
         self.windows.append(Window(boot, [seq, seq + 1]))
         del self.windows[:-BOOTS]
-        return False
+        return Number.FURTHER, 0
 
     def content(self, identity: int) -> bool:
         """Say whether a message with this hash is among the newest or came ahead, and remember it."""

@@ -70,36 +70,39 @@ class Presence:
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
-        trace, away = self._trace(token, at)
-        if at < trace.last_at:
+        trace, hour = self.traces.get(token), self.known.get(token)
+        if trace is None:
+            trace, away = self._new_trace(token, at, hour)
+        elif at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
-        passage.before = self._before(token, trace)
+        else:
+            away = at - trace.last_at
+        if hour is not None:
+            passage.before = Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
         if self.clones.ghosts:
             self.clones.take(place, token)
-        sure = passage.certainty == CERTAIN
-        cloned, ended = (
-            (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, token, at, sure)
-        )
-        if token in here.visits:
+        cloned, ended, certainty, visits = False, _NONE, passage.certainty, here.visits
+        sure = certainty == CERTAIN
+        if trace.gate and trace.gate != gate:
+            cloned, ended = self._elsewhere(place, gate, trace, token, at, sure)
+        if token in visits:
             old = here.remove(token)
             assert old is not None
             self._missed_exit(here)
             ended = (*ended, Ended(place, token, old))
-        if len(here.visits) >= MOST_INSIDE:
-            self._forget_visit(place, next(iter(here.visits)))
-        due, stranger = self._next_due(at, read.received_at), passage.before is None
-        visit = Visit(read, at, due, passage.certainty, passage.kin(), stranger=stranger)
+        if len(visits) >= MOST_INSIDE:
+            self._forget_visit(place, next(iter(visits)))
+        visit = Visit(read, at, self._next_due(at, read.received_at), certainty, passage.kin(), 0, hour is None)
         here.add(token, visit)
         self._note(token, trace, gate, at, sure)
         trace.inside = place
-        roamed = 1
-        if trace.entries:
-            since, lately = at - self._tracking.roaming, at - self._tracking.recent
-            trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
-            roamed = len({where for when, where in trace.entries if when > since} | {place})
-            trace.entries.append((at, place))
-        else:
+        if not trace.entries:
             trace.entries = [(at, place)]
+            return Seen(Pairing.ENTERED, token, -1, away, 1, 0, 1, cloned, ended, visit)
+        since, lately = at - self._tracking.roaming, at - self._tracking.recent
+        trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
+        roamed = len({where for when, where in trace.entries if when > since} | {place})
+        trace.entries.append((at, place))
         return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
@@ -109,7 +112,7 @@ class Presence:
             here.anonymous -= 1
             return _ANONYMOUS
         token, cloned, ended = self._who(place, passage)
-        trace, _ = self._trace(token, at)
+        trace = self._trace(token, at)
         if at < trace.last_at:
             return Seen(Pairing.HISTORY, token)
         visit, sure = here.remove(token), passage.certainty == CERTAIN
@@ -168,7 +171,7 @@ class Presence:
         self._take_back(token, None, visit.entered_at)
         visit.misread = True
         here.add(mine, visit)
-        trace, _ = self._trace(mine, visit.entered_at)
+        trace = self._trace(mine, visit.entered_at)
         elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate in self._places.by_id else None
         gate = self._places.device_index.get(visit.read.device)
         if elsewhere is None or elsewhere == place or gate is None:
@@ -219,12 +222,12 @@ class Presence:
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
-    def _trace(self, token: int, at: int) -> tuple[Trace, int]:
-        """Return the vehicle's trace, a new one if need be, and how long it was away (ns)."""
-        trace = self.traces.get(token)
-        if trace is not None:
-            return trace, at - trace.last_at
-        hour = self.known.get(token)
+    def _trace(self, token: int, at: int) -> Trace:
+        """Return the vehicle's trace, a new one if need be."""
+        return self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
+
+    def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
+        """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
         # Never seen means: not since we began to look, and not for as long as we remember.
         away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
         if len(self.traces) >= MOST_TRACED:
@@ -313,7 +316,7 @@ class Presence:
         visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
         before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
-        mine, _ = self._trace(read.token, visit.entered_at)
+        mine = self._trace(read.token, visit.entered_at)
         passage.before = self._before(read.token, mine)
         visit.stranger = passage.before is None
         mine.entries += [(visit.entered_at, place)]
@@ -346,8 +349,10 @@ class Presence:
 
     def _next_due(self, entered_at: int, now: int) -> int:
         """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        stay = now - entered_at
-        for mark in self._marks:
+        stay, marks = now - entered_at, self._marks
+        if stay < marks[0]:
+            return entered_at + marks[0]
+        for mark in marks:
             if mark > stay:
                 return entered_at + mark
         return entered_at + self._marks[-1] + HOUR

@@ -9,6 +9,7 @@ it takes them one by one: ``Reads`` has both.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +25,20 @@ _LABELS = ("direction", "class", "province", "energy", "list")
 class Run(NamedTuple):
     """Readings that follow a first one in its lane, with its plate, none of them further than ``merge`` from the last.
 
-    ``members`` are their rows, ``best`` is the surest (of several, the first) when it is surer than the first one.
+    ``start`` and ``stop`` say where their rows stand in ``Reads.members``; ``best`` is the surest (of several, the
+    first) when it is surer than the first one. ``last_at`` is the event time of the last.
     """
 
-    members: list[int]
+    start: int
+    stop: int
     best: Read | None
     sure: bool
-    last_event_at: int
+    last_at: int
     last_received_at: int
+
+
+_make_run, _make_read = partial(tuple.__new__, Run), partial(tuple.__new__, Read)
+"""Values are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
 
 
 class Reads:
@@ -54,6 +61,7 @@ class Reads:
         self._confidence = np.ones(len(rows)) if confidence is None else confidence[rows]
         self._labels = [self._column(name) for name in _LABELS]
         self.heads = np.arange(len(rows))
+        self.members = self.heads[:0]
         self.runs: dict[int, Run] = {}
         if len(rows) > 1:
             self._find_runs(gate_of, merge)
@@ -71,7 +79,7 @@ class Reads:
         masks = seen.masks
         columns += [seen.sure[rows].tolist(), [masks[row] for row in rows.tolist()]]
         columns += [codes[rows].tolist() for codes in self._labels]
-        return map(Read._make, zip(*columns, strict=True))
+        return map(_make_read, zip(*columns, strict=True))
 
     def one(self, row: int) -> Read:
         """Make the reading of one row."""
@@ -101,17 +109,9 @@ class Reads:
         surer = surest > self._confidence[order[first - 1]]
         made = self.made(best[surer])
         sure = np.logical_or.reduceat(self._sightings.sure[member], begins)
-        last = member[np.append(begins[1:], len(member)) - 1]
-        rest = [part.tolist() for part in np.split(member, begins[1:])]
-        found = map(
-            Run._make,
-            zip(
-                rest,
-                [next(made) if better else None for better in surer.tolist()],
-                sure.tolist(),
-                batch.event_at[rows[last]].tolist(),
-                batch.received_at[rows[last]].tolist(),
-                strict=True,
-            ),
-        )
-        self.runs = dict(zip(order[first - 1].tolist(), found, strict=True))
+        ends = np.append(begins[1:], len(member))
+        last = rows[member[ends - 1]]
+        self.members = member
+        columns = [begins.tolist(), ends.tolist(), [next(made) if better else None for better in surer.tolist()]]
+        columns += [sure.tolist(), batch.event_at[last].tolist(), batch.received_at[last].tolist()]
+        self.runs = dict(zip(order[first - 1].tolist(), map(_make_run, zip(*columns, strict=True)), strict=True))

@@ -32,11 +32,13 @@ from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
-from sensord.core.vehicles.visitrow import VisitRow, merged
+from sensord.core.vehicles.visitrow import merged, pack_row
 
 _PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
 _IN = 0
-_MAYBE = (math.nan,) * 6
+_NAN = math.nan
+Numbers = tuple[float, float, float, float, float, float]
+_MAYBE: Numbers = (_NAN,) * 6
 """No number that is about a vehicle: stay, nights, days away, visits, short visits, compounds."""
 
 
@@ -61,7 +63,8 @@ class Tracker:
         self.staying: list[Due] = []
         self.clock = 0
         self._due = 0
-        self._rows: list[VisitRow] = []
+        self._rows: list[bytes] = []
+        self._masks: list[str] = []
         self._arrivals: list[int] = []
         self._place = 0
         self._pairings = [0] * len(Pairing)
@@ -108,13 +111,13 @@ class Tracker:
         if not self.on:
             return batch
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
-        self._rows, self._arrivals, self._place = [], batch.received_at.tolist(), 0
+        self._rows, self._masks, self._arrivals, self._place = [], [], batch.received_at.tolist(), 0
         if len(batch):
             self._take(Reads(batch, self._gate_of, self._devices, self._tracking.merge))
         if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
-        return merged(batch, self._rows) if self._rows else batch
+        return merged(batch, self._rows, self._masks) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
@@ -128,16 +131,18 @@ class Tracker:
 
     def _take(self, reads: Reads) -> None:
         """Take the readings in order; what only says again what was just said is taken with it."""
-        heads, runs = reads.heads, reads.runs
+        heads, runs = reads.heads.tolist(), reads.runs
+        positions = (reads.positions[reads.heads] + 1).tolist()
         singly: list[int] = []
-        for row, position, read in zip(heads.tolist(), reads.positions[heads].tolist(), reads.made(heads), strict=True):
+        for row, position, read in zip(heads, positions, reads.made(reads.heads), strict=True):
             while singly and singly[0] < row:
                 self._singly(reads, heapq.heappop(singly))
-            if self._due <= read.received_at:
-                self._advance(read.received_at)
-            passage = self._see(position + 1, read)
-            if row in runs and not self._again(passage, read, runs[row]):
-                for member in runs[row].members:
+            if self._due <= read[0]:
+                self._advance(read[0])
+            passage = self._see(position, read)
+            run = runs.get(row)
+            if run is not None and not self._again(passage, read, run):
+                for member in reads.members[run.start : run.stop].tolist():
                     heapq.heappush(singly, member)
         while singly:
             self._singly(reads, heapq.heappop(singly))
@@ -158,7 +163,7 @@ class Tracker:
                 return False
         elif entering and passage.decided != read.token:
             return False
-        self.passages.repeat(passage, len(run.members), run.last_event_at, run.best)
+        self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
     def _see(self, position: int, read: Read) -> Passage:
@@ -172,8 +177,9 @@ class Tracker:
         if what == DECIDED:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
-            heapq.heappush(self.settling, (passage.due, gate, read.direction))
-            self._due = min(self._due, passage.due)
+            due = passage.due
+            heapq.heappush(self.settling, (due, gate, read.direction))
+            self._due = min(self._due, due)
         elif what == LATER and read.direction == _IN:
             self._correct(gate, passage, read.received_at)
         return passage
@@ -208,8 +214,7 @@ class Tracker:
             self._place = position = bisect_left(self._arrivals, at, self._place)
             if settling and settling[0][0] == at:
                 _, gate, direction = heapq.heappop(settling)
-                for passage in self.passages.due(gate, direction, at):
-                    self._decide(position, at, gate, passage)
+                self._settle(position, at, gate, direction)
             elif staying and staying[0][0] == at:
                 _, place, token = heapq.heappop(staying)
                 self._stay(position, at, place, token)
@@ -217,10 +222,18 @@ class Tracker:
                 self._strike(position, at)
             self.look_ahead()
 
+    def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
+        """Decide the passages of a lane that are due, in the order in which they began."""
+        for passage in self.passages.open[direction].get(gate, ()):
+            if 0 < passage.due <= at:
+                passage.due = 0
+                self._decide(position, at, gate, passage)
+
     def _await(self, place: str, token: int, visit: Visit) -> None:
         """Note when time matters next to a visit."""
-        heapq.heappush(self.staying, (visit.due, place, token))
-        self._due = min(self._due, visit.due)
+        due = visit.due
+        heapq.heappush(self.staying, (due, place, token))
+        self._due = min(self._due, due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
         reached = self.presence.expire(place, token, at)
@@ -231,7 +244,7 @@ class Tracker:
             self._end(position, at, Ended(place, token, visit))
             return
         self._await(place, token, visit)
-        stay = ((at - visit.entered_at) / HOUR, *_MAYBE[1:])
+        stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
         self._say(
             position, at, at, _STAYING, (visit.read, visit.certainty, token), self.presence.compounds[place], stay
         )
@@ -247,7 +260,7 @@ class Tracker:
             for token, visit in here.visits.items():
                 visit.nights += 1
                 if self._nights:
-                    nights = (math.nan, float(visit.nights), *_MAYBE[2:])
+                    nights = (_NAN, float(visit.nights), _NAN, _NAN, _NAN, _NAN)
                     self._say(position, at, at, _OVERNIGHT, (visit.read, visit.certainty, token), here, nights)
         self.presence.night(at)
 
@@ -255,19 +268,18 @@ class Tracker:
 
     def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place = passage.kept[0], self._compound[gate]
+        read, place, presence = passage.kept[0], self._compound[gate], self.presence
         passage.decided = read.token
-        presence = self.presence
-        seen = (presence.leave if read.direction else presence.enter)(place, gate, passage)
+        seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
         if seen.away >= 0:
-            numbers: tuple[float, ...] = (math.nan, math.nan, seen.away / DAY, seen.visits, math.nan, seen.compounds)
+            numbers: Numbers = (_NAN, _NAN, seen.away / DAY, seen.visits, _NAN, seen.compounds)
         elif seen.stay >= 0:
-            numbers = (seen.stay / HOUR, math.nan, math.nan, math.nan, seen.shorts, math.nan)
+            numbers = (seen.stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
         here, who = presence.compounds[place], (read, passage.certainty, seen.token)
@@ -289,7 +301,7 @@ class Tracker:
         event: int,
         who: tuple[Read, int, int],
         here: Compound,
-        numbers: tuple[float, ...] = _MAYBE,
+        numbers: Numbers = _MAYBE,
     ) -> None:
         """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about.
 
@@ -300,13 +312,14 @@ class Tracker:
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         anonymous, parking = here.anonymous, here.parking
-        inside = max(len(here.visits) + anonymous, 0)
-        filled = 100.0 * inside / parking if parking else math.nan
-        when = min(at, event_at)
-        labels = (event, read.direction, read.sort, read.province, read.energy, read.listed, certainty)
-        unsure = abs(anonymous) + here.missed
-        seen = (device, when, at, token, read.received_at, read.mask)
-        self._rows.append((position, *seen, *labels, *numbers, inside, unsure, filled))
+        inside = len(here.visits) + anonymous
+        inside = max(inside, 0)
+        filled = 100.0 * inside / parking if parking else _NAN
+        when, unsure = min(at, event_at), abs(anonymous) + here.missed
+        # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
+        seen = (device, when, at, token, read[0], event, *read[-5:], certainty)
+        self._rows.append(pack_row(position, *seen, *numbers, inside, unsure, filled))
+        self._masks.append(read.mask)
 
 
 def _sees(rule: Rule, event: str) -> bool:
