@@ -117,7 +117,7 @@ def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
             async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
+            raise Refused(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
         seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
             raise _too_large(limit)

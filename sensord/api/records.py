@@ -104,12 +104,13 @@ def _vehicles(router: APIRouter, records: Records) -> None:
         return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
 
 
-def _instants(*moments: datetime | None) -> list[int | None]:
+def _instants(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
     """The moments of a query as instants (ns); raises ``Refused`` for one that there is none of."""
     try:
-        return [None if moment is None else from_datetime(moment) for moment in moments]
+        first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
     except OverflowError as error:
         raise Refused(422, "query.from: out of range") from error
+    return first, last
 
 
 def _lists(router: APIRouter, records: Records) -> None:
