@@ -84,7 +84,7 @@ def split(buffer: bytearray) -> list[Packet]:
             if digit < FAILURE:
                 break
             if place - start > _LENGTH_BYTES:
-                raise ValueError("a packet's length has more than four bytes")
+                raise ValueError("a length of more than four bytes")
         if place + length > end:
             break
         first = buffer[start]
