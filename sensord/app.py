@@ -156,7 +156,16 @@ class App:
             self.meter,
             self.state.outbox,
             self._starts,
-            Conditions(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane),
+            Conditions(
+                self.health,
+                self.troubles,
+                self.inlet.committer,
+                self.inlet.backlog,
+                self.inlet.lane,
+                self.meter,
+                clock=self.clock,
+                applied=lambda: self.core.site.engine.now,
+            ),
         )
 
     def _make_links(self) -> AnswerLinks | None:
@@ -273,13 +282,8 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        await serve(
-            app,
-            http.host,
-            http.port,
-            lambda port: write_private(self._directory / "http.port", str(port)),
-            lambda why: self.meter.count("http_connections_dropped_total", reason=why),
-        )
+        place = self._directory / "http.port"
+        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""

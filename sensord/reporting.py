@@ -82,8 +82,8 @@ class VehicleReporter:
     def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
         """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
 
-        Without an end it is until now, without a start the day before the end. Raises ``NoTimeError``
-        for what has not begun, runs backwards, or is too long.
+        Without an end it is until now, without a start the day before the end. Raises ``ValueError`` (its text is
+        shown) for what has not begun, runs backwards, or is too long.
         """
         definition = self._loaded().definition
         if start is None and end is None:

@@ -15,10 +15,12 @@ import structlog
 
 from sensord.core.cases.case import Case
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError
 from sensord.ingest.backlog import Backlog
+from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer
 from sensord.ingest.fresh import FreshLane
 from sensord.ports import Meter
@@ -32,6 +34,8 @@ GAP_SHOWN = 600.0
 
 LATE = 30.0
 """Seconds that readings are behind from which people are told."""
+PAST = 10.0
+"""Seconds by which the core may be behind before it is said."""
 
 log = structlog.get_logger()
 
@@ -92,8 +96,19 @@ class Conditions:
     """How the daemon stands with its disk and with what comes in: facts for those who ask, troubles for people."""
 
     def __init__(
-        self, health: Health, troubles: Troubles, committer: Committer, backlog: Backlog, lane: FreshLane
+        self,
+        health: Health,
+        troubles: Troubles,
+        committer: Committer,
+        backlog: Backlog,
+        lane: FreshLane,
+        meter: Meter,
+        *,
+        clock: ArrivalClock,
+        applied: Callable[[], int],
     ) -> None:
+        """``applied`` says up to which journal instant (ns) the core has come."""
+        self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
 
@@ -101,6 +116,10 @@ class Conditions:
         """State every fact, and report what has changed."""
         blocked = self._committer.blocked
         self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        behind = max(0.0, (self._clock() - self._applied()) / SECOND)
+        past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
+        self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
+        self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
         self._troubles.report(Trouble.DISK_FULL, blocked)
         self._state_pressure()
         self._troubles.expire()
@@ -109,7 +128,9 @@ class Conditions:
         """Readings that wait for seconds are nobody's business; those that wait for long are."""
         late = self._backlog.seconds
         said = f"readings in their turn are {late:.0f} s late; the newest go ahead" if self._lane.open else ""
-        self._health.set_fact("backlog", late <= LATE, said or f"readings are {late:.0f} s late" if late > LATE else "")
+        self._health.set_fact(
+            "readings", late <= LATE, said or f"readings are {late:.0f} s late" if late > LATE else ""
+        )
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
         self._late = late > LATE or (self._late and self._backlog.pressed)
         self._troubles.report(Trouble.BROKER_BEHIND, self._late)
@@ -118,7 +139,7 @@ class Conditions:
 class Supervisor:
     """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         threads: Mapping[str, Callable[[], bool]],
         health: Health,

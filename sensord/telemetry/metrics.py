@@ -96,6 +96,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("unknown_places", "Places of which nothing is known, because a sensor is silent."),
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
+    _gauge("host_clock_offset_seconds", "By how much the host's clock is ahead of journal time, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
     _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),

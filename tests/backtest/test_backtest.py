@@ -163,9 +163,9 @@ def test_the_page(report: Report, folder: Path, tongue: str, monkeypatch: pytest
     assert "<td><script>" not in body
     assert "&lt;script&gt;" in body
     words = (
-        ("规则回测报告", "真实事件", "参数扫描", "建议")
+        ("规则回测报告", "名单若不全", "参数扫描", "建议")
         if tongue == "zh"
-        else ("Backtest", "incidents", "Sweep", "Suggestion")
+        else ("Backtest", "list is not complete", "Sweep", "Suggestion")
     )
     assert all(word in body for word in words)
     assert body.count("plotly-graph-div") >= 7
