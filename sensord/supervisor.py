@@ -127,10 +127,9 @@ class Conditions:
     def _state_pressure(self) -> None:
         """Readings that wait for seconds are nobody's business; those that wait for long are."""
         late = self._backlog.seconds
-        said = f"readings in their turn are {late:.0f} s late; the newest go ahead" if self._lane.open else ""
-        self._health.set_fact(
-            "readings", late <= LATE, said or f"readings are {late:.0f} s late" if late > LATE else ""
-        )
+        ahead = "; the newest go ahead" if self._lane.open else ""
+        said = f"readings in their turn are {late:.0f} s late{ahead}" if self._backlog.pressed else ""
+        self._health.set_fact("readings", late <= LATE, said)
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
         self._late = late > LATE or (self._late and self._backlog.pressed)
         self._troubles.report(Trouble.BROKER_BEHIND, self._late)
@@ -139,7 +138,7 @@ class Conditions:
 class Supervisor:
     """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
 
-    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
+    def __init__(
         self,
         threads: Mapping[str, Callable[[], bool]],
         health: Health,
