@@ -27,13 +27,14 @@ FOR_MACHINES = {"DecodeError", "DeliveryError", "InDoubtError", "AssertionError"
 SELF_TALK = {
     "a length of more than four bytes",
     "a packet of type {0}",
+    "a PUBLISH is cut short",
     "an array of {0}{1} does not fit {2}{3}",
     "the document lacks {0} ... {1}",
     "the places of a sentence are numbered in order, from 0: {0}",
     "unknown format byte {0}",
     "a journal group holds at least one record; journal a tick to say that time has passed",
 }
-"""What only a mistake in the code itself would bring to light."""
+"""What only a mistake in the code itself, or a stranger in the place of a broker, would bring to light."""
 PUT_TOGETHER = {
     *("{0} is not {1}: {2}", "the key is not {0}: {1}", "{0} and {1}", "{0} or {1}"),
     *("at least {0}", "at most {0}", "more than {0}", "less than {0}"),
