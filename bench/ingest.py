@@ -45,6 +45,7 @@ from sensord.config.settings import Mqtt  # noqa: E402
 from sensord.ingest.committer import Committer, Pace  # noqa: E402
 from sensord.ingest.queue import Arrival, ArrivalQueue  # noqa: E402
 from sensord.ingest.receiver import MqttReceiver  # noqa: E402
+from sensord.ingest.topics import sessions  # noqa: E402
 from sensord.store.journal import Journal  # noqa: E402
 from sensord.telemetry.health import Health  # noqa: E402
 from sensord.telemetry.metrics import PrometheusMeter  # noqa: E402
@@ -148,7 +149,9 @@ def ours(port: int, messages: int) -> None:
             receiver.acknowledge(arrivals)
             lap.add(len(arrivals))
 
-        receiver = MqttReceiver(Mqtt(port=port), queue, meter, health, clock=clock)
+        settings = Mqtt(port=port)
+        session = sessions(settings.readings, settings.commands)[0]
+        receiver = MqttReceiver(settings, session, queue, meter, health, clock=clock)
         committer = Committer(queue, journal, acknowledge, meter, health, pace=Pace(tick=60.0))
         committer.start()
         receiver.start()

@@ -126,7 +126,8 @@ def _week(definition: Definition, seed: int) -> dict[str, Score]:
         "visits": visits,
         "visits, both ends": both,
         "overstays": judge.overstays(24 * HOUR),
-        "clones": judge.clones(),
+        "clones": judge.clones(traffic.truth.findable(definition.plates)),
+        "clones, all": judge.clones(),
     }
 
 

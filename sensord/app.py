@@ -33,8 +33,10 @@ from sensord.drivers.live import LiveCore
 from sensord.errors import SensordError
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer, Pace
-from sensord.ingest.queue import ArrivalQueue
-from sensord.ingest.receiver import Hooks, MqttReceiver
+from sensord.ingest.queue import ArrivalQueue, Lane
+from sensord.ingest.receiver import Hooks
+from sensord.ingest.sessions import Receivers
+from sensord.ingest.topics import Session
 from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
@@ -49,6 +51,7 @@ from sensord.store.ballast import Ballast
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
+from sensord.store.sessions import KnownSessions
 from sensord.store.starts import FAST_DEATHS, Starts
 from sensord.supervisor import Supervisor, Troubles
 from sensord.telemetry.health import Health
@@ -57,7 +60,8 @@ from sensord.telemetry.notify_socket import NotifySocket
 from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
-_AGES = {"receiver": 30.0, "committer": 30.0, "core": 60.0}
+_RECEIVING = 30.0
+_AGES = {"committer": 30.0, "core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
 
 log = structlog.get_logger()
@@ -126,31 +130,29 @@ class App:
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
-        self._upkeep = Upkeep(self.journal, self.state, settings.journal, meter)
+        self._upkeep = Upkeep(self._directory, self.journal, self.state, settings.journal, meter)
         self._build_ingest()
 
     def _build_ingest(self) -> None:
-        settings = self._settings
+        settings, health = self._settings, self.health
         mqtt, password = broker(self._loaded)
-        hooks = Hooks(
-            on_gap=self._hear_gap,
-            on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
-            on_link=lambda up, detail: self.health.set_fact("mqtt", up, detail),
-        )
-        self.health.set_fact("mqtt", False, "not connected yet")
-        self.receiver = MqttReceiver(
+        self._known = KnownSessions(self._directory)
+        self.receivers = Receivers(
             mqtt,
             self.queue,
             self.meter,
             self.health,
             password=password,
             clock=self.clock,
-            hooks=hooks,
+            hooks=self._hooks,
         )
+        for one in self.receivers.each:
+            health.register(one.session.worker, _RECEIVING)
+            health.set_fact(one.session.fact, False, "not connected yet")
         self.committer = Committer(
             self.queue,
             self.journal,
-            self.receiver.acknowledge,
+            self.receivers.acknowledge,
             self.meter,
             self.health,
             pace=Pace(records=settings.journal.group_records),
@@ -160,7 +162,7 @@ class App:
         )
         self._supervisor = Supervisor(
             {
-                "receiver": lambda: self.receiver.alive,
+                **self.receivers.threads(),
                 "committer": lambda: self.committer.alive,
                 "core": lambda: self.core.alive,
                 "journal": lambda: self.journal.sound,
@@ -172,10 +174,31 @@ class App:
             self.state.outbox,
             self.troubles,
             self._starts,
+            clock=self.clock,
+            applied=lambda: self.core.site.engine.now,
         )
 
+    def _hooks(self, session: Session) -> Hooks:
+        """What is done when something happens to a session; called on its receiver's thread."""
+
+        def linked(up: bool, detail: str) -> None:
+            self.health.set_fact(session.fact, up, detail)
+            if up:
+                self._known.add(session.client_id(self._settings.mqtt.client_id))
+
+        return Hooks(
+            on_gap=self._hear_gap,
+            on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
+            on_link=linked,
+        )
+
+    def _had_session(self, session: Session) -> bool:
+        """Whether the broker should know it. That of the readings is older than our notes about sessions."""
+        if session.lane is Lane.READINGS:
+            return self.journal.last_seq > 0
+        return self._known.has(session.client_id(self._settings.mqtt.client_id))
+
     def _hear_gap(self, reason: str) -> None:
-        """Called on the receiver's thread."""
         log.error("messages may be missing", reason=reason)
         self.troubles.gap()
 
@@ -223,10 +246,10 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload_now)
         self.committer.start()
         self.core.start()
-        self.receiver.start(had_session=self.journal.last_seq > 0)
+        self.receivers.start(self._had_session)
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.report(Trouble.JOURNAL_DAMAGED, bool(self._damage))
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
@@ -289,7 +312,8 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        await serve(app, http.host, http.port, lambda port: write_private(self._directory / "http.port", str(port)))
+        place = self._directory / "http.port"
+        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
@@ -341,7 +365,7 @@ class App:
         log.info("sensord is stopping", failed_part=self._failed or None)
         await _end([task for task in tasks if task.get_name() == SUPERVISOR])  # from here on threads end on purpose
         await asyncio.to_thread(self.committer.stop)
-        await asyncio.to_thread(self.receiver.stop)
+        await asyncio.to_thread(self.receivers.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
         for channel in self._channels.values():

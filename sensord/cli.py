@@ -16,6 +16,7 @@ from sensord import __version__
 from sensord.commands import auditcli, deskcli, offline, recordingcli, reportcli, rostercli, vehicles
 from sensord.commands.options import EXISTING, config_option
 from sensord.errors import ConfigError, SensordError
+from sensord.phrasebook import shown, shown_problem
 from sensord.words import say
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_UNREACHABLE = 1, 3, 4
@@ -59,7 +60,7 @@ def check(config: Path, strict: bool) -> None:
 
     loaded = load(config)
     for warning in loaded.warnings:
-        click.echo(str(warning))
+        click.echo(shown_problem(warning))
     whole = loaded.definition
     click.echo(
         say(
@@ -318,7 +319,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(error), err=True)
         count = len(error.problems)
         click.echo(
             say(f"配置被拒绝：{count} 处错误", f"the configuration is refused: {count} mistake{'s' * (count > 1)}"),
@@ -326,7 +327,7 @@ def main() -> None:
         )
         sys.exit(EXIT_CONFIG)
     except SensordError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(error), err=True)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sensord.api.plain import plain
+from sensord.api.refusal import Refused
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
@@ -21,6 +22,7 @@ from sensord.core.outcome import Outcome
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind, Verb
 from sensord.core.site import action_record, receipt_record
+from sensord.drivers import onduty
 from sensord.drivers.live import LiveCore
 from sensord.drivers.overview import Standing
 from sensord.ingest.clock import ArrivalClock
@@ -102,6 +104,13 @@ class Desk:
             for one in self._core.standing.silences
         ]
 
+    def on_duty(self, at: int | None, place: str) -> Plain:
+        """Who is on duty at an instant (None: now), for the whole street or for one place."""
+        now, stands = (self._clock() if at is None else at), self._core.standing
+        if place and place not in stands.tree.by_id:
+            raise Refused(404, f"there is no place {place}")
+        return onduty.describe(stands.definition, stands.tree, stands.undeliverable, now, place)
+
     @property
     def applied(self) -> int:
         """The last journal group whose changes can be read."""
@@ -118,12 +127,12 @@ class Desk:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     def act(self, action: Action) -> Future[int]:
-        """Journal an action. Raises ``LookupError`` when there is nothing that it could be about."""
+        """Journal an action. Raises ``Refused`` when there is nothing that it could be about."""
         if action.verb == Verb.UNSILENCE:
             if action.case not in {silence.id for silence in self._core.standing.silences}:
-                raise LookupError(f"no silence is called {action.case}")
+                raise Refused(404, f"no silence is called {action.case}")
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
-            raise LookupError(f"no case is called {action.case}")
+            raise Refused(404, f"no case is called {action.case}")
         return self._submit(action_record(action, self._clock()))
 
     def became(self, seq: int, action: Action) -> Outcome | None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sensord.api.plain import plain
+from sensord.api.refusal import Refused
 from sensord.config.load import Loaded
 from sensord.core.cases.case import Case
 from sensord.core.cases.figures import silent
@@ -20,7 +21,7 @@ from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, render
-from sensord.reporting import Reporter
+from sensord.reporting import NoTimeError, Reporter
 from sensord.store.history import History
 
 LONGEST = 400 * DAY
@@ -55,30 +56,43 @@ class Records:
         return self._reporter.folder.read(name, "report.json" if form == "json" else f"{language}.{form}")
 
     def make_report(self, day: date) -> str:
-        """Make the report of a local day; returns its name. Raises ``ValueError`` for a day that has not begun."""
+        """Make the report of a local day; returns its name. Raises ``Refused`` for a day that has not begun."""
         span, now = self._reporter.day(day), self._clock()
         if not 0 <= span.start <= now:
-            raise ValueError(f"{day} has not begun" if span.start > now else f"{day} is before every journal")
+            raise Refused(
+                422,
+                f"body.day: {day} has not begun" if span.start > now else f"body.day: {day} is before every journal",
+            )
         self._reporter.keep(span, now)
         return span.name
+
+    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
+        """The report on vehicles, made now; raises ``Refused`` for a time of which there is none."""
+        now, maker = self._clock(), self._reporter.vehicles
+        try:
+            span = maker.span(day, start, end, now)
+        except NoTimeError as error:
+            raise Refused(422, f"query: {error}") from error
+        return maker.printed(maker.make(span, now), form, language)
 
     # -- lists -------------------------------------------------------------------------------------------------------
 
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:
-        """Complete a span of time (ns): until now, and so many days; raises ``ValueError`` for one that is none."""
+        """Complete a span of time (ns): until now, and so many days; raises ``Refused`` for one that is none."""
         end = self._clock() if end is None else end
         start = end - days * DAY if start is None else start
         if not (0 <= end - start <= LONGEST and start >= 0 and end < FAR):
-            raise ValueError(f"the span must run forward, for {LONGEST // DAY} days at most, within 1970 to 2199")
+            days = LONGEST // DAY
+            raise Refused(422, f"query.from: the span runs forward, {days} days at most, within 1970 to 2199")
         return start, end
 
     def quarter(self, text: str) -> tuple[int, int]:
-        """The span of a quarter (``2026Q4``; empty: the present one); raises ``ValueError``."""
+        """The span of a quarter (``2026Q4``; empty: the present one); raises ``Refused``."""
         zone = self._loaded().definition.zone
         moment = to_datetime(self._clock(), zone)
         found = _QUARTER.fullmatch(text or f"{moment.year}Q{(moment.month - 1) // 3 + 1}")
         if found is None or not 1970 < int(found[1]) < 2200:
-            raise ValueError("a quarter is written 2026Q4")
+            raise Refused(422, "query.quarter: a quarter is written 2026Q4")
         year, number = int(found[1]), int(found[2])
         following = date(year + number // 4, number % 4 * 3 + 1, 1)
         table = DutyTable(self._loaded().definition.duty, {}, zone)

@@ -1,4 +1,4 @@
-"""Reports on crowds, gates and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -20,12 +20,16 @@ from sensord.config.settings import Rollups
 from sensord.core.cases.notification import REPORT, Notification
 from sensord.core.cases.reports import Span, span_of
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration
+from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.stream import Stream
 from sensord.drivers.daypages import Pages
-from sensord.drivers.dayreport import DayReport, Heard, build, reach, whole_hours
+from sensord.drivers.dayreport import DayReport, Heard, build, reach
 from sensord.drivers.tabular import FORMS, render
+from sensord.drivers.vehiclepages import VehiclePages
+from sensord.drivers.vehiclereport import Kept, VehicleReport
+from sensord.drivers.vehiclereport import build as build_vehicles
+from sensord.drivers.vehiclespan import windows
 from sensord.errors import DeliveryError, SensordError
 from sensord.ports import CrowdSlot, Meter
 from sensord.store.history import History
@@ -42,6 +46,8 @@ TRY_AGAIN = MINUTE
 """So long after it failed a report is tried again."""
 CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
+LONGEST = 400 * DAY
+"""No report on vehicles covers more."""
 _AGAIN = 5.0
 _WITHOUT = {
     "zh": "报告暂时无法生成；请稍后运行 sensord report show {name}",
@@ -51,13 +57,71 @@ _WITHOUT = {
 log = structlog.get_logger()
 
 
+def day_span(definition: Definition, day: date) -> Span:
+    """The span of a local day, by which a report is made on request."""
+    table, ordinal = DutyTable(definition.duty, {}, definition.zone), day.toordinal()
+    return Span(f"day-{day:%Y%m%d}", table.instant(ordinal, 0), table.instant(ordinal + 1, 0))
+
+
+def yesterday(now: int, zone: str) -> date:
+    """The local day before the instant ``now`` (ns)."""
+    return to_datetime(now, zone).date() - timedelta(days=1)
+
+
+class NoTimeError(ValueError):
+    """Somebody asks for a report on a time of which there is none."""
+
+
+class VehicleReporter:
+    """Makes reports on vehicles from a state database, which a daemon may be writing; safe from any thread."""
+
+    def __init__(self, loaded: Callable[[], Loaded], directory: Path) -> None:
+        self._loaded, self._passages = loaded, PassageReader(directory)
+
+    def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
+        """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
+
+        Without an end it is until now, without a start the day before the end. Raises ``ValueError`` (its text is
+        shown) for what has not begun, runs backwards, or is too long.
+        """
+        definition = self._loaded().definition
+        if start is None and end is None:
+            asked = day_span(definition, day or yesterday(now, definition.zone))
+        elif day is not None:
+            raise NoTimeError("give a day, or when it begins and ends")
+        else:
+            until = now if end is None else end
+            asked = Span("vehicles", until - DAY if start is None else start, until)
+        if not 0 <= asked.start <= now:
+            raise NoTimeError("that time has not begun, or is before every journal")
+        if not 0 < asked.end - asked.start <= LONGEST:
+            raise NoTimeError("the time must run forward, for 400 days at most")
+        return asked
+
+    def make(self, span: Span, now: int) -> VehicleReport:
+        """Make the report of a span, as far as it has passed. Raises ``StoreError``."""
+        definition = self._loaded().definition
+        laid, stored = windows(span, definition.zone, now), self._passages
+        # How far the core has come is read first: what it writes meanwhile may be counted, and is not called unknown.
+        applied_at, reach = stored.applied_at, laid.reach
+        kept = Kept(stored.counts(*reach), stored.occupancy(laid.whole.end), stored.blind(*reach), applied_at)
+        return build_vehicles(definition, span, kept, now)
+
+    def printed(self, report: VehicleReport, form: str, language: str) -> str:
+        """Write a report in one of the forms of documents, or as ``json``; as ``csv`` it is one table for programs."""
+        if form == "json":
+            return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
+        pages = VehiclePages(report, {place.id: place for place in self._loaded().definition.places}, language)
+        return render(pages.tidy() if form == "csv" else pages.document(), form)
+
+
 class Reporter:
     """Makes reports of one site from its stores; safe from any thread."""
 
     def __init__(self, loaded: Callable[[], Loaded], history: History, directory: Path) -> None:
         self._loaded, self._history = loaded, history
         self.folder = ReportFolder(directory)
-        self._passages, self.measured = PassageReader(directory), MeasuredReader(directory)
+        self.measured, self.vehicles = MeasuredReader(directory), VehicleReporter(loaded, directory)
 
     @property
     def _rollups(self) -> Rollups | None:
@@ -71,8 +135,8 @@ class Reporter:
         heard = Heard(
             cases,
             self._history.alarms(span.start, min(span.end, now)),
-            self._passages.counts(*whole_hours(span)),
             self._crowds(definition, span, now),
+            self.vehicles.make(span, now),
         )
         report = build(definition, span, heard, now)
         return report, {language: Pages(report, definition, cases, language) for language in LANGUAGES}
@@ -92,15 +156,13 @@ class Reporter:
         for language, page in pages.items():
             document = page.document()
             files |= {f"{language}.{form}": render(document, form).encode() for form in FORMS}
-            files[f"{language}.txt"] = page.message().encode()
+            files[f"{language}.message"] = page.message().encode()
         self.folder.write(span.name, files)
         return report
 
     def day(self, day: date) -> Span:
         """The span of a local day, by which a report is made on request."""
-        zone = self._loaded().definition.zone
-        table, ordinal = DutyTable(self._loaded().definition.duty, {}, zone), day.toordinal()
-        return Span(f"day-{day:%Y%m%d}", table.instant(ordinal, 0), table.instant(ordinal + 1, 0))
+        return day_span(self._loaded().definition, day)
 
     @property
     def grace(self) -> int:
@@ -179,7 +241,7 @@ class ReportFiller:
         span = span_of(notification.event)
         if span is None:
             return notification
-        found = self._folder.read(span.name, f"{notification.language}.txt")
+        found = self._folder.read(span.name, f"{notification.language}.message")
         if found is None and self._clock() - notification.at < PATIENCE:
             raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
         text = found.decode() if found is not None else _WITHOUT[notification.language].format(name=span.name)

@@ -13,10 +13,13 @@ from concurrent.futures import Future
 
 import structlog
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError
+from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer
 from sensord.ports import Meter
 from sensord.store.outbox import OutboxTable
@@ -26,6 +29,9 @@ from sensord.telemetry.notify_socket import NotifySocket
 
 GAP_SHOWN = 600.0
 """Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
+
+PAST = 10.0
+"""Seconds by which the core may be behind before it is said."""
 
 log = structlog.get_logger()
 
@@ -58,6 +64,19 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
+    def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
+        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
+        self.report(Trouble.JOURNAL_DAMAGED, damaged)
+        if not orphans:
+            return
+        log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
+        self._meter.count("orphaned_cases_total", len(orphans))
+        notice = Notice(Trouble.JOURNAL_DAMAGED, self._said.get(Trouble.JOURNAL_DAMAGED, False), orphans)
+        try:
+            self._submit(notice_record(notice, self._clock()), 0.0)
+        except UnavailableError as error:
+            log.warning("orphaned cases could not be ended; the next start tries again", why=str(error))
+
     def gap(self) -> None:
         """Messages may be missing."""
         self._gap_at = time.monotonic()
@@ -72,7 +91,7 @@ class Troubles:
 class Supervisor:
     """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         threads: Mapping[str, Callable[[], bool]],
         health: Health,
@@ -82,10 +101,14 @@ class Supervisor:
         outbox: OutboxTable,
         troubles: Troubles,
         starts: Starts,
+        *,
+        clock: ArrivalClock,
+        applied: Callable[[], int],
     ) -> None:
-        """``threads`` say whether they run."""
+        """``threads`` say whether they run, ``applied`` up to which journal instant (ns) the core has come."""
         self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
         self._committer, self._outbox, self._troubles, self._starts = committer, outbox, troubles, starts
+        self._clock, self._applied = clock, applied
 
     async def run(self, fail: Callable[[str], None]) -> None:
         """Watch until cancelled, or until a thread has ended."""
@@ -115,5 +138,9 @@ class Supervisor:
     def _state_facts(self) -> None:
         blocked = self._committer.blocked
         self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        behind = max(0.0, (self._clock() - self._applied()) / SECOND)
+        past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
+        self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
+        self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
         self._troubles.report(Trouble.DISK_FULL, blocked)
         self._troubles.expire()

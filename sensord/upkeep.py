@@ -1,4 +1,4 @@
-"""Keeping the state directory in bounds: old days of the journal, finished rows of the state database.
+"""Keeping the state directory in bounds: old days of the journal, finished rows of the state database, damaged files.
 
 What alerts need is never deleted: the groups that the core would step again after a crash. A sink that is away is
 waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 from sensord.config.settings import Journal as Limits
 from sensord.core.instant import parse_duration
 from sensord.ports import Meter
+from sensord.store.expiry import expire
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 
@@ -22,20 +24,25 @@ INTERVAL, PAUSE = 600.0, 0.1
 class Upkeep:
     """Deletes what is past its keeping."""
 
-    def __init__(self, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
+    def __init__(self, directory: Path, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
+        self._folders = (directory, journal.directory)
         self._journal, self._state, self._meter = journal, state, meter
         self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
 
     def journal(self) -> None:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
 
-        Called on the journal's thread. Raises ``StoreError``.
+        What was set aside as damaged goes when it is past its keeping, too. Called on the journal's thread. Raises
+        ``StoreError``.
         """
+        now = time.time_ns()
         needed = min(self._state.snapshot_seq, self._state.applied) + 1
-        self._journal.prune(self._keep, time.time_ns(), needed)
+        self._journal.prune(self._keep, now, needed)
         if self._most:
             early = self._journal.prune_to_size(self._most, needed)
             self._meter.count("journal_days_given_up_total", len(early))
+        for folder in self._folders:
+            expire(folder, now - self._keep, self._journal.zone)
         self._meter.gauge("journal_bytes", self._journal.size)
 
     async def state(self) -> None:

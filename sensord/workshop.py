@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from sensord.api.backend import RosterChange
+from sensord.api.refusal import Refused
 from sensord.config.files import read_regular, write_whole
 from sensord.config.load import Loaded, load
 from sensord.config.rosterchanges import CHANGES_FILE, AddedChange, load_changes, write_changes
@@ -88,7 +89,7 @@ class Workshop:
     async def add_change(self, change: RosterChange, who: str) -> tuple[str, Plain]:
         """Add a change of the duty plan; returns its id, and what came of the reload.
 
-        Raises ``ValueError`` (its text is shown) for a change that is none, ``ConfigError`` when the configuration on
+        Raises ``Refused`` for a change that is none, ``ConfigError`` when the configuration on
         the disk is refused, ``StoreError`` when the file cannot be written.
         """
         self._check(change)
@@ -106,32 +107,34 @@ class Workshop:
         async with self._turn:
             kept = [one for one in self._entries() if one.end >= self._local(self._clock() - KEPT)]
             if len(kept) >= MOST_CHANGES:
-                raise ValueError(f"there are {MOST_CHANGES} changes already: delete some, or use roster.yaml")
+                raise Refused(422, f"there are {MOST_CHANGES} changes already: delete some, or use roster.yaml")
             return entry.id, await self._replace_changes([*kept, entry], who)
 
     def _check(self, change: RosterChange) -> None:
         people = {person.id for person in self._loaded().definition.people}
         for person in (change.away, change.stands_in):
             if person and person not in people:
-                raise ValueError(f"nobody on the roster is called {person}")
+                raise Refused(422, f"nobody on the roster is called {person}")
         needed = {"leave": ("away",), "swap": ("away", "stands_in"), "extra": ("stands_in",)}[change.reason]
         for name in needed:
             if not getattr(change, name):
-                raise ValueError(f"a {change.reason} needs {name}: whose duty is it about?")
+                raise Refused(422, f"a {change.reason} needs {name}: whose duty is it about?")
+        if change.away and change.away == change.stands_in:
+            raise Refused(422, "nobody stands in for themselves")
         if self._local(change.end) <= self._local(change.start):
-            raise ValueError("to must be later than from, by a minute at least")
+            raise Refused(422, "to must be later than from, by a minute at least")
         if change.end > self._clock() + FARTHEST:
-            raise ValueError("to is too far ahead: the duty plan is changed for the next ten years at most")
+            raise Refused(422, "to is too far ahead: the duty plan is changed for the next ten years at most")
         if change.end <= self._clock():
-            raise ValueError("to is past: the duty plan of the past cannot be changed")
+            raise Refused(422, "to is past: the duty plan of the past cannot be changed")
 
     async def remove_change(self, name: str, who: str) -> Plain:
-        """Take a change back; raises ``LookupError`` (its text is shown) when there is none, and as ``add_change``."""
+        """Take a change back; raises ``Refused`` when there is none, and as ``add_change``."""
         async with self._turn:
             entries = self._entries()
             if name not in {one.id for one in entries}:
-                raise LookupError(
-                    f"no change of the duty plan is called {name}; those of roster.yaml are changed there"
+                raise Refused(
+                    404, f"no change of the duty plan is called {name}; those of roster.yaml are changed there"
                 )
             return await self._replace_changes([one for one in entries if one.id != name], who)
 
@@ -158,25 +161,26 @@ class Workshop:
 
     def rule_file(self, name: str) -> Plain | None:
         """One rule file's text and hash; None when there is none of that name."""
-        content = _content(self._named(name))
+        path = next((path for path in _files(self._rules) if path.name == name), None)
+        content = None if path is None else _content(path)
         if content is None:
             return None
         return {"file": name, "hash": _hash(content), "text": content.decode("utf-8", "replace")}
 
     def _named(self, name: str) -> Path:
-        """Where a rule file is, or would be; raises ``ValueError`` for a name that may not be."""
+        """Where a rule file is, or would be; raises ``Refused`` for a name that may not be."""
         root = self._rules
         known = {path.name: path for path in _files(root)}
         if name in known:
             return known[name]
         if root.is_file() or RULE_FILE.fullmatch(name) is None:
-            raise ValueError("a rule file is called for example market-days.yaml")
+            raise Refused(422, "a rule file is called for example market-days.yaml")
         return root / name
 
     def check_rules(self, name: str, text: str | None) -> list[Problem]:
         """Check the configuration with this rule file in it (None: without it), as ``sensord check`` does.
 
-        Returns its warnings; raises ``ConfigError`` with every mistake, ``ValueError`` for a name that may not be.
+        Returns its warnings; raises ``ConfigError`` with every mistake, ``Refused`` for a name that may not be.
         """
         target = self._named(name)
         with tempfile.TemporaryDirectory() as folder:
@@ -201,15 +205,15 @@ class Workshop:
     async def put_rules(self, name: str, text: str | None, known: str, who: str) -> Plain:
         """Put a rule file (None: delete it) live; returns what came of the reload.
 
-        ``known`` is the hash of the text that was edited ("": a new file). Raises ``ValueError`` for a name that may
-        not be, ``LookupError`` (its text is shown) when somebody else has changed the file meanwhile, ``ConfigError``
-        with every mistake, ``StoreError`` when it cannot be written.
+        ``known`` is the hash of the text that was edited ("": a new file). Raises ``Refused`` for a name that may
+        not be, and when somebody else has changed the file meanwhile, ``ConfigError`` with every mistake,
+        ``StoreError`` when it cannot be written.
         """
         async with self._turn:
             path = self._named(name)
             content = _content(path)
             if known != (_hash(content) if content is not None else ""):
-                raise LookupError(f"{name} was changed by somebody else meanwhile: fetch it again")
+                raise Refused(409, f"{name} was changed by somebody else meanwhile: fetch it again")
             await asyncio.to_thread(self.check_rules, name, text)
             with _restored(path):
                 if text is None:

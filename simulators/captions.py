@@ -53,6 +53,10 @@ WORDS: dict[str, dict[str, str]] = {
         "vehicle": "重点地区车辆驶入",
         "quiet": "一切平静，请稍候（Ctrl-C 结束）",
         "density": "人/平方米",
+        "answers": "答复",
+        "acknowledge": "接单",
+        "on_the_scene": "到场",
+        "dispersed_said": "反馈已疏散",
         "over": "✓ 演示完成",
     },
     "en": {
@@ -105,6 +109,10 @@ WORDS: dict[str, dict[str, str]] = {
         "vehicle": "a vehicle from a key area drives in",
         "quiet": "all is quiet, wait a little (Ctrl-C ends)",
         "density": "people/m2",
+        "answers": "answer",
+        "acknowledge": "takes the case",
+        "on_the_scene": "is on the scene",
+        "dispersed_said": "reports that the crowd has gone",
         "over": "✓ the story is over",
     },
 }

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from sensord.core.instant import DAY, SECOND
 from sensord.errors import SensordError, UnavailableError
+from sensord.phrasebook import shown
 from sensord.words import language as preferred_language
 from sensord.words import say
 from simulators.captions import WORDS
@@ -102,7 +103,7 @@ class Demo:
         self.story = Story(stage.loaded.definition, planned, self._to_clock)
         self.simulation = Simulation(stage, street, speed)
         self.view = View(stage.url, stage.receiver.inbox, language, token=stage.token())
-        self._people = Responders(stage.url, stage.token())
+        self._people = Responders(stage.url, stage.token(), language)
         self._narrator = Narrator(planned, self._to_scenario, language)
         ends = [incident.end for incident in self.story.incidents] or [planned.end]
         self._deadline = self._to_clock(max(ends)) + round(_MARGIN * SECOND)
@@ -139,8 +140,8 @@ class Demo:
             self._stage.check()
             self.simulation.check()
             self.story.take(events)
-            self._people.report(self.story)
             now = time.time_ns()
+            self._answer(now)
             self._tell(now)
             if not self.complete and self.story.complete(now):
                 self.complete = True
@@ -152,6 +153,12 @@ class Demo:
         finally:
             self._people.close()
             self.simulation.stop()
+
+    def _answer(self, now: int) -> None:
+        """Let people say what is due, and show it."""
+        for reply in self._people.act(self.story, now):
+            self.story.answered(reply.case, reply.person)
+            self.view.tell(reply.text(self._language), now, "answers")
 
     def _tell(self, now: int) -> None:
         """Say what truly happens."""
@@ -270,7 +277,7 @@ def main(scenario: str, speed: float, language: str, duration: float | None, kee
     try:
         code = play(scenario, speed, duration, language, keep, broker)
     except SensordError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(error), err=True)
         code = EXIT_FAILED
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

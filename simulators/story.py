@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Mode
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import BY_WORD
@@ -26,11 +28,17 @@ _CLOSED = "case_closed"
 
 @dataclass(slots=True)
 class Chapter:
-    """A case with what was told of it: notifications in order of arrival."""
+    """A case with what was told of it, in order of arrival, and who has answered."""
 
     case: SeenCase
     told: list[Received] = field(default_factory=list)
     ended: list[Received] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+
+    @property
+    def silent(self) -> list[str]:
+        """Who was told and has not answered."""
+        return sorted({one.text("receiver") for one in self.told} - self.answered)
 
     @property
     def complete(self) -> bool:
@@ -85,9 +93,13 @@ class Story:
         ]
         return min(found, key=lambda one: one.case.opened_at, default=None)
 
-    def unreported(self) -> list[Chapter]:
-        """Cases that the sensors hold to be over, and that wait for a person to say so, too."""
-        return [one for one in self._chapters.values() if one.case.state == "verifying" and not one.case.closed_at]
+    def chapters(self) -> list[Chapter]:
+        """Return every case that has been seen, in the order in which it was."""
+        return list(self._chapters.values())
+
+    def answered(self, case: str, person: str) -> None:
+        """Note that somebody has answered."""
+        self._chapters[case].answered.add(person)
 
     @property
     def false_alarms(self) -> list[Chapter]:
@@ -103,13 +115,18 @@ class Story:
         return all(chapter is not None and chapter.complete for chapter in found)
 
     def outsiders(self, chapter: Chapter) -> list[str]:
-        """Return those who were told although they do not answer for the case's place."""
+        """Return those who were told and neither answer for the case's place nor are called as the nearest."""
         told = {one.text("receiver") for one in chapter.told if one.text("reason") != Reason.REPLACEMENT}
-        return sorted(person for person in told if not self._answers_for(person, chapter.case.place))
+        return sorted(person for person in told if person not in self._expected(self._roles.get(person, ""), chapter))
 
-    def _answers_for(self, person: str, place: str) -> bool:
-        responsible = self._roster.responsible(self._roles.get(person, ""), place, self._to_clock(self._street.start))
-        return any(one.id == person for one in responsible)
+    def _expected(self, role: str, chapter: Chapter) -> set[str]:
+        """Who of a role may be told: whoever answers for the place; from a plan's level on, the nearest as well."""
+        place, at = chapter.case.place, self._to_clock(self._street.start)
+        expected = {one.id for one in self._roster.responsible(role, place, at)}
+        for step in (step for policy in self._definition.policies for step in policy.steps if role in step.tell):
+            if step.mode is Mode.NEAREST and BY_WORD[chapter.case.peak] >= step.at_least:
+                expected |= {one.id for one in islice(self._roster.nearest(role, place, at), step.count)}
+        return expected
 
     def good(self, now: int) -> bool:
         """Complete, nobody told without reason."""
@@ -131,6 +148,7 @@ class Story:
         if chapter.told:
             lines.append("  " + self._delay(incident, chapter, language))
         lines.append("  " + self._audience(chapter, language))
+        lines.append("  " + _silent(chapter, language))
         lines.append("  " + _ending(chapter, language))
         return lines
 
@@ -173,6 +191,13 @@ class Story:
             f"通知了 {len(people)} 人（{roles}）；其中不负责此处的 {outsiders} 人",
             f"{len(people)} people were told ({roles}); {outsiders} of them do not answer for this place",
         )
+
+
+def _silent(chapter: Chapter, language: str) -> str:
+    names = ", ".join(chapter.silent)
+    if not names:
+        return _say(language, "每个人都答复了", "everybody has answered")
+    return _say(language, f"没有答复的：{names}", f"who did not answer: {names}")
 
 
 def _ending(chapter: Chapter, language: str) -> str:

@@ -240,10 +240,13 @@ class View:
             going = on_turn(events)
             time.sleep(EVERY if going else 0)
 
-    def tell(self, text: str, at: int) -> None:
-        """Print what truly happens as a plain line; the picture shows it in its header (``note``) instead."""
+    def tell(self, text: str, at: int, what: str = "street") -> None:
+        """Print what truly happens, or what people answer, as a plain line.
+
+        The picture shows it in its header (``note``) and by the cases' states instead.
+        """
         if not self.live:
-            words = f"{_clock(at)}  {WORDS[self._language]['street']}  {text}"
+            words = f"{_clock(at)}  {WORDS[self._language][what]}  {text}"
             self._console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def turn(self) -> list[Event]:

@@ -15,6 +15,7 @@ ADAPTER = {"errors", "core", "config", "ports"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "words": set(),
+    "phrasebook": {"errors", "words"},
     "core": {"errors"},
     "ports": {"core"},
     "config": {"errors", "core"},
@@ -23,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": ADAPTER,
     "series": ADAPTER,
     "telemetry": ADAPTER,
-    "api": ADAPTER,
+    "api": ADAPTER | {"phrasebook"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "words", "core", "config"},
     "drivers": {"errors", "core", "config", "ports", "recordings"},
@@ -58,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "upkeep",
     },
     "commands": ADAPTER
-    | {"words"}
+    | {"phrasebook", "words"}
     | {
         "ahead",
         "api",
@@ -72,9 +73,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "source",
         "store",
     },
-    "cli": {"errors", "words", "config", "telemetry", "app", "commands", "simulators"},
+    "cli": {"errors", "phrasebook", "words", "config", "telemetry", "app", "commands", "simulators"},
     "__main__": {"cli"},
-    "simulators": {"errors", "words", "core", "config", "recordings", "source", "backtest"},
+    "simulators": {"errors", "phrasebook", "words", "core", "config", "recordings", "source", "backtest"},
 }
 """Each part, and the other parts that it may import. A part that is not here may not exist."""
 

@@ -109,7 +109,7 @@ def test_run_refuses_a_second_daemon_and_a_wrong_configuration(broker: Mosquitto
         assert second.returncode == 1
         last = second.stderr.strip().splitlines()[-1]
         assert str(daemon.state) in last
-        assert "another sensord" in last
+        assert "另一个 sensord" in last
         assert "Traceback" not in second.stderr
     finally:
         daemon.kill()

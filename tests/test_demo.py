@@ -90,6 +90,11 @@ def test_the_story_of_a_crowd_in_one_lane(performances: list[Performance], tmp_p
     assert told is not None
     assert told[1] == told[2]
     assert "False alarms: 0" in text
+    answers = re.findall(r"answer  (\S+)  (takes the case|is on the scene|reports that the crowd has gone)", text)
+    assert [what for _, what in answers] == ["takes the case", "is on the scene", "reports that the crowd has gone"]
+    silent = re.search(r"who did not answer: (.*)", text)
+    assert silent is not None
+    assert answers[0][0] not in silent[1].split(", ")
     receivers = set(re.findall(r"told  (\S+) \((?:cadre|volunteer)\)", text))
     assert receivers
     assert all("-G01-" in receiver for receiver in receivers)

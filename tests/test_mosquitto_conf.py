@@ -27,7 +27,7 @@ from sensord.core.intake.intake import Intake
 from sensord.core.place import Places
 from sensord.core.record import Action, Record, RecordKind
 from sensord.ingest.connection import PACKET_ALLOWANCE
-from sensord.ingest.topics import filters
+from sensord.ingest.topics import sessions
 from tests.support import free_port, program, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -225,7 +225,7 @@ def test_access_list_fits_the_default_topics(broker: ShippedBroker) -> None:
     """All that the shipped ``sensord.yaml`` subscribes to reaches the daemon, for every kind of reading."""
     mqtt = load(ROOT / "config/sensord.yaml").settings.mqtt
     daemon, gateway, post = (Person(broker, user) for user in ("sensord", "gateway", POST))
-    wanted = filters(mqtt.readings, mqtt.commands)
+    wanted = [one for session in sessions(mqtt.readings, mqtt.commands) for one in session.filters]
     for one in wanted:
         daemon.subscribe(one)
         command = one == mqtt.commands.format(user="+", case="+")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ from sensord.core.level import Level
 from sensord.core.points import Points
 from sensord.core.record import Action, Group, Record, RecordKind
 from sensord.core.site import Site, action_record, definition_record
+from sensord.core.token import word
+from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.drivers.dayreport import DayReport
+from sensord.drivers.tabular import FORMS
 from sensord.errors import DeliveryError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Cursor, Entry
@@ -138,7 +142,7 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     files = {path.name for path in (morning.directory / "reports" / NAME).iterdir()}
     assert files == {
         "report.json",
-        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("md", "html", "csv", "txt")),
+        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "csv", "message")),
     }
     _check_numbers(msgspec.json.decode(folder.read(NAME, "report.json") or b"", type=DayReport), morning)
     sent = _Sent()
@@ -151,7 +155,7 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     assert "立案 11（红色 0、橙色 1、黄色 0、蓝色 10）" in texts["zh"]
     assert "未响应最多：居委干部-01 10/11、志愿者-01 10/10、志愿者-02 1/1" in texts["zh"]
     assert "最多 417 人，弄1，2026-11-24 06:05" in texts["zh"]
-    assert "5 in, 2 out; 3 out of town" in texts["en"]
+    assert "5 in (no data of a week before), 2 out" in texts["en"]
     os.utime(morning.directory / "reports" / NAME, ns=(FIVE, FIVE))
     morning.task(FIVE + 731 * DAY).turn()
     assert folder.names() == []
@@ -191,10 +195,15 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     night, silence = FIVE - (DUE - DAY), SILENCE[1] - SILENCE[0]
     assert lane.unknown == night + silence - 30 * SECOND, "blind until five, and again from 30 s after it fell silent"
     assert (lanes["L002"].peak, lanes["L002"].unknown) == (None, DAY), "never heard is not quiet"
-    street = report.street
-    assert (street.inward, street.outward, street.out_of_town, street.local) == (5, 2, 3, 2)
+    street = report.vehicles.street
+    assert street.counted is not None
+    assert (street.counted.inward, street.counted.outward, street.counted.local) == (5, 2, 2)
+    assert street.counted.out_of_town == 3
     assert street.provinces == {"苏": 1, "皖": 1, "粤": 1}
-    assert (report.gates_start, report.gates_end) == (DUE - DAY - 30 * MINUTE, DUE - 30 * MINUTE)
+    assert (report.vehicles.start, report.vehicles.end) == (DUE - DAY, DUE), "to the quarter of an hour"
+    # A camera is believed for three minutes after each of its messages: seven, ten minutes apart; the other has none.
+    assert (street.gates, street.unseen, street.unknown) == (2, 2, 2 * DAY - 7 * 3 * MINUTE)
+    assert street.before is None, "nobody looked a week before"
     crowd = next(case for case in report.case_list if case.place == "L001")
     assert (crowd.peak, report.cases.acknowledge) == (
         "orange",
@@ -202,6 +211,25 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     )
     assert report.cases.opened == len(report.case_list) == sum(report.cases.levels.values())
     assert {one.person for one in report.silent} >= {"志愿者-01"}
+
+
+def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
+    """No plate, no mask of one and no pseudonym: in no form, in no message, whoever reads it."""
+    morning.task(DUE + MINUTE).turn()
+    definition = morning.loaded.definition
+    who = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, morning.loaded.secrets)
+    hidden = [
+        text for plate in PLATES for text in (plate, plate[2:], plate[-3:], word(who.identify(plate, FIVE).token))
+    ]
+    files = {path.name: path.read_text(encoding="utf-8") for path in (morning.directory / "reports" / NAME).iterdir()}
+    span, maker = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles
+    for language in ("zh", "en"):
+        for form in (*FORMS, "json"):
+            files[f"vehicles.{language}.{form}"] = maker.printed(maker.make(span, DUE + MINUTE), form, language)
+    assert len(files) == 1 + 2 * 5 + 2 * 5
+    for name, text in files.items():
+        # Three digits may be an instant's or a code's, too; then they stand in a longer number.
+        assert [one for one in hidden if re.search(rf"(?<![0-9]){re.escape(one)}(?![0-9])", text)] == [], name
 
 
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:

@@ -111,10 +111,10 @@ def test_reports_measure_and_list(config: Path) -> None:
 
 
 def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
-    """Markdown on the screen, HTML and CSV into a file; a wrong day is a wrong usage."""
+    """Text on the screen, HTML and CSV into a file; a wrong day is a wrong usage."""
     run = CliRunner().invoke
     asked = ["--config", str(config), "--day", "2026-01-05"]
-    assert run(cli, ["report", "daily", *asked]).output.startswith("# ")
+    assert run(cli, ["report", "daily", *asked]).output.startswith("街道运行报告 2026-01-05")
     out = tmp_path / "report.html"
     assert run(cli, ["report", "daily", *asked, "--format", "html", "--output", str(out)]).exit_code == 0
     assert "<table>" in out.read_text(encoding="utf-8")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from icalendar import Calendar
 
+from sensord.commands.onduty import from_files, table
 from sensord.commands.rostering import check, read, spans, to_csv, to_ics
 from sensord.config.load import load
 from sensord.core.instant import parse_instant
-from sensord.errors import ConfigError
+from sensord.errors import ConfigError, SensordError
 
 ROOT = Path(__file__).resolve().parents[1]
 STREET = ROOT / "tests" / "config" / "street"
@@ -64,6 +65,24 @@ def test_an_export_comes_back_as_the_same_duty(config: Path, tmp_path: Path) -> 
     roster = config.with_name("roster.yaml")
     roster.write_text(roster.read_text(encoding="utf-8") + lines, encoding="utf-8")
     assert len(load(config).definition.duty.changes) == len(made)
+
+
+def test_without_a_daemon_the_files_say_who_is_on_duty(config: Path) -> None:
+    """At noon the cadre; at night nobody at that post, and when the next one comes."""
+    noon = {(post["role"], post["place"]): post for post in from_files(config, "", "2026-01-05 12:00")["posts"]}
+    assert noon["cadre", "example"]["people"][0]["until"] == "2026-01-05T20:00:00+08:00"
+    night = from_files(config, "L001", "2026-01-05 22:00")
+    cadre = next(post for post in night["posts"] if post["role"] == "cadre")
+    assert (cadre["people"], cadre["next"]) == ([], "2026-01-06T08:00:00+08:00")
+    rows = [[str(cell) for cell in column.cells] for column in table(night).columns]
+    assert "2026-01-06 08:00" in rows[5][rows[1].index("居委干部")]
+
+
+@pytest.mark.parametrize(("place", "at"), [("none", None), ("", "soon")])
+def test_a_place_or_a_time_that_is_none_is_said(config: Path, place: str, at: str | None) -> None:
+    """Not an empty table."""
+    with pytest.raises(SensordError, match=r"没有场所 none|soon 不是时间"):
+        from_files(config, place, at)
 
 
 def test_whole_days_of_nobody_are_holidays(config: Path, tmp_path: Path) -> None:

@@ -14,16 +14,18 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.platekeys import load_keys
-from sensord.core.instant import HOUR
+from sensord.core.instant import DAY, HOUR, parse_instant
 from sensord.core.intake.topic import all_routes
 from sensord.core.place import Places
 from sensord.core.record import Action, Record, RecordKind
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.stream import Stream
 from sensord.core.token import word
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.tally import PassageCount
 from sensord.drivers.replay import replay
+from sensord.drivers.vehiclereport import VehicleReport
 from sensord.errors import SensordError
 from sensord.recordings.manifest import read_manifest
 from sensord.source import Source
@@ -55,7 +57,9 @@ def counted(config: Path) -> Loaded:
     gate = next(place.id for place in loaded.definition.places if place.kind == "gate")
     store = StateStore(loaded.resolve(loaded.settings.state_dir))
     passages = [PassageCount(MONDAY + 9 * HOUR, gate, "in", "out_of_town", "苏", "fuel", 42)]
-    store.apply(Step(1, MONDAY + 10 * HOUR, passages=passages))
+    cameras = [device.id for device in loaded.definition.devices if device.stream is Stream.PLATE]
+    blind = [Blind(camera, 0, MONDAY) for camera in cameras]
+    store.apply(Step(1, MONDAY + DAY, passages=passages, blind=blind))
     store.close()
     return loaded
 
@@ -67,7 +71,7 @@ def run(*arguments: str, text: str | None = None) -> str:
     return done.output
 
 
-@pytest.mark.parametrize("form", ["md", "html", "csv", "json"])
+@pytest.mark.parametrize("form", ["txt", "md", "html", "csv", "json"])
 def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: str) -> None:
     """In every form, in Chinese or English, to the terminal or into a file."""
     counted(config)
@@ -75,7 +79,23 @@ def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: st
     assert "42" in run(*asked)
     run(*asked, "--language", "en", "--output", str(tmp_path / "report"))
     assert "42" in (tmp_path / "report").read_text(encoding="utf-8")
-    assert CliRunner().invoke(cli, [*asked[:-2], "--day", "yesterday"]).exit_code == 2
+    for wrong in (("--day", "yesterday"), ("--day", "2025-11-24", "--from", "2025-11-24"), ("--from", "2999-01-01")):
+        assert CliRunner().invoke(cli, [*asked[:4], *wrong]).exit_code == 2
+
+
+def test_any_stretch_can_be_asked_for(config: Path) -> None:
+    """A shift, a week; to the quarter of an hour."""
+    counted(config)
+    asked = ("report", "vehicles", "--config", str(config), "--format", "json")
+    for since, until, inward in (
+        ("2025-11-24T07:30", "2025-11-24T19:30", 42),
+        ("2025-11-24", "2025-12-01", 42),
+        ("2025-11-24T09:15", "2025-11-24T19:30", 0),
+    ):
+        made = msgspec.json.decode(run(*asked, "--from", since, "--to", until), type=VehicleReport)
+        assert made.street.counted is not None
+        assert made.street.counted.inward == inward
+        assert (made.start, made.end) == (parse_instant(since), parse_instant(until))
 
 
 def test_a_key_is_rotated_by_command(config: Path, tmp_path: Path) -> None:

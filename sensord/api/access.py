@@ -11,9 +11,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role, TokenStore
 
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json")
@@ -47,7 +47,7 @@ def needs(role: Role) -> Callable[..., Awaitable[Identity]]:
     ) -> Identity:
         known: Identity = request.state.identity
         if known.role < role:
-            raise HTTPException(403, f"this needs the role {role.word}; the token has {known.role.word}")
+            raise Refused(403, f"this needs the role {role.word}; the token has {known.role.word}")
         return known
 
     LEAST[identity] = role

@@ -42,15 +42,19 @@ class Records(Protocol):
         ...
 
     def make_report(self, day: date) -> str:
-        """Make the report of a local day; returns its name. Raises ``ValueError`` (its text is shown)."""
+        """Make the report of a local day; returns its name. Raises ``Refused``."""
+        ...
+
+    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
+        """The report on vehicles of a local day, or of a span. Raises ``ValueError`` (its text is shown)."""
         ...
 
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:
-        """Complete a span: until now, and so many days; raises ``ValueError`` (its text is shown)."""
+        """Complete a span: until now, and so many days; raises ``Refused``."""
         ...
 
     def quarter(self, text: str) -> tuple[int, int]:
-        """The span of a quarter; raises ``ValueError`` (its text is shown)."""
+        """The span of a quarter; raises ``Refused``."""
         ...
 
     def listed(self, name: str, start: int, end: int) -> list[Plain]:
@@ -92,11 +96,11 @@ class Workshop(Protocol):
         ...
 
     async def add_change(self, change: RosterChange, who: str) -> tuple[str, Plain]:
-        """Add one; returns its id and what came of it. Raises ``ValueError`` (its text is shown)."""
+        """Add one; returns its id and what came of it. Raises ``Refused``."""
         ...
 
     async def remove_change(self, name: str, who: str) -> Plain:
-        """Take one back; raises ``LookupError`` (its text is shown)."""
+        """Take one back; raises ``Refused``."""
         ...
 
     def rule_files(self) -> list[Plain]:
@@ -108,11 +112,11 @@ class Workshop(Protocol):
         ...
 
     def check_rules(self, name: str, text: str | None) -> list[Problem]:
-        """Check a candidate; returns warnings. Raises ``ValueError`` (its text is shown) for a wrong name."""
+        """Check a candidate; returns warnings. Raises ``Refused`` for a wrong name."""
         ...
 
     async def put_rules(self, name: str, text: str | None, known: str, who: str) -> Plain:
-        """Put a rule file live; raises ``ValueError`` for a wrong name, ``LookupError`` for a stale hash."""
+        """Put a rule file live; raises ``Refused`` for a wrong name or a stale hash."""
         ...
 
 
@@ -147,8 +151,7 @@ class Backend(Protocol):
     def act(self, action: Action) -> Future[int]:
         """Journal an action; the future holds the group's ``seq``.
 
-        Raises ``UnavailableError`` when it cannot be recorded now, ``LookupError`` (its text is shown) when there is
-        no such case.
+        Raises ``UnavailableError`` when it cannot be recorded now, ``Refused`` when there is no such case.
         """
         ...
 
@@ -162,6 +165,10 @@ class Backend(Protocol):
 
     def receipts(self, receipts: Sequence[Receipt]) -> Future[int]:
         """Journal what became of messages. Raises ``UnavailableError``."""
+        ...
+
+    def on_duty(self, at: int | None, place: str) -> Plain:
+        """Who is on duty at an instant (ns; None: now), for the whole street or for one place; raises ``Refused``."""
         ...
 
     @property

@@ -10,7 +10,6 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
@@ -19,6 +18,7 @@ from sensord.api.backend import Backend
 from sensord.api.finding import Finding, finding_message
 from sensord.api.reading import Id
 from sensord.api.recording import decided, recorded
+from sensord.api.refusal import Refused
 from sensord.api.tokens import LOCAL, Identity, Role
 from sensord.core.instant import from_datetime
 from sensord.core.level import BY_WORD
@@ -123,9 +123,9 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/cases/{case}/actions", status_code=202, response_model=Decided, summary="Answer, or decide")
     async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
         if body.verb not in _BY_CASE:
-            raise HTTPException(422, "body.verb: silences have a route of their own: /api/v1/silences")
+            raise Refused(422, "body.verb: silences have a route of their own: /api/v1/silences")
         if body.verb in APPROVALS and identity.role < Role.ADMIN:
-            raise HTTPException(403, f"{body.verb.value} needs the role admin")
+            raise Refused(403, f"{body.verb.value} needs the role admin")
         until = from_datetime(body.until) if body.until is not None else 0
         action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
         return await _do(backend, auditor, identity, action)
@@ -143,7 +143,7 @@ def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
             up_to=BY_WORD[body.up_to],
         )
         if scope == Scope(up_to=scope.up_to):
-            raise HTTPException(422, "body: a silence needs places, rules, policies, labels or people")
+            raise Refused(422, "body: a silence needs places, rules, policies, labels or people")
         until = from_datetime(body.until)
         action = Action(Verb.SILENCE.value, body.id, identity.name, _via(identity), body.note, until, scope)
         return await _do(backend, auditor, identity, action)
@@ -157,10 +157,7 @@ def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
 def _arrivals(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/findings", status_code=202, response_model=Taken, summary="Report what an inspection found")
     async def finding(body: Finding, identity: Operator) -> Response:
-        try:
-            topic, payload, device = finding_message(body, backend.definition)
-        except LookupError as missing:
-            raise HTTPException(404, str(missing.args[0])) from missing
+        topic, payload, device = finding_message(body, backend.definition)
         seq = await recorded(lambda: backend.report(topic, payload))
         await auditor.note(identity, "finding", seq, device=device, place=body.place, by=body.by)
         return answers.json(202, {"seq": seq, "device": device})

@@ -14,10 +14,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api.access import needs
 from sensord.api.backend import Backend
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
 
 POLL = 0.5
@@ -53,7 +53,7 @@ class Feed:
             after: Seq | None = None, last_event_id: Annotated[str | None, Header(max_length=20)] = None
         ) -> StreamingResponse:
             if self._streams >= STREAMS:
-                raise HTTPException(503, f"{STREAMS} streams are open already", headers={"retry_after": "10"})
+                raise Refused(503, f"{STREAMS} streams are open already", headers={"retry_after": "10"})
             start = after
             if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
                 start = min(int(last_event_id), 2**62)

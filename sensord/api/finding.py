@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from sensord.api.refusal import Refused
 from sensord.core.definition import Definition
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.stream import Stream
@@ -35,7 +36,7 @@ class Finding(BaseModel):
 
 
 def finding_message(finding: Finding, definition: Definition) -> tuple[str, bytes, str]:
-    """Return topic, payload and device of a finding; raises ``LookupError`` when no such device takes findings."""
+    """Return topic, payload and device of a finding; raises ``Refused`` when no such device takes findings."""
     places = Places(definition.places, ())
     device = _device(finding, definition, places)
     compound = places.above(device.place, PlaceKind.COMPOUND) or device.place
@@ -53,16 +54,18 @@ def _device(finding: Finding, definition: Definition, places: Places) -> Device:
     takers = {one.id: one for one in definition.devices if one.stream is Stream.REPORT}
     if finding.device:
         if finding.device not in takers:
-            raise LookupError(f"no device {finding.device} of the stream report is registered in places.yaml")
+            raise Refused(404, f"no device {finding.device} of the stream report is registered in places.yaml")
         if finding.place and finding.place not in places.within(takers[finding.device].place):
-            raise LookupError(f"{finding.place} does not lie in the place of {finding.device}: leave out one of them")
+            raise Refused(404, f"{finding.place} does not lie in the place of {finding.device}: leave out one of them")
         return takers[finding.device]
     if finding.place not in places.by_id:
-        raise LookupError(f"there is no place {finding.place}" if finding.place else "name a device or a place")
+        if not finding.place:
+            raise Refused(404, "name a device or a place")
+        raise Refused(404, f"there is no place {finding.place}")
     above = places.path(finding.place)
     kinds = (PlaceKind.MICRO_GRID, PlaceKind.COMPOUND, PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
     for place in (finding.place, *(above[kind] for kind in kinds if kind in above)):
         found = next((one for one in takers.values() if one.place == place), None)
         if found is not None:
             return found
-    raise LookupError(f"no device of the stream report stands at or above {finding.place}: add one to places.yaml")
+    raise Refused(404, f"no device of the stream report stands at or above {finding.place}: add one to places.yaml")

@@ -5,22 +5,25 @@ Wrong tokens are not slowed down: 256 random bits are not guessed, and who share
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sensord.api.access import BY_LINK, identify, is_open
-from sensord.api.answers import error
+from sensord.api.answers import refusal, unavailable
 from sensord.api.pace import Pace, Rate
+from sensord.api.refusal import Refused
 from sensord.api.tokens import TokenStore
 from sensord.errors import StoreError
 from sensord.ports import Meter
 
 BODY_LIMIT = 16 * 1024
 """The largest request body, in bytes."""
+BODY_TIME = 20.0
+"""Seconds in which a request's body must have come."""
 READING, CHANGING = Rate(300, 50.0), Rate(200, 20.0)
 """How often one token may read, and change."""
 ANSWERING = Rate(30, 0.2)
@@ -30,6 +33,8 @@ _FOR_BROWSERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b
 RULES_LIMIT = 1024 * 1024
 """The same where the text of a rule file is sent: 256 KiB, which JSON may write at four bytes a character."""
 RULES_PATH = "/api/v1/rule-files/"
+_ASK = "Authorization: Bearer <token>"
+_STRANGER = Refused(401, f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
 
 
 class Guard:
@@ -67,7 +72,7 @@ class Guard:
         """The answer to a request that gets no further; else note who asks."""
         limit = _limit(scope)
         if _says_too_large(scope, limit):
-            return error(413, _too_large(limit), connection="close")
+            return refusal(_too_large(limit, {"connection": "close"}))
         if scope["path"].startswith(BY_LINK):
             return _too_often(self._answering.wait(scope["path"].removeprefix(BY_LINK).partition("/")[0][:1000]))
         if is_open(scope["path"]):
@@ -75,24 +80,26 @@ class Guard:
         try:
             identity = identify(scope, self._tokens)
         except StoreError as fault:
-            return error(503, str(fault))
+            return refusal(unavailable(fault))
         if identity is None:
-            return error(401, "send a token: Authorization: Bearer <token>", www_authenticate="Bearer")
+            return refusal(_STRANGER)
         scope.setdefault("state", {})["identity"] = identity
         pace = self._reading if scope["method"] in _SAFE else self._changing
         return _too_often(pace.wait(identity.name))
 
 
 def _too_often(wait: int) -> Response | None:
-    return error(429, f"too many requests; ask again in {wait} s", retry_after=str(wait)) if wait else None
+    if not wait:
+        return None
+    return refusal(Refused(429, f"too many requests; ask again in {wait} s", {"retry-after": str(wait)}))
 
 
 def _limit(scope: Scope) -> int:
     return RULES_LIMIT if scope["path"].startswith(RULES_PATH) else BODY_LIMIT
 
 
-def _too_large(limit: int) -> str:
-    return f"the body is too large: at most {limit} bytes"
+def _too_large(limit: int, headers: Mapping[str, str] | None = None) -> Refused:
+    return Refused(413, f"the body is too large: at most {limit} bytes", headers)
 
 
 def _says_too_large(scope: Scope, limit: int) -> bool:
@@ -101,15 +108,19 @@ def _says_too_large(scope: Scope, limit: int) -> bool:
 
 
 def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
-    """Stop a body that does not say its length at the same limit."""
-    seen = 0
+    """Stop a body that does not say its length at the same limit, and one that does not end in time."""
+    seen, complete, ends = 0, False, time.monotonic() + BODY_TIME
 
     async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
+        nonlocal seen, complete
+        try:
+            async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            raise Refused(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
+        seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
-            raise HTTPException(413, _too_large(limit))
+            raise _too_large(limit)
         return message
 
     return limited

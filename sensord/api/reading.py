@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.backend import Backend, Vitals, Which
 from sensord.api.plain import plain
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
+from sensord.core.instant import from_datetime
 
 Id = Annotated[str, Path(max_length=200, pattern=r"^[^\s/]+$")]
 
@@ -63,7 +65,7 @@ def _cases(router: APIRouter, backend: Backend) -> None:
     async def case(case: Id) -> Response:
         found = await run_in_threadpool(backend.case, case)
         if found is None:
-            raise HTTPException(404, f"there is no case {case}")
+            raise Refused(404, f"there is no case {case}")
         return answers.json(200, found)
 
 
@@ -78,7 +80,7 @@ def _places(router: APIRouter, backend: Backend) -> None:
         for one in await run_in_threadpool(backend.places):
             if one["id"] == place:
                 return answers.json(200, one)
-        raise HTTPException(404, f"there is no place {place}")
+        raise Refused(404, f"there is no place {place}")
 
 
 def _plans(router: APIRouter, backend: Backend) -> None:
@@ -94,12 +96,22 @@ def _plans(router: APIRouter, backend: Backend) -> None:
     async def rule(rule: Id) -> Response:
         found = next((one for one in backend.definition.rules if one.id == rule), None)
         if found is None:
-            raise HTTPException(404, f"there is no rule {rule}")
+            raise Refused(404, f"there is no rule {rule}")
         return answers.json(200, plain(found, backend.definition.zone))
 
     @router.get("/roster", summary="Who answers for which place, over which channels; addresses stay in the file")
     async def roster() -> Response:
         return listed("people", backend.definition.people)
+
+    @router.get("/roster/now", summary="Who is on duty, till when, over which channels; who is away, who stands in")
+    async def on_duty(
+        at: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+        place: Annotated[str, Query(max_length=64, description="only posts that answer for it, nearest first")] = "",
+    ) -> Response:
+        if at is not None and not 1970 < at.year < 2200:
+            raise Refused(422, "query.at: out of range")
+        instant = None if at is None else from_datetime(at)
+        return answers.json(200, await run_in_threadpool(backend.on_duty, instant, place))
 
     @router.get("/policies", summary="The dispatch plans in force")
     async def policies() -> Response:

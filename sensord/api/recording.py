@@ -7,9 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
+from sensord.api import answers
 from sensord.api.backend import Backend
+from sensord.api.refusal import Refused
 from sensord.core.outcome import Outcome
 from sensord.core.record import Action
 from sensord.errors import StoreError, UnavailableError
@@ -21,17 +22,14 @@ DECIDING, _POLL = 2.0, 0.02
 
 
 async def recorded(start: Callable[[], Future[int]]) -> int:
-    """Return the journal group of a change; raises ``HTTPException`` with what to tell the caller."""
+    """Return the journal group of a change; raises ``Refused`` with what to tell the caller."""
     try:
         future = await run_in_threadpool(start)
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), RECORDING)
-    except LookupError as missing:
-        raise HTTPException(404, str(missing.args[0]) if missing.args else "there is no such case") from missing
     except TimeoutError as late:
-        text = "it is not recorded yet, but still may be: look before you send it again"
-        raise HTTPException(503, text) from late
+        raise Refused(503, "it is not recorded yet, but still may be: look before you send it again") from late
     except (UnavailableError, StoreError) as refused:
-        raise HTTPException(503, str(refused)) from refused
+        raise answers.unavailable(refused) from refused
 
 
 async def decided(backend: Backend, seq: int, action: Action) -> Outcome | None:

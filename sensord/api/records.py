@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.auditing import Auditor
 from sensord.api.backend import Records
 from sensord.api.reading import Id
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.core.instant import from_datetime
 
-Form = Literal["json", "md", "html", "csv"]
+Form = Literal["json", "txt", "md", "html", "csv"]
 Language = Literal["zh", "en"]
 ListName = Literal["problems", "tasks", "responsibilities", "silent"]
-TYPES: dict[str, str] = {"json": "application/json", "md": "text/markdown", "html": "text/html", "csv": "text/csv"}
+TYPES: dict[str, str] = {
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "html": "text/html",
+    "csv": "text/csv",
+}
 CONTENT: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in TYPES.values()}}}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """For a document: it has a style of its own, and nothing else may be loaded or run."""
@@ -54,6 +60,7 @@ def routes(records: Records, auditor: Auditor) -> APIRouter:
     """Everything about what was."""
     router = APIRouter(prefix="/api/v1", tags=["records"])
     _reports(router, records, auditor)
+    _vehicles(router, records)
     _lists(router, records)
     return router
 
@@ -70,26 +77,45 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
     async def report(report: ReportName, form: Form = "json", language: Language = "zh") -> Response:
         found = await run_in_threadpool(records.report, report, form, language)
         if found is None:
-            raise HTTPException(404, f"no report is called {report}")
+            raise Refused(404, f"no report is called {report}")
         return document(found, form)
 
     @router.post("/reports", status_code=201, response_model=Made, summary="Make the report of a local day")
     async def make(body: DayBody, identity: Annotated[Identity, Depends(needs(Role.OPERATOR))]) -> Response:
-        try:
-            name = await run_in_threadpool(records.make_report, body.day)
-        except ValueError as error:
-            raise HTTPException(422, f"body.day: {error}") from error
+        name = await run_in_threadpool(records.make_report, body.day)
         await auditor.note(identity, "report", report=name)
         return answers.json(201, {"report": name})
 
 
+def _vehicles(router: APIRouter, records: Records) -> None:
+    @router.get(
+        "/vehicles", summary="Vehicles by place, hour and day, of any time", dependencies=_VIEWER, responses=CONTENT
+    )
+    async def vehicles(
+        day: Annotated[
+            date | None, Query(description="a local day; default: yesterday, unless a span is given")
+        ] = None,
+        start: Annotated[AwareDatetime | None, Query(alias="from", description="default: a day before the end")] = None,
+        to: To = None,
+        form: Form = "json",
+        language: Language = "zh",
+    ) -> Response:
+        first, last = _instants(start, to)
+        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
+
+
+def _instants(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
+    """The moments of a query as instants (ns); raises ``Refused`` for one that there is none of."""
+    try:
+        first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
+    except OverflowError as error:
+        raise Refused(422, "query.from: out of range") from error
+    return first, last
+
+
 def _lists(router: APIRouter, records: Records) -> None:
     def covered(start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int, int]:
-        try:
-            first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
-            return records.span(first, last, 30)
-        except (ValueError, OverflowError) as error:
-            raise HTTPException(422, f"query.from: {error}") from error
+        return records.span(*_instants(start, end), 30)
 
     @router.get("/lists/{name}", summary="A list of cases or people", dependencies=_VIEWER, responses=CONTENT)
     async def listed(
@@ -104,10 +130,7 @@ def _lists(router: APIRouter, records: Records) -> None:
     async def scores(
         quarter: Annotated[str, Query(max_length=6, description="2026Q4; default: the present one")] = "",
     ) -> Response:
-        try:
-            span = records.quarter(quarter)
-        except ValueError as error:
-            raise HTTPException(422, f"query.quarter: {error}") from error
+        span = records.quarter(quarter)
         return answers.json(200, {"scores": await run_in_threadpool(records.scores, *span)})
 
     @router.get("/people/{person}/ledger", summary="What somebody was told and did", dependencies=_VIEWER)

@@ -7,11 +7,11 @@ from typing import Annotated, Protocol
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.auditing import Auditor
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.errors import StoreError, UnavailableError
 
@@ -38,12 +38,12 @@ def routes(reload: Reload, auditor: Auditor) -> APIRouter:
         try:
             outcome = await reload(f"api:{identity.name}")
         except (UnavailableError, StoreError) as error:
-            raise HTTPException(503, str(error)) from error
+            raise answers.unavailable(error) from error
         report = msgspec.to_builtins(outcome)
         await auditor.note(identity, "reload" if outcome.accepted else "reload refused")
         if not outcome.accepted:
-            text = "the configuration is refused; the rules in force stay"
-            return answers.json(422, {"error": text, **report})
+            refused = Refused(422, "the configuration is refused; the rules in force stay")
+            return answers.refusal(refused, **report)
         return answers.json(200, report)
 
     return router

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from sensord.api import answers
 from sensord.api.access import needs
 from sensord.api.auditing import Auditor
 from sensord.api.backend import RosterChange, Workshop
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
 from sensord.core.instant import from_datetime
-from sensord.errors import UnavailableError
-
-T = TypeVar("T")
 
 Person = Annotated[str, Field(max_length=40)]
 FileName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -68,15 +64,18 @@ class ProblemAnswer(BaseModel):
     severity: str = "error"
 
 
-class Refusal(BaseModel):
+class RefusedChange(answers.Refusal):
     """What is wrong; ``problems`` are those of the configuration, as `sensord check` says them."""
 
-    error: str
-    problems: list[ProblemAnswer] = []
+    problems: list[ProblemAnswer] = Field(default=[])
 
 
-REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "Refused; nothing has changed"}}
-CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "Somebody else has changed the file meanwhile"}}
+REFUSED: dict[int | str, dict[str, Any]] = {
+    422: {"model": RefusedChange, "description": "Refused; nothing has changed"}
+}
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": answers.Refusal, "description": "Somebody else has changed the file meanwhile"}
+}
 
 
 def routes(workshop: Workshop, auditor: Auditor) -> APIRouter:
@@ -93,18 +92,6 @@ Operator = Annotated[Identity, Depends(needs(Role.OPERATOR))]
 Admin = Annotated[Identity, Depends(needs(Role.ADMIN))]
 
 
-async def _changed(change: Awaitable[T], missing: int) -> T:
-    """Wait for a change; what is wrong with it becomes an answer, ``missing`` is the status of a ``LookupError``."""
-    try:
-        return await change
-    except LookupError as error:
-        raise HTTPException(missing, str(error.args[0])) from error
-    except ValueError as error:
-        raise HTTPException(422, str(error)) from error
-    except UnavailableError as error:
-        raise HTTPException(503, str(error)) from error
-
-
 def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
     @router.get("/roster/changes", summary="Leave, swaps and extra duty, in force or to come", dependencies=_VIEWER)
     async def changes() -> Response:
@@ -115,15 +102,15 @@ def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
         try:
             start, end = from_datetime(body.start), from_datetime(body.to)
         except OverflowError as error:
-            raise HTTPException(422, "body.from: out of range") from error
+            raise Refused(422, "body.from: out of range") from error
         change = RosterChange(start, end, body.reason, body.away, body.stands_in, body.note)
-        name, outcome = await _changed(workshop.add_change(change, identity.name), 404)
+        name, outcome = await workshop.add_change(change, identity.name)
         await auditor.note(identity, "roster change", change=name, away=body.away, stands_in=body.stands_in)
         return answers.json(201, {"id": name, **outcome})
 
     @router.delete("/roster/changes/{change}", summary="Take a change of the duty plan back", responses=REFUSED)
     async def remove(change: ChangeId, identity: Operator) -> Response:
-        outcome = await _changed(workshop.remove_change(change, identity.name), 404)
+        outcome = await workshop.remove_change(change, identity.name)
         await auditor.note(identity, "roster change taken back", change=change)
         return answers.json(200, outcome)
 
@@ -135,27 +122,21 @@ def _reading(router: APIRouter, workshop: Workshop) -> None:
 
     @router.get("/rule-files/{file}", summary="One rule file's text", dependencies=_VIEWER)
     async def file(file: FileName) -> Response:
-        try:
-            found = await run_in_threadpool(workshop.rule_file, file)
-        except ValueError:
-            found = None
+        found = await run_in_threadpool(workshop.rule_file, file)
         if found is None:
-            raise HTTPException(404, f"there is no rule file {file}")
+            raise Refused(404, f"there is no rule file {file}")
         return answers.json(200, found)
 
 
 def _rules(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
     @router.post("/rule-files/check", summary="Check a candidate; nothing changes", responses=REFUSED)
     async def check(body: CheckBody, _identity: Operator) -> Response:
-        try:
-            warnings = await run_in_threadpool(workshop.check_rules, body.file, body.text)
-        except ValueError as error:
-            raise HTTPException(422, f"body.file: {error}") from error
+        warnings = await run_in_threadpool(workshop.check_rules, body.file, body.text)
         return answers.json(200, {"warnings": msgspec.to_builtins(warnings)})
 
     @router.put("/rule-files/{file}", summary="Put a rule file live", responses={**REFUSED, **CONFLICT})
     async def put(file: FileName, body: RulesBody, identity: Admin) -> Response:
-        outcome = await _changed(workshop.put_rules(file, body.text, body.hash, identity.name), 409)
+        outcome = await workshop.put_rules(file, body.text, body.hash, identity.name)
         await auditor.note(identity, "rule file", file=file, version=str(outcome["version"]))
         return answers.json(200, outcome)
 
@@ -165,6 +146,6 @@ def _rules(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
         identity: Admin,
         known: Annotated[str, Query(alias="hash", pattern=r"^[0-9a-f]{64}$", description="of the text to delete")],
     ) -> Response:
-        outcome = await _changed(workshop.put_rules(file, None, known, identity.name), 409)
+        outcome = await workshop.put_rules(file, None, known, identity.name)
         await auditor.note(identity, "rule file deleted", file=file, version=str(outcome["version"]))
         return answers.json(200, outcome)

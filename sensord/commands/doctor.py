@@ -24,6 +24,7 @@ from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
+from sensord.phrasebook import shown
 from sensord.store.lock import holder
 from sensord.store.starts import Starts
 from sensord.store.versions import refuse_newer
@@ -111,7 +112,7 @@ def _broker(loaded: Loaded) -> Finding:
         client.disconnect()
         client.loop_stop()
     except (OSError, SensordError) as error:
-        return Finding(subject, False, str(error))
+        return Finding(subject, False, shown(error))
     if not answer:
         return Finding(subject, False, say("没有应答", "no answer"))
     return Finding(subject, not answer[0], answer[0] or say("已连接", "connected"))
@@ -145,7 +146,7 @@ def _state_files(loaded: Loaded) -> Iterator[Finding]:
         try:
             refuse_newer(path)
         except StoreError as error:
-            yield Finding(path.name, False, str(error))
+            yield Finding(path.name, False, shown(error))
 
 
 def _secrets(subject: str, loaded: Loaded, part: object) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def _secrets(subject: str, loaded: Loaded, part: object) -> Iterator[Finding]:
             try:
                 read_secret(loaded.resolve(path))
             except ConfigError as error:
-                yield Finding(f"{subject} {name}", False, str(error))
+                yield Finding(f"{subject} {name}", False, shown(error))
 
 
 def _daemon(config: Path, directory: Path) -> Iterator[Finding]:
@@ -168,7 +169,7 @@ def _daemon(config: Path, directory: Path) -> Iterator[Finding]:
         for name, detail in readiness(config).items():
             yield Finding(f"{subject} {name}", False, detail)
     except SensordError as error:
-        yield _silent(subject, directory, str(error))
+        yield _silent(subject, directory, shown(error))
 
 
 def _silent(subject: str, directory: Path, why: str) -> Finding:

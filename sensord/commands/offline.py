@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from sensord.phrasebook import shown
 from sensord.words import say
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
     try:
         return (parse_instant(start, zone) if start else 0, parse_instant(end, zone) if end else FAR)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
 
 
 @click.command(
@@ -283,7 +284,7 @@ def backtest(
     try:
         question = Question(rules, candidate, labels, sweep, suggest, parse_duration(slack))
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     report = answer(Setup.of(plain, begin, stop, processes), question, watched)
     _say_what_is_missing(report, suggest=suggest)
     if form == "text":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -51,7 +51,7 @@ def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = N
     if answer.status_code == 422 and (problems := answer.json().get("problems")):
         raise ConfigError([Problem(**problem) for problem in problems])
     if answer.status_code >= 400:
-        raise SensordError(answer.json().get("error", answer.text) if answer.content else f"HTTP {answer.status_code}")
+        raise SensordError(_said(answer.json()) or f"HTTP {answer.status_code}")
     found: dict[str, Any] = answer.json()
     return found
 
@@ -85,8 +85,12 @@ class Decision(NamedTuple):
 
 
 def _decision(answer: dict[str, Any]) -> Decision:
-    said = answer.get("detail") if language() == "zh" else answer.get("detail_en")
-    return Decision(int(answer["seq"]), answer.get("accepted"), str(said or ""))
+    return Decision(int(answer["seq"]), answer.get("accepted"), _said(answer))
+
+
+def _said(answer: dict[str, Any]) -> str:
+    """The daemon's sentence in the terminal's language; empty when there is none."""
+    return str(answer.get("detail" if language() == "zh" else "detail_en") or "")
 
 
 def act(config: Path, case: str, verb: str, by: str, note: str, until: str | None = None) -> Decision:
@@ -124,6 +128,13 @@ def finding(config: Path, place: str, severity: str, code: str, text: str, by: s
     body = {"place": place, "severity": severity, "code": code, "text": text, "by": by}
     answer = _ask(load(config), "POST", "/api/v1/findings", body)
     return int(answer["seq"]), str(answer["device"])
+
+
+def on_duty(config: Path, place: str, at: str | None) -> dict[str, Any]:
+    """Return who is on duty, now or at a time as people write it; raises ``SensordError`` with the daemon's answer."""
+    loaded = load(config)
+    asked = {"place": place} | ({} if at is None else {"at": _instant(at, loaded.settings.timezone)})
+    return _ask(loaded, "GET", f"/api/v1/roster/now?{urlencode(asked)}")
 
 
 def roster_changes(config: Path) -> list[dict[str, Any]]:

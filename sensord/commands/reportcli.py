@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sensord.commands.options import config_option
+from sensord.phrasebook import shown
 from sensord.words import language, say
 
 
@@ -34,8 +35,8 @@ def output_options(*forms: str) -> Callable[[Callable[..., None]], Callable[...,
     return added
 
 
-_TABLES = output_options("md", "html", "csv")
-_WHOLE = output_options("md", "html", "csv", "json")
+_TABLES = output_options("txt", "md", "html", "csv")
+_WHOLE = output_options("txt", "md", "html", "csv", "json")
 
 
 def write(text: str | bytes, output: Path | None) -> None:
@@ -68,7 +69,7 @@ def list_(
     try:
         text = Lists(config, time.time_ns(), tongue).listed(name, since, until, form)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     write(text, output)
 
 
@@ -78,7 +79,9 @@ def report() -> None:
 
 
 @report.command(
-    help=say("某日的报告：人群、出入口、案件（默认昨天）。", "Crowds, gates and cases of a day (yesterday by default).")
+    help=say(
+        "某日的报告：人群、车辆、案件（默认昨天）。", "Crowds, vehicles and cases of a day (yesterday by default)."
+    )
 )
 @config_option
 @click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
@@ -90,11 +93,11 @@ def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | 
     try:
         text = Lists(config, time.time_ns(), tongue).daily(day, form)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     write(text, output)
 
 
-@report.command(help=say("最近 24 小时的报告：人群、出入口、案件。", "Crowds, gates and cases of the last 24 hours."))
+@report.command(help=say("最近 24 小时的报告：人群、车辆、案件。", "Crowds, vehicles and cases of the last 24 hours."))
 @config_option
 @_WHOLE
 def latest(config: Path, form: str, tongue: str, output: Path | None) -> None:

@@ -18,7 +18,7 @@ from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, render
 from sensord.errors import SensordError
-from sensord.reporting import Reporter
+from sensord.reporting import Reporter, VehicleReporter, yesterday
 from sensord.store.history import History
 from sensord.store.reports import ReportFolder
 from sensord.store.state import StateStore
@@ -57,7 +57,7 @@ class Lists:
 
     def daily(self, day: str | None, form: str) -> str:
         """Print the report of a local day (yesterday unless one is given)."""
-        moment = date.fromisoformat(day) if day else _before(self._now, self._zone)
+        moment = date.fromisoformat(day) if day else yesterday(self._now, self._zone)
         with self._history() as history:
             reporter = Reporter(lambda: self._loaded, history, self._directory)
             return self._printed(reporter, reporter.day(moment), form)
@@ -105,5 +105,14 @@ class Lists:
         )
 
 
-def _before(now: int, zone: str) -> date:
-    return date.fromordinal(to_datetime(now, zone).toordinal() - 1)
+def vehicles(config: Path, now: int, asked: tuple[str | None, str | None, str | None], form: str, language: str) -> str:
+    """Print the report on vehicles of (day, from, to): of yesterday when nothing is asked for.
+
+    Raises ``ValueError`` (its text is shown) for what is no time.
+    """
+    loaded = load(config)
+    day, since, until = asked
+    start, end = (parse_instant(text, loaded.definition.zone) if text else None for text in (since, until))
+    reporter = VehicleReporter(lambda: loaded, loaded.resolve(loaded.settings.state_dir))
+    span = reporter.span(date.fromisoformat(day) if day else None, start, end, now)
+    return reporter.printed(reporter.make(span, now), form, language)

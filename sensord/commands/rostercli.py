@@ -1,4 +1,4 @@
-"""The command ``sensord roster``: the check of the coming days, changes of the plan in force, import and export."""
+"""The command ``sensord roster``: who is on duty, the coming days' holes, changes of the plan, import and export."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NOTE = click.option("--note", default="", help=say("原因", "why"))
 
 @click.group(
     help=say(
-        "值班表：检查空档，请假、调班、加班，导入、导出。",
-        "The roster: look for holes; leave, swaps, extra duty; import, export.",
+        "值班表：谁在岗，检查空档，请假、调班、加班，导入、导出。",
+        "The roster: who is on duty; look for holes; leave, swaps, extra duty; import, export.",
     )
 )
 def roster() -> None:
@@ -75,6 +75,30 @@ def import_(config: Path, file: Path) -> None:
     click.echo(read(file, config), nl=False)
 
 
+@roster.command(
+    help=say(
+        "谁在岗：岗位、人员、到何时、可用的渠道、请假与顶班；守护进程没有运行时按文件推算。",
+        "Who is on duty: posts, people, till when, working channels, leave and stand-ins; from the files when no daemon"
+        " runs.",
+    )
+)
+@config_option
+@click.option("--place", default="", help=say("只看负责此场所的岗位，由近到远", "only posts that answer for a place"))
+@click.option("--at", default=None, help=say("何时，如 2026-02-01T08:00（默认现在）", "when (default: now)"))
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def now(config: Path, place: str, at: str | None, form: str) -> None:
+    """Ask the running daemon, else the files."""
+    from sensord.commands.onduty import as_json, look, print_table
+
+    found, remark = look(config, place, at)
+    if remark:
+        click.echo(remark, err=True)
+    if form == "json":
+        click.echo(as_json(found))
+    else:
+        print_table(found)
+
+
 @roster.command(help=say("列出当前和将来的请假、调班、加班。", "List leave, swaps and extra duty, now and to come."))
 @config_option
 def changes(config: Path) -> None:
@@ -90,10 +114,12 @@ def changes(config: Path) -> None:
 
 def _words(change: dict[str, str | None]) -> list[str]:
     """A line of the list; what stands in ``roster.yaml`` has no id, and is changed there."""
-    away, stands_in = change.get("away") or "-", change.get("stands_in") or "-"
+    away, stands_in = change.get("away"), change.get("stands_in")
     reasons = {"leave": say("请假", "leave"), "swap": say("调班", "swap"), "extra": say("加班", "extra")}
     words = [change["id"] or "roster.yaml ", f"{change['from']} – {change['to']}", reasons[str(change["reason"])]]
-    words.append(say(f"{away} 不在，{stands_in} 顶班", f"{away} is away, {stands_in} stands in"))
+    who = [say(f"{away} 不在", f"{away} is away")] if away else []
+    who += [say(f"{stands_in} {'顶班' if away else '加班'}", f"{stands_in} is on duty")] if stands_in else []
+    words.append(say("，", ", ").join(who))
     return [*words, *(str(change[name]) for name in ("by", "note") if change.get(name))]
 
 

@@ -1,53 +1,46 @@
-"""The commands about vehicles: the 24-hour report, revealing a plate, site keys and pseudonyms."""
+"""The commands about vehicles: their report, revealing a plate, site keys and pseudonyms."""
 
 from __future__ import annotations
 
 import time
-from datetime import date
 from pathlib import Path
 
 import click
-import msgspec
 
 from sensord.commands.options import config_option
 from sensord.commands.reportcli import output_options, write
 from sensord.errors import SensordError
+from sensord.phrasebook import shown
 from sensord.words import say
 
 _NEW = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("vehicles", help=say("车辆 24 小时报告，细到小区与分时。", "Vehicles of a day, by compound and hour."))
+@click.command(
+    "vehicles",
+    help=say(
+        "车辆报告：街道、街区、居民区、小区、出入口，分时、按日，与上周同时相比（默认昨天一天）。",
+        "Vehicles by place, from the street to the gate, by hour and day, beside a week before (default: yesterday).",
+    ),
+)
 @config_option
-@click.option("--day", default="", help=say("哪一天（默认昨天）", "which day, 2026-11-24 (default: yesterday)"))
-@output_options("md", "html", "csv", "json")
-def report_vehicles(config: Path, day: str, form: str, tongue: str, output: Path | None) -> None:
-    """Print or write the report of a day from the daemon's state."""
-    from sensord.config.load import load
-    from sensord.drivers.tabular import render
-    from sensord.drivers.vehiclepages import document
-    from sensord.drivers.vehiclereport import build, day_before, span
-    from sensord.store.passages import PassageReader
+@click.option("--day", default=None, help=say("哪一天，例 2026-11-24", "which day, e.g. 2026-11-24"))
+@click.option("--from", "since", default=None, help=say("从何时起，例 2026-11-24T07:30", "from when on"))
+@click.option(
+    "--to", "until", default=None, help=say("到何时止（不含；默认现在）", "until when (exclusive; default: now)")
+)
+@output_options("txt", "md", "html", "csv", "json")
+def report_vehicles(
+    config: Path, day: str | None, since: str | None, until: str | None, form: str, tongue: str, output: Path | None
+) -> None:
+    """Print or write the report of a day, or of any other stretch of time, from the daemon's state."""
+    from sensord.commands.reporting import vehicles
 
-    loaded = load(config)
-    definition, zone = loaded.definition, loaded.settings.timezone
-    chosen = _day(day) if day else day_before(time.time_ns(), zone)
-    reader = PassageReader(loaded.resolve(loaded.settings.state_dir))
-    start, end = span(chosen, zone)
-    made = build(definition, chosen, reader.counts(start, end), reader.occupancy(end))
-    if form == "json":
-        write(msgspec.json.format(msgspec.json.encode(made)) + b"\n", output)
-    else:
-        write(render(document(made, {place.id: place for place in definition.places}, tongue), form), output)
-
-
-def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            say(f"{text} 不是日期（例如 2026-11-24）", f"{text} is no date (2026-11-24)")
-        ) from None
+        text = vehicles(config, time.time_ns(), (day, since, until), form, tongue)
+    except ValueError as error:
+        raise click.BadParameter(shown(error)) from error
+    write(text, output)
 
 
 @click.command(

@@ -58,6 +58,8 @@ def read_change(findings: Findings, nth: int, text: ChangeText, people: Collecti
     for name in _NEEDS[text.reason]:
         if getattr(text, name) is None:
             findings.error(path, f"a {text.reason} needs {name}: whose duty is it about?", f"add {name}: ...")
+    if text.away is not None and text.away == text.stands_in:
+        findings.error((*path, "stands_in"), "nobody stands in for themselves", "name somebody else, or leave it out")
     for name in ("away", "stands_in"):
         person = getattr(text, name)
         if person is not None:

@@ -210,9 +210,9 @@ class LadderReader:
         gap = upper.threshold - lower.threshold
         if (gap if self.rising else -gap) > 0:
             return None
-        side = "above" if self.rising else "below"
+        side = "more than" if self.rising else "less than"
         return (
-            f"the threshold of {upper.level.word} ({upper.threshold:g}) must lie {side} that of "
+            f"the threshold of {upper.level.word} ({upper.threshold:g}) must be {side} that of "
             f"{lower.level.word} ({lower.threshold:g})"
         )
 

@@ -81,9 +81,12 @@ def _steps(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Devi
     for rung in rule.levels:
         if rung.hold and rung.hold % rule.every:
             takes = format_duration(-(-rung.hold // rule.every) * rule.every)
-            message = f"'for: {format_duration(rung.hold)}' takes effect only after {takes}: it is looked at every "
+            step = format_duration(rule.every)
+            message = (
+                f"'for: {format_duration(rung.hold)}' takes effect only after {takes}: it is looked at every {step}"
+            )
             where = (*path, "levels", rung.level.word, "for")
-            findings.warn(where, message + format_duration(rule.every), f"write for: {takes}")
+            findings.warn(where, message, f"write for: {takes}")
 
 
 def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:

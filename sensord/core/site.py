@@ -19,7 +19,6 @@ from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.instant import utc_offset
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.place import Places
@@ -27,6 +26,7 @@ from sensord.core.record import Action, Group, Receipt, Record, RecordKind, kind
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
+from sensord.core.vehicles.blind import Blind, Blindness
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
@@ -43,11 +43,12 @@ _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``passages`` and ``occupancy`` are what reports on vehicles add up.
-    ``definition`` is True when a new definition came into force. ``told`` holds
-    transitions, events, notifications and holds together, in the order in which one followed from the other: the same
-    order however the journal is cut into groups.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
+    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
+    that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
+    ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
+    holds together, in the order in which one followed from the other: the same order however the journal is cut into
+    groups.
     """
 
     seq: int
@@ -60,17 +61,19 @@ class Step(msgspec.Struct):
     outcomes: list[Outcome] = []
     dead: list[DeadLetter] = []
     counts: dict[tuple[str, str], int] = {}
-    gaps: int = 0
+    gaps: Counter[str] = msgspec.field(default_factory=Counter)
+    filled: Counter[str] = msgspec.field(default_factory=Counter)
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
+    blind: list[Blind] = []
     definition: bool = False
     told: list[Transition | CaseEvent | Notification | Hold] = []
 
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to write down (but the position)."""
-        decided = self.told or self.cases
-        return not (decided or self.dead or self.passages or self.occupancy or self.definition)
+        decided, counted = self.told or self.cases, self.passages or self.occupancy or self.blind
+        return not (decided or counted or self.dead or self.definition)
 
     def decisions(self) -> bytes:
         """Return transitions, events, notifications and holds as JSON lines: the same bytes in every replay."""
@@ -86,6 +89,7 @@ class _Body(msgspec.Struct, array_like=True):
     vehicles: bytes
     book: BookState
     spaces: bytes
+    blindness: bytes = b""
 
 
 class Site:
@@ -107,10 +111,10 @@ class Site:
         pseudonymiser = Pseudonymiser(keys, overlap, self._secrets) if keys else None
         places = Places(definition.places, definition.devices)
         intake, tracker = Intake(definition, places, pseudonymiser), Tracker(definition, places)
-        engine, book, offset = Engine(definition, places), CaseBook(definition, places), utc_offset(definition.zone)
+        engine, book = Engine(definition, places), CaseBook(definition, places)
         self.definition, self.places = definition, places
-        self.intake, self.tracker, self.engine, self.book, self._offset = intake, tracker, engine, book, offset
-        self.spaces = Spaces(definition, places)
+        self.intake, self.tracker, self.engine, self.book = intake, tracker, engine, book
+        self.spaces, self.blindness = Spaces(definition, places), Blindness(places)
         self.engine.probe = self._probe
 
     def watch(self, probe: Probe | None) -> None:
@@ -140,7 +144,7 @@ class Site:
         Its devices are positions in this site's registry. The intake is not asked.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps = decoded.dead, decoded.gaps
+        step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, decoded.counts)
 
@@ -165,7 +169,7 @@ class Site:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
         step.dead += decoded.dead
-        step.gaps += decoded.gaps
+        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 
@@ -181,8 +185,9 @@ class Site:
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
+        step.blind += self.blindness.take(batch)
         batch = self.tracker.take(batch)
-        step.passages += count_passages(batch, self.places, self._offset)
+        step.passages += count_passages(batch, self.places)
         step.occupancy += self.tracker.occupancy
         self.tracker.occupancy.clear()
         for transition in self.engine.feed(batch):
@@ -195,6 +200,7 @@ class Site:
         try:
             before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
             before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces.save()
+            before_blindness = self.blindness.save()
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
@@ -203,6 +209,7 @@ class Site:
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
         self.spaces.restore(before_spaces)
+        self.blindness.restore(before_blindness)
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
@@ -222,8 +229,8 @@ class Site:
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
         definition, vehicles = self.definition.encode(), save(self.tracker)
-        intake, spaces = self.intake.save(), self.spaces.save()
-        return seal(_Body(definition, self.engine.snapshot(), intake, vehicles, self.book.state(), spaces))
+        intake, spaces, blindness = self.intake.save(), self.spaces.save(), self.blindness.save()
+        return seal(_Body(definition, self.engine.snapshot(), intake, vehicles, self.book.state(), spaces, blindness))
 
     @classmethod
     def restored(cls, state: bytes, secrets: Secrets | None = None) -> Site:
@@ -235,6 +242,7 @@ class Site:
             site.intake.restore(body.intake)
             load(site.tracker, body.vehicles)
             site.spaces.restore(body.spaces)
+            site.blindness.restore(body.blindness)
             site.book = CaseBook(site.definition, site.places, body.book)
         except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error

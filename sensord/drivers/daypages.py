@@ -13,8 +13,7 @@ from sensord.core.level import BY_WORD, LADDER, NAMES
 from sensord.core.place import Places
 from sensord.drivers.dayreport import DayReport, LaneLine
 from sensord.drivers.tabular import Document
-from sensord.drivers.vehiclepages import provinces
-from sensord.drivers.vehiclereport import Line
+from sensord.drivers.vehiclepages import VehiclePages
 
 _WORDS: dict[str, dict[str, str]] = {
     "zh": {
@@ -26,21 +25,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "when": "时间",
         "minutes": "{level}（分钟）",
         "unknown": "未知（分钟）",
-        "gates": "出入口 {start} – {end}",
-        "gate": "出入口",
-        "inward": "驶入",
-        "outward": "驶出",
-        "local": "本地",
-        "out_of_town": "外地",
-        "key_area": "重点地区",
-        "special": "特种",
-        "none": "无牌",
-        "unread": "未识别",
-        "whole": "全街道",
-        "provinces": "外地车辆登记省份",
-        "province": "省份",
-        "cities": "其中城市",
-        "count": "辆",
         "cases_line": "案件：立案 {opened}（{levels}），结案 {closed}，未结 {open}；"
         "中位用时（分钟）：接单 {acknowledge}，到场 {arrive}，疏散 {disperse}",
         "answers_line": "响应：派单 {people} 人次，已响应 {answered}；未响应最多：{silent}",
@@ -50,11 +34,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "未知：{blind} 处共 {minutes} 分钟",
         "no_crowd_line": "人群：没有人数读数；未知：{blind} 处共 {minutes} 分钟",
         "no_rollups": "人群：未启用汇总存储（sinks: rollups），没有数据",
-        "gate_line": "出入口：驶入 {inward}，驶出 {outward}；外地 {out_of_town}，重点地区 {key_area}，未识别 {unread}",
         "more": "全文：sensord report show {name}",
         "blind_note": "“未知”：该弄有传感器失联的时间。失联不等于平静：这段时间里的人数不得而知。",
         "unwatched_note": "另有 {count} 条弄没有人群传感器。",
-        "gates_note": "出入口按整点小时统计；分类为驶入车辆，号牌前缀只说明登记地。",
         "made_note": "生成于 {made}，定义版本 {version}。",
         "unfinished": "报告截至生成时，该时段尚未结束。",
     },
@@ -67,21 +49,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "when": "when",
         "minutes": "{level} (min)",
         "unknown": "unknown (min)",
-        "gates": "Gates {start} – {end}",
-        "gate": "gate",
-        "inward": "in",
-        "outward": "out",
-        "local": "local",
-        "out_of_town": "out of town",
-        "key_area": "key area",
-        "special": "special",
-        "none": "no plate",
-        "unread": "unread",
-        "whole": "whole street",
-        "provinces": "Out-of-town vehicles by province of registration",
-        "province": "province",
-        "cities": "of these, by city",
-        "count": "vehicles",
         "cases_line": "Cases: {opened} opened ({levels}), {closed} closed, {open} open; median minutes to acknowledge "
         "{acknowledge}, to arrive {arrive}, to disperse {disperse}",
         "answers_line": "Answers: {answered} of {people} who were told; most silent: {silent}",
@@ -91,19 +58,14 @@ _WORDS: dict[str, dict[str, str]] = {
         "unknown: {blind} lanes, {minutes} minutes in all",
         "no_crowd_line": "Crowds: no head counts; unknown: {blind} lanes, {minutes} minutes in all",
         "no_rollups": "Crowds: no roll-ups are kept (sinks: rollups), so there are no data",
-        "gate_line": "Gates: {inward} in, {outward} out; {out_of_town} out of town, {key_area} from key areas, "
-        "{unread} unread",
         "more": "In full: sensord report show {name}",
         "blind_note": "Unknown: for how long a sensor of the lane was silent. Blind is not quiet: how many people were "
         "there then, nobody knows.",
         "unwatched_note": "{count} more lanes have no sensor of crowds.",
-        "gates_note": "Gates are counted in whole hours; kinds are those of arrivals, and a prefix tells the place of "
-        "registration only.",
         "made_note": "Made at {made}, definition {version}.",
         "unfinished": "The time of this report had not ended when it was made.",
     },
 }
-_KINDS = ("inward", "outward", "local", "out_of_town", "key_area", "special", "none", "unread")
 _NAMED = 3
 """So many of those who did not respond are named in a message."""
 
@@ -115,18 +77,19 @@ class Pages:
         self._report, self._cases, self._language = report, cases, language
         self._places = Places(definition.places, definition.devices)
         self._lister = Lister(definition, self._places, language)
+        self._vehicles = VehiclePages(report.vehicles, self._places.by_id, language)
         self._say = _WORDS[language]
 
     def document(self) -> Document:
         """The whole report."""
         found, lister = self._report, self._lister
-        tables = [lister.summary(found.cases), lister.crowd(self._cases), *self._crowds(), self._gates()]
-        tables += [self._provinces(), lister.problems(self._cases), lister.silent(self._cases)]
+        tables = [lister.summary(found.cases), lister.crowd(self._cases), *self._crowds(), *self._vehicles.tables()]
+        tables += [lister.problems(self._cases), lister.silent(self._cases)]
         title = self._say["title"].format(start=self._time(found.start), end=self._time(found.end))
         return Document(title, self._language, tables, self.lines(), list(self._notes()))
 
     def lines(self) -> list[str]:
-        """The most important, a line each: cases, answers, crowds, gates."""
+        """The most important, a line each: cases, answers, crowds, vehicles."""
         found = self._report
         levels = (f"{NAMES[self._language][level]} {found.cases.levels[level.word]}" for level in reversed(LADDER))
         numbers = {name: getattr(found.cases, name) for name in ("opened", "closed", "open", "people", "answered")}
@@ -134,8 +97,7 @@ class Pages:
             numbers[name] = "-" if (value := getattr(found.cases, name)) is None else f"{value:.1f}"
         words = {**numbers, "levels": self._say["and"].join(levels), "silent": self._silent()}
         texts = [self._say[name].format(**words) for name in ("cases_line", "answers_line")]
-        gates = {name: getattr(found.street, name) for name in _KINDS}
-        return [*texts, self._crowd_line(), self._say["gate_line"].format(**gates)]
+        return [*texts, self._crowd_line(), *self._vehicles.lines()]
 
     def _silent(self) -> str:
         """The few who left most unanswered, over all grids and shifts."""
@@ -183,26 +145,11 @@ class Pages:
             _minutes(lane.unknown),
         )
 
-    def _gates(self) -> Table:
-        say, found = self._say, self._report
-        title = say["gates"].format(start=self._time(found.gates_start), end=self._time(found.gates_end))
-        rows = [self._gate(say["whole"], found.street)]
-        rows += [self._gate(self._lister.place(line.place), line) for line in found.gates]
-        return Table(title, (say["gate"], *(say[kind] for kind in _KINDS)), rows)
-
-    @staticmethod
-    def _gate(name: str, line: Line) -> tuple[str, ...]:
-        return (name, *(str(getattr(line, kind)) for kind in _KINDS))
-
-    def _provinces(self) -> Table:
-        say, rows = self._say, provinces(self._report.street, self._language)
-        return Table(say["provinces"], (say["province"], say["count"], say["cities"]), rows)
-
     def _notes(self) -> list[str]:
         say, found = self._say, self._report
         notes = [say["blind_note"]] if found.lanes is not None else []
         notes += [say["unwatched_note"].format(count=found.unwatched)] if found.unwatched else []
-        notes += [say["gates_note"]]
+        notes += self._vehicles.notes()
         notes += [say["unfinished"]] if found.made_at < found.end else []
         return [*notes, say["made_note"].format(made=self._time(found.made_at), version=found.version)]
 

@@ -1,8 +1,9 @@
 """The 24-hour report as data: crowds per lane, vehicles per gate, cases and the people who handled them.
 
 Crowds come from the roll-ups (event time, to the minute; by the hour where minutes are no longer kept), the minutes per
-level from the alerts, vehicles from what the core counted, cases from the ledger. Rule: blind is not quiet. A lane's
-``unknown`` is how long one of its sensors was silent beyond its deadline; a lane that nobody watches is counted, too.
+level from the alerts, cases from the ledger; vehicles are a report of their own (``vehiclereport``). Rule: blind is not
+quiet. A lane's ``unknown`` is how long one of its sensors was silent beyond its deadline; a lane that nobody watches is
+counted, too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.figures import Figures, Silent, figures, silent
 from sensord.core.cases.reports import Span
 from sensord.core.definition import Definition
-from sensord.core.instant import HOUR
 from sensord.core.level import LADDER, Level
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.stream import Stream
-from sensord.core.vehicles.tally import PassageCount
-from sensord.drivers.vehiclereport import Line, add_up
+from sensord.drivers.vehiclereport import VehicleReport
 from sensord.ports import CrowdSlot
 
 
@@ -63,7 +62,7 @@ class DayReport(msgspec.Struct, frozen=True):
     """The report of [start, end). ``made_at`` is when it was made, ``version`` the definition it was made with.
 
     ``lanes`` is None when no roll-ups are kept: nothing is known of crowds then. ``unwatched`` counts lanes without a
-    sensor. Gates are counted in whole hours, [gates_start, gates_end).
+    sensor.
     """
 
     name: str
@@ -77,24 +76,16 @@ class DayReport(msgspec.Struct, frozen=True):
     silent: tuple[Silent, ...]
     lanes: tuple[LaneLine, ...] | None
     unwatched: int
-    gates_start: int
-    gates_end: int
-    street: Line
-    gates: tuple[Line, ...]
+    vehicles: VehicleReport
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What the stores hold of a stretch: ``crowds`` per device (None: no roll-ups), ``passages`` of whole hours."""
+    """What the stores hold of a stretch: ``crowds`` per device (None: no roll-ups), and the report on its vehicles."""
 
     cases: Sequence[Case]
     alarms: Sequence[Transition]
-    passages: Sequence[PassageCount]
     crowds: Iterable[tuple[str, Sequence[CrowdSlot]]] | None
-
-
-def whole_hours(span: Span) -> tuple[int, int]:
-    """The hours by which gates are counted for a report: each is cut off to the full hour."""
-    return span.start // HOUR * HOUR, span.end // HOUR * HOUR
+    vehicles: VehicleReport
 
 
 def reach(definition: Definition, start: int) -> int:
@@ -105,10 +96,7 @@ def reach(definition: Definition, start: int) -> int:
 def build(definition: Definition, span: Span, heard: Heard, made_at: int) -> DayReport:
     """Put the report together."""
     places = Places(definition.places, definition.devices)
-    lines = add_up(places, heard.passages)
-    street = next((line for line in lines.values() if line.kind == PlaceKind.STREET), Line("", PlaceKind.STREET))
     watched = {device.place for device in _watching(definition)}
-    gates_start, gates_end = whole_hours(span)
     return DayReport(
         name=span.name,
         start=span.start,
@@ -121,10 +109,7 @@ def build(definition: Definition, span: Span, heard: Heard, made_at: int) -> Day
         silent=tuple(silent(heard.cases)),
         lanes=None if heard.crowds is None else tuple(_lanes(definition, places, span, heard, min(span.end, made_at))),
         unwatched=sum(place.kind is PlaceKind.LANE and place.id not in watched for place in places.places),
-        gates_start=gates_start,
-        gates_end=gates_end,
-        street=street,
-        gates=tuple(line for line in lines.values() if line.kind == PlaceKind.GATE),
+        vehicles=heard.vehicles,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
@@ -68,12 +69,17 @@ class State(Protocol):
         """Return the newest good snapshot."""
         ...
 
+    def open_cases(self) -> list[Case]:
+        """Return the cases that are not closed."""
+        ...
+
 
 class LiveCore:
     """The core at work.
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
-    ``decided``: what became of the actions in the latest groups that had any, by group.
+    ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class LiveCore:
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
         self.error: BaseException | None = None
+        self.orphans: tuple[Case, ...] = ()
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
@@ -127,6 +134,7 @@ class LiveCore:
                 self.position, again = group.seq, again + 1
             if groups[-1].seq > applied:
                 break
+        self.orphans = tuple(case for case in self._state.open_cases() if case.id not in self.site.book.open)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
 
@@ -272,5 +280,7 @@ class LiveCore:
             meter.count("dead_letters_total", reason=letter.reason)
         for transition in step.transitions:
             meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
-        if step.gaps:
-            meter.count("sequence_gaps_total", step.gaps)
+        for device, amount in step.gaps.items():
+            meter.count("sequence_gaps_total", amount, device=device)
+        for device, amount in step.filled.items():
+            meter.count("sequence_gaps_filled_total", amount, device=device)

@@ -21,7 +21,8 @@ Overview = dict[str, Any]
 class Standing:
     """How things stood when the core last looked: for those who read on other threads.
 
-    ``levels`` holds the worst active alert of places that have one, ``unknown`` the places that are blind.
+    ``levels`` holds the worst active alert of places that have one, ``unknown`` the places that are blind,
+    ``undeliverable`` the contacts (person, channel) that are known not to deliver.
     """
 
     definition: Definition
@@ -29,6 +30,7 @@ class Standing:
     levels: dict[str, Level]
     unknown: frozenset[str]
     silences: tuple[Silence, ...] = ()
+    undeliverable: frozenset[tuple[str, str]] = frozenset()
 
 
 def standing(site: Site) -> Standing:
@@ -37,7 +39,8 @@ def standing(site: Site) -> Standing:
     for alert in site.engine.active():
         levels[alert.place] = max(levels.get(alert.place, Level.NONE), alert.level)
     unknown = frozenset(site.engine.unknown())
-    return Standing(site.definition, site.places, levels, unknown, tuple(site.book.silences))
+    failing = frozenset((person, channel) for person, channel, _ in site.book.undeliverable)
+    return Standing(site.definition, site.places, levels, unknown, tuple(site.book.silences), failing)
 
 
 def build(site: Site) -> Overview:

@@ -195,7 +195,7 @@ def _as_decoded(batch: Batch, definition: Definition) -> Decoded:
         for outcome, amount in (("late", late), ("accepted", int(np.count_nonzero(mine)) - late)):
             if amount:
                 counts[Stream(int(stream)).word, outcome] = amount
-    return Decoded(batch, [], [], counts, 0)
+    return Decoded(batch, [], [], counts)
 
 
 @dataclass(slots=True)

@@ -1,121 +1,231 @@
-"""The report on vehicles for readers: its tables, in Chinese and English."""
+"""The report on vehicles for readers: the lines that say the most important, its tables, and one table for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from sensord.core.cases.listing import Table
-from sensord.core.instant import to_datetime
+from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import Place, PlaceKind
 from sensord.core.region import CITIES, PROVINCES
 from sensord.drivers.tabular import Document
-from sensord.drivers.vehiclereport import Line, Stretch, VehicleReport
+from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclewords import WORDS
 
 Names = Mapping[str, Place]
-
-_WORDS: dict[str, dict[str, str]] = {
-    "zh": {
-        "title": "车辆 24 小时报告",
-        "total": "全街道",
-        "grid": "居民区",
-        "compound": "小区",
-        "gate": "出入口",
-        "street": "街道",
-        "place": "地点",
-        "inward": "驶入",
-        "outward": "驶出",
-        "inside": "在内",
-        "parking": "车位",
-        "local": "本地",
-        "out_of_town": "外地",
-        "key_area": "重点地区",
-        "new_energy": "新能源",
-        "special": "特种",
-        "none": "无牌",
-        "unread": "未识别",
-        "before": "上周同日",
-        "hour": "时段",
-        "day": "日期",
-        "hourly": "分时",
-        "daily": "近八日",
-        "provinces": "外地车辆登记省份",
-        "cities": "其中城市",
-        "balance": "车位紧张的小区与最近的空位",
-        "free": "剩余",
-        "nearest": "最近空位",
-        "count": "辆",
-        "note": "分类为驶入车辆；号牌前缀只说明登记地。“±”为在内数的可能误差。",
-    },
-    "en": {
-        "title": "Vehicles in 24 hours",
-        "total": "whole street",
-        "grid": "residential grid",
-        "compound": "compound",
-        "gate": "gate",
-        "street": "street",
-        "place": "place",
-        "inward": "in",
-        "outward": "out",
-        "inside": "inside",
-        "parking": "spaces",
-        "local": "local",
-        "out_of_town": "out of town",
-        "key_area": "key area",
-        "new_energy": "new energy",
-        "special": "special",
-        "none": "no plate",
-        "unread": "unread",
-        "before": "a week before",
-        "hour": "hour",
-        "day": "day",
-        "hourly": "By hour",
-        "daily": "The last eight days",
-        "provinces": "Out-of-town vehicles by province of registration",
-        "cities": "of these, by city",
-        "balance": "Compounds that are nearly full, and the nearest free spaces",
-        "free": "free",
-        "nearest": "nearest free",
-        "count": "vehicles",
-        "note": "Kinds are those of arrivals; a prefix tells the place of registration only. "
-        "± is by how many the number inside may be wrong.",
-    },
-}
-_KINDS = ("local", "out_of_town", "key_area", "special", "none", "unread")
+NO_DATA = "-"
+_NAMED = 3
+"""So many provinces and full compounds are named in a line."""
+_MANY = 3 * HOUR
+"""From here on a sentence speaks of hours."""
+_COUNTS = Counts.__struct_fields__
 
 
-def document(report: VehicleReport, names: Names, language: str) -> Document:
-    """Write every table of the report that is not empty."""
-    words = _WORDS[language]
-    head = [words[key] for key in ("place", "inward", "outward", "inside", "parking", *_KINDS, "new_energy", "before")]
-    made: list[tuple[str, list[str], list[tuple[str, ...]]]] = []
-    for kind in (PlaceKind.STREET, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE):
-        rows = [_row(line, names, language) for line in report.lines if line.kind == kind]
-        made.append((words[kind.value], head, rows))
-    spans = [words[key] for key in ("inward", "outward", "out_of_town")]
-    columns = [words[key] for key in ("place", "count", "cities")]
-    made.append((words["provinces"], columns, provinces(report.street, language)))
-    made.append((words["hourly"], [words["hour"], *spans], _spans(report, report.hourly, "%H:%M")))
-    made.append((words["daily"], [words["day"], *spans], _spans(report, report.daily, "%Y-%m-%d")))
-    balance: list[tuple[str, ...]] = [
-        (_name(one.compound, names, language), str(one.free), _nearest(one.nearest, names, language))
-        for one in report.balance
-    ]
-    made.append((words["balance"], [words["compound"], words["free"], words["nearest"]], balance))
-    tables = [Table(title, tuple(columns), rows) for title, columns, rows in made if rows]
-    return Document(f"{words['title']} {report.day}", language, tables, notes=[words["note"]])
+class VehiclePages:
+    """Writes one report in one language; ``names`` are the definition's places by id."""
 
+    def __init__(self, report: VehicleReport, names: Names, language: str) -> None:
+        self._report, self._names, self._language = report, names, language
+        self._say = WORDS[language]
 
-def _row(line: Line, names: Names, language: str) -> tuple[str, ...]:
-    inside = "" if line.kind == PlaceKind.GATE else f"{line.inside} ±{line.unsure}"
-    parking = str(line.parking) if line.parking else ""
-    kinds = [str(getattr(line, kind)) for kind in _KINDS]
-    before = f"{line.before_in} / {line.before_out}"
-    numbers = [str(line.inward), str(line.outward), inside, parking, *kinds, str(line.new_energy), before]
-    return (_name(line.place, names, language), *numbers)
+    def document(self) -> Document:
+        """The whole report."""
+        return Document(self.title, self._language, self.tables(), self.lines(), self.notes())
 
+    @property
+    def title(self) -> str:
+        """What it is about, and from when to when."""
+        found = self._report
+        return f"{self._say['title']} {self._time(found.start)} – {self._time(self._until)}"
 
-def _name(place: str, names: Names, language: str) -> str:
-    return names[place].label(language) if place in names else place
+    # -- the most important ------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[str]:
+        """How many passed, what kinds they were, what nobody could see, and where it is full: a line each."""
+        found, say = self._report, self._say
+        if not found.lines or found.street.counted is None:
+            return [say["nothing"]]
+        street = found.street
+        words = {name: getattr(street.counted, name) for name in _COUNTS}
+        inside = say["inside_line"].format(inside=self._inside(street), at=self._clock(found.inside_at))
+        made = [say["flow_line"].format(**words, **self._held_against(street))]
+        made[0] += inside if street.inside is not None else say["inside_unknown"]
+        made.append(say["kinds_line"].format(**words, provinces=self._foremost(street)))
+        if street.unknown:
+            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
+        if found.balance:
+            full = (f"{self._name(one.compound)} {one.free}" for one in found.balance[:_NAMED])
+            more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
+            made.append(say["full_line"].format(full=say["and"].join(full) + more))
+        return made
+
+    def _held_against(self, line: Line) -> dict[str, str]:
+        """In and out of the week before in words: how many, and the difference."""
+        said = {}
+        for name, short in (("inward", "before_in"), ("outward", "before_out")):
+            before, change = self._before(line, name), self._change(line, name)
+            known = self._say["held_against"].format(before=before, change=change)
+            said[short] = known if line.before is not None else self._say["no_before"]
+        return said
+
+    def _foremost(self, line: Line) -> str:
+        """The few provinces from which most came."""
+        most = _most_first(line.provinces)[:_NAMED]
+        named = self._say["and"].join(f"{_province(prefix, self._language)} {count}" for prefix, count in most)
+        return self._say["of_these"].format(named=named) if named else ""
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def tables(self) -> list[Table]:
+        """Every table of the report that is not empty."""
+        say, found = self._say, self._report
+        made = [self._places(kind) for kind in KINDS]
+        columns = (say["province"], say["count"], say["cities"])
+        made.append(Table(say["provinces"], columns, provinces(found.street, self._language) if found.lines else []))
+        made.append(self._stretches(say["hourly"], say["hour"], found.hourly, self._hours))
+        made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
+        full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
+        made.append(Table(say["balance"], (say["full"], say["free"], say["nearest"]), full))
+        return [table for table in made if table.rows]
+
+    @property
+    def _hours(self) -> str:
+        """How hours are written: with their day, where there are several."""
+        days = {self._time(one.start)[:10] for one in self._report.hourly}
+        return "%m-%d %H:%M" if len(days) > 1 else "%H:%M"
+
+    def _places(self, kind: PlaceKind) -> Table:
+        room = () if kind is PlaceKind.GATE else ("inside", "parking")
+        names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
+        head = (self._say["place"], *(self._say[name] for name in names))
+        return Table(self._say[kind.value], head, [self._row(line, names) for line in self._report.of(kind)])
+
+    def _row(self, line: Line, names: Iterable[str]) -> tuple[str, ...]:
+        cells = {name: _number(line, name) for name in _COUNTS}
+        cells |= {"inside": self._inside(line), "parking": str(line.parking or NO_DATA), "unknown": self._unknown(line)}
+        for name, said in (("before", self._before), ("change", self._change)):
+            both = [said(line, way) for way in ("inward", "outward")]
+            cells[name] = NO_DATA if both == [NO_DATA] * 2 else " / ".join(both)
+        return (self._name(line.place), *(cells[name] for name in names))
+
+    def _stretches(self, title: str, first: str, stretches: Iterable[Stretch], form: str) -> Table:
+        """The street hour by hour, or day by day."""
+        names = (*SORTS, "new_energy")
+        head = (first, *(self._say[name] for name in ("inward", "outward", "unknown", *names)))
+        rows = []
+        for one in stretches:
+            street = one.lines[0]
+            moment, ways = self._moment(one.start, form), (_number(street, way) for way in ("inward", "outward"))
+            rows.append((moment, *ways, self._unknown(street), *(_number(street, name) for name in names)))
+        return Table(title, head, rows)
+
+    def _moment(self, instant: int, form: str) -> str:
+        moment = to_datetime(instant, self._report.zone)
+        return moment.strftime(form.replace("%a", self._say["weekdays"].split(" ")[moment.weekday()]))
+
+    def _inside(self, line: Line) -> str:
+        """Who is inside; with a question mark where a gate could not be seen for a while."""
+        doubt = "?" if line.unknown else ""
+        return NO_DATA if line.inside is None else f"{line.inside} ±{line.unsure}{doubt}"
+
+    def _unknown(self, line: Passed) -> str:
+        """The minutes that nobody saw: of how many gates, where there are several."""
+        if not line.gates:
+            return self._say["no_gates"]
+        if not line.unknown:
+            return "0"
+        return _minutes(line) if line.gates == 1 else f"{_minutes(line)} ({line.unseen}/{line.gates})"
+
+    def _lasted(self, line: Passed) -> str:
+        """How long nobody saw, in words: minutes, or hours where they are many."""
+        if line.unknown < _MANY:
+            return self._say["minutes"].format(count=_minutes(line))
+        return self._say["hours"].format(count=f"{line.unknown / HOUR:.1f}")
+
+    @staticmethod
+    def _before(line: Line, name: str) -> str:
+        if line.before is None:
+            return NO_DATA
+        return f"{getattr(line.before, name)}{'?' if line.before_unknown else ''}"
+
+    @staticmethod
+    def _change(line: Line, name: str) -> str:
+        """The difference to the week before, with a question mark when a part of either is unknown."""
+        if line.before is None or line.counted is None:
+            return NO_DATA
+        change = getattr(line.counted, name) - getattr(line.before, name)
+        return f"{change:+d}{'?' if line.unknown or line.before_unknown else ''}"
+
+    def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
+        return ", ".join(f"{self._name(place)} {free}" for place, free in nearest) or NO_DATA
+
+    def _name(self, place: str) -> str:
+        return self._names[place].label(self._language) if place in self._names else place
+
+    def notes(self) -> list[str]:
+        """How all that is to be read."""
+        found, say = self._report, self._say
+        made = [say["note_kinds"], say["note_unknown"]]
+        made.append(say["note_before"].format(start=self._time(found.before_start), end=self._time(found.before_end)))
+        if found.inside_at:
+            made.append(say["note_inside"].format(at=self._time(found.inside_at)))
+        if found.strays:
+            made.append(say["note_strays"].format(count=found.strays))
+        return made if found.complete else [*made, say["note_incomplete"].format(end=self._time(self._until))]
+
+    @property
+    def _until(self) -> int:
+        """Until when it counts."""
+        return min(self._report.end, self._report.made_at)
+
+    def _time(self, instant: int) -> str:
+        return format_instant(instant, self._report.zone)[:16].replace("T", " ")
+
+    def _clock(self, instant: int) -> str:
+        return self._time(instant)[11:]
+
+    # -- for programs ------------------------------------------------------------------------------------------------
+
+    def tidy(self) -> Document:
+        """One table: a row for each place and stretch of time, and for each prefix of plates from elsewhere.
+
+        ``stretch`` says of what the row is: the whole, the week before, an hour, a day. Rows of different ones must not
+        be added up. A cell is empty where nobody could see.
+        """
+        head = ("stretch", "start", "end", "kind", "place", "name", "registered", *_COUNTS)
+        head += ("inside", "unsure", "parking", "gates", "gates_unseen", "minutes_unknown")
+        return Document(self.title, self._language, [Table(self.title, head, list(self._tidy_rows()))])
+
+    def _tidy_rows(self) -> Iterable[tuple[str, ...]]:
+        found = self._report
+        for line in found.lines:
+            sums = ("" if line.inside is None else str(line.inside), str(line.unsure), str(line.parking))
+            yield self._tidy_row("whole", found.start, found.end, line, line.counted, line.unknown, sums)
+            for prefix, count in sorted((line.provinces | line.cities).items()):
+                here = self._tidy_row("whole", found.start, found.end, line, None, None)
+                yield (*here[:6], prefix, str(count), *here[8:])
+            yield self._tidy_row("before", found.before_start, found.before_end, line, line.before, line.before_unknown)
+        for word, stretches in (("hour", found.hourly), ("day", found.daily)):
+            for one in stretches:
+                for part in one.lines:
+                    yield self._tidy_row(word, one.start, one.end, part, part.counted, part.unknown)
+
+    def _tidy_row(
+        self,
+        stretch: str,
+        start: int,
+        end: int,
+        line: Passed,
+        counted: Counts | None,
+        unknown: int | None,
+        sums: tuple[str, ...] = ("", "", ""),
+    ) -> tuple[str, ...]:
+        times = (format_instant(instant, self._report.zone) for instant in (start, end))
+        numbers = ("" if counted is None else str(getattr(counted, name)) for name in _COUNTS)
+        # How many gates were unseen is known of the report's own stretches; of the week before, only for how long.
+        unseen = "" if unknown is None or stretch == "before" else str(line.unseen)
+        blind = (str(line.gates), unseen, "" if unknown is None else f"{unknown / MINUTE:.1f}")
+        return (stretch, *times, line.kind, line.place, self._name(line.place), "", *numbers, *sums, *blind)
 
 
 def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
@@ -124,20 +234,22 @@ def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     for province, count in _most_first(line.provinces):
         here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
         cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
-        rows.append((PROVINCES[province][0 if language == "zh" else 1], str(count), ", ".join(cities)))
+        rows.append((_province(province, language), str(count), ", ".join(cities)))
     return rows
+
+
+def _province(prefix: str, language: str) -> str:
+    return PROVINCES[prefix][0 if language == "zh" else 1]
 
 
 def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _spans(report: VehicleReport, spans: Iterable[Stretch], form: str) -> list[tuple[str, ...]]:
-    return [
-        (to_datetime(one.start, report.zone).strftime(form), str(one.inward), str(one.outward), str(one.out_of_town))
-        for one in spans
-    ]
+def _number(line: Passed, name: str) -> str:
+    return NO_DATA if line.counted is None else str(getattr(line.counted, name))
 
 
-def _nearest(nearest: Iterable[tuple[str, int]], names: Names, language: str) -> str:
-    return ", ".join(f"{_name(place, names, language)} {free}" for place, free in nearest) or "-"
+def _minutes(line: Passed) -> str:
+    """Whole minutes, and never none where there was something."""
+    return str(max(1, round(line.unknown / MINUTE)))

@@ -1,39 +1,38 @@
-"""The 24-hour report on vehicles, as data: per gate, compound and grid, by hour and by day, beside a week before.
+"""The report on vehicles, as data: from the street to the gate, by hour and by day, beside a week before.
 
-It adds up what the core counted (``core.tally``), so a replay of the same journal gives the same numbers. Kinds
-(local, out-of-town ...) are those of arrivals, so they add up to ``inward``. ``inside`` is what the core believed at
-the end of the day, with ``unsure``, by how many that may be wrong.
+The one way to count: the scheduled report, the command and the API all build it. It adds up what the core counted
+(``core.vehicles.tally``), so a replay of the same journal gives the same numbers. Kinds (local, out-of-town ...) are
+those of arrivals, so they add up to ``inward``. Passages are counted at gates; a place's numbers are the sum of its
+gates'. Blind is not quiet: ``unknown`` says for how long nobody could see, and where nobody saw anything in all the
+time, the numbers are None and never zero.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from sensord.core.cases.reports import Span
 from sensord.core.definition import Definition
-from sensord.core.instant import HOUR, from_datetime, to_datetime, zone_info
 from sensord.core.place import PlaceKind, Places
+from sensord.core.stream import Stream
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import ELSEWHERE, Occupancy, PassageCount
+from sensord.drivers.vehiclespan import Window, Windows, windows
 
-KINDS = (PlaceKind.STREET, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
-DAYS = 8
-"""So many days are listed: the day itself, and back to the same weekday before."""
+KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
+SORTS = ("local", "out_of_town", "key_area", "special", "none", "unread")
 FULL = 0.9
 """From this share of its parking spaces on a compound is nearly full."""
 NEAREST = 3
+_FOREVER = 1 << 62
 
 
-class Line(msgspec.Struct):
-    """The numbers of one place. ``before_in``, ``before_out``: the same weekday a week before.
+class Counts(msgspec.Struct):
+    """How many passed: in and out, and of those who came in how many of each kind."""
 
-    ``provinces`` and ``cities`` count the vehicles from elsewhere by the first one and two characters of their plates.
-    """
-
-    place: str
-    kind: str
     inward: int = 0
     outward: int = 0
     local: int = 0
@@ -43,22 +42,59 @@ class Line(msgspec.Struct):
     none: int = 0
     unread: int = 0
     new_energy: int = 0
+
+    def count(self, one: PassageCount) -> None:
+        """Take passages of one kind."""
+        if one.direction == "out":
+            self.outward += one.count
+            return
+        self.inward += one.count
+        setattr(self, one.sort, getattr(self, one.sort) + one.count)
+        self.new_energy += one.count if one.energy == "new_energy" else 0
+
+    def add(self, other: Counts) -> None:
+        """Add what passed elsewhere."""
+        for name in Counts.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Passed(msgspec.Struct):
+    """What passed at one place in one stretch. ``counted`` is None when none of its gates was seen in all the time.
+
+    ``gates`` are those at or below the place, ``unseen`` of these were blind for a while: for ``unknown`` in all (ns,
+    the times of several gates added up).
+    """
+
+    kind: str
+    place: str
+    gates: int
+    unseen: int
+    unknown: int
+    counted: Counts | None
+
+
+class Line(Passed):
+    """The numbers of one place. ``before`` is what passed in the same time of the week before, with its ``unknown``.
+
+    ``provinces`` and ``cities`` count arrivals from elsewhere by the first one and two characters of their plates.
+    ``inside`` and ``unsure`` are what the core believed at the report's ``inside_at``; None when nobody could see.
+    """
+
+    before: Counts | None = None
+    before_unknown: int = 0
     provinces: dict[str, int] = {}
     cities: dict[str, int] = {}
-    inside: int = 0
+    inside: int | None = None
     unsure: int = 0
     parking: int = 0
-    before_in: int = 0
-    before_out: int = 0
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """The passages of one hour or one day that begins at ``start`` (ns)."""
+    """What passed in one hour or one day, [start, end) in ns; ``lines`` in the report's order."""
 
     start: int
-    inward: int
-    outward: int
-    out_of_town: int
+    end: int
+    lines: tuple[Passed, ...]
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -70,16 +106,30 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class VehicleReport(msgspec.Struct, frozen=True):
-    """The report of one local day; ``lines`` are ordered street, grids, compounds, gates."""
+    """The report of [start, end); ``lines`` are ordered street, blocks, grids, compounds, gates.
 
-    day: str
+    ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
+    what it is held against. ``strays`` passed at gates that are no more: they are in no line. ``inside_at`` is when
+    ``inside`` was counted, at a full hour; 0: that is not known.
+    """
+
     start: int
     end: int
     zone: str
+    made_at: int
+    complete: bool
+    before_start: int
+    before_end: int
+    inside_at: int
+    strays: int
     lines: tuple[Line, ...]
     hourly: tuple[Stretch, ...]
     daily: tuple[Stretch, ...]
     balance: tuple[Balance, ...]
+
+    def of(self, kind: PlaceKind) -> list[Line]:
+        """The lines of one kind of place."""
+        return [line for line in self.lines if line.kind == kind]
 
     @property
     def street(self) -> Line:
@@ -87,111 +137,197 @@ class VehicleReport(msgspec.Struct, frozen=True):
         return self.lines[0]
 
 
-def span(day: date, zone: str) -> tuple[int, int]:
-    """Return (beginning of the first listed day, end of the day), in ns: what ``build`` needs the counts of."""
-    return _midnight(day - timedelta(days=DAYS - 1), zone), _midnight(day + timedelta(days=1), zone)
+class Kept(NamedTuple):
+    """What the state holds of a stretch: tallies of the ``reach``, who was inside at its end, when cameras were blind.
+
+    ``applied_at`` is the journal time up to which all that is known (ns).
+    """
+
+    counts: Iterable[PassageCount]
+    occupancy: Sequence[Occupancy]
+    blind: Sequence[Blind]
+    applied_at: int
 
 
-def build(
-    definition: Definition, day: date, counts: Iterable[PassageCount], occupancy: Iterable[Occupancy]
-) -> VehicleReport:
-    """Add up a day. ``counts`` span what :func:`span` says; ``occupancy`` is that at the end of the day."""
-    places = Places(definition.places, definition.devices)
-    start, end = _midnight(day, definition.zone), _midnight(day + timedelta(days=1), definition.zone)
-    whole = [one for one in counts if one.gate in places.by_id]
-    lines = add_up(places, [one for one in whole if start <= one.hour < end])
-    week_before = _midnight(day - timedelta(days=DAYS - 2), definition.zone)
-    for one in (one for one in whole if one.hour < week_before):
-        for line in _above(places, lines, one.gate):
-            line.before_in += one.count if one.direction == "in" else 0
-            line.before_out += one.count if one.direction == "out" else 0
-    _fill_occupancy(places, lines, occupancy)
-    hours = [start + number * HOUR for number in range((end - start) // HOUR)]
-    days = [_midnight(day - timedelta(days=back), definition.zone) for back in range(DAYS - 1, -1, -1)]
+def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> VehicleReport:
+    """Put the report together. ``kept`` reaches as far as :func:`vehiclespan.windows` says."""
+    places, laid = Places(definition.places, definition.devices), windows(span, definition.zone, made_at)
+    tally = _Tally(places, laid, Eyes(places, kept, made_at))
+    tally.count(kept.counts)
+    inside_at = max((one.at for one in kept.occupancy), default=0)
+    lines = _with_inside(places, tally, kept.occupancy, inside_at)
     return VehicleReport(
-        day.isoformat(),
-        start,
-        end,
+        *laid.whole,
         definition.zone,
+        made_at,
+        laid.whole.end <= made_at,
+        *laid.before,
+        inside_at,
+        tally.strays,
         tuple(lines.values()),
-        tuple(_stretch(whole, at, at + HOUR) for at in hours),
-        tuple(_stretch(whole, at, until) for at, until in zip(days, [*days[1:], end], strict=True)),
-        tuple(balance(places, {line.place: line for line in lines.values() if line.kind == PlaceKind.COMPOUND})),
+        tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.hours),
+        tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.days),
+        tuple(balance(places, tally.seen(inside_at, lines))),
     )
 
 
-def add_up(places: Places, passages: Iterable[PassageCount]) -> dict[str, Line]:
-    """Add up passages per place: the street, grids, compounds and gates, in this order."""
-    lines = {
-        place.id: Line(place.id, place.kind.value) for kind in KINDS for place in places.places if place.kind is kind
-    }
-    for one in passages:
-        if one.gate in places.by_id:
-            for line in _above(places, lines, one.gate):
-                _count(line, one)
-    return lines
+class Eyes:
+    """The gates (and other places with a camera), and when each was blind: when one of its cameras was.
+
+    A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
+    stopped.
+    """
+
+    def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
+        self._made_at = made_at
+        of_camera: dict[str, list[Window]] = {}
+        for one in kept.blind:
+            of_camera.setdefault(one.device, []).append(Window(one.since, one.until or _FOREVER))
+        always = [Window(0, _FOREVER)]
+        self.blind: dict[str, list[Window]] = {}
+        for place in places.places:
+            cameras = [one for one in places.devices if one.place == place.id and one.stream is Stream.PLATE]
+            if cameras:
+                # No row at all: nobody looked. After the last thing that was written down, nobody knows.
+                self.blind[place.id] = [stretch for one in cameras for stretch in of_camera.get(one.id, always)] + [
+                    Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
+                ]
+            elif place.kind is PlaceKind.GATE:
+                self.blind[place.id] = always
+
+    def unknown(self, gate: str, window: Window) -> int:
+        """For how long (ns) of a stretch at least one camera of a gate was blind."""
+        total, reached, last = 0, window.start, min(window.end, self._made_at)
+        for start, end in sorted(self.blind[gate]):
+            since, until = max(start, reached), min(end, last)
+            total += max(0, until - since)
+            reached = max(reached, until)
+        return total
+
+    def length(self, window: Window) -> int:
+        """How much (ns) of a stretch has been."""
+        return max(0, min(window.end, self._made_at) - window.start)
+
+    def sees(self, gate: str, at: int) -> bool:
+        """Whether no camera of a gate was blind at an instant."""
+        return not any(start <= at < end for start, end in self.blind[gate])
 
 
-def _midnight(day: date, zone: str) -> int:
-    return from_datetime(datetime.combine(day, time(), zone_info(zone)))
+class _Tally:
+    """Adds up passages per gate and window, and from there per place: no number comes by another way."""
+
+    def __init__(self, places: Places, laid: Windows, eyes: Eyes) -> None:
+        self.eyes, self._laid = eyes, laid
+        self._windows = dict.fromkeys((laid.whole, laid.before, *laid.hours, *laid.days))
+        self._at: dict[int, list[Window]] = {}
+        self._of_gate: dict[tuple[str, Window], Counts] = {}
+        self._unknown: dict[tuple[str, Window], int] = {}
+        self._from: dict[str, dict[str, int]] = {gate: {} for gate in eyes.blind}
+        self.strays = 0
+        self.gates: dict[tuple[PlaceKind, str], list[str]] = {
+            (kind, place.id): [] for kind in KINDS[:-1] for place in places.places if place.kind is kind
+        }
+        self.gates |= {(PlaceKind.GATE, gate): [gate] for gate in eyes.blind}
+        for gate in eyes.blind:
+            for kind in KINDS[:-1]:
+                if (above := places.above(gate, kind)) is not None:
+                    self.gates[kind, above].append(gate)
+
+    def count(self, passages: Iterable[PassageCount]) -> None:
+        """Take the tallies, each in every window that it lies in."""
+        whole = self._laid.whole
+        for one in passages:
+            now = whole.start <= one.start < whole.end
+            if one.gate not in self._from:
+                self.strays += one.count if now else 0
+                continue
+            for window in self._containing(one.start):
+                self._of_gate.setdefault((one.gate, window), Counts()).count(one)
+            if now and one.direction == "in" and one.sort in ELSEWHERE and one.province:
+                found = self._from[one.gate]
+                for prefix in {one.province[0], one.province}:
+                    found[prefix] = found.get(prefix, 0) + one.count
+
+    def _containing(self, at: int) -> list[Window]:
+        """The windows that a slot lies in."""
+        if at not in self._at:
+            self._at[at] = [one for one in self._windows if one.start <= at < one.end]
+        return self._at[at]
+
+    def passed(self, window: Window) -> Iterable[Passed]:
+        """What passed at every place in a window."""
+        for (kind, place), gates in self.gates.items():
+            yield Passed(kind.value, place, *self._sums(gates, window))
+
+    def line(self, kind: PlaceKind, place: str) -> Line:
+        """The numbers of one place, but for who is inside."""
+        gates = self.gates[kind, place]
+        made = Line(kind.value, place, *self._sums(gates, self._laid.whole))
+        *_, made.before_unknown, made.before = self._sums(gates, self._laid.before)
+        for gate in gates:
+            for prefix, count in self._from[gate].items():
+                into = made.provinces if len(prefix) == 1 else made.cities
+                into[prefix] = into.get(prefix, 0) + count
+        return made
+
+    def seen(self, at: int, lines: Mapping[tuple[PlaceKind, str], Line]) -> dict[str, Line]:
+        """The compounds of which every gate could be seen just before the instant ``at``."""
+        here = {place: gates for (kind, place), gates in self.gates.items() if kind is PlaceKind.COMPOUND}
+        return {
+            place: lines[PlaceKind.COMPOUND, place]
+            for place, gates in here.items()
+            if all(self.eyes.sees(gate, at - 1) for gate in gates)
+        }
+
+    def _sums(self, gates: Sequence[str], window: Window) -> tuple[int, int, int, Counts | None]:
+        """The gates, how many of them were blind for a while, for how long in all, and what passed."""
+        total, passed = Counts(), False
+        unknown = [self._blind(gate, window) for gate in gates]
+        for gate in gates:
+            found = self._of_gate.get((gate, window))
+            if found is not None:
+                total.add(found)
+                passed = True
+        seen = passed or sum(unknown) < len(gates) * self.eyes.length(window)
+        return len(gates), sum(map(bool, unknown)), sum(unknown), total if seen else None
+
+    def _blind(self, gate: str, window: Window) -> int:
+        key = gate, window
+        if key not in self._unknown:
+            self._unknown[key] = self.eyes.unknown(*key)
+        return self._unknown[key]
 
 
-def day_before(now: int, zone: str) -> date:
-    """The local day before the instant ``now`` (ns)."""
-    return to_datetime(now, zone).date() - timedelta(days=1)
-
-
-def _above(places: Places, lines: dict[str, Line], gate: str) -> list[Line]:
-    return [lines[place] for kind in KINDS if (place := places.above(gate, kind)) is not None]
-
-
-def _count(line: Line, one: PassageCount) -> None:
-    if one.direction == "out":
-        line.outward += one.count
-        return
-    line.inward += one.count
-    setattr(line, one.sort, getattr(line, one.sort) + one.count)
-    line.new_energy += one.count if one.energy == "new_energy" else 0
-    if one.sort in ELSEWHERE and one.province:
-        province, prefix = one.province[:1], one.province
-        line.provinces[province] = line.provinces.get(province, 0) + one.count
-        if prefix != province:
-            line.cities[prefix] = line.cities.get(prefix, 0) + one.count
-
-
-def _fill_occupancy(places: Places, lines: dict[str, Line], occupancy: Iterable[Occupancy]) -> None:
-    inside = {one.compound: one for one in occupancy if one.compound in places.by_id}
+def _with_inside(
+    places: Places, tally: _Tally, occupancy: Iterable[Occupancy], at: int
+) -> dict[tuple[PlaceKind, str], Line]:
+    """Make every place's line; who is inside is known of a compound that was seen, if only for a while."""
+    lines = {key: tally.line(*key) for key in tally.gates}
+    inside = {one.compound: one for one in occupancy if one.at == at}
     for place in places.places:
         if place.kind is not PlaceKind.COMPOUND:
             continue
-        one = inside.get(place.id, Occupancy(0, place.id, 0, 0))
+        one = inside.get(place.id) if lines[place.kind, place.id].counted is not None else None
         for kind in KINDS[:-1]:
-            above = places.above(place.id, kind)
-            if above is not None:
-                line = lines[above]
-                line.inside, line.unsure = line.inside + one.inside, line.unsure + one.unsure
-                line.parking += place.parking or 0
-
-
-def _stretch(counts: Iterable[PassageCount], start: int, end: int) -> Stretch:
-    sums = Counter[str]()
-    for one in counts:
-        if start <= one.hour < end:
-            sums[one.direction] += one.count
-            if one.direction == "in" and one.sort in ("out_of_town", "key_area"):
-                sums["out_of_town"] += one.count
-    return Stretch(start, sums["in"], sums["out"], sums["out_of_town"])
+            if (above := places.above(place.id, kind)) is None:
+                continue
+            line = lines[kind, above]
+            line.parking += place.parking or 0
+            if one is not None:
+                line.inside, line.unsure = (line.inside or 0) + one.inside, line.unsure + one.unsure
+    return lines
 
 
 def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
-    """Find the compounds that are nearly full, and where the nearest free spaces are.
+    """Find the compounds that are nearly full, and where the nearest free spaces are. Where nobody sees, nobody knows.
 
     Near is what the tree of places knows: the same grid, then the same block, then the street; among equals where
     most is free.
     """
-    free = {name: line.parking - line.inside for name, line in compounds.items() if line.parking}
-    for name, line in compounds.items():
-        if line.parking and line.inside >= FULL * line.parking:
-            others = [other for other in free if other != name and free[other] > (1 - FULL) * compounds[other].parking]
+    known = {name: line for name, line in compounds.items() if line.parking and line.inside is not None}
+    free = {name: line.parking - (line.inside or 0) for name, line in known.items()}
+    for name, line in known.items():
+        if free[name] <= (1 - FULL) * line.parking:
+            others = [other for other in free if other != name and free[other] > (1 - FULL) * known[other].parking]
             others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
             yield Balance(name, free[name], tuple((other, free[other]) for other in others[:NEAREST]))

@@ -4,8 +4,9 @@ Rules:
 - Nothing is acknowledged, and no future resolves, before the commit that holds it.
 - The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files.
 - In silence a TICK is journaled each interval, so that absence, clearing and escalation advance.
+- A group's records are in the order in which they arrived, whatever lanes they waited in.
 - When the disk is full the group at hand is kept and tried again each second; no more readings are taken, so
-  acknowledgements stop and the broker keeps what follows. Ticks and our own records (operators' actions) go on from
+  acknowledgements stop and the broker keeps what follows. Ticks, our own records and operators' commands go on from
   the space that was kept back, so that absence and escalation advance and people can answer.
 - Any other failure ends the thread, and with it the daemon: after a failed ``fsync`` nothing about the file can be
   trusted.
@@ -22,10 +23,12 @@ import structlog
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
-from sensord.ingest.queue import Arrival, ArrivalQueue
+from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ports import JournalWriter, Meter, Pulse, Room
 
 WORKER = "committer"
+_SETTLED = 5.0
+"""Seconds from the start to the first upkeep: by then today's file has begun, and an old last one may go."""
 _log = structlog.get_logger()
 
 
@@ -81,7 +84,8 @@ class Committer:
         self._clock = clock
         self._upkeep = upkeep
         self._room = room or Boundless()
-        self._committed_at = self._kept_up_at = time.monotonic()
+        self._committed_at = time.monotonic()
+        self._kept_up_at = self._committed_at - self._pace.upkeep + _SETTLED
         self._blocked = False
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
@@ -164,6 +168,7 @@ class Committer:
             self._block("there is less space than sensord keeps back")
             return False
         records = [arrival.record for arrival in arrivals if arrival.record is not None]
+        records.sort(key=_received_at)
         try:
             seq = self._append(records) if records else 0
         except StoreError as error:
@@ -175,11 +180,11 @@ class Committer:
         return True
 
     def _commit_own(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """Journal that time passes, and our own records among the arrivals; returns the others, or all when refused.
+        """Journal that time passes, and what must go on among the arrivals; returns the others, or all when refused.
 
         A tick that the journal refuses is forgotten, for the next one says the same.
         """
-        own = [arrival for arrival in arrivals if arrival.future is not None]
+        own = [arrival for arrival in arrivals if arrival.lane <= Lane.COMMANDS]
         records = [arrival.record for arrival in own if arrival.record is not None]
         try:
             seq = self._append([*records, Record(RecordKind.TICK, self._clock())])
@@ -190,7 +195,9 @@ class Committer:
         if self._room.available():
             self._unblock(seq)
         self._resolve(own, seq)
-        return [arrival for arrival in arrivals if arrival.future is None]
+        if own:
+            self._acknowledge(own)
+        return [arrival for arrival in arrivals if arrival.lane > Lane.COMMANDS]
 
     @staticmethod
     def _resolve(arrivals: Sequence[Arrival], seq: int) -> None:
@@ -244,3 +251,7 @@ class Committer:
                 error = StoreError("the action was not recorded: the journal cannot be written; send it again later")
                 error.__cause__ = cause
                 arrival.future.set_exception(error)
+
+
+def _received_at(record: Record) -> int:
+    return record.received_at

@@ -42,6 +42,8 @@ HOUSEKEEPING = 0.5
 """Seconds between paho's keepalive checks."""
 ANSWER = 10.0
 """Seconds that the broker has to answer our CONNECT and SUBSCRIBE."""
+KEPT_ALIVE_NO_LONGER = 141
+"""paho's own word for a ping without an answer, in MQTT 5's reason codes."""
 TAKEN_OVER = 142
 """MQTT 5 reason code "session taken over": somebody else connected with our client id."""
 _PUBACK = struct.Struct("!BBH")
@@ -86,7 +88,7 @@ class Connection:
     ) -> None:
         """Prepare; :meth:`open` connects."""
         self.epoch = epoch
-        self.ready = False
+        self.ready = self.left = False
         self.ending: Ending | None = None
         self.why = ""
         self._settings = settings
@@ -199,6 +201,8 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             ending = Ending.TAKEN_OVER if reason.value == TAKEN_OVER else Ending.DISMISSED
             self._end(ending, f"the broker closed the connection: {reason}")
+        elif reason.value == KEPT_ALIVE_NO_LONGER:
+            self._end(Ending.SILENT, "the broker did not answer our ping: half-open connection")
         elif self.ready:
             self._end(Ending.CUT, f"the connection was cut: {reason}")
         else:
@@ -211,6 +215,11 @@ class Connection:
         """Note how it ended; the first word counts, what follows are consequences."""
         if self.ending is None:
             self.ending, self.why = ending, why
+
+    def leave(self, filters: Sequence[str]) -> None:
+        """Give up subscriptions, once: what waits at the broker because of them still comes."""
+        self.left = True
+        self._client.unsubscribe(list(filters))
 
     # --- the network loop -----------------------------------------------------------------------------------
 

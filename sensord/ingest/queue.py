@@ -1,13 +1,13 @@
-"""Arrivals on their way from the receivers to the journal: one queue, bounded by bytes, with one consumer.
+"""Arrivals on their way from the receivers to the journal: a few lanes, each bounded, with one consumer.
 
 Rules:
 - What waits is bounded by bytes, not by count: the in-flight window of MQTT bounds neither (it does not hold
   for QoS 0).
-- A full queue makes its producer wait; nothing is ever dropped here. The receiver stops reading its socket
+- A full lane makes its producer wait; nothing is ever dropped here. The receiver stops reading its socket
   while there is no room, so that the pressure reaches the broker.
 - The consumer takes everything that waits at once: under load groups grow by themselves and commits stay few.
-- Our own records (operators' actions, definitions, notices) have a lane of their own and go first: they are few, and
-  must get through when readings cannot be journaled for want of space.
+- What a heap of readings must not hold up has a lane of its own and goes before them (``Lane``). Our own records and
+  operators' commands get through even when readings cannot be journaled for want of space.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future
+from enum import IntEnum
 from threading import Condition, Lock
 
 import msgspec
@@ -22,7 +23,7 @@ import msgspec
 from sensord.core.record import Record
 from sensord.errors import UnavailableError
 
-URGENT_LIMIT = 1000
+OWN_LIMIT = 1000
 """Records of our own that can wait: each is small, and comes by hand or once for a notification."""
 OVERHEAD = 400
 """What one waiting arrival costs beside its topic and payload, in bytes."""
@@ -30,12 +31,31 @@ GROUP_BYTES = 4 << 20
 """The most that one group takes from the queue, in bytes: 27,000 small readings, or a few very large ones."""
 
 
+class Lane(IntEnum):
+    """Where an arrival waits; the lower number goes first. Each session at the broker has its own."""
+
+    OWN = 0
+    """Records of our own: actions over the API, definitions, notices, receipts."""
+    COMMANDS = 1
+    """What operators say over MQTT."""
+    SIGHTINGS = 2
+    """Vehicles and findings: few, and each tells something that no later one replaces."""
+    READINGS = 3
+    """Counts, gauges and signs of life: nearly everything."""
+
+
+_PORTION = {Lane.COMMANDS: 8, Lane.SIGHTINGS: 4, Lane.READINGS: 1}
+"""Which part of the whole queue's bytes a lane may hold, as a divisor."""
+_SHARE = {Lane.COMMANDS: 1, Lane.SIGHTINGS: 2, Lane.READINGS: 1}
+"""Which part of a group a lane may fill, as a divisor, so that none starves those behind it."""
+
+
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A record, and whom to tell when it is durable.
 
-    ``epoch`` numbers the connection that delivered it (from 1; 0: not from a broker), ``mid`` and ``qos`` are
-    its packet there. ``record`` is None for a message that is not journaled but still is acknowledged in its
-    turn (too large).
+    ``lane`` says by which session it came, ``epoch`` numbers the session's connection that delivered it (from 1; 0: not
+    from a broker), ``mid`` and ``qos`` are its packet there. ``record`` is None for a message that is not journaled but
+    still is acknowledged in its turn (too large).
     """
 
     record: Record | None
@@ -43,6 +63,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     mid: int = 0
     qos: int = 0
     future: Future[int] | None = None
+    lane: Lane = Lane.READINGS
 
     @property
     def size(self) -> int:
@@ -53,14 +74,14 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class ArrivalQueue:
-    """Arrivals in order. Any number of producers, one consumer."""
+    """Arrivals in order, lane by lane. Any number of producers, one consumer."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Hold at most ``max_bytes`` (plus the one arrival that crosses the line)."""
-        self.max_bytes = max_bytes
-        self._waiting: deque[Arrival] = deque()
-        self._urgent: deque[Arrival] = deque()
-        self._bytes = 0
+        """Hold at most ``max_bytes`` of readings (plus the arrival that crosses the line); other lanes hold a part."""
+        self._limits = {lane: max_bytes // portion for lane, portion in _PORTION.items()}
+        self._own: deque[Arrival] = deque()
+        self._waiting: dict[Lane, deque[Arrival]] = {lane: deque() for lane in _PORTION}
+        self._bytes = dict.fromkeys(_PORTION, 0)
         self._closed = False
         lock = Lock()
         self._arrived = Condition(lock)
@@ -69,21 +90,34 @@ class ArrivalQueue:
     @property
     def size(self) -> int:
         """What waits, in bytes."""
-        return self._bytes
-
-    @property
-    def full(self) -> bool:
-        """Whether a :meth:`put` would block."""
-        return not self._has_room()
+        return sum(self._bytes.values())
 
     @property
     def closed(self) -> bool:
         """Whether :meth:`close` was called; what waits can still be taken."""
         return self._closed
 
+    def has_room(self, lane: Lane = Lane.READINGS) -> bool:
+        """Whether a :meth:`put` of such an arrival would not block."""
+        return self._closed or self._bytes[lane] < self._limits[lane]
+
+    def wait_for_room(self, timeout: float, lane: Lane = Lane.READINGS) -> bool:
+        """Wait up to ``timeout`` seconds for room; True when a :meth:`put` would not block."""
+        with self._room:
+            return self._room.wait_for(lambda: self.has_room(lane), timeout)
+
     def put(self, arrival: Arrival) -> bool:
-        """Append; blocks while the queue is full. False when the queue is closed: it was not taken."""
-        return self._put(arrival, None)
+        """Append to its lane; blocks while that is full. False when the queue is closed: it was not taken."""
+        lane = arrival.lane
+        with self._arrived:
+            if not self.has_room(lane):
+                self._room.wait_for(lambda: self.has_room(lane))
+            if self._closed:
+                return False
+            self._waiting[lane].append(arrival)
+            self._bytes[lane] += arrival.size
+            self._arrived.notify()
+            return True
 
     def submit(self, record: Record, timeout: float) -> Future[int]:
         """Append a record of our own (an operator's action) to the lane that goes first.
@@ -95,71 +129,62 @@ class ArrivalQueue:
         """
         future: Future[int] = Future()
         future.set_running_or_notify_cancel()  # not to be cancelled: it may be journaled by then
-        if not self._put_urgent(Arrival(record, future=future), timeout):
+        if not self._put_own(Arrival(record, future=future, lane=Lane.OWN), timeout):
             what = "the daemon is stopping" if self._closed else "the journal does not keep up (is its disk full?)"
             raise UnavailableError(f"the action was not recorded: {what}; send it again later")
         return future
 
-    def _put(self, arrival: Arrival, timeout: float | None) -> bool:
+    def _put_own(self, arrival: Arrival, timeout: float) -> bool:
         with self._arrived:
-            if self._bytes >= self.max_bytes and not self._closed:
-                self._room.wait_for(self._has_room, timeout)
-            if self._closed or self._bytes >= self.max_bytes:
+            self._room.wait_for(lambda: self._closed or len(self._own) < OWN_LIMIT, timeout)
+            if self._closed or len(self._own) >= OWN_LIMIT:
                 return False
-            self._waiting.append(arrival)
-            self._bytes += arrival.size
+            self._own.append(arrival)
             self._arrived.notify()
             return True
-
-    def _put_urgent(self, arrival: Arrival, timeout: float) -> bool:
-        with self._arrived:
-            self._room.wait_for(lambda: self._closed or len(self._urgent) < URGENT_LIMIT, timeout)
-            if self._closed or len(self._urgent) >= URGENT_LIMIT:
-                return False
-            self._urgent.append(arrival)
-            self._arrived.notify()
-            return True
-
-    def wait_for_room(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for room; True when a :meth:`put` would not block."""
-        with self._room:
-            return self._room.wait_for(self._has_room, timeout)
-
-    def _has_room(self) -> bool:
-        return self._closed or self._bytes < self.max_bytes
 
     def take(self, max_records: int, timeout: float, max_bytes: int = GROUP_BYTES) -> list[Arrival]:
-        """Take what waits, in order: up to ``max_records``, and no more once ``max_bytes`` are reached.
+        """Take what waits, lane by lane: up to ``max_records``, and no more once ``max_bytes`` are reached.
 
         Waits up to ``timeout`` seconds for a first arrival; an empty list when none came, or the queue was
         closed.
         """
         deadline = time.monotonic() + timeout
         with self._arrived:
-            while not (self._urgent or self._waiting or self._closed):
+            while not (self._own or any(self._waiting.values()) or self._closed):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._arrived.wait(remaining):
                     break
-            taken = self._take_urgent()
+            taken = self._take_own()
             size = 0
-            while self._waiting and len(taken) < max_records and size < max_bytes:
-                arrival = self._waiting.popleft()
-                size += arrival.size
-                taken.append(arrival)
-            self._bytes -= size
+            for lane, share in _SHARE.items():
+                size = self._take(lane, taken, min(max_records, len(taken) + max_records // share), size, max_bytes)
             self._room.notify_all()
             return taken
 
-    def take_urgent(self, timeout: float) -> list[Arrival]:
-        """Take records of our own only; waits up to ``timeout`` seconds for a first one."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._urgent or self._closed, timeout)
-            return self._take_urgent()
+    def _take(self, lane: Lane, taken: list[Arrival], most: int, size: int, max_bytes: int) -> int:
+        """Move arrivals of a lane over until that is ``most`` or so many bytes; returns how many it is now."""
+        waiting, before = self._waiting[lane], size
+        while waiting and len(taken) < most and size < max_bytes:
+            arrival = waiting.popleft()
+            size += arrival.size
+            taken.append(arrival)
+        self._bytes[lane] -= size - before
+        return size
 
-    def _take_urgent(self) -> list[Arrival]:
-        taken = list(self._urgent)
-        self._urgent.clear()
-        self._room.notify_all()
+    def take_urgent(self, timeout: float) -> list[Arrival]:
+        """Take our own records and commands only; waits up to ``timeout`` seconds for a first one."""
+        with self._arrived:
+            commands = self._waiting[Lane.COMMANDS]
+            self._arrived.wait_for(lambda: self._own or commands or self._closed, timeout)
+            taken = self._take_own()
+            self._take(Lane.COMMANDS, taken, len(taken) + OWN_LIMIT, 0, GROUP_BYTES)
+            self._room.notify_all()
+            return taken
+
+    def _take_own(self) -> list[Arrival]:
+        taken = list(self._own)
+        self._own.clear()
         return taken
 
     def close(self) -> None:

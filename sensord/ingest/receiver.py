@@ -1,4 +1,4 @@
-"""The MQTT receiver: stays connected, stamps what arrives, and acknowledges what has been committed.
+"""The MQTT receiver of one session: stays connected, stamps what arrives, and acknowledges what has been committed.
 
 Rules:
 - Callbacks stamp, build the record and queue it; nothing else. An exception in one ends the thread: ``alive``
@@ -9,7 +9,9 @@ Rules:
 - A connection that fails, the first one included, is tried again after a full-jitter delay (AWS Architecture
   Blog, "Exponential Backoff and Jitter"); a connection counts as good once it has outlived the delay before
   it.
-- While the queue is full nothing is read, so that TCP carries the pressure to the broker.
+- While its lane of the queue is full nothing is read, so that TCP carries the pressure to the broker.
+- A session that an earlier version left behind may have subscriptions that belong to other sessions now. It gives them
+  up once those are there: a message may come twice then, but none is lost.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
+import msgspec
 import structlog
 from paho.mqtt.client import MQTTMessage
 
@@ -30,10 +33,9 @@ from sensord.core.record import Record, RecordKind
 from sensord.errors import ConfigError, Problem
 from sensord.ingest.connection import Connection, Ending
 from sensord.ingest.queue import Arrival, ArrivalQueue
-from sensord.ingest.topics import filters, kind_of
+from sensord.ingest.topics import Session, kind_of
 from sensord.ports import Meter, Pulse
 
-WORKER = "receiver"
 SUSPICIOUS = 3
 """So many short-lived connections in a row, each cut without a word, look like a fight over our client id."""
 TURN = 0.5
@@ -94,11 +96,12 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 
 class MqttReceiver:
-    """Feeds the queue from one broker, on its own thread. ``acknowledge`` is safe from any thread."""
+    """Feeds the queue from one session, on its own thread. ``acknowledge`` is safe from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         settings: Mqtt,
+        session: Session,
         queue: ArrivalQueue,
         meter: Meter,
         pulse: Pulse,
@@ -107,12 +110,16 @@ class MqttReceiver:
         clock: Callable[[], int] = time.time_ns,
         hooks: Hooks | None = None,
         backoff: Backoff | None = None,
+        others_ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """Prepare; :meth:`start` connects.
 
-        ``password`` is what ``settings.password_file`` holds. Raises ``ConfigError`` when the TLS files cannot be used.
+        ``password`` is what ``settings.password_file`` holds. ``others_ready`` says whether the sessions are there to
+        which this one leaves ``session.left``. Raises ``ConfigError`` when the TLS files cannot be used.
         """
-        self._settings = settings
+        self.session = session
+        self._settings = msgspec.structs.replace(settings, client_id=session.client_id(settings.client_id))
+        self._others_ready = others_ready
         self._queue = queue
         self._meter = meter
         self._pulse = pulse
@@ -122,7 +129,6 @@ class MqttReceiver:
         self._backoff = backoff or Backoff()
         self._had_session = False
         self._tls = tls_context(settings.tls) if settings.tls is not None else None
-        self._filters = filters(settings.readings, settings.commands)
         self._kind_of = kind_of(settings.readings, settings.commands)
         self._payload_limit = settings.payload_kib * 1024
         self._received: Counter[str] = Counter()
@@ -130,7 +136,7 @@ class MqttReceiver:
         self._lock = Lock()
         self._connection: Connection | None = None
         self._epoch = 0
-        self._thread = Thread(target=self._main, name=WORKER, daemon=True)
+        self._thread = Thread(target=self._main, name=session.worker, daemon=True)
         self.error: BaseException | None = None
 
     # --- from other threads ---------------------------------------------------------------------------------
@@ -187,8 +193,8 @@ class MqttReceiver:
             self._stay_connected()
         except Exception as error:  # noqa: BLE001  # the task's boundary: ``alive`` turns False, the daemon ends
             self.error = error
-            self._meter.count("worker_failures_total", worker=WORKER)
-            _log.exception("the MQTT receiver died; the daemon stops and its supervisor starts it again")
+            self._meter.count("worker_failures_total", worker=self.session.worker)
+            _log.exception("an MQTT receiver died; the daemon stops and its supervisor starts it again")
 
     def _stay_connected(self) -> None:
         failures = cuts = 0
@@ -215,7 +221,7 @@ class MqttReceiver:
             self._settings,
             self._password,
             self._tls,
-            self._filters,
+            self.session.filters,
             self._epoch + 1,
             self._take_message,
             self._ready,
@@ -230,35 +236,38 @@ class MqttReceiver:
             with self._lock:
                 self._connection = None
             connection.close()
-            self._meter.gauge("mqtt_connected", 0)
+            self._meter.gauge("mqtt_connected", 0, session=self.session.name)
         return connection
 
     def _turn(self, connection: Connection) -> None:
-        if self._queue.wait_for_room(TURN):
+        if self._queue.wait_for_room(TURN, self.session.lane):
             connection.turn(TURN)
         else:
             connection.idle()
+        if connection.ready and self.session.left and not connection.left and self._others_ready():
+            connection.leave(self.session.left)
         for kind, number in self._received.items():
             self._meter.count("messages_received_total", number, kind=kind)
         self._received.clear()
-        self._pulse.beat(WORKER)
+        self._pulse.beat(self.session.worker)
 
     def _wait(self, delay: float) -> None:
         deadline = time.monotonic() + delay
         while (remaining := deadline - time.monotonic()) > 0:
-            self._pulse.beat(WORKER)
+            self._pulse.beat(self.session.worker)
             if self._stopping.wait(min(remaining, TURN)):
                 return
 
     def _report_end(self, connection: Connection, delay: float) -> None:
         ending = connection.ending or Ending.CUT
-        self._meter.count("mqtt_disconnections_total", reason=ending.value)
+        self._meter.count("mqtt_disconnections_total", reason=ending.value, session=self.session.name)
         self._hooks.on_link(False, connection.why)
-        _log.warning("the broker connection is down", why=connection.why, next_attempt_in=f"{delay:.1f} s")
+        wait = f"{delay:.1f} s"
+        _log.warning("a broker connection is down", session=self.session.name, why=connection.why, next_attempt_in=wait)
 
     def _report_takeover(self, evidence: str) -> None:
         """Say that somebody uses our client id: the broker told us, or (mosquitto before 2.0.15) it looks like it."""
-        self._meter.count("mqtt_takeovers_total", evidence=evidence)
+        self._meter.count("mqtt_takeovers_total", evidence=evidence, session=self.session.name)
         self._hooks.on_gap(f"session taken over ({evidence})")
         _log.error(
             "another client uses our client id: give each daemon its own mqtt.client_id",
@@ -269,16 +278,18 @@ class MqttReceiver:
     # --- what a connection tells us -------------------------------------------------------------------------
 
     def _ready(self, session_present: bool) -> None:
-        self._meter.gauge("mqtt_connected", 1)
+        name = self.session.name
+        self._meter.gauge("mqtt_connected", 1, session=name)
         if self._epoch > 1:
-            self._meter.count("mqtt_reconnects_total")
+            self._meter.count("mqtt_reconnects_total", session=name)
         if self._had_session and not session_present:
-            self._meter.count("mqtt_session_lost_total")
+            self._meter.count("mqtt_session_lost_total", session=name)
             _log.error("the broker has lost our session: messages may be missing; check its persistence settings")
             self._hooks.on_gap("session lost")
         self._had_session = True
         self._hooks.on_link(True, "connected")
-        _log.info("connected to the broker", host=self._settings.host, port=self._settings.port, epoch=self._epoch)
+        where = f"{self._settings.host}:{self._settings.port}"
+        _log.info("connected to the broker", session=name, broker=where, epoch=self._epoch)
 
     def _take_message(self, message: MQTTMessage) -> bool:
         """Stamp and queue one message; True when there is room for another.
@@ -296,12 +307,12 @@ class MqttReceiver:
             self._hooks.on_oversize(topic, len(payload), received_at)
             return self._refuse(message, "too_large")
         record = Record(RecordKind.MESSAGE, received_at, topic, bytes(payload), message.retain, message.dup)
-        self._queue.put(Arrival(record, self._epoch, message.mid, message.qos))
-        return not self._queue.full
+        self._queue.put(Arrival(record, self._epoch, message.mid, message.qos, lane=self.session.lane))
+        return self._queue.has_room(self.session.lane)
 
     def _refuse(self, message: MQTTMessage, reason: str) -> bool:
         """Count it and have it acknowledged in its turn, lest the broker send it for ever."""
         self._meter.count("dropped_total", reason=reason)
         if message.qos:
-            self._queue.put(Arrival(None, self._epoch, message.mid, message.qos))
-        return not self._queue.full
+            self._queue.put(Arrival(None, self._epoch, message.mid, message.qos, lane=self.session.lane))
+        return self._queue.has_room(self.session.lane)

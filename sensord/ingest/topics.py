@@ -1,33 +1,77 @@
-"""Topic templates (``linfen/{compound}/{kind}/{device}``) as subscriptions, and what a topic is about."""
+"""Topic templates (``linfen/{compound}/{kind}/{device}``) as sessions at the broker, and what a topic is about."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sensord.core.stream import SOURCE, Stream
+from sensord.ingest.queue import Lane
 
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 _SENT = tuple(stream.word for stream in Stream if stream not in SOURCE)
 """What devices send; the other streams are derived by the core."""
+_SIGHTINGS = (Stream.PLATE, Stream.REPORT)
+"""What tells of one vehicle, or of one finding: no later message replaces it, and there are few."""
 KINDS = (*_SENT, "command", "other")
 """What a received message may be counted as: a stream, an operator's command, or anything else."""
 
 
-def filters(readings: str, commands: str) -> list[str]:
-    """Turn the two templates into subscription filters: one for each kind of reading, and one for commands.
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A persistent session at the broker, which hands over its messages in order: so each lane has its own.
+
+    ``filters`` are its subscriptions; ``left`` are those that it had in earlier versions, and others have now.
+    """
+
+    name: str
+    lane: Lane
+    filters: tuple[str, ...]
+    left: tuple[str, ...] = ()
+
+    def client_id(self, ours: str) -> str:
+        """Its name at the broker, made of ``mqtt.client_id``; the readings' session has no name beside that."""
+        return f"{ours}{self._suffix}"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.lane is Lane.READINGS else f"-{self.name}"
+
+    @property
+    def worker(self) -> str:
+        """The name of its thread, and of its pulse."""
+        return f"receiver{self._suffix}"
+
+    @property
+    def fact(self) -> str:
+        """The name under which it is shown how it stands."""
+        return f"mqtt{self._suffix}"
+
+
+def sessions(readings: str, commands: str) -> list[Session]:
+    """Turn the two templates into sessions: of readings, of commands, and of sightings where topics tell kinds apart.
 
     Each kind has its own filter, so that the broker does not send what nobody decodes.
     """
-    kinds = (
-        [_wildcard(readings.replace("{kind}", kind)) for kind in _SENT]
-        if "{kind}" in readings
-        else [_wildcard(readings)]
-    )
-    return [*kinds, _wildcard(commands)]
+    commanding = Session("commands", Lane.COMMANDS, (wildcard(commands),))
+    if "{kind}" not in readings:
+        return [Session("readings", Lane.READINGS, (wildcard(readings),), commanding.filters), commanding]
+    seen = tuple(_of_kind(readings, stream) for stream in _SIGHTINGS)
+    counts = tuple(_of_kind(readings, stream) for stream in Stream if stream not in (*SOURCE, *_SIGHTINGS))
+    return [
+        Session("readings", Lane.READINGS, counts, (*seen, *commanding.filters)),
+        Session("sightings", Lane.SIGHTINGS, seen),
+        commanding,
+    ]
 
 
-def _wildcard(template: str) -> str:
+def _of_kind(readings: str, stream: Stream) -> str:
+    return wildcard(readings.replace("{kind}", stream.word))
+
+
+def wildcard(template: str) -> str:
+    """The filter that fits every topic of a template."""
     return _PLACEHOLDER.sub("+", template)
 
 

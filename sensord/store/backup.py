@@ -24,6 +24,7 @@ import msgspec
 from sensord.store import access, audit
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.damage import ASIDE
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
@@ -35,7 +36,7 @@ from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"
 VERSION = 1
-_OF_THE_RUN = ("lock", "ballast", "starts", "http.port")
+_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port")
 """Files that say something of the running daemon, and nothing of the street."""
 _NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
@@ -117,7 +118,7 @@ def _copy_folder(source: Path, target: Path, files: Iterable[str]) -> None:
 
 def _belongs(path: Path) -> bool:
     """Whether a file of the state directory goes into a backup: keys and tokens do, what was set aside does not."""
-    aside = ".damaged-" in path.name or path.name.endswith(("-wal", "-shm", "-journal", ".part", ".new"))
+    aside = ASIDE in path.name or path.name.endswith(("-wal", "-shm", "-journal", ".part", ".new"))
     return path.name not in _OF_THE_RUN and not aside and _NAME.fullmatch(path.name) is not None
 
 

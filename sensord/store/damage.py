@@ -1,4 +1,4 @@
-"""Damaged databases that can be made again from the journal: found at the start, moved aside, never deleted."""
+"""Damaged databases that can be made again from the journal: found at the start, and moved aside (``expiry.py``)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from sensord.errors import DamageError
 from sensord.store.sqlite import FAULTS, OPENING, Schema, has_tables, is_possible, is_version, store_error, translate
 
 log = structlog.get_logger(__name__)
+
+ASIDE = ".damaged-"
+"""What stands in a name between that of the file and when (ns) it was set aside."""
 
 
 def damage_of(path: Path, schema: Schema) -> str:
@@ -38,7 +41,7 @@ def damage_of(path: Path, schema: Schema) -> str:
 
 def set_aside(path: Path, now: int, why: str) -> Path:
     """Move a database and its logs out of the way, under a name that says when (ns); returns that name."""
-    aside = path.with_name(f"{path.name}.damaged-{now}")
+    aside = path.with_name(f"{path.name}{ASIDE}{now}")
     for suffix in ("-wal", "-shm", ""):  # a log without its file is harmless, a file with another one's log is not
         part = path.with_name(path.name + suffix)
         if part.exists():

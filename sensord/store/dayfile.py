@@ -30,7 +30,7 @@ SCHEMA = Schema(
         count INTEGER NOT NULL, records BLOB NOT NULL)""",
     ),
 )
-_NAME = re.compile(r"journal-(\d{4}-\d{2}-\d{2})\.db", re.ASCII)
+DAY_FILE = re.compile(r"journal-(\d{4}-\d{2}-\d{2})\.db", re.ASCII)
 RECORDS = "coalesce(CAST(records AS BLOB), x'')"
 """What to select: bytes, even when damage has made SQLite take the column for something else."""
 _PLAIN, _ZLIB = b"\x00", b"\x01"
@@ -63,7 +63,7 @@ def day_in(path: Path) -> str:
 
 def day_files(directory: Path) -> list[Path]:
     """The directory's day files, oldest first."""
-    return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path for path in directory.iterdir() if DAY_FILE.fullmatch(path.name))
 
 
 def encode_records(records: Sequence[Record]) -> bytes:

@@ -56,8 +56,8 @@ class Journal:
 
     def __init__(self, directory: Path, *, zone: str = "Asia/Shanghai", meter: Meter | None = None) -> None:
         prepare_directory(directory)
-        self._directory = directory
-        self._zone = zone
+        self.directory = directory
+        self.zone = zone
         self._meter = meter
         self._broken: StoreError | None = None
         self._sound = True
@@ -68,7 +68,7 @@ class Journal:
 
     def _settle(self) -> None:
         """Open the newest file and fold what a crash left in the logs of older ones into them."""
-        files = day_files(self._directory)
+        files = day_files(self.directory)
         for path in files[:-1]:
             log = path.with_name(path.name + "-wal")
             if log.exists() and log.stat().st_size:
@@ -107,7 +107,7 @@ class Journal:
     def _suspect(self, error: DamageError) -> None:
         self._sound = False
         try:
-            (self._directory / SUSPECT).write_text(error.path.name, encoding="utf-8")
+            (self.directory / SUSPECT).write_text(error.path.name, encoding="utf-8")
         except OSError as problem:
             _log.error("a damaged file could not be noted for the next start", file=error.path.name, why=str(problem))
 
@@ -119,7 +119,7 @@ class Journal:
         if seq <= self.last_seq:
             return
         lost = self._catalogue.lost | [Stretch(self.last_seq + 1, seq, now, "the end of the journal")]
-        lost.save(self._directory)
+        lost.save(self.directory)
         _log.error("the end of the journal is lost", first=self.last_seq + 1, last=seq)
         self._catalogue.skip(lost, seq, at)
 
@@ -137,7 +137,7 @@ class Journal:
         first_at, last_at = ordered[0].received_at, ordered[-1].received_at
         seq = self.last_seq + 1
         connection = self._file_for(last_at)
-        path = self._path or self._directory
+        path = self._path or self.directory
         try:
             connection.execute(_INSERT, (seq, first_at, last_at, len(ordered), encode_records(ordered)))
         except sqlite3.Error as error:
@@ -158,10 +158,10 @@ class Journal:
 
         Never goes back to an older file (the zone may have been changed in the configuration).
         """
-        day = day_of(instant, self._zone)
+        day = day_of(instant, self.zone)
         if self._path is not None:
             day = max(day, day_in(self._path))
-        path = day_path(self._directory, day)
+        path = day_path(self.directory, day)
         if self._connection is not None:
             if path == self._path:
                 return self._connection
@@ -198,7 +198,7 @@ class Journal:
     @property
     def size(self) -> int:
         """What the journal takes on the disk, in bytes."""
-        return sum(_size(path) for path in day_files(self._directory))
+        return sum(_size(path) for path in day_files(self.directory))
 
     def prune_to_size(self, most: int, still_needed_seq: int) -> list[Path]:
         """Delete whole day files before their time, oldest first, while all of them take more than ``most`` bytes.
@@ -228,7 +228,7 @@ class Journal:
         # tail of a file that a crash in between left behind, and with it the sequence's continuity.
         try:
             path.unlink()
-            sync_directory(self._directory)
+            sync_directory(self.directory)
             for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         except OSError as error:
@@ -238,7 +238,7 @@ class Journal:
     def _close_file(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            with translated(self._path or self._directory, "closing"):
+            with translated(self._path or self.directory, "closing"):
                 connection.close()
 
     def close(self) -> None:

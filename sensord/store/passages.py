@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from sensord.core.instant import HOUR
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
@@ -19,21 +23,43 @@ class PassageReader:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
 
-    def counts(self, start: int, end: int) -> list[PassageCount]:
-        """Return the passages of the hours ``start <= hour < end`` (ns)."""
-        columns = "hour, gate, direction, sort, province, energy, count"
-        rows = self._rows(f"SELECT {columns} FROM passages WHERE hour >= ? AND hour < ?", (start, end))
-        return [PassageCount(*row) for row in rows]
+    def counts(self, start: int, end: int) -> Iterator[PassageCount]:
+        """Yield the passages of the slots ``start <= slot < end`` (ns): of a quarter of a year they are a million."""
+        columns = "start, gate, direction, sort, province, energy, count"
+        with self._reading() as connection:
+            statement = f"SELECT {columns} FROM passages WHERE start >= ? AND start < ?"
+            for row in connection.execute(statement, (start, end)):
+                yield PassageCount(*row)
 
     def occupancy(self, at: int) -> list[Occupancy]:
-        """Return who was inside at the last full hour at or before the instant ``at`` (ns)."""
-        newest = "SELECT max(at) FROM occupancy WHERE at <= ?"
+        """Return who was inside at the last full hour at or before the instant ``at`` (ns).
+
+        Nothing when the core has not come so far, or did not look yet: a number of yesterday is none of today.
+        """
+        newest = "SELECT max(at) FROM occupancy WHERE at <= ? AND at > ?"
         statement = f"SELECT at, compound, inside, unsure FROM occupancy WHERE at = ({newest})"
-        return [Occupancy(*row) for row in self._rows(statement, (at,))]
+        return [Occupancy(*row) for row in self._rows(statement, (at, at - HOUR))]
+
+    def blind(self, start: int, end: int) -> list[Blind]:
+        """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond.
+
+        Those from 0 on are always there: a camera without one was never spoken of.
+        """
+        statement = "SELECT device, since, until FROM blind WHERE since < ? AND (until = 0 OR until > ? OR since = 0)"
+        return [Blind(*row) for row in self._rows(statement, (end, start))]
+
+    @property
+    def applied_at(self) -> int:
+        """Journal time up to which all this is known (ns)."""
+        return int(self._rows("SELECT at FROM position", ())[0][0])
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        with self._reading() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         if not self._path.exists():
             raise StoreError(f"{self._path}: there is no state database here; has the daemon ever run?")
-        doing = "reading the tallies"
-        with closing(open_reader(self._path, STATE)) as connection, translated(self._path, doing):
-            return connection.execute(statement, values).fetchall()
+        with closing(open_reader(self._path, STATE)) as connection, translated(self._path, "reading the tallies"):
+            yield connection

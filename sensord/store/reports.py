@@ -1,7 +1,7 @@
 """The files of reports: one folder each, written as a whole, below ``reports`` in the state directory.
 
-A folder is called by its report (``morning-20261125T0730``) and holds ``report.json`` and, per language, Markdown,
-HTML, CSV and the few lines that messages carry.
+A folder is called by its report (``morning-20261125T0730``) and holds ``report.json`` and, per language, text,
+Markdown, HTML, CSV, and in ``zh.message`` and ``en.message`` the few lines that messages carry.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.instant import HOUR
 from sensord.core.intake.reader import DeadLetter
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
@@ -58,6 +59,7 @@ class Outputs(Protocol):
     dead: list[DeadLetter]
     passages: list[PassageCount]
     occupancy: list[Occupancy]
+    blind: list[Blind]
 
     @property
     def told(self) -> Sequence[Transition | CaseEvent | Notification | Hold]:
@@ -224,8 +226,9 @@ class StateStore:
             )
             deleted += connection.execute(surplus, (10 * batch, MOST_DEAD_LETTERS)).rowcount
         with self._database.transaction("deleting old rows") as connection:
-            connection.execute("DELETE FROM passages WHERE hour < ?", (before,))
+            connection.execute("DELETE FROM passages WHERE start < ?", (before,))
             connection.execute("DELETE FROM occupancy WHERE at < ?", (before,))
+            connection.execute("DELETE FROM blind WHERE since > 0 AND until BETWEEN 1 AND ?", (before,))
         return deleted
 
     def open_cases(self) -> list[Case]:
@@ -290,14 +293,17 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
 
 
 def _tally(connection: sqlite3.Connection, step: Outputs) -> None:
-    """Add up who passed; a count that is there already grows."""
+    """Add up who passed (a count that is there already grows), who was inside, and when nobody could see."""
     connection.executemany(
         "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        [(one.hour, one.gate, one.direction, one.sort, one.province, one.energy, one.count) for one in step.passages],
+        [(one.start, one.gate, one.direction, one.sort, one.province, one.energy, one.count) for one in step.passages],
     )
     connection.executemany(
         "INSERT OR REPLACE INTO occupancy VALUES (?, ?, ?, ?)",
         [(one.at, one.compound, one.inside, one.unsure) for one in step.occupancy],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO blind VALUES (?, ?, ?)", [(one.device, one.since, one.until) for one in step.blind]
     )
 
 

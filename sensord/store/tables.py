@@ -27,10 +27,11 @@ _TO_STAGES = (
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=3,
+    version=4,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
+        "passages": {"start": "hour"},  # counted by the hour once, by the quarter of an hour now
     },
     convert={3: _TO_STAGES},
     statements=(
@@ -73,11 +74,14 @@ STATE = Schema(
         )""",
         "CREATE INDEX dead_letters_by_at ON dead_letters (at)",
         """CREATE TABLE passages (
-            hour INTEGER, gate TEXT, direction TEXT, sort TEXT, province TEXT, energy TEXT, count INTEGER NOT NULL,
-            PRIMARY KEY (hour, gate, direction, sort, province, energy)
+            start INTEGER, gate TEXT, direction TEXT, sort TEXT, province TEXT, energy TEXT, count INTEGER NOT NULL,
+            PRIMARY KEY (start, gate, direction, sort, province, energy)
         ) WITHOUT ROWID""",
         """CREATE TABLE occupancy (
             at INTEGER, compound TEXT, inside INTEGER NOT NULL, unsure INTEGER NOT NULL, PRIMARY KEY (at, compound)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE blind (
+            device TEXT, since INTEGER, until INTEGER NOT NULL, PRIMARY KEY (device, since)
         ) WITHOUT ROWID""",
         """CREATE TABLE cursors (
             name TEXT PRIMARY KEY, seq INTEGER NOT NULL, checkpoint INTEGER NOT NULL, state BLOB NOT NULL

@@ -56,11 +56,23 @@ METRICS: tuple[Metric, ...] = (
         "Acknowledgements to the broker: sent, or late (connection gone).",
         "outcome",
     ),
-    _gauge("mqtt_connected", "1 while the broker has accepted us and our subscriptions, else 0."),
-    _counter("mqtt_reconnects_total", "Connections to the broker after the first one."),
-    _counter("mqtt_disconnections_total", "Connections that ended, and attempts that failed, by reason.", "reason"),
-    _counter("mqtt_session_lost_total", "Reconnections at which the broker had forgotten our session."),
-    _counter("mqtt_takeovers_total", "Takeovers of our client id: told by the broker, or suspected.", "evidence"),
+    _gauge("mqtt_connected", "1 while the broker has accepted a session of ours and its subscriptions.", "session"),
+    _counter("mqtt_reconnects_total", "Connections of a session to the broker after its first one.", "session"),
+    _counter(
+        "mqtt_disconnections_total",
+        "Connections that ended, and attempts that failed, by reason.",
+        "reason",
+        "session",
+    ),
+    _counter(
+        "mqtt_session_lost_total", "Reconnections at which the broker had forgotten a session of ours.", "session"
+    ),
+    _counter(
+        "mqtt_takeovers_total",
+        "Takeovers of a client id of ours: told by the broker, or suspected.",
+        "evidence",
+        "session",
+    ),
     _counter("dropped_total", "Messages that were acknowledged but not journaled, by reason.", "reason"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
@@ -72,13 +84,15 @@ METRICS: tuple[Metric, ...] = (
         "readings_total", "Readings by stream: accepted, late, duplicate, retained, clock_suspect.", "stream", "outcome"
     ),
     _counter("dead_letters_total", "Messages that could not become readings, by reason.", "reason"),
-    _counter("sequence_gaps_total", "Readings missing in the devices' own sequence numbers."),
+    _counter("sequence_gaps_total", "Readings that had not come before their successors, by device.", "device"),
+    _counter("sequence_gaps_filled_total", "Such readings that came after all, later, by device.", "device"),
     _counter("transitions_total", "Changes of alerts, by rule and kind of change.", "rule", "change"),
     _gauge("active_alerts", "Alerts that are active, by level.", "level"),
     _gauge("open_cases", "Cases that are not closed, by level.", "level"),
     _gauge("unknown_places", "Places of which nothing is known, because a sensor is silent."),
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
+    _gauge("host_clock_offset_seconds", "By how much the host's clock is ahead of journal time, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
     _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),
@@ -100,9 +114,11 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
+    _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
+    _counter("http_connections_dropped_total", "Connections that were let go: too slow, or too many.", "reason"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),
 )
 

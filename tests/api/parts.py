@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from sensord.api import server
 from sensord.api.application import Metrics, Office, build
 from sensord.api.links import AnswerLinks
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role, TokenStore
 from sensord.config.load import Loaded, load
 from sensord.core.definition import Definition
@@ -49,6 +50,7 @@ class Daemon:
         self.links = AnswerLinks("https://s.example", b"link-key", HOUR)
         self.journal: list[Any] = []
         self.answer: Callable[[Future[int]], None] = lambda future: future.set_result(7)
+        self.verdict: tuple[bool, str, str, str] | None = (True, "noted", "已记录", "noted")
         self.threads: set[str] = set()
         self.causes: list[str] = []
         self.outcome = Reloaded(True, "0123456789ab", 7, added=("parking",))
@@ -59,6 +61,7 @@ class Daemon:
         self._loaded: Loaded | None = None
         self.found: dict[str, Any] = {
             "id": CASE,
+            "rule": "lane-crowding",
             "level": "red",
             "peak": "red",
             "opened_at": "2023-11-15T06:13:20+08:00",
@@ -98,6 +101,11 @@ class Daemon:
         """None."""
         return []
 
+    def on_duty(self, at: int | None, place: str) -> dict[str, Any]:
+        """What was asked."""
+        self._here()
+        return {"at": at, "place": place, "posts": []}
+
     def _record(self, what: object) -> Future[int]:
         future: Future[int] = Future()
         self.answer(future)
@@ -107,12 +115,13 @@ class Daemon:
     def act(self, action: Action) -> Future[int]:
         """Journal an action."""
         if action.verb not in ("silence", "unsilence") and action.case != CASE:
-            raise LookupError(f"no case is called {action.case}")
+            raise Refused(404, f"no case is called {action.case}")
         return self._record(action)
 
     def became(self, seq: int, action: Action) -> Outcome | None:
-        """Everything is accepted."""
-        return Outcome(action.case, action.verb, action.by, action.via, START, True, "noted", "已记录", "noted")
+        """Everything is accepted, unless ``verdict`` is set otherwise."""
+        about = action.case, action.verb, action.by, action.via, START
+        return None if self.verdict is None else Outcome(*about, *self.verdict)
 
     def report(self, topic: str, payload: bytes) -> Future[int]:
         """Journal a message."""
@@ -190,12 +199,13 @@ class Serving:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self.meter = PrometheusMeter()
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result))
+        self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result, self.meter))
         await asyncio.gather(self._task, return_exceptions=True)
 
     def __enter__(self) -> str:

@@ -36,11 +36,13 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/reports"): Role.VIEWER,
     ("GET", "/api/v1/reports/{report}"): Role.VIEWER,
     ("POST", "/api/v1/reports"): Role.OPERATOR,
+    ("GET", "/api/v1/vehicles"): Role.VIEWER,
     ("GET", "/api/v1/lists/{name}"): Role.VIEWER,
     ("GET", "/api/v1/scores"): Role.VIEWER,
     ("GET", "/api/v1/people/{person}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/shifts/{shift}/ledger"): Role.VIEWER,
     ("GET", "/api/v1/audit"): Role.ADMIN,
+    ("GET", "/api/v1/roster/now"): Role.VIEWER,
     ("GET", "/api/v1/roster/changes"): Role.VIEWER,
     ("POST", "/api/v1/roster/changes"): Role.OPERATOR,
     ("DELETE", "/api/v1/roster/changes/{change}"): Role.OPERATOR,
@@ -101,7 +103,7 @@ def test_every_route_is_open_by_name_or_has_a_least_role(daemon: Daemon) -> None
 
 def test_the_document_names_the_role_of_every_route() -> None:
     """The table in ``docs/api.md`` is drawn from the application, and says what is enforced."""
-    lines = describe.table()
+    lines = describe.table("en")
     for (method, path), role in LEAST.items():
         assert f"| {method} | `{path}` | {role.word} |" in lines
 
@@ -109,6 +111,7 @@ def test_the_document_names_the_role_of_every_route() -> None:
 @pytest.mark.parametrize(("method", "path"), list(LEAST), ids=str)
 def test_a_route_lets_in_its_role_and_those_above(client: httpx.Client, daemon: Daemon, method: str, path: str) -> None:
     """401 without a token, 403 below the least role, neither of them from there on; nothing is journaled before."""
+    assert daemon.state.applied == 0, "there is a state database"
     assert ask(client, method, path, {}) == 401
     for role in Role:
         if role < LEAST[method, path]:
@@ -148,4 +151,4 @@ def test_a_damaged_token_file_lets_nobody_in(client: httpx.Client, daemon: Daemo
     (tmp_path / "tokens.json").write_text("[{", encoding="utf-8")
     response = client.get("/api/v1/cases", headers=daemon.bearer())
     assert response.status_code == 503
-    assert "tokens.json" in response.json()["error"]
+    assert "tokens.json" in response.json()["detail_en"]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from sensord.api import recording, server
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
 from sensord.core.record import Action
 from sensord.errors import Problem, StoreError, UnavailableError
@@ -44,7 +45,7 @@ def test_a_reload_needs_the_token_and_tells_its_outcome(client: httpx.Client, da
     bad = client.post("/api/v1/reload", headers=daemon.bearer())
     assert bad.status_code == 422
     assert bad.json()["problems"][0]["line"] == 3
-    assert "the rules in force stay" in bad.json()["error"]
+    assert "the rules in force stay" in bad.json()["detail_en"]
     assert daemon.causes == ["api:t-admin", "api:t-admin"]
 
 
@@ -89,7 +90,7 @@ def test_without_a_good_token_nothing_is_recorded(client: httpx.Client, daemon: 
     headers = {b"Authorization": given.format(daemon.given[Role.ADMIN]).encode("latin-1")}
     response = client.post(ACTIONS, content=b"not even JSON", headers=headers)
     assert response.status_code == 401
-    assert "Authorization" in response.json()["error"]
+    assert "Authorization" in response.json()["detail_en"]
     assert response.headers["www-authenticate"] == "Bearer"
     assert not daemon.journal
 
@@ -107,19 +108,19 @@ def test_without_a_good_token_nothing_is_recorded(client: httpx.Client, daemon: 
     ],
 )
 def test_a_wrong_body_is_refused_with_its_place(client: httpx.Client, daemon: Daemon, body: object, names: str) -> None:
-    """422 with ``error`` naming the field; nothing is recorded and nothing sent is repeated."""
+    """422, naming the field; nothing is recorded and nothing sent is repeated."""
     response = client.post(ACTIONS, json=body, headers=daemon.bearer())
     assert response.status_code == 422
-    assert names in response.json()["error"]
+    assert names in response.json()["detail_en"]
     assert "xxx" not in response.text
     assert not daemon.journal
 
 
 def test_a_body_that_is_not_json_is_refused(client: httpx.Client, daemon: Daemon) -> None:
-    """Still an ``error``, not a traceback."""
+    """Still an answer in both languages, not a traceback."""
     response = client.post(ACTIONS, content=b"{", headers={**daemon.bearer(), "content-type": "application/json"})
     assert response.status_code == 422
-    assert set(response.json()) == {"error"}
+    assert set(response.json()) == {"detail", "detail_en"}
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -129,7 +130,7 @@ def test_a_large_body_is_refused(client: httpx.Client, daemon: Daemon, chunked: 
     content = (large[start : start + 5000] for start in range(0, len(large), 5000)) if chunked else large
     response = client.post(ACTIONS, content=content, headers={**daemon.bearer(), "content-type": "application/json"})
     assert response.status_code == 413
-    assert "too large" in response.json()["error"]
+    assert "too large" in response.json()["detail_en"]
     assert not daemon.journal
 
 
@@ -138,7 +139,7 @@ def test_a_large_body_is_refused(client: httpx.Client, daemon: Daemon, chunked: 
     [
         (UnavailableError("the journal does not keep up"), 503),
         (StoreError("the journal is closed"), 503),
-        (LookupError("there is no case c1"), 404),
+        (Refused(404, "there is no case c1"), 404),
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
@@ -154,7 +155,8 @@ def test_an_action_that_fails_says_why(
 
     daemon.answer = fail
     response = client.post(ACTIONS, json=BODY, headers=daemon.bearer())
-    assert (response.status_code, response.json()) == (status, {"error": str(error)})
+    text = error.en if isinstance(error, Refused) else str(error)
+    assert (response.status_code, response.json()["detail_en"]) == (status, text)
 
 
 def test_an_action_that_is_not_durable_in_time_is_in_doubt(
@@ -166,7 +168,7 @@ def test_an_action_that_is_not_durable_in_time_is_in_doubt(
     daemon.answer = futures.append
     response = client.post(ACTIONS, json=BODY, headers=daemon.bearer())
     assert response.status_code == 503
-    assert "still may be" in response.json()["error"]
+    assert "still may be" in response.json()["detail_en"]
     assert not futures[0].cancelled()
 
 

@@ -92,8 +92,10 @@ def test_a_report_reconciles_with_the_journal(daemon: Daemon) -> None:
                 found["lanes"][0]["peak"] == max(json.loads(one.payload)["count"] for one in messages)
                 and found["cases"]["opened"] == len(found["case_list"]) == len(opened) > 0
                 and sum(line["times"] for line in ledger["lines"]) == len(told) > 0
-                and found["street"]["inward"] == sum(one.count for one in cars) == len(PLATES)
-                and found["street"]["out_of_town"] == sum(one.count for one in cars if one.sort == "out_of_town") == 2
+                and found["vehicles"]["lines"][0]["counted"]["inward"] == sum(one.count for one in cars) == len(PLATES)
+                and found["vehicles"]["lines"][0]["counted"]["out_of_town"]
+                == sum(one.count for one in cars if one.sort == "out_of_town")
+                == 2
             )
 
         wait_until(agrees, 30, "the report reconciles with the journal")
@@ -146,6 +148,17 @@ def _refused_is_said(daemon: Daemon, api: httpx.Client) -> None:
     assert (answer["detail"], answer["detail_en"]) == ("延时要写明原因", "extend needs a note that says why")
 
 
+def _ask_who_is_on_duty(daemon: Daemon, at: str) -> None:
+    """The swap shows at once, at both posts; a place that is none is said in Chinese."""
+    shown = daemon.command("roster", "now", "--at", at, "--format", "json")
+    posts = {(post["role"], post["place"]): post for post in json.loads(shown.stdout)["posts"]}
+    assert (posts["cadre", "G1"]["people"], posts["cadre", "G1"]["away"][0]["stands_in"]) == ([], "居委干部-2")
+    assert posts["cadre", "G2"]["people"][0]["stands_in_for"] == "居委干部-1"
+    table = daemon.command("roster", "now", "--at", at, "--place", "L1").stdout
+    assert ("居委干部-1 调班至" in table, "居委干部-2 顶班" in table, "无人" in table) == (True, True, True)
+    assert "没有场所 L99" in daemon.command("roster", "now", "--place", "L99").stderr
+
+
 def _change_the_roster_by_command(daemon: Daemon) -> None:
     """A swap and its taking back, as a duty officer does them; a mistake is said; all of it is in a whole audit."""
     times = ("--from", "2030-03-01T08:00", "--to", "2030-03-01 20:00")
@@ -156,6 +169,7 @@ def _change_the_roster_by_command(daemon: Daemon) -> None:
     listed = daemon.command("roster", "changes").stdout
     assert "居委干部-1 不在，居委干部-2 顶班" in listed
     assert "2030-03-01 08:00 – 2030-03-01 20:00" in listed
+    _ask_who_is_on_duty(daemon, times[1])
     assert daemon.command("roster", "leave", "无此人", *times).returncode == 1
     assert daemon.command("roster", "cancel", name[0]).returncode == 0
     assert name[0] not in daemon.command("roster", "changes").stdout

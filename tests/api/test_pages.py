@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from sensord.api import recording
 from sensord.core.instant import HOUR
 from sensord.core.record import ANSWERS, Action, Delivery, Receipt
 from sensord.errors import UnavailableError
@@ -122,6 +123,56 @@ def test_a_case_that_has_ended_can_still_be_answered(client: httpx.Client, daemo
     assert "案件已结束" in client.get(link).text
     client.post(link, data={"verb": "dispersed"})
     assert len(daemon.journal) == 1
+
+
+def test_the_page_says_what_became_of_the_answer(client: httpx.Client, daemon: Daemon, link: str) -> None:
+    """Accepted or refused, and why, in the page's language; what was refused can be said again."""
+    daemon.verdict = (
+        True,
+        "sensors_given_time",
+        "已记录；传感器仍报红色，稍候核对",
+        "noted; the sensors still report red",
+    )
+    page = client.post(link, data={"verb": "dispersed"})
+    assert "「人群已疏散」已记录；传感器仍报红色，稍候核对。" in page.text
+    assert 'value="dispersed"' not in page.text
+    daemon.verdict = (False, "too_many_late", "案件已结案，答复太多", "the case is closed already")
+    page = client.post(f"{link}?lang=en", data={"verb": "dispersed"})
+    assert "“The crowd is gone” was not accepted: the case is closed already." in page.text
+    assert 'value="dispersed"' in page.text
+
+
+def test_what_is_not_decided_in_time_is_said_to_be_recorded(
+    client: httpx.Client, daemon: Daemon, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core may be behind: nobody is told that it is accepted."""
+    monkeypatch.setattr(recording, "DECIDING", 0.05)
+    daemon.verdict = None
+    assert "「误报」已记录，结果稍后可在这里看到。" in client.post(link, data={"verb": "false_alarm"}).text
+
+
+def test_only_a_crowd_is_dispersed(client: httpx.Client, daemon: Daemon, link: str) -> None:
+    """A case of a sensor or of a finding is dealt with."""
+    assert "人群已疏散" in client.get(link).text
+    daemon.found["rule"] = "silent"
+    page = client.post(link, data={"verb": "on_the_scene"})
+    assert ("人群已疏散" in page.text, ">已处置完毕<" in page.text) == (False, True)
+
+
+def test_a_case_whose_alarm_is_over_is_calm(client: httpx.Client, daemon: Daemon, link: str) -> None:
+    """While it is verified its level is none: the page says the worst, and that it is over."""
+    daemon.found["level"] = "none"
+    assert "曾为红色预警，11-15 06:13起，现已平静。" in client.get(link).text
+
+
+def test_a_case_that_is_gone_cannot_be_answered(client: httpx.Client, daemon: Daemon) -> None:
+    """No button promises what would be refused, and a late tap hears the same."""
+    other = f"/a/{daemon.links.token(KEY.replace('L1', 'L2'), time.time_ns() + HOUR)}"
+    page = client.get(other)
+    assert ("无法反馈" in page.text, "<button" in page.text) == (True, False)
+    late = client.post(other, data={"verb": "acknowledge"})
+    assert (late.status_code, "无法反馈" in late.text) == (404, True)
+    assert daemon.journal == []
 
 
 def test_without_an_address_there_are_no_pages(daemon: Daemon) -> None:

@@ -12,6 +12,9 @@ from sensord.core.cases.case import Case, State, Told
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.site import Step
+from sensord.core.stream import Stream
+from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.tally import PassageCount
 from tests.api.parts import CASE, START, Daemon
 from tests.notify.parts import notification
 
@@ -45,18 +48,49 @@ def test_a_report_is_made_listed_and_fetched_in_each_form(viewer: httpx.Client, 
     data = viewer.get("/api/v1/reports/day-20261124").json()
     assert (data["cases"]["opened"], data["cases"]["levels"]["red"], data["cases"]["acknowledge"]) == (1, 1, 2.0)
     assert [one["person"] for one in data["silent"]] == ["志愿者-01"]
-    for form, kind in (("md", "text/markdown"), ("html", "text/html"), ("csv", "text/csv")):
+    for form, kind in (("txt", "text/plain"), ("md", "text/markdown"), ("html", "text/html"), ("csv", "text/csv")):
         answer = viewer.get("/api/v1/reports/day-20261124", params={"form": form, "language": "en"})
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
         assert "3101060408000001" in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert viewer.get("/api/v1/reports/day-20200101").status_code == 404
     tomorrow = viewer.post("/api/v1/reports", json={"day": "2199-01-01"}, headers=operator)
-    assert (tomorrow.status_code, "has not begun" in tomorrow.json()["error"]) == (422, True)
+    assert (tomorrow.status_code, "has not begun" in tomorrow.json()["detail_en"]) == (422, True)
     audit = viewer.get("/api/v1/audit", headers=daemon.bearer(Role.ADMIN)).json()["changes"]
     assert [(one["token"], one["what"], one["about"]) for one in audit] == [
         ("t-operator", "report", {"report": "day-20261124"})
     ]
+
+
+def test_vehicles_of_any_time_are_told_in_each_form(viewer: httpx.Client, daemon: Daemon) -> None:
+    """A day, a shift; as data and as documents; what has not begun or runs backwards is refused."""
+    camera, gate = next((one.id, one.place) for one in daemon.loaded.definition.devices if one.stream is Stream.PLATE)
+    passages = [PassageCount(T0, gate, "in", "out_of_town", "苏E", "fuel", 42)]
+    daemon.state.apply(Step(2, T0 + 20 * HOUR, passages=passages, blind=[Blind(camera, 0, T0 - 10 * HOUR)]))
+
+    def ask(**query: str) -> httpx.Response:
+        return viewer.get("/api/v1/vehicles", params=query)
+
+    for asked, inward in (
+        ({"day": "2026-11-24"}, 42),
+        ({"from": "2026-11-24T07:30:00+08:00", "to": "2026-11-24T19:30:00+08:00"}, 42),
+        ({"from": "2026-11-24T10:15:00+08:00", "to": "2026-11-24T19:30:00+08:00"}, 0),
+    ):
+        (street,) = (line for line in ask(**asked).json()["lines"] if line["kind"] == "street")
+        assert (street["counted"]["inward"], street["before"]) == (inward, None)
+    for form, kind in (("txt", "text/plain"), ("md", "text/markdown"), ("html", "text/html"), ("csv", "text/csv")):
+        answer = ask(day="2026-11-24", form=form, language="en")
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+        assert "42" in answer.text
+    for wrong in (
+        {"day": "2199-01-01"},
+        {"day": "2026-11-24", "to": SPAN["to"]},
+        {"from": SPAN["to"], "to": SPAN["from"]},
+        {"from": "1990-01-01T00:00:00Z"},
+        {"to": "2300-01-01T00:00:00Z"},
+        {"day": "yesterday"},
+    ):
+        assert ask(**wrong).status_code == 422, wrong
 
 
 def test_lists_and_scores_are_data_and_documents(viewer: httpx.Client) -> None:

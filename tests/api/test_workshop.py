@@ -73,6 +73,7 @@ def test_leave_is_in_force_and_kept(admin: httpx.Client, daemon: Daemon) -> None
     [
         ({"away": "谁"}, "nobody on the roster is called 谁"),
         ({"reason": "swap"}, "a swap needs stands_in"),
+        ({"reason": "swap", "stands_in": LEAVE["away"]}, "nobody stands in for themselves"),
         ({"to": LEAVE["from"]}, "to must be later"),
         ({"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}, "to is past"),
         ({"from": "2030-01-01T08:00:00"}, "from"),
@@ -84,7 +85,7 @@ def test_a_change_that_is_none_is_refused(
 ) -> None:
     """422 with what is wrong; no file, no reload, nothing in the audit."""
     answer = admin.post("/api/v1/roster/changes", json={**LEAVE, **wrong})
-    assert (answer.status_code, says in answer.json()["error"]) == (422, True), answer.text
+    assert (answer.status_code, says in answer.json()["detail_en"]) == (422, True), answer.text
     assert not (daemon.config.parent.parent / "roster.changes.yaml").exists()
     assert (daemon.causes, daemon.audit.last(9)) == ([], [])
 
@@ -134,7 +135,7 @@ def test_rules_are_fetched_checked_and_put_live(admin: httpx.Client, daemon: Dae
     assert put.status_code == 200, put.text
     assert "new-rule" in {one.id for one in daemon.loaded.definition.rules}
     stale = admin.put(f"{RULES}/crowd.yaml", json={"text": rule("x", "1"), "hash": "0" * 64})
-    assert (stale.status_code, "changed by somebody else" in stale.json()["error"]) == (409, True)
+    assert (stale.status_code, "changed by somebody else" in stale.json()["detail_en"]) == (409, True)
     changed = admin.put(f"{RULES}/crowd.yaml", json={"text": crowd["text"] + "\n", "hash": crowd["hash"]})
     assert changed.status_code == 200
     known = admin.get(f"{RULES}/new.yaml").json()["hash"]
@@ -180,7 +181,7 @@ def test_a_folder_that_cannot_be_written_is_said(admin: httpx.Client, monkeypatc
 
     monkeypatch.setattr("sensord.workshop.write_whole", refuse)
     answer = admin.put(f"{RULES}/new.yaml", json={"text": rule("new-rule", "2")})
-    assert (answer.status_code, "ReadWritePaths" in answer.json()["error"]) == (503, True)
+    assert (answer.status_code, "ReadWritePaths" in answer.json()["detail_en"]) == (503, True)
 
 
 @pytest.mark.parametrize("name", ["new.yaml", "crowd.yaml"])

@@ -240,6 +240,24 @@ def test_a_silence_needs_scope_reason_and_end() -> None:
     assert one.case.state.value == "dispatched"
 
 
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(places=("G1", "G9")),
+        Scope(rules=("no-rule",)),
+        Scope(policies=("no-plan",)),
+        Scope(people=("无此人",)),
+        Scope(places=("G1",), rules=("no-rule",)),
+    ],
+)
+def test_a_silence_names_what_there_is(scope: Scope) -> None:
+    """A slip of the pen would silence nothing, and whoever made it would rely on it."""
+    one = desk()
+    (outcome,) = one.act(1, "silence", case="s", scope=scope, note="施工", until=START + HOUR).outcomes
+    assert (outcome.accepted, outcome.verdict, one.book.silences) == (False, "silence_of_nothing", [])
+    assert (outcome.detail.startswith("没有 "), "there is no " in outcome.detail_en) == (True, True)
+
+
 def test_two_silences_of_one_instant_are_two() -> None:
     """Neither has a name of its own, and neither is taken for a repetition of the other."""
     one = desk()

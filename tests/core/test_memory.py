@@ -106,7 +106,7 @@ def run(records: list[Record], *sizes: int) -> tuple[list[str], dict[tuple[str, 
         out = intake.decode(tuple(group), group[-1].received_at, start)
         told += readings(out) + [(letter.index, letter.reason) for letter in out.dead]
         told += [(rows + before, at) for before, at, _ in out.actions]
-        rows, gaps = rows + len(out.batch), gaps + out.gaps
+        rows, gaps = rows + len(out.batch), gaps + 1000 * out.gaps.total() + out.filled.total()
         for key, amount in out.counts.items():
             counts[key] = counts.get(key, 0) + amount
         start += len(group)

@@ -60,7 +60,7 @@ def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> 
     passed = Counter[tuple[object, ...]]()
     for step in steps:
         for one in step.passages:
-            passed[one.hour, one.gate, one.direction, one.sort, one.province, one.energy] += one.count
+            passed[one.start, one.gate, one.direction, one.sort, one.province, one.energy] += one.count
     counts = sum((Counter(step.counts) for step in steps), Counter[tuple[str, str]]())
     return (
         [line for kind in kinds for line in lines if kind in line],

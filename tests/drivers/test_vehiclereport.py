@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR
+from sensord.config.load import Loaded
+from sensord.core.cases.listing import Table
+from sensord.core.cases.reports import Span
+from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.place import Places
 from sensord.core.record import Group
 from sensord.core.site import Site, definition_record
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.core.vehicles.visit import Compound
-from sensord.drivers.tabular import FORMS, render
-from sensord.drivers.vehiclepages import document
-from sensord.drivers.vehiclereport import Line, VehicleReport, balance, build, span
+from sensord.drivers.tabular import FORMS, Document, render
+from sensord.drivers.vehiclepages import VehiclePages, provinces
+from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Kept, Line, Passed, VehicleReport, balance, build
+from sensord.drivers.vehiclespan import windows
+from sensord.reporting import VehicleReporter
 from sensord.store.passages import PassageReader
 from sensord.store.state import StateStore
 from simulators.traffic import Traffic
@@ -25,7 +32,6 @@ from tests.core.street import grouped
 from tests.core.traffic import MONDAY, SECRETS, definition
 
 ZONE = "Asia/Shanghai"
-TODAY = date(2025, 12, 1)
 
 
 def counts() -> list[PassageCount]:
@@ -50,47 +56,136 @@ def counts() -> list[PassageCount]:
     ]
 
 
-def report() -> VehicleReport:
+SPAN = Span("day", MONDAY + 7 * DAY, MONDAY + 8 * DAY)
+LATER = SPAN.end + HOUR
+
+
+def seen(*blind: Blind) -> list[Blind]:
+    """Every camera was first heard as the same weekday before began, and was blind as said."""
+    return [*(Blind(device.id, 0, MONDAY) for device in definition().devices), *blind]
+
+
+def report(*blind: Blind, span: Span = SPAN, made_at: int = LATER) -> VehicleReport:
     """The report on those passages."""
-    inside = [Occupancy(0, "C1", 4, 1), Occupancy(0, "C2", 1, 0), Occupancy(0, "C3", 2, 2)]
-    return build(definition(), TODAY, counts(), inside)
+    inside = [Occupancy(SPAN.end, "C1", 4, 1), Occupancy(SPAN.end, "C2", 1, 0), Occupancy(SPAN.end, "C3", 2, 2)]
+    return build(definition(), span, Kept(counts(), inside, seen(*blind), made_at), made_at)
 
 
-def line(place: str) -> Line:
+def line(place: str, *blind: Blind) -> Line:
     """One place's numbers."""
-    return next(one for one in report().lines if one.place == place)
+    return next(one for one in report(*blind).lines if one.place == place)
+
+
+def counted(one: Passed) -> Counts:
+    """What was counted there."""
+    assert one.counted is not None
+    return one.counted
 
 
 def test_numbers_add_up_from_gate_to_street() -> None:
-    """Gates, compounds, grids and the street hold the same vehicles; kinds add up to arrivals."""
-    street = line("street")
-    assert (street.inward, street.outward, street.inside, street.unsure, street.parking) == (13, 4, 7, 3, 12)
-    assert (line("C1").inward, line("C1-N").inward, line("C1-S").inward, line("G2").inward) == (7, 3, 4, 6)
-    for one in report().lines:
-        kinds = (one.local, one.out_of_town, one.key_area, one.special, one.none, one.unread)
-        assert sum(kinds) == one.inward
+    """Gates, compounds, grids, blocks and the street hold the same vehicles; kinds add up to arrivals."""
+    street, whole = line("street"), report()
+    assert (counted(street).inward, counted(street).outward) == (13, 4)
+    assert (street.inside, street.unsure, street.parking, street.unknown) == (7, 3, 12, 0)
+    assert [counted(line(place)).inward for place in ("B1", "C1", "C1-N", "G2")] == [13, 7, 3, 6]
+    for one in whole.lines:
+        assert sum(getattr(counted(one), sort) for sort in SORTS) == counted(one).inward
     assert street.provinces == {"苏": 4, "皖": 1}
     assert street.cities == {"苏E": 2, "苏A": 1, "苏Y": 1, "皖K": 1}
-    assert street.new_energy == 3
+    assert counted(street).new_energy == 3
+    for kind in KINDS:
+        assert sum(counted(one).inward for one in whole.of(kind)) == 13
+    for number in range(len(whole.lines)):
+        assert sum(counted(hour.lines[number]).inward for hour in whole.hourly) == counted(whole.lines[number]).inward
 
 
 def test_the_day_is_the_local_day_and_is_held_against_a_week_before() -> None:
     """The next day's passages are not in it; the same weekday before is beside it, the days between are listed."""
-    street = line("street")
-    assert (street.before_in, street.before_out) == (7, 0)
+    before = line("street").before
+    assert before is not None
+    assert (before.inward, before.outward) == (7, 0)
     hourly, daily = report().hourly, report().daily
-    assert [one.inward for one in hourly] == [3, *[0] * 7, 6, *[0] * 14, 4]
-    assert [one.inward for one in daily] == [7, 900, 0, 0, 0, 0, 0, 13]
-    assert span(TODAY, ZONE) == (daily[0].start, report().end)
+    assert [counted(one.lines[0]).inward for one in hourly] == [3, *[0] * 7, 6, *[0] * 14, 4]
+    assert [counted(one.lines[0]).inward for one in daily] == [7, 900, 0, 0, 0, 0, 0, 13]
+    assert windows(SPAN, ZONE, LATER).reach == (daily[0].start, SPAN.end)
+    assert report(span=Span("before", MONDAY, MONDAY + DAY)).strays == 900, "a gate that is no more is not forgotten"
+
+
+def test_blind_is_not_quiet() -> None:
+    """A gate that nobody saw has no numbers, and never zero; one that was blind for a while says for how long."""
+    never, lately = Blind("cam-C3-N", MONDAY + 6 * DAY, 0), Blind("cam-C2-N", SPAN.start + HOUR, SPAN.start + 3 * HOUR)
+    gone = [one for one in counts() if not one.gate.startswith("C3")]
+    inside = [Occupancy(SPAN.end, name, 1, 0) for name in ("C1", "C2", "C3")]
+    made = build(definition(), SPAN, Kept(gone, inside, seen(never, lately), LATER), LATER)
+    of = {one.place: one for one in made.lines}
+    assert (of["C3-N"].counted, of["C3"].counted, of["G2"].counted, of["C3"].inside) == (None,) * 4
+    assert (of["C3-N"].unknown, of["C3-N"].before) == (DAY, Counts()), "then it saw, and nobody passed"
+    assert (counted(of["C2-N"]).inward, of["C2-N"].unknown) == (0, 2 * HOUR)
+    street = of["street"]
+    assert (street.gates, street.unseen, street.unknown) == (4, 2, DAY + 2 * HOUR)
+    assert [one.lines[0].unknown // HOUR for one in made.hourly[:4]] == [1, 2, 2, 1]
+    text = render(VehiclePages(made, {}, "zh").document(), "txt")
+    assert "4 个出入口中 2 个曾失联，共 26.0 小时" in text
+    unseen = build(definition(), SPAN, Kept((), (), (), LATER), LATER)
+    assert unseen.street.counted is None, "nobody looked"
+    assert "没有数据" in VehiclePages(unseen, {}, "zh").lines()[0]
+
+
+def test_what_the_core_has_not_come_to_is_unknown() -> None:
+    """When the daemon stopped, everything after a camera's deadline is unknown, and so is who is inside."""
+    stopped = SPAN.start + 12 * HOUR
+    made = build(definition(), SPAN, Kept(counts(), (), seen(), stopped), LATER)
+    assert made.street.unknown == 4 * (12 * HOUR - 3 * MINUTE)
+    assert (made.street.inside, made.inside_at) == (None, 0)
+
+
+def test_a_day_that_has_not_ended_counts_until_now() -> None:
+    """What has not been is neither unknown nor zero: its hours are not listed, and the week before ends there, too."""
+    made = report(made_at=SPAN.start + 8 * HOUR + 5 * MINUTE)
+    assert (made.complete, made.street.unknown, len(made.hourly)) == (False, 0, 9)
+    assert (made.end, made.before_end) == tuple(at + 8 * HOUR + 15 * MINUTE for at in (SPAN.start, MONDAY))
+    assert counted(made.street).inward == 9
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "before", "hours", "days"),
+    [
+        ("2025-12-01T07:30", "2025-12-01T19:30", "2025-11-24T07:30", 12, 8),
+        ("2025-12-01T00:00", "2025-12-08T00:00", "2025-11-24T00:00", 0, 7),
+        ("2025-10-01T00:00", "2026-01-01T00:00", "2025-06-25T00:00", 0, 92),
+        ("2025-12-01T12:00", "2025-12-03T12:00", "2025-11-24T12:00", 48, 3),
+        ("2025-12-01T07:10", "2025-12-01T07:50", "2025-11-24T07:00", 1, 8),
+    ],
+)
+def test_any_span_is_laid_out(start: str, end: str, before: str, hours: int, days: int) -> None:
+    """A shift, a week, a quarter, two days: the same weekdays before never overlap it, and hours and days fill it."""
+    asked = Span("any", parse_instant(start), parse_instant(end))
+    laid = windows(asked, ZONE, parse_instant("2030-01-01"))
+    assert laid.before.start == parse_instant(before)
+    assert laid.before.end <= laid.whole.start
+    assert (laid.before.start - laid.whole.start) % (7 * DAY) == 0
+    assert (len(laid.hours), len(laid.days)) == (hours, days)
+    for parts in (laid.hours, laid.days if days != 8 else laid.days[-1:]):
+        assert sum(part.end - part.start for part in parts) in (0, laid.whole.end - laid.whole.start)
+
+
+def test_the_clock_on_the_wall_counts() -> None:
+    """Where clocks go back, the day has 25 hours, and the same time a week before is that of the clock."""
+    zone = "Europe/Berlin"
+    now, then = ([parse_instant(f"2026-10-{day}", zone) for day in days] for days in ((25, 26), (18, 19)))
+    laid = windows(Span("day", *now), zone, 2 * LATER)
+    assert (len(laid.hours), len(laid.days), laid.before) == (25, 8, tuple(then))
 
 
 def test_the_nearest_free_spaces_come_first() -> None:
-    """A full compound is shown with the free ones of its own grid first."""
+    """A full compound is shown with the free ones of its own grid first; one that nobody sees is not called free."""
     (full,) = report().balance
     assert (full.compound, full.free, full.nearest) == ("C1", 0, (("C2", 3), ("C3", 2)))
     places = Places(definition().places, ())
-    empty = {name: Line(name, "compound", parking=4) for name in ("C1", "C2", "C3")}
+    empty = {name: Line("compound", name, 1, 0, 0, None, inside=0, parking=4) for name in ("C1", "C2", "C3")}
     assert list(balance(places, empty)) == []
+    (known,) = report(Blind("cam-C2-N", SPAN.end - HOUR, 0)).balance
+    assert known.nearest == (("C3", 2),)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -98,16 +193,46 @@ def test_the_nearest_free_spaces_come_first() -> None:
 def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     """Every cell of every table is in the text of each form; HTML stands alone."""
     names = {place.id: place for place in definition().places}
-    whole = document(report(), names, language)
+    pages = VehiclePages(report(), names, language)
+    whole = pages.tidy() if form == "csv" else pages.document()
     text = render(whole, form)
-    assert len(whole.tables) == 8
-    registered = next(table.rows for table in whole.tables if "登记" in table.title or "registration" in table.title)
-    provinces = ("江苏", "安徽") if language == "zh" else ("Jiangsu", "Anhui")
-    assert list(registered) == [(provinces[0], "4", "苏E 苏州 2, 苏A 南京 1, 苏Y 1"), (provinces[1], "1", "皖K 阜阳 1")]
+    assert len(whole.tables) == (1 if form == "csv" else 9)
     for table in whole.tables:
         cells = [cell for row in table.rows for cell in row]
-        assert all(cell in text for cell in (table.title, *table.columns, *cells))
+        assert all(cell in text for cell in (*table.columns, *cells))
     assert ("http" in text) is False
+
+
+def test_provinces_are_listed_with_their_cities() -> None:
+    """Most first, in words; of a letter without a city, the prefix."""
+    for language, names in (("zh", ("江苏", "安徽")), ("en", ("Jiangsu", "Anhui"))):
+        rows = provinces(line("street"), language)
+        assert rows == [(names[0], "4", "苏E 苏州 2, 苏A 南京 1, 苏Y 1"), (names[1], "1", "皖K 阜阳 1")]
+
+
+def test_the_table_for_programs_adds_up() -> None:
+    """Rows of gates and hours add up to the street's; what nobody saw is empty, and no row is there twice."""
+    text = render(VehiclePages(report(Blind("cam-C2-N", MONDAY, 0)), {}, "en").tidy(), "csv")
+    rows = list(csv.DictReader(text.splitlines()))
+    of = [row for row in rows if not row["registered"]]
+    assert sum(int(row["inward"] or 0) for row in of if (row["stretch"], row["kind"]) == ("hour", "gate")) == 13
+    assert [row["inward"] for row in of if (row["stretch"], row["kind"]) == ("whole", "street")] == ["13"]
+    assert {row["inward"] for row in of if row["place"] == "C2-N"} == {""}
+    registered = {row["registered"]: row["inward"] for row in rows if row["registered"] and row["place"] == "street"}
+    assert registered == {"苏": "4", "苏A": "1", "苏E": "2", "苏Y": "1", "皖": "1", "皖K": "1"}
+    keys = [(row["stretch"], row["start"], row["kind"], row["place"], row["registered"]) for row in rows]
+    assert len(keys) == len(set(keys))
+
+
+def test_columns_lie_below_each_other() -> None:
+    """In a terminal a Chinese character is two columns wide: numbers end in one column, whatever stands before them."""
+    table = Table("t", ("地点", "n"), [("小区一", "1"), ("ab", "10")])
+    assert render(Document("t", "zh", [table]), "txt").splitlines()[3:] == [
+        "地点     n",
+        "----------",
+        "小区一   1",
+        "ab      10",
+    ]
 
 
 # -- against the journal ---------------------------------------------------------------------------------------------
@@ -121,10 +246,11 @@ def journal() -> list[Group]:
     return grouped([definition_record(whole, MONDAY), *records], [37])
 
 
-def from_state(directory: Path, whole: Definition, day: date) -> VehicleReport:
-    """The report as the command makes it."""
-    reader, (start, end) = PassageReader(directory), span(day, whole.zone)
-    return build(whole, day, reader.counts(start, end), reader.occupancy(end))
+def from_state(directory: Path, day: int) -> VehicleReport:
+    """The report of a day as the command makes it."""
+    loaded = cast("Loaded", SimpleNamespace(definition=definition(rules=())))
+    span = Span("day", MONDAY + day * DAY, MONDAY + (day + 1) * DAY)
+    return VehicleReporter(lambda: loaded, directory).make(span, MONDAY + 4 * DAY)
 
 
 def test_numbers_reconcile_exactly_with_the_journal(journal: list[Group], tmp_path: Path) -> None:
@@ -142,17 +268,19 @@ def test_numbers_reconcile_exactly_with_the_journal(journal: list[Group], tmp_pa
             site = Site.restored(saved, SECRETS)
             for again in journal[41:61]:
                 store.apply(site.step(again))
-    whole = definition(rules=())
-    days = [from_state(tmp_path, whole, date(2025, 11, day)) for day in (24, 25, 26)]
-    passed = sum(one.street.inward + one.street.outward for one in days)
+    days = [from_state(tmp_path, day) for day in range(3)]
+    passed = sum(counted(one.street).inward + counted(one.street).outward for one in days[:2])
     accepted = seen["plate", "accepted"] + seen["plate", "late"]
     assert passed == accepted - seen["visit", "merged"] > 150
     replayed, replay = Counter[tuple[str, int]](), Site(None, SECRETS)
     for group in journal:
         for one in replay.step(group).passages:
-            replayed[one.direction, one.hour // HOUR] += one.count
-    hours = {("in" if way == "inward" else "out", one.start // HOUR): getattr(one, way)
-             for made in days for one in made.hourly for way in ("inward", "outward")}  # fmt: skip
+            replayed[one.direction, one.start // HOUR] += one.count
+    hours = {
+        (direction, one.start // HOUR): getattr(one.lines[0].counted, way, 0)
+        for one in (hour for made in days for hour in made.hourly)
+        for direction, way in (("in", "inward"), ("out", "outward"))
+    }
     assert {key: count for key, count in hours.items() if count} == dict(replayed)
     assert days[0].street.inside == sum(here.inside for here in _at(journal, days[0].end).values())
     store.close()
@@ -173,8 +301,11 @@ def test_old_tallies_are_deleted(journal: list[Group], tmp_path: Path) -> None:
     for group in journal:
         store.apply(site.step(group))
     reader = PassageReader(tmp_path)
-    assert reader.counts(0, MONDAY + DAY)
+    assert list(reader.counts(0, MONDAY + DAY))
+    assert len(reader.blind(MONDAY, MONDAY + 2 * DAY)) > 8
     store.prune(MONDAY + DAY)
-    assert not reader.counts(0, MONDAY + DAY)
-    assert reader.counts(MONDAY + DAY, MONDAY + 2 * DAY)
+    assert not list(reader.counts(0, MONDAY + DAY))
+    assert list(reader.counts(MONDAY + DAY, MONDAY + 2 * DAY))
+    ended = [one for one in reader.blind(0, MONDAY + DAY) if 0 < one.until < MONDAY + DAY]
+    assert {one.since for one in ended} == {0}, "since when cameras are heard stays known"
     store.close()

@@ -12,7 +12,7 @@ from sensord.core.site import Site, definition_record
 from sensord.core.stream import SOURCE, Stream
 from sensord.core.vehicles.plate import PlateKind, mask, normalise, recognise, without_plates
 from sensord.errors import DecodeError
-from sensord.ingest.topics import KINDS, filters, kind_of
+from sensord.ingest.topics import KINDS, kind_of, sessions
 from tests.core.street import START, definition
 from tests.fuzz.target import Target, each
 
@@ -58,7 +58,7 @@ def _topic(data: bytes) -> None:
     template = TopicTemplate(_READINGS)
     parts = template.parts(topic)
     assert parts is None or template.fill(**parts) == topic
-    assert filters(_READINGS, _COMMANDS)
+    assert sessions(_READINGS, _COMMANDS)
 
 
 def _plate(data: bytes) -> None:

@@ -26,7 +26,7 @@ from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, DecodeError, Problem, SnapshotError, StoreError
-from sensord.ingest.topics import KINDS, filters, kind_of
+from sensord.ingest.topics import KINDS, kind_of, sessions
 from sensord.store.dayfile import decode_group, encode_records
 from tests.core.street import START, definition
 
@@ -123,7 +123,7 @@ def test_any_topic_has_a_kind(topic: str) -> None:
     template = TopicTemplate("t/{compound}/{kind}/{device}")
     parts = template.parts(topic)
     assert parts is None or template.fill(**parts) == topic
-    assert filters("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}")
+    assert sessions("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}")
 
 
 @given(_HOSTILE | st.binary(max_size=400) | st.text(max_size=400).map(str.encode))

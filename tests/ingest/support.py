@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
 from sensord.ingest.committer import Committer, Pace
-from sensord.ingest.queue import Arrival, ArrivalQueue
+from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, Hooks, MqttReceiver
+from sensord.ingest.topics import sessions
 from sensord.telemetry.metrics import PrometheusMeter
 
 SILENT = 3600.0
@@ -71,7 +72,7 @@ class Beats:
 
 
 class Stage:
-    """The whole stage against one broker; use as a context manager."""
+    """The whole stage against one broker, with the session of one lane; use as a context manager."""
 
     def __init__(
         self,
@@ -83,6 +84,8 @@ class Stage:
         backoff: Backoff = FAST,
         hooks: Hooks | None = None,
         had_session: bool = False,
+        lane: Lane = Lane.READINGS,
+        others_ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """Build everything; entering starts it."""
         self.journal = journal or MemoryJournal()
@@ -95,11 +98,13 @@ class Stage:
         self.links: list[tuple[bool, str]] = []
         self.receiver = MqttReceiver(
             settings,
+            next(one for one in sessions(settings.readings, settings.commands) if one.lane is lane),
             self.queue,
             self.meter,
             self.beats,
             password=password,
             backoff=backoff,
+            others_ready=others_ready,
             hooks=hooks
             or Hooks(self.gaps.append, self._on_oversize, lambda ok, detail: self.links.append((ok, detail))),
         )
@@ -119,7 +124,9 @@ class Stage:
         self.receiver.acknowledge(arrivals)
 
     def count(self, name: str, **labels: str) -> float:
-        """A metric's present value."""
+        """A metric's present value; a session's is that of ours."""
+        if name.startswith("mqtt_"):
+            labels["session"] = self.receiver.session.name
         return self.meter.value(name, **labels)
 
     def __enter__(self) -> Self:
@@ -142,6 +149,7 @@ def disk_full() -> StoreError:
     return error
 
 
-def message(payload: bytes, epoch: int = 1, mid: int = 1) -> Arrival:
+def message(payload: bytes, epoch: int = 1, mid: int = 1, lane: Lane = Lane.READINGS) -> Arrival:
     """An arrival as the receiver queues it."""
-    return Arrival(Record(RecordKind.MESSAGE, time.time_ns(), "linfen/c1/crowd/d1", payload), epoch, mid, 1)
+    record = Record(RecordKind.MESSAGE, time.time_ns(), "linfen/c1/crowd/d1", payload)
+    return Arrival(record, epoch, mid, 1, lane=lane)

@@ -11,7 +11,8 @@ import pytest
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError, UnavailableError
 from sensord.ingest.committer import WORKER, Committer, Pace
-from sensord.ingest.queue import Arrival, ArrivalQueue
+from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
+from sensord.ports import Room
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, message
 from tests.support import wait_until
@@ -35,6 +36,19 @@ class Bench:
         self.committed_at_ack.append(len(self.journal.groups))
 
 
+class FullRoom:
+    """A disk without room for readings, until it has space."""
+
+    has_space = False
+
+    def available(self) -> bool:
+        """As the test says."""
+        return self.has_space
+
+    def release(self) -> None:
+        """Nothing is kept back."""
+
+
 def _acknowledged(bench: Bench, number: int) -> bool:
     return len(bench.acknowledged) == number
 
@@ -50,7 +64,9 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
     """Start committers on the bench; they are stopped at the end."""
     with ExitStack() as stack:
 
-        def begin(tick_interval: float = SILENT, clock: Callable[[], int] = lambda: 7) -> Committer:
+        def begin(
+            tick_interval: float = SILENT, clock: Callable[[], int] = lambda: 7, room: Room | None = None
+        ) -> Committer:
             committer = Committer(
                 bench.queue,
                 bench.journal,
@@ -59,6 +75,7 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
                 bench.beats,
                 pace=Pace(tick=tick_interval, retry=0.01),
                 clock=clock,
+                room=room,
             )
             committer.start()
             stack.callback(committer.stop)
@@ -162,6 +179,28 @@ def test_while_the_disk_is_full_it_says_so(bench: Bench, start: Callable[..., Co
     assert bench.acknowledged == []
     bench.journal.errors.clear()
     wait_until(lambda: bench.acknowledged == [(1, 1)])
+
+
+def test_commands_go_on_while_the_disk_is_full(bench: Bench, start: Callable[..., Committer]) -> None:
+    """They are journaled and acknowledged from the space that was kept back; the readings before them wait."""
+    full = FullRoom()
+    bench.queue.put(message(b"a reading", mid=1))
+    committer = start(room=full)
+    wait_until(lambda: committer.blocked)
+    bench.queue.put(message(b"a command", mid=7, lane=Lane.COMMANDS))
+    wait_until(lambda: bench.acknowledged == [(1, 7)])
+    assert bench.journal.payloads == [b"a command"]
+    full.has_space = True
+    wait_until(lambda: bench.acknowledged == [(1, 7), (1, 1)])
+
+
+def test_a_group_is_in_the_order_of_arrival(bench: Bench, start: Callable[..., Committer]) -> None:
+    """Whatever lanes its records waited in: what came first counts first."""
+    for number, lane in enumerate((Lane.READINGS, Lane.COMMANDS, Lane.SIGHTINGS)):
+        bench.queue.put(message(b"m%d" % number, mid=number, lane=lane))
+    start()
+    wait_until(lambda: len(bench.acknowledged) == 3)
+    assert [[record.payload for record in group] for group in bench.journal.groups] == [[b"m0", b"m1", b"m2"]]
 
 
 def test_a_tick_that_finds_the_disk_full_is_not_kept(bench: Bench, start: Callable[..., Committer]) -> None:

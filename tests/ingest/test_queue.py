@@ -8,11 +8,11 @@ import pytest
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import UnavailableError
-from sensord.ingest.queue import OVERHEAD, URGENT_LIMIT, Arrival, ArrivalQueue
+from sensord.ingest.queue import OVERHEAD, OWN_LIMIT, Arrival, ArrivalQueue, Lane
 
 
-def _arrival(number: int, size: int = 0) -> Arrival:
-    return Arrival(Record(RecordKind.MESSAGE, number, "", b"x" * size), 1, number, 1)
+def _arrival(number: int, size: int = 0, lane: Lane = Lane.READINGS) -> Arrival:
+    return Arrival(Record(RecordKind.MESSAGE, number, "", b"x" * size), 1, number, 1, lane=lane)
 
 
 def _mids(arrivals: list[Arrival]) -> list[int]:
@@ -47,8 +47,8 @@ def test_an_empty_queue_gives_an_empty_list_after_the_timeout() -> None:
 def test_a_full_queue_makes_its_producer_wait() -> None:
     """The bound is in bytes, crossed by one arrival at most; taking lets the producer go on."""
     queue = ArrivalQueue(2 * OVERHEAD)
-    assert [queue.put(_arrival(1)), queue.full] == [True, False]
-    assert [queue.put(_arrival(2)), queue.full] == [True, True]
+    assert [queue.put(_arrival(1)), queue.has_room()] == [True, True]
+    assert [queue.put(_arrival(2)), queue.has_room()] == [True, False]
     assert not queue.wait_for_room(0.01)
     producer = threading.Thread(target=queue.put, args=(_arrival(3),))
     producer.start()
@@ -94,14 +94,14 @@ def test_an_action_that_finds_no_room_is_refused() -> None:
     """An operator is told instead of waiting for ever, and it was not taken; readings do not stand in its way."""
     queue = ArrivalQueue(OVERHEAD)
     queue.put(_arrival(1))
-    for number in range(URGENT_LIMIT):
+    for number in range(OWN_LIMIT):
         queue.submit(Record(RecordKind.ACTION, number), 0.01)
     with pytest.raises(UnavailableError, match="does not keep up"):
         queue.submit(Record(RecordKind.ACTION, 1), 0.01)
     queue.close()
     with pytest.raises(UnavailableError, match="stopping"):
         queue.submit(Record(RecordKind.ACTION, 1), 0.01)
-    assert len(queue.take_urgent(0)) == URGENT_LIMIT
+    assert len(queue.take_urgent(0)) == OWN_LIMIT
     assert _mids(queue.take(10, 0)) == [1]
 
 
@@ -112,6 +112,28 @@ def test_our_own_records_go_first() -> None:
         queue.put(_arrival(number))
     queue.submit(Record(RecordKind.ACTION, 1), 1)
     assert [arrival.future is not None for arrival in queue.take(2, 0)] == [True, False]
+
+
+def test_a_heap_of_readings_holds_nothing_else_up() -> None:
+    """Commands go before sightings and these before readings; a heap of sightings leaves readings half of a group."""
+    queue = ArrivalQueue(1 << 20)
+    for number in range(10):
+        queue.put(_arrival(number))
+        queue.put(_arrival(100 + number, lane=Lane.SIGHTINGS))
+    queue.put(_arrival(200, lane=Lane.COMMANDS))
+    assert _mids(queue.take(6, 0)) == [200, 100, 101, 102, 0, 1]
+    assert _mids(queue.take(6, 0)) == [103, 104, 105, 2, 3, 4]
+
+
+def test_each_lane_has_its_own_room() -> None:
+    """Readings that fill theirs leave room for a command, and a flood of commands is bounded, too."""
+    queue = ArrivalQueue(8 * OVERHEAD)
+    while queue.has_room():
+        queue.put(_arrival(1))
+    assert queue.has_room(Lane.COMMANDS)
+    queue.put(_arrival(2, lane=Lane.COMMANDS))
+    assert not queue.has_room(Lane.COMMANDS)
+    assert queue.has_room(Lane.SIGHTINGS)
 
 
 def test_a_submitted_action_cannot_be_cancelled() -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from sensord.config.settings import Mqtt
-from sensord.ingest.receiver import SUSPICIOUS, WORKER, Backoff, Hooks
+from sensord.ingest.receiver import SUSPICIOUS, Backoff, Hooks
 from tests.ingest.support import MemoryJournal, Stage
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, ScriptedBroker, take_over
 
 TOPIC = "linfen/c1/crowd/d1"
-FILTERS = 6
+FILTERS = 3
+WORKER = "receiver"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,19 +44,19 @@ def test_a_message_becomes_a_record(broker: Mosquitto) -> None:
     with Stage(_settings(broker)) as stage:
         _connected(stage)
         broker.publish(TOPIC, b'{"count": 3}')
-        broker.publish("linfen/commands/by/p/case-1", b"{}")
+        broker.publish("linfen/c1/status/d1", b"{}")
         broker.publish("linfen/c1/weather/d1", b"nobody subscribes to this")
         wait_until(lambda: len(stage.journal.messages) == 2)
-        record, command = stage.journal.messages
+        record, status = stage.journal.messages
         assert (record.topic, record.payload, record.retained, record.duplicate) == (
             TOPIC,
             b'{"count": 3}',
             False,
             False,
         )
-        assert 0 <= command.received_at - record.received_at < 60e9
+        assert 0 <= status.received_at - record.received_at < 60e9
         wait_until(lambda: stage.count("acknowledgements_total", outcome="sent") == 2)
-        wait_until(lambda: stage.count("messages_received_total", kind="command") == 1)
+        wait_until(lambda: stage.count("messages_received_total", kind="status") == 1)
         assert stage.count("messages_received_total", kind="crowd") == 1
         assert stage.count("mqtt_connected") == 1
         assert stage.links == [(True, "connected")]
@@ -73,7 +74,7 @@ def test_a_message_is_acknowledged_only_after_its_commit(broker: Mosquitto) -> N
         _connected(stage)
         broker.publish(TOPIC, b"m")
         assert journal.entered.wait(10)
-        broker.publish("linfen/commands/by/p/c", b"a round trip later")
+        broker.publish("linfen/c1/level/d1", b"a round trip later")
         assert not broker.log_lines("Received PUBACK from sensord")
         journal.gate.set()
         wait_until(lambda: len(broker.log_lines("Received PUBACK from sensord")) == 2)
@@ -81,7 +82,7 @@ def test_a_message_is_acknowledged_only_after_its_commit(broker: Mosquitto) -> N
 
 def test_a_killed_receiver_gets_the_message_again(broker: Mosquitto) -> None:
     """``kill -9`` between arrival and commit: the broker still holds it, and sends it to the next process."""
-    command = [sys.executable, "-m", "tests.ingest.stuck_receiver", str(broker.port)]
+    command = [sys.executable, "-m", "tests.ingest.stuck_receiver", str(broker.port), "READINGS"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         wait_until(lambda: len(broker.log_lines("Received SUBSCRIBE from sensord")) == 1)
         broker.publish(TOPIC, b"precious")
@@ -274,7 +275,7 @@ def test_pressure_reaches_the_broker(broker: Mosquitto) -> None:
     with Stage(_settings(broker, receive_maximum=65535), journal=journal, max_bytes=limit) as stage:
         _connected(stage)
         broker.publish_all([(TOPIC, payload) for payload in expected])
-        wait_until(lambda: stage.queue.full)
+        wait_until(lambda: not stage.queue.has_room())
         assert limit <= stage.queue.size < limit + 1000
         journal.gate.set()
         wait_until(lambda: len(journal.payloads) == len(expected))
@@ -290,7 +291,7 @@ def test_a_full_queue_does_not_cost_the_connection(broker: Mosquitto) -> None:
     with Stage(settings, journal=journal, max_bytes=5000) as stage:
         _connected(stage)
         broker.publish_all([(TOPIC, b"x" * 1000)] * 50)
-        wait_until(lambda: stage.queue.full)
+        wait_until(lambda: not stage.queue.has_room())
         beats = stage.beats.count[WORKER]
         wait_until(lambda: len(broker.log_lines("Received PINGREQ from sensord")) >= 5)
         assert stage.receiver.connected

@@ -5,26 +5,29 @@ from __future__ import annotations
 import pytest
 
 from sensord.config.settings import Mqtt
-from sensord.ingest.topics import filters, kind_of
+from sensord.ingest.topics import kind_of, sessions
 
 READINGS, COMMANDS = Mqtt().readings, Mqtt().commands
 
 
-def test_one_subscription_for_each_kind_and_one_for_commands() -> None:
-    """The default templates."""
-    assert filters(READINGS, COMMANDS) == [
-        "linfen/+/crowd/+",
-        "linfen/+/plate/+",
-        "linfen/+/level/+",
-        "linfen/+/report/+",
-        "linfen/+/status/+",
-        "linfen/commands/by/+/+",
-    ]
+def _filters(readings: str) -> dict[str, tuple[str, ...]]:
+    return {one.client_id("sensord"): one.filters for one in sessions(readings, COMMANDS)}
+
+
+def test_a_session_for_each_lane_and_a_subscription_for_each_kind() -> None:
+    """The default templates; the readings' session gives up what the others have now."""
+    assert _filters(READINGS) == {
+        "sensord": ("linfen/+/crowd/+", "linfen/+/level/+", "linfen/+/status/+"),
+        "sensord-sightings": ("linfen/+/plate/+", "linfen/+/report/+"),
+        "sensord-commands": ("linfen/commands/by/+/+",),
+    }
+    left = sessions(READINGS, COMMANDS)[0].left
+    assert left == ("linfen/+/plate/+", "linfen/+/report/+", "linfen/commands/by/+/+")
 
 
 def test_a_template_without_kind_is_one_subscription() -> None:
-    """The kind is then told by the payload, or by nothing."""
-    assert filters("site/{device}", COMMANDS) == ["site/+", "linfen/commands/by/+/+"]
+    """The kind is then told by the payload, or by nothing; only commands are told apart."""
+    assert _filters("site/{device}") == {"sensord": ("site/+",), "sensord-commands": ("linfen/commands/by/+/+",)}
 
 
 @pytest.mark.parametrize(

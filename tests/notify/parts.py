@@ -14,6 +14,7 @@ from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.level import Level
+from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.notify.worker import Limits, OutboxWorker
@@ -84,6 +85,7 @@ class Outputs:
     dead: list[DeadLetter] = field(default_factory=list)
     passages: list[PassageCount] = field(default_factory=list)
     occupancy: list[Occupancy] = field(default_factory=list)
+    blind: list[Blind] = field(default_factory=list)
 
     @property
     def told(self) -> list[Any]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.instant import SECOND
+from sensord.core.level import Level
 from simulators.scenario import Silence
 from simulators.story import Story
 from simulators.tracker import Event, Kind, SeenCase
@@ -74,6 +79,16 @@ def test_people_of_another_grid_must_not_be_told() -> None:
     assert "1 of them do not answer" in "\n".join(one.summary("en"))
 
 
+@pytest.mark.parametrize(("at_least", "good"), [(Level.ORANGE, True), (Level.RED, False)])
+def test_the_nearest_may_be_told_from_their_level_on(at_least: Level, good: bool) -> None:
+    """Somebody of the grid beside is right where the plan calls the nearest at the case's level, and not before."""
+    step = Step(("cadre",), at_least, mode=Mode.NEAREST, count=2)
+    plan = Policy("crowd", {"zh": "聚集"}, (step,))
+    one = Story(msgspec.structs.replace(definition(), policies=(plan,)), street(1, crowds=(CROWD,)), lambda at: at)
+    one.take([*WHOLE[:2], told("cadre-2"), closed(), told("cadre-1", "case_closed"), told("cadre-2", "case_closed")])
+    assert one.good(CLOSED) == good
+
+
 def test_a_case_where_nothing_happened_is_a_false_alarm() -> None:
     """A case in a lane without an incident spoils the story."""
     one = story()
@@ -120,3 +135,15 @@ def test_an_everyday_is_complete_with_its_time() -> None:
     assert one.good(end)
     one.take([opened("L2")])
     assert not one.good(end)
+
+
+def test_whoever_was_told_and_did_not_answer_is_named() -> None:
+    """Told twice is named once; who answered is not named."""
+    one = story()
+    one.take([opened(), told("cadre-1"), told("cadre-1", "level_rose"), told("volunteer-1")])
+    (chapter,) = one.chapters()
+    assert chapter.silent == ["cadre-1", "volunteer-1"]
+    one.answered(chapter.case.id, "volunteer-1")
+    assert "  who did not answer: cadre-1" in one.summary("en")
+    one.answered(chapter.case.id, "cadre-1")
+    assert "  每个人都答复了" in one.summary("zh")

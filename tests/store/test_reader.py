@@ -103,7 +103,7 @@ def test_a_group_that_was_not_committed_is_never_seen(journal: Journal) -> None:
     assert journal._connection is not None
     journal._connection.execute("BEGIN")
     journal._connection.execute("INSERT INTO groups VALUES (3, 0, 0, 1, x'00')")
-    with closing(DirectoryReader(journal._directory)) as other:
+    with closing(DirectoryReader(journal.directory)) as other:
         assert (other.last_seq, journal.reader().last_seq) == (2, 2)
         assert read_all(other) == read_all(journal.reader()) == groups(1, 2)
     journal._connection.execute("ROLLBACK")
@@ -151,8 +151,8 @@ def test_reading_changes_no_file(tmp_path: Path) -> None:
 def test_a_reader_survives_pruning(journal: Journal, outside: bool) -> None:
     """Whoever stood in a deleted day, or before it, goes on at the oldest group that is left."""
     fill(journal, 60)
-    reader = DirectoryReader(journal._directory) if outside else journal.reader()
-    fresh = DirectoryReader(journal._directory) if outside else journal.reader()
+    reader = DirectoryReader(journal.directory) if outside else journal.reader()
+    fresh = DirectoryReader(journal.directory) if outside else journal.reader()
     assert reader.read(0, 5) == groups(1, 5)
     assert len(journal.prune(0, days_later(60, 30), 61)) == 2
     assert read_all(fresh) == groups(42, 60)
@@ -165,7 +165,7 @@ def test_midnight_between_two_looks_is_no_hole(journal: Journal, monkeypatch: py
     """The writer may finish a day and begin the next while another process looks at its files one by one."""
     fill(journal, 16)
     look, began = read_span, list[Path]()
-    (journal._directory / "journal-2023-11-16.db").touch()
+    (journal.directory / "journal-2023-11-16.db").touch()
 
     def slowly(path: Path) -> Span:
         span = look(path)
@@ -175,7 +175,7 @@ def test_midnight_between_two_looks_is_no_hole(journal: Journal, monkeypatch: py
         return span
 
     monkeypatch.setattr(catalogue, "read_span", slowly)
-    with closing(DirectoryReader(journal._directory)) as reader:
+    with closing(DirectoryReader(journal.directory)) as reader:
         assert read_all(reader) == groups(1, 21)
 
 
@@ -214,7 +214,7 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
 def test_a_damaged_group_is_reported_after_the_good_ones(journal: Journal) -> None:
     """Readers get what lies before the damage, and then an error that names file and group: nothing is skipped."""
     fill(journal, 30)
-    path = day_files(journal._directory)[0]
+    path = day_files(journal.directory)[0]
     change(path, "UPDATE groups SET records = substr(records, 1, length(records) - 1) || x'a5' WHERE seq = 6")
     reader = journal.reader()
     assert reader.read(0) == groups(1, 5)
@@ -232,7 +232,7 @@ def test_a_damaged_group_is_reported_after_the_good_ones(journal: Journal) -> No
 def test_missing_groups_are_reported(journal: Journal, gone: str, says: str) -> None:
     """A hole inside a day file stops the reader before it."""
     fill(journal, 30)
-    change(day_files(journal._directory)[0], f"DELETE FROM groups WHERE {gone}")
+    change(day_files(journal.directory)[0], f"DELETE FROM groups WHERE {gone}")
     reader = journal.reader()
     assert reader.read(0) == groups(1, 8)
     with pytest.raises(StoreError, match=says):

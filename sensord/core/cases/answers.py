@@ -18,7 +18,7 @@ from sensord.core.cases.story import Story
 from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome
-from sensord.core.record import ANSWERS, Action, Verb
+from sensord.core.record import ANSWERS, Action, Scope, Verb
 
 __all__ = ["Answers", "Outcome"]
 
@@ -201,15 +201,9 @@ class Answers:
             return refused(Verdict.NEEDS_APPROVER, verb=Verb.SILENCE.value)
         if not action.note:
             return refused(Verdict.NEEDS_NOTE, verb=Verb.SILENCE.value)
-        named = (
-            action.scope.places,
-            action.scope.rules,
-            action.scope.policies,
-            action.scope.people,
-            action.scope.labels,
-        )
-        if sum(map(len, named)) > MOST_SCOPED:
-            return refused(Verdict.SILENCE_TOO_WIDE, most=MOST_SCOPED)
+        wrong = self._wrong_scope(action.scope)
+        if wrong is not None:
+            return wrong
         if not at < action.until <= at + LONGEST_SILENCE:
             return refused(Verdict.SILENCE_BAD_END)
         self._flow.mutes.forget(at)
@@ -220,6 +214,14 @@ class Answers:
             return refused(Verdict.TOO_MANY_SILENCES, most=MOST_SILENCES)
         self._flow.mutes.silences[name] = Silence(name, action.scope, at, action.until, action.by, action.note)
         return accepted(Verdict.SILENCED, name=name)
+
+    def _wrong_scope(self, scope: Scope) -> Answered | None:
+        """What is wrong with what a silence names: too much, or what there is not."""
+        named = (scope.places, scope.rules, scope.policies, scope.people, scope.labels)
+        if sum(map(len, named)) > MOST_SCOPED:
+            return refused(Verdict.SILENCE_TOO_WIDE, most=MOST_SCOPED)
+        strangers = self._flow.unknown_in(scope)
+        return refused(Verdict.SILENCE_OF_NOTHING, name=strangers[0]) if strangers else None
 
     def _unsilence(self, action: Action, at: int, story: Story) -> Answered:
         if not self._may_silence(action):

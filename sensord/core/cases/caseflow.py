@@ -5,7 +5,7 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
@@ -25,6 +25,7 @@ from sensord.core.instant import to_datetime
 from sensord.core.level import Level
 from sensord.core.people.roster import Roster
 from sensord.core.place import PlaceKind, Places
+from sensord.core.record import Scope
 
 MOST_LINKS = 50
 
@@ -316,6 +317,17 @@ class Flow(Stages):
         for case in waiting:
             self.unschedule(case, Due.RECHECK)
             self._recheck(case, at, story)
+
+    def unknown_in(self, scope: Scope) -> list[str]:
+        """The names in the scope of a silence that this definition does not know."""
+        policies = {policy.id for policy in self._definition.policies}
+        known: list[tuple[Iterable[str], Container[str]]] = [
+            (scope.places, self._places.by_id),
+            (scope.rules, self._rules),
+            (scope.policies, policies),
+            (scope.people, self.roster.by_id),
+        ]
+        return [name for names, there in known for name in names if name not in there]
 
     def begin_round(self, case: Case) -> None:
         """Whatever people said is of the past: nobody is on the way any more, and all may answer anew."""

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from sensord.core.cases.case import Case
+
 
 class Trouble(StrEnum):
     """What can be wrong."""
@@ -28,11 +30,16 @@ class Trouble(StrEnum):
     """The daemon died again and again; it runs without time series, reports and the like."""
 
 
-class Notice(msgspec.Struct, frozen=True):
-    """A trouble begins (``active``), or is over."""
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trouble begins (``active``), or is over.
+
+    ``orphans`` are open cases, in full, whose opening the journal has lost: people were told of them, and the core does
+    not know them any more.
+    """
 
     trouble: Trouble
     active: bool
+    orphans: tuple[Case, ...] = ()
 
 
 def decode_notice(text: bytes) -> Notice:

@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     NEEDS_NOTE = "needs_note"
     BAD_DEADLINE = "bad_deadline"
     SILENCE_WITHOUT_SCOPE = "silence_without_scope"
+    SILENCE_OF_NOTHING = "silence_of_nothing"
+    """It names what is not there: a slip of the pen would silence nothing, and nobody would know."""
     SILENCE_TOO_WIDE = "silence_too_wide"
     SILENCE_BAD_END = "silence_bad_end"
     TOO_MANY_SILENCES = "too_many_silences"
@@ -95,6 +97,10 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     _V.SILENCE_WITHOUT_SCOPE: (
         "静默要有范围：场所、规则、预案、标签或人员",
         "a silence needs a scope: places, rules, policies, labels or people",
+    ),
+    _V.SILENCE_OF_NOTHING: (
+        "没有 {name}：静默范围只能写现有的场所、规则、预案和人员",
+        "there is no {name}: a silence names places, rules, policies and people that exist",
     ),
     _V.SILENCE_TOO_WIDE: (
         "静默最多写 {most} 个场所、规则、预案、标签和人员",

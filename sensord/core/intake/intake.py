@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -38,14 +38,16 @@ class _Saved(msgspec.Struct, array_like=True):
 class Decoded:
     """What came of some records: the batch, actions with the number of readings before each, dead letters, counts.
 
-    ``counts`` is keyed by (stream, outcome).
+    ``counts`` is keyed by (stream, outcome). ``gaps`` counts, by device id, messages that devices numbered and that did
+    not come before their successors, ``filled`` those of them that came after all.
     """
 
     batch: Batch
     actions: list[tuple[int, int, Action | Receipt]]
     dead: list[DeadLetter]
     counts: Counter[tuple[str, str]]
-    gaps: int
+    gaps: Counter[str] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
 
 
 class Intake:
@@ -72,18 +74,24 @@ class Intake:
 
     def judge(self, read: Read, now: int) -> Decoded:
         """Hold what was read against what is remembered, and learn from it."""
-        aside, batch, gaps = read.aside, tick(now), 0
+        aside, batch = read.aside, tick(now)
+        gaps, filled = Counter[str](), Counter[str]()
         counts, kept = Counter(aside.retained), np.arange(0)
         if len(read.rows):
             tolerance = self._tolerances[read.stream]
             judged = self._memories.judge(_arrivals(read, self._periods, tolerance))
             _count(read, judged, tolerance, counts)
-            kept, gaps = np.flatnonzero(~judged.repeated), judged.gaps
+            kept = np.flatnonzero(~judged.repeated)
+            gaps, filled = self._by_device(judged.gaps), self._by_device(judged.filled)
             batch = _batch(read, judged, kept, now)
         self.readings += len(kept)
         before = np.searchsorted(read.position[kept], [position for position, _, _ in aside.actions]).tolist()
         actions = [(place, at, told) for place, (_, at, told) in zip(before, aside.actions, strict=True)]
-        return Decoded(batch, actions, aside.dead, counts, gaps)
+        return Decoded(batch, actions, aside.dead, counts, gaps, filled)
+
+    def _by_device(self, amounts: Counter[int]) -> Counter[str]:
+        """Count by id what is counted by position."""
+        return Counter({self._places.devices[index].id: amount for index, amount in amounts.items() if amount})
 
     def save(self) -> bytes:
         """Return the state as bytes."""

@@ -8,8 +8,9 @@ when it must. Both ways come to the same state and the same verdicts (``tests/co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ import numpy as np
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
 from sensord.core.intake.codec.context import NONE
-from sensord.core.intake.repeats import Repeats
+from sensord.core.intake.repeats import Number, Repeats
 
 MANY = 48
 """Fewer devices than this in a group are judged one reading after the other."""
@@ -34,10 +35,17 @@ class Memory(msgspec.Struct, array_like=True):
     boot: int = -1
     seq: int = -1
 
-    def missed(self, boot: int, seq: int) -> int:
-        """Count the messages that the device numbered and that never came, between its previous one and this one."""
-        if boot != self.boot:
-            self.boot, self.seq = boot, seq
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Take a message's number; returns what it is to those before, and how many it leaves out."""
+        found = self.repeats.numbered(boot, seq)
+        newest = self.repeats.windows[-1]
+        self.boot, self.seq = newest.boot, newest.edges[-1] - 1
+        return found
+
+    def missed(self, seq: int) -> int:
+        """Take the number of a message that names no boot; returns how many it leaves out."""
+        if self.boot != 0:
+            self.boot, self.seq = 0, seq
             return 0
         missing = seq - self.seq - 1 if self.seq >= 0 else 0
         self.seq = max(self.seq, seq)
@@ -53,12 +61,16 @@ class Memory(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Judged:
-    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt; and gaps in numbers."""
+    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt.
+
+    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all.
+    """
 
     repeated: Bools
     event_at: Int64
     suspect: Bools
-    gaps: int = 0
+    gaps: Counter[int] = field(default_factory=Counter)
+    filled: Counter[int] = field(default_factory=Counter)
 
 
 class _Columns:
@@ -152,16 +164,20 @@ class Memories:
         memory = self._memories[one.device]
         if self._columns.here[one.device]:
             self._columns.give(one.device, memory)
-        if NONE not in (one.boot, one.seq):
-            # The readings of one message have their number in common.
-            repeated = bool(judged.repeated[one.row - 1]) if one.follows else memory.repeats.numbered(one.boot, one.seq)
-        else:
+        missing = 0
+        if NONE in (one.boot, one.seq):
             repeated = one.identity != NONE and memory.repeats.content(one.identity)
+            missing = memory.missed(one.seq) if one.seq != NONE and not repeated else 0
+        elif one.follows:  # the readings of one message have their number in common
+            repeated = bool(judged.repeated[one.row - 1])
+        else:
+            found, missing = memory.numbered(one.boot, one.seq)
+            repeated = found is Number.REPEATED
+            judged.filled[one.device] += found is Number.FILLING
+        judged.gaps[one.device] += missing
         if repeated:
             judged.repeated[one.row] = True
             return
-        if one.seq != NONE:
-            judged.gaps += memory.missed(max(one.boot, 0), one.seq)
         judged.event_at[one.row], judged.suspect[one.row] = memory.clock.event_time(
             None if one.stamp == NONE else one.stamp, one.received_at, one.period, one.tolerance
         )

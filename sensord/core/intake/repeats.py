@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from enum import Enum
 
 import msgspec
 
@@ -21,18 +22,30 @@ BOOTS = 2
 CONTENTS = 64
 
 
+class Number(Enum):
+    """What the number of a message is to what was heard of its boot before."""
+
+    REPEATED = "repeated"
+    """It was heard already."""
+    FURTHER = "further"
+    """It is beyond all that were heard, or before them."""
+    FILLING = "filling"
+    """It lies in a hole: its successors were heard before it."""
+
+
 class Window(msgspec.Struct, array_like=True):
     """The numbers seen of one boot: ``edges`` are start and end (exclusive) of each range, ascending."""
 
     boot: int
     edges: list[int]
 
-    def see(self, seq: int) -> bool:
-        """Say whether the number was seen, and remember it."""
+    def see(self, seq: int) -> Number:
+        """Say what the number is to those that were seen, and remember it."""
         edges = self.edges
         place = bisect_right(edges, seq)
         if place % 2:
-            return True
+            return Number.REPEATED
+        found = Number.FILLING if 0 < place < len(edges) else Number.FURTHER
         after = place > 0 and edges[place - 1] == seq
         before = place < len(edges) and edges[place] == seq + 1
         if after and before:
@@ -45,7 +58,7 @@ class Window(msgspec.Struct, array_like=True):
             edges[place:place] = [seq, seq + 1]
             if len(edges) > 2 * RANGES:
                 del edges[1:3]
-        return False
+        return found
 
 
 class Repeats(msgspec.Struct, array_like=True):
@@ -54,17 +67,18 @@ class Repeats(msgspec.Struct, array_like=True):
     windows: list[Window] = []
     contents: list[int] = []
 
-    def numbered(self, boot: int, seq: int) -> bool:
-        """Say whether this number was seen, and remember it."""
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Say what this number is to those that were seen, and how many it leaves out; and remember it."""
         for window in reversed(self.windows):
             if window.boot == boot:
-                if window.edges[-1] == seq:  # the next number, as nearly always
+                end = window.edges[-1]
+                if end == seq:  # the next number, as nearly always
                     window.edges[-1] = seq + 1
-                    return False
-                return window.see(seq)
+                    return Number.FURTHER, 0
+                return window.see(seq), max(0, seq - end)
         self.windows.append(Window(boot, [seq, seq + 1]))
         del self.windows[:-BOOTS]
-        return False
+        return Number.FURTHER, 0
 
     def content(self, identity: int) -> bool:
         """Say whether a message with this hash is among the newest, and remember it."""

@@ -98,17 +98,17 @@ class DutyTable:
             for person in dict.fromkeys(rotation.people):
                 if rotation.shift in self._shifts:
                     self._of.setdefault(person, []).append((self._shifts[rotation.shift], rotation))
-        self._changes: dict[str, list[tuple[Change, bool]]] = {}
+        self._changes: dict[str, list[Change]] = {}
         for change in duty.changes:
-            for person, is_on in ((change.off, False), (change.on, True)):
+            for person in dict.fromkeys((change.off, change.on)):
                 if person:
-                    self._changes.setdefault(person, []).append((change, is_on))
+                    self._changes.setdefault(person, []).append(change)
 
     def shift_at(self, person: str, at: int) -> str | None:
         """Return the id of the shift in which the person is on duty ("": always, or a change), or None."""
-        for change, is_on in reversed(self._changes.get(person, ())):
-            if change.start <= at < change.end:
-                return "" if is_on else None
+        change = self.change_at(person, at)
+        if change is not None:
+            return "" if change.on == person else None
         plan = self._of.get(person)
         if not plan:
             return ""
@@ -118,6 +118,11 @@ class DutyTable:
             if began is not None and (rotation is None or self._turn(rotation, began) == person):
                 return shift.id
         return None
+
+    def change_at(self, person: str, at: int) -> Change | None:
+        """The change of the plan that holds for the person at the instant, or None."""
+        held = (one for one in reversed(self._changes.get(person, ())) if one.start <= at < one.end)
+        return next(held, None)
 
     def planned(self, person: str) -> bool:
         """Whether the person has a plan at all; without one they are always on duty."""

@@ -68,16 +68,16 @@ class AbsenceRule(GridRule):
         np.minimum.at(least, self._keys, per_device)
         return least
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
         """Jump to the first instant at which a key that is not yet silent can become so."""
-        if not silent or self._schedule or not len(self.table):
+        if quiet < self.due + self._every or self._schedule or not len(self.table):
             return
         heard_at, awake = liveness.heard_at[self._devices], self.ladder.active == 0
         if (self._least((self.due - heard_at) / self._allowed)[~awake] < 1.0).any():
             return  # a silent key was heard again and is about to be cleared
         ends = np.full(len(self.table), np.iinfo(np.int64).min)
         np.maximum.at(ends, self._keys, heard_at + self._allowed.astype(np.int64))
-        first = min(int(ends[awake].min(initial=to)), to)
+        first = min(int(ends[awake].min(initial=quiet)), quiet)
         self._slot = max(self._slot, first // self._every)
 
     def device_arrays(self) -> dict[str, Array]:

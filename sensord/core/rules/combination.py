@@ -191,10 +191,8 @@ class CombinedRule:
 
     # -- the rest of an evaluator ------------------------------------------------------------------------------------
 
-    @property
-    def stretch(self) -> int:
-        """Any span will do."""
-        return NEVER
+    def settle(self) -> None:
+        """Nothing waits."""
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
         """Readings do not concern it."""
@@ -209,7 +207,7 @@ class CombinedRule:
         at = self.due
         return self.judge(order, self.keys_due(at), at)
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
         """There is no grid to skip on."""
 
     def active(self) -> Array:

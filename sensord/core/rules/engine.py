@@ -10,7 +10,6 @@ Within a feed, time comes first: everything that falls due at or before a readin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -67,10 +66,10 @@ class Engine:
         self._started = False
         self._liveness = Liveness(places, 0, only)
         self._evaluators: list[Evaluator] = []
-        self._sensing: list[tuple[int, Evaluator]] = []
+        self._single: list[tuple[int, SingleRule]] = []
+        self._timed: list[tuple[int, Evaluator]] = []
         self._combined: list[tuple[int, CombinedRule]] = []
         self._stuck: list[StuckRule] = []
-        self._stretch = NEVER
         self.probe: Probe | None = None
         """Looks on; see ``probe.py``. It is no part of the state."""
 
@@ -81,14 +80,15 @@ class Engine:
         rules = self._definition.rules
         made = {number: self._evaluator(rule, since) for number, rule in enumerate(rules) if rule.combination is None}
         # At one instant it is known first what is stuck: the others then take it for blind.
-        self._sensing = sorted(made.items(), key=lambda pair: pair[1].rule.stuck is None)
+        timed = [(number, one) for number, one in made.items() if not isinstance(one, SingleRule)]
+        self._timed = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
+        self._single = [(number, one) for number, one in made.items() if isinstance(one, SingleRule)]
         self._combined = []
         for number in in_order(rules):
             combined = made[number] = self._combine(rules[number], made)
             self._combined.append((number, combined))
         self._evaluators = [made[number] for number in range(len(rules))]
         self._stuck = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
-        self._stretch = min((evaluator.stretch for evaluator in self._evaluators), default=NEVER)
 
     def _evaluator(self, rule: Rule, since: int) -> Evaluator:
         table, setting = KeyTable(rule, self._places, self._only), self._setting
@@ -111,82 +111,78 @@ class Engine:
         """Take a batch (an empty one is a tick) and return what changed, in order."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
-        emissions: list[Emission] = []
-        first = 0
-        for part in self._stretches(batch):
-            if len(part):
-                self._advance(int(part.received_at[0]), part, emissions, silent=True)
-                self._take(part, first, emissions)
-            first += len(part)
-            self._advance(part.now, part, emissions, silent=not len(part))
+        emissions = self._take(batch)
+        self._advance(batch, emissions)
+        for _, evaluator in self._timed:
+            evaluator.settle()
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
         if self._combined:
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
 
-    def _stretches(self, batch: Batch) -> Iterable[Batch]:
-        """Cut a batch so that no part spans more time than the open panes hold."""
-        start, count = 0, len(batch)
-        while start < count:
-            limit = int(batch.received_at[start]) + self._stretch
-            stop = count if limit >= batch.now else int(np.searchsorted(batch.received_at, limit, side="right"))
-            yield batch.cut(start, stop, batch.now if stop == count else int(batch.received_at[stop - 1]))
-            start = stop
-        if not count:
-            yield batch
-
-    def _take(self, part: Batch, first: int, emissions: list[Emission]) -> None:
-        """Hand each rule the readings of its stream. ``first`` is the part's position in the batch.
+    def _take(self, batch: Batch) -> list[Emission]:
+        """Hand each rule the readings of its stream, and let those that look at readings one by one have their time.
 
         What a reading brings stands in the order of all readings, whatever their streams.
         """
         streams: dict[Stream, tuple[Batch, Int64] | None] = {}
-        for order, evaluator in self._sensing:
+        emissions: list[Emission] = []
+        for order, evaluator in (*self._single, *self._timed):
             stream = evaluator.rule.stream
             if stream is None or not len(evaluator.table):
                 continue
             if stream not in streams:
-                streams[stream] = _of_stream(part, stream)
+                streams[stream] = _of_stream(batch, stream)
             if (mine := streams[stream]) is not None:
                 if self.probe is not None:
                     self.probe.taking(evaluator, mine[0])
                 emissions += (
-                    emission if emission[1] == 0 else (*emission[:2], first + int(mine[1][emission[2]]), *emission[3:])
+                    emission if emission[1] == 0 else (*emission[:2], int(mine[1][emission[2]]), *emission[3:])
                     for emission in evaluator.take(order, mine[0])
                 )
+        for order, single in self._single:
+            while single.due <= batch.now:
+                emissions += self._evaluated(order, single)
+        return emissions
 
-    def _advance(self, to: int, part: Batch, emissions: list[Emission], *, silent: bool) -> None:
-        """Do everything that is due at or before ``to``, in order of time; arrivals count until just before each.
-
-        ``silent``: none of the part's readings arrives before ``to``.
-        """
-        noted = 0
-        while self._sensing:
-            for _, evaluator in self._sensing:
+    def _advance(self, batch: Batch, emissions: list[Emission]) -> None:
+        """Do everything that is due by the end of a batch, in order of time; arrivals count until just before each."""
+        noted, to, timed = 0, batch.now, self._timed
+        while timed and (at := min(evaluator.due for _, evaluator in timed)) <= to:
+            noted = self._note(batch, noted, at)
+            quiet = min(int(batch.received_at[noted]), to) if noted < len(batch) else to
+            for _, evaluator in timed:
                 if evaluator.due <= to:
-                    evaluator.skip(to, self._liveness, silent=silent)
-            at = min(evaluator.due for _, evaluator in self._sensing)
+                    evaluator.skip(to, quiet, self._liveness, watched=self.probe is not None)
+            at = min(evaluator.due for _, evaluator in timed)
             if at > to:
                 break
-            heard = 0 if silent else int(np.searchsorted(part.received_at, at, side="left"))
-            self._note(part, noted, heard)
-            noted = max(noted, heard)
-            for order, evaluator in self._sensing:
+            noted = self._note(batch, noted, at)
+            for order, evaluator in timed:
                 if evaluator.due == at:
-                    emissions += evaluator.evaluate(order, self._liveness)
-                    if self.probe is not None:
-                        self.probe.evaluated(evaluator, self._liveness)
-        if not silent:
-            self._note(part, noted, len(part))
+                    emissions += self._evaluated(order, evaluator)
+        self._note(batch, noted, NEVER)
 
-    def _note(self, part: Batch, start: int, stop: int) -> None:
-        """Take note of who was heard, and what stood still, in a stretch of arrivals."""
-        if start < stop:
-            stretch = part.cut(start, stop, part.now)
-            for stuck in self._stuck:
-                stuck.observe(stretch)
-            self._liveness.note(stretch.device, stretch.received_at, stretch.flags)
+    def _evaluated(self, order: int, evaluator: Evaluator) -> list[Emission]:
+        emissions = evaluator.evaluate(order, self._liveness)
+        if self.probe is not None:
+            self.probe.evaluated(evaluator, self._liveness)
+        return emissions
+
+    def _note(self, batch: Batch, start: int, before: int) -> int:
+        """Take note of who was heard, and what stood still, in the arrivals from ``start`` on until before an instant.
+
+        Returns the position of the next arrival.
+        """
+        if start == len(batch) or batch.received_at[start] >= before:
+            return start
+        stop = start + int(np.searchsorted(batch.received_at[start:], before, side="left"))
+        for stuck in self._stuck:
+            stuck.observe(batch.cut(start, stop, batch.now))
+        part = slice(start, stop)
+        self._liveness.note(batch.device[part], batch.received_at[part], batch.flags[part])
+        return stop
 
     # -- rules about alerts ------------------------------------------------------------------------------------------
 
@@ -367,9 +363,9 @@ class Engine:
         return result
 
 
-def _of_stream(part: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
-    """The readings of one stream, in order, with their positions in the part; None when there are none."""
-    rows = np.flatnonzero(part.stream == stream)
+def _of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
+    """The readings of one stream, in order, with their positions in the batch; None when there are none."""
+    rows = np.flatnonzero(batch.stream == stream)
     if not len(rows):
         return None
-    return (part if len(rows) == len(part) else part.of(STREAMS[stream], rows)), rows
+    return (batch if len(rows) == len(batch) else batch.of(STREAMS[stream], rows)), rows

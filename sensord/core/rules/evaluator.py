@@ -64,13 +64,16 @@ class Evaluator(Protocol):
         """The next journal instant (ns) at which time alone may change an alert; NEVER when there is none."""
         ...
 
-    @property
-    def stretch(self) -> int:
-        """How much journal time (ns) one ``take`` may span."""
+    def take(self, order: int, batch: Batch) -> list[Emission]:
+        """Take a batch's readings of the rule's stream, in arrival order, before its time goes by.
+
+        ``order`` is the rule's position in the rule set. What readings bring is returned; what time brings meanwhile,
+        too, where it depends on nothing else.
+        """
         ...
 
-    def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Take readings of the rule's stream in arrival order; ``order`` is the rule's position in the rule set."""
+    def settle(self) -> None:
+        """The batch is over: every reading goes where it belongs."""
         ...
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
@@ -85,10 +88,12 @@ class Evaluator(Protocol):
         """Say what the latest evaluation saw of a key; called right after it, with the same ``liveness``."""
         ...
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
         """Move ``due`` on, towards the instant ``to``, past what can change nothing.
 
-        ``silent``: no reading arrives before ``to``.
+        ``watched``: somebody looks on, and wants to see every evaluation that has something to look at.
+
+        ``liveness`` is as of ``due``, and no reading arrives between that and ``quiet``, which is not after ``to``.
         """
         ...
 

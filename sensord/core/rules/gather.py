@@ -5,9 +5,10 @@ from __future__ import annotations
 from sensord.core.rules.occupancy import Occupancy
 from sensord.core.rules.recent import Recent
 from sensord.core.rules.rule import Aggregate, Rule
+from sensord.core.rules.session import Session
 from sensord.core.rules.sketch import Distinct, Percentile
 from sensord.core.rules.summary import Plain, Summary, summary_of
-from sensord.core.rules.window import Session, Sliding, Window
+from sensord.core.rules.window import Sliding, Window
 
 
 def window_of(rule: Rule, keys: int, depth: int) -> Window:

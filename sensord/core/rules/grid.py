@@ -29,10 +29,8 @@ class GridRule:
         """The next instant of the grid."""
         return self._slot * self._every if len(self.table) else NEVER
 
-    @property
-    def stretch(self) -> int:
-        """Any span will do."""
-        return NEVER
+    def settle(self) -> None:
+        """Nothing waits."""
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
         """Nothing: what such a rule knows is in step with the grid."""

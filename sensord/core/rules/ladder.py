@@ -77,6 +77,12 @@ class Ladder:
         with np.errstate(invalid="ignore"):
             return not self._busy and not bool(self.thresholds.meets(0, value).any())
 
+    def meeting(self, values: Float64) -> int | None:
+        """The first row of values, shape (evaluations, keys), in which one meets the lowest rung; None: none does."""
+        with np.errstate(invalid="ignore"):
+            meets = self.thresholds.meets(0, values).any(axis=1)
+        return int(meets.argmax()) if meets.any() else None
+
     def evaluate(self, at: int, value: Float64, known: Bools, *, asleep: bool = False) -> NDArray[np.intp]:
         """Move every key at the instant ``at``; return the keys whose level changed. ``active`` holds the new levels.
 

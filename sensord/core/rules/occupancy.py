@@ -18,7 +18,7 @@ import numpy as np
 from sensord.core.batch import Float64
 from sensord.core.instant import DAY
 from sensord.core.rules.summary import Plain, Readings
-from sensord.core.rules.window import Array, Open, Table
+from sensord.core.rules.window import Ahead, Array, Open, Table
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -67,6 +67,10 @@ class Occupancy:
         self.inside = np.maximum(inside, 0.0)
         self._samples = self._samples + held["count"]
         return self.inside.copy(), self._samples.copy()
+
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead | None:
+        """See :class:`sensord.core.rules.window.Window`."""
+        return None
 
     def arrays(self) -> dict[str, Array]:
         """See :class:`sensord.core.rules.window.Window`."""

@@ -14,7 +14,7 @@ from sensord.core.batch import Float64
 from sensord.core.rules.rule import Aggregate, Value
 from sensord.core.rules.sketch import buckets_of, represent
 from sensord.core.rules.summary import Readings
-from sensord.core.rules.window import Array, Table
+from sensord.core.rules.window import Ahead, Array, Table
 
 
 class Recent:
@@ -77,6 +77,10 @@ class Recent:
         there = np.arange(size)[:, None] >= size - count
         values = np.where(there, values, np.nan)
         self._now[keys] = _AGGREGATES[self._value.aggregate](_Columns(self._value, values, times, there))
+
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead | None:
+        """See :class:`sensord.core.rules.window.Window`."""
+        return None
 
     def arrays(self) -> dict[str, Array]:
         """See :class:`sensord.core.rules.window.Window`."""

@@ -52,10 +52,8 @@ class SingleRule:
         """The first instant at which a level runs out."""
         return self._due
 
-    @property
-    def stretch(self) -> int:
-        """Any span will do."""
-        return NEVER
+    def settle(self) -> None:
+        """Nothing waits."""
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
         """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
@@ -146,7 +144,7 @@ class SingleRule:
         met = self.met_at[self.met_at != UNSET]
         return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
         """There is no grid to skip on."""
 
     def active(self) -> Array:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.batch import Float64, Int64
+from sensord.core.rules.session import Sessions
 from sensord.core.rules.summary import Readings
-from sensord.core.rules.window import Array, Sessions, Table, Window
+from sensord.core.rules.window import Ahead, Array, Table, Window
 
 MOST = 256
 """Up to so many different values a window is counted exactly; beyond, with a standard error of 1/sqrt(254) = 6.3 %."""
@@ -88,6 +89,10 @@ class _Tabled:
         if mine.any():
             self._open = {name: column[~mine] for name, column in self._open.items()}
         return taken
+
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead | None:
+        """See :class:`sensord.core.rules.window.Window`."""
+        return None
 
     def arrays(self) -> dict[str, Array]:
         """Where sessions stand, if there are any."""

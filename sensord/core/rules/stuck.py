@@ -145,12 +145,13 @@ class StuckRule(GridRule):
         allowed = hold if hold and share == still else zero
         return share * allowed / SECOND, allowed / SECOND
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
         """In silence nothing gets stuck: jump once every device's fate is settled."""
-        if silent and not self._schedule and not self.frozen.any() and self.ladder.idle:
-            heard = liveness.heard(self.due) & self._mine
-            if not heard.any():
-                self._slot = max(self._slot, to // self._every)
+        if quiet < self.due + self._every or self._schedule or self.frozen.any() or not self.ladder.idle:
+            return
+        heard = liveness.heard(self.due) & self._mine
+        if not heard.any():
+            self._slot = max(self._slot, quiet // self._every)
 
     def device_arrays(self) -> dict[str, Array]:
         """Return the live state of each device."""

@@ -7,9 +7,10 @@ are the same bits in every run. Each class says what it keeps, how readings and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensord.core.batch import Float64, Int64
 from sensord.core.rules.rule import Aggregate, Value
@@ -31,6 +32,15 @@ class Readings:
     def __init__(self, cells: Int64, keys: Int64, panes: Int64, within: Int64, values: Float64) -> None:
         self.cells, self.keys, self.panes, self.within, self.values = cells, keys, panes, within, values
 
+    def cut(self, start: int, stop: int) -> Readings:
+        """The readings ``start <= i < stop``; nothing is copied."""
+        part = slice(start, stop)
+        return Readings(self.cells[part], self.keys[part], self.panes[part], self.within[part], self.values[part])
+
+    def select(self, rows: NDArray[np.bool_], cells: Int64) -> Readings:
+        """The readings that are marked in ``rows``, with other cells (of all readings)."""
+        return Readings(cells[rows], self.keys[rows], self.panes[rows], self.within[rows], self.values[rows])
+
 
 class Summary(Protocol):
     """One aggregate's way to summarise."""
@@ -45,6 +55,13 @@ class Summary(Protocol):
         """Join two summaries of which one lies earlier."""
         ...
 
+    def run(self, columns: Columns, *, back: bool = False) -> Columns:
+        """Join row after row along the axis before the keys: row n becomes the join of all rows up to it.
+
+        ``back``: of all rows from it on. The grouping is that of joining one row at a time.
+        """
+        ...
+
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """Count times from so many panes earlier; what keeps no times returns the columns as they are."""
         ...
@@ -52,6 +69,12 @@ class Summary(Protocol):
     def value(self, window: Columns) -> Float64:
         """The window's value per key (NaN: none)."""
         ...
+
+
+def _run(join: np.ufunc, column: NDArray[Any], *, back: bool) -> NDArray[Any]:
+    turned = column[..., ::-1, :] if back else column
+    joined: NDArray[Any] = join.accumulate(turned, axis=-2)
+    return joined[..., ::-1, :] if back else joined
 
 
 _JOINS: dict[str, np.ufunc] = {"count": np.add, "sum": np.add, "least": np.minimum, "greatest": np.maximum}
@@ -74,6 +97,10 @@ class Plain:
     def join(self, earlier: Columns, later: Columns) -> Columns:
         """See :class:`Summary`."""
         return {name: _JOINS[name](earlier[name], later[name]) for name in earlier}
+
+    def run(self, columns: Columns, *, back: bool = False) -> Columns:
+        """See :class:`Summary`."""
+        return {name: _run(_JOINS[name], column, back=back) for name, column in columns.items()}
 
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """No times are kept."""
@@ -112,6 +139,16 @@ class Edge:
         joined = {name: np.where(has, winner[name], other[name]) for name in ("at", "kept")}
         return {"count": earlier["count"] + later["count"], **joined}
 
+    def run(self, columns: Columns, *, back: bool = False) -> Columns:
+        """See :class:`Summary`: of the rows that have a reading the last wins, or the first."""
+        count = columns["count"]
+        rows = np.arange(count.shape[-2])[:, None]
+        none = -1 if self._last else len(rows)
+        found = _run(np.maximum if self._last else np.minimum, np.where(count > 0, rows, none), back=back)
+        winner = np.where(found == none, rows, found)
+        kept = {name: np.take_along_axis(columns[name], winner, axis=-2) for name in ("at", "kept")}
+        return {"count": _run(np.add, count, back=back), **kept}
+
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """Times are compared within a pane only."""
         return columns
@@ -139,6 +176,10 @@ class Spread:
     def join(self, earlier: Columns, later: Columns) -> Columns:
         """See :class:`Summary`."""
         return {name: earlier[name] + later[name] for name in earlier}
+
+    def run(self, columns: Columns, *, back: bool = False) -> Columns:
+        """See :class:`Summary`."""
+        return {name: _run(np.add, column, back=back) for name, column in columns.items()}
 
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """No times are kept."""
@@ -174,6 +215,10 @@ class Slope:
     def join(self, earlier: Columns, later: Columns) -> Columns:
         """See :class:`Summary`; both count time from the same instant."""
         return {name: earlier[name] + later[name] for name in earlier}
+
+    def run(self, columns: Columns, *, back: bool = False) -> Columns:
+        """See :class:`Summary`."""
+        return {name: _run(np.add, column, back=back) for name, column in columns.items()}
 
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """See :class:`Summary`: t becomes t + panes."""

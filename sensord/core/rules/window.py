@@ -12,20 +12,18 @@ prefix)::
     |  .  .  [x  x  x  x ]|[x  x  x ]  .  .  .  |
                ^ suffix from here  ^ prefix to here     -> window of 7 panes
 
-A *session* goes on until ``gap`` panes in a row are empty::
-
-    |x  x  .  x  .  .  .  .  x  x|       gap 3: a session of 4 panes, then silence, then another
-    [session   ]             [session
+What comes of many panes can be looked at *ahead*, all at once: a batch of a replay brings hours.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import Float64, Int64
+from sensord.core.batch import Float64
 from sensord.core.rules.summary import Columns, Readings, Summary
 
 Array = NDArray[Any]
@@ -49,6 +47,13 @@ class Window(Protocol):
 
     def seal(self, pane: int) -> tuple[Float64, Float64]:
         """Close ``pane`` (the next one in line); return the (value, samples) of the window that ends with it."""
+        ...
+
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead | None:
+        """Look at what sealing ``count`` panes from ``pane`` (the next one) on would give; None: one by one only.
+
+        The readings are those for these panes that were not added yet; their cells are ``(own - pane) * keys + key``.
+        """
         ...
 
     def arrays(self) -> dict[str, Array]:
@@ -83,8 +88,38 @@ class Open:
             column[row] = self._summary.neutral[name]
         return held
 
+    def ahead(self, pane: int, count: int, readings: Readings) -> Columns:
+        """Return what ``count`` panes from ``pane`` on hold once the readings are in them, shape (count, keys).
 
-class _Summarised:
+        The panes stay as they are; the readings' cells count from ``pane``.
+        """
+        known = (pane + np.arange(min(count, self.depth))) % self.depth
+        held: Columns = {}
+        for name, column in self.columns.items():
+            held[name] = np.full((count, column.shape[1]), self._summary.neutral[name])
+            held[name][: len(known)] = column[known]
+        self._summary.add({name: column.reshape(-1) for name, column in held.items()}, readings)
+        return held
+
+    def empty(self, pane: int, count: int) -> None:
+        """Empty ``count`` panes from ``pane`` on."""
+        known = (pane + np.arange(min(count, self.depth))) % self.depth
+        for name, column in self.columns.items():
+            column[known] = self._summary.neutral[name]
+
+
+class Ahead(NamedTuple):
+    """What sealing the next panes one by one would give: values and samples, both float64 (panes, keys).
+
+    Nothing is sealed until ``take`` is called, and all of them are then.
+    """
+
+    value: Float64
+    samples: Float64
+    take: Callable[[], None]
+
+
+class Summarised:
     """What windows over summaries share."""
 
     still = True
@@ -110,8 +145,12 @@ class _Summarised:
     def restored(self, tables: dict[str, Table], keys: int) -> None:
         """Everything is in the arrays."""
 
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead | None:
+        """See :class:`Window`."""
+        return None
 
-class Sliding(_Summarised):
+
+class Sliding(Summarised):
     """See the module. ``block`` has shape (length, keys): above the position panes, below it suffixes."""
 
     def __init__(self, summary: Summary, keys: int, length: int, depth: int) -> None:
@@ -144,6 +183,41 @@ class Sliding(_Summarised):
             for name, joined in self._summary.join(row, after).items():
                 self._block[name][below] = joined
 
+    def ahead(self, pane: int, count: int, readings: Readings) -> Ahead:
+        """See :class:`Window`: whole blocks at once, joined in the grouping in which ``seal`` joins pane by pane."""
+        length, first = self.length, pane % self.length
+        last = first + count
+        blocks = -(-last // length)
+        place = ((first + np.arange(count)) % length).astype(np.float64)[:, None]
+        held = self._summary.shift(self._open.ahead(pane, count, readings), place)
+        rows: Columns = {}
+        for name, column in self._block.items():
+            flat = np.full((blocks * length, column.shape[1]), self._summary.neutral[name])
+            flat[:first], flat[first:last] = column[:first], held[name]
+            rows[name] = flat.reshape(blocks, length, -1)
+        prefix = self._summary.run(rows)
+        suffix = self._summary.run(self._summary.shift(rows, float(-length)), back=True)
+        before = {name: np.concatenate([self._block[name][None], column[:-1]]) for name, column in suffix.items()}
+        inside = self._summary.join(
+            {name: column[:, 1:] for name, column in before.items()},
+            {name: column[:, :-1] for name, column in prefix.items()},
+        )
+        window = {
+            name: np.concatenate([inside[name], column[:, -1:]], axis=1).reshape(blocks * length, -1)[first:last]
+            for name, column in prefix.items()
+        }
+
+        def take() -> None:
+            block, position = divmod(last, length)
+            for name, column in self._block.items():
+                column[position:] = (suffix[name][block - 1] if block else column)[position:]
+                if position:
+                    column[:position] = rows[name][block, :position]
+                self._prefix[name][...] = prefix[name].reshape(blocks * length, -1)[last - 1]
+            self._open.empty(pane, count)
+
+        return Ahead(self._summary.value(window), window["count"], take)
+
     @staticmethod
     def _keep(state: Columns, columns: Columns) -> None:
         """Write into the arrays that snapshots hold."""
@@ -155,52 +229,3 @@ class Sliding(_Summarised):
         """See :class:`Window`."""
         block = {f"block.{name}": column for name, column in self._block.items()}
         return super().arrays() | block | {f"prefix.{name}": column for name, column in self._prefix.items()}
-
-
-class Sessions:
-    """Where each key's session stands: ``start`` and ``newest`` are panes, int64 (keys,); none: start > newest."""
-
-    def __init__(self, keys: int, gap: int) -> None:
-        self._gap = gap
-        self.start: Int64 = np.ones(keys, np.int64)
-        self.newest: Int64 = np.zeros(keys, np.int64)
-
-    def seal(self, pane: int, occupied: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Move on to ``pane``; return the keys whose session, if they had one, is over and no longer counts."""
-        over = pane - self.newest >= self._gap + occupied
-        self.start[over] = 1
-        self.newest[over] = 0
-        begins = occupied & (self.start > self.newest)
-        self.start[begins] = pane
-        self.newest[occupied] = pane
-        return over
-
-    def arrays(self) -> dict[str, Array]:
-        """The state by name."""
-        return {"session.start": self.start, "session.newest": self.newest}
-
-
-class Session(_Summarised):
-    """The current session's summary, one per key."""
-
-    def __init__(self, summary: Summary, keys: int, gap: int, depth: int) -> None:
-        super().__init__(summary, keys, gap, depth)
-        self._sessions = Sessions(keys, gap)
-        self._sum: Columns = {name: np.full(keys, value) for name, value in summary.neutral.items()}
-
-    def seal(self, pane: int) -> tuple[Float64, Float64]:
-        """See :class:`Window`."""
-        held = self._open.seal(pane)
-        over = self._sessions.seal(pane, held["count"] > 0)
-        for name, column in self._sum.items():
-            column[over] = self._summary.neutral[name]
-        start = np.where(self._sessions.start > self._sessions.newest, pane, self._sessions.start)
-        held = self._summary.shift(held, (pane - start).astype(np.float64))
-        for name, joined in self._summary.join(self._sum, held).items():
-            self._sum[name][...] = joined
-        window = {name: column.copy() for name, column in self._sum.items()}
-        return self._summary.value(window), window["count"]
-
-    def arrays(self) -> dict[str, Array]:
-        """See :class:`Window`."""
-        return super().arrays() | self._sessions.arrays() | {f"sum.{name}": col for name, col in self._sum.items()}

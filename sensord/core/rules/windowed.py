@@ -8,10 +8,11 @@ import numpy as np
 
 from sensord.core.batch import Batch, Float64
 from sensord.core.level import Level
+from sensord.core.rules.arrivals import Arrivals
 from sensord.core.rules.baseline import Usual
 from sensord.core.rules.counter import Counters
 from sensord.core.rules.derived import Bools, Derivation
-from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
+from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
 from sensord.core.rules.gather import window_of
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import Ladder
@@ -26,7 +27,9 @@ from sensord.core.rules.window import Table
 from sensord.core.stream import DIRECTION, Stream
 
 _SLACK = 12
-"""How many panes one ``take`` may span beyond the lateness."""
+"""So many panes further than the next one may be open."""
+_FEW, _MOST_CELLS = 4, 1 << 15
+"""So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
 _GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
 """What a window that is not yet full can understate, but never overstate."""
 
@@ -75,6 +78,8 @@ class WindowedRule:
         self.pane = self._pane_of(since - lateness)
         self.newest = self.pane - self._window.length - 1
         self._seen: _Seen | None = None
+        self._arrivals = Arrivals()
+        self._reach = 2 * _FEW
 
     def _pane_of(self, instant: int) -> int:
         return (instant + self._offset) // self._every
@@ -87,13 +92,8 @@ class WindowedRule:
         """The journal instant at which the next pane is sealed."""
         return self._end_of(self.pane) + self._lateness
 
-    @property
-    def stretch(self) -> int:
-        """The open panes bound how much time one ``take`` may span."""
-        return _SLACK * self._every
-
     def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Put readings into their panes; the late ones stay out."""
+        """Find the panes of readings, which go there as time goes by; the late ones stay out."""
         values = self._values(batch)
         if values is None:
             return []
@@ -107,13 +107,27 @@ class WindowedRule:
             of, at = batch.device[chosen], batch.event_at[chosen]
             values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
+        received_at = batch.received_at
         if not fits.all():
             keys, panes, within, values = keys[fits], panes[fits], within[fits], values[fits]
-        if len(keys):
-            self.newest = max(self.newest, int(panes.max()))
-            cells = (panes & (self._depth - 1)) * len(self.table) + keys
-            self._window.add(Readings(cells, keys.astype(np.int64), panes, within, values))
+            received_at = received_at[fits]
+        cells = (panes & (self._depth - 1)) * len(self.table) + keys
+        self._arrivals = Arrivals(Readings(cells, keys.astype(np.int64), panes, within, values), received_at)
         return []
+
+    def settle(self) -> None:
+        """Put what still waits into its panes."""
+        self._admit(NEVER)
+
+    def _admit(self, before: int) -> None:
+        """Put what arrived before an instant into its panes."""
+        if self._arrivals.next_at < before:
+            self._add(self._arrivals.before(before))
+
+    def _add(self, readings: Readings) -> None:
+        self._arrivals.drop(len(readings.cells))
+        self.newest = max(self.newest, int(readings.panes.max()))
+        self._window.add(readings)
 
     def timely(self, batch: Batch) -> Array:
         """Return which readings fall into a pane that is not sealed yet."""
@@ -140,6 +154,8 @@ class WindowedRule:
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Seal the next pane and evaluate the window that ends with it."""
         at, end = self.due, self._end_of(self.pane)
+        if self._arrivals.next_at < at:
+            self._admit(at + _SLACK * self._every)
         value, samples = self._window.seal(self.pane)
         self.pane += 1
         if self._capacity is not None:
@@ -222,25 +238,62 @@ class WindowedRule:
         """Begin a quiet warm-up at ``at``: active levels stay as they are until a whole window has been seen."""
         self.warm_at = at + (self.rule.window or self.rule.session) + self._lateness
 
-    def skip(self, to: int, liveness: Liveness, *, silent: bool) -> None:
-        """Jump over panes that end by the journal instant ``to`` when nothing can happen in them.
+    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
+        """Jump over panes in an empty window, and seal at once those in which nothing happens."""
+        before = -1
+        while before < self.pane and self.due <= to:
+            before = self.pane
+            if self.newest + self._window.length < self.pane:
+                self._jump(min(to, self._arrivals.next_at), quiet, liveness)
+            if not watched and self._derivation is None and self.ladder.resting:
+                self._hasten(min(self._pane_of(to - self._lateness) - self.pane, self._reach))
+
+    def _jump(self, to: int, quiet: int, liveness: Liveness) -> None:
+        """Jump over panes that end by the journal instant ``to``, before any reading, when nothing can happen in them.
 
         That is so when the window is empty and stays empty, and either nothing is active and an empty window meets no
         rung, or every further value is unknown: too few readings, or nobody is heard until then. An unknown value
         changes nothing once no clock runs; but active times that end would.
         """
-        if self.newest + self._window.length >= self.pane:
-            return
-        calm = self._window.still and self._quiet_when_empty and self.ladder.resting
-        if not calm:
-            nobody = silent and not self.table.among(liveness.heard(self.due)).any()
-            unknown = nobody or (self._window.still and self.rule.min_samples > 0)
-            calm = unknown and self.ladder.idle and not self._schedule
-        if calm:
-            pane = max(self.pane, self._pane_of(to - self._lateness))
-            if self._derivation is not None:
-                self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
-            self.pane = pane
+        if not (self._window.still and self._quiet_when_empty and self.ladder.resting):
+            if self._schedule or not self.ladder.idle:
+                return
+            if not (self._window.still and self.rule.min_samples > 0):
+                to = min(to, quiet)
+                if self.due > to or self.table.among(liveness.heard(self.due)).any():
+                    return
+        pane = max(self.pane, self._pane_of(to - self._lateness))
+        if self._derivation is not None:
+            self._derivation.skip(range(self._end_of(self.pane), self._end_of(pane), self._every))
+        self.pane = pane
+
+    def _hasten(self, count: int) -> None:
+        """Seal so many panes at once, or as many of them as meet no rung: while nothing is active, nothing happens."""
+        while count >= _FEW:
+            arrived = self._arrivals.before(self._end_of(self.pane + count - 1) + self._lateness)
+            soon = arrived.panes < self.pane + count
+            cells = (arrived.panes - self.pane) * len(self.table) + arrived.keys
+            ahead = self._window.ahead(self.pane, count, arrived.select(soon, cells))
+            if ahead is None:
+                self._reach = 0
+                return
+            value = ahead.value if self._capacity is None else ahead.value * 100.0 / self._capacity
+            met = self.ladder.meeting(value)
+            if met is None:
+                ahead.take()
+                self.pane += count
+                self._reach = min(2 * self._reach, max(_MOST_CELLS // max(len(self.table), 1), _FEW))
+                self._later(arrived, soon)
+                return
+            count, self._reach = met, max(met, 2 * _FEW)
+
+    def _later(self, arrived: Readings, taken: Bools) -> None:
+        """Of what has arrived the rest is for later panes."""
+        if len(taken) and not taken.all():
+            self._window.add(arrived.select(~taken, arrived.cells))
+        if len(taken):
+            self.newest = max(self.newest, int(arrived.panes.max()))
+            self._arrivals.drop(len(taken))
 
     @property
     def thresholds(self) -> Thresholds:

@@ -17,7 +17,6 @@ is decided after ``settle``::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -54,7 +53,7 @@ class Read(NamedTuple):
     listed: int
 
 
-class Before(NamedTuple):
+class Before(msgspec.Struct, array_like=True, gc=False):
     """What was known of a vehicle before a passage: the hour and (0: not lately) the instant it was seen, and where.
 
     ``witnessed`` as in ``Trace``.
@@ -146,29 +145,52 @@ class Passages:
         That is ``WAIT`` (it is decided at ``due``), ``DECIDED``, ``JOINED`` (nothing new), or ``LATER``: after the
         passage was decided, it was read under another pseudonym, too.
         """
-        lanes = self.open[read.direction]
-        here = lanes.get(gate)
+        received_at, event_at, sure, direction = read.received_at, read.event_at, read.sure, read.direction
+        here, merge = self.open[direction].get(gate), self._merge
         if here is None:
-            here = lanes[gate] = []
-        if here and read.token and here[-1].kept[0].token == read.token:
-            # What nearly every second reading is: the same plate again.
-            if abs(read.event_at - here[-1].last_at) <= self._merge:
-                self.merged += 1
-                return here[-1], self._join(here[-1], read)
-        elif here:
-            self._drop(here, read.event_at)
-        for passage in reversed(here):
-            if read.event_at - passage.last_at > self._merge:
-                break
-            if self._same(passage, read):
-                self.merged += 1
-                return passage, self._join(passage, read)
-        due = 0 if read.sure and not read.direction else read.received_at + self._settle
-        if len(here) >= MOST_OPEN:
-            self._make_room(here)
-        passage = Passage([read], [1], read.event_at, read.event_at, due)
+            here = self.open[direction][gate] = []
+        if here:
+            if read.token and here[-1].kept[0].token == read.token:
+                # What nearly every second reading is: the same plate again.
+                if abs(event_at - here[-1].last_at) <= merge:
+                    self.merged += 1
+                    return here[-1], self._join(here[-1], read)
+            elif not here[0].due and here[0].last_at < event_at - merge:
+                self._drop(here, event_at)
+            for passage in reversed(here):
+                if event_at - passage.last_at > merge:
+                    break
+                if self._same(passage, read):
+                    self.merged += 1
+                    return passage, self._join(passage, read)
+            if len(here) >= MOST_OPEN:
+                self._make_room(here)
+        due = 0 if sure and not direction else received_at + self._settle
+        passage = Passage([read], [1], event_at, event_at, due)
         here.append(passage)
         return passage, WAIT if due else DECIDED
+
+    def whole(self, gate: str, read: Read, best: Read, count: int, last_at: int) -> Passage | None:
+        """Take a passage that no later reading has anything to do with: ``count`` readings, ``best`` the surest.
+
+        None, and nothing is taken, when an earlier passage of the lane is not over yet. A sure entry is decided now.
+        """
+        event_at, direction = read.event_at, read.direction
+        here = self.open[direction].get(gate)
+        if here is None:
+            here = self.open[direction][gate] = []
+        elif here:
+            over = event_at - self._merge
+            for passage in here:
+                if passage.due or passage.last_at >= over:
+                    return None
+            here.clear()
+        self.merged += count - 1
+        if read.sure and not direction:
+            return Passage([read], [1], event_at, event_at, 0)
+        passage = Passage([best], [count], event_at, last_at, read.received_at + self._settle)
+        here.append(passage)
+        return passage
 
     def repeat(self, passage: Passage, count: int, last_at: int, best: Read | None) -> None:
         """Take ``count`` more readings of a passage's best pseudonym, until ``last_at``; ``best``: a surer one."""
@@ -177,13 +199,6 @@ class Passages:
         passage.last_at = last_at
         if best is not None and best.confidence > passage.kept[0].confidence:
             passage.kept[0] = best
-
-    def due(self, gate: str, direction: int, at: int) -> Iterator[Passage]:
-        """Decide the passages that are due at ``at``, in the order in which they began."""
-        for passage in self.open[direction].get(gate, ()):
-            if 0 < passage.due <= at:
-                passage.due = 0
-                yield passage
 
     def _drop(self, here: list[Passage], event_at: int) -> None:
         while here and not here[0].due and here[0].last_at < event_at - self._merge:

@@ -42,6 +42,7 @@ MOST_TRACED = 200_000
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
+_ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
 _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0)
 
 
@@ -54,7 +55,6 @@ class Presence:
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
-        self.begun = 0
         self.traces: dict[int, Trace] = {}
         self.clones = Clones()
         self.known: dict[int, int] = {}
@@ -70,37 +70,40 @@ class Presence:
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
-        trace, away = self._trace(token, at)
-        if at < trace.last_at:
-            return Seen(Pairing.HISTORY, token)
-        passage.before = self._before(token, trace)
+        trace, hour = self.traces.get(token), self.known.get(token)
+        if trace is None:
+            trace, away = self._new_trace(token, at, hour)
+        elif at < trace.last_at:
+            return Seen(_HISTORY, token)
+        else:
+            away = at - trace.last_at
+        if hour is not None:
+            passage.before = Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
         if self.clones.ghosts:
             self.clones.take(place, token)
-        sure = passage.certainty == CERTAIN
-        cloned, ended = (
-            (False, _NONE) if trace.gate in ("", gate) else self._elsewhere(place, gate, trace, token, at, sure)
-        )
-        if token in here.visits:
+        cloned, ended, certainty, visits = False, _NONE, passage.certainty, here.visits
+        sure = certainty == CERTAIN
+        if trace.gate and trace.gate != gate:
+            cloned, ended = self._elsewhere(place, gate, trace, token, at, sure)
+        if token in visits:
             old = here.remove(token)
             assert old is not None
             self._missed_exit(here)
             ended = (*ended, Ended(place, token, old))
-        if len(here.visits) >= MOST_INSIDE:
-            self._forget_visit(place, next(iter(here.visits)))
-        due, stranger = self._next_due(at, read.received_at), passage.before is None
-        visit = Visit(read, at, due, passage.certainty, passage.kin(), stranger=stranger)
+        if len(visits) >= MOST_INSIDE:
+            self._forget_visit(place, next(iter(visits)))
+        visit = Visit(read, at, self._next_due(at, read.received_at), certainty, passage.kin(), 0, hour is None)
         here.add(token, visit)
         self._note(token, trace, gate, at, sure)
         trace.inside = place
-        roamed = 1
-        if trace.entries:
-            since, lately = at - self._tracking.roaming, at - self._tracking.recent
-            trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
-            roamed = len({where for when, where in trace.entries if when > since} | {place})
-            trace.entries.append((at, place))
-        else:
+        if not trace.entries:
             trace.entries = [(at, place)]
-        return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
+            return Seen(_ENTERED, token, -1, away, 1, 0, 1, cloned, ended, visit)
+        since, lately = at - self._tracking.roaming, at - self._tracking.recent
+        trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
+        roamed = len({where for when, where in trace.entries if when > since} | {place})
+        trace.entries.append((at, place))
+        return Seen(_ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
@@ -108,12 +111,14 @@ class Presence:
         if not read.token:
             here.anonymous -= 1
             return _ANONYMOUS
-        token, cloned, ended = self._who(place, passage)
-        trace, _ = self._trace(token, at)
+        token, cloned, ended = read.token, False, _NONE
+        if token not in here.visits:
+            token, cloned, ended = self._who(place, passage)
+        trace = self._trace(token, at)
         if at < trace.last_at:
-            return Seen(Pairing.HISTORY, token)
+            return Seen(_HISTORY, token)
         visit, sure = here.remove(token), passage.certainty == CERTAIN
-        if visit is not None and token == read.token:
+        if visit is not None and token == read.token and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -122,7 +127,7 @@ class Presence:
         if visit is None:
             self._missed_entry(here)
             self._note(token, trace, gate, at, sure)
-            return Seen(Pairing.MISSED_ENTRY, token, cloned=cloned, ended=ended)
+            return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
         self._note(token, trace, gate, at, sure or token == read.token)
         stay = at - visit.entered_at
         if trace.shorts:
@@ -130,7 +135,7 @@ class Presence:
             trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
-        pairing = Pairing.LEFT if token == read.token and not visit.misread else Pairing.LEFT_MISREAD
+        pairing = _LEFT if token == read.token and not visit.misread else _LEFT_MISREAD
         return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
     def _left_before(
@@ -168,7 +173,7 @@ class Presence:
         self._take_back(token, None, visit.entered_at)
         visit.misread = True
         here.add(mine, visit)
-        trace, _ = self._trace(mine, visit.entered_at)
+        trace = self._trace(mine, visit.entered_at)
         elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate in self._places.by_id else None
         gate = self._places.device_index.get(visit.read.device)
         if elsewhere is None or elsewhere == place or gate is None:
@@ -219,14 +224,14 @@ class Presence:
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
-    def _trace(self, token: int, at: int) -> tuple[Trace, int]:
-        """Return the vehicle's trace, a new one if need be, and how long it was away (ns)."""
-        trace = self.traces.get(token)
-        if trace is not None:
-            return trace, at - trace.last_at
-        hour = self.known.get(token)
-        # Never seen means: not since we began to look, and not for as long as we remember.
-        away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
+    def _trace(self, token: int, at: int) -> Trace:
+        """Return the vehicle's trace, a new one if need be."""
+        return self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
+
+    def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
+        """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
+        # Never seen means: not for as long as we remember, also when we have only begun to look.
+        away = self._tracking.remember if hour is None else at - hour * HOUR
         if len(self.traces) >= MOST_TRACED:
             limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
             self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}
@@ -313,7 +318,7 @@ class Presence:
         visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
         before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
-        mine, _ = self._trace(read.token, visit.entered_at)
+        mine = self._trace(read.token, visit.entered_at)
         passage.before = self._before(read.token, mine)
         visit.stranger = passage.before is None
         mine.entries += [(visit.entered_at, place)]
@@ -346,8 +351,10 @@ class Presence:
 
     def _next_due(self, entered_at: int, now: int) -> int:
         """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        stay = now - entered_at
-        for mark in self._marks:
+        stay, marks = now - entered_at, self._marks
+        if stay < marks[0]:
+            return entered_at + marks[0]
+        for mark in marks:
             if mark > stay:
                 return entered_at + mark
         return entered_at + self._marks[-1] + HOUR

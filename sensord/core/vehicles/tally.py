@@ -1,4 +1,4 @@
-"""Tallies: how many vehicles passed, by hour, gate and kind; what the 24-hour report adds up. Nobody is in them."""
+"""Tallies: how many vehicles passed, by quarter of an hour, gate and kind; what reports add up. Nobody is in them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import msgspec
 import numpy as np
 
 from sensord.core.batch import Batch, Int64
-from sensord.core.instant import HOUR
+from sensord.core.instant import MINUTE
 from sensord.core.place import Places
 from sensord.core.region import PROVINCES
 from sensord.core.stream import DIRECTION, ENERGY, EVENT, PLATE_CLASS, PROVINCE, Stream
 
 ELSEWHERE = ("out_of_town", "key_area")
 """The classes of vehicles that are registered elsewhere."""
+SLOT = 15 * MINUTE
+"""Passages are counted by so much of event time: so finely a report's beginning and end may lie."""
 _COLUMNS = (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY)
 
 
 class PassageCount(msgspec.Struct, frozen=True):
-    """``count`` passages of one kind in one hour. ``hour`` is its beginning (ns); the words are those of the labels.
+    """``count`` passages of one kind in one ``SLOT`` that begins at ``start`` (ns); the words are those of the labels.
 
     ``province`` is the plate's first character; of vehicles from elsewhere, whose cities are counted, too, it is
     followed by the letter behind it. ``province`` and ``energy`` are "" where a plate does not tell.
     """
 
-    hour: int
+    start: int
     gate: str
     direction: str
     sort: str
@@ -41,22 +43,21 @@ class Occupancy(msgspec.Struct, frozen=True):
     unsure: int
 
 
-def count_passages(batch: Batch, places: Places, offset: int) -> list[PassageCount]:
-    """Count the decided passages of a batch by the hour of their event time; ``offset`` is local time from UTC (ns)."""
+def count_passages(batch: Batch, places: Places) -> list[PassageCount]:
+    """Count the decided passages of a batch by the slot of their event time."""
     event = batch.labels.get(EVENT.name)
     if event is None:
         return []
     rows = np.flatnonzero((batch.stream == Stream.VISIT) & (event == EVENT.words.index("passed")))
     if not len(rows):
         return []
-    hours = (batch.event_at[rows] + offset) // HOUR
-    columns = [hours, batch.device[rows].astype(np.int64)]
+    columns = [batch.event_at[rows] // SLOT, batch.device[rows].astype(np.int64)]
     columns += [batch.labels[label.name][rows].astype(np.int64) for label in _COLUMNS]
     columns.append(_letters(batch, rows))
     kinds, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
     return [
-        _count(int(hour) * HOUR - offset, places.devices[device].place, codes, letter, int(count))
-        for (hour, device, *codes, letter), count in zip(kinds.tolist(), counts.tolist(), strict=True)
+        _count(slot * SLOT, places.devices[device].place, codes, letter, count)
+        for (slot, device, *codes, letter), count in zip(kinds.tolist(), counts.tolist(), strict=True)
     ]
 
 
@@ -73,9 +74,9 @@ def _letters(batch: Batch, rows: Int64) -> Int64:
     return letters
 
 
-def _count(hour: int, gate: str, codes: list[int], letter: int, count: int) -> PassageCount:
+def _count(start: int, gate: str, codes: list[int], letter: int, count: int) -> PassageCount:
     direction, sort, province, energy = (
         label.words[code] if code >= 0 else "" for label, code in zip(_COLUMNS, codes, strict=True)
     )
     prefix = province + chr(letter) if letter else province
-    return PassageCount(hour, gate, direction, sort, prefix, energy, count)
+    return PassageCount(start, gate, direction, sort, prefix, energy, count)

@@ -32,11 +32,13 @@ from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
-from sensord.core.vehicles.visitrow import VisitRow, merged
+from sensord.core.vehicles.visitrow import merged, pack_row
 
 _PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
 _IN = 0
-_MAYBE = (math.nan,) * 6
+_NAN = math.nan
+Numbers = tuple[float, float, float, float, float, float]
+_MAYBE: Numbers = (_NAN,) * 6
 """No number that is about a vehicle: stay, nights, days away, visits, short visits, compounds."""
 
 
@@ -61,7 +63,8 @@ class Tracker:
         self.staying: list[Due] = []
         self.clock = 0
         self._due = 0
-        self._rows: list[VisitRow] = []
+        self._rows: list[bytes] = []
+        self._masks: list[str] = []
         self._arrivals: list[int] = []
         self._place = 0
         self._pairings = [0] * len(Pairing)
@@ -72,7 +75,6 @@ class Tracker:
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.presence.begun = at
             self.clock = self._due = self._next_hour(at)
 
     def _next_hour(self, at: int) -> int:
@@ -108,13 +110,13 @@ class Tracker:
         if not self.on:
             return batch
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
-        self._rows, self._arrivals, self._place = [], batch.received_at.tolist(), 0
+        self._rows, self._masks, self._arrivals, self._place = [], [], batch.received_at.tolist(), 0
         if len(batch):
-            self._take(Reads(batch, self._gate_of, self._devices, self._tracking.merge))
+            self._take(Reads(batch, self._gate_of, self._devices, self._tracking))
         if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
-        return merged(batch, self._rows) if self._rows else batch
+        return merged(batch, self._rows, self._masks) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
@@ -128,19 +130,33 @@ class Tracker:
 
     def _take(self, reads: Reads) -> None:
         """Take the readings in order; what only says again what was just said is taken with it."""
-        heads, runs = reads.heads, reads.runs
+        heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
         singly: list[int] = []
-        for row, position, read in zip(heads.tolist(), reads.positions[heads].tolist(), reads.made(heads), strict=True):
+        for row, position, read, run in zip(heads, positions, reads.made(reads.heads), reads.runs, strict=True):
             while singly and singly[0] < row:
                 self._singly(reads, heapq.heappop(singly))
-            if self._due <= read.received_at:
-                self._advance(read.received_at)
-            passage = self._see(position + 1, read)
-            if row in runs and not self._again(passage, read, runs[row]):
-                for member in runs[row].members:
+            if self._due <= read[0]:
+                self._advance(read[0])
+            if run.alone and self._pass(position, read, run):
+                continue
+            passage = self._see(position, read)
+            if run.start < run.stop and not self._again(passage, read, run):
+                for member in reads.members[run.start : run.stop].tolist():
                     heapq.heappush(singly, member)
         while singly:
             self._singly(reads, heapq.heappop(singly))
+
+    def _pass(self, position: int, read: Read, run: Run) -> bool:
+        """Take a whole passage at once; False when the one before it in the lane is not over."""
+        gate, count = self._gate[read.device], 1 + run.stop - run.start
+        passage = self.passages.whole(gate, read, run.best or read, count, run.last_at)
+        if passage is None:
+            return False
+        if passage.due:
+            self._wait(gate, passage)
+        else:
+            self._decide(position, read[0], gate, passage)
+        return True
 
     def _singly(self, reads: Reads, row: int) -> None:
         read = reads.one(row)
@@ -158,7 +174,7 @@ class Tracker:
                 return False
         elif entering and passage.decided != read.token:
             return False
-        self.passages.repeat(passage, len(run.members), run.last_event_at, run.best)
+        self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
     def _see(self, position: int, read: Read) -> Passage:
@@ -172,8 +188,7 @@ class Tracker:
         if what == DECIDED:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
-            heapq.heappush(self.settling, (passage.due, gate, read.direction))
-            self._due = min(self._due, passage.due)
+            self._wait(gate, passage)
         elif what == LATER and read.direction == _IN:
             self._correct(gate, passage, read.received_at)
         return passage
@@ -188,39 +203,58 @@ class Tracker:
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
 
+    def _wait(self, gate: str, passage: Passage) -> None:
+        """A passage is decided when it is due."""
+        due = passage.due
+        heapq.heappush(self.settling, (due, gate, passage.kept[0].direction))
+        self._due = min(self._due, due)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
-        self._due = self.clock
-        for dues in (self.settling, self.staying):
-            if dues and dues[0][0] < self._due:
-                self._due = dues[0][0]
+        due = self.clock
+        if self.settling:
+            due = min(due, self.settling[0][0])
+        if self.staying:
+            due = min(due, self.staying[0][0])
+        self._due = due
 
     def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
         At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
         """
-        settling, staying = self.settling, self.staying
+        settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
-            # Before the first reading that arrives at or after that instant.
-            self._place = position = bisect_left(self._arrivals, at, self._place)
             if settling and settling[0][0] == at:
                 _, gate, direction = heapq.heappop(settling)
-                for passage in self.passages.due(gate, direction, at):
-                    self._decide(position, at, gate, passage)
+                self._settle(self._now(at), at, gate, direction)
             elif staying and staying[0][0] == at:
                 _, place, token = heapq.heappop(staying)
-                self._stay(position, at, place, token)
+                if token in visits[place].visits:
+                    self._stay(self._now(at), at, place, token)
             else:
-                self._strike(position, at)
+                self._strike(self._now(at), at)
             self.look_ahead()
+
+    def _now(self, at: int) -> int:
+        """The position before the first reading that arrives at or after an instant, which never falls."""
+        self._place = bisect_left(self._arrivals, at, self._place)
+        return self._place
+
+    def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
+        """Decide the passages of a lane that are due, in the order in which they began."""
+        for passage in self.passages.open[direction].get(gate, ()):
+            if 0 < passage.due <= at:
+                passage.due = 0
+                self._decide(position, at, gate, passage)
 
     def _await(self, place: str, token: int, visit: Visit) -> None:
         """Note when time matters next to a visit."""
-        heapq.heappush(self.staying, (visit.due, place, token))
-        self._due = min(self._due, visit.due)
+        due = visit.due
+        heapq.heappush(self.staying, (due, place, token))
+        self._due = min(self._due, due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
         reached = self.presence.expire(place, token, at)
@@ -231,10 +265,9 @@ class Tracker:
             self._end(position, at, Ended(place, token, visit))
             return
         self._await(place, token, visit)
-        stay = ((at - visit.entered_at) / HOUR, *_MAYBE[1:])
-        self._say(
-            position, at, at, _STAYING, (visit.read, visit.certainty, token), self.presence.compounds[place], stay
-        )
+        stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
+        here, what = self.presence.compounds[place], (at, visit.certainty, token)
+        self._say(position, at, _STAYING, visit.read, what, here, stay)
 
     def _strike(self, position: int, at: int) -> None:
         """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
@@ -247,66 +280,83 @@ class Tracker:
             for token, visit in here.visits.items():
                 visit.nights += 1
                 if self._nights:
-                    nights = (math.nan, float(visit.nights), *_MAYBE[2:])
-                    self._say(position, at, at, _OVERNIGHT, (visit.read, visit.certainty, token), here, nights)
+                    nights = (_NAN, float(visit.nights), _NAN, _NAN, _NAN, _NAN)
+                    self._say(position, at, _OVERNIGHT, visit.read, (at, visit.certainty, token), here, nights)
         self.presence.night(at)
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
     def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place = passage.kept[0], self._compound[gate]
+        read, place, presence = passage.kept[0], self._compound[gate], self.presence
         passage.decided = read.token
-        presence = self.presence
-        seen = (presence.leave if read.direction else presence.enter)(place, gate, passage)
+        seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
-        for ended in seen.ended:
-            self._end(position, at, ended)
+        if seen.ended:
+            for ended in seen.ended:
+                self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
-        if seen.away >= 0:
-            numbers: tuple[float, ...] = (math.nan, math.nan, seen.away / DAY, seen.visits, math.nan, seen.compounds)
-        elif seen.stay >= 0:
-            numbers = (seen.stay / HOUR, math.nan, math.nan, math.nan, seen.shorts, math.nan)
+        away, stay, here = seen.away, seen.stay, presence.compounds[place]
+        if away >= 0:
+            numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
+        elif stay >= 0:
+            numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        here, who = presence.compounds[place], (read, passage.certainty, seen.token)
-        self._say(position, at, passage.first_at, _PASSED, who, here, numbers)
+        what = passage.first_at, passage.certainty, seen.token
+        self._say(position, at, _PASSED, read, what, here, numbers)
         if seen.cloned:
-            self._say(position, at, passage.first_at, _CLONED, who, here)
+            self._say(position, at, _CLONED, read, what, here)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave."""
         self.counts["visit", "missed_exit"] += 1
         here, visit = self.presence.compounds[ended.compound], ended.visit
-        self._say(position, at, at, _ENDED, (visit.read, visit.certainty, ended.token), here)
+        self._say(position, at, _ENDED, visit.read, (at, visit.certainty, ended.token), here)
 
     def _say(
         self,
         position: int,
         at: int,
-        event_at: int,
         event: int,
-        who: tuple[Read, int, int],
+        read: Read,
+        what: tuple[int, int, int],
         here: Compound,
-        numbers: tuple[float, ...] = _MAYBE,
+        numbers: Numbers = _MAYBE,
     ) -> None:
-        """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about.
+        """Make a reading at ``at`` about a vehicle that the camera's reading ``read`` shows, and a compound.
 
-        ``who`` is the camera's reading that shows the vehicle, how certain it is, and the vehicle's pseudonym.
+        ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
-        read, certainty, token = who
         device = self._numbers.get(read.device)
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
+        event_at, certainty, token = what
         anonymous, parking = here.anonymous, here.parking
         inside = max(len(here.visits) + anonymous, 0)
-        filled = 100.0 * inside / parking if parking else math.nan
+        unsure = (anonymous if anonymous >= 0 else -anonymous) + here.missed
+        filled = 100.0 * inside / parking if parking else _NAN
         when = min(at, event_at)
-        labels = (event, read.direction, read.sort, read.province, read.energy, read.listed, certainty)
-        unsure = abs(anonymous) + here.missed
-        seen = (device, when, at, token, read.received_at, read.mask)
-        self._rows.append((position, *seen, *labels, *numbers, inside, unsure, filled))
+        # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
+        self._rows.append(
+            pack_row(
+                position,
+                device,
+                when,
+                at,
+                token,
+                read[0],
+                event,
+                *read[-5:],
+                certainty,
+                *numbers,
+                inside,
+                unsure,
+                filled,
+            )
+        )
+        self._masks.append(read[10])
 
 
 def _sees(rule: Rule, event: str) -> bool:

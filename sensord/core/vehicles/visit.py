@@ -83,7 +83,7 @@ class Ended(NamedTuple):
     visit: Visit
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
     ``visit`` is the one that begins (None: none does).

@@ -1,0 +1,143 @@
+"""When cameras saw nothing: stretches of which reports must say "unknown", and never "nobody passed". Pure.
+
+A camera sees while its messages (readings, or signs of life) follow each other no further apart than its deadline, by
+event time; after its last one it is believed for a deadline more. That it fell silent is known by arrival, a deadline
+after its last message arrived; a backlog that comes later by event time shows how long it was really blind. A camera
+that was never heard has been blind since 0, for nobody knows what passed before.
+
+Each stretch is said twice: when it begins (``until`` 0), and when it has ended. What is said does not depend on how
+the journal is cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from sensord.core.batch import DERIVED, Batch, Bools, Int64
+from sensord.core.place import Places
+from sensord.core.stream import Stream
+
+NEVER = 1 << 62
+
+
+class Blind(msgspec.Struct, frozen=True):
+    """A camera was blind from ``since`` until ``until`` (ns, event time; 0: it still is)."""
+
+    device: str
+    since: int
+    until: int
+
+
+class _Camera(msgspec.Struct, array_like=True):
+    """Event time and arrival of a camera's newest message; ``since`` when it is blind from, -1: it is not."""
+
+    last_at: int
+    heard_at: int
+    since: int
+
+
+_Said = tuple[int, int, int, Blind]
+"""What is to be said: when it became known, whether it is an end, the camera's number, and the stretch."""
+
+
+class Blindness:
+    """Follows the cameras of a registry. A new one is blind since 0, and that is said at the next :meth:`take`."""
+
+    def __init__(self, places: Places) -> None:
+        self._devices = places.devices
+        cameras = [number for number, device in enumerate(places.devices) if device.stream is Stream.PLATE]
+        self._cameras: Int64 = np.array(cameras, np.int64)
+        self._of_device: Int64 = np.full(len(places.devices), -1, np.int64)
+        self._of_device[self._cameras] = np.arange(len(cameras))
+        self._deadline: Int64 = np.array([places.devices[number].deadline for number in cameras], np.int64)
+        self._last: Int64 = np.zeros(len(cameras), np.int64)
+        self._heard: Int64 = np.zeros(len(cameras), np.int64)
+        self._since: Int64 = np.zeros(len(cameras), np.int64)
+        self._new: list[int] = list(range(len(cameras)))
+        self._due = 0
+
+    def take(self, batch: Batch) -> list[Blind]:
+        """Return what begins and what ends with a batch, in the order in which it became known."""
+        said: list[_Said] = [(0, 0, camera, self._stretch(camera, 0, 0)) for camera in self._new]
+        self._new = []
+        rows = self._rows(batch)
+        if len(rows):
+            self._hear(batch, rows, said)
+        if batch.now >= self._due:
+            self._pass(batch.now, said)
+        return [one[3] for one in sorted(said, key=lambda one: one[:3])]
+
+    def _rows(self, batch: Batch) -> Int64:
+        """The readings of cameras: what the core derived is none."""
+        if not len(batch) or not len(self._cameras):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero((self._of_device[batch.device] >= 0) & (batch.flags & DERIVED == 0))
+
+    def _hear(self, batch: Batch, rows: Int64, said: list[_Said]) -> None:
+        camera = self._of_device[batch.device[rows]]
+        order = np.argsort(camera, kind="stable")
+        camera, rows = camera[order], rows[order]
+        event_at, arrival = batch.event_at[rows], batch.received_at[rows]
+        first: Bools = np.concatenate([[True], camera[1:] != camera[:-1]])
+        begins = np.flatnonzero(first)
+        heard = np.where(first, self._heard[camera], np.concatenate([[0], arrival[:-1]]))
+        last = np.where(first, self._last[camera], np.concatenate([[0], event_at[:-1]]))
+        allowed = self._deadline[camera]
+        odd = (arrival - heard >= allowed) | (event_at - last > allowed) | (first & (self._since[camera] >= 0))
+        for number in np.unique(camera[odd]).tolist():
+            mine = np.flatnonzero(camera == number)
+            said += self._walk(number, event_at[mine].tolist(), arrival[mine].tolist())
+        here = camera[begins]
+        self._heard[here] = arrival[np.append(begins[1:], len(rows)) - 1]
+        self._last[here] = np.maximum(self._last[here], np.maximum.reduceat(event_at, begins))
+        self._due = 0
+
+    def _walk(self, camera: int, event_at: list[int], arrival: list[int]) -> Iterator[_Said]:
+        """Go through a camera's messages one by one: among them it fell silent, or was heard again."""
+        allowed = int(self._deadline[camera])
+        last, heard, since = int(self._last[camera]), int(self._heard[camera]), int(self._since[camera])
+        for happened, arrived in zip(event_at, arrival, strict=True):
+            if since < 0 and arrived - heard >= allowed:
+                since = last + allowed
+                yield heard + allowed, 0, camera, self._stretch(camera, since, 0)
+            if since < 0 and happened - last > allowed:
+                since = last + allowed
+            if since >= 0:
+                yield arrived, 1, camera, self._stretch(camera, since, max(since, happened))
+            last, heard, since = max(last, happened), arrived, -1
+        self._since[camera] = -1
+
+    def _pass(self, now: int, said: list[_Said]) -> None:
+        """Let time pass: who has not been heard for a deadline is blind."""
+        seeing = self._since < 0
+        for camera in np.flatnonzero(seeing & (self._heard + self._deadline <= now)).tolist():
+            since = int(self._last[camera] + self._deadline[camera])
+            self._since[camera], seeing[camera] = since, False
+            due = int(self._heard[camera] + self._deadline[camera])
+            said.append((due, 0, camera, self._stretch(camera, since, 0)))
+        self._due = int((self._heard + self._deadline)[seeing].min(initial=NEVER))
+
+    def _stretch(self, camera: int, since: int, until: int) -> Blind:
+        return Blind(self._devices[self._cameras[camera]].id, since, until)
+
+    def save(self) -> bytes:
+        """Return the state as bytes; what is new and not yet said is none."""
+        names = [self._devices[number].id for number in self._cameras.tolist()]
+        columns = (self._last.tolist(), self._heard.tolist(), self._since.tolist())
+        cameras = map(_Camera, *columns)
+        new = set(self._new)
+        known = {name: one for number, (name, one) in enumerate(zip(names, cameras, strict=True)) if number not in new}
+        return msgspec.msgpack.encode(known)
+
+    def restore(self, state: bytes) -> None:
+        """Take the state back; cameras that are gone are left out. Raises ``msgspec.DecodeError``."""
+        known = msgspec.msgpack.decode(state, type=dict[str, _Camera]) if state else {}
+        for number, device in enumerate(self._cameras.tolist()):
+            found = known.get(self._devices[device].id)
+            if found is not None:
+                self._last[number], self._heard[number], self._since[number] = msgspec.structs.astuple(found)
+        self._new = [number for number in self._new if self._devices[self._cameras[number]].id not in known]
+        self._due = 0

@@ -1,0 +1,49 @@
+"""Which sessions the daemon has had at the broker.
+
+One that was there, and that the broker does not know, has lost messages; one that is new has not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+import structlog
+
+from sensord.errors import StoreError
+from sensord.store.sqlite import create_file
+
+FILE = "sessions"
+
+log = structlog.get_logger(__name__)
+
+
+class KnownSessions:
+    """The names of sessions that were there. Safe from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path, self._lock = directory / FILE, Lock()
+        self._names = self._read()
+
+    def has(self, name: str) -> bool:
+        """Whether a session of this name was there, in this run or an earlier one."""
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """Write down that it is there; where that is not possible (full disk), one gap may go unsaid later."""
+        with self._lock:
+            if name in self._names:
+                return
+            self._names.add(name)
+            try:
+                create_file(self._path)
+                self._path.write_bytes(msgspec.json.encode(sorted(self._names)))
+            except (OSError, StoreError) as error:
+                log.warning("a session could not be written down", file=str(self._path), why=str(error))
+
+    def _read(self) -> set[str]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=set[str])
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return set()  # none yet; or torn by a power cut: then they count as new
