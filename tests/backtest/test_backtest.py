@@ -163,9 +163,9 @@ def test_the_page(report: Report, folder: Path, tongue: str, monkeypatch: pytest
     assert "<td><script>" not in body
     assert "&lt;script&gt;" in body
     words = (
-        ("规则回测报告", "名单若不全", "参数扫描", "建议")
+        ("规则回测报告", "名单若不全", "参数扫描", "候选规则里是", "建议")
         if tongue == "zh"
-        else ("Backtest", "list is not complete", "Sweep", "Suggestion")
+        else ("Backtest", "list is not complete", "Sweep", "The candidate&#x27;s value", "Suggestion")
     )
     assert all(word in body for word in words)
     assert body.count("plotly-graph-div") >= 7
@@ -189,10 +189,11 @@ def test_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     run_ = CliRunner()
     text = run_.invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "160"})
     assert text.exit_code == 0, text.output
-    assert "Held against what truly happened" in text.output
+    assert "Had the candidate been live: " in text.output
+    assert "Held against the list of incidents" in text.output
     written = run_.invoke(cli, [*command, "--output", str(tmp_path / "report.txt")], env={"SENSORD_LANGUAGE": "en"})
     assert (written.exit_code, written.output) == (0, "")
-    assert "Held against what truly happened" in (tmp_path / "report.txt").read_text("utf-8")
+    assert "Held against the list of incidents" in (tmp_path / "report.txt").read_text("utf-8")
     assert run_.invoke(cli, [*command, "--format", "json", "--limit", "3"]).exit_code == 2
     page = run_.invoke(cli, [*command, "--format", "html", "--output", str(tmp_path / "page.html")])
     assert page.exit_code == 0, page.output
