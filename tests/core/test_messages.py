@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sensord.core.cases.case import State
 from sensord.core.cases.notification import PLATE
 from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.instant import MINUTE
@@ -20,7 +21,7 @@ PEOPLE = (
 PLAN = Policy(
     "crowd", {"zh": "聚集"}, (Step(("cadre",)),), category="crowd", supervisors=("duty_officer",), close="after_report"
 )
-CROWD = Category("crowd", {"zh": "人群"}, "04", "080", {"dispatched": 5 * MINUTE})
+CROWD = Category("crowd", {"zh": "人群"}, "04", "080", {State.DISPATCHED: 5 * MINUTE})
 
 
 def heard(verb: str, note: str = "", until: int = 20) -> dict[str, str]:
