@@ -93,7 +93,7 @@ def to_newer(packet: Packet) -> Packet:
         case 9:
             return Packet(packet.first, body[:2] + b"\0" + body[2:])
         case 11:
-            return Packet(packet.first, body + b"\0")
+            return Packet(packet.first, body + b"\0\0")  # one success stands for all: how many there were is not kept
         case kind if PUBACK <= kind <= PUBCOMP or kind in _PASSING:
             return packet
     raise ValueError(f"a packet of type {packet.kind}")

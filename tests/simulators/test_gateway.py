@@ -39,7 +39,10 @@ UP = {
         Packet(0x32, TOPIC + b"\x00\x07\x00hi"),
     ),
     "an answer to a subscription likewise": (Packet(0x90, b"\x00\x01\x01"), Packet(0x90, b"\x00\x01\x00\x01")),
-    "an answer to its end gains empty properties": (Packet(0xB0, b"\x00\x01"), Packet(0xB0, b"\x00\x01\x00")),
+    "an answer to its end gains empty properties, and success": (
+        Packet(0xB0, b"\x00\x01"),
+        Packet(0xB0, b"\x00\x01\x00\x00"),
+    ),
     "an acknowledgement passes": (Packet(0x40, b"\x00\x07"), Packet(0x40, b"\x00\x07")),
 }
 
