@@ -43,6 +43,8 @@ PUT_TOGETHER = {
     *("Read-only file system", "No space left on device"),
 }
 """Parts of sentences that come together as the program runs, or from the operating system."""
+SAID_OF_ITSELF = {"set_fact": 2, "_end": 1}
+"""Calls by which the daemon says how it stands, and which argument people read (``sensord doctor``)."""
 HAN = re.compile(r"[\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[A-Za-z]{2,} | [a-z]{2,}")
 _PATTERN = re.compile(r"\[[0-9]-|\[0-9\]|\\d|yaml-language-server")
@@ -107,6 +109,8 @@ def said_by(call: ast.Call) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "Problem":
         said = call.args[3:5]
+    elif name in SAID_OF_ITSELF:
+        said = call.args[SAID_OF_ITSELF[name] :]
     elif name == "Refused":
         said = call.args[1:2]
     elif name.endswith("Error") and name not in FOR_MACHINES:

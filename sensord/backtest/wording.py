@@ -68,8 +68,8 @@ def scores_words(report: Report) -> str:
 
 def value_words(curve: Curve, report: Report) -> str:
     """Which value the swept rules have, and what the knee gives."""
-    side = sides()[report.after is not None]
-    words = say(f"{side}为 {curve.current}（{curve.setting}）。", f"{side}: {curve.current} ({curve.setting}).")
+    zh, en = ("现规则", "The value now") if report.after is None else ("候选规则", "The candidate's value")
+    words = say(f"{zh}里是 {curve.current}（{curve.setting}）。", f"{en} is {curve.current} ({curve.setting}).")
     if curve.knee is None:
         return words
     point = curve.points[curve.knee]
