@@ -14,7 +14,7 @@ from sensord.core.outcome import Outcome
 from sensord.telemetry.metrics import METRICS, PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("security.md", "operations.md", "reliability.md")
+DOCUMENTS = ("security.md", "operations.md", "operations.zh-CN.md", "reliability.md")
 
 
 @cache

@@ -74,6 +74,10 @@ METRICS: tuple[Metric, ...] = (
         "session",
     ),
     _counter("dropped_total", "Messages that were acknowledged but not journaled, by reason.", "reason"),
+    _gauge("mqtt_echo_seconds", "For how long the oldest echo that has not returned is under way, in seconds."),
+    _gauge("reading_age_seconds", "How far readings in their turn are behind: broker, queue, journal; in seconds."),
+    _gauge("fresh_lane_open", "1 while the newest readings go ahead of those that wait, else 0."),
+    _counter("fresh_messages_total", "Messages of the fresh lane, by what became of them.", "what"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
@@ -92,6 +96,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("unknown_places", "Places of which nothing is known, because a sensor is silent."),
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
+    _gauge("host_clock_offset_seconds", "By how much the host's clock is ahead of journal time, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
     _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),
@@ -117,6 +122,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
     _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
+    _counter("http_connections_dropped_total", "Connections that were let go: too slow, or too many.", "reason"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),
 )
 
