@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TWINS = tuple(
-    f"docs/{name}" for name in ("api", "backtest", "cases", "channels", "install", "operations", "reports", "rules")
+    f"docs/{name}"
+    for name in ("api", "backtest", "cases", "channels", "install", "operations", "privacy", "reports", "rules")
 )
 """The documents that operators read, which have a Chinese twin."""
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
