@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shutil import copytree
 
 import msgspec
 import pytest
@@ -100,6 +102,25 @@ def test_the_suggestion(report: Report, folder: Path) -> None:
     removed = [line for line in suggestion.patch.splitlines() if line.startswith("-") and not line.startswith("---")]
     assert removed == ["-      yellow: {above: 1.0}   # people/m2"]
     assert f"+      yellow: {{above: {suggestion.new}}}   # people/m2" in suggestion.patch
+
+
+def test_the_printed_patch_applies(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the terminal shows it, however narrow; with it the false alarms are gone and the true cases are kept."""
+    copytree(folder / "rules", tmp_path / "rules")
+    text = (tmp_path / "rules" / "crowd.yaml").read_text("utf-8").replace("# people/m2", f"# people/m2 {'wide ' * 20}")
+    (tmp_path / "rules" / "crowd.yaml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", "rules", "--suggest"]
+    shown = CliRunner().invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "60"})
+    assert shown.exit_code == 0, shown.output
+    patch = shown.output[shown.output.index("--- a/rules/crowd.yaml") :].rstrip("\n") + "\n"
+    subprocess.run(["git", "apply"], input=patch.encode(), check=True)
+    before, after = (
+        answer(Setup.of(Source(folder / "recording")), Question(rules, None, folder / "labels.csv")).scores[0].total
+        for rules in (folder / "rules", tmp_path / "rules")
+    )
+    assert (before.alerts, before.caught) == (9, 4)
+    assert (after.alerts, after.caught, after.precision) == (4, 4, 1.0)
 
 
 def test_higher_levels_have_suggestions_of_their_own(report: Report, folder: Path, tmp_path: Path) -> None:
