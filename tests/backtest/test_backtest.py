@@ -173,6 +173,23 @@ def test_the_page(report: Report, folder: Path, tongue: str, monkeypatch: pytest
     assert ("案件" if tongue == "zh" else "Cases") in alone
 
 
+def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
+    """Nothing asked, nothing to suggest, nothing recorded: a sentence says so, and no traceback."""
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "strict")]
+    english = {"SENSORD_LANGUAGE": "en"}
+    plain = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00"], env=english)
+    assert "Nothing to compare" in plain.output
+    none = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00", "--suggest"], env=english)
+    assert "No suggestion" in none.output
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    config = str(Path(__file__).resolve().parents[2] / "config" / "sensord.yaml")
+    for asked_ in (["backtest", "--recording"], ["replay", "--format", "html", "--output", str(tmp_path / "page")]):
+        refused = CliRunner().invoke(cli, [*asked_, str(empty), "--config", config], env=english)
+        assert isinstance(refused.exception, ConfigError)
+        assert "there is nothing to replay" in str(refused.exception)
+
+
 def test_the_same_report_twice_is_the_same_json(folder: Path, report: Report) -> None:
     """The JSON is complete and the same in every run."""
     one, two = (to_json(asked(folder)) for _ in range(2))
@@ -307,7 +324,9 @@ def test_sweeps_are_read(folder: Path, text: str, values: list[str]) -> None:
     [
         ("levels", "is no sweep"),
         ("levels.red.below=1:2:1", "no rule has levels.red.below"),
-        ("other:window=1m", "no rule has window"),
+        ("other:window=1m", "there is no rule other"),
+        ("crod:window=1m", "did you mean crowd"),
+        ("levels.red.above=many,few", "'many' is not a duration"),
         ("levels.red.above=1:2:0", "range must go up"),
         ("levels.red.above=1:2", "is no range"),
         ("levels.red.above=1:1000:0.001", "at most 200"),
@@ -345,6 +364,9 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
         "G1-L1,2026-01-01,2026-01-02",
         "G1-L1,2026-01-01,,crowd,",
         "G1-L1,2026-01-01,2026-01-02,crowd_silence,",
+        "G1-L1,2026-01-01T23:00:00,2026-01-03,crowd_silence,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
     )
     path.write_text("place,start,end,kind,level\n" + "\n".join(rows) + "\n", "utf-8")
     found = run(Setup.of(Source(folder / "recording")), [Setup.of(Source(folder / "recording")).candidate("x", None)])[
@@ -360,6 +382,7 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
         (5, "没有 Crowd 这种事件，可能是 crowd；有："),
         (6, "这一行没有 kind"),
         (7, "这一行没有 end"),
+        (9, "与第 8 行的事件同处、同类且时间重叠"),
     )
     assert [line for line, _ in said] == [line for line, _ in pieces]
     assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))
