@@ -10,6 +10,7 @@ N       ?= 1000
 SEED    ?= 1
 HOURS   ?= 1
 INPUTS  ?= 100000
+SBOM    ?= sbom.json
 MOST    ?= 20000
 
 .PHONY: help setup demo score test lint check bench services docs lock clean torture soak replay-is-live fuzz interleavings audit sbom
@@ -83,7 +84,7 @@ audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is
 	$(BIN)/uvx pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
 
 sbom: $(VENV)/.develop  ## write the bill of materials of what is installed with sensord: sbom.json (CycloneDX)
-	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-reproducible --output-file sbom.json $(ARGS)
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-reproducible --output-file $(SBOM) $(ARGS)
 
 docs: $(VENV)/.develop  ## write again what is made from the code: schemas, references, samples
 	$(BIN)/python scripts/generated.py

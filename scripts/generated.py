@@ -26,19 +26,24 @@ ROOT = Path(__file__).resolve().parents[1]
 def generated() -> dict[Path, str]:
     """Return each generated file, below the repository's folder, with its text."""
     english, chinese = Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
-    reports = Path("docs/reports.md")
+    reports = {Path("docs/reports.md"): "en", Path("docs/reports.zh-CN.md"): "zh"}
     routes = {Path("docs/api.md"): "en", Path("docs/api.zh-CN.md"): "zh"}
     said = {happening: words[0].partition("，")[0] for happening, words in HAPPENING.items()}
     return {
         **{Path("docs") / name: text for name, text in export.texts().items()},
         Path("docs/metrics.md"): metrics.document(),
-        **{path: describe.redraw((ROOT / path).read_text(encoding="utf-8"), name) for path, name in routes.items()},
-        english: redraw((ROOT / english).read_text(encoding="utf-8"), "en", {}),
-        chinese: redraw((ROOT / chinese).read_text(encoding="utf-8"), "zh", said),
-        reports: vehiclesample.redraw((ROOT / reports).read_text(encoding="utf-8")),
+        **{path: describe.redraw(_now(path), name) for path, name in routes.items()},
+        english: redraw(_now(english), "en", {}),
+        chinese: redraw(_now(chinese), "zh", said),
+        **{path: vehiclesample.redraw(_now(path), name) for path, name in reports.items()},
         Path("config/places.yaml"): generate_street(),
         Path("config/roster.yaml"): generate_roster(),
     }
+
+
+def _now(path: Path) -> str:
+    """A document as it is: what is not made from the code stays."""
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
 from sensord.core.cases.reports import Span
@@ -48,6 +50,7 @@ def sample_street() -> Definition:
     )
 
 
+@cache
 def sample_report() -> VehicleReport:
     """The report of a Monday, in which one camera was silent for a while and another was taken down the day before."""
     definition, day = sample_street(), MONDAY + 7 * DAY
@@ -66,10 +69,10 @@ def sample_report() -> VehicleReport:
     return build(definition, Span("sample", day, day + DAY), kept, day + DAY + HOUR)
 
 
-def redraw(text: str) -> str:
-    """Put the sample between the marks of a document."""
+def redraw(text: str, language: str) -> str:
+    """Put the sample between the marks of a document in ``zh`` or ``en``."""
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
     names = {place.id: place for place in sample_street().places}
-    printed = render(VehiclePages(sample_report(), names, "zh").document(), "txt")
+    printed = render(VehiclePages(sample_report(), names, language).document(), "txt")
     return f"{before}{_BEGIN}\n```\n{printed}```\n{_END}{after}"

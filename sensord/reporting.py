@@ -31,7 +31,7 @@ from sensord.drivers.vehiclereport import Kept, VehicleReport
 from sensord.drivers.vehiclereport import build as build_vehicles
 from sensord.drivers.vehiclespan import windows
 from sensord.errors import DeliveryError, SensordError
-from sensord.ports import CrowdSlot, Meter
+from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
 from sensord.store.passages import PassageReader
@@ -41,7 +41,8 @@ LANGUAGES = ("zh", "en")
 LOOK = 2.0
 """Seconds between two looks for reports that are due."""
 PATIENCE = 300 * SECOND
-"""So long a report waits for roll-ups that lag, and a message for its report; then it goes without."""
+"""So long a report waits for roll-ups that lag, or while more comes in than we take, and a message for its report; then
+it goes without."""
 TRY_AGAIN = MINUTE
 """So long after it failed a report is tried again."""
 CATCH_UP = 7 * DAY
@@ -81,8 +82,8 @@ class VehicleReporter:
     def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
         """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
 
-        Without an end it is until now, without a start the day before the end. Raises ``NoTimeError``
-        for what has not begun, runs backwards, or is too long.
+        Without an end it is until now, without a start the day before the end. Raises ``ValueError`` (its text is
+        shown) for what has not begun, runs backwards, or is too long.
         """
         definition = self._loaded().definition
         if start is None and end is None:
@@ -185,7 +186,9 @@ class ReportTask:
         loaded: Callable[[], Loaded],
         meter: Meter,
         clock: Callable[[], int] = time.time_ns,
+        pressure: Pressure = AT_EASE,
     ) -> None:
+        self._pressure = pressure
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
         self._meter = meter
         self._seen = 0
@@ -207,8 +210,8 @@ class ReportTask:
             if span is not None and not self._reporter.folder.has(span.name):
                 self._due[span] = (seq, now)
         for span, (seq, since) in list(self._due.items()):
-            lags = self._reporter.waits(seq) and now - since < PATIENCE
-            if not lags and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
+            waits = (self._pressure.pressed or self._reporter.waits(seq)) and now - since < PATIENCE
+            if not waits and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
                 self._make(span, now)
         self._reporter.folder.prune(now - keep)
 

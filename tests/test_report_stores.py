@@ -259,6 +259,28 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     assert reporter.folder.names() == [NAME]
 
 
+class Pressed:
+    """As the test says."""
+
+    pressed = True
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, passes: bool) -> None:
+    """Pressed, none is made; it is as soon as that is over, and after five minutes even so."""
+    reporter, pressure, now = morning.reporter(), Pressed(), [DUE + MINUTE]
+    loaded, meter = lambda: morning.loaded, PrometheusMeter()
+    task = ReportTask(reporter, morning.state.history, loaded, meter, lambda: now[0], pressure=pressure)
+    task.turn()
+    assert reporter.folder.names() == []
+    if passes:
+        pressure.pressed = False
+    else:
+        now[0] += PATIENCE
+    task.turn()
+    assert reporter.folder.names() == [NAME]
+
+
 def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Morning) -> None:
     """It ends nothing else: not the task, not the daemon."""
     reporter, now, meter = morning.reporter(), [DUE + MINUTE], PrometheusMeter()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TWINS = ("docs/api", "docs/backtest", "docs/cases", "docs/channels", "docs/install", "docs/operations", "docs/rules")
+TWINS = tuple(
+    f"docs/{name}" for name in ("api", "backtest", "cases", "channels", "install", "operations", "reports", "rules")
+)
 """The documents that operators read, which have a Chinese twin."""
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"(^|\s+)(#|//).*$")

@@ -46,7 +46,7 @@ class Records(Protocol):
         ...
 
     def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
-        """The report on vehicles of a local day, or of a span. Raises ``Refused``."""
+        """The report on vehicles of a local day, or of a span. Raises ``ValueError`` (its text is shown)."""
         ...
 
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:

@@ -7,10 +7,11 @@ head never ends, and an answer that nobody reads. A body that never ends is the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sensord.ports import Meter
 
 HEAD, READING = 10.0, 30.0
 """Seconds in which a request's head must be complete, and in which a client must have taken something of an answer."""
@@ -19,9 +20,9 @@ CONNECTIONS = 200
 
 
 class PatientProtocol(H11Protocol):
-    """A connection with limits; ``dropped`` hears why one was let go: ``slow_head``, ``slow_reader``, ``too_many``."""
+    """A connection with limits; ``meter`` counts why one was let go: ``slow_head``, ``slow_reader``, ``too_many``."""
 
-    dropped: ClassVar[Callable[[str], None]] = staticmethod(lambda _: None)
+    meter: ClassVar[Meter | None] = None
     _head: asyncio.TimerHandle | None = None
     _blocked: asyncio.TimerHandle | None = None
 
@@ -72,10 +73,11 @@ class PatientProtocol(H11Protocol):
         """Let it go, without a word."""
         self._stop_waiting()
         if not self.transport.is_closing():
-            type(self).dropped(why)
+            if self.meter is not None:
+                self.meter.count("http_connections_dropped_total", reason=why)
             self.transport.abort()
 
 
-def patient(dropped: Callable[[str], None]) -> type[PatientProtocol]:
-    """The protocol, with somebody who hears of connections that were let go."""
-    return type("Patient", (PatientProtocol,), {"dropped": staticmethod(dropped)})
+def patient(meter: Meter | None) -> type[PatientProtocol]:
+    """The protocol, with somebody who counts the connections that were let go."""
+    return type("Patient", (PatientProtocol,), {"meter": meter})

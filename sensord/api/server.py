@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from sensord.api.connection import patient
 from sensord.errors import UnavailableError
+from sensord.ports import Meter
 
 SHUTDOWN = 3
 """Seconds that requests under way get when the server stops."""
@@ -31,12 +32,12 @@ async def serve(
     host: str,
     port: int,
     bound: Callable[[int], None] | None = None,
-    dropped: Callable[[str], None] = lambda _: None,
+    meter: Meter | None = None,
 ) -> None:
     """Serve until cancelled, then let requests under way finish.
 
-    ``port`` 0 takes a free one; ``bound`` is told the port, ``dropped`` why a connection was let go. Raises
-    ``UnavailableError`` when the address is taken.
+    ``port`` 0 takes a free one; ``bound`` is told the port, the ``meter`` of connections that were let go.
+    Raises ``UnavailableError`` when the address is taken.
     """
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -49,7 +50,7 @@ async def serve(
         server_header=False,
         lifespan="off",
         ws="none",
-        http=patient(dropped),
+        http=patient(meter),
         timeout_graceful_shutdown=SHUTDOWN,
     )
     server = _Server(config)

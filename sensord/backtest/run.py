@@ -15,7 +15,9 @@ from sensord.core.definition import Definition
 from sensord.core.site import Site
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.replay import Override, Piece, replay_together, unchanged
+from sensord.errors import ConfigError, Problem
 from sensord.source import FAR, Replacement, Source
+from sensord.words import say
 
 Watch = Callable[[Iterable[Piece], int | None], Iterable[Piece]]
 """Passes what is recorded through, and shows how far it has come; takes the total where it is known."""
@@ -69,7 +71,14 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
         recorded = read_ahead(setup.source, setup.start, setup.end, candidates[0].override)
         candidates = [Candidate(candidates[0].name, unchanged)]
     seen = watch(recorded, opened.total) if watch is not None else recorded
-    return list(_together(seen, candidates, opened.secrets))
+    outcomes = list(_together(seen, candidates, opened.secrets))
+    if not all(outcome.zone for outcome in outcomes):
+        nothing = say("没有可重放的内容", "there is nothing to replay")
+        hint = say(
+            "看看 --from、--to，或用 sensord recording info", "look at --from and --to, or sensord recording info"
+        )
+        raise ConfigError([Problem(str(setup.source.path), 1, 1, nothing, hint)])
+    return outcomes
 
 
 def _shared(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None) -> list[Outcome]:

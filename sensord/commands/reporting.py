@@ -108,7 +108,7 @@ class Lists:
 def vehicles(config: Path, now: int, asked: tuple[str | None, str | None, str | None], form: str, language: str) -> str:
     """Print the report on vehicles of (day, from, to): of yesterday when nothing is asked for.
 
-    Raises ``ValueError`` (its text is shown) for what is no time, and ``NoTimeError``.
+    Raises ``ValueError`` (its text is shown) for what is no time.
     """
     loaded = load(config)
     day, since, until = asked

@@ -31,7 +31,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
     raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, a
-    NOTICE's a ``Notice``, all as JSON; a TICK has none.
+    NOTICE's a ``Notice``, all as JSON; a TICK has none. ``ahead``: a message that came ahead of what waited at the
+    broker; it comes once more in its turn.
     """
 
     kind: int
@@ -40,6 +41,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     payload: bytes = b""
     retained: bool = False
     duplicate: bool = False
+    ahead: bool = False
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):

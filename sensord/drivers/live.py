@@ -24,7 +24,7 @@ from sensord.core.site import Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers import overview
 from sensord.errors import SnapshotError, StoreError
-from sensord.ports import JournalReader, Meter, Pulse
+from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
 
 WORKER = "core"
 READ_GROUPS = 64
@@ -36,6 +36,8 @@ POSITION_INTERVAL = 0.25
 GLANCES = 10.0
 """What is shown is renewed once it is so many times older than its making took: in a storm of alerts the core goes
 first."""
+PRESSED = 5.0
+"""Seconds between two renewals of what is shown while more comes in than we take."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 IN_DOUBT = 10 * MINUTE
@@ -79,7 +81,8 @@ class LiveCore:
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
     ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
-    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning.
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. While
+    ``pressure`` is on, what is shown is renewed less often.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class LiveCore:
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        self.pressure: Pressure = AT_EASE
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self.decided: dict[int, list[Outcome]] = {}
@@ -108,8 +112,21 @@ class LiveCore:
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
+        self._stepped_at = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
+
+    @property
+    def behind(self) -> float:
+        """How far the core is behind the journal, in seconds; safe from any thread."""
+        if self.position >= self._journal.last_seq or not self._stepped_at:
+            return 0.0
+        return max(0.0, (self._clock() - self._stepped_at) / SECOND)
+
+    @property
+    def groups_behind(self) -> int:
+        """The same in groups."""
+        return self._journal.last_seq - self.position
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +273,7 @@ class LiveCore:
         if self._stale and began >= self._glance_again:
             self._glance()
             self._stale, now = False, time.monotonic()
-            self._glance_again = now + GLANCES * (now - began)
+            self._glance_again = now + max(GLANCES * (now - began), PRESSED if self.pressure.pressed else 0.0)
 
     def _glance(self) -> None:
         """Renew the overview and the gauges that come from it."""
@@ -271,7 +288,7 @@ class LiveCore:
         self._meter.gauge("applied_seq", self._state.applied)
 
     def _measure(self, step: Step, seconds: float) -> None:
-        meter = self._meter
+        meter, self._stepped_at = self._meter, step.at
         meter.observe("step_seconds", seconds)
         meter.gauge("lag_seconds", max(0.0, (self._clock() - step.at) / SECOND))
         for (stream, outcome), amount in step.counts.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sensord.core.cases.listing import Table
-from sensord.core.instant import MINUTE, format_instant, to_datetime
+from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import Place, PlaceKind
 from sensord.core.region import CITIES, PROVINCES
 from sensord.drivers.tabular import Document
@@ -16,6 +16,8 @@ Names = Mapping[str, Place]
 NO_DATA = "-"
 _NAMED = 3
 """So many provinces and full compounds are named in a line."""
+_MANY = 3 * HOUR
+"""From here on a sentence speaks of hours."""
 _COUNTS = Counts.__struct_fields__
 
 
@@ -50,7 +52,7 @@ class VehiclePages:
         made[0] += inside if street.inside is not None else say["inside_unknown"]
         made.append(say["kinds_line"].format(**words, provinces=self._foremost(street)))
         if street.unknown:
-            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, minutes=_minutes(street)))
+            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
         if found.balance:
             full = (f"{self._name(one.compound)} {one.free}" for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
@@ -133,6 +135,12 @@ class VehiclePages:
         if not line.unknown:
             return "0"
         return _minutes(line) if line.gates == 1 else f"{_minutes(line)} ({line.unseen}/{line.gates})"
+
+    def _lasted(self, line: Passed) -> str:
+        """How long nobody saw, in words: minutes, or hours where they are many."""
+        if line.unknown < _MANY:
+            return self._say["minutes"].format(count=_minutes(line))
+        return self._say["hours"].format(count=f"{line.unknown / HOUR:.1f}")
 
     @staticmethod
     def _before(line: Line, name: str) -> str:

@@ -39,11 +39,13 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     retained: bool = False
     duplicate: bool = False
     after: int = 0
+    ahead: bool = False
 
 
 _ENCODER = msgspec.json.Encoder()
 _LINES = msgspec.json.Decoder(Line)
 _RECEIVED, _TOPIC, _PAYLOAD, _CODED, _KIND, _RETAINED, _DUPLICATE = map(attrgetter, Line.__struct_fields__[:7])
+_AHEAD = attrgetter("ahead")
 _WRONG = (msgspec.DecodeError, binascii.Error, ValueError)
 
 
@@ -56,14 +58,16 @@ def encode_line(record: Record, after: int = 0) -> bytes:
         except UnicodeDecodeError:
             coded = base64.b64encode(record.payload).decode()
     kind = RecordKind(record.kind).name.lower()
-    line = Line(record.received_at, record.topic, payload, coded, kind, record.retained, record.duplicate, after)
+    flags = record.retained, record.duplicate, after, record.ahead
+    line = Line(record.received_at, record.topic, payload, coded, kind, *flags)
     return _ENCODER.encode(line) + b"\n"
 
 
 def decode_line(line: Line) -> Record:
     """Make the record; raises ``ValueError`` for a line that contradicts itself."""
     if line.kind == "message" and line.payload is not None and line.payload_base64 is None:
-        return Record(0, line.received_at_ns, line.topic, line.payload.encode(), line.retained, line.duplicate)
+        payload = line.payload.encode()
+        return Record(0, line.received_at_ns, line.topic, payload, line.retained, line.duplicate, line.ahead)
     kind = _KINDS.get(line.kind)
     if kind is None:
         raise ValueError(f"{line.kind!r} is no kind of record: {', '.join(_KINDS)}")
@@ -75,7 +79,7 @@ def decode_line(line: Line) -> Record:
         payload = b""
     else:
         raise ValueError("give either 'payload' or 'payload_base64'")
-    return Record(kind, line.received_at_ns, line.topic, payload, line.retained, line.duplicate)
+    return Record(kind, line.received_at_ns, line.topic, payload, line.retained, line.duplicate, line.ahead)
 
 
 def read_lines(path: Path) -> Iterator[tuple[Line, Record]]:
@@ -111,10 +115,10 @@ def _records(lines: list[Line]) -> list[Record]:
     payloads = list(map(_PAYLOAD, lines))
     if None in payloads or {*map(_KIND, lines)} != {"message"} or {*map(_CODED, lines)} != {None}:
         return list(map(decode_line, lines))
-    columns = (map(take, lines) for take in (_RECEIVED, _TOPIC, _RETAINED, _DUPLICATE))
-    received, topics, retained, duplicate = columns
+    columns = (map(take, lines) for take in (_RECEIVED, _TOPIC, _RETAINED, _DUPLICATE, _AHEAD))
+    received, topics, *flags = columns
     kind = repeat(int(RecordKind.MESSAGE))
-    return list(map(Record, kind, received, topics, map(str.encode, payloads), retained, duplicate))
+    return list(map(Record, kind, received, topics, map(str.encode, payloads), *flags))
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -199,15 +199,13 @@ class Serving:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self.dropped: list[str] = []
+        self.meter = PrometheusMeter()
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(
-            server.serve(self._app, "127.0.0.1", 0, self._port.set_result, self.dropped.append)
-        )
+        self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result, self.meter))
         await asyncio.gather(self._task, return_exceptions=True)
 
     def __enter__(self) -> str:

@@ -6,6 +6,7 @@ import json
 import random
 from itertools import cycle
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,10 +91,16 @@ def sent(seed: int) -> list[Record]:
                 f"t/C1/{kind}/{device.id}",
                 payload,
             )
-            records += [record] * (2 if chance.random() < 0.03 else 1)
+            records += arrivals(record, at, chance)
             if chance.random() < 0.01:
                 records.append(Record(RecordKind.ACTION, at, "", b'{"verb": "close", "case": "x", "by": "y"}'))
     return sorted(records, key=lambda record: record.received_at)
+
+
+def arrivals(record: Record, at: int, chance: random.Random) -> list[Record]:
+    """A message as it arrives: now and then ahead of its turn at ``at``, too, or twice."""
+    ahead = [msgspec.structs.replace(record, received_at=at, ahead=True)] if chance.random() < 0.03 else []
+    return ahead + [record] * (2 if chance.random() < 0.03 else 1)
 
 
 def run(records: list[Record], *sizes: int) -> tuple[list[str], dict[tuple[str, str], int], int, bytes]:

@@ -53,7 +53,7 @@ def half_open(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 
 
 def _given_up(stage: Stage, times: int) -> bool:
-    return stage.metric('mqtt_disconnections_total{reason="silent"') >= times
+    return stage.metric('mqtt_disconnections_total{reason="silent",session="readings"') >= times
 
 
 def lost_sessions(directory: Path, rounds: Iterable[int], seed: int) -> Row:
@@ -111,7 +111,7 @@ def takeovers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 
 
 def _again(stage: Stage, times: int) -> bool:
-    return stage.metric("mqtt_reconnects_total") >= times and connected(stage)
+    return stage.metric('mqtt_reconnects_total{session="readings"') >= times and connected(stage)
 
 
 @contextmanager

@@ -239,6 +239,10 @@ class Stage:
         """What people were told, in the order of arrival."""
         return [request.json["title"] for request in list(self.people.requests) if _whole(request)]
 
+    def places(self) -> list[str]:
+        """As ``titles``, the places."""
+        return [request.json["place"] for request in list(self.people.requests) if _whole(request)]
+
     def texts(self) -> list[str]:
         """As ``titles``, the texts."""
         return [request.json["text"] for request in list(self.people.requests) if _whole(request)]
@@ -294,7 +298,7 @@ class Stage:
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
         points = self._points()
-        written = self._written()
+        written = self.written()
         assert written == decided, "what was written down while it ran is what a replay decides"
         return Row(
             fault,
@@ -355,7 +359,8 @@ class Stage:
         with closing(sqlite3.connect(f"file:{self.daemon.state / file}?mode=ro", uri=True)) as connection:
             return int(connection.execute(statement).fetchone()[0])
 
-    def _written(self) -> bytes:
+    def written(self) -> bytes:
+        """What was decided, as it was written down while it ran; the daemon has ended."""
         state = StateStore(self.daemon.state)
         try:
             return state.decisions()

@@ -34,6 +34,8 @@ from tests.support.lived import again, lived, played, record, recorded_again
 
 _PATIENCE = 120.0
 """Seconds that the daemon has to take what the broker kept for it."""
+_SHORTEST = 90.0
+"""Seconds that a scenario is not squeezed below: nothing comes of a crowd that is gone within a window."""
 TITLES = ("scenario", "messages", "in the journal", "bytes decided", "journal", "messages again", "readings again")
 
 
@@ -79,8 +81,8 @@ def run(name: str, most: int, rate: float, folder: Path) -> Row:
         messages = played(stage, name, most)
         shot = _Shot(stage, folder, len(messages) // 3, stack)
         length = (messages[-1].at - messages[0].at) / SECOND
-        speed = max(length * rate / len(messages), 1.5)
-        done = asyncio.run(publish(stage.loaded.settings.mqtt, messages, speed, on_progress=shot))
+        speed = max(min(length * rate / len(messages), length / _SHORTEST), 1.0)
+        done = asyncio.run(publish(stage.loaded.settings.mqtt, messages, speed, on_progress=shot, restamps=True))
         shot(done)
         await_ready(shot.done[0], stage.url)
         journal = folder / "state" / "journal"

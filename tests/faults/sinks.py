@@ -30,7 +30,7 @@ class Gate:
         self.strict, self.refused = False, set[str]()
 
     def __call__(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Answer one request; cuts it off when the database is away."""
         if self.trouble is not None:
             return self.trouble
         if self.strict:
@@ -39,7 +39,10 @@ class Gate:
                 self.refused |= set(lines if len(lines) == 1 else ())
                 return Answer(400, b'{"error":"partial write: field type conflict"}')
         headers = {"Content-Encoding": request.headers.get("Content-Encoding", "identity")}
-        answer = httpx.post(self.target + request.path, content=request.body, headers=headers, trust_env=False)
+        try:
+            answer = httpx.post(self.target + request.path, content=request.body, headers=headers, trust_env=False)
+        except httpx.TransportError:
+            return Answer(drop=True)  # the database is away
         return Answer(answer.status_code, answer.content)
 
 

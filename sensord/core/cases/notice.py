@@ -26,6 +26,8 @@ class Trouble(StrEnum):
     """The broker has lost our session, or another client has taken it: messages may be missing."""
     RELOAD_REFUSED = "reload-refused"
     """The configuration holds a mistake; the rules before are in force."""
+    BROKER_BEHIND = "broker-behind"
+    """More comes in than we take: readings wait at the broker, and only the newest go ahead."""
     SAFE_MODE = "safe-mode"
     """The daemon died again and again; it runs without time series, reports and the like."""
 

@@ -115,7 +115,7 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    return Arrivals(read.device, read.received_at, *numbers, follows, periods[read.device], tolerance)
+    return Arrivals(read.device, read.received_at, *numbers, follows, periods[read.device], tolerance, read.ahead)
 
 
 def _batch(read: Read, judged: Judged, kept: Int64, now: int) -> Batch:

@@ -19,6 +19,7 @@ import numpy as np
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
 from sensord.core.intake.codec.context import NONE
+from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
 from sensord.core.intake.repeats import Number, Repeats
 
 MANY = 48
@@ -28,12 +29,16 @@ _FAR = 2**62
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number."""
+    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number.
+
+    ``lead`` is the newest stamp (ns) without a number that came ahead of its turn; 0: none is ahead.
+    """
 
     clock: Clock
     repeats: Repeats
     boot: int = -1
     seq: int = -1
+    lead: int = 0
 
     def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
         """Take a message's number; returns what it is to those before, and how many it leaves out."""
@@ -56,7 +61,8 @@ class Memory(msgspec.Struct, array_like=True):
         windows = self.repeats.windows
         if not windows or not self.clock.minima or self.clock.steady or self.clock.stored:
             return False
-        return windows[-1].boot == self.boot and windows[-1].edges[-1] == self.seq + 1
+        newest = windows[-1]
+        return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
 
 
 @dataclass(slots=True)
@@ -140,6 +146,7 @@ class Memories:
         age = received - stamp
         usual: Bools = (
             columns.here[device]
+            & ~arrivals.ahead[rows]
             & (columns.boot[device] == arrivals.boot[rows])
             & (columns.next[device] == arrivals.seq[rows])
             & (stamp > -_FAR)
@@ -164,23 +171,37 @@ class Memories:
         memory = self._memories[one.device]
         if self._columns.here[one.device]:
             self._columns.give(one.device, memory)
-        missing = 0
-        if NONE in (one.boot, one.seq):
-            repeated = one.identity != NONE and memory.repeats.content(one.identity)
-            missing = memory.missed(one.seq) if one.seq != NONE and not repeated else 0
+        stamp = None if one.stamp == NONE else one.stamp
+        number = None if NONE in (one.boot, one.seq) else (one.boot, one.seq)
+        overtaken = 0 if one.ahead else overtaken_at(memory, number, stamp, one.received_at)
+        if number is None:
+            repeated = self._known(one, memory, judged)
         elif one.follows:  # the readings of one message have their number in common
             repeated = bool(judged.repeated[one.row - 1])
         else:
-            found, missing = memory.numbered(one.boot, one.seq)
+            found, missing = memory.numbered(*number)
             repeated = found is Number.REPEATED
             judged.filled[one.device] += found is Number.FILLING
-        judged.gaps[one.device] += missing
+            judged.gaps[one.device] += missing
+            if one.ahead and not repeated:
+                memory.repeats.lead(*number, one.received_at)
         if repeated:
             judged.repeated[one.row] = True
-            return
-        judged.event_at[one.row], judged.suspect[one.row] = memory.clock.event_time(
-            None if one.stamp == NONE else one.stamp, one.received_at, one.period, one.tolerance
-        )
+        elif overtaken:
+            when = history(memory.clock, stamp, one.received_at, overtaken)
+            judged.event_at[one.row], judged.suspect[one.row] = when
+        else:
+            when = memory.clock.event_time(stamp, one.received_at, one.period, one.tolerance)
+            judged.event_at[one.row], judged.suspect[one.row] = when
+
+    def _known(self, one: _Arrival, memory: Memory, judged: Judged) -> bool:
+        """Say whether a reading without a number of its own is a repeat, or one that has to wait for its turn."""
+        if one.ahead:
+            return not goes_ahead(memory, None if one.stamp == NONE else one.stamp, one.identity)
+        if one.identity != NONE and memory.repeats.content(one.identity):
+            return True
+        judged.gaps[one.device] += memory.missed(one.seq) if one.seq != NONE else 0
+        return False
 
     def _settle(self, device: int) -> None:
         """Let a device move into the columns if its next reading may be usual."""
@@ -201,6 +222,7 @@ class _Arrival(NamedTuple):
     follows: bool
     period: int
     tolerance: int
+    ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +230,7 @@ class Arrivals:
     """Readings as they arrived: columns (n,), int64 in the words of ``Rows``, ``device`` the position in the registry.
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
-    device's, ``tolerance`` by how much an age may grow (ns).
+    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn.
     """
 
     device: Int64
@@ -220,9 +242,10 @@ class Arrivals:
     follows: Bools
     period: Int64
     tolerance: Int64
+    ahead: Bools
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance)
+        more = (self.follows, self.period, self.tolerance, self.ahead)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))

@@ -14,7 +14,7 @@ from operator import attrgetter
 import msgspec
 import numpy as np
 
-from sensord.core.batch import Int8, Int32, Int64, Sightings
+from sensord.core.batch import Bools, Int8, Int32, Int64, Sightings
 from sensord.core.definition import Definition
 from sensord.core.intake import spoken
 from sensord.core.intake.codec import Context, native
@@ -32,7 +32,7 @@ _CODES = {name: {word: code for code, word in enumerate(label.words)} for name, 
 _NAN = float("nan")
 _NOWHERE = -1
 """Stands for the route of a topic that has none."""
-_TOPIC, _RETAINED, _RECEIVED = map(attrgetter, ("topic", "retained", "received_at"))
+_TOPIC, _RETAINED, _RECEIVED, _AHEAD = map(attrgetter, ("topic", "retained", "received_at", "ahead"))
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -59,13 +59,15 @@ class Read:
     """What some records say. Columns are (n,), a row for each reading, repeats included.
 
     ``position`` int64 is where the reading's message is among the records, ``device`` int64 its position in the
-    registry, ``stream`` int64; labels, sightings and spots are those of a batch.
+    registry, ``stream`` int64, ``ahead`` (bool) whether it came ahead of its turn; labels, sightings and spots are
+    those of a batch.
     """
 
     position: Int64
     received_at: Int64
     device: Int64
     stream: Int64
+    ahead: Bools
     rows: Rows
     labels: dict[str, Int8]
     sightings: Sightings | None
@@ -110,7 +112,8 @@ class Reader:
             fields["density"] = fields["count"] / self._areas[device]
         labels, seen = self._labels(rows, received_at)
         position, stream, spot = messages.positions[rows.at], self._streams[number], self._spots(rows)
-        return Read(position, received_at, device, stream, rows, labels, sightings(seen, received_at), spot, aside)
+        ahead, seen_by = np.array(list(map(_AHEAD, messages.records)), np.bool_)[rows.at], sightings(seen, received_at)
+        return Read(position, received_at, device, stream, ahead, rows, labels, seen_by, spot, aside)
 
     def _sorted_out(self, records: Sequence[Record], first: int, aside: Aside) -> Messages:
         """Return the messages of registered devices; put everything else aside."""

@@ -42,6 +42,7 @@ MOST_TRACED = 200_000
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
+_ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
 _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0)
 
 
@@ -54,7 +55,6 @@ class Presence:
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
-        self.begun = 0
         self.traces: dict[int, Trace] = {}
         self.clones = Clones()
         self.known: dict[int, int] = {}
@@ -74,7 +74,7 @@ class Presence:
         if trace is None:
             trace, away = self._new_trace(token, at, hour)
         elif at < trace.last_at:
-            return Seen(Pairing.HISTORY, token)
+            return Seen(_HISTORY, token)
         else:
             away = at - trace.last_at
         if hour is not None:
@@ -98,12 +98,12 @@ class Presence:
         trace.inside = place
         if not trace.entries:
             trace.entries = [(at, place)]
-            return Seen(Pairing.ENTERED, token, -1, away, 1, 0, 1, cloned, ended, visit)
+            return Seen(_ENTERED, token, -1, away, 1, 0, 1, cloned, ended, visit)
         since, lately = at - self._tracking.roaming, at - self._tracking.recent
         trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
         roamed = len({where for when, where in trace.entries if when > since} | {place})
         trace.entries.append((at, place))
-        return Seen(Pairing.ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
+        return Seen(_ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
@@ -111,12 +111,14 @@ class Presence:
         if not read.token:
             here.anonymous -= 1
             return _ANONYMOUS
-        token, cloned, ended = self._who(place, passage)
+        token, cloned, ended = read.token, False, _NONE
+        if token not in here.visits:
+            token, cloned, ended = self._who(place, passage)
         trace = self._trace(token, at)
         if at < trace.last_at:
-            return Seen(Pairing.HISTORY, token)
+            return Seen(_HISTORY, token)
         visit, sure = here.remove(token), passage.certainty == CERTAIN
-        if visit is not None and token == read.token:
+        if visit is not None and token == read.token and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -125,7 +127,7 @@ class Presence:
         if visit is None:
             self._missed_entry(here)
             self._note(token, trace, gate, at, sure)
-            return Seen(Pairing.MISSED_ENTRY, token, cloned=cloned, ended=ended)
+            return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
         self._note(token, trace, gate, at, sure or token == read.token)
         stay = at - visit.entered_at
         if trace.shorts:
@@ -133,7 +135,7 @@ class Presence:
             trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
-        pairing = Pairing.LEFT if token == read.token and not visit.misread else Pairing.LEFT_MISREAD
+        pairing = _LEFT if token == read.token and not visit.misread else _LEFT_MISREAD
         return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
     def _left_before(
@@ -228,8 +230,8 @@ class Presence:
 
     def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
         """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
-        # Never seen means: not since we began to look, and not for as long as we remember.
-        away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
+        # Never seen means: not for as long as we remember, also when we have only begun to look.
+        away = self._tracking.remember if hour is None else at - hour * HOUR
         if len(self.traces) >= MOST_TRACED:
             limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
             self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}

@@ -17,16 +17,19 @@ import numpy as np
 from sensord.core.batch import Batch, Bools, Int8, Int64
 from sensord.core.stream import Stream
 from sensord.core.vehicles.passage import Read
+from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visitrow import nobody
 
 _LABELS = ("direction", "class", "province", "energy", "list")
 
 
 class Run(NamedTuple):
-    """Readings that follow a first one in its lane, with its plate, none of them further than ``merge`` from the last.
+    """What follows a first reading in its lane: readings of its plate, none further than ``merge`` from the last.
 
-    ``start`` and ``stop`` say where their rows stand in ``Reads.members``; ``best`` is the surest (of several, the
-    first) when it is surer than the first one. ``last_at`` is the event time of the last.
+    ``start`` and ``stop`` say where their rows stand in ``Reads.members`` (equal: nothing follows). ``best`` is the
+    surest (of several, the first) when it is surer than the first reading; ``sure`` whether one of them is.
+    ``last_at`` is the event time of the last. ``alone``: this is a whole passage, and none that comes later has
+    anything to do with it.
     """
 
     start: int
@@ -35,10 +38,30 @@ class Run(NamedTuple):
     sure: bool
     last_at: int
     last_received_at: int
+    alone: bool
 
 
 _make_run, _make_read = partial(tuple.__new__, Run), partial(tuple.__new__, Read)
 """Values are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
+
+
+class _Lanes(NamedTuple):
+    """Readings sorted by lane, within a lane by arrival.
+
+    ``lane`` and ``order`` (rows) are per reading, and so is ``follows``: whether it goes with the one before it.
+    ``first`` and ``last`` say where each stretch of them begins and ends.
+    """
+
+    lane: Int64
+    order: Int64
+    follows: Bools
+    first: Int64
+    last: Int64
+
+    @property
+    def number(self) -> Int64:
+        """The stretch of each reading."""
+        return np.cumsum(~self.follows) - 1
 
 
 class Reads:
@@ -48,7 +71,7 @@ class Reads:
     ``positions``, which are those in the batch.
     """
 
-    def __init__(self, batch: Batch, gate_of: Int64, names: list[str], merge: int) -> None:
+    def __init__(self, batch: Batch, gate_of: Int64, names: list[str], tracking: Tracking) -> None:
         rows = np.flatnonzero(batch.stream == Stream.PLATE)
         direction = batch.labels.get("direction")
         if direction is None or not len(rows):
@@ -60,11 +83,10 @@ class Reads:
         confidence = batch.fields.get("confidence")
         self._confidence = np.ones(len(rows)) if confidence is None else confidence[rows]
         self._labels = [self._column(name) for name in _LABELS]
-        self.heads = np.arange(len(rows))
-        self.members = self.heads[:0]
-        self.runs: dict[int, Run] = {}
-        if len(rows) > 1:
-            self._find_runs(gate_of, merge)
+        self.heads, self.members, self.runs = rows[:0], rows[:0], list[Run]()
+        self._made: dict[int, Read] = {}
+        if len(rows):
+            self._find_runs(gate_of, tracking)
 
     def _column(self, name: str) -> Int8:
         codes = self._batch.labels.get(name)
@@ -82,36 +104,62 @@ class Reads:
         return map(_make_read, zip(*columns, strict=True))
 
     def one(self, row: int) -> Read:
-        """Make the reading of one row."""
-        return next(self.made(np.array([row])))
+        """The reading of one row."""
+        return self._made.get(row) or next(self.made(np.array([row])))
 
-    def _find_runs(self, gate_of: Int64, merge: int) -> None:
-        """Find the first readings of all stretches (``heads``), and what follows each (``runs``, by head)."""
+    def _find_runs(self, gate_of: Int64, tracking: Tracking) -> None:
+        """Find the first reading of each stretch (``heads``), and what follows it (``runs``)."""
         batch, rows = self._batch, self.positions
         lane = gate_of[batch.device[rows]] * 2 + self._labels[0]
         order = np.argsort(lane, kind="stable")
         lane, token, event_at = lane[order], self._sightings.who[order, 0], batch.event_at[rows[order]]
         gap = np.diff(event_at)
-        again = (lane[1:] == lane[:-1]) & (token[1:] == token[:-1]) & (token[1:] != 0) & (gap >= 0) & (gap <= merge)
-        follows: Bools = np.concatenate([[False], again])
-        if not again.any():
-            return
-        self.heads = np.sort(order[~follows])
-        member = order[follows]
-        # Stretches of members, in the order of lanes: each begins after a reading that follows nobody.
-        first = np.flatnonzero(follows & ~np.concatenate([[False], follows[:-1]]))
-        number = np.cumsum(~follows[:-1] & follows[1:])[np.flatnonzero(follows) - 1] - 1
-        begins = np.searchsorted(number, np.arange(len(first)))
-        confidence = self._confidence[member]
-        surest = np.maximum.reduceat(confidence, begins)
-        hits = np.flatnonzero(confidence == surest[number])
-        best = member[hits[np.unique(number[hits], return_index=True)[1]]]
-        surer = surest > self._confidence[order[first - 1]]
-        made = self.made(best[surer])
-        sure = np.logical_or.reduceat(self._sightings.sure[member], begins)
-        ends = np.append(begins[1:], len(member))
-        last = rows[member[ends - 1]]
-        self.members = member
-        columns = [begins.tolist(), ends.tolist(), [next(made) if better else None for better in surer.tolist()]]
-        columns += [sure.tolist(), batch.event_at[last].tolist(), batch.received_at[last].tolist()]
-        self.runs = dict(zip(order[first - 1].tolist(), map(_make_run, zip(*columns, strict=True)), strict=True))
+        again = (lane[1:] == lane[:-1]) & (token[1:] == token[:-1]) & (token[1:] != 0)
+        follows: Bools = np.concatenate([[False], again & (gap >= 0) & (gap <= tracking.merge)])
+        first = np.flatnonzero(~follows)
+        last = np.append(first[1:], len(order)) - 1
+        lanes = _Lanes(lane, order, follows, first, np.append(first[1:], len(order)) - 1)
+        surest = self._surest(lanes)
+        surer = surest != first
+        made = self.made(order[surest[surer]])
+        last = order[lanes.last]
+        sure = np.logical_or.reduceat(self._sightings.sure[order] & follows, first)
+        columns = [(first + 1).tolist(), (lanes.last + 1).tolist()]
+        columns += [[next(made) if better else None for better in surer.tolist()], sure.tolist()]
+        columns += [batch.event_at[rows[last]].tolist(), batch.received_at[rows[last]].tolist()]
+        columns.append(self._alone(lanes, sure, tracking).tolist())
+        runs = list(map(_make_run, zip(*columns, strict=True)))
+        heads = order[first]
+        arrival = np.argsort(heads)
+        self.heads, self.members = heads[arrival], order
+        self.runs = [runs[place] for place in arrival.tolist()]
+
+    def _surest(self, lanes: _Lanes) -> Int64:
+        """Where the surest reading of each stretch stands, the first of several."""
+        confidence, number = self._confidence[lanes.order], lanes.number
+        hits = np.flatnonzero(confidence == np.maximum.reduceat(confidence, lanes.first)[number])
+        return hits[np.flatnonzero(np.diff(number[hits], prepend=-1))]
+
+    def _alone(self, lanes: _Lanes, sure: Bools, tracking: Tracking) -> Bools:
+        """Which stretches are a passage of their own, as far as can be told from what comes after them.
+
+        They are over and decided before the next reading of the lane, and that one is of another vehicle, so that no
+        later reading can join them either. ``sure`` is whether a reading after the first one is.
+        """
+        batch, seen, order = self._batch, self._sightings, lanes.order
+        head, last = order[lanes.first], order[lanes.last]
+        arrival, event_at = batch.received_at[self.positions], batch.event_at[self.positions]
+        token, inward = seen.who[head, 0], self._labels[0][head] == 0
+        at_once = inward & seen.sure[head]
+        decided = arrival[head] + np.where(at_once, 0, tracking.settle)
+        whole = at_once | ((arrival[last] < decided) & ~(inward & sure))
+        self._foresee(lanes, ~whole)
+        after = (lanes.lane[lanes.first[1:]] == lanes.lane[lanes.first[:-1]]) & (token[1:] != token[:-1])
+        after &= (event_at[head[1:]] > event_at[last[:-1]] + tracking.merge) & (arrival[head[1:]] >= decided[:-1])
+        alone: Bools = whole & (token != 0) & (seen.who[head, 1] == 0) & np.append(after, False)
+        return alone
+
+    def _foresee(self, lanes: _Lanes, singly: Bools) -> None:
+        """Make the readings that will be looked at one by one, all at once."""
+        rows = lanes.order[lanes.follows & singly[lanes.number]]
+        self._made = dict(zip(rows.tolist(), self.made(rows), strict=True))

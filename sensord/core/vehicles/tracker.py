@@ -75,7 +75,6 @@ class Tracker:
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.presence.begun = at
             self.clock = self._due = self._next_hour(at)
 
     def _next_hour(self, at: int) -> int:
@@ -113,7 +112,7 @@ class Tracker:
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
         self._rows, self._masks, self._arrivals, self._place = [], [], batch.received_at.tolist(), 0
         if len(batch):
-            self._take(Reads(batch, self._gate_of, self._devices, self._tracking.merge))
+            self._take(Reads(batch, self._gate_of, self._devices, self._tracking))
         if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
@@ -131,21 +130,33 @@ class Tracker:
 
     def _take(self, reads: Reads) -> None:
         """Take the readings in order; what only says again what was just said is taken with it."""
-        heads, runs = reads.heads.tolist(), reads.runs
-        positions = (reads.positions[reads.heads] + 1).tolist()
+        heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
         singly: list[int] = []
-        for row, position, read in zip(heads, positions, reads.made(reads.heads), strict=True):
+        for row, position, read, run in zip(heads, positions, reads.made(reads.heads), reads.runs, strict=True):
             while singly and singly[0] < row:
                 self._singly(reads, heapq.heappop(singly))
             if self._due <= read[0]:
                 self._advance(read[0])
+            if run.alone and self._pass(position, read, run):
+                continue
             passage = self._see(position, read)
-            run = runs.get(row)
-            if run is not None and not self._again(passage, read, run):
+            if run.start < run.stop and not self._again(passage, read, run):
                 for member in reads.members[run.start : run.stop].tolist():
                     heapq.heappush(singly, member)
         while singly:
             self._singly(reads, heapq.heappop(singly))
+
+    def _pass(self, position: int, read: Read, run: Run) -> bool:
+        """Take a whole passage at once; False when the one before it in the lane is not over."""
+        gate, count = self._gate[read.device], 1 + run.stop - run.start
+        passage = self.passages.whole(gate, read, run.best or read, count, run.last_at)
+        if passage is None:
+            return False
+        if passage.due:
+            self._wait(gate, passage)
+        else:
+            self._decide(position, read[0], gate, passage)
+        return True
 
     def _singly(self, reads: Reads, row: int) -> None:
         read = reads.one(row)
@@ -177,9 +188,7 @@ class Tracker:
         if what == DECIDED:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
-            due = passage.due
-            heapq.heappush(self.settling, (due, gate, read.direction))
-            self._due = min(self._due, due)
+            self._wait(gate, passage)
         elif what == LATER and read.direction == _IN:
             self._correct(gate, passage, read.received_at)
         return passage
@@ -194,33 +203,45 @@ class Tracker:
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
 
+    def _wait(self, gate: str, passage: Passage) -> None:
+        """A passage is decided when it is due."""
+        due = passage.due
+        heapq.heappush(self.settling, (due, gate, passage.kept[0].direction))
+        self._due = min(self._due, due)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
-        self._due = self.clock
-        for dues in (self.settling, self.staying):
-            if dues and dues[0][0] < self._due:
-                self._due = dues[0][0]
+        due = self.clock
+        if self.settling:
+            due = min(due, self.settling[0][0])
+        if self.staying:
+            due = min(due, self.staying[0][0])
+        self._due = due
 
     def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
         At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
         """
-        settling, staying = self.settling, self.staying
+        settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
-            # Before the first reading that arrives at or after that instant.
-            self._place = position = bisect_left(self._arrivals, at, self._place)
             if settling and settling[0][0] == at:
                 _, gate, direction = heapq.heappop(settling)
-                self._settle(position, at, gate, direction)
+                self._settle(self._now(at), at, gate, direction)
             elif staying and staying[0][0] == at:
                 _, place, token = heapq.heappop(staying)
-                self._stay(position, at, place, token)
+                if token in visits[place].visits:
+                    self._stay(self._now(at), at, place, token)
             else:
-                self._strike(position, at)
+                self._strike(self._now(at), at)
             self.look_ahead()
+
+    def _now(self, at: int) -> int:
+        """The position before the first reading that arrives at or after an instant, which never falls."""
+        self._place = bisect_left(self._arrivals, at, self._place)
+        return self._place
 
     def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
         """Decide the passages of a lane that are due, in the order in which they began."""
@@ -245,9 +266,8 @@ class Tracker:
             return
         self._await(place, token, visit)
         stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
-        self._say(
-            position, at, at, _STAYING, (visit.read, visit.certainty, token), self.presence.compounds[place], stay
-        )
+        here, what = self.presence.compounds[place], (at, visit.certainty, token)
+        self._say(position, at, _STAYING, visit.read, what, here, stay)
 
     def _strike(self, position: int, at: int) -> None:
         """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
@@ -261,7 +281,7 @@ class Tracker:
                 visit.nights += 1
                 if self._nights:
                     nights = (_NAN, float(visit.nights), _NAN, _NAN, _NAN, _NAN)
-                    self._say(position, at, at, _OVERNIGHT, (visit.read, visit.certainty, token), here, nights)
+                    self._say(position, at, _OVERNIGHT, visit.read, (at, visit.certainty, token), here, nights)
         self.presence.night(at)
 
     # -- what is said ------------------------------------------------------------------------------------------------
@@ -272,54 +292,71 @@ class Tracker:
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
-        for ended in seen.ended:
-            self._end(position, at, ended)
+        if seen.ended:
+            for ended in seen.ended:
+                self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
-        if seen.away >= 0:
-            numbers: Numbers = (_NAN, _NAN, seen.away / DAY, seen.visits, _NAN, seen.compounds)
-        elif seen.stay >= 0:
-            numbers = (seen.stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
+        away, stay, here = seen.away, seen.stay, presence.compounds[place]
+        if away >= 0:
+            numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
+        elif stay >= 0:
+            numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        here, who = presence.compounds[place], (read, passage.certainty, seen.token)
-        self._say(position, at, passage.first_at, _PASSED, who, here, numbers)
+        what = passage.first_at, passage.certainty, seen.token
+        self._say(position, at, _PASSED, read, what, here, numbers)
         if seen.cloned:
-            self._say(position, at, passage.first_at, _CLONED, who, here)
+            self._say(position, at, _CLONED, read, what, here)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave."""
         self.counts["visit", "missed_exit"] += 1
         here, visit = self.presence.compounds[ended.compound], ended.visit
-        self._say(position, at, at, _ENDED, (visit.read, visit.certainty, ended.token), here)
+        self._say(position, at, _ENDED, visit.read, (at, visit.certainty, ended.token), here)
 
     def _say(
         self,
         position: int,
         at: int,
-        event_at: int,
         event: int,
-        who: tuple[Read, int, int],
+        read: Read,
+        what: tuple[int, int, int],
         here: Compound,
         numbers: Numbers = _MAYBE,
     ) -> None:
-        """Make a reading at ``at`` of what happened at ``event_at``; ``here`` is the compound that it is about.
+        """Make a reading at ``at`` about a vehicle that the camera's reading ``read`` shows, and a compound.
 
-        ``who`` is the camera's reading that shows the vehicle, how certain it is, and the vehicle's pseudonym.
+        ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
-        read, certainty, token = who
         device = self._numbers.get(read.device)
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
+        event_at, certainty, token = what
         anonymous, parking = here.anonymous, here.parking
-        inside = len(here.visits) + anonymous
-        inside = max(inside, 0)
+        inside = max(len(here.visits) + anonymous, 0)
+        unsure = (anonymous if anonymous >= 0 else -anonymous) + here.missed
         filled = 100.0 * inside / parking if parking else _NAN
-        when, unsure = min(at, event_at), abs(anonymous) + here.missed
+        when = min(at, event_at)
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
-        seen = (device, when, at, token, read[0], event, *read[-5:], certainty)
-        self._rows.append(pack_row(position, *seen, *numbers, inside, unsure, filled))
-        self._masks.append(read.mask)
+        self._rows.append(
+            pack_row(
+                position,
+                device,
+                when,
+                at,
+                token,
+                read[0],
+                event,
+                *read[-5:],
+                certainty,
+                *numbers,
+                inside,
+                unsure,
+                filled,
+            )
+        )
+        self._masks.append(read[10])
 
 
 def _sees(rule: Rule, event: str) -> bool:
