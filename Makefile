@@ -10,8 +10,10 @@ N       ?= 1000
 SEED    ?= 1
 HOURS   ?= 1
 INPUTS  ?= 100000
+SBOM    ?= sbom.json
+MOST    ?= 20000
 
-.PHONY: help setup demo score test lint check bench services docs lock clean torture soak fuzz interleavings audit sbom
+.PHONY: help setup demo score test lint check bench services docs lock clean torture soak replay-is-live fuzz interleavings audit sbom
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -68,6 +70,9 @@ soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HO
 	$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(ARGS)
 	$(BIN)/uv run --quiet --no-project --with matplotlib python tests/faults/soakplot.py soak.csv soak.png
 
+replay-is-live: $(VENV)/.develop services  ## replay every scenario as a daemon lived through it, shot in the middle: MOST=20000
+	$(BIN)/python -m tests.faults.replayed --most $(MOST) $(ARGS)
+
 fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=100000 for each
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-fuzz.lock
 	$(BIN)/python -m tests.fuzz.run --runs $(INPUTS) $(ARGS)
@@ -79,7 +84,7 @@ audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is
 	$(BIN)/uvx pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip $(ARGS)
 
 sbom: $(VENV)/.develop  ## write the bill of materials of what is installed with sensord: sbom.json (CycloneDX)
-	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-reproducible --output-file sbom.json $(ARGS)
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-reproducible --output-file $(SBOM) $(ARGS)
 
 docs: $(VENV)/.develop  ## write again what is made from the code: schemas, references, samples
 	$(BIN)/python scripts/generated.py

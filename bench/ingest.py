@@ -150,7 +150,7 @@ def ours(port: int, messages: int) -> None:
             lap.add(len(arrivals))
 
         settings = Mqtt(port=port)
-        session = sessions(settings.readings, settings.commands)[0]
+        session = sessions(settings.readings, settings.commands, settings.client_id)[0]
         receiver = MqttReceiver(settings, session, queue, meter, health, clock=clock)
         committer = Committer(queue, journal, acknowledge, meter, health, pace=Pace(tick=60.0))
         committer.start()

@@ -7,13 +7,11 @@ their clocks are wrong by up to five minutes, and of vehicles within a minute of
 three seconds behind it. Judged as ``simulators/trafficscore.py`` says. A visit is right when every end that a camera
 saw is paired with the right other end, and every end that none saw is known to have been missed; *both ends* leaves
 the latter out. A clone is a plate that two vehicles carry: one is parked for twenty hours, and the other visits another
-compound once meanwhile. Eight weeks of eight seeds on which nothing was chosen: each line is the sum of all, with the
-worst week beside it, and every target is for each single week.
-
-Why .90 for clones: two in a hundred cannot be found by anybody, for the one passage that would tell was shown by no
-camera, and another one or two are read wrongly at the only passage that counts. A week has 10,000 vehicles, as many as
-a street has in a day, and so some forty clones: of a dozen a single chance miss would be eight in a hundred, and the
-number would say more about the dice than about the method.
+compound once meanwhile; *clones* are those that can be told from what the cameras showed (``Truth.findable`` has the
+rule: the parked one was shown coming and going, and the other one's visit has a witness), *clones, all* are all, and
+the target for them is what is left when some six in a hundred cannot be told by anybody, and in a week of some forty
+clones a few more by chance. Eight weeks of eight seeds on which nothing was chosen: each line is the sum of all, with
+the worst week beside it, and every target is for each single week.
 
 *Fast*: readings per second on one core, by the processor time that the process used, best of three runs. Two loads:
 
@@ -70,7 +68,14 @@ MONDAY = 1_763_913_600 * SECOND
 VEHICLES, DAYS = 3000, 7
 WEEK, SEEDS = 10_000, range(100, 108)
 BATCH = 20_000
-TARGETS = {"passages": 0.99, "visits": 0.98, "visits, both ends": 0.95, "overstays": 0.95, "clones": 0.9}
+TARGETS = {
+    "passages": 0.99,
+    "visits": 0.98,
+    "visits, both ends": 0.95,
+    "overstays": 0.95,
+    "clones": 0.95,
+    "clones, all": 0.85,
+}
 """Least precision and recall."""
 SPEED = 200_000
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "sensord.yaml"
@@ -133,7 +138,8 @@ def _week(definition: Definition, seed: int) -> dict[str, Score]:
         "visits": visits,
         "visits, both ends": both,
         "overstays": judge.overstays(24 * HOUR),
-        "clones": judge.clones(),
+        "clones": judge.clones(traffic.truth.findable(definition.plates)),
+        "clones, all": judge.clones(),
     }
 
 

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 from sensord.core.site import Site
-from sensord.drivers.replay import Override, Recorded, prepare
+from sensord.drivers.replay import Override, Piece, prepare
 from sensord.errors import SensordError, UnavailableError
 from sensord.source import FAR, Source
 from sensord.words import say
@@ -23,7 +23,7 @@ _PATIENCE = 5.0
 """Seconds that the other process gets to end by itself once nobody listens."""
 
 
-def read_ahead(source: Source, start: int = 0, end: int = FAR, override: Override | None = None) -> Generator[Recorded]:
+def read_ahead(source: Source, start: int = 0, end: int = FAR, override: Override | None = None) -> Generator[Piece]:
     """Yield what ``source.open().recorded(start, end)`` does, decoded for one site, its definitions overridden.
 
     ``override`` (default: the source's) must be one that can be handed to a process. Raises what reading raises, and
@@ -45,7 +45,7 @@ def read_ahead(source: Source, start: int = 0, end: int = FAR, override: Overrid
             process.join()
 
 
-def _received(here: Connection) -> Iterator[Recorded]:
+def _received(here: Connection) -> Iterator[Piece]:
     while True:
         try:
             piece = here.recv()

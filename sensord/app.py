@@ -18,7 +18,6 @@ import structlog
 
 from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
-from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings, Robot
 from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
@@ -32,11 +31,8 @@ from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.errors import SensordError
 from sensord.ingest.clock import ArrivalClock
-from sensord.ingest.committer import Committer, Pace
-from sensord.ingest.queue import ArrivalQueue, Lane
-from sensord.ingest.receiver import Hooks
-from sensord.ingest.sessions import Receivers
-from sensord.ingest.topics import Session
+from sensord.ingest.queue import ArrivalQueue
+from sensord.inlet import Inlet
 from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
@@ -47,21 +43,18 @@ from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
-from sensord.store.ballast import Ballast
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
-from sensord.store.sessions import KnownSessions
 from sensord.store.starts import FAST_DEATHS, Starts
-from sensord.supervisor import Supervisor, Troubles
+from sensord.supervisor import Conditions, Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
 from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
-_RECEIVING = 30.0
-_AGES = {"committer": 30.0, "core": 60.0}
+_AGES = {"core": 60.0}
 """Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
 
 log = structlog.get_logger()
@@ -103,21 +96,11 @@ class App:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
         self._channels = build_channels(settings, self._secret)
         self._results = Results(self._channels.values(), settings.timezone, meter)
-        self.core = LiveCore(
-            self.journal.reader(),
-            self.state,
-            meter,
-            health,
-            on_outcomes=self._results.hear,
-            secrets=self._secrets,
-            clock=self.clock,
-        )
-        self.core.recover(state_lost=bool(self._lost))
+        self._build_core()
         health.set_fact("state", not self._lost, self._lost)
         health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
-        self.queue = ArrivalQueue(settings.mqtt.queue_mib << 20)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
@@ -128,77 +111,62 @@ class App:
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, 120.0)
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
-        known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
-        self.troubles = Troubles(self.queue.submit, self.clock, meter, known)
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, settings.journal, meter)
-        self._build_ingest()
+        self._build_supervisor()
 
-    def _build_ingest(self) -> None:
-        settings, health = self._settings, self.health
-        mqtt, password = broker(self._loaded)
-        self._known = KnownSessions(self._directory)
-        self.receivers = Receivers(
-            mqtt,
-            self.queue,
+    def _build_core(self) -> None:
+        """The core, and the way in, which tells whether more comes in than the core takes."""
+        self.core = LiveCore(
+            self.journal.reader(),
+            self.state,
             self.meter,
             self.health,
-            password=password,
+            on_outcomes=self._results.hear,
+            secrets=self._secrets,
             clock=self.clock,
-            hooks=self._hooks,
         )
-        for one in self.receivers.each:
-            health.register(one.session.worker, _RECEIVING)
-            health.set_fact(one.session.fact, False, "not connected yet")
-        self.committer = Committer(
+        self.core.recover(state_lost=bool(self._lost))
+        self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
+        known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
+        self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
+        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings.journal, self.meter)
+        self.inlet = Inlet(
+            self._loaded,
+            self._directory,
             self.queue,
             self.journal,
-            self.receivers.acknowledge,
+            self.core,
             self.meter,
             self.health,
-            pace=Pace(records=settings.journal.group_records),
             clock=self.clock,
+            on_gap=self.troubles.gap,
             upkeep=self._upkeep.journal,
-            room=Ballast(self._directory, settings.journal.ballast_mib << 20),
         )
+        self.core.pressure = self.inlet.backlog
+
+    def _build_supervisor(self) -> None:
+        threads = {
+            **self.inlet.threads(),
+            "core": lambda: self.core.alive,
+            "journal": lambda: self.journal.sound,
+        }
         self._supervisor = Supervisor(
-            {
-                **self.receivers.threads(),
-                "committer": lambda: self.committer.alive,
-                "core": lambda: self.core.alive,
-                "journal": lambda: self.journal.sound,
-            },
+            threads,
             self.health,
             self._socket,
             self.meter,
-            self.committer,
             self.state.outbox,
-            self.troubles,
             self._starts,
+            Conditions(
+                self.health,
+                self.troubles,
+                self.inlet.committer,
+                self.inlet.backlog,
+                self.inlet.lane,
+                self.meter,
+                clock=self.clock,
+                applied=lambda: self.core.site.engine.now,
+            ),
         )
-
-    def _hooks(self, session: Session) -> Hooks:
-        """What is done when something happens to a session; called on its receiver's thread."""
-
-        def linked(up: bool, detail: str) -> None:
-            self.health.set_fact(session.fact, up, detail)
-            if up:
-                self._known.add(session.client_id(self._settings.mqtt.client_id))
-
-        return Hooks(
-            on_gap=self._hear_gap,
-            on_oversize=lambda topic, size, _at: log.warning("a message was too large", topic=topic, size=size),
-            on_link=linked,
-        )
-
-    def _had_session(self, session: Session) -> bool:
-        """Whether the broker should know it. That of the readings is older than our notes about sessions."""
-        if session.lane is Lane.READINGS:
-            return self.journal.last_seq > 0
-        return self._known.has(session.client_id(self._settings.mqtt.client_id))
-
-    def _hear_gap(self, reason: str) -> None:
-        log.error("messages may be missing", reason=reason)
-        self.troubles.gap()
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
@@ -227,7 +195,8 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        return Feeder(plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health, batch=plan.batch)
+        parts = plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health
+        return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -242,12 +211,11 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_now)
-        self.committer.start()
         self.core.start()
-        self.receivers.start(self._had_session)
+        self.inlet.start()
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.report(Trouble.JOURNAL_DAMAGED, bool(self._damage))
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
@@ -271,9 +239,13 @@ class App:
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
             ("upkeep", self._upkeep.state),
             ("watch", self._reloader.watch),
-            ("reports", ReportTask(self._reports, self.state.history, lambda: self._reloader.loaded, self.meter).run),
+            ("reports", self._report_task().run),
         ]
         return [asyncio.create_task(self._guarded(name, job), name=name) for name, job in jobs]
+
+    def _report_task(self) -> ReportTask:
+        parts = self._reports, self.state.history, lambda: self._reloader.loaded, self.meter
+        return ReportTask(*parts, pressure=self.inlet.backlog)
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -310,7 +282,8 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        await serve(app, http.host, http.port, lambda port: write_private(self._directory / "http.port", str(port)))
+        place = self._directory / "http.port"
+        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
@@ -361,8 +334,7 @@ class App:
         self._socket.stopping()
         log.info("sensord is stopping", failed_part=self._failed or None)
         await _end([task for task in tasks if task.get_name() == SUPERVISOR])  # from here on threads end on purpose
-        await asyncio.to_thread(self.committer.stop)
-        await asyncio.to_thread(self.receivers.stop)
+        await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
         for channel in self._channels.values():

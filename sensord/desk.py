@@ -108,7 +108,7 @@ class Desk:
         """Who is on duty at an instant (None: now), for the whole street or for one place."""
         now, stands = (self._clock() if at is None else at), self._core.standing
         if place and place not in stands.tree.by_id:
-            raise Refused(404, f"没有场所 {place}", f"there is no place {place}")
+            raise Refused(404, f"there is no place {place}")
         return onduty.describe(stands.definition, stands.tree, stands.undeliverable, now, place)
 
     @property
@@ -130,9 +130,9 @@ class Desk:
         """Journal an action. Raises ``Refused`` when there is nothing that it could be about."""
         if action.verb == Verb.UNSILENCE:
             if action.case not in {silence.id for silence in self._core.standing.silences}:
-                raise Refused(404, f"没有名为 {action.case} 的静默", f"no silence is called {action.case}")
+                raise Refused(404, f"no silence is called {action.case}")
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
-            raise Refused(404, f"没有案件 {action.case}", f"no case is called {action.case}")
+            raise Refused(404, f"no case is called {action.case}")
         return self._submit(action_record(action, self._clock()))
 
     def became(self, seq: int, action: Action) -> Outcome | None:

@@ -37,11 +37,14 @@ class Phrase:
 
 def shown(error: Exception) -> str:
     """Return what a person at a terminal reads of an error, in the terminal's language."""
-    if language() == "en":
-        return str(error)
     if isinstance(error, ConfigError):
         return "\n".join(shown_problem(problem) for problem in error.problems)
-    return chinese(str(error))
+    return told(str(error))
+
+
+def told(text: str) -> str:
+    """Return a text of ours in the terminal's language."""
+    return text if language() == "en" else chinese(text)
 
 
 def shown_problem(problem: Problem) -> str:

@@ -263,6 +263,25 @@ class Meter(Protocol):
         ...
 
 
+class Pressure(Protocol):
+    """Whether more comes in than we take: then what can wait gives way to alerting."""
+
+    @property
+    def pressed(self) -> bool:
+        """Whether that is so now. Costs nothing; safe from any thread."""
+        ...
+
+
+class _AtEase:
+    """Never pressed."""
+
+    pressed = False
+
+
+AT_EASE: Pressure = _AtEase()
+"""For whoever works without a stream of readings."""
+
+
 class Pulse(Protocol):
     """Progress of named workers; the watchdog is fed only while every worker's pulse is fresh."""
 

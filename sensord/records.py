@@ -21,7 +21,7 @@ from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, render
-from sensord.reporting import Reporter
+from sensord.reporting import NoTimeError, Reporter
 from sensord.store.history import History
 
 LONGEST = 400 * DAY
@@ -59,16 +59,21 @@ class Records:
         """Make the report of a local day; returns its name. Raises ``Refused`` for a day that has not begun."""
         span, now = self._reporter.day(day), self._clock()
         if not 0 <= span.start <= now:
-            early = "早于所有日志", "is before every journal"
-            zh, en = ("还没有开始", "has not begun") if span.start > now else early
-            raise Refused(422, f"body.day：{day} {zh}", f"body.day: {day} {en}")
+            raise Refused(
+                422,
+                f"body.day: {day} has not begun" if span.start > now else f"body.day: {day} is before every journal",
+            )
         self._reporter.keep(span, now)
         return span.name
 
     def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
-        """The report on vehicles, made now; raises ``ValueError`` for a time of which there is none."""
+        """The report on vehicles, made now; raises ``Refused`` for a time of which there is none."""
         now, maker = self._clock(), self._reporter.vehicles
-        return maker.printed(maker.make(maker.span(day, start, end, now), now), form, language)
+        try:
+            span = maker.span(day, start, end, now)
+        except NoTimeError as error:
+            raise Refused(422, f"query: {error}") from error
+        return maker.printed(maker.make(span, now), form, language)
 
     # -- lists -------------------------------------------------------------------------------------------------------
 
@@ -78,8 +83,7 @@ class Records:
         start = end - days * DAY if start is None else start
         if not (0 <= end - start <= LONGEST and start >= 0 and end < FAR):
             days = LONGEST // DAY
-            zh = f"query.from：起止时间要由早到晚，最长 {days} 天，在 1970 至 2199 年之间"
-            raise Refused(422, zh, f"query.from: the span runs forward, {days} days at most, within 1970 to 2199")
+            raise Refused(422, f"query.from: the span runs forward, {days} days at most, within 1970 to 2199")
         return start, end
 
     def quarter(self, text: str) -> tuple[int, int]:
@@ -88,7 +92,7 @@ class Records:
         moment = to_datetime(self._clock(), zone)
         found = _QUARTER.fullmatch(text or f"{moment.year}Q{(moment.month - 1) // 3 + 1}")
         if found is None or not 1970 < int(found[1]) < 2200:
-            raise Refused(422, "query.quarter：季度写作 2026Q4", "query.quarter: a quarter is written 2026Q4")
+            raise Refused(422, "query.quarter: a quarter is written 2026Q4")
         year, number = int(found[1]), int(found[2])
         following = date(year + number // 4, number % 4 * 3 + 1, 1)
         table = DutyTable(self._loaded().definition.duty, {}, zone)

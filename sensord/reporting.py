@@ -1,4 +1,4 @@
-"""Reports on crowds, gates and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
@@ -31,7 +31,7 @@ from sensord.drivers.vehiclereport import Kept, VehicleReport
 from sensord.drivers.vehiclereport import build as build_vehicles
 from sensord.drivers.vehiclespan import windows
 from sensord.errors import DeliveryError, SensordError
-from sensord.ports import CrowdSlot, Meter
+from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
 from sensord.store.passages import PassageReader
@@ -41,7 +41,8 @@ LANGUAGES = ("zh", "en")
 LOOK = 2.0
 """Seconds between two looks for reports that are due."""
 PATIENCE = 300 * SECOND
-"""So long a report waits for roll-ups that lag, and a message for its report; then it goes without."""
+"""So long a report waits for roll-ups that lag, or while more comes in than we take, and a message for its report; then
+it goes without."""
 TRY_AGAIN = MINUTE
 """So long after it failed a report is tried again."""
 CATCH_UP = 7 * DAY
@@ -68,6 +69,10 @@ def yesterday(now: int, zone: str) -> date:
     return to_datetime(now, zone).date() - timedelta(days=1)
 
 
+class NoTimeError(ValueError):
+    """Somebody asks for a report on a time of which there is none."""
+
+
 class VehicleReporter:
     """Makes reports on vehicles from a state database, which a daemon may be writing; safe from any thread."""
 
@@ -84,14 +89,14 @@ class VehicleReporter:
         if start is None and end is None:
             asked = day_span(definition, day or yesterday(now, definition.zone))
         elif day is not None:
-            raise ValueError("give a day, or when it begins and ends")
+            raise NoTimeError("give a day, or when it begins and ends")
         else:
             until = now if end is None else end
             asked = Span("vehicles", until - DAY if start is None else start, until)
         if not 0 <= asked.start <= now:
-            raise ValueError("that time has not begun")
+            raise NoTimeError("that time has not begun, or is before every journal")
         if not 0 < asked.end - asked.start <= LONGEST:
-            raise ValueError("the time must run forward, for 400 days at most")
+            raise NoTimeError("the time must run forward, for 400 days at most")
         return asked
 
     def make(self, span: Span, now: int) -> VehicleReport:
@@ -181,7 +186,9 @@ class ReportTask:
         loaded: Callable[[], Loaded],
         meter: Meter,
         clock: Callable[[], int] = time.time_ns,
+        pressure: Pressure = AT_EASE,
     ) -> None:
+        self._pressure = pressure
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
         self._meter = meter
         self._seen = 0
@@ -203,8 +210,8 @@ class ReportTask:
             if span is not None and not self._reporter.folder.has(span.name):
                 self._due[span] = (seq, now)
         for span, (seq, since) in list(self._due.items()):
-            lags = self._reporter.waits(seq) and now - since < PATIENCE
-            if not lags and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
+            waits = (self._pressure.pressed or self._reporter.waits(seq)) and now - since < PATIENCE
+            if not waits and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
                 self._make(span, now)
         self._reporter.folder.prune(now - keep)
 

@@ -13,11 +13,16 @@ from concurrent.futures import Future
 
 import structlog
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError
+from sensord.ingest.backlog import Backlog
+from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Committer
+from sensord.ingest.fresh import FreshLane
 from sensord.ports import Meter
 from sensord.store.outbox import OutboxTable
 from sensord.store.starts import SETTLED, Starts
@@ -26,6 +31,11 @@ from sensord.telemetry.notify_socket import NotifySocket
 
 GAP_SHOWN = 600.0
 """Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
+
+LATE = 30.0
+"""Seconds that readings are behind from which people are told."""
+PAST = 10.0
+"""Seconds by which the core may be behind before it is said."""
 
 log = structlog.get_logger()
 
@@ -58,6 +68,19 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
+    def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
+        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
+        self.report(Trouble.JOURNAL_DAMAGED, damaged)
+        if not orphans:
+            return
+        log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
+        self._meter.count("orphaned_cases_total", len(orphans))
+        notice = Notice(Trouble.JOURNAL_DAMAGED, self._said.get(Trouble.JOURNAL_DAMAGED, False), orphans)
+        try:
+            self._submit(notice_record(notice, self._clock()), 0.0)
+        except UnavailableError as error:
+            log.warning("orphaned cases could not be ended; the next start tries again", why=str(error))
+
     def gap(self) -> None:
         """Messages may be missing."""
         self._gap_at = time.monotonic()
@@ -69,6 +92,49 @@ class Troubles:
             self.report(Trouble.POSSIBLE_GAP, False)
 
 
+class Conditions:
+    """How the daemon stands with its disk and with what comes in: facts for those who ask, troubles for people."""
+
+    def __init__(
+        self,
+        health: Health,
+        troubles: Troubles,
+        committer: Committer,
+        backlog: Backlog,
+        lane: FreshLane,
+        meter: Meter,
+        *,
+        clock: ArrivalClock,
+        applied: Callable[[], int],
+    ) -> None:
+        """``applied`` says up to which journal instant (ns) the core has come."""
+        self._meter, self._clock, self._applied = meter, clock, applied
+        self._health, self._troubles, self._committer = health, troubles, committer
+        self._backlog, self._lane, self._late = backlog, lane, False
+
+    def state(self) -> None:
+        """State every fact, and report what has changed."""
+        blocked = self._committer.blocked
+        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        behind = max(0.0, (self._clock() - self._applied()) / SECOND)
+        past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
+        self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
+        self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
+        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._state_pressure()
+        self._troubles.expire()
+
+    def _state_pressure(self) -> None:
+        """Readings that wait for seconds are nobody's business; those that wait for long are."""
+        late = self._backlog.seconds
+        ahead = "; the newest go ahead" if self._lane.open else ""
+        said = f"readings in their turn are {late:.0f} s late{ahead}" if self._backlog.pressed else ""
+        self._health.set_fact("readings", late <= LATE, said)
+        self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
+        self._late = late > LATE or (self._late and self._backlog.pressed)
+        self._troubles.report(Trouble.BROKER_BEHIND, self._late)
+
+
 class Supervisor:
     """Looks once a second; ``run`` ends when a thread has ended, after telling ``fail`` which."""
 
@@ -78,14 +144,13 @@ class Supervisor:
         health: Health,
         socket: NotifySocket,
         meter: Meter,
-        committer: Committer,
         outbox: OutboxTable,
-        troubles: Troubles,
         starts: Starts,
+        conditions: Conditions,
     ) -> None:
         """``threads`` say whether they run."""
         self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
-        self._committer, self._outbox, self._troubles, self._starts = committer, outbox, troubles, starts
+        self._outbox, self._starts, self._conditions = outbox, starts, conditions
 
     async def run(self, fail: Callable[[str], None]) -> None:
         """Watch until cancelled, or until a thread has ended."""
@@ -97,7 +162,7 @@ class Supervisor:
                 fail(dead)
                 return
             self._feed()
-            self._state_facts()
+            self._conditions.state()
             for channel, waiting in (await asyncio.to_thread(self._outbox.waiting)).items():
                 self._meter.gauge("outbox_pending", waiting, channel=channel)
             if not settled and time.monotonic() - began >= SETTLED:
@@ -111,9 +176,3 @@ class Supervisor:
             self._socket.watchdog()
         else:
             log.error("a worker makes no progress; the watchdog is not fed", **report)
-
-    def _state_facts(self) -> None:
-        blocked = self._committer.blocked
-        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
-        self._troubles.report(Trouble.DISK_FULL, blocked)
-        self._troubles.expire()

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from sensord.backtest.labels import Incident, Judge, Score
 from sensord.backtest.run import Setup, run
-from sensord.backtest.text import percent, score_cells, table
+from sensord.backtest.text import score_cells, table
+from sensord.backtest.wording import percent
 from sensord.config.load import load
 from sensord.core.instant import parse_instant
 from sensord.source import Source
@@ -57,8 +58,8 @@ def main(names: list[str]) -> int:
     """Print the table; returns 1 when an incident that must be told of was missed."""
     wanted = names or [path.stem for path in scenario_files(ROOT / "config" / "scenarios")]
     columns = (
-        ("场景", "scenario"), ("规则", "rule"), ("告警", "alerts"), ("发现/事件", "caught"), ("准确率", "precision"),
-        ("召回率", "recall"), ("延迟", "delay"), ("误报/周", "false/wk"),
+        ("场景", "scenario"), ("规则", "rule"), ("告警", "alerts"), ("发现/事件", "caught"), ("查准率", "precision"),
+        ("查全率", "recall"), ("延迟", "delay"), ("误报/周", "false/wk"),
     )  # fmt: skip
     made = table(("规则得分", "How well the rules do"), *columns)
     alerts = right = truths = caught = 0
@@ -72,7 +73,7 @@ def main(names: list[str]) -> int:
     precision = percent(right / alerts if alerts else None)
     recall = percent(caught / truths if truths else None)
     console.print(
-        say(f"所有规则合计：准确率 {precision}（{right}/{alerts}），召回率 {recall}（{caught}/{truths}）",
+        say(f"所有规则合计：查准率 {precision}（{right}/{alerts}），查全率 {recall}（{caught}/{truths}）",
             f"all rules together: precision {precision} ({right}/{alerts}), recall {recall} ({caught}/{truths})")
     )  # fmt: skip
     return int(caught < truths)

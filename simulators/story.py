@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Mode
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import BY_WORD
@@ -113,13 +115,18 @@ class Story:
         return all(chapter is not None and chapter.complete for chapter in found)
 
     def outsiders(self, chapter: Chapter) -> list[str]:
-        """Return those who were told although they do not answer for the case's place."""
+        """Return those who were told and neither answer for the case's place nor are called as the nearest."""
         told = {one.text("receiver") for one in chapter.told if one.text("reason") != Reason.REPLACEMENT}
-        return sorted(person for person in told if not self._answers_for(person, chapter.case.place))
+        return sorted(person for person in told if person not in self._expected(self._roles.get(person, ""), chapter))
 
-    def _answers_for(self, person: str, place: str) -> bool:
-        responsible = self._roster.responsible(self._roles.get(person, ""), place, self._to_clock(self._street.start))
-        return any(one.id == person for one in responsible)
+    def _expected(self, role: str, chapter: Chapter) -> set[str]:
+        """Who of a role may be told: whoever answers for the place; from a plan's level on, the nearest as well."""
+        place, at = chapter.case.place, self._to_clock(self._street.start)
+        expected = {one.id for one in self._roster.responsible(role, place, at)}
+        for step in (step for policy in self._definition.policies for step in policy.steps if role in step.tell):
+            if step.mode is Mode.NEAREST and BY_WORD[chapter.case.peak] >= step.at_least:
+                expected |= {one.id for one in islice(self._roster.nearest(role, place, at), step.count)}
+        return expected
 
     def good(self, now: int) -> bool:
         """Complete, nobody told without reason."""

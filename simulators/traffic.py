@@ -7,6 +7,7 @@ same seed gives the same week. The messages are native ones; the truth is kept a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from heapq import merge
@@ -20,6 +21,7 @@ from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream
+from sensord.core.vehicles.tracking import PlateAreas
 from simulators.plates import make_plate
 
 GROUPS = ("0ODQ", "1ILT7", "2Z", "5S", "8B", "6G", "UVY", "MNW", "KX")
@@ -69,15 +71,45 @@ class Stay:
 
 @dataclass(slots=True)
 class Truth:
-    """What truly happened, by time. ``clones`` are the plates that two vehicles carried."""
+    """What truly happened, by time. ``clones`` are the plates that two vehicles carried.
+
+    ``shown``: how sure the camera was of each reading that shows a drive's plate as it is; known once the messages are
+    made.
+    """
 
     stays: list[Stay] = field(default_factory=list)
     clones: set[str] = field(default_factory=set)
+    shown: dict[Drive, list[float]] = field(default_factory=dict)
 
     def drives(self) -> list[Drive]:
         """Every drive through a gate, by time."""
         both = [drive for stay in self.stays for drive in (stay.entry, stay.exit) if drive is not None]
         return sorted(both, key=lambda drive: drive.at)
+
+    def findable(self, areas: PlateAreas) -> set[str]:
+        """The clones that somebody who sees what the cameras show can tell.
+
+        The parked vehicle was shown coming and going: else it may have left unseen, or come back unseen. And the other
+        one's visit has a witness, as ``core/vehicles/clones.py`` asks for: a passage that is certain, be it by one
+        sure reading or by two that agree, or an entry and an exit that both show the plate: else somebody else's
+        plate may have been misread. (The parked one's has it by its two ends.)
+        """
+        stays = defaultdict[str, list[Stay]](list)
+        for stay in self.stays:
+            stays[stay.entry.plate].append(stay)
+        return {plate for plate in self.clones if self._told_apart(stays[plate], areas)}
+
+    def _told_apart(self, stays: list[Stay], areas: PlateAreas) -> bool:
+        parked, other = ([self._shown(stay.entry), self._shown(stay.exit)] for stay in sorted(stays, key=_begin))
+        certain = any(len(sure) > 1 or max(sure, default=0) >= areas.sure for sure in other)
+        return all(parked) and (certain or all(other))
+
+    def _shown(self, drive: Drive | None) -> list[float]:
+        return [] if drive is None else self.shown.get(drive, [])
+
+
+def _begin(stay: Stay) -> int:
+    return stay.entry.at
 
 
 class Traffic:
@@ -241,14 +273,19 @@ class Traffic:
         camera, compound = self._gates[drive.gate]
         topic = self._template.fill(compound=compound, kind="plate", device=camera)
         dice, at = self._dice, drive.at
+        shown = self.truth.shown[drive] = []
         for _ in range(dice.choice((1, 2, 2, 3))):
             arrival = at + dice.randrange(20, 600) * MILLISECOND
+            plate, confidence = self._read(drive.plate)
+            if plate == drive.plate and confidence >= self._definition.plates.floor:
+                shown.append(confidence)
             payload = msgspec.json.encode(
                 {
                     "device": camera,
                     "at": (at + self._skew[drive.gate]) // MILLISECOND,
                     "direction": "in" if drive.inward else "out",
-                    **self._read(drive.plate),
+                    "plate": plate,
+                    "confidence": confidence,
                 }
             )
             yield Record(RecordKind.MESSAGE, arrival, topic, payload)
@@ -257,16 +294,16 @@ class Traffic:
                 yield Record(RecordKind.MESSAGE, late, topic, payload, duplicate=True)
             at += dice.randrange(300, 900) * MILLISECOND
 
-    def _read(self, plate: str) -> dict[str, object]:
+    def _read(self, plate: str) -> tuple[str | None, float]:
         """One reading of a plate. A camera is less sure of a misread plate, but not always."""
         dice, faults, chance = self._dice, self._faults, self._dice.random()
         if chance < faults.bare:
-            return {"plate": None, "confidence": 0.9}
+            return None, 0.9
         if chance < faults.bare + faults.unread:
-            return {"plate": plate, "confidence": round(dice.uniform(0.1, 0.49), 3)}
+            return plate, round(dice.uniform(0.1, 0.49), 3)
         if chance < faults.bare + faults.unread + faults.misread:
-            return {"plate": self._misread(plate), "confidence": round(dice.triangular(0.5, 0.99, 0.8), 3)}
-        return {"plate": plate, "confidence": round(dice.triangular(0.6, 1.0, 0.97), 3)}
+            return self._misread(plate), round(dice.triangular(0.5, 0.99, 0.8), 3)
+        return plate, round(dice.triangular(0.6, 1.0, 0.97), 3)
 
     def _misread(self, plate: str) -> str:
         position = self._dice.randrange(2, len(plate))

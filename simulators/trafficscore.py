@@ -2,7 +2,8 @@
 
 *Passage*: right when exactly one was decided at its gate, in its direction, within ten seconds. *Visit*: right when
 every end that a camera saw was paired with the right vehicle's other end, and every end that no camera saw is known to
-have been missed. *Overstay*: a stay reached the limit, and the core said so. *Clone*: a plate that two vehicles carry.
+have been missed. *Overstay*: a stay reached the limit, and the core said so. *Clone*: a plate that two vehicles carry;
+found, of those that can be (``Truth.findable``), and of all.
 """
 
 from __future__ import annotations
@@ -202,8 +203,9 @@ class Judge:
                 score.wrong.append(stay)
         return score
 
-    def clones(self) -> Score:
-        """Judge which plates were said to be carried by two vehicles."""
+    def clones(self, findable: set[str] | None = None) -> Score:
+        """Judge which plates were said to be carried by two vehicles; ``findable``: look for these only."""
         said = {one.token for one in self._said if one.event == "cloned"}
-        true = {self.token(plate) for plate in self._truth.clones}
-        return Score(len(said & true), len(true), len(said), list(said ^ true))
+        every = {self.token(plate) for plate in self._truth.clones}
+        true = every if findable is None else {self.token(plate) for plate in findable}
+        return Score(len(said & true), len(true), len(said), list((true - said) | (said - every)), len(said & every))

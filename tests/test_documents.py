@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from sensord.core.cases.verdict import Verdict
+from sensord.core.outcome import Outcome
 from sensord.telemetry.metrics import METRICS, PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("security.md", "operations.md", "reliability.md")
+DOCUMENTS = ("security.md", "operations.md", "operations.zh-CN.md", "reliability.md")
 
 
 @cache
@@ -44,6 +46,19 @@ def test_every_metric_that_is_named_exists(name: str) -> None:
     """With its prefix; labels may follow."""
     metrics = {f"{PREFIX}{metric.name}" for metric in METRICS}
     assert [one for one in named(name, rf"({PREFIX}[a-z_]+)(?:\{{[^`]*\}})?(?: 0| 1)?") if one not in metrics] == []
+
+
+@pytest.mark.parametrize("name", ["channels.md", "channels.zh-CN.md"])
+def test_the_result_of_a_command_is_described_as_it_is(name: str) -> None:
+    """Every field of what is published, and no verdict that there is not."""
+    section = (ROOT / "docs" / name).read_text(encoding="utf-8").partition("linfen/results/{")[2]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert {field for row in rows for field in re.findall("`(\\w+)`", row.split("|")[1])} == {
+        *Outcome.__struct_fields__
+    }
+    verdicts = re.findall("`(\\w+)`", next(row for row in rows if "`verdict`" in row).split("|")[2])
+    assert len(verdicts) > 5
+    assert set(verdicts) <= {verdict.value for verdict in Verdict}
 
 
 def test_security_names_a_test_for_every_threat_and_most_bounds() -> None:

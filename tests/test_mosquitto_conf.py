@@ -36,7 +36,7 @@ POST = "居委干部-G01-1"
 USERS = ("sensord", "gateway", "console", POST)
 READING, COMMAND = "linfen/C01/crowd/crowd-001", f"linfen/commands/by/{POST}/x"
 OWN = {user: f"linfen/commands/by/{user}/x" for user in USERS}
-ALERT, RESULT = "linfen/alerts/G01", "linfen/results/x"
+ALERT, RESULT, ECHO = "linfen/alerts/G01", "linfen/results/x", "linfen/echo/sensord"
 NOT_AUTHORIZED = 0x87
 
 
@@ -170,8 +170,8 @@ def test_strangers_are_refused(broker: ShippedBroker) -> None:
     known.leave()
 
 
-MAY_PUBLISH = {"sensord": {ALERT, RESULT}, "gateway": {READING}, "console": set[str](), POST: {COMMAND}}
-MAY_READ = {"sensord": {READING, COMMAND}, "gateway": set[str](), "console": {ALERT, RESULT}, POST: set[str]()}
+MAY_PUBLISH = {"sensord": {ALERT, RESULT, ECHO}, "gateway": {READING}, "console": set[str](), POST: {COMMAND}}
+MAY_READ = {"sensord": {READING, COMMAND, ECHO}, "gateway": set[str](), "console": {ALERT, RESULT}, POST: set[str]()}
 
 
 def test_everybody_publishes_only_what_is_theirs(broker: ShippedBroker) -> None:
@@ -181,7 +181,7 @@ def test_everybody_publishes_only_what_is_theirs(broker: ShippedBroker) -> None:
     """
     for user, allowed in MAY_PUBLISH.items():
         person = Person(broker, user)
-        for topic in (READING, ALERT, RESULT, *OWN.values(), "linfen/else", "elsewhere/C01/crowd/crowd-001"):
+        for topic in (READING, ALERT, RESULT, ECHO, *OWN.values(), "linfen/else", "elsewhere/C01/crowd/crowd-001"):
             consent = person.publish(topic) != NOT_AUTHORIZED
             assert consent == (topic in {*allowed, OWN[user]}), f"{user} publishes {topic}"
         person.leave()
@@ -225,7 +225,7 @@ def test_access_list_fits_the_default_topics(broker: ShippedBroker) -> None:
     """All that the shipped ``sensord.yaml`` subscribes to reaches the daemon, for every kind of reading."""
     mqtt = load(ROOT / "config/sensord.yaml").settings.mqtt
     daemon, gateway, post = (Person(broker, user) for user in ("sensord", "gateway", POST))
-    wanted = [one for session in sessions(mqtt.readings, mqtt.commands) for one in session.filters]
+    wanted = [one for session in sessions(mqtt.readings, mqtt.commands, mqtt.client_id) for one in session.filters]
     for one in wanted:
         daemon.subscribe(one)
         command = one == mqtt.commands.format(user="+", case="+")

@@ -27,13 +27,14 @@ FOR_MACHINES = {"DecodeError", "DeliveryError", "InDoubtError", "AssertionError"
 SELF_TALK = {
     "a length of more than four bytes",
     "a packet of type {0}",
+    "a PUBLISH is cut short",
     "an array of {0}{1} does not fit {2}{3}",
     "the document lacks {0} ... {1}",
     "the places of a sentence are numbered in order, from 0: {0}",
     "unknown format byte {0}",
     "a journal group holds at least one record; journal a tick to say that time has passed",
 }
-"""What only a mistake in the code itself would bring to light."""
+"""What only a mistake in the code itself, or a stranger in the place of a broker, would bring to light."""
 PUT_TOGETHER = {
     *("{0} is not {1}: {2}", "the key is not {0}: {1}", "{0} and {1}", "{0} or {1}"),
     *("at least {0}", "at most {0}", "more than {0}", "less than {0}"),
@@ -42,6 +43,8 @@ PUT_TOGETHER = {
     *("Read-only file system", "No space left on device"),
 }
 """Parts of sentences that come together as the program runs, or from the operating system."""
+SAID_OF_ITSELF = {"set_fact": 2, "_end": 1}
+"""Calls by which the daemon says how it stands, and which argument people read (``sensord doctor``)."""
 HAN = re.compile(r"[\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[A-Za-z]{2,} | [a-z]{2,}")
 _PATTERN = re.compile(r"\[[0-9]-|\[0-9\]|\\d|yaml-language-server")
@@ -106,6 +109,10 @@ def said_by(call: ast.Call) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "Problem":
         said = call.args[3:5]
+    elif name in SAID_OF_ITSELF:
+        said = call.args[SAID_OF_ITSELF[name] :]
+    elif name == "Refused":
+        said = call.args[1:2]
     elif name.endswith("Error") and name not in FOR_MACHINES:
         said = call.args[:1]
     else:

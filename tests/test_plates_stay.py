@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.cli import cli
 from sensord.core.instant import to_datetime
@@ -91,9 +92,28 @@ def daemon(tmp_path: Path, people: Receiver) -> Iterator[Daemon]:
     (made.directory / "rules" / "vehicles.yaml").write_text(RULES, encoding="utf-8")
     (made.directory / "dispatch.yaml").write_text(DISPATCH, encoding="utf-8")
     (made.directory / "vehicles.yaml").write_text("key_areas: [{prefix: 皖K}]\n", encoding="utf-8")
+    roster = made.directory / "roster.yaml"
+    by_both = roster.read_text(encoding="utf-8").replace(
+        "address: volunteer-1}", "address: volunteer-1}, {channel: grid}"
+    )
+    roster.write_text(by_both, encoding="utf-8")
     yield made.start()
     made.kill()
     broker.stop()
+
+
+@pytest.fixture
+def listened(daemon: Daemon) -> Iterator[list[paho.MQTTMessage]]:
+    """Everything that is published at the broker but for what the cameras say."""
+    heard: list[paho.MQTTMessage] = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, "neighbour", protocol=paho.MQTTv5)
+    client.on_message = lambda _client, _data, message: heard.append(message)
+    client.connect("127.0.0.1", daemon_port(daemon))
+    client.subscribe([("t/alerts/#", SubscribeOptions(1)), ("t/results/#", SubscribeOptions(1))])
+    client.loop_start()
+    yield heard
+    client.disconnect()
+    client.loop_stop()
 
 
 def drive(port: int) -> None:
@@ -129,13 +149,35 @@ def notices(people: Receiver, who: str) -> list[str]:
     return [request.json["text"] for request in people.requests if request.path == f"/notify/{who}"]
 
 
-def outputs(daemon: Daemon, people: Receiver) -> dict[str, bytes]:
+def outputs(daemon: Daemon, people: Receiver, heard: list[paho.MQTTMessage]) -> dict[str, bytes]:
     """Everything that left the daemon, by what it is: files, answers, messages, commands' outputs."""
-    found = {"log": daemon.log.read_bytes()} | files(daemon.state) | answers(daemon)
+    keep_report(daemon)
+    found = {"log": daemon.log.read_bytes()} | files(daemon.state)
+    for role in ("viewer", "operator", "admin"):
+        found |= {f"{role} {path}": content for path, content in answers(daemon, token_of(daemon, role)).items()}
+    for message in heard:
+        found[f"{message.topic} {len(found)}"] = message.topic.encode() + message.payload
     for request in people.requests:
         if request.path != "/notify/police-1":
             found[f"{request.path} {len(found)}"] = request.body
     return found | printed(daemon)
+
+
+def keep_report(daemon: Daemon) -> None:
+    """Let today's report be made and kept, in every form and language."""
+    day = to_datetime(time.time_ns(), "Asia/Shanghai").date().isoformat()
+    address = f"{daemon.url}/api/v1/reports"
+    made = httpx.post(address, json={"day": day}, headers=daemon.authorized(), timeout=30, trust_env=False)
+    assert made.status_code == 201, made.text
+    kept = {path.name for path in (daemon.state / "reports").rglob("*") if path.is_file()}
+    assert kept >= {f"{language}.{form}" for language in ("zh", "en") for form in ("md", "html", "csv")}
+
+
+def token_of(daemon: Daemon, role: str) -> str:
+    """A token that allows what a role may."""
+    done = CliRunner().invoke(cli, ["token", "create", role, "--role", role, "--config", str(daemon.config)])
+    assert done.exit_code == 0, done.output
+    return done.stdout.split()[-1]
 
 
 def files(state: Path) -> dict[str, bytes]:
@@ -154,11 +196,12 @@ def files(state: Path) -> dict[str, bytes]:
     return found
 
 
-def answers(daemon: Daemon) -> dict[str, bytes]:
-    """What the HTTP server says at every address from which something can be read, and the feed from its beginning."""
+def answers(daemon: Daemon, token: str) -> dict[str, bytes]:
+    """What the HTTP server says to whoever has this token: wherever something can be read, and by the feed."""
+    bearer = {"Authorization": f"Bearer {token}"}
     known = {"place": "C1-N", "rule": "key-area", "name": "tasks", "person": "居委干部-1", "file": "vehicles.yaml"}
-    # No report is kept: the address is asked all the same.
-    known |= {"case": the_case(daemon), "report": "daily-none", "shift": "none"}
+    (report,) = daemon.get("/api/v1/reports").json()["reports"]
+    known |= {"case": the_case(daemon), "report": report, "shift": "none"}
     paths = daemon.get("/openapi.json").json()["paths"]
     addresses = {path: path.format_map(known) for path, operations in paths.items() if "get" in operations}
     del addresses["/api/v1/changes"]
@@ -167,11 +210,11 @@ def answers(daemon: Daemon) -> dict[str, bytes]:
     }
     found = {}
     for path, address in addresses.items():
-        answer = daemon.get(address)
-        assert answer.status_code in ({404} if "{report}" in path else {200, 503}), path
+        answer = httpx.get(daemon.url + address, headers=bearer, timeout=10, trust_env=False)
+        assert answer.status_code in {200, 403, 503}, path
         found[path] = answer.content
     with httpx.stream(
-        "GET", f"{daemon.url}/api/v1/changes?after=0", headers=daemon.authorized(), timeout=10, trust_env=False
+        "GET", f"{daemon.url}/api/v1/changes?after=0", headers=bearer, timeout=10, trust_env=False
     ) as feed:
         found["feed"] = b""
         for part in feed.iter_bytes():
@@ -274,7 +317,9 @@ def test_a_plate_that_is_somewhere_is_found(plate: str) -> None:
     assert set(leaks(found)) == set(found) - {"none"}
 
 
-def test_a_plate_is_in_the_journal_and_with_the_police_and_nowhere_else(daemon: Daemon, people: Receiver) -> None:
+def test_a_plate_is_in_the_journal_and_with_the_police_and_nowhere_else(
+    daemon: Daemon, people: Receiver, listened: list[paho.MQTTMessage]
+) -> None:
     """Files, logs, metrics, time series, answers, prints, exports and everybody else's messages hold no plate."""
     drive(daemon_port(daemon))
     wait_until(lambda: notices(people, "police-1"), 20, "the police are told")
@@ -284,12 +329,20 @@ def test_a_plate_is_in_the_journal_and_with_the_police_and_nowhere_else(daemon: 
     assert any("皖K13579" in text for text in notices(people, "police-1"))
     assert any("皖K·**579" in text for text in notices(people, "cadre-1"))
     assert not any("579" in text for text in notices(people, "volunteer-1"))
+    wait_until(lambda: told_by_mqtt(listened) >= {"居委干部-1", "志愿者-1"}, 10, "both hear of it over MQTT, too")
+    masked = [message for message in listened if "皖K·**579".encode() in message.payload]
+    assert told_by_mqtt(masked) == {"居委干部-1"}
     journal = b"".join(path.read_bytes() for path in (daemon.state / "journal").rglob("*") if path.is_file())
     assert journal
     say(daemon)
     assert daemon.stop() == 0
     daemon.start()
-    assert leaks(outputs(daemon, people)) == []
+    assert leaks(outputs(daemon, people, listened)) == []
+
+
+def told_by_mqtt(heard: list[paho.MQTTMessage]) -> set[str]:
+    """To whom alerts were addressed over MQTT."""
+    return {json.loads(message.payload)["receiver"] for message in heard if message.topic.startswith("t/alerts/")}
 
 
 def daemon_port(daemon: Daemon) -> int:

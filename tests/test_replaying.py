@@ -43,6 +43,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+SHOT = """
+import os, signal, sys
+from sensord.cli import cli
+from sensord.commands import resuming
+from sensord.recordings import recording
+recording.GROUP_RECORDS, resuming._SAVE_EVERY, left = 10, -1.0, int(sys.argv[2])
+def shot(function):
+    def called(*arguments):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return called
+module = resuming if sys.argv[1] == "replay" else os
+setattr(module, sys.argv[1], shot(getattr(module, sys.argv[1])))
+cli(sys.argv[3:])
+"""
+"""The command line, which shoots itself when it calls a function for the n-th time; it saves after every piece."""
+
+
+def test_sigkill_at_any_moment_costs_no_byte(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a piece, before and between what brings output and progress onto the disk; at last it goes through."""
+    monkeypatch.setattr("sensord.recordings.recording.GROUP_RECORDS", 10)
+    output, state = tmp_path / "out.jsonl", tmp_path / "state"
+    command = ["replay", str(folder), "--raw", "--format", "json", "--output", str(output), "--state", str(state)]
+    for function, number in (("replay", 3), ("fsync", 4), ("fsync", 2), ("replace", 2), ("replace", 1), ("replay", 9)):
+        process = subprocess.run([sys.executable, "-c", SHOT, function, str(number), *command], check=False, timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        assert state.exists()
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    assert output.read_bytes() == decisions(Source(folder, raw=True).open().recorded())
+
+
 @pytest.mark.parametrize("raw", [True, False])
 def test_stop_and_resume(folder: Path, tmp_path: Path, raw: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after every single piece and continued each time, the file is the same as in one go."""

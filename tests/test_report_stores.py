@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ from sensord.core.level import Level
 from sensord.core.points import Points
 from sensord.core.record import Action, Group, Record, RecordKind
 from sensord.core.site import Site, action_record, definition_record
+from sensord.core.token import word
+from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.drivers.dayreport import DayReport
+from sensord.drivers.tabular import FORMS
 from sensord.errors import DeliveryError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Cursor, Entry
@@ -209,6 +213,25 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     assert {one.person for one in report.silent} >= {"志愿者-01"}
 
 
+def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
+    """No plate, no mask of one and no pseudonym: in no form, in no message, whoever reads it."""
+    morning.task(DUE + MINUTE).turn()
+    definition = morning.loaded.definition
+    who = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, morning.loaded.secrets)
+    hidden = [
+        text for plate in PLATES for text in (plate, plate[2:], plate[-3:], word(who.identify(plate, FIVE).token))
+    ]
+    files = {path.name: path.read_text(encoding="utf-8") for path in (morning.directory / "reports" / NAME).iterdir()}
+    span, maker = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles
+    for language in ("zh", "en"):
+        for form in (*FORMS, "json"):
+            files[f"vehicles.{language}.{form}"] = maker.printed(maker.make(span, DUE + MINUTE), form, language)
+    assert len(files) == 1 + 2 * 5 + 2 * 5
+    for name, text in files.items():
+        # Three digits may be an instant's or a code's, too; then they stand in a longer number.
+        assert [one for one in hidden if re.search(rf"(?<![0-9]){re.escape(one)}(?![0-9])", text)] == [], name
+
+
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:
     """Tried again while the report is not there; after five minutes it says where the report will be."""
     message = _messages(morning)[0]
@@ -232,6 +255,28 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     task.turn()
     assert reporter.folder.names() == []
     now[0] += PATIENCE
+    task.turn()
+    assert reporter.folder.names() == [NAME]
+
+
+class Pressed:
+    """As the test says."""
+
+    pressed = True
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, passes: bool) -> None:
+    """Pressed, none is made; it is as soon as that is over, and after five minutes even so."""
+    reporter, pressure, now = morning.reporter(), Pressed(), [DUE + MINUTE]
+    loaded, meter = lambda: morning.loaded, PrometheusMeter()
+    task = ReportTask(reporter, morning.state.history, loaded, meter, lambda: now[0], pressure=pressure)
+    task.turn()
+    assert reporter.folder.names() == []
+    if passes:
+        pressure.pressed = False
+    else:
+        now[0] += PATIENCE
     task.turn()
     assert reporter.folder.names() == [NAME]
 

@@ -47,8 +47,7 @@ def needs(role: Role) -> Callable[..., Awaitable[Identity]]:
     ) -> Identity:
         known: Identity = request.state.identity
         if known.role < role:
-            zh = f"需要 {role.word} 角色的令牌；现在的令牌是 {known.role.word}"
-            raise Refused(403, zh, f"this needs the role {role.word}; the token has {known.role.word}")
+            raise Refused(403, f"this needs the role {role.word}; the token has {known.role.word}")
         return known
 
     LEAST[identity] = role

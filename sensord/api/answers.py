@@ -45,7 +45,7 @@ async def on_http_error(_request: Request, fault: Exception) -> Response:
 async def on_fault(_request: Request, fault: Exception) -> Response:
     """Say what is wrong with the configuration (422, with every mistake), or that it cannot be done now (503)."""
     if isinstance(fault, ConfigError):
-        said = Refused(422, "配置有错误，未作任何改变", "the configuration is refused; nothing has changed")
+        said = Refused(422, "the configuration is refused; nothing has changed")
         return refusal(said, problems=msgspec.to_builtins(fault.problems))
     if not isinstance(fault, SensordError):
         raise fault
@@ -54,7 +54,7 @@ async def on_fault(_request: Request, fault: Exception) -> Response:
 
 def unavailable(fault: SensordError) -> Refused:
     """What cannot be done now, and why."""
-    return Refused(503, f"暂时无法完成：{fault}", str(fault))
+    return Refused(503, str(fault))
 
 
 async def on_invalid(_request: Request, fault: Exception) -> Response:

@@ -123,10 +123,9 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/cases/{case}/actions", status_code=202, response_model=Decided, summary="Answer, or decide")
     async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
         if body.verb not in _BY_CASE:
-            en = "body.verb: silences have a route of their own: /api/v1/silences"
-            raise Refused(422, "body.verb：静默另有路径 /api/v1/silences", en)
+            raise Refused(422, "body.verb: silences have a route of their own: /api/v1/silences")
         if body.verb in APPROVALS and identity.role < Role.ADMIN:
-            raise Refused(403, f"{body.verb.value} 需要 admin 角色的令牌", f"{body.verb.value} needs the role admin")
+            raise Refused(403, f"{body.verb.value} needs the role admin")
         until = from_datetime(body.until) if body.until is not None else 0
         action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
         return await _do(backend, auditor, identity, action)
@@ -144,8 +143,7 @@ def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
             up_to=BY_WORD[body.up_to],
         )
         if scope == Scope(up_to=scope.up_to):
-            en = "body: a silence needs places, rules, policies, labels or people"
-            raise Refused(422, "body：静默要写明 places、rules、policies、labels 或 people", en)
+            raise Refused(422, "body: a silence needs places, rules, policies, labels or people")
         until = from_datetime(body.until)
         action = Action(Verb.SILENCE.value, body.id, identity.name, _via(identity), body.note, until, scope)
         return await _do(backend, auditor, identity, action)

@@ -53,8 +53,7 @@ class Feed:
             after: Seq | None = None, last_event_id: Annotated[str | None, Header(max_length=20)] = None
         ) -> StreamingResponse:
             if self._streams >= STREAMS:
-                zh, en = f"已有 {STREAMS} 个变更流", f"{STREAMS} streams are open already"
-                raise Refused(503, zh, en, headers={"retry_after": "10"})
+                raise Refused(503, f"{STREAMS} streams are open already", headers={"retry_after": "10"})
             start = after
             if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
                 start = min(int(last_event_id), 2**62)

@@ -54,21 +54,18 @@ def _device(finding: Finding, definition: Definition, places: Places) -> Device:
     takers = {one.id: one for one in definition.devices if one.stream is Stream.REPORT}
     if finding.device:
         if finding.device not in takers:
-            en = f"no device {finding.device} of the stream report is registered in places.yaml"
-            raise Refused(404, f"places.yaml 里没有 report 类设备 {finding.device}", en)
+            raise Refused(404, f"no device {finding.device} of the stream report is registered in places.yaml")
         if finding.place and finding.place not in places.within(takers[finding.device].place):
-            en = f"{finding.place} does not lie in the place of {finding.device}: leave out one of them"
-            raise Refused(404, f"{finding.place} 不在 {finding.device} 所在的场所之内：两项只写一项", en)
+            raise Refused(404, f"{finding.place} does not lie in the place of {finding.device}: leave out one of them")
         return takers[finding.device]
     if finding.place not in places.by_id:
         if not finding.place:
-            raise Refused(404, "要写明 device 或 place", "name a device or a place")
-        raise Refused(404, f"没有场所 {finding.place}", f"there is no place {finding.place}")
+            raise Refused(404, "name a device or a place")
+        raise Refused(404, f"there is no place {finding.place}")
     above = places.path(finding.place)
     kinds = (PlaceKind.MICRO_GRID, PlaceKind.COMPOUND, PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
     for place in (finding.place, *(above[kind] for kind in kinds if kind in above)):
         found = next((one for one in takers.values() if one.place == place), None)
         if found is not None:
             return found
-    en = f"no device of the stream report stands at or above {finding.place}: add one to places.yaml"
-    raise Refused(404, f"{finding.place} 及其上级没有 report 类设备：请在 places.yaml 里添加", en)
+    raise Refused(404, f"no device of the stream report stands at or above {finding.place}: add one to places.yaml")

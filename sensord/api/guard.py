@@ -5,6 +5,7 @@ Wrong tokens are not slowed down: 256 random bits are not guessed, and who share
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -21,6 +22,8 @@ from sensord.ports import Meter
 
 BODY_LIMIT = 16 * 1024
 """The largest request body, in bytes."""
+BODY_TIME = 20.0
+"""Seconds in which a request's body must have come."""
 READING, CHANGING = Rate(300, 50.0), Rate(200, 20.0)
 """How often one token may read, and change."""
 ANSWERING = Rate(30, 0.2)
@@ -31,7 +34,7 @@ RULES_LIMIT = 1024 * 1024
 """The same where the text of a rule file is sent: 256 KiB, which JSON may write at four bytes a character."""
 RULES_PATH = "/api/v1/rule-files/"
 _ASK = "Authorization: Bearer <token>"
-_STRANGER = Refused(401, f"请带上令牌：{_ASK}", f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
+_STRANGER = Refused(401, f"send a token: {_ASK}", {"www-authenticate": "Bearer"})
 
 
 class Guard:
@@ -88,8 +91,7 @@ class Guard:
 def _too_often(wait: int) -> Response | None:
     if not wait:
         return None
-    zh, en = f"请求太多；请过 {wait} 秒再试", f"too many requests; ask again in {wait} s"
-    return refusal(Refused(429, zh, en, {"retry-after": str(wait)}))
+    return refusal(Refused(429, f"too many requests; ask again in {wait} s", {"retry-after": str(wait)}))
 
 
 def _limit(scope: Scope) -> int:
@@ -97,7 +99,7 @@ def _limit(scope: Scope) -> int:
 
 
 def _too_large(limit: int, headers: Mapping[str, str] | None = None) -> Refused:
-    return Refused(413, f"内容太大：最多 {limit} 字节", f"the body is too large: at most {limit} bytes", headers)
+    return Refused(413, f"the body is too large: at most {limit} bytes", headers)
 
 
 def _says_too_large(scope: Scope, limit: int) -> bool:
@@ -106,13 +108,17 @@ def _says_too_large(scope: Scope, limit: int) -> bool:
 
 
 def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
-    """Stop a body that does not say its length at the same limit."""
-    seen = 0
+    """Stop a body that does not say its length at the same limit, and one that does not end in time."""
+    seen, complete, ends = 0, False, time.monotonic() + BODY_TIME
 
     async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
+        nonlocal seen, complete
+        try:
+            async with asyncio.timeout(None if complete else max(0.0, ends - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            raise Refused(408, f"the body did not end within {BODY_TIME:g} s", {"Connection": "close"}) from None
+        seen, complete = seen + len(message.get("body", b"")), not message.get("more_body", False)
         if seen > limit:
             raise _too_large(limit)
         return message

@@ -161,7 +161,7 @@ def _add_seen(router: APIRouter, backend: Backend, links: AnswerLinks, clock: Ca
             invitation = links.read(token, clock())
         except LinkError as error:
             zh, en = (_TEXTS[language][_why(error)] for language in ("zh", "en"))
-            raise Refused(410 if error.expired else 404, zh, en) from error
+            raise Refused(410 if error.expired else 404, en, zh=zh) from error
         if invitation.key not in noted:  # a page that is opened again and again must not fill the journal
             await recorded(lambda: backend.receipts([Receipt(invitation.key, Delivery.SEEN)]))
             noted[invitation.key] = None

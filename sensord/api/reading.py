@@ -65,7 +65,7 @@ def _cases(router: APIRouter, backend: Backend) -> None:
     async def case(case: Id) -> Response:
         found = await run_in_threadpool(backend.case, case)
         if found is None:
-            raise Refused(404, f"没有案件 {case}", f"there is no case {case}")
+            raise Refused(404, f"there is no case {case}")
         return answers.json(200, found)
 
 
@@ -80,7 +80,7 @@ def _places(router: APIRouter, backend: Backend) -> None:
         for one in await run_in_threadpool(backend.places):
             if one["id"] == place:
                 return answers.json(200, one)
-        raise Refused(404, f"没有场所 {place}", f"there is no place {place}")
+        raise Refused(404, f"there is no place {place}")
 
 
 def _plans(router: APIRouter, backend: Backend) -> None:
@@ -96,7 +96,7 @@ def _plans(router: APIRouter, backend: Backend) -> None:
     async def rule(rule: Id) -> Response:
         found = next((one for one in backend.definition.rules if one.id == rule), None)
         if found is None:
-            raise Refused(404, f"没有规则 {rule}", f"there is no rule {rule}")
+            raise Refused(404, f"there is no rule {rule}")
         return answers.json(200, plain(found, backend.definition.zone))
 
     @router.get("/roster", summary="Who answers for which place, over which channels; addresses stay in the file")
@@ -109,7 +109,7 @@ def _plans(router: APIRouter, backend: Backend) -> None:
         place: Annotated[str, Query(max_length=64, description="only posts that answer for it, nearest first")] = "",
     ) -> Response:
         if at is not None and not 1970 < at.year < 2200:
-            raise Refused(422, "query.at：超出范围", "query.at: out of range")
+            raise Refused(422, "query.at: out of range")
         instant = None if at is None else from_datetime(at)
         return answers.json(200, await run_in_threadpool(backend.on_duty, instant, place))
 

@@ -27,8 +27,7 @@ async def recorded(start: Callable[[], Future[int]]) -> int:
         future = await run_in_threadpool(start)
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), RECORDING)
     except TimeoutError as late:
-        zh = "还没有记录下来，但仍可能会：再次发送之前先看一看"
-        raise Refused(503, zh, "it is not recorded yet, but still may be: look before you send it again") from late
+        raise Refused(503, "it is not recorded yet, but still may be: look before you send it again") from late
     except (UnavailableError, StoreError) as refused:
         raise answers.unavailable(refused) from refused
 

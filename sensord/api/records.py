@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -77,7 +77,7 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
     async def report(report: ReportName, form: Form = "json", language: Language = "zh") -> Response:
         found = await run_in_threadpool(records.report, report, form, language)
         if found is None:
-            raise Refused(404, f"没有名为 {report} 的报告", f"no report is called {report}")
+            raise Refused(404, f"no report is called {report}")
         return document(found, form)
 
     @router.post("/reports", status_code=201, response_model=Made, summary="Make the report of a local day")
@@ -100,21 +100,22 @@ def _vehicles(router: APIRouter, records: Records) -> None:
         form: Form = "json",
         language: Language = "zh",
     ) -> Response:
-        try:
-            first, last = (None if moment is None else from_datetime(moment) for moment in (start, to))
-            made = await run_in_threadpool(records.vehicles, day, first, last, form, language)
-        except (ValueError, OverflowError) as error:
-            raise HTTPException(422, f"query: {error}") from error
-        return document(made, form)
+        first, last = _instants(start, to)
+        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
+
+
+def _instants(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
+    """The moments of a query as instants (ns); raises ``Refused`` for one that there is none of."""
+    try:
+        first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
+    except OverflowError as error:
+        raise Refused(422, "query.from: out of range") from error
+    return first, last
 
 
 def _lists(router: APIRouter, records: Records) -> None:
     def covered(start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int, int]:
-        try:
-            first, last = (None if moment is None else from_datetime(moment) for moment in (start, end))
-        except OverflowError as error:
-            raise Refused(422, "query.from：超出范围", "query.from: out of range") from error
-        return records.span(first, last, 30)
+        return records.span(*_instants(start, end), 30)
 
     @router.get("/lists/{name}", summary="A list of cases or people", dependencies=_VIEWER, responses=CONTENT)
     async def listed(

@@ -1,6 +1,7 @@
 """What is refused, in Chinese and English: one exception for every answer of 4xx and 5xx, and words for others' errors.
 
-Whoever stands behind the API raises ``Refused`` as it should be answered. What the framework itself refuses (a path, a
+Whoever stands behind the API raises ``Refused`` as it should be answered, in English; the Chinese is the phrasebook's.
+What the framework itself refuses (a path, a
 method, a body that does not fit) is put into the same form here, never with what was sent.
 """
 
@@ -11,13 +12,15 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from sensord.phrasebook import chinese
+
 MOST_TOLD = 10
 """So many mistakes of one request are told."""
 
 _FRAMEWORK = {
-    400: ("请求无法读取", "the request cannot be read"),
-    404: ("没有这个路径", "there is no such path"),
-    405: ("这个路径没有这个方法", "this path does not take that method"),
+    400: "the request cannot be read",
+    404: "there is no such path",
+    405: "this path does not take that method",
 }
 _INVALID = {
     "missing": "缺少这一项",
@@ -51,26 +54,25 @@ _INVALID = {
 
 
 class Refused(HTTPException):
-    """A request that is not done: the HTTP status, and why, in both languages."""
+    """A request that is not done: the HTTP status, and why; the Chinese is looked up unless it is given."""
 
-    def __init__(self, status: int, zh: str, en: str, headers: Mapping[str, str] | None = None) -> None:
-        self.zh, self.en = zh, en
-        super().__init__(status, en, headers)
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None, zh: str = "") -> None:
+        self.en, self.zh = text, zh or chinese(text)
+        super().__init__(status, text, headers)
 
 
 def in_words(fault: HTTPException) -> Refused:
     """Say in both languages what the framework refuses."""
     if isinstance(fault, Refused):
         return fault
-    text = str(fault.detail)
-    return Refused(fault.status_code, *_FRAMEWORK.get(fault.status_code, (text, text)), headers=fault.headers)
+    return Refused(fault.status_code, _FRAMEWORK.get(fault.status_code, str(fault.detail)), fault.headers)
 
 
 def invalid(problems: Sequence[Mapping[str, Any]]) -> Refused:
     """Say which parts of a request do not fit its description, and why."""
     told = problems[:MOST_TOLD]
     zh = "；".join(f"{_place(one)}：{_zh(one)}" for one in told)
-    return Refused(422, zh, "; ".join(f"{_place(one)}: {one['msg']}" for one in told))
+    return Refused(422, "; ".join(f"{_place(one)}: {one['msg']}" for one in told), zh=zh)
 
 
 def _place(problem: Mapping[str, Any]) -> str:

@@ -42,8 +42,8 @@ def routes(reload: Reload, auditor: Auditor) -> APIRouter:
         report = msgspec.to_builtins(outcome)
         await auditor.note(identity, "reload" if outcome.accepted else "reload refused")
         if not outcome.accepted:
-            zh, en = "新配置有错误，仍按原来的规则运行", "the configuration is refused; the rules in force stay"
-            return answers.refusal(Refused(422, zh, en), **report)
+            refused = Refused(422, "the configuration is refused; the rules in force stay")
+            return answers.refusal(refused, **report)
         return answers.json(200, report)
 
     return router

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from sensord.api.connection import patient
 from sensord.errors import UnavailableError
+from sensord.ports import Meter
 
 SHUTDOWN = 3
 """Seconds that requests under way get when the server stops."""
-CONNECTIONS = 200
 
 
 class _Server(uvicorn.Server):
@@ -26,11 +27,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, host: str, port: int, bound: Callable[[int], None] | None = None) -> None:
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    bound: Callable[[int], None] | None = None,
+    meter: Meter | None = None,
+) -> None:
     """Serve until cancelled, then let requests under way finish.
 
-    ``port`` 0 takes a free one; ``bound`` is told the port. Raises ``UnavailableError`` when the address is
-    taken.
+    ``port`` 0 takes a free one; ``bound`` is told the port, the ``meter`` of connections that were let go.
+    Raises ``UnavailableError`` when the address is taken.
     """
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -43,7 +50,7 @@ async def serve(app: ASGIApp, host: str, port: int, bound: Callable[[int], None]
         server_header=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=CONNECTIONS,
+        http=patient(meter),
         timeout_graceful_shutdown=SHUTDOWN,
     )
     server = _Server(config)

@@ -102,7 +102,7 @@ def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
         try:
             start, end = from_datetime(body.start), from_datetime(body.to)
         except OverflowError as error:
-            raise Refused(422, "body.from：超出范围", "body.from: out of range") from error
+            raise Refused(422, "body.from: out of range") from error
         change = RosterChange(start, end, body.reason, body.away, body.stands_in, body.note)
         name, outcome = await workshop.add_change(change, identity.name)
         await auditor.note(identity, "roster change", change=name, away=body.away, stands_in=body.stands_in)
@@ -124,7 +124,7 @@ def _reading(router: APIRouter, workshop: Workshop) -> None:
     async def file(file: FileName) -> Response:
         found = await run_in_threadpool(workshop.rule_file, file)
         if found is None:
-            raise Refused(404, f"没有规则文件 {file}", f"there is no rule file {file}")
+            raise Refused(404, f"there is no rule file {file}")
         return answers.json(200, found)
 
 

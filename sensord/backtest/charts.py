@@ -7,8 +7,9 @@ from typing import Any
 
 from sensord.backtest.compare import Comparison, Difference, Pair, Row
 from sensord.backtest.outcome import Episode, Outcome
-from sensord.backtest.text import NAMES_OF, differences, levels, percent, place_name, seconds
+from sensord.backtest.text import NAMES_OF, differences, levels, place_name
 from sensord.backtest.variant import Curve, Point
+from sensord.backtest.wording import percent, seconds, sides
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
 from sensord.errors import StoreError
@@ -124,7 +125,7 @@ def episodes(found: Sequence[Episode], outcome: Outcome, names: dict[str, str]) 
 def _two(names: list[str], rows: Sequence[tuple[int, int]], *, sideways: bool = False, height: int = 340) -> str:
     graph = plotly()
     traces = []
-    for number, (label, colour) in enumerate(((say("现在", "now"), NOW), (say("之后", "then"), THEN))):
+    for number, (label, colour) in enumerate(zip(sides(), (NOW, THEN), strict=True)):
         values = [row[number] for row in rows]
         shape = {"x": values, "y": names, "orientation": "h"} if sideways else {"x": names, "y": values}
         traces.append(graph.Bar(name=label, marker={"color": colour}, **shape))
@@ -171,9 +172,9 @@ def sweep(curve: Curve) -> str:
         ]
         return _html([*lines, *_knee(curve, [point.alerts for point in curve.points])], xaxis={"type": "category"})
     lines = [
-        graph.Scatter(x=values, y=[one.recall for one in good], name=say("召回率", "recall"), line={"color": THEN}),
+        graph.Scatter(x=values, y=[one.recall for one in good], name=say("查全率", "recall"), line={"color": THEN}),
         graph.Scatter(
-            x=values, y=[one.precision for one in good], name=say("准确率", "precision"), line={"color": "#16a34a"}
+            x=values, y=[one.precision for one in good], name=say("查准率", "precision"), line={"color": "#16a34a"}
         ),
         graph.Scatter(
             x=values,
@@ -234,7 +235,7 @@ def trade_off(curve: Curve) -> str:
     return _html(
         traces,
         xaxis={"title": say("误报/周", "false alarms per week"), "rangemode": "tozero"},
-        yaxis={"title": say("召回率", "recall"), "tickformat": ".0%", "range": [-0.05, 1.08], "automargin": True},
+        yaxis={"title": say("查全率", "recall"), "tickformat": ".0%", "range": [-0.05, 1.08], "automargin": True},
     )
 
 

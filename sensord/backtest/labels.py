@@ -25,9 +25,12 @@ from sensord.words import say
 
 COLUMNS = ("place", "start", "end", "kind", "level", "must")
 SLACK = 5 * MINUTE
+_MANY = frozenset({"plate", "visit", "report", "key_area_vehicle", "overstay", "cloned_plate"})
+"""Kinds of which several may happen at one place at a time: each is about a vehicle, or a finding."""
 KINDS = frozenset(
     {f"{stream.word}{ending}" for stream in Stream for ending in ("", SILENCE, STUCK)}
-    | {"key_area_vehicle", "out_of_town_arrivals", "overstay", "cloned_plate"}
+    | _MANY
+    | {"out_of_town_arrivals"}
 )
 """Kinds of incident that are known whatever the rules are."""
 
@@ -86,7 +89,7 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
     """
     kinds = KINDS.union(*(rule.kinds for one in (outcome, *others) for rule in one.rules.values()))
     names = {text: place for place, info in outcome.places.items() for text in info.name.values()}
-    incidents, problems = [], []
+    incidents, problems = list[tuple[Incident, int]](), list[Problem]()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -96,14 +99,29 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
                 raise ConfigError([Problem(str(path), 1, 1, fault) for fault in lacks])
             for row in reader:
                 try:
-                    incidents.append(_incident(row, outcome, names, kinds))
+                    incidents.append((_incident(row, outcome, names, kinds), reader.line_num))
                 except (ValueError, OverflowError) as error:
                     problems.append(Problem(str(path), reader.line_num, 1, str(error)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError([Problem(str(path), 1, 1, say(f"读不出来：{error}", f"cannot be read: {error}"))]) from error
+    problems += _overlapping(path, incidents)
     if problems:
         raise ConfigError(problems)
-    return sorted(incidents, key=lambda incident: (incident.start, incident.place))
+    return sorted((incident for incident, _ in incidents), key=lambda incident: (incident.start, incident.place))
+
+
+def _overlapping(path: Path, incidents: Sequence[tuple[Incident, int]]) -> Iterator[Problem]:
+    """Name the rows that tell of one thing twice: it would count as two, both caught by one alert or both missed."""
+    last: dict[tuple[str, str], tuple[Incident, int]] = {}
+    for incident, line in sorted(incidents, key=lambda one: (one[0].start, one[1])):
+        what = incident.place, incident.kind
+        before = last.get(what)
+        if before is not None and incident.kind not in _MANY and incident.start < before[0].end:
+            text = say(f"与第 {before[1]} 行的事件同处、同类且时间重叠", f"overlaps the incident of line {before[1]}")
+            hint = say("合为一行，从最早的开始到最晚的结束", "write them as one, from the first start to the last end")
+            yield Problem(str(path), line, 1, text, hint)
+        if before is None or incident.end > before[0].end:
+            last[what] = incident, line
 
 
 def _incident(row: dict[str, str | None], outcome: Outcome, names: dict[str, str], kinds: Collection[str]) -> Incident:

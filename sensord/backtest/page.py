@@ -20,14 +20,13 @@ from sensord.backtest.text import (
     differences,
     levels,
     moment,
-    percent,
     place_name,
     rule_name,
     score_cells,
-    seconds,
     setting_name,
 )
 from sensord.backtest.variant import Curve
+from sensord.backtest.wording import scores_title, scores_words, sides, value_words, verdict
 from sensord.core.level import NAMES, Level
 from sensord.words import language, say
 
@@ -39,10 +38,11 @@ def backtest_page(report: Report) -> str:
     title = say("规则回测报告", "Backtest of rules")
     parts = [_head(title, report.before)]
     if report.diff is not None and report.after is not None:
-        parts += [_verdict(report, report.diff), _tiles(report, report.diff), *_diff_parts(report, report.diff)]
+        lead = f"<p class=lead><b>{escape(verdict(report))}</b></p>"
+        parts += [lead, _tiles(report, report.diff), *_diff_parts(report, report.diff)]
     if report.scores:
         parts.append(_scores(report))
-    parts += [_sweep(curve, report.before) for curve in report.curves]
+    parts += [_sweep(curve, report) for curve in report.curves]
     parts += _suggested(report)
     return document(title, parts, charts.library())
 
@@ -69,8 +69,10 @@ def replay_page(outcome: Outcome) -> str:
                 charts.episodes(outcome.episodes, outcome, names),
             )
         )
-        parts.append(section(say("哪些位置", "Where"), "", charts.by_name(diff.by_place, place_names(outcome))))
-    parts.append(section(say("案件", "Cases"), "", _case_table(outcome)))
+        where = say("每处告警几次，最多的二十处。", "How many alerts at each place; the twenty with most.")
+        parts.append(section(say("哪些位置", "Where"), where, charts.by_name(diff.by_place, place_names(outcome))))
+    sentence = say("“–”是录制结束时还没有结案。", "– is not closed when the recording ended.")
+    parts.append(section(say("案件", "Cases"), sentence if outcome.cases else "", _case_table(outcome)))
     return document(title, parts, charts.library())
 
 
@@ -84,34 +86,10 @@ def replayed(setup: Setup, watch: Watch | None = None) -> Outcome:
 
 def _head(title: str, outcome: Outcome) -> str:
     span = f"{moment(outcome.start, outcome.zone)} – {moment(outcome.end, outcome.zone)} ({outcome.zone})"
-    days = (outcome.end - outcome.start) / 86_400e9
-    text = say(f"{span}，共 {days:.1f} 天，{outcome.readings:,} 条读数。",
-               f"{span}, {days:.1f} days, {outcome.readings:,} readings.")  # fmt: skip
+    days = f"{round((outcome.end - outcome.start) / 86_400e9, 1):,g}"
+    text = say(f"{span}，共 {days} 天，{outcome.readings:,} 条读数。",
+               f"{span}, {days} days, {outcome.readings:,} readings.")  # fmt: skip
     return f"<h1>{escape(title)}</h1><p class=muted>{escape(text)}</p>"
-
-
-def _verdict(report: Report, diff: Comparison) -> str:
-    """The whole report in a few sentences."""
-    added, removed = diff.count(Difference.ADDED), diff.count(Difference.REMOVED)
-    pages = [len(outcome.pages) for outcome in (report.before, report.after) if outcome is not None]
-    text = say(
-        f"如果当时用的是候选规则：告警会多出 {added} 次、少掉 {removed} 次。",
-        f"Had the candidate been live: {added} alerts more, {removed} fewer.",
-    )
-    if any(pages):
-        text += say(
-            f"通知到人由 {pages[0]} 次变为 {pages[1]} 次。",
-            f" People would have been paged {pages[1]} times instead of {pages[0]}.",
-        )
-    if len(report.scores) == 2:
-        now, then = (scores.total for scores in report.scores)
-        text += say(
-            f"{now.truths} 起真实事件中，现规则发现 {now.caught} 起，候选规则发现 {then.caught} 起；"
-            f"误报每周 {now.false_per_week:.1f} 次变为 {then.false_per_week:.1f} 次。",
-            f" Of {now.truths} true incidents the rules now catch {now.caught}, the candidate {then.caught}; false "
-            f"alarms per week go from {now.false_per_week:.1f} to {then.false_per_week:.1f}.",
-        )
-    return f"<p class=lead><b>{escape(text)}</b></p>"
 
 
 def _tiles(report: Report, diff: Comparison) -> str:
@@ -130,15 +108,28 @@ def _diff_parts(report: Report, diff: Comparison) -> list[str]:
                 "Each dot is an alert. Point at it for place and level; drag to zoom."),
             charts.timeline(diff.pairs, report.before, names),
         ),
-        section(say("按规则", "By rule"), "", charts.by_name(diff.by_rule, names)),
+        section(
+            say("按规则", "By rule"),
+            say("每条规则告警几次。", "How many alerts each rule raised."),
+            charts.by_name(diff.by_rule, names),
+        ),
         section(
             say("按位置", "By place"),
             say("告警最多的二十处。", "The twenty places with most alerts."),
             charts.by_name(diff.by_place, place_names(report.before)),
         ),
-        section(say("按钟点", "By hour of the day"), "", charts.by_hour(diff.by_hour)),
+        section(
+            say("按钟点", "By hour of the day"),
+            say("告警在几点开始。", "The hours in which alerts began."),
+            charts.by_hour(diff.by_hour),
+        ),
         *_page_parts(diff),
-        section(say("逐条差异", "Every difference"), "", _diff_table(report, diff)),
+        section(
+            say("逐条差异", "Every difference"),
+            say("级别：现规则的最高级别 → 候选规则的；“–”是没有告警。",
+                "Level: the highest under the rules now → under the candidate; – is no alert."),
+            _diff_table(report, diff),
+        ),
     ]  # fmt: skip
 
 
@@ -154,7 +145,7 @@ def _page_parts(diff: Comparison) -> list[str]:
 
 
 def _page_table(diff: Comparison) -> str:
-    head = (say("人员", "person"), say("角色", "role"), say("班次", "shift"), say("现在", "now"), say("之后", "then"))
+    head = (say("人员", "person"), say("角色", "role"), say("班次", "shift"), *sides())
     return table(head, ((one, role, shift, str(a), str(b)) for one, role, shift, a, b in diff.pages), numbers=2)
 
 
@@ -200,23 +191,16 @@ def _case_table(outcome: Outcome) -> str:
 def _scores(report: Report) -> str:
     head = (
         say("规则", "rule"), "", say("告警", "alerts"), say("发现/事件", "caught/incidents"),
-        say("准确率", "precision"), say("召回率", "recall"), say("延迟", "delay"), say("误报/周", "false/week"),
+        say("查准率", "precision"), say("查全率", "recall"), say("延迟", "delay"), say("误报/周", "false/week"),
     )  # fmt: skip
     rows = []
-    for scores, when in zip(report.scores, (say("现在", "now"), say("之后", "then")), strict=False):
+    for scores, when in zip(report.scores, sides(), strict=False):
         for score in (scores.total, *scores.by_rule):
             name = rule_name(report, score.name) if score.name else say("全部", "all")
             rows.append((name, when, *score_cells(score)))
-    sentence = say(
-        "准确率：告警中属实的比例。召回率：真实事件中被发现的比例。延迟：从事件开始到首次告警（中位数）。",
-        "Precision: the share of alerts that are right. Recall: the share of incidents that were told of. Delay: from "
-        "an incident's start to its first alert (median).",
-    )
-    if report.from_answers:
-        sentence += say("真实事件取自处置人员的回复。", " True incidents are those that responders confirmed.")
     return section(
-        say("对照真实事件", "Held against what truly happened"),
-        sentence,
+        say(*scores_title(report)),
+        scores_words(report),
         table(head, rows, numbers=6),
         _missed(report),
     )
@@ -224,32 +208,23 @@ def _scores(report: Report) -> str:
 
 def _missed(report: Report) -> str:
     lines = []
-    whens: list[tuple[Scores, str]] = list(zip(report.scores, (say("现在", "now"), say("之后", "then")), strict=False))
+    whens: list[tuple[Scores, str]] = list(zip(report.scores, sides(), strict=False))
     for scores, when in whens:
         for incident in scores.missed:
             where = place_name(report.before, incident.place)
             lines.append(f"{when}: {moment(incident.start, report.before.zone)} {where} ({incident.kind})")
     if not lines:
         return ""
-    title = say("未被发现的事件", "Incidents that nobody was told of")
+    title = say("没有告警、或告警没到应有级别的事件", "Incidents without an alert of the level that they deserve")
     return f"<p><b>{title}</b></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines[:_ROWS])}</ul>"
 
 
-def _sweep(curve: Curve, outcome: Outcome) -> str:
-    sentence = say(f"现值 {curve.current}（{curve.setting}）。", f"The value now is {curve.current} ({curve.setting}).")
-    if curve.knee is not None:
-        point = curve.points[curve.knee]
-        false, recall, delay = f"{point.false_per_week or 0:.1f}", percent(point.recall), seconds(point.delay)
-        sentence += say(f"拐点在 {point.value}：", f" The knee is at {point.value}: ")
-        if curve.labelled:
-            zh = f"召回率 {recall}，误报每周 {false} 次，延迟 {delay}。"
-            sentence += say(zh, f"recall {recall}, {false} false alarms per week, delay {delay}.")
-        else:
-            sentence += say(f"告警 {point.alerts} 次。", f"{point.alerts} alerts.")
+def _sweep(curve: Curve, report: Report) -> str:
+    sentence = value_words(curve, report)
     refused = [f"{point.value}: {point.refused}" for point in curve.points if point.refused]
     note = f"<p class=muted>{escape('; '.join(refused))}</p>" if refused else ""
     inside = [charts.sweep(curve), *([charts.trade_off(curve)] if curve.labelled else []), note]
-    name = setting_name(curve.setting, outcome)
+    name = setting_name(curve.setting, report.before)
     return section(say(f"参数扫描：{name}", f"Sweep of {name}"), sentence, *inside)
 
 

@@ -14,10 +14,12 @@ from sensord.config.load import load
 from sensord.core.definition import Definition
 from sensord.core.site import Site
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.drivers.replay import Override, Recorded, replay_together, unchanged
+from sensord.drivers.replay import Override, Piece, replay_together, unchanged
+from sensord.errors import ConfigError, Problem
 from sensord.source import FAR, Replacement, Source
+from sensord.words import say
 
-Watch = Callable[[Iterable[Recorded], int | None], Iterable[Recorded]]
+Watch = Callable[[Iterable[Piece], int | None], Iterable[Piece]]
 """Passes what is recorded through, and shows how far it has come; takes the total where it is known."""
 
 
@@ -64,12 +66,19 @@ def run(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None = Non
     if setup.processes > 1 and len(candidates) > 1:
         return _shared(setup, candidates, watch)
     opened = setup.source.open().waiting_for(candidate.override for candidate in candidates)
-    recorded: Iterable[Recorded] = opened.recorded(setup.start, setup.end)
+    recorded: Iterable[Piece] = opened.recorded(setup.start, setup.end)
     if setup.processes > 1 and candidates:
         recorded = read_ahead(setup.source, setup.start, setup.end, candidates[0].override)
         candidates = [Candidate(candidates[0].name, unchanged)]
     seen = watch(recorded, opened.total) if watch is not None else recorded
-    return list(_together(seen, candidates, opened.secrets))
+    outcomes = list(_together(seen, candidates, opened.secrets))
+    if not all(outcome.zone for outcome in outcomes):
+        nothing = say("没有可重放的内容", "there is nothing to replay")
+        hint = say(
+            "看看 --from、--to，或用 sensord recording info", "look at --from and --to, or sensord recording info"
+        )
+        raise ConfigError([Problem(str(setup.source.path), 1, 1, nothing, hint)])
+    return outcomes
 
 
 def _shared(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None) -> list[Outcome]:
@@ -84,7 +93,7 @@ def _shared(setup: Setup, candidates: Sequence[Candidate], watch: Watch | None) 
     return [results[number % workers][number // workers] for number in range(len(candidates))]
 
 
-def _together(recorded: Iterable[Recorded], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
+def _together(recorded: Iterable[Piece], candidates: Sequence[Candidate], secrets: Secrets) -> Iterator[Outcome]:
     sites = [Site(secrets=secrets) for _ in candidates]
     collectors = [Collector(candidate.name, site) for candidate, site in zip(candidates, sites, strict=True)]
     for steps in replay_together(recorded, sites, [candidate.override for candidate in candidates]):

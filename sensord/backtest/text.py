@@ -13,6 +13,7 @@ from sensord.backtest.outcome import Outcome, name_of
 from sensord.backtest.report import Report
 from sensord.backtest.suggest import in_words
 from sensord.backtest.variant import Curve
+from sensord.backtest.wording import SIDES, percent, scores_title, scores_words, seconds, sides, value_words, verdict
 from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import BY_WORD, NAMES
 from sensord.words import language, say
@@ -27,7 +28,8 @@ NAMES_OF = {
         Difference.LOWER: "级别降低",
         Difference.SAME: "不变",
     },
-    "en": {difference: difference.value for difference in Difference},
+    "en": {difference: difference.value for difference in Difference}
+    | {Difference.HIGHER: "higher level", Difference.LOWER: "lower level"},
 }
 
 
@@ -40,6 +42,8 @@ def print_report(report: Report, limit: int, console: Console | None = None) -> 
     before = report.before
     span = f"{moment(before.start, before.zone)} – {moment(before.end, before.zone)}"
     out.print(say(f"{span}，{before.readings:,} 条读数", f"{span}, {before.readings:,} readings"))
+    if report.diff is not None:
+        out.print(verdict(report))
     for table in _tables(report, limit):
         out.print(table)
     for suggestion in report.suggestions:
@@ -57,7 +61,7 @@ def _tables(report: Report, limit: int) -> Iterator[Table]:
     if report.scores:
         yield _scores(report)
     for curve in report.curves:
-        yield _curve(curve)
+        yield _curve(curve, report)
 
 
 def table(title: tuple[str, str], *columns: tuple[str, str]) -> Table:
@@ -71,7 +75,7 @@ def table(title: tuple[str, str], *columns: tuple[str, str]) -> Table:
 def _summary(report: Report) -> Table:
     assert report.diff is not None
     kinds = [one for one in Difference if one is not Difference.SAME]
-    columns = [("规则", "rule"), ("现在", "now"), ("之后", "then")]
+    columns = [("规则", "rule"), *SIDES]
     made = table(("按规则", "By rule"), *columns, *((NAMES_OF["zh"][one], NAMES_OF["en"][one]) for one in kinds))
     for row in report.diff.by_rule:
         counts = (str(row.counts.get(one.value, 0) or "") for one in kinds)
@@ -102,7 +106,7 @@ def _diff(report: Report, limit: int) -> Table:
 
 def _pages(report: Report) -> Table:
     assert report.diff is not None
-    columns = (("人员", "person"), ("班次", "shift"), ("现在", "now"), ("之后", "then"))
+    columns = (("人员", "person"), ("班次", "shift"), *SIDES)
     made = table(("每人每班被通知次数", "Pages per person and shift"), *columns)
     for receiver, _, shift, before, after in report.diff.pages:
         made.add_row(receiver, shift, str(before), str(after))
@@ -111,11 +115,12 @@ def _pages(report: Report) -> Table:
 
 def _scores(report: Report) -> Table:
     columns = (
-        ("规则", "rule"), ("", ""), ("告警", "alerts"), ("事件", "incidents"), ("准确率", "precision"),
-        ("召回率", "recall"), ("延迟", "delay"), ("误报/周", "false/wk"),
+        ("规则", "rule"), ("", ""), ("告警", "alerts"), ("事件", "incidents"), ("查准率", "precision"),
+        ("查全率", "recall"), ("延迟", "delay"), ("误报/周", "false/wk"),
     )  # fmt: skip
-    made = table(("对照真实事件", "Held against what truly happened"), *columns)
-    for scores, when in zip(report.scores, (say("现在", "now"), say("之后", "then")), strict=False):
+    made = table(scores_title(report), *columns)
+    made.caption = scores_words(report)
+    for scores, when in zip(report.scores, sides(), strict=False):
         for score in (scores.total, *scores.by_rule):
             name = rule_name(report, score.name) if score.name else say("全部", "all")
             made.add_row(name, when, *score_cells(score))
@@ -134,12 +139,13 @@ def score_cells(score: Score) -> tuple[str, ...]:
     )
 
 
-def _curve(curve: Curve) -> Table:
+def _curve(curve: Curve, report: Report) -> Table:
     columns = (
-        ("取值", "value"), ("告警", "alerts"), ("通知", "pages"), ("准确率", "precision"), ("召回率", "recall"),
+        ("取值", "value"), ("告警", "alerts"), ("通知", "pages"), ("查准率", "precision"), ("查全率", "recall"),
         ("延迟", "delay"), ("误报/周", "false/wk"),
     )  # fmt: skip
-    made = table((f"{curve.setting}（现为 {curve.current}）", f"{curve.setting} (now {curve.current})"), *columns)
+    made = table((curve.setting, curve.setting), *columns)
+    made.caption = value_words(curve, report)
     for index, point in enumerate(curve.points):
         mark = say(" ← 拐点", " ← knee") if index == curve.knee else ""
         false = "" if point.false_per_week is None else f"{point.false_per_week:.1f}"
@@ -197,18 +203,3 @@ def place_name(outcome: Outcome, place: str) -> str:
 def moment(instant: int, zone: str) -> str:
     """Local time to the second."""
     return to_datetime(instant, zone).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it."""
-    return "–" if share is None else f"{share:.0%}" if share in (0.0, 1.0) else f"{share:.1%}"
-
-
-def seconds(delay: float | None) -> str:
-    """A delay as people read it."""
-    if delay is None:
-        return "–"
-    if abs(delay) < 600:
-        return say(f"{delay:,.0f} 秒", f"{delay:,.0f} s")
-    minutes = round(delay / 60)
-    return say(f"{minutes:,} 分钟", f"{minutes:,} min")

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
@@ -71,10 +72,21 @@ def parse_sweep(text: str, rules: Path) -> Sweep:
         raise _refused(f"{text!r} is no sweep", "write levels.orange.above=2.5:5:0.25 or lane-crowding:window=1m,2m,5m")
     settings = list(find_settings(rules, found["path"], found["rule"]))
     if len(settings) != 1:
+        _known_rule(rules, found["rule"])
         names = ", ".join(setting.name for setting in settings)
         message = f"several rules have {found['path']}" if names else f"no rule has {found['path']}"
         raise _refused(message, f"name one: {names}" if names else "write it into the rule first")
     return Sweep(settings[0], _values(found["values"]))
+
+
+def _known_rule(rules: Path, rule: str | None) -> None:
+    """Raise ``ConfigError`` when a rule is named that is not there."""
+    known = [setting.rule for setting in find_settings(rules, "id")]
+    if rule is not None and rule not in known:
+        near = get_close_matches(rule, known, 1)
+        raise _refused(
+            f"there is no rule {rule}", f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+        )
 
 
 def find_settings(rules: Path, path: str, rule: str | None = None) -> Iterable[Setting]:
@@ -106,12 +118,13 @@ def _setting(document: Document, file: Path, index: int, text: dict[str, object]
 
 
 def _values(text: str) -> tuple[str, ...]:
-    if ":" not in text:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
     parts = text.split(":")
-    if len(parts) != 3:
+    if len(parts) not in (1, 3):
         raise _refused(f"{text!r} is no range", "write from:to:step")
     try:
+        if len(parts) == 1:
+            numbers_of = {part.strip(): number_of(part.strip()) for part in text.split(",") if part.strip()}
+            return tuple(numbers_of)
         if any(re.search(r"[a-z]", part) for part in parts):
             low, high, step = (parse_duration(part) for part in parts)
             numbers = [low + step * index for index in range(_steps(low, high, step))]

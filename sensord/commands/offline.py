@@ -286,6 +286,7 @@ def backtest(
     except ValueError as error:
         raise click.BadParameter(shown(error)) from error
     report = answer(Setup.of(plain, begin, stop, processes), question, watched)
+    _say_what_is_missing(report, suggest=suggest)
     if form == "text":
         _print_report(report, limit, output)
     elif form == "json":
@@ -298,6 +299,20 @@ def backtest(
         from sensord.backtest.page import backtest_page
 
         _required(output, "--output").write_text(backtest_page(report), encoding="utf-8")
+
+
+def _say_what_is_missing(report: Report, *, suggest: bool) -> None:
+    """Say on stderr why a report does not hold what somebody may look for in it."""
+    if suggest and not report.suggestions:
+        text = say(
+            "没有建议：某一级别要有三次以上被处置人员报为误报，而且改了阈值后真实情况一次不少，才提建议。",
+            "No suggestion: one needs three or more alarms of a level that responders called false, and a threshold "
+            "that keeps every true one.",
+        )
+        click.echo(text, err=True)
+    elif not (report.diff or report.scores or report.curves or report.suggestions):
+        text = "没有可比的：请给出 --candidate、--labels、--sweep 或 --suggest。"
+        click.echo(say(text, "Nothing to compare: give --candidate, --labels, --sweep or --suggest."), err=True)
 
 
 def _print_report(report: Report, limit: int, output: Path | None) -> None:

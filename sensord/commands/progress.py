@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sensord.core.intake.reader import Read
 from sensord.core.record import Group
-from sensord.drivers.replay import Recorded
-from sensord.recordings.parquet import Columns
+from sensord.drivers.replay import Piece, Prepared
 from sensord.words import say
 
+_Piece = TypeVar("_Piece", bound=Piece)
 Show = Callable[[int], None]
 """Takes how much is done by now."""
 
@@ -43,7 +45,7 @@ def bar(total: int | None) -> Iterator[Show | None]:
         yield show
 
 
-def watched(recorded: Iterable[Recorded], total: int | None) -> Iterator[Recorded]:
+def watched(recorded: Iterable[_Piece], total: int | None) -> Iterator[_Piece]:
     """Pass everything on, and show how far it has come."""
     with bar(total) as show:
         done = 0
@@ -53,7 +55,9 @@ def watched(recorded: Iterable[Recorded], total: int | None) -> Iterator[Recorde
                 show(done := done + _amount(item))
 
 
-def _amount(item: Recorded) -> int:
+def _amount(item: Piece) -> int:
     if isinstance(item, Group):
         return len(item.records)
-    return len(item.batch if isinstance(item, Columns) else item.decoded.batch)
+    if isinstance(item, Prepared):
+        return len(item.content.rows if isinstance(item.content, Read) else item.content.batch)
+    return len(item.batch)

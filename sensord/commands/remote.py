@@ -13,6 +13,7 @@ from sensord.config.load import Loaded, load
 from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
+from sensord.phrasebook import told
 from sensord.store.past import Past
 from sensord.words import language, say
 
@@ -73,7 +74,7 @@ def readiness(config: Path) -> dict[str, str]:
         for name, worker in report["workers"].items()
         if not worker["ok"]
     }
-    return stuck | {name: fact["detail"] for name, fact in report["facts"].items() if not fact["ok"]}
+    return stuck | {name: told(fact["detail"]) for name, fact in report["facts"].items() if not fact["ok"]}
 
 
 class Decision(NamedTuple):

@@ -127,11 +127,12 @@ def _summary(tally: Tally, seconds: float) -> str:
     """Say in one line what a replay of so many seconds amounted to."""
     readings = sum(tally.readings.values())
     outcomes = ", ".join(f"{say(_OUTCOMES.get(name, name), name)} {n:,}" for name, n in sorted(tally.readings.items()))
+    outcomes = outcomes and say(f"（{outcomes}）", f" ({outcomes})")
     speed = readings / seconds
     return say(
-        f"{readings:,} 条读数（{outcomes}），{tally.transitions} 次告警变化，{tally.cases} 个案件结案，"
+        f"{readings:,} 条读数{outcomes}，{tally.transitions} 次告警变化，{tally.cases} 个案件结案，"
         f"{tally.notifications} 条通知，死信 {sum(tally.dead.values())}；用时 {seconds:.2f} 秒（每秒 {speed:,.0f} 条）",
-        f"{readings:,} readings ({outcomes}), {tally.transitions} changes of alerts, {tally.cases} cases closed, "
+        f"{readings:,} readings{outcomes}, {tally.transitions} changes of alerts, {tally.cases} cases closed, "
         f"{tally.notifications} notifications, {sum(tally.dead.values())} dead letters; {seconds:.2f} s "
         f"({speed:,.0f} readings/s)",
     )

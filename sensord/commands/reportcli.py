@@ -79,7 +79,9 @@ def report() -> None:
 
 
 @report.command(
-    help=say("某日的报告：人群、出入口、案件（默认昨天）。", "Crowds, gates and cases of a day (yesterday by default).")
+    help=say(
+        "某日的报告：人群、车辆、案件（默认昨天）。", "Crowds, vehicles and cases of a day (yesterday by default)."
+    )
 )
 @config_option
 @click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
@@ -95,7 +97,7 @@ def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | 
     write(text, output)
 
 
-@report.command(help=say("最近 24 小时的报告：人群、出入口、案件。", "Crowds, gates and cases of the last 24 hours."))
+@report.command(help=say("最近 24 小时的报告：人群、车辆、案件。", "Crowds, vehicles and cases of the last 24 hours."))
 @config_option
 @_WHOLE
 def latest(config: Path, form: str, tongue: str, output: Path | None) -> None:

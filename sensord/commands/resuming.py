@@ -21,7 +21,6 @@ from sensord.core.site import Site
 from sensord.drivers.replay import Override, Recorded, replay
 from sensord.errors import SnapshotError
 from sensord.recordings.manifest import NAME, sha256
-from sensord.recordings.parquet import Columns
 from sensord.source import FAR, Opened, Source
 from sensord.words import say
 
@@ -82,8 +81,8 @@ class _Trail:
 def _shape(piece: Recorded) -> tuple[int, ...]:
     if isinstance(piece, Group):
         return piece.seq, len(piece.records), piece.received_at
-    batch = piece.batch if isinstance(piece, Columns) else piece.decoded.batch
-    return len(batch), int(batch.received_at[0]), int(batch.received_at[-1])
+    received_at = piece.batch.received_at
+    return len(received_at), int(received_at[0]), int(received_at[-1])
 
 
 @dataclass(slots=True)
@@ -149,6 +148,7 @@ class Resumable:
                 saved_at = time.monotonic()
             if stopping:
                 return False
+        _flush(file)
         self.state.unlink(missing_ok=True)
         return True
 
@@ -196,8 +196,7 @@ class Resumable:
 
     def _save(self, site: Site, trail: _Trail, asked: _Saved, file: BinaryIO) -> None:
         """Say where it stands, once what was written is on the disk."""
-        file.flush()
-        os.fsync(file.fileno())
+        _flush(file)
         digests = trail.read.digest(), trail.rules.digest(), trail.output.digest()
         saved = _Saved(asked.source, asked.options, *digests, trail.pieces, file.tell(), site.snapshot())
         write_whole(self.state, msgspec.msgpack.encode(saved))
@@ -209,6 +208,12 @@ class Resumable:
                 f"{self.state}: {english}; remove it to begin anew",
             )
         )
+
+
+def _flush(file: BinaryIO) -> None:
+    """Bring what was written onto the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _digest(source: Source) -> bytes:

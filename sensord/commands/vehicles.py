@@ -10,6 +10,7 @@ import click
 from sensord.commands.options import config_option
 from sensord.commands.reportcli import output_options, write
 from sensord.errors import SensordError
+from sensord.phrasebook import shown
 from sensord.words import say
 
 _NEW = click.Path(dir_okay=False, path_type=Path)
@@ -35,12 +36,10 @@ def report_vehicles(
     """Print or write the report of a day, or of any other stretch of time, from the daemon's state."""
     from sensord.commands.reporting import vehicles
 
-    if day and (since or until):
-        raise click.UsageError(say("--day 与 --from、--to 不能同时使用", "give --day, or --from and --to"))
     try:
         text = vehicles(config, time.time_ns(), (day, since, until), form, tongue)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(shown(error)) from error
     write(text, output)
 
 

@@ -162,7 +162,7 @@ class ScoreText(Entry, frozen=True, kw_only=True):
 
 
 class ReportText(Entry, frozen=True, kw_only=True):
-    """A scheduled report on crowds, gates and cases: its files are kept, and the roles ``tell`` hear the main numbers.
+    """A scheduled report on crowds, vehicles, cases: its files are kept, and the roles ``tell`` hear the main numbers.
 
     ``every: day`` covers what has passed since the time before: 24 hours with one time ``at``, a shift with several.
     ``week`` (on Mondays) and ``quarter`` cover the calendar week or quarter that has ended, and have one time.

@@ -6,7 +6,9 @@ what became of a message to a person, and the definition (places, rules, roster,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from operator import attrgetter
 
 import msgspec
 
@@ -29,7 +31,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``received_at`` is the instant of arrival (ns), non-decreasing along the journal. ``topic`` and ``payload`` are the
     raw message; an ACTION's payload is an ``Action``, a DEFINITION's a ``Definition``, a RECEIPT's a ``Receipt``, a
-    NOTICE's a ``Notice``, all as JSON; a TICK has none.
+    NOTICE's a ``Notice``, all as JSON; a TICK has none. ``ahead``: a message that came ahead of what waited at the
+    broker; it comes once more in its turn.
     """
 
     kind: int
@@ -38,6 +41,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     payload: bytes = b""
     retained: bool = False
     duplicate: bool = False
+    ahead: bool = False
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -50,6 +54,11 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def received_at(self) -> int:
         """The instant of the group's last record: journal time after this group."""
         return self.records[-1].received_at
+
+
+def kinds(records: Iterable[Record]) -> set[int]:
+    """The kinds that are among the records."""
+    return set(map(attrgetter("kind"), records))
 
 
 class Verb(StrEnum):

@@ -19,9 +19,10 @@ from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.intake.intake import DeadLetter, Decoded, Intake
+from sensord.core.intake.intake import Decoded, Intake
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.place import Places
-from sensord.core.record import Action, Group, Receipt, Record, RecordKind
+from sensord.core.record import Action, Group, Receipt, Record, RecordKind, kinds
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
@@ -33,6 +34,8 @@ from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
 from sensord.errors import SnapshotError
 
+_APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
+"""Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
 
@@ -40,11 +43,12 @@ _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts messages that
-    devices numbered and that never came. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are
-    made of. ``definition`` is True when a new definition came into force. ``told`` holds transitions, events,
-    notifications and holds together, in the order in which one followed from the other: the same order however the
-    journal is cut into groups.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
+    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
+    that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
+    ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
+    holds together, in the order in which one followed from the other: the same order however the journal is cut into
+    groups.
     """
 
     seq: int
@@ -57,7 +61,8 @@ class Step(msgspec.Struct):
     outcomes: list[Outcome] = []
     dead: list[DeadLetter] = []
     counts: dict[tuple[str, str], int] = {}
-    gaps: int = 0
+    gaps: Counter[str] = msgspec.field(default_factory=Counter)
+    filled: Counter[str] = msgspec.field(default_factory=Counter)
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
     blind: list[Blind] = []
@@ -121,7 +126,7 @@ class Site:
         step = Step(group.seq, group.received_at)
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
-        for index, record in enumerate(group.records):
+        for index, record in () if _APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._redefine(record, step, story)
@@ -136,10 +141,10 @@ class Site:
     def take(self, seq: int, decoded: Decoded) -> Step:
         """Take what was decoded before (read from columns, or shared by several sites); the same as stepping it.
 
-        Its devices are positions in this site's registry. The intake's state stays as it is.
+        Its devices are positions in this site's registry. The intake is not asked.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps = decoded.dead, decoded.gaps
+        step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, decoded.counts)
 
@@ -164,7 +169,7 @@ class Site:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
         step.dead += decoded.dead
-        step.gaps += decoded.gaps
+        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sensord.errors import SnapshotError
 
 MAGIC = b"SNSD"
-VERSION = 3
+VERSION = 4
 
 
 class PackedArray(msgspec.Struct, array_like=True, frozen=True):

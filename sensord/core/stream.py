@@ -108,7 +108,9 @@ STREAMS: dict[Stream, StreamSpec] = {
         (
             Field("stay", "h", "how long the vehicle has been inside (staying), or was (passed out)"),
             Field("nights", "nights", "nights parked without leaving (overnight)"),
-            Field("days_away", "days", "since the vehicle was last seen anywhere (passed in)"),
+            Field(
+                "days_away", "days", "since the vehicle was last seen anywhere, or as long as we remember (passed in)"
+            ),
             Field("visits", "visits", "visits of the vehicle lately, this one included (passed in)"),
             Field("short_visits", "visits", "short visits of the vehicle lately, this one included (passed out)"),
             Field("compounds", "compounds", "compounds that the vehicle entered within the hour (passed in)"),

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
@@ -23,7 +24,7 @@ from sensord.core.site import Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers import overview
 from sensord.errors import SnapshotError, StoreError
-from sensord.ports import JournalReader, Meter, Pulse
+from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
 
 WORKER = "core"
 READ_GROUPS = 64
@@ -35,6 +36,8 @@ POSITION_INTERVAL = 0.25
 GLANCES = 10.0
 """What is shown is renewed once it is so many times older than its making took: in a storm of alerts the core goes
 first."""
+PRESSED = 5.0
+"""Seconds between two renewals of what is shown while more comes in than we take."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 IN_DOUBT = 10 * MINUTE
@@ -68,12 +71,18 @@ class State(Protocol):
         """Return the newest good snapshot."""
         ...
 
+    def open_cases(self) -> list[Case]:
+        """Return the cases that are not closed."""
+        ...
+
 
 class LiveCore:
     """The core at work.
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
-    ``decided``: what became of the actions in the latest groups that had any, by group.
+    ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. While
+    ``pressure`` is on, what is shown is renewed less often.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class LiveCore:
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        self.pressure: Pressure = AT_EASE
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self.decided: dict[int, list[Outcome]] = {}
@@ -98,11 +108,25 @@ class LiveCore:
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
         self.error: BaseException | None = None
+        self.orphans: tuple[Case, ...] = ()
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
+        self._stepped_at = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
+
+    @property
+    def behind(self) -> float:
+        """How far the core is behind the journal, in seconds; safe from any thread."""
+        if self.position >= self._journal.last_seq or not self._stepped_at:
+            return 0.0
+        return max(0.0, (self._clock() - self._stepped_at) / SECOND)
+
+    @property
+    def groups_behind(self) -> int:
+        """The same in groups."""
+        return self._journal.last_seq - self.position
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -127,6 +151,7 @@ class LiveCore:
                 self.position, again = group.seq, again + 1
             if groups[-1].seq > applied:
                 break
+        self.orphans = tuple(case for case in self._state.open_cases() if case.id not in self.site.book.open)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
 
@@ -248,7 +273,7 @@ class LiveCore:
         if self._stale and began >= self._glance_again:
             self._glance()
             self._stale, now = False, time.monotonic()
-            self._glance_again = now + GLANCES * (now - began)
+            self._glance_again = now + max(GLANCES * (now - began), PRESSED if self.pressure.pressed else 0.0)
 
     def _glance(self) -> None:
         """Renew the overview and the gauges that come from it."""
@@ -263,7 +288,7 @@ class LiveCore:
         self._meter.gauge("applied_seq", self._state.applied)
 
     def _measure(self, step: Step, seconds: float) -> None:
-        meter = self._meter
+        meter, self._stepped_at = self._meter, step.at
         meter.observe("step_seconds", seconds)
         meter.gauge("lag_seconds", max(0.0, (self._clock() - step.at) / SECOND))
         for (stream, outcome), amount in step.counts.items():
@@ -272,5 +297,7 @@ class LiveCore:
             meter.count("dead_letters_total", reason=letter.reason)
         for transition in step.transitions:
             meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
-        if step.gaps:
-            meter.count("sequence_gaps_total", step.gaps)
+        for device, amount in step.gaps.items():
+            meter.count("sequence_gaps_total", amount, device=device)
+        for device, amount in step.filled.items():
+            meter.count("sequence_gaps_filled_total", amount, device=device)

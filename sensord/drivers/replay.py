@@ -16,7 +16,8 @@ import numpy as np
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.intake import Decoded
-from sensord.core.record import Group, Record, RecordKind
+from sensord.core.intake.reader import Read
+from sensord.core.record import Group, Record, RecordKind, kinds
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
 from sensord.ports import JournalReader
@@ -25,14 +26,20 @@ from sensord.recordings.parquet import Columns
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was decoded of a group before, for the one site that it was decoded for (see :func:`prepare`)."""
+    """What was read of a group before, for one site (see :func:`prepare`); ``now`` is the journal time it brings (ns).
+
+    Messages are read, and the site still holds them against what it remembers; readings were decoded before.
+    """
 
     seq: int
-    decoded: Decoded
+    now: int
+    content: Read | Decoded
 
 
-Recorded = Group | Columns | Prepared
-"""What replays are fed with: journal groups, readings that were decoded before, or groups that were prepared."""
+Recorded = Group | Columns
+"""What is recorded: journal groups, or readings that were decoded before."""
+Piece = Recorded | Prepared
+"""What replays are fed with."""
 Override = Callable[[Definition], Definition]
 """Makes the definition to replay with of the one that was recorded."""
 
@@ -67,14 +74,14 @@ def _overridden(record: Record, override: Override) -> Record:
     return msgspec.structs.replace(record, payload=override(decode_definition(record.payload)).encode())
 
 
-def replay(recorded: Iterable[Recorded], site: Site, override: Override = unchanged) -> Iterator[Step]:
+def replay(recorded: Iterable[Piece], site: Site, override: Override = unchanged) -> Iterator[Step]:
     """Step one site through what was recorded."""
     for steps in replay_together(recorded, [site], [override]):
         yield steps[0]
 
 
 def replay_together(
-    recorded: Iterable[Recorded], sites: Sequence[Site], overrides: Sequence[Override]
+    recorded: Iterable[Piece], sites: Sequence[Site], overrides: Sequence[Override]
 ) -> Iterator[list[Step]]:
     """Step several sites through what was recorded, in one pass; yields a step per site (what is prepared: one site).
 
@@ -91,22 +98,21 @@ def replay_together(
             yield from driver.group(item)
 
 
-def prepare(recorded: Iterable[Recorded], site: Site, override: Override = unchanged) -> Iterator[Recorded]:
-    """Do all of a replay's work but the deciding: what comes out, replayed by another site, decides the same.
+def prepare(recorded: Iterable[Recorded], site: Site, override: Override = unchanged) -> Iterator[Piece]:
+    """Do the half of a replay that remembers nothing: what comes out, replayed by another site, decides the same.
 
-    ``site`` only follows the definitions, for its intake. What is no reading stays in groups of records; definitions
+    ``site`` only follows the definitions, for its reader. What is no reading stays in groups of records; definitions
     in them are overridden.
     """
     aside = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
     for number, item in enumerate(recorded, 1):
         if isinstance(item, Columns):
-            yield Prepared(number, _as_decoded(item.placed(site.places), site.definition))
-        elif isinstance(item, Prepared):
-            yield item
+            batch = item.placed(site.places)
+            yield Prepared(number, batch.now, _as_decoded(batch, site.definition))
         else:
             for part in _stretches(item, aside):
                 if part.records[0].kind not in aside:
-                    yield Prepared(part.seq, site.intake.decode(part.records, part.received_at))
+                    yield Prepared(part.seq, part.received_at, site.intake.reader.read(part.records))
                     continue
                 told = Group(part.seq, (_overridden(part.records[0], override),))
                 site.step(told)
@@ -115,6 +121,9 @@ def prepare(recorded: Iterable[Recorded], site: Site, override: Override = uncha
 
 def _stretches(group: Group, aside: frozenset[RecordKind]) -> Iterator[Group]:
     """Take a group apart so that every record of these kinds is by itself."""
+    if aside.isdisjoint(kinds(group.records)):
+        yield group
+        return
     start = 0
     for index, record in enumerate(group.records):
         if record.kind in aside:
@@ -138,8 +147,10 @@ class _Together:
         return [site.take(seq, _as_decoded(item.placed(site.places), site.definition)) for site in self._sites]
 
     def prepared(self, item: Prepared) -> list[Step]:
-        """Feed a group that was decoded before."""
-        return [site.take(item.seq, item.decoded) for site in self._sites]
+        """Feed what was read before."""
+        content, (site,) = item.content, self._sites
+        decoded = site.intake.judge(content, item.now) if isinstance(content, Read) else content
+        return [site.take(item.seq, decoded)]
 
     def group(self, group: Group) -> Iterator[list[Step]]:
         """Feed a group; a definition inside makes several steps of it."""
@@ -184,7 +195,7 @@ def _as_decoded(batch: Batch, definition: Definition) -> Decoded:
         for outcome, amount in (("late", late), ("accepted", int(np.count_nonzero(mine)) - late)):
             if amount:
                 counts[Stream(int(stream)).word, outcome] = amount
-    return Decoded(batch, [], [], counts, 0)
+    return Decoded(batch, [], [], counts)
 
 
 @dataclass(slots=True)

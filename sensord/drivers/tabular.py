@@ -14,7 +14,7 @@ import msgspec
 from sensord.core.cases.listing import Table
 
 _STYLE = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--head:color-mix(in srgb,Canvas 94%,CanvasText)}
 body{font:15px/1.6 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',system-ui,sans-serif;margin:2rem auto;
 max-width:72rem;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
@@ -22,14 +22,17 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 .lead p{margin:.2rem 0}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{border-bottom:1px solid var(--line);padding:.3rem .8rem;text-align:left;vertical-align:top;white-space:nowrap}
-th{background:var(--soft)}td.number{text-align:right}td.long{white-space:normal;min-width:20rem}
+th{background:var(--head)}.number{text-align:right}td.long{white-space:normal;min-width:20rem}
+th:first-child,td:first-child{position:sticky;left:0}td:first-child{background:Canvas}
 tr:hover td{background:var(--soft)}.none,.note{opacity:.7}
-@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
+@media(max-width:40rem){body{margin:1rem auto}th,td{padding:.3rem .45rem;font-size:.85rem}
+td:first-child{white-space:normal;min-width:5.5em}}
+@media print{@page{size:A4 landscape;margin:12mm}body{margin:0;max-width:none;font-size:9pt}
+th,td{padding:1mm 1.6mm}.wide{overflow:visible}h2{break-after:avoid}tr{break-inside:avoid}}
 """
-_NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /]*|-")
+_NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
 _LONG = 40
 _COLUMNS = {"W": 2, "F": 2}
-_RULE = 100
 _NONE = {"zh": "无", "en": "none"}
 _CODES = {"zh": "zh-CN", "en": "en"}
 
@@ -64,9 +67,9 @@ def _aligned(table: Table) -> list[str]:
     """Lay the columns out: numbers to the right, words to the left."""
     rows = [tuple(cell.replace("\n", " ") for cell in row) for row in (table.columns, *table.rows)]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    numeric = [all(_NUMBER.fullmatch(cell) for cell in column if cell) for column in zip(*table.rows, strict=True)]
+    numeric = _numeric(table)
     lines = ["  ".join(_padded(*part) for part in zip(row, widths, numeric, strict=True)).rstrip() for row in rows]
-    return [lines[0], "-" * min(max(map(_width, lines)), _RULE), *lines[1:]]
+    return [lines[0], "-" * max(map(_width, lines)), *lines[1:]]
 
 
 def _padded(cell: str, width: int, numeric: bool) -> str:
@@ -111,9 +114,19 @@ def _html(document: Document) -> str:
 def _table(table: Table, language: str) -> str:
     if not table.rows:
         return f'<p class="none">{_NONE[language]}</p>'
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.columns)
+    numeric = _numeric(table)
+    head = "".join(
+        f'<th class="number">{html.escape(cell)}</th>' if number else f"<th>{html.escape(cell)}</th>"
+        for cell, number in zip(table.columns, numeric, strict=True)
+    )
     rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in table.rows)
-    return f'<div class="wide"><table>\n<tr>{head}</tr>\n{rows}</table></div>'
+    # Printed, the head is on every page.
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>'
+
+
+def _numeric(table: Table) -> list[bool]:
+    """Which columns hold numbers only: their heads stand where the numbers do."""
+    return [all(_NUMBER.fullmatch(cell) for cell in column if cell) for column in zip(*table.rows, strict=True)]
 
 
 def _cell(cell: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sensord.core.cases.listing import Table
-from sensord.core.instant import MINUTE, format_instant, to_datetime
+from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import Place, PlaceKind
 from sensord.core.region import CITIES, PROVINCES
 from sensord.drivers.tabular import Document
@@ -16,6 +16,8 @@ Names = Mapping[str, Place]
 NO_DATA = "-"
 _NAMED = 3
 """So many provinces and full compounds are named in a line."""
+_MANY = 3 * HOUR
+"""From here on a sentence speaks of hours."""
 _COUNTS = Counts.__struct_fields__
 
 
@@ -50,7 +52,7 @@ class VehiclePages:
         made[0] += inside if street.inside is not None else say["inside_unknown"]
         made.append(say["kinds_line"].format(**words, provinces=self._foremost(street)))
         if street.unknown:
-            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, minutes=_minutes(street)))
+            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
         if found.balance:
             full = (f"{self._name(one.compound)} {one.free}" for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
@@ -80,34 +82,41 @@ class VehiclePages:
         made = [self._places(kind) for kind in KINDS]
         columns = (say["province"], say["count"], say["cities"])
         made.append(Table(say["provinces"], columns, provinces(found.street, self._language) if found.lines else []))
-        made.append(self._stretches(say["hourly"], say["hour"], found.hourly, "%d %H:%M"))
+        made.append(self._stretches(say["hourly"], say["hour"], found.hourly, self._hours))
         made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
         full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
         made.append(Table(say["balance"], (say["full"], say["free"], say["nearest"]), full))
         return [table for table in made if table.rows]
 
+    @property
+    def _hours(self) -> str:
+        """How hours are written: with their day, where there are several."""
+        days = {self._time(one.start)[:10] for one in self._report.hourly}
+        return "%m-%d %H:%M" if len(days) > 1 else "%H:%M"
+
     def _places(self, kind: PlaceKind) -> Table:
         room = () if kind is PlaceKind.GATE else ("inside", "parking")
-        names = ("inward", "outward", *room, *SORTS, "new_energy", "unknown", "before", "change")
+        names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
         head = (self._say["place"], *(self._say[name] for name in names))
         return Table(self._say[kind.value], head, [self._row(line, names) for line in self._report.of(kind)])
 
     def _row(self, line: Line, names: Iterable[str]) -> tuple[str, ...]:
         cells = {name: _number(line, name) for name in _COUNTS}
         cells |= {"inside": self._inside(line), "parking": str(line.parking or NO_DATA), "unknown": self._unknown(line)}
-        cells["before"] = " / ".join(self._before(line, way) for way in ("inward", "outward"))
-        cells["change"] = " / ".join(self._change(line, way) for way in ("inward", "outward"))
+        for name, said in (("before", self._before), ("change", self._change)):
+            both = [said(line, way) for way in ("inward", "outward")]
+            cells[name] = NO_DATA if both == [NO_DATA] * 2 else " / ".join(both)
         return (self._name(line.place), *(cells[name] for name in names))
 
     def _stretches(self, title: str, first: str, stretches: Iterable[Stretch], form: str) -> Table:
         """The street hour by hour, or day by day."""
-        names = ("inward", "outward", *SORTS, "new_energy")
-        head = (first, *(self._say[name] for name in names), self._say["unknown"])
+        names = (*SORTS, "new_energy")
+        head = (first, *(self._say[name] for name in ("inward", "outward", "unknown", *names)))
         rows = []
         for one in stretches:
             street = one.lines[0]
-            moment = self._moment(one.start, form)
-            rows.append((moment, *(_number(street, name) for name in names), self._unknown(street)))
+            moment, ways = self._moment(one.start, form), (_number(street, way) for way in ("inward", "outward"))
+            rows.append((moment, *ways, self._unknown(street), *(_number(street, name) for name in names)))
         return Table(title, head, rows)
 
     def _moment(self, instant: int, form: str) -> str:
@@ -126,6 +135,12 @@ class VehiclePages:
         if not line.unknown:
             return "0"
         return _minutes(line) if line.gates == 1 else f"{_minutes(line)} ({line.unseen}/{line.gates})"
+
+    def _lasted(self, line: Passed) -> str:
+        """How long nobody saw, in words: minutes, or hours where they are many."""
+        if line.unknown < _MANY:
+            return self._say["minutes"].format(count=_minutes(line))
+        return self._say["hours"].format(count=f"{line.unknown / HOUR:.1f}")
 
     @staticmethod
     def _before(line: Line, name: str) -> str:

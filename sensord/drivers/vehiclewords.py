@@ -24,7 +24,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "无牌",
         "unread": "未识别",
         "unknown": "未知（分钟）",
-        "before": "上周同时 入/出",
+        "before": "上周同时",
         "change": "增减",
         "hour": "时段",
         "day": "日期",
@@ -48,9 +48,11 @@ WORDS: dict[str, dict[str, str]] = {
         "inside_unknown": "；在内数未知",
         "kinds_line": "驶入中：本地 {local}，外地 {out_of_town}，重点地区 {key_area}{provinces}，特种 {special}，"
         "无牌 {none}，未识别 {unread}；新能源 {new_energy}",
-        "of_these": "（{named}）",
-        "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {minutes} 分钟；这段时间过了多少车不得而知",
+        "of_these": "（登记最多：{named}）",
+        "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {lasted}；这段时间过了多少车不得而知",
         "full_line": "车位紧张（剩余）：{full}",
+        "minutes": "{count} 分钟",
+        "hours": "{count} 小时",
         "no_gates": "无摄像头",
         "note_kinds": "分类为驶入车辆；号牌前缀只说明登记地。外地与重点地区的车按登记省份列出。",
         "note_unknown": "“未知”：出入口的摄像头失联的时间（括号内为失联过的出入口数）。失联不等于没有车："
@@ -81,7 +83,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "no plate",
         "unread": "unread",
         "unknown": "unknown (min)",
-        "before": "week before in/out",
+        "before": "week before",
         "change": "change",
         "hour": "hour",
         "day": "day",
@@ -105,10 +107,12 @@ WORDS: dict[str, dict[str, str]] = {
         "inside_unknown": "; how many are inside is unknown",
         "kinds_line": "Of those in: {local} local, {out_of_town} out of town, {key_area} from key areas{provinces}, "
         "{special} special, {none} without a plate, {unread} unread; {new_energy} new energy",
-        "of_these": " ({named})",
-        "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {minutes} minutes in all; what passed "
+        "of_these": " (most from {named})",
+        "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {lasted} in all; what passed "
         "then, nobody knows",
         "full_line": "Nearly full (spaces left): {full}",
+        "minutes": "{count} min",
+        "hours": "{count} h",
         "no_gates": "no camera",
         "note_kinds": "Kinds are those of arrivals; a prefix tells the place of registration only. Vehicles from out "
         "of town and from key areas are listed by province of registration.",

@@ -53,3 +53,9 @@ class ArrivalClock:
             else:
                 self._now = max(self._now, wall)
             return self._now
+
+    @property
+    def apart(self) -> int:
+        """By how much the host's clock is ahead of ours (ns; negative: behind): far from 0 once somebody has set it."""
+        with self._lock:
+            return self._wall() - (self._now + self._steady() - self._ticks)

@@ -5,6 +5,8 @@ Rules:
 - The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files.
 - In silence a TICK is journaled each interval, so that absence, clearing and escalation advance.
 - A group's records are in the order in which they arrived, whatever lanes they waited in.
+- While we are pressed, readings in their turn are taken no faster than the core steps them (``hold``): what waits in
+  the journal would be in the way of what comes ahead.
 - When the disk is full the group at hand is kept and tried again each second; no more readings are taken, so
   acknowledgements stop and the broker keeps what follows. Ticks, our own records and operators' commands go on from
   the space that was kept back, so that absence and escalation advance and people can answer.
@@ -29,6 +31,8 @@ from sensord.ports import JournalWriter, Meter, Pulse, Room
 WORKER = "committer"
 _SETTLED = 5.0
 """Seconds from the start to the first upkeep: by then today's file has begun, and an old last one may go."""
+HELD = 0.05
+"""Seconds between two looks whether readings still have to wait."""
 _log = structlog.get_logger()
 
 
@@ -68,12 +72,13 @@ class Committer:
         clock: Callable[[], int] = time.time_ns,
         upkeep: Callable[[], None] = lambda: None,
         room: Room | None = None,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare; :meth:`start` begins.
 
         ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back. ``upkeep`` is called
         on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again.
-        ``room`` says whether readings may be journaled.
+        ``room`` says whether readings may be journaled, ``hold`` whether those in their turn have to wait.
         """
         self._queue = queue
         self._journal = journal
@@ -84,6 +89,7 @@ class Committer:
         self._clock = clock
         self._upkeep = upkeep
         self._room = room or Boundless()
+        self._hold = hold
         self._committed_at = time.monotonic()
         self._kept_up_at = self._committed_at - self._pace.upkeep + _SETTLED
         self._blocked = False
@@ -133,8 +139,10 @@ class Committer:
 
     def _turn(self) -> bool:
         """Commit what waits, or a tick when it is time; False when stopped and drained."""
-        remaining = self._committed_at + self._pace.tick - time.monotonic()
-        arrivals = self._queue.take(self._pace.records, max(0.0, remaining))
+        remaining = max(0.0, self._committed_at + self._pace.tick - time.monotonic())
+        held = self._hold() and not self._stopping.is_set()
+        patience = min(remaining, HELD) if held else remaining
+        arrivals = self._queue.take(self._pace.records, patience, readings=not held)
         if arrivals and not self._commit_group(arrivals):
             return False
         if arrivals:

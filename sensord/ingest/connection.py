@@ -42,6 +42,8 @@ HOUSEKEEPING = 0.5
 """Seconds between paho's keepalive checks."""
 ANSWER = 10.0
 """Seconds that the broker has to answer our CONNECT and SUBSCRIBE."""
+KEPT_ALIVE_NO_LONGER = 141
+"""paho's own word for a ping without an answer, in MQTT 5's reason codes."""
 TAKEN_OVER = 142
 """MQTT 5 reason code "session taken over": somebody else connected with our client id."""
 _PUBACK = struct.Struct("!BBH")
@@ -71,7 +73,8 @@ class Connection:
     """A connection; ``epoch`` (from 1) tells its messages from those of earlier ones.
 
     ``on_message`` gets every message that arrives and says whether there is room for another;
-    ``on_ready(session_present)`` is called once the broker has accepted us and all subscriptions.
+    ``on_ready(session_present)`` is called once the broker has accepted us and all subscriptions, but for ``optional``,
+    without which we can do ("": there is none).
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Connection:
         password: str | None,
         tls: ssl.SSLContext | None,
         filters: Sequence[str],
+        optional: str,
         epoch: int,
         on_message: Callable[[MQTTMessage], bool],
         on_ready: Callable[[bool], None],
@@ -90,7 +94,8 @@ class Connection:
         self.ending: Ending | None = None
         self.why = ""
         self._settings = settings
-        self._filters = filters
+        self._optional = optional
+        self._filters = [*filters, optional] if optional else filters
         self._on_message = on_message
         self._on_ready = on_ready
         self._keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
@@ -180,7 +185,8 @@ class Connection:
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        refused = [topic for topic, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        answers = zip(self._filters, reasons, strict=False)
+        refused = [topic for topic, reason in answers if reason.is_failure and topic != self._optional]
         if refused:
             what = f"the broker refused our subscription to {', '.join(refused)}"
             self._end(Ending.REFUSED, f"{what}; check its access list")
@@ -199,6 +205,8 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             ending = Ending.TAKEN_OVER if reason.value == TAKEN_OVER else Ending.DISMISSED
             self._end(ending, f"the broker closed the connection: {reason}")
+        elif reason.value == KEPT_ALIVE_NO_LONGER:
+            self._end(Ending.SILENT, "the broker did not answer our ping: half-open connection")
         elif self.ready:
             self._end(Ending.CUT, f"the connection was cut: {reason}")
         else:

@@ -32,21 +32,23 @@ GROUP_BYTES = 4 << 20
 
 
 class Lane(IntEnum):
-    """Where an arrival waits; the lower number goes first. Each session at the broker has its own."""
+    """Where an arrival waits; the lower number goes first. Each connection to the broker has its own."""
 
     OWN = 0
     """Records of our own: actions over the API, definitions, notices, receipts."""
     COMMANDS = 1
     """What operators say over MQTT."""
-    SIGHTINGS = 2
+    FRESH = 2
+    """Counts and gauges of now, while older ones wait (``fresh``)."""
+    SIGHTINGS = 3
     """Vehicles and findings: few, and each tells something that no later one replaces."""
-    READINGS = 3
+    READINGS = 4
     """Counts, gauges and signs of life: nearly everything."""
 
 
-_PORTION = {Lane.COMMANDS: 8, Lane.SIGHTINGS: 4, Lane.READINGS: 1}
+_PORTION = {Lane.COMMANDS: 8, Lane.FRESH: 64, Lane.SIGHTINGS: 4, Lane.READINGS: 1}
 """Which part of the whole queue's bytes a lane may hold, as a divisor."""
-_SHARE = {Lane.COMMANDS: 1, Lane.SIGHTINGS: 2, Lane.READINGS: 1}
+_SHARE = {Lane.COMMANDS: 1, Lane.FRESH: 4, Lane.SIGHTINGS: 2, Lane.READINGS: 1}
 """Which part of a group a lane may fill, as a divisor, so that none starves those behind it."""
 
 
@@ -55,7 +57,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     ``lane`` says by which session it came, ``epoch`` numbers the session's connection that delivered it (from 1; 0: not
     from a broker), ``mid`` and ``qos`` are its packet there. ``record`` is None for a message that is not journaled but
-    still is acknowledged in its turn (too large).
+    still is acknowledged in its turn (too large). ``echo`` is the number of an echo (``backlog``).
     """
 
     record: Record | None
@@ -64,6 +66,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     qos: int = 0
     future: Future[int] | None = None
     lane: Lane = Lane.READINGS
+    echo: int = 0
 
     @property
     def size(self) -> int:
@@ -143,22 +146,26 @@ class ArrivalQueue:
             self._arrived.notify()
             return True
 
-    def take(self, max_records: int, timeout: float, max_bytes: int = GROUP_BYTES) -> list[Arrival]:
+    def take(
+        self, max_records: int, timeout: float, max_bytes: int = GROUP_BYTES, *, readings: bool = True
+    ) -> list[Arrival]:
         """Take what waits, lane by lane: up to ``max_records``, and no more once ``max_bytes`` are reached.
 
-        Waits up to ``timeout`` seconds for a first arrival; an empty list when none came, or the queue was
-        closed.
+        Without ``readings`` those that come in their turn stay. Waits up to ``timeout`` seconds for a first arrival; an
+        empty list when none came, or the queue was closed.
         """
         deadline = time.monotonic() + timeout
         with self._arrived:
-            while not (self._own or any(self._waiting.values()) or self._closed):
+            lanes = [lane for lane in _SHARE if readings or lane is not Lane.READINGS]
+            while not (self._own or any(self._waiting[lane] for lane in lanes) or self._closed):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._arrived.wait(remaining):
                     break
             taken = self._take_own()
             size = 0
-            for lane, share in _SHARE.items():
-                size = self._take(lane, taken, min(max_records, len(taken) + max_records // share), size, max_bytes)
+            for lane in lanes:
+                most = min(max_records, len(taken) + max(1, max_records // _SHARE[lane]))
+                size = self._take(lane, taken, most, size, max_bytes)
             self._room.notify_all()
             return taken
 

@@ -52,12 +52,14 @@ class Hooks:
     """What the application wants to hear of; called on the receiver's thread, so they must return at once.
 
     ``on_gap(reason)``: messages may be missing. ``on_oversize(topic, size, received_at)``: a message was
-    refused for its size (bytes). ``on_link(connected, detail)``: the connection came or went.
+    refused for its size (bytes). ``on_link(connected, detail)``: the connection came or went. ``on_echo(number)``: an
+    echo has returned, and what came before it is durable; called on the committer's thread.
     """
 
     on_gap: Callable[[str], None] = _ignore
     on_oversize: Callable[[str, int, int], None] = _ignore
     on_link: Callable[[bool, str], None] = _ignore
+    on_echo: Callable[[int], None] = _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +113,17 @@ class MqttReceiver:
         hooks: Hooks | None = None,
         backoff: Backoff | None = None,
         others_ready: Callable[[], bool] = lambda: True,
+        echo_number: Callable[[bytes], int] = lambda _payload: 0,
     ) -> None:
         """Prepare; :meth:`start` connects.
 
         ``password`` is what ``settings.password_file`` holds. ``others_ready`` says whether the sessions are there to
-        which this one leaves ``session.left``. Raises ``ConfigError`` when the TLS files cannot be used.
+        which this one leaves ``session.left``; ``echo_number`` reads echoes. Raises ``ConfigError`` when the TLS files
+        cannot be used.
         """
         self.session = session
         self._settings = msgspec.structs.replace(settings, client_id=session.client_id(settings.client_id))
-        self._others_ready = others_ready
+        self._others_ready, self._echo_number = others_ready, echo_number
         self._queue = queue
         self._meter = meter
         self._pulse = pulse
@@ -162,6 +166,8 @@ class MqttReceiver:
 
     def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
         """Send PUBACKs, in this order, for what came by the present connection; only count the others."""
+        if echo := max((arrival.echo for arrival in arrivals), default=0):
+            self._hooks.on_echo(echo)
         with self._lock:
             epoch = self._epoch if self._connection is not None else 0
             mids = [arrival.mid for arrival in arrivals if arrival.qos and arrival.epoch == epoch]
@@ -222,6 +228,7 @@ class MqttReceiver:
             self._password,
             self._tls,
             self.session.filters,
+            self.session.echo,
             self._epoch + 1,
             self._take_message,
             self._ready,
@@ -302,6 +309,8 @@ class MqttReceiver:
         except UnicodeDecodeError:
             return self._refuse(message, "bad_topic")
         payload = message.payload
+        if topic == self.session.echo:
+            return self._take_echo(message)
         self._received[self._kind_of(topic)] += 1
         if len(payload) > self._payload_limit:
             self._hooks.on_oversize(topic, len(payload), received_at)
@@ -309,6 +318,12 @@ class MqttReceiver:
         record = Record(RecordKind.MESSAGE, received_at, topic, bytes(payload), message.retain, message.dup)
         self._queue.put(Arrival(record, self._epoch, message.mid, message.qos, lane=self.session.lane))
         return self._queue.has_room(self.session.lane)
+
+    def _take_echo(self, message: MQTTMessage) -> bool:
+        """Let it wait for its turn, like a reading; it is not journaled."""
+        number, lane = self._echo_number(bytes(message.payload)), self.session.lane
+        self._queue.put(Arrival(None, self._epoch, message.mid, message.qos, lane=lane, echo=number))
+        return self._queue.has_room(lane)
 
     def _refuse(self, message: MQTTMessage, reason: str) -> bool:
         """Count it and have it acknowledged in its turn, lest the broker send it for ever."""

@@ -16,7 +16,7 @@ from sensord.ports import Meter, Pulse
 class Receivers:
     """A receiver for each session. ``acknowledge`` is safe from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         settings: Mqtt,
         queue: ArrivalQueue,
@@ -27,13 +27,14 @@ class Receivers:
         clock: Callable[[], int] = time.time_ns,
         hooks: Callable[[Session], Hooks] = lambda _session: Hooks(),
         backoff: Backoff | None = None,
+        echo_number: Callable[[bytes], int] = lambda _payload: 0,
     ) -> None:
         """Prepare; :meth:`start` connects. ``hooks`` says what the application wants to hear of a session.
 
         Raises ``ConfigError`` when the TLS files cannot be used.
         """
         self._by_lane: dict[Lane, MqttReceiver] = {}
-        for session in sessions(settings.readings, settings.commands):
+        for session in sessions(settings.readings, settings.commands, settings.client_id):
             self._by_lane[session.lane] = MqttReceiver(
                 settings,
                 session,
@@ -45,6 +46,7 @@ class Receivers:
                 hooks=hooks(session),
                 backoff=backoff,
                 others_ready=self._others_ready,
+                echo_number=echo_number,
             )
 
     @property

@@ -14,6 +14,8 @@ _SENT = tuple(stream.word for stream in Stream if stream not in SOURCE)
 """What devices send; the other streams are derived by the core."""
 _SIGHTINGS = (Stream.PLATE, Stream.REPORT)
 """What tells of one vehicle, or of one finding: no later message replaces it, and there are few."""
+_COUNTS = (Stream.CROWD, Stream.LEVEL)
+"""What tells how things are: the newest message replaces those before it."""
 KINDS = (*_SENT, "command", "other")
 """What a received message may be counted as: a stream, an operator's command, or anything else."""
 
@@ -23,12 +25,14 @@ class Session:
     """A persistent session at the broker, which hands over its messages in order: so each lane has its own.
 
     ``filters`` are its subscriptions; ``left`` are those that it had in earlier versions, and others have now.
+    ``echo`` is the topic of its echoes (``backlog``), which it subscribes to where it may; "": it has none.
     """
 
     name: str
     lane: Lane
     filters: tuple[str, ...]
     left: tuple[str, ...] = ()
+    echo: str = ""
 
     def client_id(self, ours: str) -> str:
         """Its name at the broker, made of ``mqtt.client_id``; the readings' session has no name beside that."""
@@ -49,18 +53,41 @@ class Session:
         return f"mqtt{self._suffix}"
 
 
-def sessions(readings: str, commands: str) -> list[Session]:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The fresh lane: its client id, the topic of the echoes, and what it subscribes to while it is open."""
+
+    client_id: str
+    echo: str
+    filters: tuple[str, ...]
+
+
+def ahead(readings: str, client_id: str) -> Ahead:
+    """Say what the fresh lane does under a template: where topics do not tell kinds apart, it stays closed."""
+    streams = _COUNTS if "{kind}" in readings else ()
+    filters = tuple(_of_kind(readings, stream) for stream in streams)
+    return Ahead(f"{client_id}-fresh", echo_topic(readings, client_id), filters)
+
+
+def echo_topic(readings: str, client_id: str) -> str:
+    """The topic of echoes, beside those of readings: ``linfen/echo/sensord``."""
+    fixed = _PLACEHOLDER.split(readings)[0]
+    return f"{fixed[: fixed.rfind('/') + 1]}echo/{client_id}"
+
+
+def sessions(readings: str, commands: str, client_id: str) -> list[Session]:
     """Turn the two templates into sessions: of readings, of commands, and of sightings where topics tell kinds apart.
 
     Each kind has its own filter, so that the broker does not send what nobody decodes.
     """
     commanding = Session("commands", Lane.COMMANDS, (wildcard(commands),))
+    echo = echo_topic(readings, client_id)
     if "{kind}" not in readings:
-        return [Session("readings", Lane.READINGS, (wildcard(readings),), commanding.filters), commanding]
+        return [Session("readings", Lane.READINGS, (wildcard(readings),), commanding.filters, echo), commanding]
     seen = tuple(_of_kind(readings, stream) for stream in _SIGHTINGS)
     counts = tuple(_of_kind(readings, stream) for stream in Stream if stream not in (*SOURCE, *_SIGHTINGS))
     return [
-        Session("readings", Lane.READINGS, counts, (*seen, *commanding.filters)),
+        Session("readings", Lane.READINGS, counts, (*seen, *commanding.filters), echo),
         Session("sightings", Lane.SIGHTINGS, seen),
         commanding,
     ]

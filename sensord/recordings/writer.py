@@ -151,7 +151,7 @@ class RecordingWriter:
         if self._waiting:
             records, self._waiting = tuple(self._waiting), []
             decoded = self._intake.decode(records, records[-1].received_at)
-            self._lost += decoded.gaps
+            self._lost += decoded.gaps.total() - decoded.filled.total()
             self._write(decoded.batch)
 
     def _write(self, batch: Batch) -> None:

@@ -7,6 +7,7 @@ Rules:
 - Memory is bounded by one batch and one chunk of groups: while the sink is down, the journal is the queue.
 - The sink moves the cursor after the points, so a crash repeats points (which changes nothing) and never
   loses one.
+- While more comes in than we take, it reads a batch from time to time: alerts go first, and the journal keeps the rest.
 - The decoder's state, which is large, is saved every so many groups. After a crash, what lies between it and
   the cursor is decoded again, and not written again.
 - A sink that is down, throttled or wrongly configured is tried again for ever. A batch that it refuses is
@@ -32,7 +33,7 @@ from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
 from sensord.errors import DeliveryError, SensordError
-from sensord.ports import Changes, Cursor, JournalReader, Meter, Pulse, Sink
+from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Pulse, Sink
 from sensord.series.refusal import backoff
 
 CHUNK = 64
@@ -41,6 +42,8 @@ CHECKPOINT_GROUPS = 5000
 """Groups between two saved states of the decoder: after a crash so many are decoded, not written, again."""
 QUIET_GROUPS = 600
 """Groups without a point (ticks) after which the cursor moves all the same: some ten minutes of silence."""
+PRESSED = 5.0
+"""Seconds between two batches while more comes in than we take."""
 LONGEST_HOLD = 3600.0
 """Seconds that a database's ``Retry-After`` can hold us up at most."""
 _BEAT = 5.0
@@ -92,6 +95,7 @@ class Feeder:
         *,
         batch: int = 5000,
         interval: float = 1.0,
+        pressure: Pressure = AT_EASE,
         base: float = 0.5,
         longest: float = 60.0,
     ) -> None:
@@ -104,6 +108,7 @@ class Feeder:
         self._pulse = pulse
         self._batch = batch
         self._interval = interval
+        self._pressure = pressure
         self._base = base
         self._longest = longest
         self._fresh = source.state()
@@ -139,7 +144,9 @@ class Feeder:
             self._failures = 0
             self._meter.gauge("sink_lag_groups", batch.lag, sink=self._sink.name)
             self._pulse.beat(self.name)
-            if not batch.full:
+            if self._pressure.pressed:
+                await self._pause(PRESSED)
+            elif not batch.full:
                 await self._pause(self._interval)
 
     def _collect(self) -> _Batch:

@@ -41,8 +41,11 @@ class PassageReader:
         return [Occupancy(*row) for row in self._rows(statement, (at, at - HOUR))]
 
     def blind(self, start: int, end: int) -> list[Blind]:
-        """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond."""
-        statement = "SELECT device, since, until FROM blind WHERE since < ? AND (until = 0 OR until > ?)"
+        """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond.
+
+        Those from 0 on are always there: a camera without one was never spoken of.
+        """
+        statement = "SELECT device, since, until FROM blind WHERE since < ? AND (until = 0 OR until > ? OR since = 0)"
         return [Blind(*row) for row in self._rows(statement, (end, start))]
 
     @property

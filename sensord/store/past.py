@@ -12,7 +12,7 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
-from sensord.core.intake.intake import DeadLetter
+from sensord.core.intake.reader import DeadLetter
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE

@@ -18,7 +18,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.instant import HOUR
-from sensord.core.intake.intake import DeadLetter
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.ports import Cursor

@@ -115,7 +115,7 @@ class Daemon:
     def act(self, action: Action) -> Future[int]:
         """Journal an action."""
         if action.verb not in ("silence", "unsilence") and action.case != CASE:
-            raise Refused(404, f"没有案件 {action.case}", f"no case is called {action.case}")
+            raise Refused(404, f"no case is called {action.case}")
         return self._record(action)
 
     def became(self, seq: int, action: Action) -> Outcome | None:
@@ -199,12 +199,13 @@ class Serving:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self.meter = PrometheusMeter()
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result))
+        self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result, self.meter))
         await asyncio.gather(self._task, return_exceptions=True)
 
     def __enter__(self) -> str:

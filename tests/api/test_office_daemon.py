@@ -101,11 +101,15 @@ def test_a_report_reconciles_with_the_journal(daemon: Daemon) -> None:
         wait_until(agrees, 30, "the report reconciles with the journal")
         found = api.get(f"/reports/{name}").json()
         page = api.get(f"/reports/{name}", params={"form": "html"}).text
+        asked = api.get("/vehicles", params={"day": today}).json()
     assert found["lanes"][1]["peak"] is None
     assert found["lanes"][1]["unknown"] > 0, "never heard is not quiet"
     assert not [plate for plate in PLATES if plate in page or plate[1:] in page]
     printed = json.loads(daemon.command("report", "show", name, "--format", "json").stdout)
     assert printed["cases"] == found["cases"]
+    alone = json.loads(daemon.command("report", "vehicles", "--day", today, "--format", "json").stdout)
+    street = [made["lines"][0]["counted"] for made in (found["vehicles"], asked, alone)]
+    assert street[0] == street[1] == street[2], "kept, over the API, on the command line"
 
 
 def test_the_duty_plan_and_the_rules_change_without_a_restart(daemon: Daemon) -> None:

@@ -76,7 +76,7 @@ def test_strangers_and_troubles_are_told_in_both_languages(client: httpx.Client,
     assert is_said_twice(client.post(ACTIONS, content=b"{", headers=headers))
 
     def full(_future: Future[int]) -> None:
-        raise UnavailableError("the disk is full")
+        raise UnavailableError("the action was not recorded: the disk is full; send it again later")
 
     daemon.answer = full
     busy = client.post(ACTIONS, json={"verb": "acknowledge"}, headers=daemon.bearer())

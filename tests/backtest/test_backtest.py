@@ -26,7 +26,7 @@ from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
 from sensord.core.site import Site
-from sensord.drivers.replay import Recorded, replay
+from sensord.drivers.replay import Piece, replay
 from sensord.errors import ConfigError
 from sensord.source import Source
 from tests.backtest.parts import BIG, PEAKS, labels, recording
@@ -128,9 +128,9 @@ def test_processes_and_forms_do_not_matter(folder: Path) -> None:
     plain = Setup.of(Source(folder / "recording"))
     both = [plain.candidate("a", folder / "rules"), plain.candidate("b", folder / "strict")]
     reference = run(plain, both)
-    seen = list[Recorded]()
+    seen = list[Piece]()
 
-    def watch(recorded: Iterable[Recorded], _total: int | None) -> Iterator[Recorded]:
+    def watch(recorded: Iterable[Piece], _total: int | None) -> Iterator[Piece]:
         for item in recorded:
             seen.append(item)
             yield item
@@ -163,14 +163,31 @@ def test_the_page(report: Report, folder: Path, tongue: str, monkeypatch: pytest
     assert "<td><script>" not in body
     assert "&lt;script&gt;" in body
     words = (
-        ("规则回测报告", "真实事件", "参数扫描", "建议")
+        ("规则回测报告", "名单若不全", "参数扫描", "候选规则里是", "建议")
         if tongue == "zh"
-        else ("Backtest", "incidents", "Sweep", "Suggestion")
+        else ("Backtest", "list is not complete", "Sweep", "The candidate&#x27;s value", "Suggestion")
     )
     assert all(word in body for word in words)
     assert body.count("plotly-graph-div") >= 7
     alone = replay_page(replayed(Setup.of(Source(folder / "recording"))))
     assert ("案件" if tongue == "zh" else "Cases") in alone
+
+
+def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
+    """Nothing asked, nothing to suggest, nothing recorded: a sentence says so, and no traceback."""
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "strict")]
+    english = {"SENSORD_LANGUAGE": "en"}
+    plain = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00"], env=english)
+    assert "Nothing to compare" in plain.output
+    none = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00", "--suggest"], env=english)
+    assert "No suggestion" in none.output
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    config = str(Path(__file__).resolve().parents[2] / "config" / "sensord.yaml")
+    for asked_ in (["backtest", "--recording"], ["replay", "--format", "html", "--output", str(tmp_path / "page")]):
+        refused = CliRunner().invoke(cli, [*asked_, str(empty), "--config", config], env=english)
+        assert isinstance(refused.exception, ConfigError)
+        assert "there is nothing to replay" in str(refused.exception)
 
 
 def test_the_same_report_twice_is_the_same_json(folder: Path, report: Report) -> None:
@@ -189,10 +206,11 @@ def test_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     run_ = CliRunner()
     text = run_.invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "160"})
     assert text.exit_code == 0, text.output
-    assert "Held against what truly happened" in text.output
+    assert "Had the candidate been live: " in text.output
+    assert "Held against the list of incidents" in text.output
     written = run_.invoke(cli, [*command, "--output", str(tmp_path / "report.txt")], env={"SENSORD_LANGUAGE": "en"})
     assert (written.exit_code, written.output) == (0, "")
-    assert "Held against what truly happened" in (tmp_path / "report.txt").read_text("utf-8")
+    assert "Held against the list of incidents" in (tmp_path / "report.txt").read_text("utf-8")
     assert run_.invoke(cli, [*command, "--format", "json", "--limit", "3"]).exit_code == 2
     page = run_.invoke(cli, [*command, "--format", "html", "--output", str(tmp_path / "page.html")])
     assert page.exit_code == 0, page.output
@@ -306,7 +324,9 @@ def test_sweeps_are_read(folder: Path, text: str, values: list[str]) -> None:
     [
         ("levels", "is no sweep"),
         ("levels.red.below=1:2:1", "no rule has levels.red.below"),
-        ("other:window=1m", "no rule has window"),
+        ("other:window=1m", "there is no rule other"),
+        ("crod:window=1m", "did you mean crowd"),
+        ("levels.red.above=many,few", "'many' is not a duration"),
         ("levels.red.above=1:2:0", "range must go up"),
         ("levels.red.above=1:2", "is no range"),
         ("levels.red.above=1:1000:0.001", "at most 200"),
@@ -344,6 +364,9 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
         "G1-L1,2026-01-01,2026-01-02",
         "G1-L1,2026-01-01,,crowd,",
         "G1-L1,2026-01-01,2026-01-02,crowd_silence,",
+        "G1-L1,2026-01-01T23:00:00,2026-01-03,crowd_silence,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
     )
     path.write_text("place,start,end,kind,level\n" + "\n".join(rows) + "\n", "utf-8")
     found = run(Setup.of(Source(folder / "recording")), [Setup.of(Source(folder / "recording")).candidate("x", None)])[
@@ -359,6 +382,7 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
         (5, "没有 Crowd 这种事件，可能是 crowd；有："),
         (6, "这一行没有 kind"),
         (7, "这一行没有 end"),
+        (9, "与第 8 行的事件同处、同类且时间重叠"),
     )
     assert [line for line, _ in said] == [line for line, _ in pieces]
     assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))

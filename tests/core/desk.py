@@ -53,10 +53,10 @@ class Desk:
         self.book.receipt(Receipt(key, Delivery(delivery)), START + second * SECOND, story)
         return story
 
-    def notice(self, second: int, trouble: str, active: bool) -> Story:  # as in the record
+    def notice(self, second: int, trouble: str, active: bool, *orphans: Case) -> Story:  # as in the record
         """The daemon says of itself that a trouble begins, or is over."""
         story = Story()
-        self.book.notice(Notice(Trouble(trouble), active), START + second * SECOND, story)
+        self.book.notice(Notice(Trouble(trouble), active, orphans), START + second * SECOND, story)
         return story
 
     def redefine(self, second: int, whole: Definition) -> Story:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensord.commands.sights import HAPPENING
 from sensord.core.alert import Change, change_of
-from sensord.core.cases.case import TABLE, Happening, State, draw
+from sensord.core.cases.case import TABLE, Happening, State
 from sensord.core.cases.casebook import Story
+from sensord.core.cases.drawing import draw
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import SECOND
@@ -143,15 +145,21 @@ def test_texts_say_what_where_how_bad_and_what_to_do(receiver: str, words: tuple
         assert word in f"{one.title} {one.text}"
 
 
-def test_the_diagram_is_drawn_from_the_table() -> None:
-    """Every edge of the table that leads elsewhere is in the diagram, and no other."""
+@pytest.mark.parametrize(
+    ("language", "words", "comma"),
+    [("en", {}, ", "), ("zh", {happening: said for happening, (said, _) in HAPPENING.items()}, "、")],
+)
+def test_the_diagram_is_drawn_from_the_table(language: str, words: dict[str, str], comma: str) -> None:
+    """Every edge of the table that leads elsewhere is in the diagram, and no other; in Chinese with Chinese words."""
     drawn = set()
-    for line in draw().splitlines():
-        ends, colon, words = line.strip().partition(": ")
+    for line in draw(language, words).splitlines():
+        ends, colon, said = line.strip().partition(": ")
         if colon and not ends.startswith("[*]"):
-            drawn |= {(*ends.split(" --> "), word) for word in words.split(", ")}
-    edges = {(one.value, to.value, what.value) for (one, what), to in TABLE.items() if one is not to}
+            drawn |= {(*ends.split(" --> "), word) for word in said.split(comma)}
+    called = {happening: words.get(happening.value, happening.value) for happening in Happening}
+    edges = {(one.value, to.value, called[what]) for (one, what), to in TABLE.items() if one is not to}
     assert drawn == edges
+    assert set(words) in (set(), {happening.value for happening in Happening})
 
 
 _STEPS = st.lists(

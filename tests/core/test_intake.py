@@ -191,12 +191,31 @@ def test_repeats_are_recognised() -> None:
 
 
 def test_gaps_in_sequence_numbers_are_counted() -> None:
-    """Two messages lost within a boot are two; a restart is none."""
-    steps = ((1, 1), (1, 2), (1, 5), (2, 0), (2, 1))
+    """Two messages lost within a boot are two; a restart is none, nor is what was sent before we heard the first."""
+    assert gaps((1, 1), (1, 2), (1, 5), (2, 0), (2, 1), (2, 1)) == (2, 0)
+    assert gaps((1, 5), (1, 4), (1, 6)) == (0, 0)
+
+
+def test_a_gap_that_is_filled_later_is_told_apart() -> None:
+    """Late messages fill gaps, of the boot before, too, and do not hide one of the newer boot; repeats fill nothing."""
+    assert gaps((1, 1), (1, 4), (1, 2), (1, 2), (1, 5)) == (2, 1)
+    assert gaps((1, 1), (1, 3), (2, 0), (1, 2), (2, 2)) == (2, 1)
+    assert gaps((1, 1), (2, 0), (1, 3), (1, 2), (2, 1)) == (1, 1)
+
+
+def test_numbers_without_a_boot_show_gaps_too() -> None:
+    """As far as that goes: who numbers from 0 again says nothing."""
+    out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate((1, 4, 2, 5))))
+    assert out.gaps == {CROWD.id: 2}
+
+
+def gaps(*numbers: tuple[int, int]) -> tuple[int, int]:
+    """How many messages are missing, and how many came later, when messages with these boots and numbers arrive."""
     out = decode(
-        *(message(CROWD, START + n, {"count": 1, "boot": boot, "seq": seq}) for n, (boot, seq) in enumerate(steps))
+        *(message(CROWD, START + n, {"count": 1, "boot": boot, "seq": seq}) for n, (boot, seq) in enumerate(numbers))
     )
-    assert out.gaps == 2
+    assert set(out.gaps) | set(out.filled) <= {CROWD.id}
+    return out.gaps.total(), out.filled.total()
 
 
 def test_a_reading_without_stamp_is_flagged() -> None:

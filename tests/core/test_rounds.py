@@ -157,3 +157,17 @@ def test_a_round_ends_with_whom_it_kept_busy() -> None:
     one.alert(30, Level.YELLOW)
     one.restart()
     assert told(one.alert(40, Level.BLUE, "visitors", "C1-N"))[0][0] == "居委干部-1"
+
+
+def test_the_shipped_plan_calls_all_together_and_the_nearest_at_red(shipped: Definition) -> None:
+    """At orange only people of the place and police; at red cadres of the grid beside as well, led by the police."""
+    one = Desk(shipped)
+    lane = next(place.id for place in shipped.places if place.kind == "lane")
+    one.alert(0, Level.ORANGE, "lane-crowding", lane)
+    cadres = {person for person, line in one.case.told.items() if line.role == "cadre"}
+    assert {person.split("-")[1] for person in cadres} == {"G01"}
+    assert one.case.lead == ""
+    one.alert(10, Level.RED, "lane-crowding", lane)
+    cadres = {person for person, line in one.case.told.items() if line.role == "cadre"}
+    assert {person.split("-")[1] for person in cadres} == {"G01", "G02"}
+    assert one.case.lead == "派出所-01"

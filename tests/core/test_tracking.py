@@ -352,7 +352,7 @@ def test_first_seen_short_visits_and_roaming() -> None:
         at(4200, A),
         tick(4300),
     )
-    assert [row.numbers.get("days_away") for row in rows] == [0.042, None, 0.003, None, 0.001]
+    assert [row.numbers.get("days_away") for row in rows] == [30.0, None, 0.003, None, 0.001]
     assert [row.numbers.get("visits") for row in rows] == [1, None, 2, None, 3]
     assert [row.numbers.get("short_visits") for row in rows] == [None, 1, None, 2, None]
     assert [row.numbers.get("compounds") for row in rows] == [1, None, 2, None, 2]

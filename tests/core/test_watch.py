@@ -180,3 +180,29 @@ def test_everything_of_cases_is_the_same_however_the_journal_is_cut(sizes: list[
     ):
         assert word in whole[0], word
     assert _decided(records, sizes, restart) == whole
+
+
+def test_a_case_whose_opening_the_journal_has_lost_is_void() -> None:
+    """Those who were told of it hear that it ended, and why is written down; the case that goes on there is another."""
+    before, after = Desk(), Desk()
+    people = [(one.receiver, one.channel) for one in before.alert(0, Level.ORANGE).decisions.notifications]
+    lost = before.case
+    after.alert(60, Level.ORANGE)
+    goes_on = after.case
+    story = after.notice(61, "journal-damaged", False, lost)
+    assert [(one.receiver, one.channel) for one in story.decisions.notifications] == people
+    assert {one.reason.value for one in story.decisions.notifications} == {"case_void"}
+    (event,) = story.events
+    assert (event.case, event.state.value, event.cause) == (lost.id, "void", "record lost")
+    assert after.case is goes_on
+    assert after.alert(70, Level.RED).events, "its place still has its own case"
+    assert after.notice(71, "journal-damaged", False, lost).told == [], "it is known by now"
+    assert len(people) > 0
+
+
+def test_an_orphan_of_a_place_that_is_gone_stops_nobody() -> None:
+    """It cannot be spoken of; nothing happens."""
+    desk = Desk()
+    desk.alert(0, Level.ORANGE)
+    stray = msgspec.structs.replace(desk.case, id="elsewhere", place="nowhere")
+    assert desk.notice(1, "journal-damaged", False, stray).told == []

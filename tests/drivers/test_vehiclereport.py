@@ -125,7 +125,7 @@ def test_blind_is_not_quiet() -> None:
     assert (street.gates, street.unseen, street.unknown) == (4, 2, DAY + 2 * HOUR)
     assert [one.lines[0].unknown // HOUR for one in made.hourly[:4]] == [1, 2, 2, 1]
     text = render(VehiclePages(made, {}, "zh").document(), "txt")
-    assert "4 个出入口中 2 个曾失联，共 1560 分钟" in text
+    assert "4 个出入口中 2 个曾失联，共 26.0 小时" in text
     unseen = build(definition(), SPAN, Kept((), (), (), LATER), LATER)
     assert unseen.street.counted is None, "nobody looked"
     assert "没有数据" in VehiclePages(unseen, {}, "zh").lines()[0]

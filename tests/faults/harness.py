@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -27,6 +28,7 @@ import httpx
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
+from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech
 from tests.faults.tally import Row
 from tests.notify.receiver import Receiver, Request
@@ -36,6 +38,8 @@ from tests.support.broker import Mosquitto, shipped
 from tests.support.daemon import ROOT, Daemon
 
 _READY = b"READY=1"
+_OURS = re.compile(rb'\{"count": \d+, "boot": 1, "seq": (\d+)(?:, "at": -?\d+)?\}')
+"""A message of the stage's own sensors; its number."""
 
 
 class Stage:
@@ -49,17 +53,20 @@ class Stage:
         influx: bool = True,
         speech: Speech | None = None,
         broker: Sequence[str] = (),
+        mqtt: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         """Lay everything out; the sensors speak as ``speech`` says; ``settings`` are the daemon's.
 
-        The broker has the shipped settings, but for the lines of ``broker``.
+        The broker has the shipped settings, but for the lines of ``broker``. With ``mqtt`` (settings of that section)
+        the daemon's way to the broker is ``link``, which can go dead.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self._seed, self._speech = seed, speech or Speech()
         named = {line.split()[0] for line in broker}
         lines = [line for line in shipped("persistence", "autosave", "max_") if line.split()[0] not in named]
         self.broker = Mosquitto(directory, *lines, *broker, log="warning")
+        self.link = Link(self.broker.port) if mqtt is not None else None
         self.people, self.influx = Receiver(), Influx1(directory) if influx else None
         sinks: list[dict[str, Any]] = [{"type": "rollups"}]
         if self.influx is not None:
@@ -69,7 +76,11 @@ class Stage:
             self.broker.port,
             self.people.url + "/notify",
             lanes=self._speech.lanes + self._speech.others,
-            **{"sinks": sinks, **settings},
+            **{
+                "sinks": sinks,
+                "mqtt": {} if self.link is None else {**(mqtt or {}), "port": self.link.port},
+                **settings,
+            },
         )
         self.pid = 0
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -102,6 +113,8 @@ class Stage:
             self._launcher.stdin.close()
             self._launcher.wait(30)
         self.people.__exit__()
+        if self.link is not None:
+            self.link.close()
         self.broker.stop()
         if self.influx is not None:
             self.influx.stop()
@@ -226,6 +239,10 @@ class Stage:
         """What people were told, in the order of arrival."""
         return [request.json["title"] for request in list(self.people.requests) if _whole(request)]
 
+    def places(self) -> list[str]:
+        """As ``titles``, the places."""
+        return [request.json["place"] for request in list(self.people.requests) if _whole(request)]
+
     def texts(self) -> list[str]:
         """As ``titles``, the texts."""
         return [request.json["text"] for request in list(self.people.requests) if _whole(request)]
@@ -233,7 +250,12 @@ class Stage:
     # -- the verdict -----------------------------------------------------------------------------------------------
 
     def settle(self, *, gaps: bool = False, patience: float = 60.0) -> None:
-        """Let the crowds go and everything in flight arrive, then end the daemon in good order.
+        """Come to rest, then end the daemon in good order."""
+        self.come_to_rest(gaps=gaps, patience=patience)
+        assert self.end(signal.SIGTERM) == 0, self.daemon.tail()
+
+    def come_to_rest(self, *, gaps: bool = False, patience: float = 60.0) -> None:
+        """Let the crowds go and everything in flight arrive.
 
         With ``gaps`` the broker itself may have forgotten readings that it had taken. ``patience`` (seconds) is for
         crowds to go, and for looking through the journal: after hours of readings that takes long.
@@ -249,10 +271,11 @@ class Stage:
             "every reading is in the journal",
         )
         wait_until(self.daemon.caught_up, 30, "everything is applied")
-        wait_until(lambda: not self.daemon.overview()["notifications"]["pending"], 60, "every page has gone out")
+        wait_until(
+            lambda: not self.daemon.overview()["notifications"]["pending"], max(60, patience), "every page has gone out"
+        )
         wanted = self._accepted()
         wait_until(lambda: set(self._points().values()) == {wanted}, 60, f"all {wanted} points: {self._points()}")
-        assert self.end(signal.SIGTERM) == 0, self.daemon.tail()
 
     def verdict(self, fault: str, runs: int, recovery: Sequence[float] = (), *, over_mqtt: bool = True) -> Row:
         """Count what is lost, doubled and invented, over readings, decisions, pages and points.
@@ -275,7 +298,7 @@ class Stage:
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
         points = self._points()
-        written = self._written()
+        written = self.written()
         assert written == decided, "what was written down while it ran is what a replay decides"
         return Row(
             fault,
@@ -297,8 +320,8 @@ class Stage:
         found = set()
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             for record in group.records:
-                if record.kind == 0 and "/crowd/" in record.topic:
-                    found.add((record.topic.rpartition("-")[2], json.loads(record.payload)["seq"]))
+                if record.kind == 0 and (said := _OURS.fullmatch(record.payload)):  # others may say what they like
+                    found.add((record.topic.rpartition("-")[2], int(said[1])))
         return found
 
     def missing(self) -> set[tuple[str, int]]:
@@ -306,11 +329,11 @@ class Stage:
         published = {(str(lane), seq) for lane, count in self.sensors.sent.items() for seq in range(count)}
         return published - self._journaled()
 
-    def gaps(self) -> int:
-        """How many readings the devices' own numbers show as missing."""
+    def gaps(self) -> tuple[int, int]:
+        """How many readings the devices' own numbers showed as missing, and how many of these came later."""
         site = self.daemon.site()
-        journal = DirectoryReader(self.daemon.state / "journal")
-        return sum(site.step(group).gaps for group in journal_groups(journal))
+        steps = [site.step(group) for group in journal_groups(DirectoryReader(self.daemon.state / "journal"))]
+        return sum(step.gaps.total() for step in steps), sum(step.filled.total() for step in steps)
 
     def _accepted(self) -> int:
         site, accepted = self.daemon.site(), 0
@@ -336,7 +359,8 @@ class Stage:
         with closing(sqlite3.connect(f"file:{self.daemon.state / file}?mode=ro", uri=True)) as connection:
             return int(connection.execute(statement).fetchone()[0])
 
-    def _written(self) -> bytes:
+    def written(self) -> bytes:
+        """What was decided, as it was written down while it ran; the daemon has ended."""
         state = StateStore(self.daemon.state)
         try:
             return state.decisions()

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from sensord.drivers.replay import journal_groups
@@ -15,12 +16,12 @@ from tests.faults.points import POINTS
 from tests.faults.tally import Row
 
 
-def random_kills(directory: Path, kills: int, seed: int, fresh: int = 10) -> Row:
+def random_kills(directory: Path, rounds: Iterable[int], seed: int, fresh: int = 10) -> Row:
     """Kill at random moments, during the start, too; every ``fresh``-th daemon is a fresh interpreter and is timed."""
-    dice, recovery = random.Random(seed), list[float]()
+    dice, recovery, kills = random.Random(seed), list[float](), 0
     with Stage(directory, seed) as stage:
         stage.begin()
-        for number in range(kills):
+        for number in rounds:
             if dice.random() < 0.8:
                 time.sleep(dice.uniform(0.0, 0.6))
             stage.end(signal.SIGKILL)
@@ -32,7 +33,8 @@ def random_kills(directory: Path, kills: int, seed: int, fresh: int = 10) -> Row
                 time.sleep(dice.uniform(0.0, 0.15))
             if timed:
                 recovery.append(time.monotonic() - began)
-        stage.settle()
+            kills = number + 1
+        stage.settle(patience=600)
         return stage.verdict("SIGKILL at a random moment", kills, recovery)
 
 

@@ -1,4 +1,4 @@
-"""Experiments with what is around the daemon: a broker that is shot, a disk that fills, files that are damaged."""
+"""Experiments with what is around the daemon: a disk that fills, files that are damaged."""
 
 from __future__ import annotations
 
@@ -24,34 +24,6 @@ MIB = 1 << 20
 LOST, HOLE, FULL = "状态库损坏或丢失", "日志文件损坏或缺失", "磁盘已满"
 """What people are told of a lost state, a damaged journal and a full disk."""
 Damage = Callable[[Path], None]
-
-
-# -- the broker ------------------------------------------------------------------------------------------------------
-
-
-def broker_kills(directory: Path, kills: int, seed: int) -> Row:
-    """Kill the broker and start it again; what it had taken and forgot must show as gaps in the devices' numbers.
-
-    A reading that comes after its successor is a gap, too, before it comes.
-    """
-    dice, recovery = random.Random(seed), list[float]()
-    with Stage(directory, seed, influx=False) as stage:
-        stage.begin()
-        for _ in range(kills):
-            time.sleep(dice.uniform(1.0, 2.5))  # a connection that lives longer than the pause before it counts as good
-            stage.broker.stop(signal.SIGKILL)
-            stage.broker.start()
-            began = time.monotonic()
-            wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
-            recovery.append(time.monotonic() - began)
-        published = sum(stage.sensors.sent.values())
-        wait_until(lambda: stage.sensors.acknowledged > published, 300, "the sensors are connected again, and go on")
-        stage.settle(gaps=True)
-        row = stage.verdict("broker shot and started again", kills, recovery, over_mqtt=False)
-        forgotten, gaps = len(stage.missing()), stage.gaps()
-        row.lost += max(0, forgotten - gaps) - forgotten
-        row.remark += f"; {forgotten} readings forgotten by the broker, {gaps} shown as gaps"
-        return row
 
 
 # -- the disk --------------------------------------------------------------------------------------------------------

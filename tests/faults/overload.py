@@ -9,23 +9,27 @@ from __future__ import annotations
 import argparse
 import json
 import select
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import httpx
 
 from sensord.drivers.replay import journal_groups
+from sensord.ingest.backlog import OPEN
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
-from tests.faults.sensors import FEW, Speech
+from tests.faults.sensors import BUSY, FEW, MANY, Speech
 from tests.faults.tally import Row
 from tests.support import wait_until
 from tests.support.daemon import ROOT, crowd
@@ -37,15 +41,18 @@ WELL, TRIAL = 1.0, 8.0
 """The most that alerting may be behind, and how long a rate is tried, in seconds."""
 SLACK, PATIENCE = 50, 10
 """Messages that may be under way while we look, and looks without progress until no more is expected."""
+MOST = 30.0
+"""So long somebody may take to hear of a crowd, in seconds; a crowd that takes longer is missed."""
 RATES = (1000, 2000, 3000, 4000, 6000, 8000, 12000, 16000)
 
 
 @dataclass
 class Watch:
-    """The worst that was seen of a daemon while the block ran."""
+    """The worst that was seen of a daemon while the block ran; ``age`` is how late readings were in their turn."""
 
     rss_mib: float = 0.0
     lag: float = 0.0
+    age: float = 0.0
 
     def look(self, stage: Stage) -> float:
         """Look once; returns how far alerting is behind, in seconds."""
@@ -54,6 +61,7 @@ class Watch:
         self.rss_mib = max(self.rss_mib, resident / 1024)
         lag = behind(stage)
         self.lag = max(self.lag, lag)
+        self.age = max(self.age, stage.metric("reading_age_seconds"))
         return lag
 
 
@@ -115,7 +123,8 @@ def flooded(stage: Stage, rate: float, seconds: float) -> Flooded:
 
 
 def _taken(stage: Stage) -> float:
-    return stage.metric("messages_committed_total")
+    """Messages that came in their turn."""
+    return stage.metric("messages_committed_total") - stage.metric('fresh_messages_total{what="handed_on"}')
 
 
 def sustainable(stage: Stage) -> tuple[int, int]:
@@ -130,27 +139,101 @@ def sustainable(stage: Stage) -> tuple[int, int]:
     return best, sent
 
 
+class Crowds(Thread):
+    """Crowds that come one after the other on the two lanes, each until somebody is told of it, or ``MOST`` seconds.
+
+    ``told`` are the seconds that it took for those that came while readings were late, ``missed`` counts those of
+    which nobody was told.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(daemon=True)
+        self._stage, self._stop_now = stage, Event()
+        self.told, self.missed = list[float](), 0
+
+    def run(self) -> None:
+        """Come and go until told to stop."""
+        lane = 0
+        while not self._stop_now.is_set():
+            lane = lane % BUSY + 1
+            self._come(lane)
+            self._await(partial(self._gone, f"L{lane}"))
+
+    def _come(self, lane: int) -> None:
+        late = self._stage.metric("reading_age_seconds") > OPEN
+        pages, began = self._pages(lane), time.monotonic()
+        self._stage.sensors.counts[lane] = MANY
+        told = self._await(lambda: self._pages(lane) > pages)
+        self._stage.sensors.counts[lane] = FEW
+        if late and told:
+            self.told.append(time.monotonic() - began)
+        elif late and not self._stop_now.is_set():
+            self.missed += 1
+
+    def _gone(self, place: str) -> bool:
+        return place not in self._stage.crowds()
+
+    def _pages(self, lane: int) -> int:
+        return self._stage.places().count(f"L{lane}")
+
+    def _await(self, condition: Callable[[], bool]) -> bool:
+        """Whether it comes true before it takes too long, or we are to stop."""
+        deadline = time.monotonic() + MOST
+        while time.monotonic() < deadline and not self._stop_now.wait(0.1):
+            with suppress(OSError, ValueError, KeyError, httpx.HTTPError):
+                if condition():
+                    return True
+        return False
+
+    def end(self) -> None:
+        """Let the last one go."""
+        self._stop_now.set()
+        self.join()
+        self._stage.sensors.counts.update(dict.fromkeys(self._stage.sensors.counts, FEW))
+
+
 def overload(directory: Path, seconds: float, seed: int, times: float = 4.0, rate: int = 0) -> Row:
     """Offer ``times`` the sustainable rate (or ``rate``) for so many seconds, while crowds come and go on two lanes.
 
     What the broker itself drops, because too much waits in it, must show as gaps in the devices' numbers.
     """
-    speech = Speech(others=LANES, moods=(4.0, 8.0))
+    speech = Speech(others=LANES, moods=None)
     with Stage(directory, seed, influx=False, speech=speech, broker=BROKER) as stage:
         stage.begin()
         found, before = (rate, 0) if rate else sustainable(stage)
+        crowds = Crowds(stage)
+        crowds.start()
         end = flooded(stage, found * times, seconds)
-        told = len(stage.titles())
-        wait_until(lambda: len(stage.titles()) > told, 60, "crowds are told of as ever")
-        gaps = stage.metric("sequence_gaps_total")
-        dropped = before + end.sent - len(_journaled(stage))
+        crowds.end()
+        gaps = stage.metric("sequence_gaps_total") - stage.metric("sequence_gaps_filled_total")
+        stage.sensors.fall_silent()
+        wait_until(stage.daemon.caught_up, 60, "everything is applied")
+        assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
+        journaled = _journaled(stage)
+        dropped = before + end.sent - len(journaled)
+        doubled = counted(stage) - len(journaled) - sum(stage.sensors.sent.values())
+        times_told = sorted(crowds.told) or [0.0]
         remark = (
-            f"{found:,}/s are sustained, {end.rate:,.0f}/s came in: {end.sent:,} readings; {end.watch.rss_mib:.0f} MiB "
-            f"resident at most; {dropped:,} dropped by the broker, {gaps:,.0f} shown as gaps; recovery is also how "
-            "late the last reading of the flood was"
+            f"{found:,}/s are sustained, {end.rate:,.0f}/s came in: {end.sent:,} readings, at most "
+            f"{end.watch.age:.0f} s late in their turn; {len(crowds.told)} crowds that came meanwhile were told of "
+            f"after {times_told[len(times_told) // 2]:.1f} s (median), {times_told[-1]:.1f} s at most, {crowds.missed} "
+            f"not within {MOST:g} s; {end.watch.rss_mib:.0f} MiB resident at most; {dropped:,} dropped by the broker, "
+            f"{gaps:,.0f} shown as gaps; recovery is from the flood's end until nothing is late"
         )
         fault = f"{times:g} times the sustainable rate for {seconds:g} s"
-        return Row(fault, 1, lost=max(0, dropped - round(gaps)), recovery=[end.drain], remark=remark)
+        lost = max(0, dropped - round(gaps))
+        return Row(fault, 1, lost=lost, doubled=max(0, doubled), recovery=[end.drain], remark=remark)
+
+
+def counted(stage: Stage) -> int:
+    """How many readings a replay counts; it must decide what was decided."""
+    site, readings, decided = stage.daemon.site(), 0, b""
+    for group in journal_groups(DirectoryReader(stage.daemon.state / "journal")):
+        step = site.step(group)
+        decided += step.decisions()
+        readings += sum(n for (_, outcome), n in step.counts.items() if outcome in ("accepted", "late"))
+    assert stage.written() == decided, "what was written down while it ran is what a replay decides"
+    return readings
 
 
 def _journaled(stage: Stage) -> Counter[tuple[str, int]]:

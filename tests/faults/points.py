@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.faults.refusing import refuse
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -80,7 +82,14 @@ def fail() -> None:
     raise RuntimeError("a fault of the program, put in by a test")
 
 
-DEEDS: dict[str, Callable[[], None]] = {"die": strike, "hang": hang, "fail": fail}
+DEEDS: dict[str, Callable[[], None]] = {
+    "die": strike,
+    "hang": hang,
+    "fail": fail,
+    "refuse to sync": functools.partial(refuse, "fsync", "fdatasync"),
+    "refuse to write": functools.partial(refuse, "pwrite64"),
+    "refuse to read": functools.partial(refuse, "pread64"),
+}
 
 
 def put_in(name: str, nth: int, deed: str = "die") -> None:

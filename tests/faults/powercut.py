@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from sensord.core.intake.intake import DeadLetter
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.site import Step
 from sensord.errors import StoreError
 from sensord.store import sqlite

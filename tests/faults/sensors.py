@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +38,15 @@ class Sensors:
     """The sensors of all lanes, and everybody who listens to the broker.
 
     ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken,
-    ``counts`` how many people there are in each lane.
+    ``counts`` how many people there are in each lane. ``clocks`` are the lanes' own clocks: from the true time to what
+    the sensor takes it for, in seconds; a lane without one puts no stamp on its readings.
     """
 
     def __init__(self, port: int, seed: int, speech: Speech) -> None:
         self._speech = speech
         self.sent, self.acknowledged = dict.fromkeys(range(1, speech.lanes + 1), 0), 0
         self.counts = dict.fromkeys(self.sent, FEW)
+        self.clocks: dict[int, Callable[[float], float]] = {}
         self.heard = list[dict[str, Any]]()
         self.calm = False
         self._dice = random.Random(seed)
@@ -84,8 +87,14 @@ class Sensors:
                 if moods is not None and lane in turn and now > turn[lane]:
                     counts[lane] = FEW + MANY - counts[lane]
                     turn[lane] = now + self._dice.uniform(*moods)
-                self._client.publish(*crowd(lane, FEW if self.calm else counts[lane], self.sent[lane]), 1)
-                self.sent[lane] += 1
+                clock, at = self.clocks.get(lane), time.time()
+                self.say(lane, FEW if self.calm else counts[lane], None if clock is None else clock(at))
+
+    def say(self, lane: int, count: int, at: float | None = None) -> None:
+        """Let a lane's sensor send its next reading; ``at`` is its stamp (seconds since the epoch)."""
+        seq = self.sent.setdefault(lane, 0)
+        self._client.publish(*crowd(lane, count, seq, None if at is None else int(at * 1000)), 1)
+        self.sent[lane] = seq + 1
 
     def fall_silent(self) -> None:
         """Speak no more; returns once the broker has everything."""

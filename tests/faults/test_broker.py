@@ -2,62 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import resource
-import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.harness import Stage
-from tests.faults.outside import broker_kills
+from tests.faults.tally import Row
 from tests.support import wait_until
-from tests.support.broker import paho_client
 
-DEVICES = 1000
+EXPERIMENTS: dict[str, Callable[[Path, Iterable[int], int], Row]] = {
+    "shot": broker_kills,
+    "half open": half_open,
+    "without its memory": lost_sessions,
+    "our client id elsewhere": takeovers,
+    "a storm of a thousand devices": storms,
+    "everything twice, and retained": repetitions,
+}
 
 
 @pytest.mark.timeout(300)
-def test_a_broker_that_is_shot_again_and_again_is_found_each_time(tmp_path: Path) -> None:
-    """Three kills: the daemon is back each time; what the broker forgot is a gap in the devices' numbers, no more."""
-    row = broker_kills(tmp_path, 3, seed=5)
+@pytest.mark.parametrize("fault", EXPERIMENTS)
+def test_whatever_becomes_of_the_broker_nothing_is_lost(fault: str, tmp_path: Path) -> None:
+    """The daemon is back each time, and says what it saw; what the broker forgot is a gap in the devices' numbers."""
+    row = EXPERIMENTS[fault](tmp_path, range(2), 5)
     assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
-
-
-@pytest.mark.timeout(300)
-def test_a_storm_of_a_thousand_devices_is_bounded(stage: Stage) -> None:
-    """All reconnect at once and say something: memory stays in bounds, and crowds are told of as ever."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    before, told = stage.metric("process_resident_memory_bytes"), len(stage.titles())
-    clients = [paho_client(f"device-{number}") for number in range(DEVICES)]
-    try:
-        for number, client in enumerate(clients):
-            client.connect("127.0.0.1", stage.broker.port)
-            body = json.dumps({"count": 1, "boot": 1, "seq": number}).encode()
-            client.publish(f"t/C1/crowd/unknown-{number}", body, 1)
-        for _ in range(20):
-            for client in clients:
-                client.loop_write()
-        received = stage.metric("dead_letters_total")
-        wait_until(lambda: stage.metric('dead_letters_total{reason="unknown_device"}') >= DEVICES, 60, str(received))
-        wait_until(lambda: len(stage.titles()) > told, 40, "crowds are told of as ever")
-        assert stage.metric("process_resident_memory_bytes") < before + (64 << 20)
-    finally:
-        for client in clients:
-            client.disconnect()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_a_lost_session_is_told_to_people(stage: Stage) -> None:
-    """A broker without a memory: subscribed again, counted, and people know that messages may be missing."""
-    stage.broker.stop(signal.SIGKILL)
-    for path in stage.broker.directory.glob("mosquitto.db*"):
-        path.unlink()
-    stage.broker.start()
-    wait_until(lambda: stage.fact("mqtt") is True, 90, "the daemon is connected again")
-    wait_until(lambda: any("消息可能缺失" in text for text in stage.texts()), 30, "people are told")
-    wait_until(lambda: stage.metric("mqtt_session_lost_total") == 3, 90, "each session is back, and was missed")
 
 
 def test_retained_readings_raise_nothing_at_a_start(tmp_path: Path) -> None:

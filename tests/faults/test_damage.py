@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sensord.core.cases.case import Case
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
+from sensord.store.state import StateStore
 from tests.faults.harness import Stage
 from tests.faults.outside import HOLE, LOST, flipped, folded, gone, headless, start_mended, truncated, zeroed
 from tests.support import wait_until
@@ -87,6 +89,35 @@ def test_a_damaged_journal_costs_its_groups_and_no_alert(stage: Stage, damage: C
     stage.await_ready()
     wait_until(lambda: stage.fact("record") is True, 20, "the next start is as it should be")
     assert len(list(journal_groups(DirectoryReader(file.parent)))) > 0
+
+
+def test_a_case_of_lost_groups_ends(stage: Stage) -> None:
+    """Nothing of the journal can be read, and the core was never saved: cases told of before are said to be void."""
+    assert stage.end(signal.SIGTERM) == 0
+    for path in (stage.daemon.state / "state.db", *(stage.daemon.state / "journal").iterdir()):
+        path.unlink()
+    stage.start(fresh_interpreter=True)  # which saves the core's state every two minutes only
+    stage.await_ready()
+    wait_until(lambda: stage.answers() and stage.crowds(), 60, "there is a crowd")
+    stage.end(signal.SIGKILL)
+    told = [case.id for case in open_cases(stage)]
+    (file,) = (stage.daemon.state / "journal").glob("*.db")
+    headless(folded(file))
+    start_mended(stage)
+    wait_until(lambda: not set(told) & {case.id for case in open_cases(stage)}, 30, "none of them is open")
+    wait_until(lambda: any("作废" in title for title in stage.titles()), 30, "people are told")
+    wait_until(lambda: stage.metric("orphaned_cases_total") == len(told), 20, "they are counted")
+    assert len(told) > 0
+    wait_until(stage.crowds, 60, "crowds have cases as ever")
+
+
+def open_cases(stage: Stage) -> list[Case]:
+    """The cases that are written down as open."""
+    state = StateStore(stage.daemon.state)
+    try:
+        return state.open_cases()
+    finally:
+        state.close()
 
 
 def test_a_backup_of_a_running_daemon_is_put_back(stage: Stage, tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from sensord.store.starts import FAST_DEATHS, Starts
+from tests.faults import refusing
 from tests.faults.harness import Stage
 from tests.faults.launcher import AGES
+from tests.faults.supervised import DISKS, dying_workers, failing_disk, hung_workers, second_daemons
+from tests.faults.tally import Row
 from tests.support import wait_until
 
 
@@ -51,9 +55,11 @@ def test_a_worker_that_hangs_is_not_covered_by_the_others(idle: Stage) -> None:
         assert not stage.hears(b"WATCHDOG=1", 4)
         workers = stage.daemon.get("/readyz").json()["workers"]
         assert [name for name, worker in workers.items() if not worker["ok"]] == ["core"]
+        wait_until(lambda: stage.fact("backlog") is False, 30, "the core is in the past, and that shows")
         found = doctor(stage)
         assert found.returncode == 4
-        assert any("✗" in line and "core" in line for line in found.stdout.splitlines()), found.stdout
+        for subject in ("core", "backlog"):
+            assert any("✗" in line and subject in line for line in found.stdout.splitlines()), found.stdout
         assert stage.end(signal.SIGKILL) == -signal.SIGKILL
 
 
@@ -79,6 +85,25 @@ def test_a_daemon_that_dies_again_and_again_goes_on_without_extras(idle: Stage) 
         stage.start(forgive=False)
         stage.await_ready()
         wait_until(lambda: stage.fact("extras") is True, 20, "after an end in good order all is on again")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not refusing.available(), reason="the numbers of this machine's system calls are not known here")
+@pytest.mark.parametrize("disk", DISKS)
+def test_a_disk_that_fails_ends_the_daemon(disk: str, tmp_path: Path) -> None:
+    """The kernel says EIO: the daemon does not try again, it ends; what it had acknowledged is there afterwards."""
+    row = failing_disk(tmp_path, range(1), 9, disk)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("experiment", [hung_workers, dying_workers, second_daemons])
+def test_what_goes_wrong_inside_is_seen_from_outside(
+    experiment: Callable[[Path, Iterable[int], int], Row], tmp_path: Path
+) -> None:
+    """Hung workers, dead threads, a second daemon: named, ended with the right exit code, and nothing is lost by it."""
+    row = experiment(tmp_path, range(2), 9)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
 
 
 def test_fast_deaths_are_counted_in_a_row(tmp_path: Path) -> None:

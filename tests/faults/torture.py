@@ -4,82 +4,152 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import platform
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
+from tests.faults.clocks import device_clocks, host_jumps, stored_hours
 from tests.faults.kills import point_kills, random_kills
-from tests.faults.outside import broker_kills, damaged_journal, damaged_state, full_disk
+from tests.faults.nonsense import nonsense
+from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
+from tests.faults.receivers import WAYS, failing_receiver
+from tests.faults.sinks import TROUBLES, failing_database
+from tests.faults.supervised import DISKS, crash_loops, dying_workers, failing_disk, hung_workers, second_daemons
 from tests.faults.tally import Row, merged, table
 from tests.support import program
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 _BLOCK = re.compile(r"(<!-- torture -->\n)(.*)(<!-- /torture -->)", re.DOTALL)
 
-Experiment = Callable[[Path, int, int], list[Row]]
-"""A function of a folder of its own, how often, and a seed."""
+
+@dataclass(slots=True)
+class Effort:
+    """How much is to be done: so many ``runs``, from a ``seed`` on, for so many ``minutes`` at most."""
+
+    runs: int
+    seed: int
+    minutes: float = math.inf
+    tired: bool = False
+
+    def share(self, part: int) -> Iterator[int]:
+        """Count the rounds of an experiment that does a part of the runs; ends early when it is time, or on Ctrl-C."""
+        ends = time.monotonic() + self.minutes * 60
+        for number in range(max(1, self.runs // part)):
+            if number and (self.tired or time.monotonic() > ends):
+                return
+            yield number
+
+    def tire(self, *_: object) -> None:
+        """Let the experiment that runs come to its end; a second Ctrl-C is the usual one."""
+        self.tired = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _random(directory: Path, runs: int, seed: int) -> list[Row]:
-    return [random_kills(directory, runs, seed)]
+Experiment = Callable[[Path, Effort], list[Row]]
+"""A function of a folder of its own, and the effort."""
 
 
-def _points(directory: Path, runs: int, seed: int) -> list[Row]:
-    return point_kills(directory, max(1, runs // (5 * len(POINTS))), seed)
+def _each(experiment: Callable[[Path, Iterable[int], int], Row | list[Row]], part: int) -> Experiment:
+    """An experiment of rounds, a part of the runs."""
+
+    def run(directory: Path, effort: Effort) -> list[Row]:
+        found = experiment(directory, effort.share(part), effort.seed)
+        return found if isinstance(found, list) else [found]
+
+    return run
 
 
-def _power(directory: Path, runs: int, seed: int) -> list[Row]:
-    return [power_cuts(directory, runs, seed * 1_000_000)]
+def _ways(experiment: Callable[[Path, Iterable[int], int, str], Row], names: Iterable[str], part: int) -> Experiment:
+    """One experiment in several ways, a row for each."""
+
+    def run(directory: Path, effort: Effort) -> list[Row]:
+        return [
+            experiment(directory / str(number), effort.share(part), effort.seed, name)
+            for number, name in enumerate(names)
+        ]
+
+    return run
 
 
-def _broker(directory: Path, runs: int, seed: int) -> list[Row]:
-    return [broker_kills(directory, max(1, runs // 10), seed)]
+def _points(directory: Path, effort: Effort) -> list[Row]:
+    return point_kills(directory, max(1, effort.runs // (5 * len(POINTS))), effort.seed)
 
 
-def _disk(directory: Path, runs: int, seed: int) -> list[Row]:
-    return full_disk(directory, max(1, runs // 50), seed)
+def _power(directory: Path, effort: Effort) -> list[Row]:
+    return [power_cuts(directory, effort.runs, effort.seed * 1_000_000)]
 
 
-def _files(directory: Path, runs: int, seed: int) -> list[Row]:
-    rounds = max(1, runs // 100)
+def _disk(directory: Path, effort: Effort) -> list[Row]:
+    return full_disk(directory, max(1, effort.runs // 50), effort.seed)
+
+
+def _files(directory: Path, effort: Effort) -> list[Row]:
+    rounds, seed = max(1, effort.runs // 100), effort.seed
     return [damaged_journal(directory / "journal", rounds, seed), damaged_state(directory / "state", rounds, seed)]
 
 
-def _overload(directory: Path, runs: int, seed: int) -> list[Row]:
-    return [overload(directory, min(120, max(5, runs)), seed)]
+def _overload(directory: Path, effort: Effort) -> list[Row]:
+    return [overload(directory, min(120, max(5, effort.runs)), effort.seed)]
 
 
 EXPERIMENTS: dict[str, Experiment] = {
     "power": _power,
     "points": _points,
-    "kills": _random,
-    "broker": _broker,
-    "disk": _disk,
+    "kills": _each(random_kills, 1),
     "files": _files,
+    "disk": _disk,
+    "io": _ways(failing_disk, DISKS, 50),
+    "hung": _each(hung_workers, 50),
+    "dying": _each(dying_workers, 50),
+    "loops": _each(crash_loops, 200),
+    "second": _each(second_daemons, 50),
+    "broker": _each(broker_kills, 10),
+    "link": _each(half_open, 20),
+    "session": _each(lost_sessions, 20),
+    "takeover": _each(takeovers, 20),
+    "storm": _each(storms, 50),
+    "repeats": _each(repetitions, 20),
+    "nonsense": _each(nonsense, 20),
+    "clocks": _each(device_clocks, 100),
+    "stored": _each(stored_hours, 100),
+    "host": _each(host_jumps, 50),
+    "receivers": _ways(failing_receiver, WAYS, 50),
+    "sinks": _ways(failing_database, TROUBLES, 50),
     "overload": _overload,
 }
 
 
-def run(names: list[str], runs: int, seed: int) -> Iterator[Row]:
+def run(names: list[str], effort: Effort) -> Iterator[Row]:
     """Run experiments one after the other, saying what they find."""
     for name in names:
-        began = time.monotonic()
+        began, effort.tired = time.monotonic(), False
+        signal.signal(signal.SIGINT, effort.tire)
         with tempfile.TemporaryDirectory(prefix="sensord-torture-") as directory:
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-            yield from EXPERIMENTS[name](Path(directory), runs, seed)
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
+            yield from EXPERIMENTS[name](Path(directory), effort)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def load_now() -> str:
+    """Say so, when others kept the machine busy: numbers of seconds mean less then."""
+    busy = os.getloadavg()[2] - 1.0  # the experiments themselves take about one core
+    return f", load {os.getloadavg()[2]:.1f}" if busy > 1.0 else ""
 
 
 def document(text: str, rows: list[Row]) -> str:
@@ -98,12 +168,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="the longest for each experiment of rounds")
     parser.add_argument("--only", choices=sorted(EXPERIMENTS), action="append")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    rows = list(run(arguments.only or list(EXPERIMENTS), arguments.runs, arguments.seed))
+    effort = Effort(arguments.runs, arguments.seed, arguments.minutes)
+    rows = list(run(arguments.only or list(EXPERIMENTS), effort))
+    bound = f" `--minutes {effort.minutes:g}`" if effort.minutes < math.inf else ""
     for row in rows:
-        row.made = f"`N={arguments.runs} SEED={arguments.seed}`"
+        row.made = f"`N={effort.runs} SEED={effort.seed}`{bound}{load_now()}"
     print(table(rows), end="")  # noqa: T201
     if arguments.write:
         text = DOCUMENT.read_text(encoding="utf-8")

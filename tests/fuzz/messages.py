@@ -58,7 +58,7 @@ def _topic(data: bytes) -> None:
     template = TopicTemplate(_READINGS)
     parts = template.parts(topic)
     assert parts is None or template.fill(**parts) == topic
-    assert sessions(_READINGS, _COMMANDS)
+    assert sessions(_READINGS, _COMMANDS, "sensord")
 
 
 def _plate(data: bytes) -> None:

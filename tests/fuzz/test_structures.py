@@ -123,7 +123,7 @@ def test_any_topic_has_a_kind(topic: str) -> None:
     template = TopicTemplate("t/{compound}/{kind}/{device}")
     parts = template.parts(topic)
     assert parts is None or template.fill(**parts) == topic
-    assert sessions("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}")
+    assert sessions("t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}", "sensord")
 
 
 @given(_HOSTILE | st.binary(max_size=400) | st.text(max_size=400).map(str.encode))

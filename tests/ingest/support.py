@@ -10,10 +10,11 @@ from typing import Self
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
+from sensord.ingest.backlog import Echoes
 from sensord.ingest.committer import Committer, Pace
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, Hooks, MqttReceiver
-from sensord.ingest.topics import sessions
+from sensord.ingest.topics import Session, sessions
 from sensord.telemetry.metrics import PrometheusMeter
 
 SILENT = 3600.0
@@ -86,10 +87,11 @@ class Stage:
         had_session: bool = False,
         lane: Lane = Lane.READINGS,
         others_ready: Callable[[], bool] = lambda: True,
+        echoes: Echoes | None = None,
     ) -> None:
         """Build everything; entering starts it."""
         self.journal = journal or MemoryJournal()
-        self._had_session = had_session
+        self._had_session, self.echoes = had_session, echoes or Echoes()
         self.meter = PrometheusMeter()
         self.beats = Beats()
         self.queue = ArrivalQueue(max_bytes)
@@ -98,15 +100,21 @@ class Stage:
         self.links: list[tuple[bool, str]] = []
         self.receiver = MqttReceiver(
             settings,
-            next(one for one in sessions(settings.readings, settings.commands) if one.lane is lane),
+            _session(settings, lane),
             self.queue,
             self.meter,
             self.beats,
             password=password,
             backoff=backoff,
             others_ready=others_ready,
+            echo_number=self.echoes.number,
             hooks=hooks
-            or Hooks(self.gaps.append, self._on_oversize, lambda ok, detail: self.links.append((ok, detail))),
+            or Hooks(
+                self.gaps.append,
+                self._on_oversize,
+                lambda ok, detail: self.links.append((ok, detail)),
+                self.echoes.returned,
+            ),
         )
         self.committer = Committer(
             self.queue,
@@ -140,6 +148,10 @@ class Stage:
         self.journal.gate.set()
         self.committer.stop()
         self.receiver.stop()
+
+
+def _session(settings: Mqtt, lane: Lane) -> Session:
+    return next(one for one in sessions(settings.readings, settings.commands, settings.client_id) if one.lane is lane)
 
 
 def disk_full() -> StoreError:

@@ -76,6 +76,20 @@ def test_an_hour_forward_is_no_leap() -> None:
     host = Host()
     clock = _clock(host)
     host.wall += HOUR
+    assert clock.apart == HOUR
+    _run(host, clock, HOUR // 2)
+    assert clock.apart == HOUR // 2
+    host.passes(MINUTE)
+    assert clock.apart == HOUR // 2, "asking changes nothing"
+    assert _run(host, clock, HOUR)[-1] == host.wall
+    assert clock.apart == 0
+
+
+def test_an_hour_forward_is_made_up_for_evenly() -> None:
+    """Each second counts twice until the host's time is reached."""
+    host = Host()
+    clock = _clock(host)
+    host.wall += HOUR
     instants = [START, *_run(host, clock, 2 * HOUR)]
     steps = [after - before for before, after in pairwise(instants)]
     assert max(steps[: HOUR // SECOND - 10]) == 2 * SECOND == min(steps[: HOUR // SECOND - 10])

@@ -18,7 +18,7 @@ from tests.support import wait_until
 from tests.support.broker import Mosquitto, ScriptedBroker, take_over
 
 TOPIC = "linfen/c1/crowd/d1"
-FILTERS = 3
+FILTERS = 4
 WORKER = "receiver"
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sensord.config.settings import Mqtt
-from sensord.ingest.topics import kind_of, sessions
+from sensord.ingest.topics import ahead, kind_of, sessions
 
 READINGS, COMMANDS = Mqtt().readings, Mqtt().commands
 
 
 def _filters(readings: str) -> dict[str, tuple[str, ...]]:
-    return {one.client_id("sensord"): one.filters for one in sessions(readings, COMMANDS)}
+    return {one.client_id("sensord"): one.filters for one in sessions(readings, COMMANDS, "sensord")}
 
 
 def test_a_session_for_each_lane_and_a_subscription_for_each_kind() -> None:
@@ -21,13 +21,29 @@ def test_a_session_for_each_lane_and_a_subscription_for_each_kind() -> None:
         "sensord-sightings": ("linfen/+/plate/+", "linfen/+/report/+"),
         "sensord-commands": ("linfen/commands/by/+/+",),
     }
-    left = sessions(READINGS, COMMANDS)[0].left
+    left = sessions(READINGS, COMMANDS, "sensord")[0].left
     assert left == ("linfen/+/plate/+", "linfen/+/report/+", "linfen/commands/by/+/+")
 
 
 def test_a_template_without_kind_is_one_subscription() -> None:
     """The kind is then told by the payload, or by nothing; only commands are told apart."""
     assert _filters("site/{device}") == {"sensord": ("site/+",), "sensord-commands": ("linfen/commands/by/+/+",)}
+
+
+@pytest.mark.parametrize(
+    ("readings", "echo", "filters"),
+    [
+        (READINGS, "linfen/echo/sensord", ("linfen/+/crowd/+", "linfen/+/level/+")),
+        ("a/b/{compound}/{kind}/{device}", "a/b/echo/sensord", ("a/b/+/crowd/+", "a/b/+/level/+")),
+        ("{compound}/{kind}/{device}", "echo/sensord", ("+/crowd/+", "+/level/+")),
+        ("site/x-{device}", "site/echo/sensord", ()),
+    ],
+)
+def test_echoes_have_a_topic_beside_the_readings(readings: str, echo: str, filters: tuple[str, ...]) -> None:
+    """Under the same fixed levels; counts and gauges go ahead where topics tell kinds apart."""
+    lane = ahead(readings, "sensord")
+    assert (lane.client_id, lane.echo, lane.filters) == ("sensord-fresh", echo, filters)
+    assert sessions(readings, COMMANDS, "sensord")[0].echo == echo
 
 
 @pytest.mark.parametrize(

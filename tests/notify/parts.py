@@ -12,7 +12,7 @@ from typing import Any
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification, Reason
-from sensord.core.intake.intake import DeadLetter
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.level import Level
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount

@@ -17,13 +17,22 @@ from tests.support import wait_until
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer: a status with headers and body; ``hang`` never answers, ``drop`` closes without a word."""
+    """What to answer: a status with headers and body; ``hang`` never answers, ``drop`` closes without a word.
+
+    One that ``lies`` says 200, and in its body that it took nothing.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
     drop: bool = False
+    lies: bool = False
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the sender has to come again."""
+        return self.hang or self.drop or self.lies or self.status >= 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Receiver:
                 request = Request(self.path, dict(self.headers), body, self.command)
                 receiver.requests.append(request)
                 answer = receiver.answers.popleft() if receiver.answers else receiver.decide(request)
-                if answer.hang or answer.drop or answer.status >= 300:
+                if answer.refuses:
                     receiver.refused.append(request)
                 if answer.hang:
                     receiver._released.wait()

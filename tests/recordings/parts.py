@@ -8,7 +8,7 @@ import msgspec
 
 from sensord.core.record import Action, Group, Record
 from sensord.core.site import Site, action_record, definition_record
-from sensord.drivers.replay import Recorded, replay
+from sensord.drivers.replay import Piece, replay
 from sensord.recordings.recording import groups
 from tests.core.street import definition, stream_of
 
@@ -30,7 +30,7 @@ def journal(seed: int = 1) -> list[Record]:
     return [*acted[:middle], definition_record(fewer, acted[middle].received_at), *acted[middle:]]
 
 
-def decisions(recorded: Iterable[Recorded]) -> bytes:
+def decisions(recorded: Iterable[Piece]) -> bytes:
     """Everything decided, in order."""
     return b"".join(step.decisions() for step in replay(recorded, Site()))
 

@@ -52,6 +52,16 @@ class _Server:
             self._process.wait(20)
             self._process = None
 
+    def freeze(self) -> None:
+        """Let it go no further, for now."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _answers(self) -> bool:
         try:
             return httpx.get(self.url + self.ready, trust_env=False).is_success

@@ -15,7 +15,7 @@ from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group, Record, RecordKind
 from sensord.errors import DeliveryError
-from sensord.ports import Cursor, JournalReader, JournalWriter, Sink
+from sensord.ports import AT_EASE, Cursor, JournalReader, JournalWriter, Pressure, Sink
 from sensord.series.feeder import Feeder
 from sensord.telemetry.metrics import PrometheusMeter
 
@@ -141,12 +141,17 @@ class NoPulse:
 
 @asynccontextmanager
 async def feeding(
-    sink: Sink, journal: JournalReader, changes: Applied, source: JsonPoints, meter: PrometheusMeter, batch: int = 50
+    sink: Sink,
+    journal: JournalReader,
+    changes: Applied,
+    source: JsonPoints,
+    meter: PrometheusMeter,
+    batch: int = 50,
+    pressure: Pressure = AT_EASE,
 ) -> AsyncIterator[None]:
     """Run a quick feeder for as long as the block runs."""
-    feeder = Feeder(
-        sink, journal, changes, source, meter, NoPulse(), batch=batch, interval=0.01, base=0.01, longest=0.05
-    )
+    parts = sink, journal, changes, source, meter, NoPulse()
+    feeder = Feeder(*parts, batch=batch, interval=0.01, base=0.01, longest=0.05, pressure=pressure)
     task = asyncio.create_task(feeder.run())
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,33 @@ async def test_it_waits_for_the_core(journal: Journal) -> None:
         assert sink.cursor == Cursor(4, 4, b"40")
         changes.applied = journal.last_seq
         await until(lambda: len(sink.points) == 100)
+
+
+class Pressed:
+    """As the test says."""
+
+    pressed = True
+
+
+async def test_it_gives_way_while_more_comes_in_than_is_taken(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pressed, it writes one batch and rests; when that is over it goes on without a pause until all is there."""
+    pressure, rests, sink = Pressed(), list[float](), MemorySink()
+    journal_points(journal, some_points(1000))
+
+    async def rest(_feeder: feeder.Feeder, seconds: float) -> None:
+        rests.append(seconds)
+        if seconds == feeder.PRESSED:
+            assert sum(sink.sizes) <= 60 * len(rests)
+            pressure.pressed = len(rests) < 3
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(feeder.Feeder, "_pause", rest)
+    applied = Applied(journal.last_seq)
+    async with feeding(sink, journal.reader(), applied, JsonPoints(), PrometheusMeter(), pressure=pressure):
+        await until(lambda: len(sink.points) == 1000)
+    assert rests[:4] == [*3 * [feeder.PRESSED], 0.01]
 
 
 async def test_changes_come_with_their_group(journal: Journal) -> None:

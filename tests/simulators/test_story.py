@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.instant import SECOND
+from sensord.core.level import Level
 from simulators.scenario import Silence
 from simulators.story import Story
 from simulators.tracker import Event, Kind, SeenCase
@@ -72,6 +77,16 @@ def test_people_of_another_grid_must_not_be_told() -> None:
     assert not one.good(CLOSED)
     assert "不负责此处的 1 人" in "\n".join(one.summary("zh"))
     assert "1 of them do not answer" in "\n".join(one.summary("en"))
+
+
+@pytest.mark.parametrize(("at_least", "good"), [(Level.ORANGE, True), (Level.RED, False)])
+def test_the_nearest_may_be_told_from_their_level_on(at_least: Level, good: bool) -> None:
+    """Somebody of the grid beside is right where the plan calls the nearest at the case's level, and not before."""
+    step = Step(("cadre",), at_least, mode=Mode.NEAREST, count=2)
+    plan = Policy("crowd", {"zh": "聚集"}, (step,))
+    one = Story(msgspec.structs.replace(definition(), policies=(plan,)), street(1, crowds=(CROWD,)), lambda at: at)
+    one.take([*WHOLE[:2], told("cadre-2"), closed(), told("cadre-1", "case_closed"), told("cadre-2", "case_closed")])
+    assert one.good(CLOSED) == good
 
 
 def test_a_case_where_nothing_happened_is_a_false_alarm() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensord.core.instant import DAY, HOUR, MINUTE
-from sensord.core.intake.intake import DeadLetter
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.site import Step
 from sensord.errors import StoreError
 from sensord.store.past import Past

@@ -17,11 +17,13 @@ import pytest
 
 from sensord.config.settings import Rollups
 from sensord.core.cases.case import State
+from sensord.core.instant import DAY, HOUR
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.errors import SnapshotError, StoreError
 from sensord.store.dayfile import SCHEMA
 from sensord.store.journal import Journal
+from sensord.store.passages import PassageReader
 from sensord.store.reader import DirectoryReader
 from sensord.store.rollups import RollupSink
 from sensord.store.sqlite import Schema, has_tables, open_reader, open_writer
@@ -148,3 +150,20 @@ def test_an_upgrade_that_fails_changes_nothing(old: Path) -> None:
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute(version).fetchone() == (1,)
         assert connection.execute(tables).fetchone() == (0,)
+
+
+def test_passages_that_were_counted_by_the_hour_are_kept(tmp_path: Path) -> None:
+    """File version 3 counted by the hour: each count stands in the first quarter of its hour, and is not lost."""
+    StateStore(tmp_path).close()
+    columns = "gate TEXT, direction TEXT, sort TEXT, province TEXT, energy TEXT, count INTEGER NOT NULL"
+    for statement in (
+        "DROP TABLE passages",
+        f"CREATE TABLE passages (hour INTEGER, {columns}, PRIMARY KEY (hour, gate)) WITHOUT ROWID",
+        f"INSERT INTO passages VALUES ({HOUR}, 'C1-N', 'in', 'local', '沪', 'fuel', 7)",
+        "DROP TABLE blind",
+        "PRAGMA user_version=3",
+    ):
+        change(tmp_path / "state.db", statement)
+    StateStore(tmp_path).close()
+    (kept,) = PassageReader(tmp_path).counts(0, DAY)
+    assert (kept.start, kept.gate, kept.count) == (HOUR, "C1-N", 7)

@@ -70,6 +70,11 @@ class Mosquitto:
             self._process.wait(10)
             self._process = None
 
+    def reload(self) -> None:
+        """Have it read its access list again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def log_lines(self, *words: str) -> list[str]:
         """The lines of the log that hold all of these words."""
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
@@ -120,9 +125,9 @@ class ScriptedBroker:
 
     CONNACK = b"\x20\x03\x00\x00\x00"
 
-    def __init__(self, filters: int, packets: bytes = b"", granted: int = 1) -> None:
-        """Answer ``filters`` subscriptions with the reason code ``granted``, then send ``packets``."""
-        self._suback = bytes([granted]) * filters
+    def __init__(self, filters: int, packets: bytes = b"", granted: int = 1, then: Sequence[int] = ()) -> None:
+        """Answer ``filters`` subscriptions with the reason code ``granted``, more with ``then``; send ``packets``."""
+        self._suback = bytes([granted]) * filters + bytes(then)
         self._packets = packets
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]

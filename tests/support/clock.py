@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-_LIBRARIES = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+LIBRARIES = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
 def faketime() -> Path:
     """The library that shows a process another time; without it the test is skipped, and fails where all must run."""
-    if not _LIBRARIES:
+    if not LIBRARIES:
         warnings.warn("the clock was not set for real: libfaketime is not installed", stacklevel=1)
         (pytest.fail if os.environ.get("CI") else pytest.skip)("libfaketime is not installed: run `make services`")
-    return _LIBRARIES[0]
+    return LIBRARIES[0]
 
 
 def at(offset: str) -> dict[str, str]:

@@ -112,11 +112,17 @@ class Daemon:
                 {"type": "mqtt", "name": "grid"},
             ],
         }
+        settings["mqtt"] = {**whole["mqtt"], **settings.get("mqtt", {})}
         self.config.write_text(
             yaml.safe_dump({**whole, **settings}, allow_unicode=True, sort_keys=False), encoding="utf-8"
         )
         self.log = directory / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def set(self, **settings: Any) -> None:
+        """Change settings in the file; they hold from the next start on."""
+        whole = yaml.safe_load(self.config.read_text(encoding="utf-8")) | settings
+        self.config.write_text(yaml.safe_dump(whole, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def start(self, environment: Mapping[str, str] | None = None, ready: str = "/readyz") -> Daemon:
         """Run it until it says that it is ready, with more in its environment; ``ready`` is the address to ask."""
@@ -202,6 +208,7 @@ class Daemon:
         return subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
 
 
-def crowd(lane: int, count: int, seq: int) -> tuple[str, bytes]:
-    """A message of a lane's sensor (without a stamp: it counts from its arrival)."""
-    return f"t/C{compound(lane)}/crowd/crowd-{lane}", json.dumps({"count": count, "boot": 1, "seq": seq}).encode()
+def crowd(lane: int, count: int, seq: int, at: int | None = None) -> tuple[str, bytes]:
+    """A message of a lane's sensor; ``at`` is its own clock (epoch ms): without one it counts from its arrival."""
+    body = {"count": count, "boot": 1, "seq": seq} | ({} if at is None else {"at": at})
+    return f"t/C{compound(lane)}/crowd/crowd-{lane}", json.dumps(body).encode()

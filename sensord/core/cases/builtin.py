@@ -91,6 +91,15 @@ _ROWS: dict[str, _Row] = {
             "The configuration of {time} has a mistake and is not in force; the rules before are. Run: sensord check.",
         ),
     ),
+    trouble_rule(Trouble.BROKER_BEHIND): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("读数积压", "Readings arrive late"),
+        (
+            "读数积压：{time} 起接收的读数多于处理能力，积压按序处理，最新读数优先报警。请查找异常发送的设备或网关。",
+            "More readings come in than can be taken since {time}: the newest go first. Look for who sends too much.",
+        ),
+    ),
     trouble_rule(Trouble.SAFE_MODE): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),

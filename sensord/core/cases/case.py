@@ -97,7 +97,7 @@ TABLE: dict[tuple[State, Happening], State] = {
     (_S.VERIFYING, _H.CLOSE): _S.CLOSED,
     (_S.SUPERVISED, _H.CLOSE): _S.CLOSED,
 }
-"""The whole state machine; what is not in it is refused. ``docs/cases.md`` draws its diagram from here."""
+"""The whole state machine; what is not in it is refused. ``drawing`` draws the diagram of ``docs/cases.md`` from it."""
 
 STAGES = {
     State.ACCEPTED: {"zh": "受理", "en": "accepted"},
@@ -286,26 +286,3 @@ class CaseEvent(msgspec.Struct, frozen=True):
     cause: str
     note: str = ""
     via: str = ""
-
-
-def draw() -> str:
-    """Draw the table as a Mermaid state diagram; happenings with the same ends share an arrow."""
-    lines = ["stateDiagram-v2", "    [*] --> accepted: alert raised"]
-    arrows: dict[tuple[State, State], list[str]] = {}
-    for (state, happening), target in TABLE.items():
-        if state is not target:
-            arrows.setdefault((state, target), []).append(happening.value)
-    lines += [f"    {one.value} --> {other.value}: {', '.join(words)}" for (one, other), words in arrows.items()]
-    return "\n".join([*lines, "    closed --> [*]", "    void --> [*]"]) + "\n"
-
-
-_BEGIN, _END = "<!-- case-diagram -->", "<!-- /case-diagram -->"
-
-
-def redraw(text: str) -> str:
-    """Return a document with the diagram between its marks drawn anew; raises ``ValueError`` when there are none."""
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    if not rest or not after:
-        raise ValueError(f"the document lacks {_BEGIN} ... {_END}")
-    return f"{before}{_BEGIN}\n```mermaid\n{draw()}```\n{_END}{after}"

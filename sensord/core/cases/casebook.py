@@ -37,6 +37,8 @@ __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
 REMEMBERED = 3 * DAY
 """So long are closed cases remembered, for answers that come late and receipts."""
 MOST_REMEMBERED = 2000
+RECORD_LOST = "record lost"
+"""Why a case is void whose opening was in groups that the journal has lost."""
 
 
 class BookState(msgspec.Struct):
@@ -167,6 +169,20 @@ class CaseBook:
         if street is not None:
             rule, key = trouble_rule(notice.trouble), notice.trouble.value
             self._built_in(rule, key, street, lowest(rule) if notice.active else Level.NONE, at, story)
+        for case in notice.orphans:
+            self._end_orphan(case, at, story)
+        self._settle_ended(at, story)
+
+    def _end_orphan(self, case: Case, at: int, story: Story) -> None:
+        """Void a case whose opening the journal has lost, and say so to those who were told; what goes on is a new one.
+
+        Its place must still be there: otherwise nobody could say what it is about.
+        """
+        if case.id in self.open or case.id in self.ended or case.place not in self._places.by_id:
+            return
+        for alert in list(case.alerts):
+            del case.alerts[alert]  # of another past; the same alert may belong to a new case by now
+        self._flow.end(case, Happening.VOID, at, RECORD_LOST, story)
 
     def troubled(self, trouble: Trouble) -> bool:
         """Whether a trouble of the daemon itself is active."""

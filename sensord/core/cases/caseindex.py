@@ -40,9 +40,10 @@ class CaseIndex:
                 self.engage(person, case)
 
     def remove(self, case: Case) -> None:
-        """Let a case go that has ended."""
-        del self.open[case.id]
-        self._by_place.pop((case.place, case.policy), None)
+        """Let a case go that has ended (one that was never taken in may be an orphan of a damaged journal)."""
+        self.open.pop(case.id, None)
+        if self._by_place.get((case.place, case.policy)) == case.id:
+            del self._by_place[case.place, case.policy]
         for alert in list(case.alerts):
             self.release(alert, case)
         self.disengage(case)

@@ -337,7 +337,7 @@ class Dispatcher:
         decisions: Decisions,
     ) -> None:
         rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
-        title, text = compose(case, rule, role, reason, event.at, person.language, self._names)
+        title, text = compose(case, rule, role, reason, event, person.language, self._names)
         for contact in contacts:
             message = Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sensord.core.alert import Free, Gap, Vehicle
-from sensord.core.cases.case import Case
-from sensord.core.cases.notification import PLATE, Reason
+from sensord.core.cases.case import STAGES, Case, CaseEvent, State
+from sensord.core.cases.notification import MARK, PLATE, Reason
 from sensord.core.cases.policy import Role
+from sensord.core.cases.verdict import verb_name
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
@@ -99,6 +100,21 @@ _VOID = {
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
 _ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
+_SAID = {
+    "zh": {
+        Reason.HELP_NEEDED: "{by}请求支援{why}。",
+        Reason.APPROVAL_ASKED: "{by}申请{verb}{why}。",
+        Reason.OVERDUE: "{stage}阶段已超过时限。",
+    },
+    "en": {
+        Reason.HELP_NEEDED: "{by} asks for help{why}. ",
+        Reason.APPROVAL_ASKED: "{by} asks to {verb}{why}. ",
+        Reason.OVERDUE: "The stage {stage} takes longer than its limit. ",
+    },
+}
+"""What comes first where somebody is to decide or to help: who says what, and why."""
+_LONGEST_NOTE = 100
+"""So much of somebody's own words stands in a message; the case has them all."""
 _TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
 _LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
 _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
@@ -129,9 +145,9 @@ def check_template(template: str) -> str | None:
 
 
 def compose(
-    case: Case, rule: Rule | None, role: Role, reason: Reason, at: int, language: str, names: Names
+    case: Case, rule: Rule | None, role: Role, reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
-    """Return (title, text) of one message to one role; ``at`` is the instant (ns) of the decision."""
+    """Return (title, text) of one message to one role; ``event`` is what it tells of."""
     places, zone = names.places, names.zone
     place = places.by_id[case.place]
     device = case.key if case.key in places.device_index else ""
@@ -143,7 +159,7 @@ def compose(
         "value": _number(case.value),
         "threshold": _number(case.threshold),
         "rule": _name(rule, case, language),
-        "time": to_datetime(at, zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
         "case": case.code or case.id,
@@ -157,7 +173,22 @@ def compose(
     title = _TITLE[language][reason].format_map(words)
     if reason in _ENDS:
         return title, _ENDS[reason][language].format_map(words)
-    return title, _body(rule, words, language)
+    return title, _said(event, reason, language) + _body(rule, words, language)
+
+
+def _said(event: CaseEvent, reason: Reason, language: str) -> str:
+    """Say who asks for what and why, or which stage takes too long; nothing for other reasons."""
+    form = _SAID[language].get(reason)
+    if form is None:
+        return ""
+    if reason is Reason.OVERDUE:
+        return form.format(stage=STAGES[State(event.cause.partition(" ")[0])][language])
+    verb, _, why = event.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", event.note)
+    # Nobody's own words may make a mark that is filled in on delivery.
+    why = " ".join(why.replace(MARK, "").split())
+    why = why if len(why) <= _LONGEST_NOTE else f"{why[:_LONGEST_NOTE]}…"
+    colon = "：" if language == "zh" else ": "
+    return form.format(by=event.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
 
 
 def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from sensord.core.cases.case import Case
+
 
 class Trouble(StrEnum):
     """What can be wrong."""
@@ -24,15 +26,22 @@ class Trouble(StrEnum):
     """The broker has lost our session, or another client has taken it: messages may be missing."""
     RELOAD_REFUSED = "reload-refused"
     """The configuration holds a mistake; the rules before are in force."""
+    BROKER_BEHIND = "broker-behind"
+    """More comes in than we take: readings wait at the broker, and only the newest go ahead."""
     SAFE_MODE = "safe-mode"
     """The daemon died again and again; it runs without time series, reports and the like."""
 
 
-class Notice(msgspec.Struct, frozen=True):
-    """A trouble begins (``active``), or is over."""
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trouble begins (``active``), or is over.
+
+    ``orphans`` are open cases, in full, whose opening the journal has lost: people were told of them, and the core does
+    not know them any more.
+    """
 
     trouble: Trouble
     active: bool
+    orphans: tuple[Case, ...] = ()
 
 
 def decode_notice(text: bytes) -> Notice:

@@ -9,10 +9,12 @@ import msgspec
 from sensord.core.alert import Vehicle
 from sensord.core.level import Level
 
-PLATE = "\u2063[plate]\u2063"
-"""Stands in a text for a plate until the message is delivered (the invisible separators keep it from being typed)."""
+MARK = "\u2063"
+"""An invisible separator: it makes a mark of what stands for something until the message is delivered."""
+PLATE = f"{MARK}[plate]{MARK}"
+"""Stands in a text for a plate until the message is delivered."""
 
-REPORT = "\u2063[report]\u2063"
+REPORT = f"{MARK}[report]{MARK}"
 """Stands in a text for the numbers of a report until the message is delivered."""
 
 

@@ -126,6 +126,11 @@ _VERBS = {
 }
 
 
+def verb_name(verb: str, language: str) -> str:
+    """What a verb is called in ``zh`` or ``en``."""
+    return _VERBS.get(verb, verb) if language == "zh" else verb
+
+
 class Answered(NamedTuple):
     """Whether an action was accepted, the verdict, and what its sentence speaks of."""
 
@@ -143,7 +148,7 @@ class Answered(NamedTuple):
         return _WORDS[self.verdict][0 if zh else 1].format(
             level=NAMES[language][self.level] if self.level else "",
             stage=STAGES[self.stage][language] if self.stage is not None else "",
-            verb=_VERBS.get(self.verb, self.verb) if zh else self.verb,
+            verb=verb_name(self.verb, language),
             name=self.name,
             known=self.name,
             most=self.most,

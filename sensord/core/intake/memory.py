@@ -8,35 +8,49 @@ when it must. Both ways come to the same state and the same verdicts (``tests/co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
-from sensord.core.intake.repeats import Repeats, fingerprint
-from sensord.core.intake.rows import Messages, Rows
+from sensord.core.intake.codec.context import NONE
+from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
+from sensord.core.intake.repeats import Number, Repeats
 
 MANY = 48
 """Fewer devices than this in a group are judged one reading after the other."""
 _FAR = 2**62
-"""Stands for what a reading does not say; and no usual number is beyond."""
+"""No usual stamp (ns) is beyond; its age could not be told in a column."""
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number."""
+    """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number.
+
+    ``lead`` is the newest stamp (ns) without a number that came ahead of its turn; 0: none is ahead.
+    """
 
     clock: Clock
     repeats: Repeats
     boot: int = -1
     seq: int = -1
+    lead: int = 0
 
-    def missed(self, boot: int, seq: int) -> int:
-        """Count the messages that the device numbered and that never came, between its previous one and this one."""
-        if boot != self.boot:
-            self.boot, self.seq = boot, seq
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Take a message's number; returns what it is to those before, and how many it leaves out."""
+        found = self.repeats.numbered(boot, seq)
+        newest = self.repeats.windows[-1]
+        self.boot, self.seq = newest.boot, newest.edges[-1] - 1
+        return found
+
+    def missed(self, seq: int) -> int:
+        """Take the number of a message that names no boot; returns how many it leaves out."""
+        if self.boot != 0:
+            self.boot, self.seq = 0, seq
             return 0
         missing = seq - self.seq - 1 if self.seq >= 0 else 0
         self.seq = max(self.seq, seq)
@@ -47,17 +61,22 @@ class Memory(msgspec.Struct, array_like=True):
         windows = self.repeats.windows
         if not windows or not self.clock.minima or self.clock.steady or self.clock.stored:
             return False
-        return windows[-1].boot == self.boot and windows[-1].edges[-1] == self.seq + 1
+        newest = windows[-1]
+        return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
 
 
 @dataclass(slots=True)
 class Judged:
-    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt; and gaps in numbers."""
+    """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt.
+
+    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all.
+    """
 
     repeated: Bools
     event_at: Int64
     suspect: Bools
-    gaps: int = 0
+    gaps: Counter[int] = field(default_factory=Counter)
+    filled: Counter[int] = field(default_factory=Counter)
 
 
 class _Columns:
@@ -101,37 +120,40 @@ class Memories:
             self._columns.give(device, self._memories[device])
         return self._memories
 
-    def judge(self, rows: Rows, messages: Messages, device: Int64, received_at: Int64, tolerance: Int64) -> Judged:
-        """Judge the rows in order of arrival, and learn from them; the columns are (n,), the tolerance is in ns."""
-        count = len(rows)
+    def judge(self, arrivals: Arrivals) -> Judged:
+        """Judge readings in order of arrival, and learn from them."""
+        count = len(arrivals.device)
         judged = Judged(np.zeros(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.bool_))
         left = np.arange(count)
-        if count >= MANY:
-            numbers = _numbers(rows, device, received_at, tolerance)
-            while len(left) >= MANY:
-                # Every device's first reading of those that are left, so that none overtakes another of its device.
-                first = np.unique(device[left], return_index=True)[1]
-                if len(first) < MANY:
-                    break
-                usual = self._usual(left[first], numbers, judged)
-                for row in np.sort(left[first][~usual]).tolist():
-                    self._one(row, rows, messages, judged, settle=True)
-                left = np.delete(left, first)
-        for row in left.tolist():
-            self._one(row, rows, messages, judged)
+        while len(left) >= MANY:
+            # Every device's first reading of those that are left, so that none overtakes another of its device.
+            first = np.unique(arrivals.device[left], return_index=True)[1]
+            if len(first) < MANY:
+                break
+            usual = self._usual(left[first], arrivals, judged)
+            for one in arrivals.each(np.sort(left[first][~usual])):
+                self._one(one, judged)
+                self._settle(one.device)
+            left = np.delete(left, first)
+        for one in arrivals.each(left):
+            self._one(one, judged)
         return judged
 
-    def _usual(self, rows: Int64, numbers: _Numbers, judged: Judged) -> Bools:
+    def _usual(self, rows: Int64, arrivals: Arrivals, judged: Judged) -> Bools:
         """Judge those of the rows (of a device each) that are usual; return which."""
-        columns, device, age = self._columns, numbers.device[rows], numbers.age[rows]
-        received, stamp, offset = numbers.received_at[rows], numbers.stamp[rows], columns.offset[device]
+        columns, device, stamp = self._columns, arrivals.device[rows], arrivals.stamp[rows]
+        received, offset = arrivals.received_at[rows], columns.offset[device]
+        age = received - stamp
         usual: Bools = (
             columns.here[device]
-            & (columns.boot[device] == numbers.boot[rows])
-            & (columns.next[device] == numbers.seq[rows])
+            & ~arrivals.ahead[rows]
+            & (columns.boot[device] == arrivals.boot[rows])
+            & (columns.next[device] == arrivals.seq[rows])
+            & (stamp > -_FAR)
+            & (stamp < _FAR)
             & (age > -PLAUSIBLE)
             & (age < ANCIENT)
-            & (age - offset <= numbers.tolerance[rows])
+            & (age - offset <= arrivals.tolerance[rows])
             & (columns.bucket[device] == received // BUCKET)
         )
         if not usual.all():
@@ -144,50 +166,86 @@ class Memories:
         columns.stamp[device], columns.received[device], columns.age[device] = stamp, received, age
         return usual
 
-    def _one(self, row: int, rows: Rows, messages: Messages, judged: Judged, *, settle: bool = False) -> None:
-        """Judge one row; with ``settle`` its device moves into the columns if the next reading may be usual."""
-        at, nth = rows.at[row], rows.nth[row]
-        route, record, memory = messages.routes[at], messages.records[at], self._memories[messages.routes[at].index]
-        if self._columns.here[route.index]:
-            self._columns.give(route.index, memory)
-        stamp, boot, seq = rows.stamps[row], rows.boots[row], rows.seqs[row]
-        if boot is not None and seq is not None:
-            if nth and (rows.boots[row - 1], rows.seqs[row - 1]) == (boot, seq):
-                repeated = bool(judged.repeated[row - 1])  # readings of one message that have one number in common
-            else:
-                repeated = memory.repeats.numbered(boot, seq)
+    def _one(self, one: _Arrival, judged: Judged) -> None:
+        """Judge one reading."""
+        memory = self._memories[one.device]
+        if self._columns.here[one.device]:
+            self._columns.give(one.device, memory)
+        stamp = None if one.stamp == NONE else one.stamp
+        number = None if NONE in (one.boot, one.seq) else (one.boot, one.seq)
+        overtaken = 0 if one.ahead else overtaken_at(memory, number, stamp, one.received_at)
+        if number is None:
+            repeated = self._known(one, memory, judged)
+        elif one.follows:  # the readings of one message have their number in common
+            repeated = bool(judged.repeated[one.row - 1])
         else:
-            known = stamp is not None or seq is not None or record.duplicate
-            repeated = known and memory.repeats.content(fingerprint(nth, record.topic, record.payload))
+            found, missing = memory.numbered(*number)
+            repeated = found is Number.REPEATED
+            judged.filled[one.device] += found is Number.FILLING
+            judged.gaps[one.device] += missing
+            if one.ahead and not repeated:
+                memory.repeats.lead(*number, one.received_at)
         if repeated:
-            judged.repeated[row] = True
+            judged.repeated[one.row] = True
+        elif overtaken:
+            when = history(memory.clock, stamp, one.received_at, overtaken)
+            judged.event_at[one.row], judged.suspect[one.row] = when
         else:
-            if seq is not None:
-                judged.gaps += memory.missed(boot or 0, seq)
-            judged.event_at[row], judged.suspect[row] = memory.clock.event_time(
-                stamp, record.received_at, route.period, route.tolerance
-            )
-        if settle and memory.is_usual():
-            self._columns.take(route.index, memory)
+            when = memory.clock.event_time(stamp, one.received_at, one.period, one.tolerance)
+            judged.event_at[one.row], judged.suspect[one.row] = when
+
+    def _known(self, one: _Arrival, memory: Memory, judged: Judged) -> bool:
+        """Say whether a reading without a number of its own is a repeat, or one that has to wait for its turn."""
+        if one.ahead:
+            return not goes_ahead(memory, None if one.stamp == NONE else one.stamp, one.identity)
+        if one.identity != NONE and memory.repeats.content(one.identity):
+            return True
+        judged.gaps[one.device] += memory.missed(one.seq) if one.seq != NONE else 0
+        return False
+
+    def _settle(self, device: int) -> None:
+        """Let a device move into the columns if its next reading may be usual."""
+        if self._memories[device].is_usual():
+            self._columns.take(device, self._memories[device])
+
+
+class _Arrival(NamedTuple):
+    """One of the ``Arrivals``, with its row."""
+
+    row: int
+    device: int
+    received_at: int
+    stamp: int
+    boot: int
+    seq: int
+    identity: int
+    follows: bool
+    period: int
+    tolerance: int
+    ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbers:
-    """Rows as int64 columns, in the words of ``Rows``; ``age`` is arrival less stamp (ns)."""
+class Arrivals:
+    """Readings as they arrived: columns (n,), int64 in the words of ``Rows``, ``device`` the position in the registry.
+
+    ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
+    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn.
+    """
 
     device: Int64
+    received_at: Int64
+    stamp: Int64
     boot: Int64
     seq: Int64
-    stamp: Int64
-    age: Int64
-    received_at: Int64
+    identity: Int64
+    follows: Bools
+    period: Int64
     tolerance: Int64
+    ahead: Bools
 
-
-def _numbers(rows: Rows, device: Int64, received_at: Int64, tolerance: Int64) -> _Numbers:
-    boot, seq, stamp = _column(rows.boots), _column(rows.seqs), _column(rows.stamps)
-    return _Numbers(device, boot, seq, stamp, received_at - stamp, received_at, tolerance)
-
-
-def _column(values: Sequence[int | None]) -> Int64:
-    return np.array([-_FAR if value is None or not -_FAR < value < _FAR else value for value in values], np.int64)
+    def each(self, rows: Int64) -> Iterator[_Arrival]:
+        """The readings of these rows, one by one."""
+        columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
+        more = (self.follows, self.period, self.tolerance, self.ahead)
+        return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))

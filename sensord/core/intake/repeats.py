@@ -6,33 +6,66 @@ not keep to the limit of messages under way when a session is resumed. The boot 
 again may begin before a restart.
 
 A device that only stamps its messages is known by their content; so many of the newest are kept.
+
+A message that came *ahead* of what waits at the broker comes once more in its turn; until then it is remembered. What
+comes in its turn and is older than one of those was *overtaken* (see ``precedence``).
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_right, insort
+from enum import Enum
 
 import msgspec
 
-RANGES = 64
+RANGES = 256
 """Ranges kept of a boot. Beyond that the oldest hole is closed: what comes out of it later is taken for a repeat."""
 BOOTS = 2
 CONTENTS = 64
+AHEAD = 256
+"""Messages that came ahead and are remembered; of numbered ones every other is forgotten beyond that."""
+
+
+class Number(Enum):
+    """What the number of a message is to what was heard of its boot before."""
+
+    REPEATED = "repeated"
+    """It was heard already."""
+    FURTHER = "further"
+    """It is beyond all that were heard, or before them."""
+    FILLING = "filling"
+    """It lies in a hole: its successors were heard before it."""
 
 
 class Window(msgspec.Struct, array_like=True):
-    """The numbers seen of one boot: ``edges`` are start and end (exclusive) of each range, ascending."""
+    """The numbers seen of one boot: ``edges`` are start and end (exclusive) of each range, ascending.
+
+    ``leads`` are those that came ahead and whose turn has not come: number and arrival (ns), ascending.
+    """
 
     boot: int
     edges: list[int]
+    leads: list[tuple[int, int]] = []
 
-    def see(self, seq: int) -> bool:
-        """Say whether the number was seen, and remember it."""
+    def lead(self, seq: int, at: int) -> None:
+        """Remember that a number came ahead of its turn, at the instant ``at``."""
+        insort(self.leads, (seq, at))
+        if len(self.leads) > AHEAD:
+            del self.leads[1::2]
+
+    def follow(self, seq: int) -> None:
+        """Forget what came ahead, up to a number that has come in its turn: turns come in order."""
+        if self.leads:
+            del self.leads[: bisect_right(self.leads, seq, key=_number)]
+
+    def see(self, seq: int) -> Number:
+        """Say what the number is to those that were seen, and remember it."""
         edges = self.edges
         place = bisect_right(edges, seq)
         if place % 2:
-            return True
+            return Number.REPEATED
+        found = Number.FILLING if 0 < place < len(edges) else Number.FURTHER
         after = place > 0 and edges[place - 1] == seq
         before = place < len(edges) and edges[place] == seq + 1
         if after and before:
@@ -45,7 +78,7 @@ class Window(msgspec.Struct, array_like=True):
             edges[place:place] = [seq, seq + 1]
             if len(edges) > 2 * RANGES:
                 del edges[1:3]
-        return False
+        return found
 
 
 class Repeats(msgspec.Struct, array_like=True):
@@ -53,26 +86,58 @@ class Repeats(msgspec.Struct, array_like=True):
 
     windows: list[Window] = []
     contents: list[int] = []
+    awaited: list[int] = []
 
-    def numbered(self, boot: int, seq: int) -> bool:
-        """Say whether this number was seen, and remember it."""
+    def lead(self, boot: int, seq: int, at: int) -> None:
+        """Remember that a number, which was seen first now, came ahead of its turn at the instant ``at``."""
+        next(window for window in self.windows if window.boot == boot).lead(seq, at)
+
+    def overtaken(self, boot: int, seq: int) -> int:
+        """Take note that this number's turn has come; return when (ns) the first that overtook it came (0: none).
+
+        A later boot overtakes all that an earlier one said.
+        """
+        mine = next((place for place, window in enumerate(self.windows) if window.boot == boot), None)
+        if mine is None:
+            return 0
+        self.windows[mine].follow(seq)
+        return next((window.leads[0][1] for window in self.windows[mine:] if window.leads), 0)
+
+    def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
+        """Say what this number is to those that were seen, and how many it leaves out; and remember it."""
         for window in reversed(self.windows):
             if window.boot == boot:
-                if window.edges[-1] == seq:  # the next number, as nearly always
+                end = window.edges[-1]
+                if end == seq:  # the next number, as nearly always
                     window.edges[-1] = seq + 1
-                    return False
-                return window.see(seq)
+                    return Number.FURTHER, 0
+                return window.see(seq), max(0, seq - end)
         self.windows.append(Window(boot, [seq, seq + 1]))
         del self.windows[:-BOOTS]
-        return False
+        return Number.FURTHER, 0
 
     def content(self, identity: int) -> bool:
-        """Say whether a message with this hash is among the newest, and remember it."""
+        """Say whether a message with this hash is among the newest or came ahead, and remember it."""
         if identity in self.contents:
+            return True
+        if identity in self.awaited:
+            self.awaited.remove(identity)
             return True
         self.contents.append(identity)
         del self.contents[:-CONTENTS]
         return False
+
+    def await_content(self, identity: int) -> bool:
+        """Take the hash of a message that comes ahead of its turn; say whether it was seen before."""
+        if identity in self.contents or identity in self.awaited:
+            return True
+        self.awaited.append(identity)
+        del self.awaited[:-AHEAD]
+        return False
+
+
+def _number(lead: tuple[int, int]) -> int:
+    return lead[0]
 
 
 def fingerprint(nth: int, topic: str, payload: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Readings between codec and batch: rows in the order in which their messages arrived.
+"""Readings between codec and batch: rows in the order in which their messages arrived, as columns.
 
 Native messages of nothing but numbers (nearly all traffic) are decoded together, a stream at a time; every other
 message by itself. Both come to the same rows, so it decides nothing which way a message took.
@@ -6,17 +6,17 @@ message by itself. Both come to the same rows, so it decides nothing which way a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import itemgetter
-from typing import TypeVar
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
 from sensord.core.batch import Float64, Int64
 from sensord.core.intake.codec import Context
+from sensord.core.intake.codec.context import NONE, whole_numbers
 from sensord.core.intake.codec.native import NUMBERS, decode_together
+from sensord.core.intake.repeats import fingerprint
 from sensord.core.intake.topic import Route
 from sensord.core.reading import Reading
 from sensord.core.record import Record
@@ -27,37 +27,37 @@ ALONE = -1
 FEW = 8
 """Fewer messages than this of one stream are cheaper by themselves."""
 _NAN = float("nan")
-_T = TypeVar("_T")
+_PAYLOAD = attrgetter("payload")
 Refuse = Callable[[int, DecodeError], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """The messages of registered devices in a group: each one's position among its records, itself, where it leads.
+    """The messages of registered devices in a group, each with the number of its route: int64 (n,), as ``positions``.
 
-    Lists, and readings name their message by its place in them: an object for each would cost more than its decoding.
-    ``number`` int64 (n,) is the routes' numbers.
+    ``positions`` are those among the group's records; readings name their message by its place in here.
     """
 
-    positions: Sequence[int]
+    positions: Int64
     records: Sequence[Record]
-    routes: Sequence[Route]
     number: Int64
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """``n`` readings: lists of n, and ``fields`` as float64 (n,) (NaN: none; a missing field: none has it).
+    """``n`` readings: int64 columns (n,) (``NONE``: it does not say), and ``fields`` as float64 (n,) (NaN: none).
 
     ``at`` is the place of the reading's message in ``Messages``, ``nth`` counts the readings of one message.
-    ``single`` are the readings that were decoded by themselves, each with its row: labels and plates are there.
+    ``identity`` is what a reading without a number of its own is known by, if by anything. A missing field: none has
+    it. ``single`` are the readings that were decoded by themselves, each with its row: labels and plates are there.
     """
 
-    at: list[int]
-    nth: list[int]
-    stamps: list[int | None]
-    boots: list[int | None]
-    seqs: list[int | None]
+    at: Int64
+    nth: Int64
+    stamp: Int64
+    boot: Int64
+    seq: Int64
+    identity: Int64
     fields: dict[str, Float64]
     single: list[tuple[int, Reading]]
 
@@ -66,55 +66,83 @@ class Rows:
         return len(self.at)
 
 
-def read_rows(messages: Messages, together: Int64, context: Context, refuse: Refuse) -> Rows:
-    """Decode messages; ``refuse`` is told the place of each that cannot be used, and why.
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads rows from messages. ``routes`` are all routes by number, ``together`` int64 beside them.
 
-    ``together`` says by a route's number of which stream its messages are decoded together (``ALONE``: by themselves).
+    ``together`` says of which stream the messages of a route are decoded together (``ALONE``: by themselves).
     """
-    parts, left = list[Rows](), list[int]()
-    for stream in (None, *NUMBERS):
-        some = np.flatnonzero(together[messages.number] == (ALONE if stream is None else stream)).tolist()
-        if stream is None or len(some) < FEW:
-            left += some
-        else:
-            parts.append(_together(stream, some, messages, context, left))
-    if left or not parts:
-        parts.append(_singly(sorted(left), messages, context, refuse))
-    return parts[0] if len(parts) == 1 else _merged(parts)
+
+    routes: Sequence[Route]
+    together: Int64
+    context: Context
+
+    def read(self, messages: Messages, refuse: Refuse) -> Rows:
+        """Decode messages; ``refuse`` is told the place of each that cannot be used, and why."""
+        streams = self.together[messages.number]
+        parts, left = list[Rows](), np.flatnonzero(streams == ALONE).tolist()
+        for stream in NUMBERS:
+            some = np.flatnonzero(streams == stream)
+            if len(some) >= FEW:
+                parts.append(self._together(stream, some, messages, left))
+            else:
+                left += some.tolist()
+        if left or not parts:
+            parts.append(self._singly(sorted(left), messages, refuse))
+        return parts[0] if len(parts) == 1 else _merged(parts)
+
+    def _together(self, stream: Stream, at: Int64, messages: Messages, left: list[int]) -> Rows:
+        """Decode messages of one stream at once; what is not plainly right goes to ``left``."""
+        places = at.tolist()
+        payloads = list(map(_PAYLOAD, _picked(messages.records, places)))
+        senders = [self.routes[number].device for number in messages.number[at].tolist()]
+        read = decode_together(stream, payloads, senders, self.context)
+        if len(read.positions) < len(at):
+            used = at[read.positions]
+            left += np.setdiff1d(at, used).tolist()
+            at = used
+        identity = _identities(at, np.zeros_like(at), read.stamp, read.boot, read.seq, messages)
+        return Rows(at, np.zeros_like(at), read.stamp, read.boot, read.seq, identity, read.fields, [])
+
+    def _singly(self, places: list[int], messages: Messages, refuse: Refuse) -> Rows:
+        found: list[tuple[int, int, Reading]] = []
+        for place in places:
+            route = self.routes[messages.number[place]]
+            try:
+                readings = _of_one(route, messages.records[place].payload, self.context)
+            except DecodeError as error:
+                refuse(place, error)
+            else:
+                found += [(place, nth, reading) for nth, reading in enumerate(readings)]
+        at, nth = (np.array([one[part] for one in found], np.int64) for part in (0, 1))
+        readings = [reading for _, _, reading in found]
+        stamp, boot, seq = (
+            whole_numbers([getattr(reading, part) for reading in readings]) for part in ("stamp", "boot", "seq")
+        )
+        identity = _identities(at, nth, stamp, boot, seq, messages)
+        return Rows(at, nth, stamp, boot, seq, identity, _columns(readings), list(enumerate(readings)))
 
 
-def _together(stream: Stream, at: list[int], messages: Messages, context: Context, left: list[int]) -> Rows:
-    """Decode messages of one stream at once; what is not plainly right goes to ``left``."""
-    records, routes = messages.records, messages.routes
-    payloads, senders = [records[place].payload for place in at], [routes[place].device for place in at]
-    read = decode_together(stream, payloads, senders, context)
-    if len(read.positions) < len(at):
-        left += set(at).difference([at[position] for position in read.positions])
-        at = [at[position] for position in read.positions]
-    return Rows(at, [0] * len(at), read.stamps, read.boots, read.seqs, read.fields, [])
+def _picked(records: Sequence[Record], places: list[int]) -> Iterable[Record]:
+    return records if len(places) == len(records) else map(records.__getitem__, places)
 
 
-def _singly(at: list[int], messages: Messages, context: Context, refuse: Refuse) -> Rows:
-    found: list[tuple[int, int, Reading]] = []
-    for place in at:
-        route = messages.routes[place]
-        try:
-            readings = _of_one(route, messages.records[place].payload, context)
-        except DecodeError as error:
-            refuse(place, error)
-        else:
-            found += [(place, nth, reading) for nth, reading in enumerate(readings)]
-    readings = [reading for _, _, reading in found]
+def _columns(readings: list[Reading]) -> dict[str, Float64]:
     present = dict.fromkeys(name for reading in readings for name in reading.fields)
-    return Rows(
-        [place for place, _, _ in found],
-        [nth for _, nth, _ in found],
-        [reading.stamp for reading in readings],
-        [reading.boot for reading in readings],
-        [reading.seq for reading in readings],
-        {name: np.array([one.fields.get(name, _NAN) for one in readings], np.float64) for name in present},
-        list(enumerate(readings)),
-    )
+    return {name: np.array([one.fields.get(name, _NAN) for one in readings], np.float64) for name in present}
+
+
+def _identities(at: Int64, nth: Int64, stamp: Int64, boot: Int64, seq: Int64, messages: Messages) -> Int64:
+    """What readings without a number of their own are known by; one that says nothing is never known again.
+
+    A message that the broker marks as sent again is known, too: it may have come before.
+    """
+    identity = np.full(len(at), NONE)
+    for row in np.flatnonzero((boot == NONE) | (seq == NONE)).tolist():
+        record = messages.records[at[row]]
+        if stamp[row] != NONE or seq[row] != NONE or record.duplicate:
+            identity[row] = fingerprint(int(nth[row]), record.topic, record.payload)
+    return identity
 
 
 def _of_one(route: Route, payload: bytes, context: Context) -> list[Reading]:
@@ -128,7 +156,7 @@ def _of_one(route: Route, payload: bytes, context: Context) -> list[Reading]:
 
 def _merged(parts: list[Rows]) -> Rows:
     """Put rows into the order of their messages; the readings of one message are of one part, in their order."""
-    at = np.array([place for part in parts for place in part.at], np.int64)
+    at = np.concatenate([part.at for part in parts])
     order = np.argsort(at, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -140,17 +168,8 @@ def _merged(parts: list[Rows]) -> Rows:
             fields[name][rows] = column
         single += [(int(rows[row]), reading) for row, reading in part.single]
         begin += len(part)
-    return Rows(
-        at[order].tolist(),
-        _ordered([part.nth for part in parts], order.tolist()),
-        _ordered([part.stamps for part in parts], order.tolist()),
-        _ordered([part.boots for part in parts], order.tolist()),
-        _ordered([part.seqs for part in parts], order.tolist()),
-        fields,
-        sorted(single, key=itemgetter(0)),
+    columns = ("nth", "stamp", "boot", "seq", "identity")
+    nth, stamp, boot, seq, identity = (
+        np.concatenate([getattr(part, name) for part in parts])[order] for name in columns
     )
-
-
-def _ordered(lists: list[list[_T]], order: list[int]) -> list[_T]:
-    whole = list(chain.from_iterable(lists))
-    return [whole[row] for row in order]
+    return Rows(at[order], nth, stamp, boot, seq, identity, fields, sorted(single, key=itemgetter(0)))

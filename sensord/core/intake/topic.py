@@ -40,9 +40,8 @@ class TopicTemplate:
 class Route:
     """Where a topic leads; with it, what is needed for each of its messages, found once.
 
-    ``number`` is its position in the list of all routes, ``index`` the device's in the registry, ``device`` its id;
-    ``period`` (ns) the device's, ``tolerance`` (ns) the stream's allowed lateness. ``spots`` are the places that its
-    findings may name: the device's own, and all in it.
+    ``number`` is its position in the list of all routes, ``index`` the device's in the registry, ``device`` its id.
+    ``spots`` are the places that its findings may name: the device's own, and all in it.
     """
 
     number: int
@@ -51,8 +50,6 @@ class Route:
     stream: Stream
     topic: Topic
     codec: Codec
-    period: int
-    tolerance: int
     spots: frozenset[str]
 
 
@@ -66,8 +63,7 @@ def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
             # A device's own stream speaks its codec; signs of life are always in the native format.
             name = device.codec if stream is device.stream else "native"
             topic = Topic(compound, stream, device.id)
-            tolerance = definition.lateness_of(stream)
-            own = index, device.id, stream, topic, CODECS[name], device.period, tolerance, places.within(device.place)
+            own = index, device.id, stream, topic, CODECS[name], places.within(device.place)
             routes[text] = Route(len(routes), *own)
     return routes
 

@@ -55,7 +55,6 @@ class Presence:
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
-        self.begun = 0
         self.traces: dict[int, Trace] = {}
         self.clones = Clones()
         self.known: dict[int, int] = {}
@@ -231,8 +230,8 @@ class Presence:
 
     def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
         """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
-        # Never seen means: not since we began to look, and not for as long as we remember.
-        away = min(at - self.begun, self._tracking.remember) if hour is None else at - hour * HOUR
+        # Never seen means: not for as long as we remember, also when we have only begun to look.
+        away = self._tracking.remember if hour is None else at - hour * HOUR
         if len(self.traces) >= MOST_TRACED:
             limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
             self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}

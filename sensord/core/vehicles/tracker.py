@@ -75,7 +75,6 @@ class Tracker:
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.presence.begun = at
             self.clock = self._due = self._next_hour(at)
 
     def _next_hour(self, at: int) -> int:

@@ -36,7 +36,6 @@ class _Inside(msgspec.Struct, array_like=True):
 class _State(msgspec.Struct, array_like=True):
     """Everything that later readings depend on. ``known`` and ``hours`` are raw int64 and int32 columns."""
 
-    begun: int
     clock: int
     inward: dict[str, list[Passage]]
     outward: dict[str, list[Passage]]
@@ -52,7 +51,6 @@ def save(tracker: Tracker) -> bytes:
     """Return the state as bytes: the same state gives the same bytes."""
     presence = tracker.presence
     state = _State(
-        presence.begun,
         tracker.clock,
         *tracker.passages.open,
         [
@@ -78,7 +76,7 @@ def load(tracker: Tracker, saved: bytes) -> None:
     except msgspec.DecodeError as error:
         raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
     presence = tracker.presence
-    presence.begun, tracker.clock = state.begun, state.clock
+    tracker.clock = state.clock
     for direction, gates in enumerate((state.inward, state.outward)):
         tracker.passages.open[direction].update(
             {gate: passages for gate, passages in gates.items() if gate in tracker.gates}

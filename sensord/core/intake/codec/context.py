@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 
-from sensord.core.batch import Bools, Float64
+import numpy as np
+
+from sensord.core.batch import Bools, Float64, Int64
+
+NONE = -(2**63)
+"""In a column of whole numbers: the reading does not say."""
+_FARTHEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +23,28 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The one reading of each of many messages, as columns; the words are those of ``Reading``.
+    """The one reading of each of many messages, as columns (n,); the words are those of ``Reading``.
 
-    ``positions`` says which of the messages, ascending; ``fields`` are float64 (NaN: the reading has none).
+    ``positions`` says which of the messages, ascending; it and the next three are int64 (``NONE``: it does not say),
+    ``fields`` are float64 (NaN: the reading has none).
     """
 
-    positions: Sequence[int]
-    stamps: list[int | None]
-    boots: list[int | None]
-    seqs: list[int | None]
+    positions: Int64
+    stamp: Int64
+    boot: Int64
+    seq: Int64
     fields: dict[str, Float64]
 
     def only(self, wanted: Bools) -> Together:
         """The readings that are wanted; ``wanted`` has one truth for each."""
-        lists = (self.positions, self.stamps, self.boots, self.seqs)
-        positions, stamps, boots, seqs = (list(compress(one, wanted.tolist())) for one in lists)
         fields = {name: column[wanted] for name, column in self.fields.items()}
-        return Together(positions, stamps, boots, seqs, fields)  # type: ignore[arg-type]
+        return Together(self.positions[wanted], self.stamp[wanted], self.boot[wanted], self.seq[wanted], fields)
+
+
+def whole_numbers(values: Sequence[int | None]) -> Int64:
+    """Make a column; what is farther than it can say (a stamp of the year 9999) becomes the farthest it can."""
+    try:
+        return np.array(values, np.int64)
+    except (TypeError, OverflowError):
+        bounded = [NONE if one is None else max(min(one, _FARTHEST), -_FARTHEST) for one in values]
+        return np.array(bounded, np.int64)

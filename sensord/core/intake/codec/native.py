@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from sensord.core.batch import Bools, Float64
+from sensord.core.batch import Bools, Float64, Int64
 from sensord.core.instant import MILLISECOND, parse_instant
-from sensord.core.intake.codec.context import Context, Together
+from sensord.core.intake.codec.context import NONE, Context, Together, whole_numbers
 from sensord.core.intake.plainjson import is_plain, refuse_depth, refuse_repeated_keys
 from sensord.core.level import BY_WORD
 from sensord.core.reading import Reading, Topic
@@ -140,18 +140,19 @@ def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence
     to say what is wrong with it.
     """
     messages, positions = _read_together(_DECODERS[stream], payloads)
-    owners = senders if len(positions) == len(senders) else [senders[position] for position in positions]
+    if len(positions) < len(payloads):
+        payloads, senders = [payloads[place] for place in positions], [senders[place] for place in positions]
     columns = {name: list(map(take, messages)) for name, take in _TAKE[stream].items()}
     stamps = _stamps(columns["at"], context.zone)
+    boot, seq = whole_numbers(columns["boot"]), whole_numbers(columns["seq"])
     fields = {name: np.array(columns[name], np.float64) for name in NUMBERS[stream]}
-    together = Together(positions, stamps.times, columns["boot"], columns["seq"], fields)
+    together = Together(np.array(positions, np.int64), stamps.times, boot, seq, fields)
     usable = _usable(stream, list(fields.values()), len(messages))
-    if columns["device"] != owners:
-        usable &= [claim is None or claim == owner for claim, owner in zip(columns["device"], owners, strict=True)]
+    if columns["device"] != senders:
+        usable &= [claim is None or claim == owner for claim, owner in zip(columns["device"], senders, strict=True)]
     usable[stamps.wrong] = False
-    read = payloads if len(positions) == len(payloads) else [payloads[position] for position in positions]
-    if not _names_each_key_once(read, columns, fields):
-        usable &= list(map(is_plain, read))
+    if _values(columns, together) != b"".join(payloads).count(b":"):
+        usable &= list(map(is_plain, payloads))
     return together if usable.all() else together.only(usable)
 
 
@@ -168,20 +169,20 @@ def _read_together(decoder: msgspec.json.Decoder[Any], payloads: Sequence[bytes]
         return messages, positions
 
 
-def _names_each_key_once(payloads: Sequence[bytes], columns: dict[str, list[Any]], fields: dict[str, Float64]) -> bool:
-    """Whether the texts have only as many colons as values were read from them: then none repeats a key.
+def _values(columns: dict[str, list[Any]], together: Together) -> int:
+    """How many values were read. Texts with as many colons repeat no key: there is one for each pair.
 
-    False does not mean that one does: nulls, unknown keys and colons in strings are not accounted for here.
+    Texts with more may or may not: nulls, unknown keys and colons in strings are not accounted for here.
     """
-    written = sum(len(payloads) - columns[name].count(None) for name in ("device", "at", "boot", "seq"))
-    written += sum(int(np.count_nonzero(~np.isnan(column))) for column in fields.values())
-    return b"".join(payloads).count(b":") == written
+    written = sum(len(columns[name]) - columns[name].count(None) for name in ("device", "at"))
+    written += sum(int(np.count_nonzero(column != NONE)) for column in (together.boot, together.seq))
+    return written + sum(int(np.count_nonzero(~np.isnan(column))) for column in together.fields.values())
 
 
 class _Stamps(NamedTuple):
-    """Stamps (ns; None: the message has none), and the positions of those that are no times."""
+    """Stamps (ns; ``NONE``: the message has none), and the positions of those that are no times."""
 
-    times: list[int | None]
+    times: Int64
     wrong: list[int]
 
 
@@ -190,15 +191,15 @@ def _stamps(written: list[str | float | None], zone: str) -> _Stamps:
     if set(map(type, written)) == {float}:  # nearly always
         milliseconds = np.array(written, np.float64)
         if np.abs(milliseconds).max() <= _STAMP_LIMIT:
-            return _Stamps(((milliseconds * 1000).astype(np.int64) * 1000).tolist(), [])
-    stamps = _Stamps([], [])
+            return _Stamps((milliseconds * 1000).astype(np.int64) * 1000, [])
+    times, wrong = list[int | None](), list[int]()
     for position, at in enumerate(written):
         try:
-            stamps.times.append(_stamp(at, zone))
+            times.append(_stamp(at, zone))
         except DecodeError:
-            stamps.times.append(None)
-            stamps.wrong.append(position)
-    return stamps
+            times.append(None)
+            wrong.append(position)
+    return _Stamps(whole_numbers(times), wrong)
 
 
 def _usable(stream: Stream, columns: list[Float64], count: int) -> Bools:

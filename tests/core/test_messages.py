@@ -1,0 +1,67 @@
+"""What people read when they are to decide or to help: who says what, and why, before what happened where."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.cases.case import State
+from sensord.core.cases.notification import PLATE
+from sensord.core.cases.policy import Category, Policy, Step
+from sensord.core.instant import MINUTE
+from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
+from tests.core.desk import Desk
+from tests.core.street import definition
+
+PEOPLE = (
+    Person("居委干部-1", "cadre", "G1", (Contact("people"),)),
+    Person("值班员-1", "duty_officer", "street", (Contact("people"),)),
+    Person("duty-2", "duty_officer", "street", (Contact("people"),), language="en"),
+)
+PLAN = Policy(
+    "crowd", {"zh": "聚集"}, (Step(("cadre",)),), category="crowd", supervisors=("duty_officer",), close="after_report"
+)
+CROWD = Category("crowd", {"zh": "人群"}, "04", "080", {State.DISPATCHED: 5 * MINUTE})
+
+
+def heard(verb: str, note: str = "", until: int = 20) -> dict[str, str]:
+    """What the duty officers read, by name, after the cadre has done something (or nothing) about a case."""
+    desk = Desk(definition(people=PEOPLE, policies=(PLAN,), categories=(CROWD,)))
+    desk.alert(0, Level.YELLOW)
+    story = desk.act(10, verb, by="居委干部-1", via="mqtt", note=note) if verb else desk.wait(until)
+    return {note.receiver: note.text for note in story.decisions.notifications if note.role == "duty_officer"}
+
+
+def test_whoever_approves_reads_who_asks_for_what_and_why() -> None:
+    """Without that nobody could decide from the message."""
+    texts = heard("extend", "堵车，要晚到十分钟")
+    assert texts["值班员-1"].startswith("居委干部-1申请延时：堵车，要晚到十分钟。1弄")
+    assert texts["duty-2"].startswith("居委干部-1 asks to extend: 堵车，要晚到十分钟. Lane 1")
+
+
+def test_whoever_is_to_help_reads_who_needs_it() -> None:
+    """With their words, when they said any."""
+    assert heard("need_help", "有人摔倒")["值班员-1"].startswith("居委干部-1请求支援：有人摔倒。1弄")
+    assert heard("need_help")["duty-2"].startswith("居委干部-1 asks for help. Lane 1")
+
+
+def test_an_overdue_case_says_which_stage_takes_too_long() -> None:
+    """The supervisor knows whether nobody answered or nobody reported."""
+    texts = heard("", until=400)
+    assert texts["值班员-1"].startswith("派遣阶段已超过时限。1弄")
+    assert texts["duty-2"].startswith("The stage dispatched takes longer than its limit. Lane 1")
+
+
+@pytest.mark.parametrize("note", [PLATE, f"看{PLATE}", "一\n\n二  三"])
+def test_somebodys_words_make_no_mark_and_no_lines(note: str) -> None:
+    """What fills a mark on delivery is not for whoever writes one."""
+    text = heard("need_help", note)["值班员-1"]
+    assert PLATE not in text
+    assert "\n" not in text
+
+
+def test_long_words_are_cut() -> None:
+    """A message holds the beginning; the case holds all of it."""
+    text = heard("need_help", "长" * 400)["值班员-1"]
+    assert text.count("长") == 100
+    assert "…。1弄" in text

@@ -1,0 +1,73 @@
+"""The core at work: what it shows, and when it renews that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from sensord.core.record import Record, RecordKind
+from sensord.core.site import definition_record
+from sensord.drivers.live import LiveCore
+from sensord.store.journal import Journal
+from sensord.store.state import StateStore
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.core.street import START, definition
+from tests.ingest.support import Beats
+from tests.support import wait_until
+
+
+class Pressed:
+    """As the test says."""
+
+    pressed = True
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal that begins with a definition."""
+    opened = Journal(tmp_path / "journal")
+    opened.append([definition_record(definition(), START)])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def core(journal: Journal, tmp_path: Path) -> Iterator[LiveCore]:
+    """A core that follows it; it runs once the test starts it."""
+    with ExitStack() as stack:
+        state = StateStore(tmp_path)
+        stack.callback(state.close)
+        made = LiveCore(journal.reader(), state, PrometheusMeter(), Beats(), on_outcomes=lambda _told: None)
+        stack.callback(made.stop)
+        yield made
+
+
+def test_what_is_shown_gives_way_while_more_comes_in_than_is_taken(
+    journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pressed, it is renewed once in a while only, and as ever when that is over."""
+    pressure, glances, seconds = Pressed(), list[float](), [1000.0]
+    monkeypatch.setattr("sensord.drivers.live.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr(core, "_glance", lambda: glances.append(seconds[0]))
+    core.pressure = pressure
+    for number in range(20):
+        seconds[0] += 1.0
+        pressure.pressed = number < 12
+        journal.append([Record(RecordKind.MESSAGE, START + number, "no/topic/of/ours", b"a dead letter")])
+        core._turn()  # one turn of the thread, without the thread
+    assert glances == [1001.0, 1006.0, 1011.0, *(1016.0 + number for number in range(5))]
+
+
+def test_how_far_it_is_behind_is_known(journal: Journal, core: LiveCore) -> None:
+    """In groups and seconds; nothing once it has caught up, however long nothing comes."""
+    assert core.groups_behind == 1
+    core.start()
+    wait_until(lambda: core.groups_behind == 0)
+    assert core.behind == 0.0
+    core.stop()
+    journal.append([Record(RecordKind.TICK, START + 1)])
+    assert core.groups_behind == 1
+    assert core.behind > 0

@@ -1,0 +1,171 @@
+"""Experiments with the daemon itself: workers that hang or die, disks that fail it, deaths in a row, a second one."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from sensord.store.starts import FAST_DEATHS
+from tests.faults.harness import Stage
+from tests.faults.launcher import AGES
+from tests.faults.tally import Row
+from tests.support import wait_until
+
+SAFE = "安全模式"
+"""What people are told of safe mode."""
+HANGING = {"received, not journaled": "committer", "stepped, nothing written": "core"}
+"""Where a worker hangs, and its name; those of channels and sinks have two minutes, which no round can wait for."""
+DYING = ("received, not journaled", "stepped, nothing written", "outputs committed")
+DISKS = {
+    "fsync fails": "refuse to sync",
+    "writing fails (EIO)": "refuse to write",
+    "reading fails (EIO)": "refuse to read",
+}
+
+
+def unhealthy(stage: Stage, worker: str) -> bool:
+    """Whether ``/healthz`` says 503, and names a worker."""
+    try:
+        workers = stage.daemon.get("/healthz").json()["workers"]
+    except (OSError, ValueError, httpx.HTTPError):  # its HTTP server is not there yet
+        return False
+    return not workers[worker]["ok"]
+
+
+def hung_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Hang one worker after the other: health names it, the manager hears no more, shoots the daemon and starts it."""
+    dice, recovery, fed = random.Random(seed), list[float](), 0
+    watchdog = {"WATCHDOG_USEC": "2000000", AGES: "2"}
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for number in rounds:
+            point = list(HANGING)[number % len(HANGING)]
+            stage.end(signal.SIGKILL)
+            stage.start(point, dice.randint(3, 12), "hang", environment=watchdog)
+            stage.await_ready()
+            wait_until(partial(unhealthy, stage, HANGING[point]), 60, f"{HANGING[point]} is named by /healthz")
+            stage.drain()
+            fed += stage.hears(b"WATCHDOG=1", 3)
+            stage.end(signal.SIGKILL)
+            _start_again(stage, recovery)
+        stage.settle()
+        row = stage.verdict("a worker hangs", len(recovery), recovery)
+        row.lost += fed
+        row.remark += f"; the watchdog was fed {fed} times meanwhile"
+        return row
+
+
+def dying_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Let a thread fail for a reason that no code foresaw: the daemon ends with exit code 1, and is started again."""
+    dice, recovery, others = random.Random(seed), list[float](), 0
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for number in rounds:
+            stage.end(signal.SIGKILL)
+            stage.start(DYING[number % len(DYING)], dice.randint(3, 20), "fail")
+            stage.await_ready()
+            others += stage.await_end(60) != 1
+            _start_again(stage, recovery)
+        stage.settle()
+        row = stage.verdict("a thread dies", len(recovery), recovery)
+        row.lost += others
+        row.remark += f"; {others} times another end than exit code 1"
+        return row
+
+
+def failing_disk(directory: Path, rounds: Iterable[int], seed: int, name: str) -> Row:
+    """Let the kernel refuse: the daemon must end, not try again and go on; the next one finds all acknowledged there.
+
+    Files are not closed in good order then: what the process could not write, it does not acknowledge either.
+    """
+    dice, recovery, lived = random.Random(seed), list[float](), 0
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for _ in rounds:
+            stage.end(signal.SIGKILL)
+            stage.start("received, not journaled", dice.randint(2, 20), DISKS[name])
+            stage.await_ready()
+            code = stage.await_end(60)
+            lived += code in (None, 0)
+            if code is None:
+                stage.end(signal.SIGKILL)
+            _start_again(stage, recovery)
+        stage.settle()
+        row = stage.verdict(f"disk: {name}", len(recovery), recovery)
+        row.lost += lived
+        row.remark += f"; {lived} times it did not end by itself"
+        return row
+
+
+def _start_again(stage: Stage, recovery: list[float]) -> None:
+    """Start it as the service manager does, with a fresh interpreter, and note how long it takes."""
+    began = time.monotonic()
+    stage.start(fresh_interpreter=True)
+    stage.await_ready()
+    recovery.append(time.monotonic() - began)
+
+
+def crash_loops(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Let a sink kill the daemon at each start: it goes on without time series, people hear of it, and it ends well."""
+    recovery = list[float]()
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for number in rounds:
+            stage.end(signal.SIGKILL)
+            for _ in range(FAST_DEATHS - 1):
+                stage.start("roll-ups written", 1, forgive=False)
+                assert stage.await_end(60) == -signal.SIGKILL
+            began = time.monotonic()
+            stage.start("roll-ups written", 1, forgive=False)
+            stage.await_ready()
+            recovery.append(time.monotonic() - began)
+            wait_until(partial(_is_safe, stage), 20, "safe mode shows")
+            wait_until(partial(_told_safe, stage, number + 1), 60, "people are told")
+            seen = len(stage.titles())
+            wait_until(partial(_more_titles, stage, seen), 40, "crowds are told of as ever")
+            assert stage.end(signal.SIGTERM) == 0
+            stage.start(forgive=False)
+            stage.await_ready()
+            wait_until(partial(_is_whole, stage), 20, "after an end in good order all is on again")
+        stage.settle()
+        row = stage.verdict(f"{FAST_DEATHS} deaths in a row: safe mode", len(recovery), recovery)
+        row.remark += "; crowds were told of meanwhile"
+        return row
+
+
+def _is_safe(stage: Stage) -> bool:
+    return stage.fact("extras") is False
+
+
+def _is_whole(stage: Stage) -> bool:
+    return stage.fact("extras") is True
+
+
+def _told_safe(stage: Stage, least: int) -> bool:
+    return sum(SAFE in text for text in stage.texts()) >= least
+
+
+def _more_titles(stage: Stage, seen: int) -> bool:
+    return len(stage.titles()) > seen
+
+
+def second_daemons(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Start a second daemon on the same state: it ends with exit code 1 and names the first, which goes on."""
+    done = wrong = 0
+    with Stage(directory, seed, influx=False) as stage:
+        stage.begin()
+        for _ in rounds:
+            second = stage.daemon.command("run")
+            wrong += second.returncode != 1 or str(stage.pid) not in second.stderr
+            done += 1
+        stage.settle()
+        row = stage.verdict("second daemon on the same state", done)
+        row.lost += wrong
+        row.remark += f"; {wrong} times it did not end with the first one's process id"
+        return row

@@ -1,0 +1,40 @@
+"""More than the daemon can take: what happens now is told of now, and what waits is worked off, each reading once."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from sensord.ingest.backlog import OPEN
+from tests.faults.harness import Stage
+from tests.faults.overload import BROKER, LANES, counted, flood, published
+from tests.faults.sensors import MANY, Speech
+from tests.support import wait_until
+
+GROUP = 4
+"""Small groups make the daemon slow, so that a small flood is too much for it."""
+RATE, SECONDS = 6000, 8
+
+
+@pytest.mark.timeout(420)
+def test_a_crowd_that_comes_in_a_flood_is_told_of_at_once(tmp_path: Path) -> None:
+    """The page comes while what the flood has left still waits; each reading counts once, and replay is the same."""
+    speech = Speech(others=LANES, moods=None)
+    with Stage(tmp_path, influx=False, speech=speech, broker=BROKER, journal={"group_records": GROUP}) as stage:
+        stage.begin()
+        with flood(stage, RATE, SECONDS) as publisher:
+            wait_until(lambda: stage.metric("fresh_lane_open") == 1, 30, "readings wait, and the lane opens")
+            stage.sensors.counts[1] = MANY
+            wait_until(lambda: "L1" in stage.places(), 30, "somebody is told of the crowd")
+            assert stage.metric("reading_age_seconds") > OPEN, "the page did not wait for the backlog"
+            sent, _ = published(publisher)
+        wait_until(lambda: stage.metric("fresh_lane_open") == 0, 240, "the backlog is worked off")
+        wait_until(stage.daemon.caught_up, 60, "everything is applied")
+        assert stage.metric("sequence_gaps_total") == stage.metric("sequence_gaps_filled_total")
+        stage.sensors.fall_silent()
+        wait_until(lambda: not stage.missing(), 60, "every reading is in the journal")
+        wait_until(stage.daemon.caught_up, 60, "everything is applied")
+        assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
+        assert counted(stage) == sent + sum(stage.sensors.sent.values())

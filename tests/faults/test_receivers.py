@@ -1,0 +1,17 @@
+"""A receiver that fails in every way: nobody is told less for it, nor twice without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.receivers import WAYS, failing_receiver
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_receiver_that_fails_gets_every_page_later(way: str, tmp_path: Path) -> None:
+    """Cut, hung, 500, 429, or a 200 that lies: each page arrives once it is well, and the other channel never waits."""
+    row = failing_receiver(tmp_path, range(1), 4, way)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row

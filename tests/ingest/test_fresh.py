@@ -1,0 +1,179 @@
+"""The fresh lane against a real broker: closed without need; while it is open, the newest of each topic goes ahead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sensord.config.settings import Mqtt
+from sensord.core.record import Record, RecordKind
+from sensord.ingest import fresh
+from sensord.ingest.backlog import Backlog, Echoes
+from sensord.ingest.fresh import WORKER, Conflated, FreshLane
+from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
+from sensord.ingest.topics import ahead
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.ingest.support import FAST, Beats
+from tests.support import wait_until
+from tests.support.broker import Mosquitto
+
+CROWD, PLATE = "linfen/c1/crowd/d1", "linfen/c1/plate/cam"
+
+
+class Core:
+    """A core that is as far behind as the test says: so the lane opens and closes when it should."""
+
+    behind, groups_behind = 0.0, 0
+
+
+class Bench:
+    """A lane, and what came by it."""
+
+    def __init__(self, settings: Mqtt) -> None:
+        self.core, self.meter, self.beats = Core(), PrometheusMeter(), Beats()
+        self.queue, self.echoes = ArrivalQueue(32 << 20), Echoes()
+        backlog = Backlog(self.echoes, self.core, self.meter)
+        lane = ahead(settings.readings, settings.client_id)
+        parts = settings, lane, self.queue, self.echoes, backlog, self.meter, self.beats
+        self.lane = FreshLane(*parts, backoff=FAST)
+        self._taken: list[Arrival] = []
+
+    def came(self) -> list[bytes]:
+        """The payloads of everything that was handed on."""
+        self._taken += self.queue.take(100, 0)
+        assert all(one.lane is Lane.FRESH and one.record is not None and one.record.ahead for one in self._taken)
+        return [one.record.payload for one in self._taken if one.record is not None]
+
+    def open(self) -> None:
+        """Fall behind, and wait until the broker has the lane's subscriptions."""
+        self.core.behind = 10.0
+        wait_until(lambda: self.lane.open)
+
+
+@contextmanager
+def _running(settings: Mqtt) -> Iterator[Bench]:
+    bench = Bench(settings)
+    bench.lane.start()
+    try:
+        yield bench
+    finally:
+        bench.lane.stop()
+        assert not bench.lane.alive
+        assert bench.lane.error is None
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds are shorter here."""
+    monkeypatch.setattr(fresh, "EVERY", 0.05)
+    monkeypatch.setattr(fresh, "TURN", 0.02)
+    monkeypatch.setattr(fresh, "PROOF", 1.0)
+
+
+def _subscribed(broker: Mosquitto) -> bool:
+    return len(broker.log_lines("sensord-fresh 0 linfen/+/level/+")) > 0
+
+
+def test_without_need_it_is_closed_and_only_echoes(broker: Mosquitto) -> None:
+    """It hears its own echo and nothing else."""
+    with _running(Mqtt(port=broker.port)) as bench:
+        wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) >= 3)
+        broker.publish(CROWD, b"a reading")
+        said = len(broker.log_lines("Received PUBLISH from sensord-fresh"))
+        wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) > said + 3)
+        assert (bench.lane.open, bench.lane.missing, bench.came()) == (False, "", [])
+        assert bench.beats.count[WORKER] > 0
+
+
+def test_while_we_are_behind_the_newest_of_each_topic_comes(broker: Mosquitto) -> None:
+    """What is retained, and what is said of vehicles, does not; when we have caught up, nothing does any more."""
+    broker.publish("linfen/c1/crowd/d9", b"retained", retain=True)
+    with _running(Mqtt(port=broker.port)) as bench:
+        bench.open()
+        wait_until(lambda: _subscribed(broker))
+        broker.publish_all([(PLATE, b"a plate"), *((CROWD, b"%d" % number) for number in range(500))])
+        wait_until(lambda: b"499" in bench.came())
+        assert len(bench.came()) < 100
+        assert not {b"a plate", b"retained"} & set(bench.came())
+        wait_until(lambda: bench.meter.value("fresh_messages_total", what="overwritten") > 400)
+        assert bench.meter.value("fresh_lane_open") == 1
+        bench.core.behind = 0.0
+        wait_until(lambda: not bench.lane.open)
+        wait_until(lambda: len(broker.log_lines("Received UNSUBSCRIBE from sensord-fresh")) == 1)
+        broker.publish(CROWD, b"later")
+        said = len(broker.log_lines("Received PUBLISH from sensord-fresh"))
+        wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) > said + 3)
+        assert b"later" not in bench.came()
+        assert bench.meter.value("fresh_lane_open") == 0
+
+
+def test_a_broker_that_restarts_is_found_again_and_the_lane_opens_again(broker: Mosquitto) -> None:
+    """A clean session: it subscribes anew, and begins with what is said then."""
+    with _running(Mqtt(port=broker.port)) as bench:
+        bench.open()
+        broker.stop()
+        wait_until(lambda: not bench.lane.open)
+        broker.start()
+        wait_until(lambda: bench.lane.open)
+        broker.publish(CROWD, b"after")
+        wait_until(lambda: b"after" in bench.came())
+
+
+@pytest.mark.parametrize("right", ["", "topic read linfen/echo/+", "topic write linfen/echo/+"])
+def test_a_missing_permission_is_said_and_keeps_the_lane_closed(
+    brokers: Callable[..., Mosquitto], tmp_path: Path, right: str
+) -> None:
+    """Neither reading nor writing alone will do; the word says what to add, and once it is there the lane opens."""
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic read linfen/+/crowd/+\n{right}\n")
+    broker = brokers(f"acl_file {rules}")
+    with _running(Mqtt(port=broker.port)) as bench:
+        bench.core.behind = 10.0
+        wait_until(lambda: bench.lane.missing)
+        assert "topic readwrite linfen/echo/+" in bench.lane.missing
+        assert not bench.lane.open
+        rules.write_text("topic read linfen/+/crowd/+\ntopic readwrite linfen/echo/+\n")
+        broker.reload()
+        wait_until(lambda: bench.lane.open)
+        assert bench.lane.missing == ""
+
+
+def test_a_template_without_kinds_keeps_the_lane_closed(broker: Mosquitto) -> None:
+    """What is a plate cannot be told there; how far behind we are is still known."""
+    with _running(Mqtt(port=broker.port, readings="site/{device}")) as bench:
+        bench.core.behind = 10.0
+        wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) >= 5)
+        assert (bench.lane.open, bench.lane.missing) == (False, "")
+
+
+def _record(topic: str, payload: bytes) -> Record:
+    return Record(RecordKind.MESSAGE, 1, topic, payload, ahead=True)
+
+
+def test_the_newest_of_each_topic_is_kept_until_it_is_due() -> None:
+    """Oldest topics first, as many as there is room for; a topic is due again after the pace, with what is newest."""
+    kept, room = Conflated(), [True, False]
+    for topic, payload in (("a", b"1"), ("b", b"2"), ("a", b"3")):
+        kept.put(_record(topic, payload))
+    assert [one.payload for one in kept.take(0.0, 1.0, lambda: room.pop(0))] == [b"3"]
+    assert [one.payload for one in kept.take(0.0, 1.0, lambda: True)] == [b"2"]
+    kept.put(_record("a", b"4"))
+    assert kept.take(0.9, 1.0, lambda: True) == []
+    assert [one.payload for one in kept.take(1.0, 1.0, lambda: True)] == [b"4"]
+    assert kept.what == {"overwritten": 1, "handed_on": 3}
+
+
+def test_what_is_kept_is_bounded_and_what_is_left_out_counted() -> None:
+    """A flood of topics costs no more than it may; those that are known get their newest all the same."""
+    kept = Conflated(most=1000)
+    for number in range(100):
+        kept.put(_record(f"topic/{number}", json.dumps(number).encode()))
+    kept.put(_record("topic/0", b"new"))
+    taken = kept.take(0.0, 1.0, lambda: True)
+    assert taken[0].payload == b"new"
+    assert len(taken) + kept.what["no_room"] == 100
+    assert len(taken) < 10
