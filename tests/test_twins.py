@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-WANTED = {"api", "backtest", "cases", "channels", "install", "operations", "reports", "rules"}
+WANTED = {"api", "backtest", "cases", "channels", "install", "operations", "privacy", "reports", "rules"}
 """The documents that operators read: each has a Chinese twin."""
 TWINS = sorted(str(path.relative_to(ROOT)).removesuffix(".zh-CN.md") for path in (ROOT / "docs").glob("*.zh-CN.md"))
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

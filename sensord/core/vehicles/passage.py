@@ -170,25 +170,22 @@ class Passages:
         here.append(passage)
         return passage, WAIT if due else DECIDED
 
-    def whole(self, gate: str, read: Read, best: Read, count: int, last_at: int) -> Passage | None:
-        """Take a passage that no later reading has anything to do with: ``count`` readings, ``best`` the surest.
-
-        None, and nothing is taken, when an earlier passage of the lane is not over yet. A sure entry is decided now.
-        """
+    def alone(self, gate: str, read: Read) -> Passage | None:
+        """Begin a passage when all earlier ones of the lane are over and the last was another vehicle's, else None."""
         event_at, direction = read.event_at, read.direction
         here = self.open[direction].get(gate)
         if here is None:
             here = self.open[direction][gate] = []
         elif here:
             over = event_at - self._merge
+            if here[-1].kept[0].token == read.token:
+                return None
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
             here.clear()
-        self.merged += count - 1
-        if read.sure and not direction:
-            return Passage([read], [1], event_at, event_at, 0)
-        passage = Passage([best], [count], event_at, last_at, read.received_at + self._settle)
+        due = 0 if read.sure and not direction else read.received_at + self._settle
+        passage = Passage([read], [1], event_at, event_at, due)
         here.append(passage)
         return passage
 

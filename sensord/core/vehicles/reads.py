@@ -28,8 +28,7 @@ class Run(NamedTuple):
 
     ``start`` and ``stop`` say where their rows stand in ``Reads.members`` (equal: nothing follows). ``best`` is the
     surest (of several, the first) when it is surer than the first reading; ``sure`` whether one of them is.
-    ``last_at`` is the event time of the last. ``alone``: this is a whole passage, and none that comes later has
-    anything to do with it.
+    ``last_at`` is the event time of the last. ``whole``: where no earlier passage of the lane is open, this is one.
     """
 
     start: int
@@ -38,7 +37,7 @@ class Run(NamedTuple):
     sure: bool
     last_at: int
     last_received_at: int
-    alone: bool
+    whole: bool
 
 
 _make_run, _make_read = partial(tuple.__new__, Run), partial(tuple.__new__, Read)
@@ -127,7 +126,7 @@ class Reads:
         columns = [(first + 1).tolist(), (lanes.last + 1).tolist()]
         columns += [[next(made) if better else None for better in surer.tolist()], sure.tolist()]
         columns += [batch.event_at[rows[last]].tolist(), batch.received_at[rows[last]].tolist()]
-        columns.append(self._alone(lanes, sure, tracking).tolist())
+        columns.append(self._whole(lanes, sure, tracking).tolist())
         runs = list(map(_make_run, zip(*columns, strict=True)))
         heads = order[first]
         arrival = np.argsort(heads)
@@ -140,24 +139,20 @@ class Reads:
         hits = np.flatnonzero(confidence == np.maximum.reduceat(confidence, lanes.first)[number])
         return hits[np.flatnonzero(np.diff(number[hits], prepend=-1))]
 
-    def _alone(self, lanes: _Lanes, sure: Bools, tracking: Tracking) -> Bools:
-        """Which stretches are a passage of their own, as far as can be told from what comes after them.
+    def _whole(self, lanes: _Lanes, sure: Bools, tracking: Tracking) -> Bools:
+        """Which stretches are one passage whatever comes between, if none before them in the lane is still open.
 
-        They are over and decided before the next reading of the lane, and that one is of another vehicle, so that no
-        later reading can join them either. ``sure`` is whether a reading after the first one is.
+        They are over before they are decided, or were decided by their first reading. ``sure`` is whether a reading
+        after the first one is: that would decide an entry.
         """
         batch, seen, order = self._batch, self._sightings, lanes.order
         head, last = order[lanes.first], order[lanes.last]
-        arrival, event_at = batch.received_at[self.positions], batch.event_at[self.positions]
-        token, inward = seen.who[head, 0], self._labels[0][head] == 0
-        at_once = inward & seen.sure[head]
-        decided = arrival[head] + np.where(at_once, 0, tracking.settle)
-        whole = at_once | ((arrival[last] < decided) & ~(inward & sure))
+        arrival, inward = batch.received_at[self.positions], self._labels[0][head] == 0
+        settles = arrival[head] + tracking.settle
+        whole = (inward & seen.sure[head]) | ((arrival[last] < settles) & ~(inward & sure))
         self._foresee(lanes, ~whole)
-        after = (lanes.lane[lanes.first[1:]] == lanes.lane[lanes.first[:-1]]) & (token[1:] != token[:-1])
-        after &= (event_at[head[1:]] > event_at[last[:-1]] + tracking.merge) & (arrival[head[1:]] >= decided[:-1])
-        alone: Bools = whole & (token != 0) & (seen.who[head, 1] == 0) & np.append(after, False)
-        return alone
+        result: Bools = whole & (seen.who[head, 0] != 0) & (seen.who[head, 1] == 0)
+        return result
 
     def _foresee(self, lanes: _Lanes, singly: Bools) -> None:
         """Make the readings that will be looked at one by one, all at once."""

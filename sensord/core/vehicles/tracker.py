@@ -137,7 +137,7 @@ class Tracker:
                 self._singly(reads, heapq.heappop(singly))
             if self._due <= read[0]:
                 self._advance(read[0])
-            if run.alone and self._pass(position, read, run):
+            if run.whole and self._pass(position, read, run):
                 continue
             passage = self._see(position, read)
             if run.start < run.stop and not self._again(passage, read, run):
@@ -147,15 +147,17 @@ class Tracker:
             self._singly(reads, heapq.heappop(singly))
 
     def _pass(self, position: int, read: Read, run: Run) -> bool:
-        """Take a whole passage at once; False when the one before it in the lane is not over."""
-        gate, count = self._gate[read.device], 1 + run.stop - run.start
-        passage = self.passages.whole(gate, read, run.best or read, count, run.last_at)
+        """Take a whole passage at once; False when the one before it in the lane is still open."""
+        gate = self._gate[read.device]
+        passage = self.passages.alone(gate, read)
         if passage is None:
             return False
         if passage.due:
             self._wait(gate, passage)
         else:
             self._decide(position, read[0], gate, passage)
+        if run.start < run.stop:
+            self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
     def _singly(self, reads: Reads, row: int) -> None:
