@@ -122,6 +122,17 @@ class ArrivalQueue:
             self._arrived.notify()
             return True
 
+    def gather(self, enough: int, timeout: float) -> None:
+        """Wait up to ``timeout`` seconds for ``enough`` arrivals, or for one that people wait for."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._closed or self._pressing() or self._amount() >= enough, timeout)
+
+    def _pressing(self) -> bool:
+        return bool(self._own or self._waiting[Lane.COMMANDS])
+
+    def _amount(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
     def submit(self, record: Record, timeout: float) -> Future[int]:
         """Append a record of our own (an operator's action) to the lane that goes first.
 
