@@ -184,17 +184,15 @@ def reload_rules(config: Path) -> None:
     )
 
 
-@cli.command(help=say("列出正在处理的案件。", "List the open cases."))
+@cli.command(help=say("列出正在处理的案件，级别高的在前。", "List the open cases, the worst first."))
 @config_option
 def cases(config: Path) -> None:
     """Ask the running daemon for its cases."""
+    from sensord.commands.opencases import lines
     from sensord.commands.remote import overview
 
-    open_cases = overview(config)["cases"]
-    for case in open_cases:
-        click.echo("  ".join(str(case[name]) for name in ("id", "level", "state", "place_name", "opened_at")))
-    if not open_cases:
-        click.echo(say("没有未结案件", "no open cases"))
+    for line in lines(overview(config)["cases"]):
+        click.echo(line)
 
 
 @cli.command(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -274,6 +275,7 @@ _KNOWN = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 def main(scenario: str, speed: float, language: str, duration: float | None, keep: bool, broker: str | None) -> None:
     """Play, and end with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    os.environ["SENSORD_LANGUAGE"] = language  # errors, too, are shown in the language that was asked for
     try:
         code = play(scenario, speed, duration, language, keep, broker)
     except SensordError as error:

@@ -2,7 +2,7 @@
 
 It lets the demonstration run where mosquitto is not installed. What 3.1.1 lacks is left out: properties (session
 expiry, user properties), reasons of success. Clients that speak 3.1.1 themselves pass unchanged. A client that
-unsubscribes, or that speaks nonsense, is disconnected. Layouts: OASIS MQTT 5.0 and 3.1.1, sections 2 and 3.
+speaks nonsense is disconnected. Layouts: OASIS MQTT 5.0 and 3.1.1, sections 2 and 3.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def to_older(packet: Packet) -> Packet:
             return Packet(packet.first, _without_properties(body, _publish_head(packet)))
         case 8:
             return Packet(packet.first, body[:2] + _subscriptions(_without_properties(body, 2)[2:]))
+        case 10:
+            return Packet(packet.first, _without_properties(body, 2))
         case kind if PUBACK <= kind <= PUBCOMP:
             return Packet(packet.first, body[:2])
         case 14:
@@ -90,6 +92,8 @@ def to_newer(packet: Packet) -> Packet:
             return Packet(packet.first, body[:head] + b"\0" + body[head:])
         case 9:
             return Packet(packet.first, body[:2] + b"\0" + body[2:])
+        case 11:
+            return Packet(packet.first, body + b"\0\0")  # one success stands for all: how many there were is not kept
         case kind if PUBACK <= kind <= PUBCOMP or kind in _PASSING:
             return packet
     raise ValueError(f"a packet of type {packet.kind}")

@@ -23,7 +23,7 @@ from sensord.cli import cli
 from sensord.core.instant import to_datetime
 from sensord.core.token import word
 from sensord.store.access import AccessLog
-from tests.notify.receiver import Receiver
+from tests.notify.receiver import Receiver, Request
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
@@ -159,8 +159,16 @@ def outputs(daemon: Daemon, people: Receiver, heard: list[paho.MQTTMessage]) -> 
         found[f"{message.topic} {len(found)}"] = message.topic.encode() + message.payload
     for request in people.requests:
         if request.path != "/notify/police-1":
-            found[f"{request.path} {len(found)}"] = request.body
+            found[f"{request.path} {len(found)}"] = unpacked(request)
+    points = b"".join(content for what, content in found.items() if what.startswith("/write"))
+    assert b"plate,class=key_area," in points, "the points can be read"
     return found | printed(daemon)
+
+
+def unpacked(request: Request) -> bytes:
+    """What was sent: points come compressed."""
+    packed = request.headers.get("Content-Encoding") == "gzip"
+    return gzip.decompress(request.body) if packed else request.body
 
 
 def keep_report(daemon: Daemon) -> None:

@@ -92,6 +92,7 @@ class Street:
 
     def heard(self, plate: str) -> list[str]:
         """A vehicle comes in and leaves; return how what the police hear of it now begins."""
+        wait_until(self._calm, 15, "what was said before is over, else it would not be said again")
         known = len(self._told())
         for way in ("in", "out"):
             self._sent += 1
@@ -101,6 +102,9 @@ class Street:
         wait_until(self._daemon.caught_up, 15, "the passages are applied")
         wait_until(self._all_sent, 15, "what is to be said is said")
         return [text.split()[0] for text in self._told()[known:] if plate in text]
+
+    def _calm(self) -> bool:
+        return all(case["place"] != "C1-N" for case in self._daemon.overview()["cases"])
 
     def _taken(self) -> int:
         lines = self._daemon.get("/metrics").text.splitlines()

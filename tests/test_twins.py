@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TWINS = tuple(
-    f"docs/{name}" for name in ("api", "backtest", "cases", "channels", "install", "operations", "reports", "rules")
-)
-"""The documents that operators read, which have a Chinese twin."""
+WANTED = {"api", "backtest", "cases", "channels", "install", "operations", "privacy", "reports", "rules"}
+"""The documents that operators read: each has a Chinese twin."""
+TWINS = sorted(str(path.relative_to(ROOT)).removesuffix(".zh-CN.md") for path in (ROOT / "docs").glob("*.zh-CN.md"))
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"(^|\s+)(#|//).*$")
 _WORDS = re.compile(r"[\w.-]*[\u4e00-\u9fff][\w.\u4e00-\u9fff-]*|\b[A-Z]{2,}\b|<[^>]*>")
@@ -60,10 +59,9 @@ def examples(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def test_every_chinese_document_has_an_english_one_and_is_looked_at() -> None:
-    """None is left out of the list above."""
-    there = set((ROOT / "docs").glob("*.zh-CN.md"))
-    assert {str(path.relative_to(ROOT)).removesuffix(".zh-CN.md") for path in there} == set(TWINS)
+def test_what_operators_read_is_there_in_chinese() -> None:
+    """None of the documents of their day is in English only."""
+    assert {f"docs/{name}" for name in WANTED} <= set(TWINS)
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -49,7 +49,7 @@ def print_report(report: Report, limit: int, console: Console | None = None) -> 
     for suggestion in report.suggestions:
         change = f"{suggestion.setting} {suggestion.old} → {suggestion.new}"
         out.print(say(f"建议：{change}。", f"Suggestion: {change}. ") + in_words(suggestion))
-        out.print(suggestion.patch, markup=False, highlight=False)
+        out.print(suggestion.patch, markup=False, highlight=False, soft_wrap=True)  # whole lines, or it does not apply
 
 
 def _tables(report: Report, limit: int) -> Iterator[Table]:

@@ -41,7 +41,7 @@ PACKET_ALLOWANCE = 4096
 HOUSEKEEPING = 0.5
 """Seconds between paho's keepalive checks."""
 ANSWER = 10.0
-"""Seconds that the broker has to answer our CONNECT and SUBSCRIBE."""
+"""Seconds for which the broker may be silent before it has answered our CONNECT and SUBSCRIBE."""
 KEPT_ALIVE_NO_LONGER = 141
 """paho's own word for a ping without an answer, in MQTT 5's reason codes."""
 TAKEN_OVER = 142
@@ -104,7 +104,7 @@ class Connection:
         self._lock = Lock()
         self._acks = bytearray()
         self._sending = b""
-        self._opened = self._heard = self._kept = self._pinged = time.monotonic()
+        self._heard = self._kept = self._pinged = time.monotonic()
         self._waker, self._wakes = socket.socketpair()
         self._wakes.setblocking(False)
         self._waker.setblocking(False)
@@ -158,7 +158,7 @@ class Connection:
             )
         except (OSError, ValueError) as error:
             self._end(Ending.UNREACHABLE, f"the broker {where} cannot be reached ({error}); is it running?")
-        self._opened = self._heard = time.monotonic()
+        self._heard = time.monotonic()
 
     # --- what paho tells us ---------------------------------------------------------------------------------
 
@@ -296,7 +296,7 @@ class Connection:
         self._client.loop_misc()
         if now - self._heard > 1.5 * self._client.keepalive:
             self._end(Ending.SILENT, "the broker has been silent for 1.5 keepalives: half-open connection")
-        if not self.ready and now - self._opened > ANSWER:
+        if not self.ready and now - self._heard > ANSWER:  # what waited for us may come before the answer
             self._end(Ending.SILENT, f"the broker did not accept us within {ANSWER:g} s")
 
     # --- from other threads ---------------------------------------------------------------------------------

@@ -8,13 +8,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sensord.core.instant import HOUR
+from sensord.core.instant import HOUR, MINUTE
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE
 from sensord.store.tables import STATE
+
+_LATELY = HOUR + 15 * MINUTE
+"""A little more than from one full hour to the next, for the core may be a moment behind."""
 
 
 class PassageReader:
@@ -38,7 +41,7 @@ class PassageReader:
         """
         newest = "SELECT max(at) FROM occupancy WHERE at <= ? AND at > ?"
         statement = f"SELECT at, compound, inside, unsure FROM occupancy WHERE at = ({newest})"
-        return [Occupancy(*row) for row in self._rows(statement, (at, at - HOUR))]
+        return [Occupancy(*row) for row in self._rows(statement, (at, at - _LATELY))]
 
     def blind(self, start: int, end: int) -> list[Blind]:
         """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond.

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from sensord.backtest.compare import Difference, compare
-from sensord.backtest.labels import read_incidents
 from sensord.backtest.outcome import Collector, Episode, Outcome, Page, PlaceInfo
 from sensord.backtest.page import backtest_page, replay_page, replayed
 from sensord.backtest.report import Question, Report, answer, to_json
@@ -29,19 +28,8 @@ from sensord.core.site import Site
 from sensord.drivers.replay import Piece, replay
 from sensord.errors import ConfigError
 from sensord.source import Source
-from tests.backtest.parts import BIG, PEAKS, labels, recording
+from tests.backtest.parts import BIG, PEAKS
 from tests.core.street import START, definition
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rules, a stricter candidate, a recording and labels."""
-    made = recording(tmp_path_factory.mktemp("backtest"))
-    (made / "strict").mkdir()
-    text = (made / "rules" / "crowd.yaml").read_text("utf-8").replace("above: 1.0", "above: 2.0")
-    (made / "strict" / "crowd.yaml").write_text(text, "utf-8")
-    labels(made / "labels.csv")
-    return made
 
 
 def asked(folder: Path, **changes: object) -> Report:
@@ -171,23 +159,6 @@ def test_the_page(report: Report, folder: Path, tongue: str, monkeypatch: pytest
     assert body.count("plotly-graph-div") >= 7
     alone = replay_page(replayed(Setup.of(Source(folder / "recording"))))
     assert ("案件" if tongue == "zh" else "Cases") in alone
-
-
-def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
-    """Nothing asked, nothing to suggest, nothing recorded: a sentence says so, and no traceback."""
-    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "strict")]
-    english = {"SENSORD_LANGUAGE": "en"}
-    plain = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00"], env=english)
-    assert "Nothing to compare" in plain.output
-    none = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00", "--suggest"], env=english)
-    assert "No suggestion" in none.output
-    empty = tmp_path / "empty.jsonl"
-    empty.touch()
-    config = str(Path(__file__).resolve().parents[2] / "config" / "sensord.yaml")
-    for asked_ in (["backtest", "--recording"], ["replay", "--format", "html", "--output", str(tmp_path / "page")]):
-        refused = CliRunner().invoke(cli, [*asked_, str(empty), "--config", config], env=english)
-        assert isinstance(refused.exception, ConfigError)
-        assert "there is nothing to replay" in str(refused.exception)
 
 
 def test_the_same_report_twice_is_the_same_json(folder: Path, report: Report) -> None:
@@ -350,40 +321,3 @@ def test_one_value_changes_and_nothing_else(folder: Path) -> None:
     setting = next(iter(find_settings(folder / "rules", "levels.red.for")))
     before = (folder / "rules" / "crowd.yaml").read_text("utf-8")
     assert setting.changed("25s") == before.replace("above: 5.0, for: 10s", "above: 5.0, for: 25s")
-
-
-def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every mistake of a file of incidents is said with its line, in the language of the terminal."""
-    monkeypatch.setenv("SENSORD_LANGUAGE", "zh")
-    path = tmp_path / "wrong.csv"
-    rows = (
-        "nowhere,2026-01-01,2026-01-02,crowd,",
-        "G1-L1,2026-01-02,2026-01-01,crowd,",
-        "G1-L1,2026-01-01,2026-01-02,crowd,purple",
-        "G1-L1,2026-01-01,2026-01-02,Crowd,",
-        "G1-L1,2026-01-01,2026-01-02",
-        "G1-L1,2026-01-01,,crowd,",
-        "G1-L1,2026-01-01,2026-01-02,crowd_silence,",
-        "G1-L1,2026-01-01T23:00:00,2026-01-03,crowd_silence,",
-        "G1-L1,2026-01-01,2026-01-02,overstay,",
-        "G1-L1,2026-01-01,2026-01-02,overstay,",
-    )
-    path.write_text("place,start,end,kind,level\n" + "\n".join(rows) + "\n", "utf-8")
-    found = run(Setup.of(Source(folder / "recording")), [Setup.of(Source(folder / "recording")).candidate("x", None)])[
-        0
-    ]
-    with pytest.raises(ConfigError) as refused:
-        read_incidents(path, found)
-    said = [(problem.line, problem.message) for problem in refused.value.problems]
-    pieces = (
-        (2, "没有场所 nowhere"),
-        (3, "结束早于开始"),
-        (4, "没有 purple 这个级别"),
-        (5, "没有 Crowd 这种事件，可能是 crowd；有："),
-        (6, "这一行没有 kind"),
-        (7, "这一行没有 end"),
-        (9, "与第 8 行的事件同处、同类且时间重叠"),
-    )
-    assert [line for line, _ in said] == [line for line, _ in pieces]
-    assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))
-    assert "crowd, crowd_silence, crowd_stuck" in said[3][1]

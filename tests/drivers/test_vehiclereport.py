@@ -16,7 +16,7 @@ from sensord.core.cases.reports import Span
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.place import Places
 from sensord.core.record import Group
-from sensord.core.site import Site, definition_record
+from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.core.vehicles.visit import Compound
@@ -293,6 +293,20 @@ def _at(journal: list[Group], until: int) -> dict[str, Compound]:
         if records:
             site.step(Group(group.seq, records))
     return dict(site.tracker.presence.compounds)
+
+
+@pytest.mark.parametrize(("minute", "known"), [(0, 14), (1, 14), (50, 14), (59, 14), (75, 0)])
+def test_inside_is_as_of_the_last_full_hour(tmp_path: Path, minute: int, known: int) -> None:
+    """While the day runs, too, in every quarter; a number that is older than that is not today's any more."""
+    store, at = StateStore(tmp_path), MONDAY + 14 * HOUR
+    blind = [Blind(device.id, 0, MONDAY) for device in definition().devices]
+    store.apply(Step(1, at + 2 * HOUR, occupancy=[Occupancy(at, "C1", 4, 1)], blind=blind))
+    store.close()
+    loaded = cast("Loaded", SimpleNamespace(definition=definition(rules=())))
+    span = Span("day", MONDAY, MONDAY + DAY)
+    made = VehicleReporter(lambda: loaded, tmp_path).make(span, at + minute * MINUTE)
+    assert made.inside_at == (MONDAY + known * HOUR if known else 0)
+    assert made.street.inside == (4 if known else None)
 
 
 def test_old_tallies_are_deleted(journal: list[Group], tmp_path: Path) -> None:

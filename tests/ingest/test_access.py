@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sensord.config.settings import Mqtt, Tls
 from sensord.errors import ConfigError
 from sensord.ingest.receiver import tls_context
+from tests.ingest.lane import running
 from tests.ingest.support import Stage
 from tests.support import program, wait_until
 from tests.support.broker import Mosquitto
@@ -117,6 +118,20 @@ def test_both_sides_show_certificates(tls_broker: Mosquitto, certificates: Certi
         wait_until(lambda: len(tls_broker.log_lines("Received PUBACK from sensord")) == 5)
 
 
+def test_the_fresh_lane_goes_by_the_same_certificates(tls_broker: Mosquitto, certificates: Certificates) -> None:
+    """Ahead of the others over TLS, too; under another authority's certificate it stays out, and goes on trying."""
+    publisher = _settings(tls_broker, certificates.ca, certificates.issue("publisher"))
+    with running(_settings(tls_broker, certificates.ca, certificates.issue("sensord"))) as bench:
+        bench.open()
+        payloads = [b"%d" % number * 40_000 for number in range(3)]
+        for payload in payloads:
+            _publish(publisher, payload)
+            wait_until(lambda wanted=payload: wanted in bench.came())  # type: ignore[misc]
+    with running(_settings(tls_broker, certificates.ca, None)) as stranger:
+        wait_until(lambda: len(tls_broker.log_lines("peer did not return a certificate")) > 1)
+        assert stranger.lane.alive
+
+
 def _publish(settings: Mqtt, payload: bytes, topic: str = "linfen/c1/crowd/d1", *, retain: bool = False) -> None:
     assert settings.tls is not None
     client = Client(CallbackAPIVersion.VERSION2, "publisher", protocol=MQTTProtocolVersion.MQTTv5)
@@ -218,6 +233,12 @@ def password_broker(brokers: Callable[..., Mosquitto], tmp_path: Path) -> Mosqui
         timeout=30,
     )
     return brokers(listener=("allow_anonymous false", f"password_file {file}"))
+
+
+def test_the_fresh_lane_shows_the_same_password(password_broker: Mosquitto) -> None:
+    """It opens with the right one."""
+    with running(Mqtt(port=password_broker.port, username="daemon"), PASSWORD) as bench:
+        bench.open()
 
 
 def test_the_right_password_connects(password_broker: Mosquitto) -> None:

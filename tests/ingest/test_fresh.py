@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,58 +11,12 @@ import pytest
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.ingest import fresh
-from sensord.ingest.backlog import Backlog, Echoes
-from sensord.ingest.fresh import WORKER, Conflated, FreshLane
-from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
-from sensord.ingest.topics import ahead
-from sensord.telemetry.metrics import PrometheusMeter
-from tests.ingest.support import FAST, Beats
+from sensord.ingest.fresh import WORKER, Conflated
+from tests.ingest.lane import running
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 
 CROWD, PLATE = "linfen/c1/crowd/d1", "linfen/c1/plate/cam"
-
-
-class Core:
-    """A core that is as far behind as the test says: so the lane opens and closes when it should."""
-
-    behind, groups_behind = 0.0, 0
-
-
-class Bench:
-    """A lane, and what came by it."""
-
-    def __init__(self, settings: Mqtt) -> None:
-        self.core, self.meter, self.beats = Core(), PrometheusMeter(), Beats()
-        self.queue, self.echoes = ArrivalQueue(32 << 20), Echoes()
-        backlog = Backlog(self.echoes, self.core, self.meter)
-        lane = ahead(settings.readings, settings.client_id)
-        parts = settings, lane, self.queue, self.echoes, backlog, self.meter, self.beats
-        self.lane = FreshLane(*parts, backoff=FAST)
-        self._taken: list[Arrival] = []
-
-    def came(self) -> list[bytes]:
-        """The payloads of everything that was handed on."""
-        self._taken += self.queue.take(100, 0)
-        assert all(one.lane is Lane.FRESH and one.record is not None and one.record.ahead for one in self._taken)
-        return [one.record.payload for one in self._taken if one.record is not None]
-
-    def open(self) -> None:
-        """Fall behind, and wait until the broker has the lane's subscriptions."""
-        self.core.behind = 10.0
-        wait_until(lambda: self.lane.open)
-
-
-@contextmanager
-def _running(settings: Mqtt) -> Iterator[Bench]:
-    bench = Bench(settings)
-    bench.lane.start()
-    try:
-        yield bench
-    finally:
-        bench.lane.stop()
-        assert not bench.lane.alive
-        assert bench.lane.error is None
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +33,7 @@ def _subscribed(broker: Mosquitto) -> bool:
 
 def test_without_need_it_is_closed_and_only_echoes(broker: Mosquitto) -> None:
     """It hears its own echo and nothing else."""
-    with _running(Mqtt(port=broker.port)) as bench:
+    with running(Mqtt(port=broker.port)) as bench:
         wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) >= 3)
         broker.publish(CROWD, b"a reading")
         said = len(broker.log_lines("Received PUBLISH from sensord-fresh"))
@@ -92,7 +45,7 @@ def test_without_need_it_is_closed_and_only_echoes(broker: Mosquitto) -> None:
 def test_while_we_are_behind_the_newest_of_each_topic_comes(broker: Mosquitto) -> None:
     """What is retained, and what is said of vehicles, does not; when we have caught up, nothing does any more."""
     broker.publish("linfen/c1/crowd/d9", b"retained", retain=True)
-    with _running(Mqtt(port=broker.port)) as bench:
+    with running(Mqtt(port=broker.port)) as bench:
         bench.open()
         wait_until(lambda: _subscribed(broker))
         broker.publish_all([(PLATE, b"a plate"), *((CROWD, b"%d" % number) for number in range(500))])
@@ -113,7 +66,7 @@ def test_while_we_are_behind_the_newest_of_each_topic_comes(broker: Mosquitto) -
 
 def test_a_broker_that_restarts_is_found_again_and_the_lane_opens_again(broker: Mosquitto) -> None:
     """A clean session: it subscribes anew, and begins with what is said then."""
-    with _running(Mqtt(port=broker.port)) as bench:
+    with running(Mqtt(port=broker.port)) as bench:
         bench.open()
         broker.stop()
         wait_until(lambda: not bench.lane.open)
@@ -131,7 +84,7 @@ def test_a_missing_permission_is_said_and_keeps_the_lane_closed(
     rules = tmp_path / "acl"
     rules.write_text(f"topic read linfen/+/crowd/+\n{right}\n")
     broker = brokers(f"acl_file {rules}")
-    with _running(Mqtt(port=broker.port)) as bench:
+    with running(Mqtt(port=broker.port)) as bench:
         bench.core.behind = 10.0
         wait_until(lambda: bench.lane.missing)
         assert "topic readwrite linfen/echo/+" in bench.lane.missing
@@ -144,7 +97,7 @@ def test_a_missing_permission_is_said_and_keeps_the_lane_closed(
 
 def test_a_template_without_kinds_keeps_the_lane_closed(broker: Mosquitto) -> None:
     """What is a plate cannot be told there; how far behind we are is still known."""
-    with _running(Mqtt(port=broker.port, readings="site/{device}")) as bench:
+    with running(Mqtt(port=broker.port, readings="site/{device}")) as bench:
         bench.core.behind = 10.0
         wait_until(lambda: len(broker.log_lines("Received PUBLISH from sensord-fresh")) >= 5)
         assert (bench.lane.open, bench.lane.missing) == (False, "")

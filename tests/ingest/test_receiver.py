@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sensord.config.settings import Mqtt
+from sensord.ingest import connection
 from sensord.ingest.receiver import SUSPICIOUS, Backoff, Hooks
 from tests.ingest.support import MemoryJournal, Stage
 from tests.support import wait_until
@@ -308,6 +309,16 @@ def test_a_half_open_connection_is_given_up() -> None:
         _connected(stage)
         wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
         assert "half-open" in stage.links[1][1]
+
+
+def test_what_waited_for_us_may_come_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker with much in store sends that first, for longer than an answer may take: it is no silence."""
+    monkeypatch.setattr(connection, "ANSWER", 0.6)
+    publish = b"\x30\x06\x00\x03a/b\x00"
+    with ScriptedBroker(FILTERS, before=[publish] * 25) as busy, Stage(_settings(busy)) as stage:
+        _connected(stage)
+        assert stage.count("mqtt_disconnections_total", reason="silent") == 0
+        wait_until(lambda: len(stage.journal.payloads) == 25)
 
 
 def test_a_topic_that_is_no_text_is_refused() -> None:

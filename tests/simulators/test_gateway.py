@@ -23,6 +23,10 @@ DOWN = {
         Packet(0x82, b"\x00\x01" + b"\x00" + TOPIC + b"\x2d"),
         Packet(0x82, b"\x00\x01" + TOPIC + b"\x01"),
     ),
+    "the end of a subscription loses its properties": (
+        Packet(0xA2, b"\x00\x01" + b"\x00" + TOPIC + TOPIC),
+        Packet(0xA2, b"\x00\x01" + TOPIC + TOPIC),
+    ),
     "an acknowledgement loses its reason": (Packet(0x40, b"\x00\x07\x10\x00"), Packet(0x40, b"\x00\x07")),
     "a farewell loses everything": (Packet(0xE0, b"\x00\x00"), Packet(0xE0, b"")),
     "a ping passes": (Packet(0xC0, b""), Packet(0xC0, b"")),
@@ -35,6 +39,10 @@ UP = {
         Packet(0x32, TOPIC + b"\x00\x07\x00hi"),
     ),
     "an answer to a subscription likewise": (Packet(0x90, b"\x00\x01\x01"), Packet(0x90, b"\x00\x01\x00\x01")),
+    "an answer to its end gains empty properties, and success": (
+        Packet(0xB0, b"\x00\x01"),
+        Packet(0xB0, b"\x00\x01\x00\x00"),
+    ),
     "an acknowledgement passes": (Packet(0x40, b"\x00\x07"), Packet(0x40, b"\x00\x07")),
 }
 

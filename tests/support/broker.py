@@ -125,8 +125,19 @@ class ScriptedBroker:
 
     CONNACK = b"\x20\x03\x00\x00\x00"
 
-    def __init__(self, filters: int, packets: bytes = b"", granted: int = 1, then: Sequence[int] = ()) -> None:
-        """Answer ``filters`` subscriptions with the reason code ``granted``, more with ``then``; send ``packets``."""
+    def __init__(
+        self,
+        filters: int,
+        packets: bytes = b"",
+        granted: int = 1,
+        then: Sequence[int] = (),
+        before: Sequence[bytes] = (),
+    ) -> None:
+        """Answer ``filters`` subscriptions with the reason code ``granted``, more with ``then``; send ``packets``.
+
+        What is sent ``before`` that answer comes at ten packets a second, as from a broker with much in store.
+        """
+        self._before = before
         self._suback = bytes([granted]) * filters + bytes(then)
         self._packets = packets
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -153,6 +164,9 @@ class ScriptedBroker:
             client.sendall(self.CONNACK)
             subscribe = client.recv(4096)
             mid = subscribe[2:4]
+            for packet in self._before:
+                client.sendall(packet)
+                threading.Event().wait(0.1)
             client.sendall(bytes([0x90, 3 + len(self._suback)]) + mid + b"\x00" + self._suback + self._packets)
             while chunk := client.recv(4096):
                 self.received += chunk

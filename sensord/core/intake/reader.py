@@ -87,8 +87,9 @@ class Reader:
         routes = all_routes(definition, places)
         self._numbers = {topic: route.number for topic, route in routes.items()}
         self._routes = list(routes.values())
+        senders = [route.device for route in self._routes]
         together = np.array([_together(route) for route in self._routes], np.int64)
-        self._row_reader = RowReader(self._routes, together, Context(definition.zone))
+        self._row_reader = RowReader(self._routes, senders, together, Context(definition.zone))
         areas = [places.by_id[device.place].area_m2 for device in places.devices]
         self._areas = np.array([_NAN if area is None else area for area in areas], np.float64)
         self._streams = np.array([route.stream for route in self._routes], np.int64)
@@ -147,14 +148,13 @@ class Reader:
             if not record.retained:
                 aside.actions.append((*told, action))
 
-    def _labels(self, rows: Rows, received_at: Int64) -> tuple[dict[str, Int8], list[Sighting | None]]:
-        """Sort and identify what cameras saw; return label columns, and who was seen ([]: nobody)."""
-        labels, seen = dict[str, Int8](), list[Sighting | None]()
+    def _labels(self, rows: Rows, received_at: Int64) -> tuple[dict[str, Int8], dict[int, Sighting]]:
+        """Sort and identify what cameras saw; return label columns, and who was seen in which row."""
+        labels, seen = dict[str, Int8](), dict[int, Sighting]()
         for row, reading in rows.single:
             words = reading.labels
             if reading.plate is not None:
                 sighting = self._identifier.see(reading.plate, int(received_at[row]))
-                seen = seen or [None] * len(rows)
                 seen[row], words = sighting, words | sighting.labels
             for name, word in words.items():
                 if name in _CODES:

@@ -68,12 +68,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads rows from messages. ``routes`` are all routes by number, ``together`` int64 beside them.
+    """Reads rows from messages. ``routes`` are all routes by number; ``senders`` (their devices), ``together`` beside.
 
-    ``together`` says of which stream the messages of a route are decoded together (``ALONE``: by themselves).
+    ``together`` (int64) says of which stream the messages of a route are decoded together (``ALONE``: by themselves).
     """
 
     routes: Sequence[Route]
+    senders: Sequence[str]
     together: Int64
     context: Context
 
@@ -95,7 +96,7 @@ class RowReader:
         """Decode messages of one stream at once; what is not plainly right goes to ``left``."""
         places = at.tolist()
         payloads = list(map(_PAYLOAD, _picked(messages.records, places)))
-        senders = [self.routes[number].device for number in messages.number[at].tolist()]
+        senders = list(map(self.senders.__getitem__, messages.number[at].tolist()))
         read = decode_together(stream, payloads, senders, self.context)
         if len(read.positions) < len(at):
             used = at[read.positions]

@@ -5,6 +5,7 @@ Pure. The results for a few plates are kept, because a camera that triggers twic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -78,13 +79,13 @@ class Identifier:
         )
 
 
-def sightings(seen: list[Sighting | None], received_at: Int64) -> Sightings | None:
-    """Make the columns of a batch's sightings; None when there is none."""
-    rows = [(row, one) for row, one in enumerate(seen) if one is not None]
-    if not rows:
+def sightings(seen: Mapping[int, Sighting], received_at: Int64) -> Sightings | None:
+    """Make the columns of a batch's sightings, of those by row; None when there is none."""
+    if not seen:
         return None
-    who = np.full((len(seen), len(NOBODY)), NOBODY, np.int64)
-    sure, masks = np.zeros(len(seen), np.bool_), [""] * len(seen)
-    for row, one in rows:
+    count = len(received_at)
+    who = np.full((count, len(NOBODY)), NOBODY, np.int64)
+    sure, masks = np.zeros(count, np.bool_), [""] * count
+    for row, one in seen.items():
         who[row], sure[row], masks[row] = one.identity, one.sure, one.mask
     return Sightings(who, received_at, sure, masks)

@@ -1,0 +1,90 @@
+"""Backtests for whoever types them: mistakes and what is missing are said, and what is printed can be used."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from click.testing import CliRunner
+
+from sensord.backtest.labels import read_incidents
+from sensord.backtest.report import Question, answer
+from sensord.backtest.run import Setup, run
+from sensord.cli import cli
+from sensord.errors import ConfigError
+from sensord.source import Source
+
+
+def test_the_printed_patch_applies(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the terminal shows it, however narrow; with it the false alarms are gone and the true cases are kept."""
+    copytree(folder / "rules", tmp_path / "rules")
+    text = (tmp_path / "rules" / "crowd.yaml").read_text("utf-8").replace("# people/m2", f"# people/m2 {'wide ' * 20}")
+    (tmp_path / "rules" / "crowd.yaml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", "rules", "--suggest"]
+    shown = CliRunner().invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "60"})
+    assert shown.exit_code == 0, shown.output
+    patch = shown.output[shown.output.index("--- a/rules/crowd.yaml") :].rstrip("\n") + "\n"
+    subprocess.run(["git", "apply"], input=patch.encode(), check=True)
+    before, after = (
+        answer(Setup.of(Source(folder / "recording")), Question(rules, None, folder / "labels.csv")).scores[0].total
+        for rules in (folder / "rules", tmp_path / "rules")
+    )
+    assert (before.alerts, before.caught) == (9, 4)
+    assert (after.alerts, after.caught, after.precision) == (4, 4, 1.0)
+
+
+def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
+    """Nothing asked, nothing to suggest, nothing recorded: a sentence says so, and no traceback."""
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "strict")]
+    english = {"SENSORD_LANGUAGE": "en"}
+    plain = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00"], env=english)
+    assert "Nothing to compare" in plain.output
+    none = CliRunner().invoke(cli, [*command, "--from", "2023-11-15T07:40:00", "--suggest"], env=english)
+    assert "No suggestion" in none.output
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    config = str(Path(__file__).resolve().parents[2] / "config" / "sensord.yaml")
+    for asked_ in (["backtest", "--recording"], ["replay", "--format", "html", "--output", str(tmp_path / "page")]):
+        refused = CliRunner().invoke(cli, [*asked_, str(empty), "--config", config], env=english)
+        assert isinstance(refused.exception, ConfigError)
+        assert "there is nothing to replay" in str(refused.exception)
+
+
+def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every mistake of a file of incidents is said with its line, in the language of the terminal."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", "zh")
+    path = tmp_path / "wrong.csv"
+    rows = (
+        "nowhere,2026-01-01,2026-01-02,crowd,",
+        "G1-L1,2026-01-02,2026-01-01,crowd,",
+        "G1-L1,2026-01-01,2026-01-02,crowd,purple",
+        "G1-L1,2026-01-01,2026-01-02,Crowd,",
+        "G1-L1,2026-01-01,2026-01-02",
+        "G1-L1,2026-01-01,,crowd,",
+        "G1-L1,2026-01-01,2026-01-02,crowd_silence,",
+        "G1-L1,2026-01-01T23:00:00,2026-01-03,crowd_silence,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
+        "G1-L1,2026-01-01,2026-01-02,overstay,",
+    )
+    path.write_text("place,start,end,kind,level\n" + "\n".join(rows) + "\n", "utf-8")
+    found = run(Setup.of(Source(folder / "recording")), [Setup.of(Source(folder / "recording")).candidate("x", None)])[
+        0
+    ]
+    with pytest.raises(ConfigError) as refused:
+        read_incidents(path, found)
+    said = [(problem.line, problem.message) for problem in refused.value.problems]
+    pieces = (
+        (2, "没有场所 nowhere"),
+        (3, "结束早于开始"),
+        (4, "没有 purple 这个级别"),
+        (5, "没有 Crowd 这种事件，可能是 crowd；有："),
+        (6, "这一行没有 kind"),
+        (7, "这一行没有 end"),
+        (9, "与第 8 行的事件同处、同类且时间重叠"),
+    )
+    assert [line for line, _ in said] == [line for line, _ in pieces]
+    assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))
+    assert "crowd, crowd_silence, crowd_stuck" in said[3][1]

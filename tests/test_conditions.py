@@ -1,0 +1,54 @@
+"""What is said of readings that wait: facts for those who ask, and a page when it lasts."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import msgspec
+
+from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.record import Record
+from sensord.ingest.clock import ArrivalClock
+from sensord.supervisor import LATE, Conditions, Troubles
+from sensord.telemetry.health import Health
+from sensord.telemetry.metrics import PrometheusMeter
+
+
+class Parts:
+    """Committer, backlog and lane in one, as the test says."""
+
+    blocked, seconds, pressed, open, missing = False, 0.0, False, False, ""
+
+
+def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> None:
+    """A few seconds are nobody's business; once it was said, it is over when we are pressed no more."""
+    parts, health, meter, clock, said = Parts(), Health(), PrometheusMeter(), ArrivalClock(), list[tuple[bool, bool]]()
+    noticed = list[bool]()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        assert notice.trouble is Trouble.BROKER_BEHIND
+        noticed.append(notice.active)
+        return Future()
+
+    troubles = Troubles(submit, clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    for parts.seconds, parts.pressed in ((0.0, False), (LATE - 1, True), (LATE + 1, True), (2.0, True), (0.5, False)):
+        parts.open = parts.pressed
+        conditions.state()
+        fact = health.ready()[1]["facts"]["readings"]  # type: ignore[index]
+        said.append((fact["ok"], "the newest go ahead" in fact["detail"]))
+    assert said == [(True, False), (True, True), (False, True), (True, True), (True, False)]
+    assert noticed == [True, False]
+
+
+def test_a_missing_permission_is_a_fact() -> None:
+    """With the line that the access list lacks; it is good again once it is there."""
+    parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
+    troubles = Troubles(lambda _record, _timeout: Future(), clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    seen = list[object]()
+    for parts.missing in ("topic readwrite linfen/echo/+", ""):
+        conditions.state()
+        seen.append(health.ready()[1]["facts"]["fresh"])  # type: ignore[index]
+    assert seen == [{"ok": False, "detail": "topic readwrite linfen/echo/+"}, {"ok": True, "detail": ""}]
