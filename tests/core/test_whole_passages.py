@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sensord.core.batch import Batch
@@ -46,6 +46,10 @@ shown = st.tuples(
         max_size=3,
     ),
 )
+
+
+def _out(pause: float, plate: str) -> Shown:
+    return pause, "C1-N", "out", plate, [(0.0, 0.95)]
 
 
 def decoded(readings: Sequence[Shown], late: Sequence[int] = (0,)) -> Batch:
@@ -94,6 +98,8 @@ def rows_of(made: Batch) -> list[str]:
     sizes=st.lists(st.integers(1, 12), min_size=1, max_size=4),
     restart=st.integers(0, 3),
 )
+@example([_out(0.0, "沪A12345"), _out(1.0, "皖K13579")], [25, 0], [2], 0)
+@example([_out(0.0, "沪A12345"), _out(20.5, "沪A12345"), _out(2.5, "沪A12345")], [0, 0, 25], [3], 0)
 @settings(max_examples=150, deadline=None)
 def test_columns_are_followed_like_single_readings(
     readings: list[Shown], late: list[int], sizes: list[int], restart: int
