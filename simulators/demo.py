@@ -138,6 +138,8 @@ class Demo:
         self.simulation.start()
 
         def on_turn(events: Sequence[Event]) -> bool:
+            if _terminated.is_set():
+                raise SystemExit(EXIT_TERMINATED)
             self._stage.check()
             self.simulation.check()
             self.story.take(events)
@@ -195,7 +197,12 @@ class Demo:
         return self.complete and self.story.good(time.time_ns())
 
 
+_terminated = threading.Event()
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """End at once; should whatever runs right now swallow that, at the next turn."""
+    _terminated.set()
     raise SystemExit(EXIT_TERMINATED)
 
 

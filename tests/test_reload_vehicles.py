@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sensord.config.platekeys import load_keys
+from sensord.core.instant import parse_instant
 from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from tests.notify.receiver import Receiver
@@ -99,7 +101,8 @@ class Street:
             body = {"plate": plate, "direction": way, "confidence": 0.97, "boot": 1, "seq": self._sent}
             self._broker.publish("t/C1/plate/camera-1", json.dumps(body).encode())
         wait_until(lambda: self._taken() == self._sent, 15, "the readings are taken")
-        wait_until(self._daemon.caught_up, 15, "the passages are applied")
+        taken = time.time_ns()
+        wait_until(lambda: self._applied_until() > taken, 15, "the passages are applied, and the overview shows it")
         wait_until(self._all_sent, 15, "what is to be said is said")
         return [text.split()[0] for text in self._told()[known:] if plate in text]
 
@@ -113,6 +116,10 @@ class Street:
             line.split()[-1] for line in lines if line.startswith(start) and "accepted" in line and "plate" in line
         ]
         return sum(int(float(number)) for number in found)
+
+    def _applied_until(self) -> int:
+        """Journal time (ns) of the overview, which follows sparingly."""
+        return parse_instant(self._daemon.overview()["at"])
 
     def _told(self) -> list[str]:
         return notices(self._people, "police-1")
