@@ -18,7 +18,7 @@ import structlog
 
 from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
-from sensord.config.channels import ChannelSettings, Robot
+from sensord.config.channels import ChannelSettings, MqttChannel, Robot
 from sensord.config.load import Loaded, load, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
@@ -29,6 +29,7 @@ from sensord.core.record import Receipt
 from sensord.core.site import definition_record
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
+from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.queue import ArrivalQueue
@@ -177,8 +178,9 @@ class App:
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
+        plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
         return OutboxWorker(
-            FilledChannel(self._channels[channel.name], self._plates, ReportFiller(self._reports.folder)),
+            FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder)),
             self.state.outbox,
             self.meter,
             self.health,

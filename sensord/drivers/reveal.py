@@ -117,15 +117,8 @@ def _from(journal: SearchableJournal, instant: int) -> Iterator[Group]:
         after = groups[-1].seq
 
 
-class PlateFiller:
-    """Puts the plate into a message for those who may see it, when it is delivered, and writes that down first.
-
-    A plate that the journal no longer holds, or that cannot be written down, is shown masked. ``revealer`` makes one
-    for the definition in force.
-    """
-
-    def __init__(self, revealer: Callable[[], Revealer], register: AccessRegister) -> None:
-        self._revealer, self._register = revealer, register
+class MaskFiller:
+    """Puts the mask of a plate in its place: for channels that others may listen to, such as topics of a broker."""
 
     def concerns(self, notification: Notification) -> bool:
         """Whether the message is about vehicles."""
@@ -139,6 +132,20 @@ class PlateFiller:
         for vehicle in notification.vehicles:
             text = text.replace(PLATE, self._shown(notification, vehicle), 1)
         return msgspec.structs.replace(notification, text=text)
+
+    def _shown(self, _notification: Notification, vehicle: Vehicle) -> str:
+        return vehicle.mask
+
+
+class PlateFiller(MaskFiller):
+    """Puts the plate into a message for those who may see it, when it is delivered, and writes that down first.
+
+    A plate that the journal no longer holds, or that cannot be written down, is shown masked. ``revealer`` makes one
+    for the definition in force.
+    """
+
+    def __init__(self, revealer: Callable[[], Revealer], register: AccessRegister) -> None:
+        self._revealer, self._register = revealer, register
 
     def _shown(self, notification: Notification, vehicle: Vehicle) -> str:
         """The plate of one vehicle, once that is written down; else its mask."""

@@ -15,7 +15,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracking import PlateKey
-from sensord.drivers.reveal import PlateFiller, Revealer
+from sensord.drivers.reveal import MaskFiller, PlateFiller, Revealer
 from sensord.errors import StoreError
 from sensord.store.access import AccessLog
 from sensord.store.journal import Journal
@@ -148,6 +148,15 @@ def test_each_mark_of_a_digest_becomes_its_own_plate(folder: Path) -> None:
     assert filler.concerns(digest)
     assert filler.fill(digest).text == f"{TRUE}、桂F·**531"
     assert [access.vehicle for access in log.entries()] == [word(token(TRUE))]
+
+
+def test_on_a_channel_that_many_hear_a_plate_is_masked(folder: Path) -> None:
+    """Also for those who may see plates, and whether or not the journal holds it."""
+    stored = notification(MONDAY + PLATES_SEEN.index(TRUE) * HOUR)
+    assert MaskFiller().concerns(stored)
+    filled = MaskFiller().fill(stored)
+    assert "苏E·**680" in filled.text
+    assert not any(word in filled.text for word in (TRUE, PLATE))
 
 
 def test_what_cannot_be_revealed_or_written_down_stays_masked(folder: Path) -> None:
