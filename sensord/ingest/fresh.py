@@ -22,12 +22,11 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 import structlog
+from paho.mqtt.client import MQTTMessage
 
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
-from sensord.ingest import packets
 from sensord.ingest.backlog import Backlog, Echoes
-from sensord.ingest.packets import Packet
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, tls_context
 from sensord.ingest.topics import Ahead
@@ -45,8 +44,6 @@ PROOF = 5.0
 """Seconds within which our own connection must hear the echo that it has published."""
 MOST = 4 << 20
 """What the newest messages of all topics may take, in bytes."""
-_ECHO, _LANE = 1, 2
-"""Numbers of our own packets: what concerns the echo, and what concerns the lane."""
 
 _log = structlog.get_logger()
 
@@ -125,6 +122,7 @@ class FreshLane:
         self.open = False
         self.missing = ""
         self._proven = False
+        self._asked = 0  # the number of the lane's own subscription
         self._heard_at = self._answered_at = self._looked_at = 0.0
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
@@ -171,12 +169,12 @@ class FreshLane:
     def _serve(self) -> str:
         """Stay connected; returns why that ended."""
         try:
-            with Wire(self._settings, self._ahead.client_id, self._password, self._tls) as wire:
-                wire.send(packets.subscribe(_ECHO, [self._ahead.echo]))
+            who = self._settings, self._ahead.client_id, self._password, self._tls
+            with Wire(*who, self._hear, self._answered) as wire:
+                wire.subscribe([self._ahead.echo])
                 self._heard_at = self._answered_at = time.monotonic()
                 while not self._stopping.is_set():
-                    for packet in wire.receive(TURN):
-                        self._take(packet)
+                    wire.turn(TURN)
                     self._hand_on()
                     if self._look():
                         self._tend(wire)
@@ -204,15 +202,15 @@ class FreshLane:
         self._judge()
         if not self._proven:
             self._echoes.forget()
-        payload = self._echoes.next()
-        wire.send(packets.PINGREQ if payload is None else packets.publish(_ECHO, self._ahead.echo, payload))
+        if (payload := self._echoes.next()) is not None:
+            wire.publish(self._ahead.echo, payload)
         wanted = self._backlog.pressed and self._proven and bool(self._ahead.filters)
         if wanted and not self.open:
-            wire.send(packets.subscribe(_LANE, self._ahead.filters))
+            self._asked = wire.subscribe(self._ahead.filters)
             self._set_open(True)
             _log.warning("readings wait at the broker; the newest go ahead", behind=f"{self._backlog.seconds:.1f} s")
         elif self.open and not wanted:
-            wire.send(packets.unsubscribe(_LANE, self._ahead.filters))
+            wire.unsubscribe(self._ahead.filters)
             self._shut()
             _log.info("the backlog is worked off; readings come in their turn again")
 
@@ -229,26 +227,22 @@ class FreshLane:
 
     def _shut(self) -> None:
         self._set_open(False)
+        self._asked = 0
         self._conflated.clear()
 
     # --- what the broker sends --------------------------------------------------------------------------------------
 
-    def _take(self, packet: Packet) -> None:
-        if packet.kind == packets.PUBLISH:
-            self._hear(packet)
-        elif packet.kind not in (packets.PUBACK, packets.SUBACK):
-            return
-        elif not packets.refused(packet):
+    def _answered(self, number: int, refused: bool) -> None:
+        if not refused:
             self._answered_at = time.monotonic()
-        elif packets.number_of(packet) == _LANE:
+        elif number == self._asked:
             raise OSError("the broker refused the subscription of the fresh lane")
         else:
             self._lack("the broker refuses it")
 
-    def _hear(self, packet: Packet) -> None:
+    def _hear(self, message: MQTTMessage) -> None:
         try:
-            raw, payload = packets.message(packet)
-            topic = raw.decode()
+            topic, payload = message.topic, bytes(message.payload)
         except ValueError:
             self._conflated.what["bad_topic"] += 1
             return

@@ -1,76 +1,154 @@
-"""A plain connection to the broker with a clean session, as the fresh lane needs it: packets out, packets in.
+"""A connection to the broker with a clean session, as the fresh lane needs it: what is published now, at QoS 0.
 
-It blocks, and belongs to one thread. Every failure is an ``OSError`` that says what happened.
+paho-mqtt speaks the protocol, on the caller's thread. Every failure is an ``OSError`` that says what happened.
 """
 
 from __future__ import annotations
 
-import contextlib
+import select
 import socket
 import ssl
 import time
+from collections.abc import Callable, Sequence
 from typing import Self
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
-from sensord.ingest import packets
-from sensord.ingest.connection import ANSWER, PACKET_ALLOWANCE
-from sensord.ingest.packets import Packet
+from sensord.ingest.connection import ANSWER, BURST, PACKET_ALLOWANCE
 
-_PATIENCE = 5.0
-"""Seconds for connecting, and for the broker to take what we send."""
-_CHUNK = 1 << 18
+_TURN = 0.2
 
 
 class Wire:
-    """Connected from construction to ``close``; use as a context manager."""
+    """Connected from construction to ``close``; use as a context manager.
 
-    def __init__(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> None:
+    ``on_message`` gets every message; ``on_answer(number, refused)`` what the broker says to a subscription or a
+    publication of that number. Both are called in :meth:`turn`, and what they raise comes out of it.
+    """
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        client_id: str,
+        password: str | None,
+        tls: ssl.SSLContext | None,
+        on_message: Callable[[MQTTMessage], None],
+        on_answer: Callable[[int, bool], None],
+    ) -> None:
         """Connect. Raises ``OSError`` when the broker cannot be reached, or does not want us."""
-        self._keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
-        self._read, self._heard = bytearray(), time.monotonic()
-        self._socket = socket.create_connection((settings.host, settings.port), _PATIENCE)
+        self._on_message, self._on_answer = on_message, on_answer
+        self._welcome = self._more = False
+        self._why = ""
+        self._client = self._build(settings, client_id, password, tls)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
+        properties.MaximumPacketSize = settings.payload_kib * 1024 + PACKET_ALLOWANCE
+        keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if tls is not None:
-                self._socket = tls.wrap_socket(self._socket, server_hostname=settings.host)
-            largest = settings.payload_kib * 1024 + PACKET_ALLOWANCE
-            self.send(packets.connect(client_id, settings.username, password, self._keepalive, largest))
+            self._client.connect(settings.host, settings.port, keepalive, clean_start=True, properties=properties)
             self._await_welcome()
+        except ValueError as error:
+            raise OSError(str(error)) from error
         except BaseException:
-            self._socket.close()
+            self._close()
             raise
+
+    def _build(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
+        )
+        if settings.username is not None:
+            client.username_pw_set(settings.username, password)
+        if tls is not None:
+            client.tls_set_context(tls)
+        client.on_connect, client.on_disconnect = self._connected, self._disconnected
+        client.on_message, client.on_publish, client.on_subscribe = self._received, self._published, self._subscribed
+        client.on_socket_register_write = _ignore  # with this set paho only queues what we send; ``turn`` writes it
+        return client
 
     def _await_welcome(self) -> None:
         deadline = time.monotonic() + ANSWER
-        while not (found := self.receive(1.0)):
+        while not self._welcome:
+            self.turn(_TURN)
             if time.monotonic() > deadline:
                 raise OSError("the broker does not answer")
-        if found[0].kind != packets.CONNACK or packets.refused(found[0]):
-            raise OSError("the broker refused the connection")
 
-    def send(self, packet: bytes) -> None:
-        """Send a packet."""
-        self._socket.settimeout(_PATIENCE)
-        self._socket.sendall(packet)
+    def subscribe(self, filters: Sequence[str]) -> int:
+        """Ask for what is published from now on, and nothing retained; returns the number of the answer."""
+        options = SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        return self._client.subscribe([(one, options) for one in filters])[1] or 0
 
-    def receive(self, timeout: float) -> list[Packet]:
-        """Return what has come, waiting up to ``timeout`` seconds for it."""
-        self._socket.settimeout(timeout)
-        try:
-            chunk = self._socket.recv(_CHUNK)
-        except TimeoutError:
-            if time.monotonic() - self._heard > 1.5 * self._keepalive:
-                raise OSError("the broker has been silent for 1.5 keepalives") from None
-            return []
-        if not chunk:
-            raise OSError("the broker closed the connection")
-        self._heard = time.monotonic()
-        self._read += chunk
-        try:
-            return packets.split(self._read)
-        except ValueError as error:
-            raise OSError(f"the broker speaks no MQTT: {error}") from error
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Ask for it no more."""
+        self._client.unsubscribe(list(filters))
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1."""
+        self._client.publish(topic, payload, 1)
+
+    def turn(self, timeout: float) -> None:
+        """Wait up to ``timeout`` seconds for something to do, and do it: read a burst, write, keep alive."""
+        sock = self._client.socket()
+        if not isinstance(sock, socket.socket):
+            raise OSError(self._why or "the connection was cut")
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        writing = [sock] if self._client.want_write() else []
+        readable, _, _ = select.select([sock], writing, [], 0 if pending else timeout)
+        if readable or pending:
+            self._read_burst()
+        if self._client.want_write():
+            self._client.loop_write()
+        self._client.loop_misc()
+        if self._why:
+            raise OSError(self._why)
+
+    def _read_burst(self) -> None:
+        """Read on as long as each packet was a message: then another may wait."""
+        for _ in range(BURST):
+            self._more = False
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._more:
+                return
+
+    # --- what paho tells us -----------------------------------------------------------------------------------------
+
+    def _connected(
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._end(f"the broker refused the connection: {reason}")
+        else:
+            self._welcome = True
+
+    def _disconnected(
+        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        self._end(f"the connection was cut: {reason}")
+
+    def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self._more = True
+        self._on_message(message)
+
+    def _published(
+        self, _client: Client, _data: object, number: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._on_answer(number, reason.is_failure)
+
+    def _subscribed(
+        self, _client: Client, _data: object, number: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._on_answer(number, any(reason.is_failure for reason in reasons))
+
+    def _end(self, why: str) -> None:
+        """Note why it ended; the first word counts, what follows are consequences."""
+        self._why = self._why or why
+
+    # --- the end ----------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         """Be used."""
@@ -78,6 +156,16 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         """Leave; the broker forgets the session."""
-        with contextlib.suppress(OSError):
-            self.send(packets.DISCONNECT)
-        self._socket.close()
+        if not self._why:
+            self._client.disconnect()
+            self._client.loop_write()
+        self._close()
+
+    def _close(self) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            sock.close()
+
+
+def _ignore(_client: Client, _data: object, _sock: object) -> None:
+    """Nothing: we ask ``want_write`` instead."""
