@@ -18,12 +18,23 @@ from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, messag
 from tests.support import wait_until
 
 
+class Watched(ArrivalQueue):
+    """A queue that tells whether its consumer has ever gathered."""
+
+    gathering = False
+
+    def gather(self, enough: int, timeout: float) -> None:
+        """Note it, and do so."""
+        self.gathering = True
+        super().gather(enough, timeout)
+
+
 class Bench:
     """A committer and everything around it."""
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self.queue = ArrivalQueue(1 << 20)
+        self.queue = Watched(1 << 20)
         self.journal = MemoryJournal()
         self.meter = PrometheusMeter()
         self.beats = Beats()
@@ -65,7 +76,10 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
     with ExitStack() as stack:
 
         def begin(
-            tick_interval: float = SILENT, clock: Callable[[], int] = lambda: 7, room: Room | None = None
+            tick_interval: float = SILENT,
+            clock: Callable[[], int] = lambda: 7,
+            room: Room | None = None,
+            gather: float = 0.0,
         ) -> Committer:
             committer = Committer(
                 bench.queue,
@@ -73,7 +87,7 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
                 bench.acknowledge,
                 bench.meter,
                 bench.beats,
-                pace=Pace(tick=tick_interval, retry=0.01),
+                pace=Pace(tick=tick_interval, retry=0.01, gather=gather, enough=3),
                 clock=clock,
                 room=room,
             )
@@ -97,6 +111,32 @@ def test_what_waits_becomes_one_group(bench: Bench, start: Callable[..., Committ
     assert bench.meter.value("messages_committed_total") == 3
     assert bench.meter.value("groups_committed_total") == 1
     assert bench.meter.value("journal_seq") == 1
+
+
+def test_what_trickles_in_gathers_until_it_is_enough(bench: Bench, start: Callable[..., Committer]) -> None:
+    """However long each waits for the next, three are one group; and the end waits for nothing."""
+    committer = start(gather=SILENT)
+    for number in range(3):
+        assert bench.journal.groups == []
+        bench.queue.put(message(b"m%d" % number, mid=number))
+        wait_until(lambda: bench.queue.gathering, what="it gathers")
+    wait_until(lambda: len(bench.acknowledged) == 3)
+    bench.queue.put(message(b"last", mid=3))
+    committer.stop()
+    assert [len(group) for group in bench.journal.groups] == [3, 1]
+
+
+@pytest.mark.parametrize("lane", [Lane.OWN, Lane.COMMANDS])
+def test_what_people_wait_for_is_not_gathered(bench: Bench, start: Callable[..., Committer], lane: Lane) -> None:
+    """An action and a command are committed at once, with the readings that wait."""
+    start(gather=SILENT)
+    bench.queue.put(message(b"m", mid=1))
+    if lane is Lane.OWN:
+        assert bench.queue.submit(Record(RecordKind.ACTION, 1), 1).result(10) == 1
+    else:
+        bench.queue.put(Arrival(Record(RecordKind.MESSAGE, 1, "c", b"{}"), 1, 2, 1, lane=lane))
+    wait_until(lambda: bench.acknowledged)
+    assert [len(group) for group in bench.journal.groups] == [2]
 
 
 def test_nothing_is_acknowledged_before_the_commit(bench: Bench, start: Callable[..., Committer]) -> None:

@@ -141,3 +141,28 @@ def test_a_submitted_action_cannot_be_cancelled() -> None:
     future = ArrivalQueue(1 << 20).submit(Record(RecordKind.ACTION, 1), 1)
     assert not future.cancel()
     assert not future.cancelled()
+
+
+def test_gathering_ends_with_enough_and_with_what_people_wait_for() -> None:
+    """Two readings are not enough for three; a third is, and so is a command, an action, or the end."""
+    for last in (
+        _arrival(3),
+        _arrival(3, lane=Lane.COMMANDS),
+        Arrival(Record(RecordKind.ACTION, 3), lane=Lane.OWN),
+        None,
+    ):
+        queue = ArrivalQueue(1 << 20)
+        queue.put(_arrival(1))
+        queue.put(_arrival(2))
+        gathering = threading.Thread(target=queue.gather, args=(3, 3600.0))
+        gathering.start()
+        gathering.join(0.05)
+        assert gathering.is_alive()
+        if last is None:
+            queue.close()
+        elif last.lane is Lane.OWN and last.record is not None:
+            queue.submit(last.record, 1)
+        else:
+            queue.put(last)
+        gathering.join(10)
+        assert not gathering.is_alive()
