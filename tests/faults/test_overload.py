@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sensord.ingest.backlog import OPEN
+from sensord.ingest.backlog import CLOSE, OPEN
 from tests.faults.harness import Stage
 from tests.faults.overload import BROKER, LANES, counted, flood, published
 from tests.faults.sensors import MANY, Speech
@@ -30,7 +30,7 @@ def test_a_crowd_that_comes_in_a_flood_is_told_of_at_once(tmp_path: Path) -> Non
             wait_until(lambda: "L1" in stage.places(), 30, "somebody is told of the crowd")
             assert stage.metric("reading_age_seconds") > OPEN, "the page did not wait for the backlog"
             sent, _ = published(publisher)
-        wait_until(lambda: stage.metric("fresh_lane_open") == 0, 240, "the backlog is worked off")
+        wait_until(lambda: worked_off(stage), 240, "the backlog is worked off")
         wait_until(stage.daemon.caught_up, 60, "everything is applied")
         assert stage.metric("sequence_gaps_total") == stage.metric("sequence_gaps_filled_total")
         stage.sensors.fall_silent()
@@ -38,3 +38,8 @@ def test_a_crowd_that_comes_in_a_flood_is_told_of_at_once(tmp_path: Path) -> Non
         wait_until(stage.daemon.caught_up, 60, "everything is applied")
         assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
         assert counted(stage) == sent + sum(stage.sensors.sent.values())
+
+
+def worked_off(stage: Stage) -> bool:
+    """Whether readings come in their turn again. The lane alone does not say so: it closes to begin anew, too."""
+    return stage.metric("fresh_lane_open") == 0 and stage.metric("reading_age_seconds") < CLOSE
