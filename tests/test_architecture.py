@@ -41,9 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upkeep": {"core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
+    "bulkheads": {"core", "ports"},
     "app": ADAPTER
     | {
         "api",
+        "bulkheads",
         "desk",
         "drivers",
         "ingest",

@@ -275,7 +275,7 @@ class Stage:
             lambda: not self.daemon.overview()["notifications"]["pending"], max(60, patience), "every page has gone out"
         )
         wanted = self._accepted()
-        wait_until(lambda: set(self._points().values()) == {wanted}, 60, f"all {wanted} points: {self._points()}")
+        wait_until(lambda: set(self.points().values()) == {wanted}, 60, f"all {wanted} points: {self.points()}")
 
     def verdict(self, fault: str, runs: int, recovery: Sequence[float] = (), *, over_mqtt: bool = True) -> Row:
         """Count what is lost, doubled and invented, over readings, decisions, pages and points.
@@ -297,7 +297,7 @@ class Stage:
         pages += [one for one in self.sensors.heard if "key" in one]
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
-        points = self._points()
+        points = self.points()
         written = self.written()
         assert written == decided, "what was written down while it ran is what a replay decides"
         return Row(
@@ -342,7 +342,7 @@ class Stage:
             accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
         return accepted
 
-    def _points(self) -> dict[str, int]:
+    def points(self) -> dict[str, int]:
         """How many readings of the crowd each sink has."""
         minutes = self._select(
             "rollups.db",

@@ -30,7 +30,16 @@ from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
 from tests.faults.receivers import WAYS, failing_receiver
 from tests.faults.sinks import TROUBLES, failing_database
-from tests.faults.supervised import DISKS, crash_loops, dying_workers, failing_disk, hung_workers, second_daemons
+from tests.faults.supervised import (
+    DISKS,
+    crash_loops,
+    dying_workers,
+    failing_disk,
+    hung_workers,
+    second_daemons,
+    stuck_channel,
+    stuck_sink,
+)
 from tests.faults.tally import Row, merged, table
 from tests.support import program
 
@@ -116,6 +125,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "disk": _disk,
     "io": _ways(failing_disk, DISKS, 50),
     "hung": _each(hung_workers, 50),
+    "stuck-channel": _each(stuck_channel, 100),
+    "stuck-sink": _each(stuck_sink, 100),
     "dying": _each(dying_workers, 50),
     "loops": _each(crash_loops, 200),
     "second": _each(second_daemons, 50),
