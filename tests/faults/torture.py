@@ -28,7 +28,7 @@ from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
-from tests.faults.receivers import WAYS, failing_receiver
+from tests.faults.receivers import WAYS, failing_receiver, second_ways
 from tests.faults.sinks import TROUBLES, failing_database
 from tests.faults.supervised import (
     DISKS,
@@ -141,6 +141,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "stored": _each(stored_hours, 100),
     "host": _each(host_jumps, 50),
     "receivers": _ways(failing_receiver, WAYS, 50),
+    "second-channel": _each(second_ways, 100),
     "sinks": _ways(failing_database, TROUBLES, 50),
     "overload": _overload,
 }
