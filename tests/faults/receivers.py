@@ -95,7 +95,7 @@ def second_ways(directory: Path, rounds: Iterable[int], seed: int, after: int = 
             stage.people.decide = lambda _: Answer()
             stage.sensors.counts[1] = FEW
             wait_until(lambda: not stage.crowds(), 60, "the crowd has gone")
-        stage.settle(patience=120)
+        stage.settle(patience=600)  # pages of the first way wait for longer and longer
         row = stage.verdict(
             f"first channel fails: the second after {after} s", len(recovery) // len(TWO_WAYS), recovery
         )
