@@ -127,15 +127,15 @@ def many_files() -> Iterator[None]:
 
 def storms(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Let a thousand devices that nobody registered connect at once and say something, while crowds come and go."""
-    heard, most = 0, 0.0
+    heard = most = 0
     with Stage(directory, seed, influx=False) as stage, many_files():
         stage.begin()
-        before = stage.metric("process_resident_memory_bytes")
+        before = stage.resident()
         done = 0
         for number in rounds:
             storm(stage, number)
             wait_until(partial(_all_refused, stage, (number + 1) * DEVICES), 60, "all of the storm is accounted for")
-            most, done = max(most, stage.metric("process_resident_memory_bytes")), number + 1
+            most, done = max(most, stage.resident()), number + 1
         heard = int(stage.metric('dead_letters_total{reason="unknown_device"'))
         stage.settle()
         row = stage.verdict(f"{DEVICES:,} devices reconnect at once", done)

@@ -220,16 +220,16 @@ class Stage:
 
     def fact(self, name: str) -> bool | None:
         """How a fact of ``/readyz`` stands; None while there is no answer."""
-        try:
-            found: bool = self.daemon.get("/readyz").json()["facts"][name]["ok"]
-        except (OSError, ValueError, KeyError, httpx.HTTPError):
-            return None
-        return found
+        return self.daemon.fact(name)
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
-        lines = self.daemon.get("/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"sensord_{name}"))
+        return self.daemon.metric(name)
+
+    def resident(self) -> int:
+        """The daemon's resident memory, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) << 10
 
     def crowds(self) -> list[str]:
         """The places of the open cases, without the street's: those are the daemon's own troubles."""
