@@ -29,6 +29,7 @@ from tests.faults.overload import overload
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
 from tests.faults.receivers import WAYS, failing_receiver, second_ways
+from tests.faults.silent import silent_sensors
 from tests.faults.sinks import TROUBLES, failing_database
 from tests.faults.supervised import (
     DISKS,
@@ -140,6 +141,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "clocks": _each(device_clocks, 100),
     "stored": _each(stored_hours, 100),
     "host": _each(host_jumps, 50),
+    "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
     "second-channel": _each(second_ways, 100),
     "sinks": _ways(failing_database, TROUBLES, 50),
