@@ -104,6 +104,8 @@ def takeovers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             wait_until(partial(_again, stage, number + 1), 90, "the daemon is connected again")
             recovery.append(time.monotonic() - began)
         seen = stage.metric("mqtt_takeovers_total")
+        if seen:
+            wait_until(lambda: any(GAP in text for text in stage.texts()), 30, "people are told")
         stage.settle()
         row = stage.verdict("client id used by somebody else", len(recovery), recovery)
         row.remark += f"; said {seen:.0f} times (this mosquitto does not name the reason: three cuts in a row are one)"

@@ -85,6 +85,8 @@ def stuck_channel(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             wait_until(lambda: stage.fact("notify-people") is False, 60, "nobody gets through, and it is said")
             assert stage.metric('outbox_pending{channel="people"') > 0
             _others_go_on(stage, "roll-ups")
+            doctor = stage.daemon.command("doctor")
+            assert (doctor.returncode, "notify-people" in doctor.stdout) == (4, True), doctor.stdout
             wait_until(stage.answers, 5, "everybody is alive")
             stage.drain()
             assert stage.hears(b"WATCHDOG=1", 5), "no reason to be started again"
