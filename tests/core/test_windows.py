@@ -18,7 +18,7 @@ from sensord.core.place import Places
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.gather import window_of
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Value
-from sensord.core.rules.summary import Readings
+from sensord.core.rules.summary import Readings, set_pivots
 from sensord.core.stream import Stream
 from tests.core.street import START, definition, density_rule, devices, places
 
@@ -66,7 +66,10 @@ def windowed_values(shape: dict[str, int], aggregate: Aggregate, points: list[Po
     window = window_of(density_rule(value=value, every=SECOND, **{"window": 0, **shape}), 3, 64)
     for pane, key, offset, number in points:
         cells, keys, panes = (np.array([one], np.int64) for one in (pane % 64 * 3 + key, key, pane))
-        window.add(Readings(cells, keys, panes, np.array([offset * SECOND // 10]), np.array([number])))
+        reading = Readings(cells, keys, panes, np.array([offset * SECOND // 10]), np.array([number]))
+        if window.pivot is not None:
+            set_pivots(window.pivot, reading)
+        window.add(reading)
     return [window.seal(pane) for pane in range(45)]
 
 

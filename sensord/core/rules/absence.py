@@ -7,6 +7,7 @@ import numpy as np
 from sensord.core.batch import Batch, Float64
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
 from sensord.core.rules.grid import GridRule
 from sensord.core.rules.keys import KeyTable
@@ -68,11 +69,12 @@ class AbsenceRule(GridRule):
         np.minimum.at(least, self._keys, per_device)
         return least
 
-    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
+    def skip(self, coming: Coming, *, watched: bool) -> None:
         """Jump to the first instant at which a key that is not yet silent can become so."""
+        quiet = coming.quiet
         if quiet < self.due + self._every or self._schedule or not len(self.table):
             return
-        heard_at, awake = liveness.heard_at[self._devices], self.ladder.active == 0
+        heard_at, awake = coming.liveness.heard_at[self._devices], self.ladder.active == 0
         if (self._least((self.due - heard_at) / self._allowed)[~awake] < 1.0).any():
             return  # a silent key was heard again and is about to be cleared
         ends = np.full(len(self.table), np.iinfo(np.int64).min)

@@ -25,6 +25,7 @@ from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.level import Level
 from sensord.core.place import PlaceKind
+from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Array, Emission, Evaluator, Setting, make_transition
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import UNSET
@@ -207,7 +208,7 @@ class CombinedRule:
         at = self.due
         return self.judge(order, self.keys_due(at), at)
 
-    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
+    def skip(self, coming: Coming, *, watched: bool) -> None:
         """There is no grid to skip on."""
 
     def active(self) -> Array:

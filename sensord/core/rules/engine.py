@@ -23,6 +23,7 @@ from sensord.core.place import Places
 from sensord.core.rules.absence import AbsenceRule
 from sensord.core.rules.carry import Carried, PackedEngine, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
+from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Emission, Evaluator, Setting, withdraw
 from sensord.core.rules.keys import KeyTable, PlaceTable
 from sensord.core.rules.liveness import Liveness
@@ -151,10 +152,10 @@ class Engine:
         noted, to, timed = 0, batch.now, self._timed
         while timed and (at := min(evaluator.due for _, evaluator in timed)) <= to:
             noted = self._note(batch, noted, at)
-            quiet = min(int(batch.received_at[noted]), to) if noted < len(batch) else to
+            coming = Coming(batch, noted, self._liveness, self._stuck)
             for _, evaluator in timed:
                 if evaluator.due <= to:
-                    evaluator.skip(to, quiet, self._liveness, watched=self.probe is not None)
+                    evaluator.skip(coming, watched=self.probe is not None)
             at = min(evaluator.due for _, evaluator in timed)
             if at > to:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from sensord.core.rules.probe import Sight
 from sensord.core.rules.rule import Rule
 from sensord.core.rules.window import Table
 from sensord.core.schedule import Calendar, Schedule
+
+if TYPE_CHECKING:
+    from sensord.core.rules.coming import Coming
 
 Array = NDArray[Any]
 
@@ -88,12 +91,10 @@ class Evaluator(Protocol):
         """Say what the latest evaluation saw of a key; called right after it, with the same ``liveness``."""
         ...
 
-    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
-        """Move ``due`` on, towards the instant ``to``, past what can change nothing.
+    def skip(self, coming: Coming, *, watched: bool) -> None:
+        """Move ``due`` on, towards the instant that a batch brings, past what can change nothing.
 
         ``watched``: somebody looks on, and wants to see every evaluation that has something to look at.
-
-        ``liveness`` is as of ``due``, and no reading arrives between that and ``quiet``, which is not after ``to``.
         """
         ...
 

@@ -30,8 +30,8 @@ class KeyTable:
 
     ``version`` is the rule's and ``devices`` the registry's; ``keys`` are the key ids, sorted by their place or device,
     and ``places`` the place of each; ``of_device`` int32 (devices,) maps a device to the first of its ``width`` keys
-    (one per combination of words), -1 for none. ``only`` restricts the table to the devices of some residential grids
-    (a shard).
+    (one per combination of words), -1 for none; ``sources`` bool (devices,) marks those whose readings it looks at.
+    ``only`` restricts the table to the devices of some residential grids (a shard).
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
@@ -57,8 +57,8 @@ class KeyTable:
         pairs = {(device, int(first)) for device, first in enumerate(self.of_device) if first >= 0}
         pairs |= {(device, int(self._of_spot[place])) for device, place, _, _ in spots if self._of_spot[place] >= 0}
         self._feeds: Int32 = np.array(sorted(pairs), np.int32).reshape(-1, 2)
-        self._source = np.zeros(len(places.devices), np.bool_)
-        self._source[self._feeds[:, 0]] = True
+        self.sources = np.zeros(len(places.devices), np.bool_)
+        self.sources[self._feeds[:, 0]] = True
         self._split = [(label, _positions(label, row)) for label, row in zip(rule.split, words, strict=True)]
         self._accepted = [
             (label, _positions(label, row) >= 0)
@@ -87,9 +87,14 @@ class KeyTable:
         """Return the first key of the place or device of each reading, int32 (n,), whatever its labels; -1: none."""
         keys: Int32 = self.of_device[batch.device]
         if batch.spot is not None and len(self._of_spot):
-            named = (batch.spot >= 0) & self._source[batch.device]
+            named = (batch.spot >= 0) & self.sources[batch.device]
             keys = np.where(named, self._of_spot[batch.spot], keys)
         return keys
+
+    @property
+    def firsts(self) -> Int32 | None:
+        """The first key of every device, as ``of_device``; None where a device can speak of several places."""
+        return None if len(self._of_spot) else self.of_device
 
     def feeding(self, first: int) -> frozenset[int]:
         """Return the devices (positions in the registry) whose readings can belong to a place's or device's keys."""
@@ -162,5 +167,6 @@ class PlaceTable(KeyTable):
         self.keys = sorted(place for place in found if place is not None)
         self.places, self.devices_of, self.width = self.keys, [""] * len(self.keys), 1
         self.of_device = np.full(len(places.devices), -1, np.int32)
+        self.sources = np.zeros(len(places.devices), np.bool_)
         self._of_spot, self._feeds = np.empty(0, np.int32), np.empty((0, 2), np.int32)
         self._split, self._accepted = [], []

@@ -99,6 +99,34 @@ class Ladder:
         self._busy = self._is_busy()
         return np.flatnonzero(self.active != before)
 
+    def pass_by(self, ends: Int64, value: Float64, known: Bools) -> int:
+        """Move every key through the evaluations at ``ends`` before the first that changes a level; return how many.
+
+        Of ``value`` float64 and ``known``, both (evaluations, keys), no more than those rows are used. As ``evaluate``,
+        row by row, would do it; there are no rungs with ``needed``.
+        """
+        if not len(ends):
+            return 0
+        at, moves = ends[:, None], np.zeros(value.shape, np.bool_)
+        clocks: list[tuple[Int64, Int64]] = []
+        with np.errstate(invalid="ignore"):
+            for index, level in enumerate(self.rungs):
+                meets = self.thresholds.meets(index, value) & known
+                calm = known & ~self.thresholds.keeps(index, value)
+                since, quiet = _course(self.since[index], meets, ends), _course(self.quiet[index], calm, ends)
+                held = meets & (at - np.where(meets, since, at) >= self._holds[index])
+                left = calm & (at - np.where(calm, quiet, at) >= self._quiet_needed(at))
+                moves |= held & (self.active < level)
+                moves |= left & ~held & (self.active == level)
+                clocks.append((since, quiet))
+        changed = moves.any(axis=1)
+        count = int(changed.argmax()) if changed.any() else len(ends)
+        if count:
+            for index, (since, quiet) in enumerate(clocks):
+                self.since[index], self.quiet[index] = since[count - 1], quiet[count - 1]
+            self._busy = self._is_busy()
+        return count
+
     def _climb(self, at: int, value: Float64, known: Bools) -> Int8:
         """The highest rung whose comparison has held long enough, or often enough."""
         reached = np.zeros_like(self.active)
@@ -118,9 +146,7 @@ class Ladder:
     def _descend(self, at: int, value: Float64, known: Bools, asleep: bool) -> Int8:
         """The level that the quiet clocks still support: the highest rung at or below the active one not yet left."""
         supported = np.zeros_like(self.active)
-        hold: int | Int64 = self._clear_hold
-        if self._damping is not None:
-            hold = np.where(self.flapping(at), max(self._clear_hold, self._damping.hold), self._clear_hold)
+        hold = self._quiet_needed(at)
         for index, level in enumerate(self.rungs):
             calm = np.ones_like(known) if asleep else known & ~self.thresholds.keeps(index, value)
             quiet = self.quiet[index]
@@ -129,8 +155,17 @@ class Ladder:
             supported[(self.active >= level) & ~left] = level
         return supported
 
-    def flapping(self, at: int) -> Bools:
-        """Which keys were raised so often, within the stretch that ends at ``at``, that they are damped now."""
+    def _quiet_needed(self, at: int | Int64) -> int | Int64:
+        """For how long (ns) a key must have been calm at ``at`` to leave its level; per key where there is damping."""
+        if self._damping is None:
+            return self._clear_hold
+        return np.where(self.flapping(at), max(self._clear_hold, self._damping.hold), self._clear_hold)
+
+    def flapping(self, at: int | Int64) -> Bools:
+        """Which keys were raised so often, within the stretch that ends at ``at``, that they are damped now.
+
+        Bool (keys,), or for instants (n, 1) bool (n, keys).
+        """
         if self._damping is None:
             return np.zeros(len(self.active), np.bool_)
         oldest = self.raised[0]
@@ -164,6 +199,14 @@ class Ladder:
     def restored(self) -> None:
         """Recompute what is derived, after the arrays were filled from a snapshot."""
         self._busy = self._is_busy()
+
+
+def _course(clock: Int64, holds: Bools, ends: Int64) -> Int64:
+    """The clock after each of the evaluations at ``ends``; ``holds`` and the result have shape (evaluations, keys)."""
+    broken = np.maximum.accumulate(np.where(holds, -1, np.arange(len(ends))[:, None]), axis=0)
+    since = np.where(clock == UNSET, ends[0], clock)
+    begun = ends[np.minimum(broken + 1, len(ends) - 1)]
+    return np.where(holds, np.where(broken < 0, since, begun), UNSET)
 
 
 def _run(clock: Int64, holds: Bools, at: int) -> None:

@@ -21,6 +21,7 @@ class Recent:
     """See :class:`sensord.core.rules.window.Window`. ``ring`` and ``times`` have shape (N, keys)."""
 
     still = True
+    pivot: Float64 | None = None
 
     def __init__(self, value: Value, keys: int, readings: int, every: int, depth: int) -> None:
         self._value, self._every, self.depth, self.length = value, every, depth, 1

@@ -82,10 +82,10 @@ class Session(Summarised):
         before = np.maximum.accumulate(np.where(begins, running[:-1], 0.0))
         number = np.where(start > newest, 0.0, running[1:] - before)
 
-        def take() -> None:
-            self._sessions.start[:], self._sessions.newest[:] = start[-1], newest[-1]
-            self._sum["count"][:] = number[-1]
-            self._open.empty(pane, count)
+        def take(sealed: int) -> None:
+            self._sessions.start[:], self._sessions.newest[:] = start[sealed - 1], newest[sealed - 1]
+            self._sum["count"][:] = number[sealed - 1]
+            self._open.empty(pane, sealed)
 
         window = {"count": number}
         return Ahead(self._summary.value(window), number, take)

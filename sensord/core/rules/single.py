@@ -15,6 +15,7 @@ import numpy as np
 from sensord.core.alert import Vehicle
 from sensord.core.batch import Batch, Float64, Int32
 from sensord.core.level import Level
+from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import UNSET
@@ -144,7 +145,7 @@ class SingleRule:
         met = self.met_at[self.met_at != UNSET]
         return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
 
-    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
+    def skip(self, coming: Coming, *, watched: bool) -> None:
         """There is no grid to skip on."""
 
     def active(self) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 from sensord.core.batch import Batch, Float64, Int32, Int64
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
+from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
 from sensord.core.rules.grid import GridRule
 from sensord.core.rules.keys import KeyTable
@@ -145,13 +146,13 @@ class StuckRule(GridRule):
         allowed = hold if hold and share == still else zero
         return share * allowed / SECOND, allowed / SECOND
 
-    def skip(self, to: int, quiet: int, liveness: Liveness, *, watched: bool) -> None:
+    def skip(self, coming: Coming, *, watched: bool) -> None:
         """In silence nothing gets stuck: jump once every device's fate is settled."""
-        if quiet < self.due + self._every or self._schedule or self.frozen.any() or not self.ladder.idle:
+        if coming.quiet < self.due + self._every or self._schedule or self.frozen.any() or not self.ladder.idle:
             return
-        heard = liveness.heard(self.due) & self._mine
+        heard = coming.liveness.heard(self.due) & self._mine
         if not heard.any():
-            self._slot = max(self._slot, quiet // self._every)
+            self._slot = max(self._slot, coming.quiet // self._every)
 
     def device_arrays(self) -> dict[str, Array]:
         """Return the live state of each device."""

@@ -47,6 +47,11 @@ class Summary(Protocol):
 
     neutral: dict[str, float]
 
+    @property
+    def pivot(self) -> Float64 | None:
+        """What each key's values are counted from, float64 (keys,), see ``set_pivots``; None: from zero."""
+        ...
+
     def add(self, open_panes: Columns, readings: Readings) -> None:
         """Join readings into open panes (flattened columns), one by one in arrival order."""
         ...
@@ -87,6 +92,7 @@ class Plain:
     def __init__(self, part: str, finish: Callable[[Columns], Float64]) -> None:
         names = ("count", part) if part else ("count",)
         self.neutral = {name: _NEUTRAL[name] for name in names}
+        self.pivot: Float64 | None = None
         self._finish = finish
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
@@ -116,6 +122,7 @@ class Edge:
 
     def __init__(self, *, last: bool) -> None:
         self._last = last
+        self.pivot: Float64 | None = None
         self.neutral = {"count": 0.0, "at": NONE if last else np.inf, "kept": np.nan}
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
@@ -168,7 +175,7 @@ class Spread:
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
         """See :class:`Summary`."""
-        centred = readings.values - pivoted(self.pivot, readings)
+        centred = readings.values - self.pivot[readings.keys]
         np.add.at(open_panes["count"], readings.cells, 1.0)
         np.add.at(open_panes["sum"], readings.cells, centred)
         np.add.at(open_panes["squares"], readings.cells, centred * centred)
@@ -205,7 +212,7 @@ class Slope:
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
         """See :class:`Summary`."""
-        value = readings.values - pivoted(self.pivot, readings)
+        value = readings.values - self.pivot[readings.keys]
         time = readings.within / self._every
         for name, amount in (("count", np.ones_like(time)), ("t", time), ("v", value)):
             np.add.at(open_panes[name], readings.cells, amount)
@@ -241,13 +248,12 @@ class Slope:
         return slope * self._scale
 
 
-def pivoted(pivot: Float64, readings: Readings) -> Float64:
-    """Return each reading's pivot; a key's first reading becomes it."""
+def set_pivots(pivot: Float64, readings: Readings) -> None:
+    """Make a key's first reading its pivot, in the order of arrival and whatever pane it falls into."""
     new = np.isnan(pivot[readings.keys])
     if new.any():
         # Written backwards, so that of a key's readings the first arrival stays.
         pivot[readings.keys[new][::-1]] = readings.values[new][::-1]
-    return pivot[readings.keys]
 
 
 def summary_of(value: Value, keys: int, every: int, window: int) -> Summary:

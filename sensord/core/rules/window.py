@@ -34,12 +34,14 @@ Table = dict[str, Array]
 class Window(Protocol):
     """Takes readings into open panes and gives a value when a pane is sealed.
 
-    ``still``: a further empty pane changes neither value nor samples once ``length`` panes were empty.
+    ``still``: a further empty pane changes neither value nor samples once ``length`` panes were empty. ``pivot``
+    float64 (keys,), where there is one, has to be set by ``set_pivots`` before readings are taken.
     """
 
     depth: int
     length: int
     still: bool
+    pivot: Float64 | None
 
     def add(self, readings: Readings) -> None:
         """Take readings, none of them late; their cells are ``pane % depth * keys + key``."""
@@ -111,12 +113,12 @@ class Open:
 class Ahead(NamedTuple):
     """What sealing the next panes one by one would give: values and samples, both float64 (panes, keys).
 
-    Nothing is sealed until ``take`` is called, and all of them are then.
+    Nothing is sealed until ``take`` is called with how many of them are.
     """
 
     value: Float64
     samples: Float64
-    take: Callable[[], None]
+    take: Callable[[int], None]
 
 
 class Summarised:
@@ -126,6 +128,7 @@ class Summarised:
 
     def __init__(self, summary: Summary, keys: int, length: int, depth: int) -> None:
         self._summary, self.length, self.depth = summary, length, depth
+        self.pivot = summary.pivot
         self._open = Open(summary, keys, depth)
 
     def add(self, readings: Readings) -> None:
@@ -135,8 +138,7 @@ class Summarised:
     def arrays(self) -> dict[str, Array]:
         """See :class:`Window`."""
         state: dict[str, Array] = {f"open.{name}": column for name, column in self._open.columns.items()}
-        pivot = getattr(self._summary, "pivot", None)
-        return state if pivot is None else {**state, "pivot": pivot}
+        return state if self.pivot is None else {**state, "pivot": self.pivot}
 
     def tables(self) -> dict[str, Table]:
         """Everything is in the arrays."""
@@ -207,14 +209,14 @@ class Sliding(Summarised):
             for name, column in prefix.items()
         }
 
-        def take() -> None:
-            block, position = divmod(last, length)
+        def take(sealed: int) -> None:
+            block, position = divmod(first + sealed, length)
             for name, column in self._block.items():
                 column[position:] = (suffix[name][block - 1] if block else column)[position:]
                 if position:
                     column[:position] = rows[name][block, :position]
-                self._prefix[name][...] = prefix[name].reshape(blocks * length, -1)[last - 1]
-            self._open.empty(pane, count)
+                self._prefix[name][...] = prefix[name].reshape(blocks * length, -1)[first + sealed - 1]
+            self._open.empty(pane, sealed)
 
         return Ahead(self._summary.value(window), window["count"], take)
 
