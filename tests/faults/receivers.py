@@ -118,12 +118,12 @@ def _more_heard(stage: Stage, before: int) -> bool:
 
 
 def _waits(requests: list[Request]) -> dict[str, float]:
-    """Of each person told over the second way: seconds, in journal time, since the first page over the first."""
-    first, second = dict[str, datetime](), dict[str, datetime]()
+    """Of each person told over the second way: seconds, in journal time, since the case's first page over the first."""
+    first, second = dict[tuple[str, str], datetime](), dict[tuple[str, str], datetime]()
     for request in requests:
-        pages = second if request.path.startswith(_SECOND) else first
-        pages.setdefault(request.json["receiver"], datetime.fromisoformat(request.json["at"]))
-    return {person: (at - first[person]).total_seconds() for person, at in second.items()}
+        pages, page = second if request.path.startswith(_SECOND) else first, request.json
+        pages.setdefault((page["receiver"], page["case"]), datetime.fromisoformat(page["at"]))
+    return {one[0]: (at - first[one]).total_seconds() for one, at in second.items()}
 
 
 def _refused(stage: Stage, before: int) -> bool:
