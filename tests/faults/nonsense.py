@@ -65,9 +65,10 @@ def nonsense(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             most = max(most, stage.resident())
             time.sleep(dice.uniform(0.0, 1.0))
         refused = int(stage.metric("dead_letters_total"))
+        strangers = int(stage.metric('dead_letters_total{reason="unknown_device"'))
         stage.settle()
         row = stage.verdict("nonsense, strangers without end, 10 MB", done)
-        row.lost += abs(sent - refused) + (most > before + GROWTH)
+        row.lost += abs(sent - refused) + abs(STRANGERS * done - strangers) + (most > before + GROWTH)
         row.remark += f"; {refused:,} dead letters, {large} too large; {(most - before) / 2**20:.0f} MiB more at most"
         return row
 
