@@ -35,7 +35,7 @@ def connected(stage: Stage) -> bool:
 
 def half_open(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Let the connection go dead, both ends unknowing; recovery counts from that moment, the keepalive included."""
-    dice, recovery = random.Random(seed), list[float]()
+    dice, recovery, noticed = random.Random(seed), list[float](), list[float]()
     with Stage(directory, seed, influx=False, mqtt={"keepalive": f"{KEEPALIVE:g}s"}) as stage:
         assert stage.link is not None
         stage.begin()
@@ -44,11 +44,12 @@ def half_open(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             stage.link.die()
             began = time.monotonic()
             wait_until(partial(_given_up, stage, number + 1), 60, "the dead connection is given up")
+            noticed.append(time.monotonic() - began)
             wait_until(partial(connected, stage), 90, "the daemon is connected again")
             recovery.append(time.monotonic() - began)
         stage.settle()
         row = stage.verdict("connection to the broker half open", len(recovery), recovery)
-        row.remark += f"; keepalive {KEEPALIVE:g} s, which recovery holds"
+        row.remark += f"; keepalive {KEEPALIVE:g} s; given up after {max(noticed):.1f} s at most, which recovery holds"
         return row
 
 
@@ -211,7 +212,10 @@ class Parrot:
 
 
 def broker_kills(directory: Path, rounds: Iterable[int], seed: int) -> Row:
-    """Kill the broker and start it again; what it had taken and forgot must show as gaps in the devices' numbers."""
+    """Kill the broker and start it again; what it had taken and forgot must show as gaps in the devices' numbers.
+
+    It writes down at each change which sessions it has, and ours must go on: a new one would forget what waits.
+    """
     dice, recovery = random.Random(seed), list[float]()
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
@@ -224,6 +228,9 @@ def broker_kills(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             recovery.append(time.monotonic() - began)
         published = sum(stage.sensors.sent.values())
         wait_until(lambda: stage.sensors.acknowledged > published, 300, "the sensors are connected again, and go on")
-        stage.settle(gaps=True)
+        stage.come_to_rest(gaps=True)
+        begun_anew = int(stage.metric("mqtt_session_lost_total"))
+        assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
         row = stage.verdict("broker shot and started again", len(recovery), recovery, over_mqtt=False)
+        row.lost += begun_anew
         return less_forgotten(stage, row)
