@@ -40,12 +40,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
     "upkeep": {"core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
+    "harm": {"core", "config", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
     "app": ADAPTER
     | {
         "api",
         "desk",
         "drivers",
+        "harm",
         "ingest",
         "inlet",
         "notify",
