@@ -247,5 +247,14 @@ class ReportFiller:
         found = self._folder.read(span.name, f"{notification.language}.message")
         if found is None and self._clock() - notification.at < PATIENCE:
             raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
-        text = found.decode() if found is not None else _WITHOUT[notification.language].format(name=span.name)
+        text = _legible(found) or _WITHOUT[notification.language].format(name=span.name)
         return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))
+
+
+def _legible(content: bytes | None) -> str:
+    """The text of a file; empty when there is none, or when what stands in it is none (a damaged file)."""
+    try:
+        text = (content or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else text

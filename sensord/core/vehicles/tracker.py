@@ -45,8 +45,8 @@ _MAYBE: Numbers = (_NAN,) * 6
 class Tracker:
     """Follows the vehicles of a definition. Without site keys there is nobody to follow, and batches pass unchanged."""
 
-    def __init__(self, definition: Definition, places: Places) -> None:
-        self.on = bool(definition.plate_keys)
+    def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
+        self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
@@ -90,8 +90,11 @@ class Tracker:
     def carry_over(self, old: Tracker, at: int) -> None:
         """Take over, at the journal instant ``at``, the state of the tracker of the definition before.
 
-        A visit that began at a camera which is gone goes on as if it had begun at another of its compound.
+        A visit that began at a camera which is gone goes on as if it had begun at another of its compound. Without site
+        keys everything is forgotten: nobody would notice who leaves meanwhile.
         """
+        if not self.on:
+            return
         load(self, save(old))
         cameras = {
             self._compound[gate]: device
