@@ -61,8 +61,27 @@ SAID: dict[str, tuple[list[Record], list[float]]] = {
     ),
     "it came misread, was elsewhere meanwhile, and leaves under its own plate": (
         [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED), *ELSEWHERE,
-         at(9000, A, "out", DOUBT), tick(9010)],
+         at(9000, A, "out"), tick(9010)],
         [9000],
+    ),
+    "the same, and leaves in doubt: it may as well be a stranger, misread when it leaves": (
+        [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED), *ELSEWHERE,
+         at(9000, A, "out", DOUBT), tick(9010)],
+        [],
+    ),
+    "the same, and one of two readings showed its plate when it came: both ends do": (
+        [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED),
+         at(1, A, "in", DOUBT), *ELSEWHERE, at(9000, A, "out", DOUBT), tick(9010)],
+        [9000],
+    ),
+    "it came misread, sooner than anybody drives": (
+        [at(-9000, A, gate="C3-N"), at(-10, A, "out", gate="C3-N"), at(0, A_CONFUSED), at(700, A, "out"), tick(710)],
+        [700],
+    ),
+    "the same, and leaves in doubt": (
+        [at(-9000, A, gate="C3-N"), at(-10, A, "out", gate="C3-N"), at(0, A_CONFUSED), at(700, A, "out", DOUBT),
+         tick(710)],
+        [],
     ),
     "it leaves misread from where it seemed to have left": (
         [at(0, A), *ELSEWHERE, at(9000, A_CONFUSED, "out", DOUBT), tick(9010)],
@@ -77,6 +96,11 @@ SAID: dict[str, tuple[list[Record], list[float]]] = {
         [at(0, A), at(3600, A_CONFUSED, "in", DOUBT, "C3-N"), at(7200, A, "out", SURE, "C3-N"), tick(7300),
          at(9000, A, "out"), tick(9010)],
         [9000],
+    ),
+    "the same, and leaves there in doubt: a visit that began misread is no witness": (
+        [at(0, A), at(3600, A_CONFUSED, "in", DOUBT, "C3-N"), at(7200, A, "out", DOUBT, "C3-N"), tick(7300),
+         at(9000, A, "out"), tick(9010)],
+        [],
     ),
 }  # fmt: skip
 

@@ -115,9 +115,12 @@ class Clones:
         return not lacking
 
     def settled(self, place: str, token: int, visit: Visit) -> bool:
-        """A visit has ended under the plate with which it began: whether a suspicion has all its witnesses by that."""
+        """A visit has ended under its plate: whether a suspicion has all its witnesses by that.
+
+        It has not when the visit began under another plate: then it is the suspicion itself that speaks of its end.
+        """
         suspicion = self.suspicions.get(token)
-        if suspicion is None or place not in suspicion.lacking or visit.entered_at > suspicion.at:
+        if suspicion is None or place not in suspicion.lacking or visit.entered_at > suspicion.at or visit.misread:
             return False
         suspicion.lacking.remove(place)
         if not suspicion.lacking:

@@ -128,7 +128,7 @@ class Presence:
             self._missed_entry(here)
             self._note(token, trace, gate, at, sure)
             return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
-        self._note(token, trace, gate, at, sure or token == read.token)
+        self._note(token, trace, gate, at, sure or (token == read.token and not visit.misread))
         stay = at - visit.entered_at
         if trace.shorts:
             lately = at - self._tracking.recent
@@ -163,13 +163,15 @@ class Presence:
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
         if not visit.stranger or known_later or not (mine in self.known or surer):
             return token, False, _NONE
-        return mine, *self._own(place, token, mine, passage.first_at)
+        return mine, *self._own(place, token, passage)
 
-    def _own(self, place: str, token: int, mine: int, at: int) -> tuple[bool, tuple[Ended, ...]]:
-        """The visit of ``token`` was that of ``mine``, misread when it came; it leaves at ``at``."""
-        here = self.compounds[place]
+    def _own(self, place: str, token: int, passage: Passage) -> tuple[bool, tuple[Ended, ...]]:
+        """The visit of ``token`` was that of the vehicle which leaves now, misread when it came."""
+        here, mine = self.compounds[place], passage.kept[0].token
         visit = here.remove(token)
         assert visit is not None
+        # One of its readings when it came may have shown the plate all the same: then both ends do.
+        sure = passage.certainty == CERTAIN or mine in visit.kin
         self._take_back(token, None, visit.entered_at)
         visit.misread = True
         here.add(mine, visit)
@@ -179,8 +181,9 @@ class Presence:
         if elsewhere is None or elsewhere == place or gate is None:
             return False, _NONE
         if trace.last_at > visit.entered_at:
-            return self.clones.judge(mine, at, [(elsewhere, trace.witnessed >= visit.entered_at)]), _NONE
-        return self._elsewhere(place, self._places.devices[gate].place, trace, mine, visit.entered_at, sure=True)
+            sides = [(elsewhere, trace.witnessed >= visit.entered_at), (place, sure)]
+            return self.clones.judge(mine, passage.first_at, sides), _NONE
+        return self._elsewhere(place, self._places.devices[gate].place, trace, mine, visit.entered_at, sure)
 
     def _elsewhere(
         self, place: str, gate: str, trace: Trace, token: int, at: int, sure: bool
