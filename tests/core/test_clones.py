@@ -87,6 +87,20 @@ SAID: dict[str, tuple[list[Record], list[float]]] = {
         [at(0, A), *ELSEWHERE, at(9000, A_CONFUSED, "out", DOUBT), tick(9010)],
         [9000],
     ),
+    "the same, in doubt at either end: one of two readings when it leaves shows the plate": (
+        [at(0, A, "in", DOUBT), *ELSEWHERE, at(9000, A_CONFUSED, "out", 0.8), at(9001, A, "out", DOUBT), tick(9010)],
+        [9000],
+    ),
+    "one of two readings shows the plate when it leaves where it was next, and all are in doubt": (
+        [at(0, A), at(3600, A, "in", DOUBT, "C3-N"), at(7200, A_CONFUSED, "out", 0.8, "C3-N"),
+         at(7201, A, "out", DOUBT, "C3-N"), tick(7300), at(9000, A, "out"), tick(9010)],
+        [9000],
+    ),
+    "who leaves for certain under another plate where it was next is no witness": (
+        [at(0, A), at(3600, A, "in", DOUBT, "C3-N"), at(7200, A_CONFUSED, "out", SURE, "C3-N"), tick(7300),
+         at(9000, A, "out"), tick(9010)],
+        [],
+    ),
     "a known vehicle of a plate alike leaves: that is itself": (
         [at(-9000, A_CONFUSED, gate="C2-N"), at(-8000, A_CONFUSED, "out", gate="C2-N"), tick(-7000), at(0, A),
          *ELSEWHERE, at(9000, A_CONFUSED, "out"), tick(9010)],

@@ -86,7 +86,13 @@ class Clones:
         return ghost
 
     def relative(self, place: str, passage: Passage) -> int:
-        """The vehicle, certain when it came to ``place``, that a passage out of there may show misread; 0: none."""
+        """The vehicle that a passage out of ``place`` shows, if only in one reading of several; 0: none.
+
+        Also one that was certain when it came there, and that the passage may show misread.
+        """
+        for read in passage.kept:
+            if (place, read.token) in self.ghosts:
+                return read.token
         for read in passage.kept:
             known = self._kin.get((place, read.token)) or self._kin.get((place, read.family)) or ()
             sure = [token for token in known if self.ghosts[place, token].visit.certainty == CERTAIN]

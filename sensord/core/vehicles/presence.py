@@ -117,8 +117,9 @@ class Presence:
         trace = self._trace(token, at)
         if at < trace.last_at:
             return Seen(_HISTORY, token)
-        visit, sure = here.remove(token), passage.certainty == CERTAIN
-        if visit is not None and token == read.token and self.clones.suspicions:
+        visit, sure = here.remove(token), token == read.token and passage.certainty == CERTAIN
+        shown = token == read.token or passage.shows(token)
+        if visit is not None and shown and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -128,7 +129,8 @@ class Presence:
             self._missed_entry(here)
             self._note(token, trace, gate, at, sure)
             return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
-        self._note(token, trace, gate, at, sure or (token == read.token and not visit.misread))
+        # A visit that began misread has one end that shows the plate: that has to be certain.
+        self._note(token, trace, gate, at, shown and (sure or not visit.misread))
         stay = at - visit.entered_at
         if trace.shorts:
             lately = at - self._tracking.recent
@@ -147,7 +149,8 @@ class Presence:
             return ghost.visit, self.clones.judge(token, at, [(ghost.elsewhere, trace.witnessed >= ghost.since)]), _NONE
         if not trace.gate:
             return None, False, _NONE
-        return None, *self._elsewhere(place, gate, trace, token, at, passage.certainty == CERTAIN)
+        sure = passage.certainty == CERTAIN and passage.kept[0].token == token
+        return None, *self._elsewhere(place, gate, trace, token, at, sure)
 
     def _who(self, place: str, passage: Passage) -> tuple[int, bool, tuple[Ended, ...]]:
         """The vehicle that a passage out of ``place`` shows, and what its having been there means: (cloned, ended)."""
