@@ -271,18 +271,10 @@ class Presence:
         if where is None or ghost is None or ghost.since != at:
             return None
         self.clones.take(before.inside, token)
-        self._came_back(where)
+        where.came_back()
         where.add(token, ghost.visit)
         back.inside = before.inside
         return ghost.visit
-
-    @staticmethod
-    def _came_back(here: Compound) -> None:
-        """The exit that was thought to be missed did not happen."""
-        if here.missed:
-            here.missed -= 1
-        else:
-            here.anonymous -= 1
 
     def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
         trace.last_at, trace.gate = at, gate

@@ -159,6 +159,13 @@ class Compound:
                 return min(relatives)  # not the first that came: a restart would not know which that was
         return passage.kept[0].token
 
+    def came_back(self) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if self.missed:
+            self.missed -= 1
+        else:
+            self.anonymous -= 1
+
     @property
     def inside(self) -> int:
         """How many vehicles are inside."""
