@@ -325,7 +325,7 @@ def test_inside_is_told_of_a_daemon_that_has_stopped(journal: list[Group], tmp_p
 def known_until(journal: list[Group], until: int, directory: Path) -> None:
     """Leave a state behind that has come to an instant, in small groups."""
     store, site = StateStore(directory), Site(None, SECRETS)
-    for group in grouped([record for group in journal for record in group.records], [3]):
+    for group in grouped([record for whole in journal for record in whole.records], [3]):
         if group.received_at <= until:
             store.apply(site.step(group))
     store.close()
