@@ -88,7 +88,7 @@ class Presence:
         if token in visits:
             old = here.remove(token)
             assert old is not None
-            self._missed_exit(here)
+            here.missed_exit()
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
@@ -126,7 +126,7 @@ class Presence:
         elif visit is None:
             visit, cloned, ended = self._left_before(place, gate, trace, token, passage)
         if visit is None:
-            self._missed_entry(here)
+            here.missed_entry()
             self._note(token, trace, gate, at, sure)
             return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
         # A visit that began misread has one end that shows the plate: that has to be certain.
@@ -207,26 +207,11 @@ class Presence:
         visit = other.remove(token)
         if visit is None:
             return False, ()
-        self._missed_exit(other)
+        other.missed_exit()
         self.clones.keep(trace.inside, token, Ghost(visit, at, place))
         ended = Ended(trace.inside, token, visit)
         trace.inside = ""
         return False, (ended,)
-
-    @staticmethod
-    def _missed_exit(here: Compound) -> None:
-        """An exit was missed: when an unread one was counted, that was it."""
-        if here.anonymous < 0:
-            here.anonymous += 1
-        else:
-            here.missed += 1
-
-    @staticmethod
-    def _missed_entry(here: Compound) -> None:
-        if here.anonymous > 0:
-            here.anonymous -= 1
-        else:
-            here.missed += 1
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
@@ -302,23 +287,29 @@ class Presence:
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def rename(self, place: str, gate: str, passage: Passage, now: int) -> list[tuple[str, int, Visit]]:
+    def rename(
+        self, place: str, gate: str, passage: Passage, now: int
+    ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
         """The entry by ``gate`` was another vehicle's than it was decided with: more readings, at ``now`` (ns), say so.
 
         Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, if it is
-        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere.
+        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere. And the
+        vehicle's own visit elsewhere that is over by that.
         """
         token = passage.decided
         here, read = self.compounds[place], passage.best
         visit = here.remove(token)
         if visit is None or read.token in here.visits:
-            return []
+            return [], _NONE
         visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
         before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
         mine = self._trace(read.token, visit.entered_at)
         passage.before = self._before(read.token, mine)
         visit.stranger = passage.before is None
+        self.clones.take(place, read.token)
+        # Two places at once are said when the visit ends under the plate: then it has a witness.
+        ended = self._elsewhere(place, gate, mine, read.token, visit.entered_at, sure=False)[1] if mine.gate else _NONE
         mine.entries += [(visit.entered_at, place)]
         mine.inside = place
         self._note(read.token, mine, gate, visit.entered_at, passage.certainty == CERTAIN)
@@ -326,7 +317,7 @@ class Presence:
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
             visits.append((before.inside, token, other))
-        return visits
+        return visits, ended
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
@@ -375,7 +366,7 @@ class Presence:
         if due - visit.entered_at >= self._tracking.remember:
             self._forget_visit(place, token)
             self.forgotten -= 1
-            self._missed_exit(here)
+            here.missed_exit()
             return visit, True
         visit.due = self._next_due(visit.entered_at, due)
         return visit, False

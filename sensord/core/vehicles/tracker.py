@@ -196,15 +196,18 @@ class Tracker:
         elif what == WAIT:
             self._wait(gate, passage)
         elif what == LATER and read.direction == _IN:
-            self._correct(gate, passage, read.received_at)
+            self._correct(position, gate, passage, read.received_at)
         return passage
 
-    def _correct(self, gate: str, passage: Passage, at: int) -> None:
+    def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
         place = self._compound[gate]
         if passage.best.token != passage.decided:
-            for where, token, visit in self.presence.rename(place, gate, passage, at):
+            visits, gone = self.presence.rename(place, gate, passage, at)
+            for where, token, visit in visits:
                 self._await(where, token, visit)
+            for ended in gone:
+                self._end(position, at, ended)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
