@@ -95,7 +95,8 @@ class Revealer:
         except DecodeError:
             return ""
         for reading in readings:
-            plate = recognise(reading.plate.text if reading.plate is not None else None).text
+            seen = reading.plate
+            plate = recognise(seen.text, seen.colour).text if seen is not None else ""
             if plate and token in self._who.every(plate):
                 return plate
         return ""

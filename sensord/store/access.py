@@ -15,7 +15,7 @@ import msgspec
 
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import format_instant
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 from sensord.store.chain import Chain
 
 FILE, HEAD = "access.log", "access.head"
