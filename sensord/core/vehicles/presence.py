@@ -43,7 +43,7 @@ MOST_TRACED = 200_000
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
 _ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
-_ANONYMOUS = Seen(Pairing.ANONYMOUS, 0)
+_ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
 
 
 class Presence:
@@ -70,21 +70,20 @@ class Presence:
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
-        trace, hour = self.traces.get(token), self.known.get(token)
+        trace, hour, certainty = self.traces.get(token), self.known.get(token), passage.certainty
         if trace is None:
             trace, away = self._new_trace(token, at, hour)
         elif at < trace.last_at:
-            return Seen(_HISTORY, token)
+            return Seen(_HISTORY, token, certainty)
         else:
             away = at - trace.last_at
         if hour is not None:
             passage.before = Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
         if self.clones.ghosts:
             self.clones.take(place, token)
-        cloned, ended, certainty, visits = False, _NONE, passage.certainty, here.visits
-        sure = certainty == CERTAIN
+        cloned, ended, visits = False, _NONE, here.visits
         if trace.gate and trace.gate != gate:
-            cloned, ended = self._elsewhere(place, gate, trace, token, at, sure)
+            cloned, ended = self._elsewhere(place, gate, trace, token, at, certainty == CERTAIN)
         if token in visits:
             old = here.remove(token)
             assert old is not None
@@ -94,31 +93,31 @@ class Presence:
             self._forget_visit(place, next(iter(visits)))
         visit = Visit(read, at, self._next_due(at, read.received_at), certainty, passage.kin(), 0, hour is None)
         here.add(token, visit)
-        self._note(token, trace, gate, at, sure)
+        self._note(token, trace, gate, at, certainty == CERTAIN)
         trace.inside = place
         if not trace.entries:
             trace.entries = [(at, place)]
-            return Seen(_ENTERED, token, -1, away, 1, 0, 1, cloned, ended, visit)
+            return Seen(_ENTERED, token, certainty, -1, away, 1, 0, 1, cloned, ended, visit)
         since, lately = at - self._tracking.roaming, at - self._tracking.recent
         trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
         roamed = len({where for when, where in trace.entries if when > since} | {place})
         trace.entries.append((at, place))
-        return Seen(_ENTERED, token, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
+        return Seen(_ENTERED, token, certainty, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, read, at = self.compounds[place], passage.kept[0], passage.first_at
-        if not read.token:
+        here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
+        if not mine:
             here.anonymous -= 1
             return _ANONYMOUS
-        token, cloned, ended = read.token, False, _NONE
+        token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
-        trace = self._trace(token, at)
+        trace = self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
         if at < trace.last_at:
-            return Seen(_HISTORY, token)
-        visit, sure = here.remove(token), passage.certainty == CERTAIN
-        if visit is not None and token == read.token and self.clones.suspicions:
+            return Seen(_HISTORY, token, certainty)
+        visit, sure = here.remove(token), certainty == CERTAIN
+        if visit is not None and token == mine and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -127,16 +126,16 @@ class Presence:
         if visit is None:
             self._missed_entry(here)
             self._note(token, trace, gate, at, sure)
-            return Seen(_MISSED_ENTRY, token, cloned=cloned, ended=ended)
-        self._note(token, trace, gate, at, sure or token == read.token)
+            return Seen(_MISSED_ENTRY, token, certainty, cloned=cloned, ended=ended)
+        self._note(token, trace, gate, at, sure or token == mine)
         stay = at - visit.entered_at
         if trace.shorts:
             lately = at - self._tracking.recent
             trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
-        pairing = _LEFT if token == read.token and not visit.misread else _LEFT_MISREAD
-        return Seen(pairing, token, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
+        pairing = _LEFT if token == mine and not visit.misread else _LEFT_MISREAD
+        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
 
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage

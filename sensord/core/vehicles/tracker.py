@@ -12,11 +12,11 @@ the journal is cut into batches.
 
 from __future__ import annotations
 
-import heapq
 import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class Tracker:
         self._compound = {gate: place for gate, place in zip(self._gates, above, strict=True) if place is not None}
         numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
         self._gate_of = np.array([numbers.get(gate, -1) for gate in self._gates] or [-1], np.int64)
+        spaces = [None if place is None else places.by_id[place].parking for place in above]
+        self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
         self.presence = Presence(definition.tracking, places, _marks(definition.rules))
         self._nights = any(_sees(rule, "overnight") for rule in definition.rules)
@@ -116,7 +118,7 @@ class Tracker:
         if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
-        return merged(batch, self._rows, self._masks) if self._rows else batch
+        return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
@@ -134,7 +136,7 @@ class Tracker:
         singly: list[int] = []
         for row, position, read, run in zip(heads, positions, reads.made(reads.heads), reads.runs, strict=True):
             while singly and singly[0] < row:
-                self._singly(reads, heapq.heappop(singly))
+                self._singly(reads, heappop(singly))
             if self._due <= read[0]:
                 self._advance(read[0])
             if run.whole and self._pass(position, read, run):
@@ -142,22 +144,23 @@ class Tracker:
             passage = self._see(position, read)
             if run.start < run.stop and not self._again(passage, read, run):
                 for member in reads.members[run.start : run.stop].tolist():
-                    heapq.heappush(singly, member)
+                    heappush(singly, member)
         while singly:
-            self._singly(reads, heapq.heappop(singly))
+            self._singly(reads, heappop(singly))
 
     def _pass(self, position: int, read: Read, run: Run) -> bool:
         """Take a whole passage at once; False when the one before it in the lane is still open."""
-        gate = self._gate[read.device]
-        passage = self.passages.alone(gate, read)
+        start, stop, best, _, last_at, _, _ = run
+        gate = self._gate[read[2]]
+        passage = self.passages.alone(gate, read, stop - start, last_at)
         if passage is None:
             return False
         if passage.due:
             self._wait(gate, passage)
         else:
             self._decide(position, read[0], gate, passage)
-        if run.start < run.stop:
-            self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
+        if best is not None:
+            passage.kept[0] = best
         return True
 
     def _singly(self, reads: Reads, row: int) -> None:
@@ -208,7 +211,7 @@ class Tracker:
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
         due = passage.due
-        heapq.heappush(self.settling, (due, gate, passage.kept[0].direction))
+        heappush(self.settling, (due, gate, passage.kept[0].direction))
         self._due = min(self._due, due)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -216,10 +219,10 @@ class Tracker:
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
         due = self.clock
-        if self.settling:
-            due = min(due, self.settling[0][0])
-        if self.staying:
-            due = min(due, self.staying[0][0])
+        if self.settling and self.settling[0][0] < due:
+            due = self.settling[0][0]
+        if self.staying and self.staying[0][0] < due:
+            due = self.staying[0][0]
         self._due = due
 
     def _advance(self, to: int) -> None:
@@ -230,10 +233,10 @@ class Tracker:
         settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
             if settling and settling[0][0] == at:
-                _, gate, direction = heapq.heappop(settling)
+                _, gate, direction = heappop(settling)
                 self._settle(self._now(at), at, gate, direction)
             elif staying and staying[0][0] == at:
-                _, place, token = heapq.heappop(staying)
+                _, place, token = heappop(staying)
                 if token in visits[place].visits:
                     self._stay(self._now(at), at, place, token)
             else:
@@ -255,7 +258,7 @@ class Tracker:
     def _await(self, place: str, token: int, visit: Visit) -> None:
         """Note when time matters next to a visit."""
         due = visit.due
-        heapq.heappush(self.staying, (due, place, token))
+        heappush(self.staying, (due, place, token))
         self._due = min(self._due, due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
@@ -268,8 +271,8 @@ class Tracker:
             return
         self._await(place, token, visit)
         stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
-        here, what = self.presence.compounds[place], (at, visit.certainty, token)
-        self._say(position, at, _STAYING, visit.read, what, here, stay)
+        here = self.presence.compounds[place]
+        self._say(position, at, _STAYING, visit.read, (at, visit.certainty, token), here, stay)
 
     def _strike(self, position: int, at: int) -> None:
         """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
@@ -294,9 +297,8 @@ class Tracker:
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
-        if seen.ended:
-            for ended in seen.ended:
-                self._end(position, at, ended)
+        for ended in seen.ended:
+            self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
         away, stay, here = seen.away, seen.stay, presence.compounds[place]
@@ -306,7 +308,7 @@ class Tracker:
             numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        what = passage.first_at, passage.certainty, seen.token
+        what = passage.first_at, seen.certainty, seen.token
         self._say(position, at, _PASSED, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
@@ -331,31 +333,27 @@ class Tracker:
 
         ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
-        device = self._numbers.get(read.device)
+        device = self._numbers.get(read[2])
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
-        anonymous, parking = here.anonymous, here.parking
-        inside = max(len(here.visits) + anonymous, 0)
-        unsure = (anonymous if anonymous >= 0 else -anonymous) + here.missed
-        filled = 100.0 * inside / parking if parking else _NAN
-        when = min(at, event_at)
+        anonymous, missed = here.anonymous, here.missed
+        inside = len(here.visits) + anonymous
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows.append(
             pack_row(
                 position,
                 device,
-                when,
+                min(at, event_at),
                 at,
                 token,
                 read[0],
                 event,
-                *read[-5:],
+                *read[11:],
                 certainty,
                 *numbers,
-                inside,
-                unsure,
-                filled,
+                max(inside, 0),
+                missed + anonymous if anonymous >= 0 else missed - anonymous,
             )
         )
         self._masks.append(read[10])

@@ -86,11 +86,12 @@ class Ended(NamedTuple):
 class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
-    ``visit`` is the one that begins (None: none does).
+    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does).
     """
 
     pairing: Pairing
     token: int
+    certainty: int
     stay: int = -1
     away: int = -1
     visits: int = 0
