@@ -20,7 +20,7 @@ from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
-from sensord.config.load import Loaded, load, read_secret, with_keys
+from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
@@ -31,7 +31,8 @@ from sensord.core.site import definition_record
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
-from sensord.errors import SensordError
+from sensord.errors import SensordError, StoreError
+from sensord.harm import Harm
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
@@ -90,6 +91,8 @@ class App:
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
+        self.harm = Harm(health)
+        self.harm.note(Trouble.TOKENS_LOST, TokenStore(self._directory).mend(time.time_ns()))
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
@@ -129,6 +132,9 @@ class App:
             clock=self.clock,
         )
         self.core.recover(state_lost=bool(self._lost))
+        if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
+            self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
+        self.harm.note_missing(self._loaded.without)
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
@@ -176,7 +182,11 @@ class App:
         answers = self._settings.answers
         if answers.url is None:
             return None
-        key = self._secret(answers.key_file).encode() if answers.key_file else own_key(self._directory)
+        if answers.key_file:
+            key = self._secret(answers.key_file).encode()
+        else:
+            key, void = own_key(self._directory, time.time_ns())
+            self.harm.note(Trouble.LINKS_VOID, void)
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
@@ -223,6 +233,7 @@ class App:
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
+        self.harm.tell(self.troubles)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
@@ -284,7 +295,10 @@ class App:
         from sensord.office import open_office
 
         tokens = TokenStore(self._directory)
-        await asyncio.to_thread(tokens.local)
+        try:
+            await asyncio.to_thread(tokens.local)
+        except StoreError as error:  # probes and links go on, and so does the daemon
+            log.error("this machine has no token: commands get no answer", why=str(error))
         metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
@@ -329,6 +343,9 @@ class App:
         detail = "" if outcome.accepted else f"the last reload was refused: {outcome.problems[0]}"
         self.health.set_fact("rules", outcome.accepted, detail)
         self.troubles.report(Trouble.RELOAD_REFUSED, not outcome.accepted)
+        if outcome.accepted:
+            self.harm.note_missing(self._reloader.loaded.without)
+            self.harm.tell(self.troubles)
 
     def _wake(self) -> None:
         for worker in self._workers:
@@ -375,7 +392,7 @@ def run(config: Path) -> int:
     """Load the configuration and run the daemon; raises ``SensordError`` when it cannot start."""
     from sensord.telemetry.logs import configure
 
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     configure(loaded.settings.log)
     for warning in loaded.warnings:
         log.warning("the configuration has a weakness", problem=str(warning))

@@ -170,8 +170,11 @@ class AuditRegister(Protocol):
 class AccessRegister(Protocol):
     """Where it is written down that somebody saw a plate."""
 
-    def sent(self, notification: Notification) -> None:
-        """Write down that this message shows its receiver a plate; raises ``StoreError`` when that is impossible."""
+    def sent(self, notification: Notification, zone: str) -> None:
+        """Write down that this message shows its receiver a plate; raises ``StoreError`` when that is impossible.
+
+        ``zone`` is the site's, for the instant.
+        """
         ...
 
 

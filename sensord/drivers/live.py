@@ -103,7 +103,7 @@ class LiveCore:
         self.decided: dict[int, list[Outcome]] = {}
         self._snapshot_interval = snapshot_interval
         self._secrets: Secrets = {} if secrets is None else secrets
-        self.site = Site(None, self._secrets)
+        self.site = Site(None, self._secrets, lenient=True)
         self.position = 0
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
@@ -161,10 +161,10 @@ class LiveCore:
             return 0
         seq, state = saved
         try:
-            self.site = Site.restored(state, self._secrets)
+            self.site = Site.restored(state, self._secrets, lenient=True)
         except SnapshotError as error:
             log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
-            self.site = Site(None, self._secrets)
+            self.site = Site(None, self._secrets, lenient=True)
             return 0
         return seq
 
