@@ -118,9 +118,9 @@ class Chain(Generic[LineT]):
 
         For a start: :meth:`verify` looks at all of it, and may take long.
         """
-        if not self.path.exists():
-            return f"{self.path.name} is gone" if self.head.exists() else ""
         try:
+            if not self.path.exists():
+                return f"{self.path.name} is gone" if self.head.exists() else ""
             with self.path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 self._last(file)
