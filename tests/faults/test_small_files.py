@@ -39,7 +39,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with (built.daemon.directory / "dispatch.yaml").open("a", encoding="utf-8") as file:
             file.write(DISPATCH)
         built.begin()
-        assert built.daemon.command("token", "create", "console", "--role", "viewer").returncode == 0
+        for name in ("console", "screen"):
+            assert built.daemon.command("token", "create", name, "--role", "viewer").returncode == 0
         assert built.end(signal.SIGTERM) == 0
         (built.daemon.state / "roster.changes.yaml").write_text("changes: []\n", encoding="utf-8")
         (built.daemon.state / "journal" / "lost.json").write_text("[]\n", encoding="utf-8")
