@@ -18,6 +18,7 @@ import structlog
 
 from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
+from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
 from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import Rollups
@@ -39,6 +40,7 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
+from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportFiller, ReportTask
 from sensord.results import Results
@@ -58,8 +60,10 @@ from sensord.telemetry.notify_socket import NotifySocket
 from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
-_AGES = {"core": 60.0}
-"""Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
+_AGES = {"core": 60.0, "carrier": 120.0}
+"""Longest silence of the core, and of whoever carries messages and points, in seconds, until the watchdog starves."""
+_LETTING_GO = 5.0
+"""Seconds that a channel or sink gets to close."""
 
 log = structlog.get_logger()
 
@@ -84,8 +88,7 @@ class App:
     def _build(self) -> None:
         """Open the stores, recover the core, make the rest. Raises ``SensordError`` with what to do."""
         settings, meter, health = self._settings, self.meter, self.health
-        for worker, age in _AGES.items():
-            health.register(worker, age)
+        health.register("core", _AGES["core"])
         self._lock = StateLock(self._directory)
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
@@ -117,7 +120,7 @@ class App:
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
-            health.register(name, 120.0)
+            health.register(name, _AGES["carrier"])
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         self._build_supervisor()
 
@@ -194,7 +197,7 @@ class App:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
         return OutboxWorker(
-            FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder)),
+            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
@@ -211,7 +214,7 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        parts = plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health
+        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(), self.meter, self.health
         return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -219,6 +222,7 @@ class App:
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(Bulkheads())
         try:
             self._build()
         except SensordError:
@@ -266,7 +270,8 @@ class App:
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await job()
+            with part(name):
+                await job()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -360,10 +365,9 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        for channel in self._channels.values():
-            await channel.close()
-        for feeder in self._feeders:
-            await feeder.close()
+        carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
+        for carrier in carriers:
+            await _let_go(carrier)
         self._close_stores()
 
     def _close_stores(self) -> None:
@@ -371,6 +375,15 @@ class App:
             part = getattr(self, name, None)
             if part is not None:
                 part.close()
+
+
+async def _let_go(carrier: Channel | Feeder) -> None:
+    """Close it; what hangs goes with the process."""
+    try:
+        async with asyncio.timeout(_LETTING_GO):
+            await carrier.close()
+    except TimeoutError:
+        log.warning("a part does not close; its connections end with the process", part=carrier.name)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

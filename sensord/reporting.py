@@ -105,7 +105,7 @@ class VehicleReporter:
         laid, stored = windows(span, definition.zone, now), self._passages
         # How far the core has come is read first: what it writes meanwhile may be counted, and is not called unknown.
         applied_at, reach = stored.applied_at, laid.reach
-        kept = Kept(stored.counts(*reach), stored.occupancy(min(laid.whole.end, now)), stored.blind(*reach), applied_at)
+        kept = Kept(stored.counts(*reach), stored.occupancy(laid.whole.end), stored.blind(*reach), applied_at)
         return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str) -> str:

@@ -42,9 +42,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
     "harm": {"core", "config", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
+    "bulkheads": {"core", "ports"},
     "app": ADAPTER
     | {
         "api",
+        "bulkheads",
         "desk",
         "drivers",
         "harm",

@@ -24,7 +24,7 @@ from sensord.core.vehicles.tracking import PlateKey
 from sensord.errors import ConfigError, Problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
-_HINT = "a line is: name, instant, 32 bytes in base64 (sensord plate-key new writes one)"
+_HINT = "a line is: name, instant, 32 bytes in base64 (sensord plate-key FILE writes one)"
 
 
 @dataclass(frozen=True, slots=True)

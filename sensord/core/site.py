@@ -29,7 +29,7 @@ from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.blind import Blind, Blindness
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
-from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
+from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
 from sensord.errors import PlateKeyError, SnapshotError
@@ -170,6 +170,8 @@ class Site:
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
         step.counts = dict(counts + self.tracker.counts)
         self.tracker.counts.clear()
+        if self.tracker.on and (step.occupancy or step.definition or any(name == "visit" for name, _ in step.counts)):
+            step.occupancy += self.tracker.inside((step.at // SLOT + 1) * SLOT)
         return step
 
     def _stretch(

@@ -297,6 +297,8 @@ class LiveCore:
             meter.count("dead_letters_total", reason=letter.reason)
         for transition in step.transitions:
             meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
+        for hold in step.holds:
+            meter.count("messages_held_total", reason=hold.reason.value)
         for device, amount in step.gaps.items():
             meter.count("sequence_gaps_total", amount, device=device)
         for device, amount in step.filled.items():
