@@ -291,3 +291,11 @@ class Pulse(Protocol):
     def beat(self, worker: str) -> None:
         """Say that ``worker`` has just completed a turn of its loop (idle turns included)."""
         ...
+
+
+class Standing(Pulse, Protocol):
+    """A pulse, and whether a worker that is alive gets through to whom it works for."""
+
+    def went(self, worker: str, why: str = "") -> None:
+        """Say how an attempt of ``worker`` went: why it failed, or nothing when it got through."""
+        ...

@@ -96,6 +96,10 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         best = self.kept[0]
         return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
 
+    def shows(self, token: int) -> bool:
+        """Whether one of the readings at least is of this pseudonym."""
+        return any(read.token == token for read in self.kept)
+
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
         if len(self.kept) == 1:

@@ -29,7 +29,7 @@ from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
-from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
@@ -45,8 +45,8 @@ _MAYBE: Numbers = (_NAN,) * 6
 class Tracker:
     """Follows the vehicles of a definition. Without site keys there is nobody to follow, and batches pass unchanged."""
 
-    def __init__(self, definition: Definition, places: Places) -> None:
-        self.on = bool(definition.plate_keys)
+    def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
+        self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
@@ -72,15 +72,19 @@ class Tracker:
         self._pairings = [0] * len(Pairing)
         self.counts = Counter[tuple[str, str]]()
         self.occupancy: list[Occupancy] = []
-        """Who was inside at every full local hour since this was last emptied."""
+        """Who was inside at every full local quarter of an hour since this was last emptied."""
 
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.clock = self._due = self._next_hour(at)
+            self.clock = self._due = self._next_slot(at)
 
-    def _next_hour(self, at: int) -> int:
-        return ((at + self._offset) // HOUR + 1) * HOUR - self._offset
+    def _next_slot(self, at: int) -> int:
+        return ((at + self._offset) // SLOT + 1) * SLOT - self._offset
+
+    def inside(self, at: int) -> list[Occupancy]:
+        """Who is inside every compound, as it is to be written down for the instant ``at`` (ns)."""
+        return [Occupancy(at, place, here.inside, here.unsure) for place, here in self.presence.compounds.items()]
 
     @property
     def gates(self) -> frozenset[str]:
@@ -90,8 +94,11 @@ class Tracker:
     def carry_over(self, old: Tracker, at: int) -> None:
         """Take over, at the journal instant ``at``, the state of the tracker of the definition before.
 
-        A visit that began at a camera which is gone goes on as if it had begun at another of its compound.
+        A visit that began at a camera which is gone goes on as if it had begun at another of its compound. Without site
+        keys everything is forgotten: nobody would notice who leaves meanwhile.
         """
+        if not self.on:
+            return
         load(self, save(old))
         cameras = {
             self._compound[gate]: device
@@ -195,15 +202,18 @@ class Tracker:
         elif what == WAIT:
             self._wait(gate, passage)
         elif what == LATER and read.direction == _IN:
-            self._correct(gate, passage, read.received_at)
+            self._correct(position, gate, passage, read.received_at)
         return passage
 
-    def _correct(self, gate: str, passage: Passage, at: int) -> None:
+    def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
         place = self._compound[gate]
         if passage.best.token != passage.decided:
-            for where, token, visit in self.presence.rename(place, gate, passage, at):
+            visits, gone = self.presence.rename(place, gate, passage, at)
+            for where, token, visit in visits:
                 self._await(where, token, visit)
+            for ended in gone:
+                self._end(position, at, ended)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
@@ -228,7 +238,7 @@ class Tracker:
     def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
-        At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
+        At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
         settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
@@ -275,11 +285,10 @@ class Tracker:
         self._say(position, at, _STAYING, visit.read, (at, visit.certainty, token), here, stay)
 
     def _strike(self, position: int, at: int) -> None:
-        """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
-        self.clock = self._next_hour(at)
-        for place, here in self.presence.compounds.items():
-            self.occupancy.append(Occupancy(at, place, here.inside, here.unsure))
-        if (at + self._offset) % DAY // HOUR != self._tracking.night // HOUR:
+        """A full local quarter: note who is inside; at night, say who stays, and begin the day's balance anew."""
+        self.clock = self._next_slot(at)
+        self.occupancy += self.inside(at)
+        if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return
         for here in self.presence.compounds.values():
             for token, visit in here.visits.items():

@@ -160,6 +160,27 @@ class Compound:
                 return min(relatives)  # not the first that came: a restart would not know which that was
         return passage.kept[0].token
 
+    def missed_exit(self) -> None:
+        """An exit was missed: when an unread one was counted, that was it."""
+        if self.anonymous < 0:
+            self.anonymous += 1
+        else:
+            self.missed += 1
+
+    def missed_entry(self) -> None:
+        """An entry was missed: when an unread one was counted, that was it."""
+        if self.anonymous > 0:
+            self.anonymous -= 1
+        else:
+            self.missed += 1
+
+    def came_back(self) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if self.missed:
+            self.missed -= 1
+        else:
+            self.anonymous -= 1
+
     @property
     def inside(self) -> int:
         """How many vehicles are inside."""
