@@ -20,7 +20,9 @@ from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
-from sensord.core.vehicles.plate import PlateTable, normalise, without_plates
+from sensord.core.vehicles.blot import without_plates
+from sensord.core.vehicles.plate import Plate as Recognised
+from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.core.vehicles.tracking import PlateAreas
 
@@ -36,21 +38,25 @@ class Pseudonyms:
     def __init__(self, key: bytes, areas: PlateAreas) -> None:
         self._key, self._table = key, PlateTable(areas)
 
-    def plate(self, true: str, at: int) -> str:
-        """Return the made-up plate of a true one: same class at ``at`` (ns), same prefix, same kinds of characters."""
-        plain = normalise(true)
+    def plate(self, true: PlateRead, at: int) -> tuple[str, str]:
+        """Return the made-up plate of a true one, and its colour, which may have stood in front of it.
+
+        It has the same class at ``at`` (ns), the same prefix, and the same kinds of characters.
+        """
+        plate = recognise(true.text, true.colour)
+        plain, colour = plate.text, true.colour or plate.colour
         sort = self._table.classify(plain, _SURE, at)
         if sort == "none":
-            return plain
+            return plain, colour
         for attempt in range(_TRIES):
-            made = self._make(plain, attempt)
+            made = self._make(plate, attempt)
             if made != plain and self._table.classify(made, _SURE, at) == sort:
-                return made
-        return "?" * len(plain)
+                return made, colour
+        return "?" * len(plain), colour
 
-    def _make(self, plain: str, attempt: int) -> str:
-        digest = hmac.new(self._key, f"{attempt} {plain}".encode(), hashlib.sha256).digest()
-        kept, rest = plain[:2], plain[2:]
+    def _make(self, plate: Recognised, attempt: int) -> str:
+        digest = hmac.new(self._key, f"{attempt} {plate.text}".encode(), hashlib.sha256).digest()
+        kept, rest = plate.head, plate.text.removeprefix(plate.head)
         made = "".join(
             (_DIGITS if one.isdigit() else _SERIAL[:24] if one.isascii() and one.isalpha() else one)[
                 digest[place] % (10 if one.isdigit() else 24 if one.isascii() and one.isalpha() else 1)
@@ -123,7 +129,8 @@ def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at
         assert isinstance(message, Plate)
         assert pseudonyms is not None
         if message.plate is not None:
-            message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate, at))
+            made, colour = pseudonyms.plate(PlateRead(message.plate, _SURE, colour=message.color or ""), at)
+            message = msgspec.structs.replace(message, plate=made, color=colour or message.color)
     elif stream is Stream.REPORT:
         assert isinstance(message, Report)
         message = msgspec.structs.replace(message, text="", by="", code=without_plates(message.code))

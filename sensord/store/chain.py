@@ -18,6 +18,7 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 import msgspec
 
+from sensord.config.files import PRIVATE, write_whole
 from sensord.errors import StoreError
 
 GENESIS = "0" * 64
@@ -121,13 +122,10 @@ class Chain(Generic[LineT]):
 
     def _noted(self) -> list[str]:
         """Number and hash of the last line as the head has them; empty without a head."""
-        return self.head.read_text(encoding="ascii").split() if self.head.exists() else []
+        return self.head.read_text(encoding="ascii", errors="replace").split() if self.head.exists() else []
 
     def _note_head(self, line: LineT) -> None:
-        part = self.head.with_name(f"{self.head.name}.part")
-        part.touch(mode=0o600)
-        part.write_text(f"{line.number} {line.hash}\n", encoding="ascii")
-        part.replace(self.head)
+        write_whole(self.head, f"{line.number} {line.hash}\n".encode(), PRIVATE)
 
     @contextmanager
     def still(self) -> Iterator[tuple[str, ...]]:

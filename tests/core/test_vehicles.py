@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ from sensord.core.token import word
 from sensord.core.vehicles.plate import PlateRead
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.sighting import Identifier
-from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tally import SLOT
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Watched
 from sensord.errors import PlateKeyError
 from tests.core.street import grouped
@@ -44,7 +45,8 @@ from tests.core.traffic import (
     wild,
 )
 
-Outcome = tuple[list[bytes], Counter[tuple[object, ...]], list[Occupancy], Counter[tuple[str, str]]]
+Inside = dict[tuple[int, str], tuple[int, int]]
+Outcome = tuple[list[bytes], Counter[tuple[object, ...]], Inside, Counter[tuple[str, str]]]
 
 
 def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> Outcome:
@@ -65,7 +67,7 @@ def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> 
     return (
         [line for kind in kinds for line in lines if kind in line],
         passed,
-        [one for step in steps for one in step.occupancy],
+        {(one.at, one.compound): (one.inside, one.unsure) for step in steps for one in step.occupancy},
         counts,
     )
 
@@ -87,7 +89,9 @@ def test_the_stretch_is_wild_enough(whole: dict[int, Outcome]) -> None:
     # Those from elsewhere are counted by city, those from here and those without a letter by province.
     assert {"苏E", "皖K", "粤B", "沪", ""} <= {str(kind[4]) for kind in passed}
     assert not {"苏", "沪A"} & {str(kind[4]) for kind in passed}
-    assert len(occupancy) == 12
+    quarters = {at for at, _ in occupancy}
+    assert len(occupancy) == 3 * len(quarters)
+    assert {later - earlier for earlier, later in pairwise(sorted(quarters))} == {SLOT}
 
 
 @pytest.mark.parametrize("size", [7, 500, 20_000])

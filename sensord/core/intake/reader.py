@@ -23,7 +23,7 @@ from sensord.core.intake.topic import Route, TopicTemplate, all_routes, unknown_
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record, RecordKind, kinds
 from sensord.core.stream import LABELS
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.sighting import Identifier, Sighting, sightings
 from sensord.errors import DecodeError

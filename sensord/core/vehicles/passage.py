@@ -96,6 +96,10 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         best = self.kept[0]
         return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
 
+    def shows(self, token: int) -> bool:
+        """Whether one of the readings at least is of this pseudonym."""
+        return any(read.token == token for read in self.kept)
+
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
         if len(self.kept) == 1:
@@ -170,23 +174,28 @@ class Passages:
         here.append(passage)
         return passage, WAIT if due else DECIDED
 
-    def alone(self, gate: str, read: Read) -> Passage | None:
-        """Begin a passage when all earlier ones of the lane are over and the last was another vehicle's, else None."""
+    def alone(self, gate: str, read: Read, more: int, last_at: int) -> Passage | None:
+        """Begin a passage of ``1 + more`` readings, the last of them at ``last_at``, where no other one is open.
+
+        That is so when all earlier ones of the lane are over and the last was another vehicle's; else None.
+        """
         event_at, direction = read.event_at, read.direction
-        here = self.open[direction].get(gate)
-        if here is None:
-            here = self.open[direction][gate] = []
-        elif here:
+        lanes = self.open[direction]
+        if gate in lanes:
+            here = lanes[gate]
             over = event_at - self._merge
-            if here[-1].kept[0].token == read.token:
+            if here and here[-1].kept[0].token == read.token:
                 return None
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
             here.clear()
+        else:
+            here = lanes[gate] = []
         due = 0 if read.sure and not direction else read.received_at + self._settle
-        passage = Passage([read], [1], event_at, event_at, due)
+        passage = Passage([read], [1 + more], event_at, last_at, due)
         here.append(passage)
+        self.merged += more
         return passage
 
     def repeat(self, passage: Passage, count: int, last_at: int, best: Read | None) -> None:

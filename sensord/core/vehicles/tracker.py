@@ -12,11 +12,11 @@ the journal is cut into batches.
 
 from __future__ import annotations
 
-import heapq
 import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
-from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
@@ -45,8 +45,8 @@ _MAYBE: Numbers = (_NAN,) * 6
 class Tracker:
     """Follows the vehicles of a definition. Without site keys there is nobody to follow, and batches pass unchanged."""
 
-    def __init__(self, definition: Definition, places: Places) -> None:
-        self.on = bool(definition.plate_keys)
+    def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
+        self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
@@ -56,6 +56,8 @@ class Tracker:
         self._compound = {gate: place for gate, place in zip(self._gates, above, strict=True) if place is not None}
         numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
         self._gate_of = np.array([numbers.get(gate, -1) for gate in self._gates] or [-1], np.int64)
+        spaces = [None if place is None else places.by_id[place].parking for place in above]
+        self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
         self.presence = Presence(definition.tracking, places, _marks(definition.rules))
         self._nights = any(_sees(rule, "overnight") for rule in definition.rules)
@@ -70,15 +72,19 @@ class Tracker:
         self._pairings = [0] * len(Pairing)
         self.counts = Counter[tuple[str, str]]()
         self.occupancy: list[Occupancy] = []
-        """Who was inside at every full local hour since this was last emptied."""
+        """Who was inside at every full local quarter of an hour since this was last emptied."""
 
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.clock = self._due = self._next_hour(at)
+            self.clock = self._due = self._next_slot(at)
 
-    def _next_hour(self, at: int) -> int:
-        return ((at + self._offset) // HOUR + 1) * HOUR - self._offset
+    def _next_slot(self, at: int) -> int:
+        return ((at + self._offset) // SLOT + 1) * SLOT - self._offset
+
+    def inside(self, at: int) -> list[Occupancy]:
+        """Who is inside every compound, as it is to be written down for the instant ``at`` (ns)."""
+        return [Occupancy(at, place, here.inside, here.unsure) for place, here in self.presence.compounds.items()]
 
     @property
     def gates(self) -> frozenset[str]:
@@ -88,8 +94,11 @@ class Tracker:
     def carry_over(self, old: Tracker, at: int) -> None:
         """Take over, at the journal instant ``at``, the state of the tracker of the definition before.
 
-        A visit that began at a camera which is gone goes on as if it had begun at another of its compound.
+        A visit that began at a camera which is gone goes on as if it had begun at another of its compound. Without site
+        keys everything is forgotten: nobody would notice who leaves meanwhile.
         """
+        if not self.on:
+            return
         load(self, save(old))
         cameras = {
             self._compound[gate]: device
@@ -116,7 +125,7 @@ class Tracker:
         if self._due <= batch.now:
             self._advance(batch.now)
         self._count()
-        return merged(batch, self._rows, self._masks) if self._rows else batch
+        return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
@@ -134,7 +143,7 @@ class Tracker:
         singly: list[int] = []
         for row, position, read, run in zip(heads, positions, reads.made(reads.heads), reads.runs, strict=True):
             while singly and singly[0] < row:
-                self._singly(reads, heapq.heappop(singly))
+                self._singly(reads, heappop(singly))
             if self._due <= read[0]:
                 self._advance(read[0])
             if run.whole and self._pass(position, read, run):
@@ -142,22 +151,23 @@ class Tracker:
             passage = self._see(position, read)
             if run.start < run.stop and not self._again(passage, read, run):
                 for member in reads.members[run.start : run.stop].tolist():
-                    heapq.heappush(singly, member)
+                    heappush(singly, member)
         while singly:
-            self._singly(reads, heapq.heappop(singly))
+            self._singly(reads, heappop(singly))
 
     def _pass(self, position: int, read: Read, run: Run) -> bool:
         """Take a whole passage at once; False when the one before it in the lane is still open."""
-        gate = self._gate[read.device]
-        passage = self.passages.alone(gate, read)
+        start, stop, best, _, last_at, _, _ = run
+        gate = self._gate[read[2]]
+        passage = self.passages.alone(gate, read, stop - start, last_at)
         if passage is None:
             return False
         if passage.due:
             self._wait(gate, passage)
         else:
             self._decide(position, read[0], gate, passage)
-        if run.start < run.stop:
-            self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
+        if best is not None:
+            passage.kept[0] = best
         return True
 
     def _singly(self, reads: Reads, row: int) -> None:
@@ -192,15 +202,18 @@ class Tracker:
         elif what == WAIT:
             self._wait(gate, passage)
         elif what == LATER and read.direction == _IN:
-            self._correct(gate, passage, read.received_at)
+            self._correct(position, gate, passage, read.received_at)
         return passage
 
-    def _correct(self, gate: str, passage: Passage, at: int) -> None:
+    def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
         """A vehicle that was let in was read again, under another pseudonym."""
         place = self._compound[gate]
         if passage.best.token != passage.decided:
-            for where, token, visit in self.presence.rename(place, gate, passage, at):
+            visits, gone = self.presence.rename(place, gate, passage, at)
+            for where, token, visit in visits:
                 self._await(where, token, visit)
+            for ended in gone:
+                self._end(position, at, ended)
             passage.decided = passage.best.token
         else:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
@@ -208,7 +221,7 @@ class Tracker:
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
         due = passage.due
-        heapq.heappush(self.settling, (due, gate, passage.kept[0].direction))
+        heappush(self.settling, (due, gate, passage.kept[0].direction))
         self._due = min(self._due, due)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -216,24 +229,24 @@ class Tracker:
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
         due = self.clock
-        if self.settling:
-            due = min(due, self.settling[0][0])
-        if self.staying:
-            due = min(due, self.staying[0][0])
+        if self.settling and self.settling[0][0] < due:
+            due = self.settling[0][0]
+        if self.staying and self.staying[0][0] < due:
+            due = self.staying[0][0]
         self._due = due
 
     def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
-        At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
+        At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
         settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
             if settling and settling[0][0] == at:
-                _, gate, direction = heapq.heappop(settling)
+                _, gate, direction = heappop(settling)
                 self._settle(self._now(at), at, gate, direction)
             elif staying and staying[0][0] == at:
-                _, place, token = heapq.heappop(staying)
+                _, place, token = heappop(staying)
                 if token in visits[place].visits:
                     self._stay(self._now(at), at, place, token)
             else:
@@ -255,7 +268,7 @@ class Tracker:
     def _await(self, place: str, token: int, visit: Visit) -> None:
         """Note when time matters next to a visit."""
         due = visit.due
-        heapq.heappush(self.staying, (due, place, token))
+        heappush(self.staying, (due, place, token))
         self._due = min(self._due, due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
@@ -268,15 +281,14 @@ class Tracker:
             return
         self._await(place, token, visit)
         stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
-        here, what = self.presence.compounds[place], (at, visit.certainty, token)
-        self._say(position, at, _STAYING, visit.read, what, here, stay)
+        here = self.presence.compounds[place]
+        self._say(position, at, _STAYING, visit.read, (at, visit.certainty, token), here, stay)
 
     def _strike(self, position: int, at: int) -> None:
-        """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
-        self.clock = self._next_hour(at)
-        for place, here in self.presence.compounds.items():
-            self.occupancy.append(Occupancy(at, place, here.inside, here.unsure))
-        if (at + self._offset) % DAY // HOUR != self._tracking.night // HOUR:
+        """A full local quarter: note who is inside; at night, say who stays, and begin the day's balance anew."""
+        self.clock = self._next_slot(at)
+        self.occupancy += self.inside(at)
+        if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return
         for here in self.presence.compounds.values():
             for token, visit in here.visits.items():
@@ -294,9 +306,8 @@ class Tracker:
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
-        if seen.ended:
-            for ended in seen.ended:
-                self._end(position, at, ended)
+        for ended in seen.ended:
+            self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
         away, stay, here = seen.away, seen.stay, presence.compounds[place]
@@ -306,7 +317,7 @@ class Tracker:
             numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        what = passage.first_at, passage.certainty, seen.token
+        what = passage.first_at, seen.certainty, seen.token
         self._say(position, at, _PASSED, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
@@ -331,31 +342,27 @@ class Tracker:
 
         ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
-        device = self._numbers.get(read.device)
+        device = self._numbers.get(read[2])
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
-        anonymous, parking = here.anonymous, here.parking
-        inside = max(len(here.visits) + anonymous, 0)
-        unsure = (anonymous if anonymous >= 0 else -anonymous) + here.missed
-        filled = 100.0 * inside / parking if parking else _NAN
-        when = min(at, event_at)
+        anonymous, missed = here.anonymous, here.missed
+        inside = len(here.visits) + anonymous
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows.append(
             pack_row(
                 position,
                 device,
-                when,
+                min(at, event_at),
                 at,
                 token,
                 read[0],
                 event,
-                *read[-5:],
+                *read[11:],
                 certainty,
                 *numbers,
-                inside,
-                unsure,
-                filled,
+                max(inside, 0),
+                missed + anonymous if anonymous >= 0 else missed - anonymous,
             )
         )
         self._masks.append(read[10])

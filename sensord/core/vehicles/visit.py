@@ -86,11 +86,12 @@ class Ended(NamedTuple):
 class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
-    ``visit`` is the one that begins (None: none does).
+    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does).
     """
 
     pairing: Pairing
     token: int
+    certainty: int
     stay: int = -1
     away: int = -1
     visits: int = 0
@@ -158,6 +159,27 @@ class Compound:
             if read.token and relatives:
                 return min(relatives)  # not the first that came: a restart would not know which that was
         return passage.kept[0].token
+
+    def missed_exit(self) -> None:
+        """An exit was missed: when an unread one was counted, that was it."""
+        if self.anonymous < 0:
+            self.anonymous += 1
+        else:
+            self.missed += 1
+
+    def missed_entry(self) -> None:
+        """An entry was missed: when an unread one was counted, that was it."""
+        if self.anonymous > 0:
+            self.anonymous -= 1
+        else:
+            self.missed += 1
+
+    def came_back(self) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if self.missed:
+            self.missed -= 1
+        else:
+            self.anonymous -= 1
 
     @property
     def inside(self) -> int:

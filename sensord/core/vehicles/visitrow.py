@@ -16,27 +16,32 @@ LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
 
 
 _COLUMNS = [("position", "i8"), ("device", "i4"), ("event_at", "i8"), ("received_at", "i8"), ("token", "i8")]
-_COLUMNS += [("seen_at", "i8"), *((name, "i1") for name in LABELS), *((name, "f8") for name in FIELDS)]
+_COLUMNS += [("seen_at", "i8"), *((name, "i1") for name in LABELS), *((name, "f8") for name in FIELDS[:-1])]
 _LAYOUT = np.dtype([(name, f"<{code}") for name, code in _COLUMNS])
-pack_row = struct.Struct("<qiqqqq" + "b" * len(LABELS) + "d" * len(FIELDS)).pack
+pack_row = struct.Struct("<qiqqqq" + "b" * len(LABELS) + "d" * (len(FIELDS) - 1)).pack
 """Pack a reading of the stream: the position in the batch before which it stands, its device, event time, arrival,
-pseudonym, arrival of the message that shows the vehicle, the labels' codes and the fields' numbers as in the stream.
+pseudonym, arrival of the message that shows the vehicle, the labels' codes and the fields' numbers as in the stream
+without the last, ``filled``, which follows from the number inside.
 
 Packed, hundreds of thousands of them become columns at once, without a look at each number.
 """
 
 
-def merged(batch: Batch, rows: list[bytes], masks: list[str]) -> Batch:
-    """Put packed rows, whose vehicles have these masks, among the readings; those of one position stay in order."""
+def merged(batch: Batch, rows: list[bytes], masks: list[str], parking: Float64) -> Batch:
+    """Put packed rows, whose vehicles have these masks, among the readings; those of one position stay in order.
+
+    ``parking`` (devices,) is how many spaces a device's compound has, NaN: nobody knows.
+    """
     table = np.frombuffer(b"".join(rows), _LAYOUT)
     order = np.argsort(np.concatenate([2 * np.arange(len(batch)) + 1, 2 * table["position"]]), kind="stable")
-    return _joined(batch, _columns(batch.now, table, masks)).select(order)
+    return _joined(batch, _columns(batch.now, table, masks, parking)).select(order)
 
 
-def _columns(now: int, table: NDArray[np.void], masks: list[str]) -> Batch:
+def _columns(now: int, table: NDArray[np.void], masks: list[str], parking: Float64) -> Batch:
     count = len(table)
     who = np.zeros((count, len(NOBODY)), np.int64)
     who[:, 0] = table["token"]
+    fields = {name: table[name] for name in FIELDS[:-1]}
     return Batch(
         now,
         np.full(count, Stream.VISIT, np.int8),
@@ -44,7 +49,7 @@ def _columns(now: int, table: NDArray[np.void], masks: list[str]) -> Batch:
         table["event_at"],
         table["received_at"],
         np.full(count, DERIVED, np.int8),
-        {name: table[name] for name in FIELDS},
+        {**fields, "filled": 100.0 * fields["inside"] / parking[table["device"]]},
         {name: table[name] for name in LABELS},
         Sightings(who, table["seen_at"], np.zeros(count, np.bool_), masks),
     )
