@@ -376,7 +376,7 @@ def test_two_nights_do_not_make_a_resident() -> None:
 
 
 def test_who_comes_and_goes_is_not_there_at_night() -> None:
-    """After three short visits within a day a visit that lasts until the night has ended unseen; after two it goes on."""
+    """After three short visits within a day one that lasts until the night has ended unseen; after two it goes on."""
     short_visits = [
         [at(600 * number, B), at(600 * number + 120, B, "out"), tick(600 * number + 200)] for number in range(3)
     ]

@@ -57,7 +57,7 @@ _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
 
 
 class Presence:
-    """Pairs passages. Only ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night`` change it."""
+    """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
         self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
