@@ -18,8 +18,9 @@ import structlog
 
 from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore, write_private
+from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
-from sensord.config.load import Loaded, load, read_secret, with_keys
+from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
@@ -30,7 +31,8 @@ from sensord.core.site import definition_record
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
-from sensord.errors import SensordError
+from sensord.errors import SensordError, StoreError
+from sensord.harm import Harm
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
@@ -38,12 +40,15 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
+from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportFiller, ReportTask
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.access import AccessLog
+from sensord.store.audit import AuditLog
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -55,8 +60,10 @@ from sensord.telemetry.notify_socket import NotifySocket
 from sensord.upkeep import Upkeep
 
 SUPERVISOR = "supervisor"
-_AGES = {"core": 60.0}
-"""Longest silence of each thread, in seconds, before the watchdog is no longer fed."""
+_AGES = {"core": 60.0, "carrier": 120.0}
+"""Longest silence of the core, and of whoever carries messages and points, in seconds, until the watchdog starves."""
+_LETTING_GO = 5.0
+"""Seconds that a channel or sink gets to close."""
 
 log = structlog.get_logger()
 
@@ -81,12 +88,13 @@ class App:
     def _build(self) -> None:
         """Open the stores, recover the core, make the rest. Raises ``SensordError`` with what to do."""
         settings, meter, health = self._settings, self.meter, self.health
-        for worker, age in _AGES.items():
-            health.register(worker, age)
+        health.register("core", _AGES["core"])
         self._lock = StateLock(self._directory)
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
+        self.harm = Harm(health)
+        self.harm.note(Trouble.TOKENS_LOST, TokenStore(self._directory).mend(time.time_ns()))
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
@@ -102,6 +110,8 @@ class App:
         health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
+        torn = "; ".join(filter(None, (AccessLog(self._directory).look(), AuditLog(self._directory).look())))
+        health.set_fact("registers", not torn, torn)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
@@ -110,7 +120,7 @@ class App:
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
-            health.register(name, 120.0)
+            health.register(name, _AGES["carrier"])
         self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
         self._build_supervisor()
 
@@ -126,6 +136,9 @@ class App:
             clock=self.clock,
         )
         self.core.recover(state_lost=bool(self._lost))
+        if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
+            self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
+        self.harm.note_missing(self._loaded.without)
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
@@ -173,14 +186,18 @@ class App:
         answers = self._settings.answers
         if answers.url is None:
             return None
-        key = self._secret(answers.key_file).encode() if answers.key_file else own_key(self._directory)
+        if answers.key_file:
+            key = self._secret(answers.key_file).encode()
+        else:
+            key, void = own_key(self._directory, time.time_ns())
+            self.harm.note(Trouble.LINKS_VOID, void)
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
         return OutboxWorker(
-            FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder)),
+            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
@@ -197,7 +214,7 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        parts = plan.sink, self.journal.reader(), self.state, Points(), self.meter, self.health
+        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(), self.meter, self.health
         return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -205,6 +222,7 @@ class App:
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(Bulkheads())
         try:
             self._build()
         except SensordError:
@@ -219,6 +237,7 @@ class App:
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
+        self.harm.tell(self.troubles)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
@@ -251,7 +270,8 @@ class App:
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await job()
+            with part(name):
+                await job()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -279,7 +299,10 @@ class App:
         from sensord.office import open_office
 
         tokens = TokenStore(self._directory)
-        await asyncio.to_thread(tokens.local)
+        try:
+            await asyncio.to_thread(tokens.local)
+        except StoreError as error:  # probes and links go on, and so does the daemon
+            log.error("this machine has no token: commands get no answer", why=str(error))
         metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
@@ -324,6 +347,9 @@ class App:
         detail = "" if outcome.accepted else f"the last reload was refused: {outcome.problems[0]}"
         self.health.set_fact("rules", outcome.accepted, detail)
         self.troubles.report(Trouble.RELOAD_REFUSED, not outcome.accepted)
+        if outcome.accepted:
+            self.harm.note_missing(self._reloader.loaded.without)
+            self.harm.tell(self.troubles)
 
     def _wake(self) -> None:
         for worker in self._workers:
@@ -339,10 +365,9 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        for channel in self._channels.values():
-            await channel.close()
-        for feeder in self._feeders:
-            await feeder.close()
+        carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
+        for carrier in carriers:
+            await _let_go(carrier)
         self._close_stores()
 
     def _close_stores(self) -> None:
@@ -350,6 +375,15 @@ class App:
             part = getattr(self, name, None)
             if part is not None:
                 part.close()
+
+
+async def _let_go(carrier: Channel | Feeder) -> None:
+    """Close it; what hangs goes with the process."""
+    try:
+        async with asyncio.timeout(_LETTING_GO):
+            await carrier.close()
+    except TimeoutError:
+        log.warning("a part does not close; its connections end with the process", part=carrier.name)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -362,7 +396,7 @@ def run(config: Path) -> int:
     """Load the configuration and run the daemon; raises ``SensordError`` when it cannot start."""
     from sensord.telemetry.logs import configure
 
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     configure(loaded.settings.log)
     for warning in loaded.warnings:
         log.warning("the configuration has a weakness", problem=str(warning))

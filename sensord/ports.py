@@ -170,8 +170,11 @@ class AuditRegister(Protocol):
 class AccessRegister(Protocol):
     """Where it is written down that somebody saw a plate."""
 
-    def sent(self, notification: Notification) -> None:
-        """Write down that this message shows its receiver a plate; raises ``StoreError`` when that is impossible."""
+    def sent(self, notification: Notification, zone: str) -> None:
+        """Write down that this message shows its receiver a plate; raises ``StoreError`` when that is impossible.
+
+        ``zone`` is the site's, for the instant.
+        """
         ...
 
 
@@ -287,4 +290,12 @@ class Pulse(Protocol):
 
     def beat(self, worker: str) -> None:
         """Say that ``worker`` has just completed a turn of its loop (idle turns included)."""
+        ...
+
+
+class Standing(Pulse, Protocol):
+    """A pulse, and whether a worker that is alive gets through to whom it works for."""
+
+    def went(self, worker: str, why: str = "") -> None:
+        """Say how an attempt of ``worker`` went: why it failed, or nothing when it got through."""
         ...

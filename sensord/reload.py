@@ -97,7 +97,8 @@ class Reloader:
         async with self._turn:
             self._seen = await asyncio.to_thread(signature, self._config, self._loaded)
             try:
-                loaded = await asyncio.to_thread(load, self._config)
+                lenient = bool(self._loaded.without)  # what is missing already does not keep new rules out
+                loaded = await asyncio.to_thread(load, self._config, lenient=lenient)
                 definition = self._fit(loaded)
             except ConfigError as error:
                 outcome = self._outcome(self._definition, problems=tuple(error.problems))

@@ -105,7 +105,7 @@ class VehicleReporter:
         laid, stored = windows(span, definition.zone, now), self._passages
         # How far the core has come is read first: what it writes meanwhile may be counted, and is not called unknown.
         applied_at, reach = stored.applied_at, laid.reach
-        kept = Kept(stored.counts(*reach), stored.occupancy(min(laid.whole.end, now)), stored.blind(*reach), applied_at)
+        kept = Kept(stored.counts(*reach), stored.occupancy(laid.whole.end), stored.blind(*reach), applied_at)
         return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str) -> str:
@@ -247,5 +247,14 @@ class ReportFiller:
         found = self._folder.read(span.name, f"{notification.language}.message")
         if found is None and self._clock() - notification.at < PATIENCE:
             raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
-        text = found.decode() if found is not None else _WITHOUT[notification.language].format(name=span.name)
+        text = _legible(found) or _WITHOUT[notification.language].format(name=span.name)
         return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))
+
+
+def _legible(content: bytes | None) -> str:
+    """The text of a file; empty when there is none, or when what stands in it is none (a damaged file)."""
+    try:
+        text = (content or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else text

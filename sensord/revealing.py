@@ -41,15 +41,16 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     loaded = _asked(config, by, reason, what)
     directory, zone = loaded.resolve(loaded.settings.state_dir), loaded.settings.timezone
     revealer = Revealer(lambda: DirectoryReader(directory / "journal"), loaded.definition, loaded.secrets)
-    case = ""
     if _PSEUDONYM.fullmatch(what):
-        vehicle, found = what, list(revealer.everywhere(what))
-        lines = [f"{one.plate}  {format_instant(one.at, zone)}  {one.device}" for one in found]
+        found = revealer.everywhere(what)
+        case, shown = "", {what: [f"{one.plate}  {format_instant(one.at, zone)}  {one.device}" for one in found]}
     else:
-        case, (vehicle, lines) = what, _of_case(directory, what, revealer)
-    AccessLog(directory).append(
-        at=format_instant(time.time_ns(), zone), by=by, reason=reason, vehicle=vehicle, via="reveal", case=case
-    )
+        case, shown = what, _of_case(directory, what, revealer)
+    for vehicle in shown:
+        AccessLog(directory).append(
+            at=format_instant(time.time_ns(), zone), by=by, reason=reason, vehicle=vehicle, via="reveal", case=case
+        )
+    lines = list(dict.fromkeys(line for lines in shown.values() for line in lines))
     if not lines:
         raise SensordError(say("日志中已没有这辆车的读数", "the journal holds no reading of this vehicle (any more)"))
     yield from lines
@@ -102,8 +103,12 @@ def _refusal(definition: Definition, by: str) -> str:
     )
 
 
-def _of_case(directory: Path, case: str, revealer: Revealer) -> tuple[str, list[str]]:
-    """Return the vehicle that raised a case, and its plate."""
+def _of_case(directory: Path, case: str, revealer: Revealer) -> dict[str, list[str]]:
+    """Return the plates of the vehicles that a case is about, by pseudonym.
+
+    What a vehicle is taken for may come of several readings, and the one at its instant may show another plate: then
+    the whole journal is searched.
+    """
     past = Past(directory)
     causes = (past.transition(event.cause) for event in past.story(case))
     vehicles: list[Vehicle] = [one.vehicle for one in causes if one is not None and one.vehicle is not None]
@@ -111,5 +116,7 @@ def _of_case(directory: Path, case: str, revealer: Revealer) -> tuple[str, list[
         raise SensordError(
             say(f"案件 {case} 不涉及具体车辆", f"the case {case} is not about an identified vehicle, or does not exist")
         )
-    plates = (revealer.at(vehicle.id, vehicle.seen_at) for vehicle in vehicles)
-    return vehicles[-1].id, list(dict.fromkeys(plate for plate in plates if plate))
+    found: dict[str, list[str]] = {vehicle.id: [] for vehicle in vehicles}
+    for vehicle in vehicles:
+        found[vehicle.id] += [plate] if (plate := revealer.at(vehicle.id, vehicle.seen_at)) else []
+    return {vehicle: plates or [one.plate for one in revealer.everywhere(vehicle)] for vehicle, plates in found.items()}

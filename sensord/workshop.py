@@ -192,7 +192,7 @@ class Workshop:
             if text is not None:
                 (stage / name).write_text(text, encoding="utf-8")
             try:
-                return [self._placed(problem, stage) for problem in load(self._config, stage).warnings]
+                return [self._placed(problem, stage) for problem in load(self._config, stage, lenient=True).warnings]
             except ConfigError as error:
                 raise ConfigError([self._placed(problem, stage) for problem in error.problems]) from error
 

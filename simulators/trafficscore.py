@@ -282,7 +282,7 @@ class Judge:
         for drive in self._truth.drives():
             (ins if drive.inward else outs)[drive.compound].append(drive.at)
         for one in occupancy:
-            if since <= one.at < self._end:
+            if since <= one.at < self._end and one.at % HOUR == 0:
                 true = bisect_right(ins[one.compound], one.at) - bisect_right(outs[one.compound], one.at)
                 found.add(true, one)
         return found

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,6 @@ def sensord(*arguments: str | Path, language: str = "en") -> subprocess.Complete
         env={**os.environ, "SENSORD_LANGUAGE": language, "COLUMNS": "100"},
         check=False,
     )
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker for a test's daemon."""
-    started = Mosquitto(tmp_path).start()
-    yield started
-    started.stop()
 
 
 @pytest.fixture

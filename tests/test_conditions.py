@@ -40,6 +40,7 @@ def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> No
         said.append((fact["ok"], "the newest go ahead" in fact["detail"]))
     assert said == [(True, False), (True, True), (False, True), (True, True), (True, False)]
     assert noticed == [True, False]
+    assert meter.value("troubles_total", trouble="broker-behind") == 1
 
 
 def test_a_missing_permission_is_a_fact() -> None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import paho.mqtt.client as paho
@@ -29,6 +30,8 @@ from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
 
 PLATES = ("皖K13579", "苏E24680", "沪AD12345", "粤B1234D", "沪A5432警")
+SPELT = (*(f"皖K{separator}13579" for separator in "●—：:·\u200b_"), "临苏E24680", "BA13579", quote("皖K13579"))
+"""How gateways and people write plates where none belongs."""
 RULES = """
 rules:
   - id: key-area
@@ -129,14 +132,15 @@ def drive(port: int) -> None:
     texts += ["{" + plate for plate in PLATES]
     for text in texts:
         client.publish("t/C1/plate/camera-1", text.encode(), 1).wait_for_publish(5)
-    client.publish(f"t/C1/plate/{PLATES[0]}", b"{}", 1).wait_for_publish(5)
+    for name in (PLATES[0], *SPELT):
+        client.publish(f"t/C1/plate/{name}", b"{}", 1).wait_for_publish(5)
     client.disconnect()
     client.loop_stop()
 
 
 def say(daemon: Daemon) -> None:
     """Somebody writes plates into a note and into a finding."""
-    answer = ("need-help", the_case(daemon), "--by", "居委干部-1", "--note", f"{PLATES[0]}车主已联系")
+    answer = ("need-help", the_case(daemon), "--by", "居委干部-1", "--note", f"{PLATES[0]}、{SPELT[0]}车主已联系")
     finding = ("finding", "--place", "C1", "--severity", "blue", "--by", "居委干部-1", "--text", f"{PLATES[1]}乱停")
     for command in (answer, finding):
         done = CliRunner().invoke(cli, [*command, "--config", str(daemon.config)])
@@ -310,7 +314,7 @@ def forms(plate: str) -> list[bytes]:
 
 def leaks(found: dict[str, bytes]) -> list[str]:
     """Where a plate stands."""
-    everything = {plate: forms(plate) for plate in PLATES}
+    everything = {plate: forms(plate) for plate in (*PLATES, *SPELT)}
     return [
         what
         for what, content in found.items()
@@ -318,7 +322,7 @@ def leaks(found: dict[str, bytes]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("plate", PLATES)
+@pytest.mark.parametrize("plate", [*PLATES, *SPELT])
 def test_a_plate_that_is_somewhere_is_found(plate: str) -> None:
     """In whatever form it stands, bare or within other text."""
     found = {str(form): b"x" + form + b"y" for form in forms(plate)} | {"none": "沪A·**345".encode()}

@@ -38,39 +38,11 @@ rules:
 
 
 @pytest.fixture
-def people() -> Iterator[Receiver]:
-    """Everybody's telephone."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker."""
-    started = Mosquitto(tmp_path).start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
 def daemon(tmp_path: Path, broker: Mosquitto, people: Receiver) -> Iterator[Daemon]:
     """A daemon that looks at its files ten times a second."""
     started = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify", reload={"every": "100ms"}).start()
     yield started
     started.kill()
-
-
-def fact(daemon: Daemon) -> bool:
-    """Whether the last reload was good."""
-    return bool(daemon.get("/readyz").json()["facts"].get("rules", {"ok": True})["ok"])
-
-
-def reloads(daemon: Daemon, outcome: str) -> float:
-    """How many reloads ended so."""
-    lines = daemon.get("/metrics").text.splitlines()
-    return sum(
-        float(line.split()[-1]) for line in lines if line.startswith(f'sensord_reloads_total{{outcome="{outcome}"')
-    )
 
 
 def decided(daemon: Daemon) -> tuple[bytes, bytes]:
@@ -83,11 +55,6 @@ def decided(daemon: Daemon) -> tuple[bytes, bytes]:
         return again, state.decisions()
     finally:
         state.close()
-
-
-def titles(people: Receiver) -> list[str]:
-    """What people were told, by title."""
-    return [request.json["title"] for request in people.requests]
 
 
 def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver) -> None:
@@ -110,12 +77,12 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
 
     # By itself, because a file came: the case goes on.
     more.write_text(MORE, encoding="utf-8")
-    wait_until(lambda: reloads(daemon, "applied") == 1, 15, "the new file is in force")
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the new file is in force")
     # Refused: the rules in force stay, and everybody who looks can see it.
     rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
-    wait_until(lambda: reloads(daemon, "refused") == 1, 15, "the bad file is refused")
-    assert not fact(daemon)
-    wait_until(lambda: "【黄色预警】街道" in titles(people), 15, "people hear that the configuration is refused")
+    wait_until(lambda: daemon.metric('reloads_total{outcome="refused"') == 1, 15, "the bad file is refused")
+    assert daemon.fact("rules") is False
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people hear that the configuration is refused")
     refused = daemon.post("/api/v1/reload")
     assert refused.status_code == 422
     assert refused.json()["problems"][0]["file"].endswith("crowd.yaml")
@@ -123,9 +90,9 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
     # Corrected, and asked for by a signal and by the command.
     rules.write_text(RULES, encoding="utf-8")
     daemon.hang_up()
-    wait_until(lambda: fact(daemon), 15, "the corrected file is in force")
+    wait_until(lambda: daemon.fact("rules"), 15, "the corrected file is in force")
     assert daemon.command("reload").returncode == 0
-    wait_until(lambda: "【已解除】街道" in titles(people), 15, "people hear that it is put right")
+    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
 
     # A wider window: the alert goes on while the rule warms up, and the log says so.
     rules.write_text(RULES.replace("window: 4s", "window: 8s"), encoding="utf-8")

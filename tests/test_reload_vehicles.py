@@ -20,7 +20,6 @@ from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
 from tests.test_plates_stay import DISPATCH, notices
-from tests.test_reload_daemon import fact, reloads, titles
 
 KEY, LATER, WATCHED = "皖K13579", "皖L24680", "苏E24680"
 RULE = """
@@ -39,21 +38,6 @@ RULE = """
 RULES = "rules:" + RULE.format(name="key-area", title="重点地区", where="class: key_area")
 RULES += RULE.format(name="watched", title="布控", where="list: watch")
 BEFORE = "key_areas: []\n"
-
-
-@pytest.fixture
-def people() -> Iterator[Receiver]:
-    """Everybody's telephone."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker."""
-    started = Mosquitto(tmp_path).start()
-    yield started
-    started.stop()
 
 
 @pytest.fixture
@@ -110,12 +94,7 @@ class Street:
         return all(case["place"] != "C1-N" for case in self._daemon.overview()["cases"])
 
     def _taken(self) -> int:
-        lines = self._daemon.get("/metrics").text.splitlines()
-        start = "sensord_readings_total{"
-        found = [
-            line.split()[-1] for line in lines if line.startswith(start) and "accepted" in line and "plate" in line
-        ]
-        return sum(int(float(number)) for number in found)
+        return int(self._daemon.metric('readings_total{outcome="accepted",stream="plate"'))
 
     def _applied_until(self) -> int:
         """Journal time (ns) of the overview, which follows sparingly."""
@@ -141,21 +120,21 @@ watch:
   - {{vehicle: "{pseudonym(daemon, WATCHED)}", reason: 协查, until: {days_from_now(0)}}}
 """
     write(daemon, lists)
-    wait_until(lambda: reloads(daemon, "applied") == 1, 15, "the lists are in force")
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the lists are in force")
     assert street.heard(KEY) == ["重点地区车辆"]
     assert street.heard(WATCHED) == ["布控车辆"]
     assert street.heard(LATER) == [], "its first day has not come"
 
     write(daemon, lists.replace("prefix: 皖L", "prefix: 晥L"))
-    wait_until(lambda: reloads(daemon, "refused") == 1, 15, "the bad file is refused")
-    assert not fact(daemon)
-    wait_until(lambda: "【黄色预警】街道" in titles(people), 15, "people hear that the lists are refused")
+    wait_until(lambda: daemon.metric('reloads_total{outcome="refused"') == 1, 15, "the bad file is refused")
+    assert daemon.fact("rules") is False
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people hear that the lists are refused")
     problem = daemon.post("/api/v1/reload").json()["problems"][0]
     assert (Path(problem["file"]).name, problem["line"]) == ("vehicles.yaml", 4)
     assert street.heard(KEY) == ["重点地区车辆"], "the lists in force stay"
 
     write(daemon, lists.replace(f"until: {days_from_now(1)}", f"until: {days_from_now(-1)}").replace("皖L", "皖M"))
-    wait_until(lambda: fact(daemon), 15, "the corrected file is in force")
-    wait_until(lambda: "【已解除】街道" in titles(people), 15, "people hear that it is put right")
+    wait_until(lambda: daemon.fact("rules"), 15, "the corrected file is in force")
+    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
     assert street.heard(KEY) == [], "its last day has passed"
     assert street.heard(WATCHED) == ["布控车辆"]

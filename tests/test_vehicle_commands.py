@@ -6,6 +6,7 @@ import gzip
 import shutil
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.platekeys import load_keys
+from sensord.core.alert import Vehicle
 from sensord.core.instant import DAY, HOUR, parse_instant
 from sensord.core.intake.topic import all_routes
 from sensord.core.place import Places
@@ -31,6 +33,7 @@ from sensord.recordings.manifest import read_manifest
 from sensord.source import Source
 from sensord.store.access import AccessLog
 from sensord.store.journal import Journal
+from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
 from tests.config.rejection import STREET
 from tests.core.traffic import MONDAY
@@ -130,6 +133,11 @@ def named(config: Path, plates: str) -> str:
 PLATE, PHONE = "皖K13579", "13800000000"
 
 
+def payload(plate: str) -> bytes:
+    """What a camera sends that read a plate well."""
+    return f'{{"plate": "{plate}", "direction": "in", "confidence": 0.99}}'.encode()
+
+
 @pytest.fixture
 def journal(config: Path) -> Path:
     """A journal of the small street: a vehicle at a gate, and an inspection that names a telephone."""
@@ -137,11 +145,13 @@ def journal(config: Path) -> Path:
     directory = loaded.resolve(loaded.settings.state_dir)
     routes = all_routes(loaded.definition, Places(loaded.definition.places, loaded.definition.devices))
     topic = next(text for text, route in routes.items() if route.stream is Stream.PLATE)
-    body = f'{{"plate": "{PLATE}", "direction": "in", "confidence": 0.99}}'.encode()
     note = msgspec.json.encode(Action("close", "C1", "cadre", note=f"call {PHONE}"))
     with closing(Journal(directory / "journal")) as writer:
         writer.append(
-            (definition_record(loaded.definition, MONDAY), Record(RecordKind.MESSAGE, MONDAY + 1, topic, body))
+            (
+                definition_record(loaded.definition, MONDAY),
+                Record(RecordKind.MESSAGE, MONDAY + 1, topic, payload(PLATE)),
+            )
         )
         writer.append((Record(RecordKind.ACTION, MONDAY + 2, "", note),))
     return directory / "journal"
@@ -211,3 +221,27 @@ def test_plates_stay_when_something_is_missing(config: Path, journal: Path, tmp_
     refused = [(given["--by"], "refused")] if missing in ("roster", "role") else []
     assert [(one.by, one.via) for one in written] == refused
     assert exported(journal, tmp_path / "other", "--by", "anybody")[0] == 2
+
+
+def test_a_case_shows_the_plates_of_all_its_vehicles_and_writes_each_down(
+    config: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the reading at that instant shows another plate: then the journal is searched for the vehicle's."""
+    ring = load_keys(journal.parent / "plate.keys")
+    who = Pseudonymiser(ring.keys, 0, ring.secrets)
+    with closing(DirectoryReader(journal)) as reader:
+        topic = next(one.topic for group in reader.read(0) for one in group.records if one.topic)
+    with closing(Journal(journal)) as writer:
+        for at, plate in ((10, "苏E24680"), (20, "苏E24688")):
+            writer.append((Record(RecordKind.MESSAGE, MONDAY + at, topic, payload(plate)),))
+    vehicles = [
+        Vehicle(word(who.identify(plate, MONDAY).token), "", MONDAY + at)
+        for plate, at in ((PLATE, 1), ("苏E24680", 20))
+    ]
+    story = [SimpleNamespace(cause=vehicle) for vehicle in vehicles]
+    monkeypatch.setattr("sensord.revealing.Past.story", lambda _past, _case: story)
+    monkeypatch.setattr("sensord.revealing.Past.transition", lambda _past, one: SimpleNamespace(vehicle=one))
+    said = run("reveal", "a-case", "--config", str(config), "--by", named(config, "plain"), "--reason", "case 118")
+    assert said.split() == [PLATE, "苏E24680"]
+    entries = list(AccessLog(journal.parent).entries())
+    assert [(one.vehicle, one.case) for one in entries] == [(vehicle.id, "a-case") for vehicle in vehicles]

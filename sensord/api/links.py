@@ -15,12 +15,14 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 from pathlib import Path
 
 import msgspec
 
 from sensord.api.tokens import write_private
+from sensord.config.files import move_aside, read_regular
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import SECOND
 from sensord.errors import SensordError
@@ -29,6 +31,8 @@ KEY_FILE = "answer.key"
 _PURPOSE = b"sensord answer 1\0"
 _MAC = 16
 _LONGEST = 1000
+_FORM = re.compile(rb"[0-9a-f]{64}\n?")
+"""What a key of ours looks like. Anything else, an empty file above all, would let others sign."""
 _NOTHING_TO_ANSWER = ("case_closed", "case_void")
 
 
@@ -100,9 +104,29 @@ def _parts(key: str) -> tuple[str, str, str] | None:
     return (parts[0], parts[1], parts[2]) if len(parts) == 4 and parts[0] and parts[2] else None
 
 
-def own_key(directory: Path) -> bytes:
-    """Return the signing key of a state directory; it is made when it is missing."""
-    path = directory / KEY_FILE
-    if not path.exists():
-        write_private(path, secrets.token_hex(32))
-    return path.read_text(encoding="ascii").strip().encode()
+def own_key(directory: Path, now: int) -> tuple[bytes, str]:
+    """Return the signing key of a state directory, and why links made before are void (empty: they are not).
+
+    A missing key is made. A damaged one is set aside under the instant ``now`` (ns), and another takes its place.
+    """
+    path, why = directory / KEY_FILE, ""
+    try:
+        content, _ = read_regular(path, _LONGEST)
+        if _FORM.fullmatch(content):
+            return content.strip(), ""
+        why = f"{KEY_FILE} was damaged and moved to {move_aside(path, now).name}: links in earlier messages are void"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        why = f"{KEY_FILE} cannot be read ({error.strerror}): links in earlier messages are void"
+    return _new_key(path, why)
+
+
+def _new_key(path: Path, why: str) -> tuple[bytes, str]:
+    """Make a key; one that cannot be written down (full disk) signs until the daemon ends."""
+    key = secrets.token_hex(32)
+    try:
+        write_private(path, key)
+    except OSError as error:
+        why = f"{KEY_FILE} cannot be written ({error.strerror}): links are void once sensord ends"
+    return key.encode(), why

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.config.files import PRIVATE, move_aside, write_whole
 from sensord.config.settings import TOKEN_FILE
 from sensord.errors import StoreError
 
@@ -116,7 +117,7 @@ class TokenStore:
     def local(self) -> str:
         """Return the text of this machine's own token; it is made when its file is missing."""
         path = self._directory / TOKEN_FILE
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # a damaged one is made anew, as a lost one is
             text = path.read_text(encoding="ascii").strip()
             if self.identify(text, time.time_ns()) is not None:
                 return text
@@ -124,6 +125,21 @@ class TokenStore:
         text = self.create(LOCAL, Role.ADMIN, time.time_ns())
         write_private(path, text)
         return text
+
+    def mend(self, now: int) -> str:
+        """Set a damaged file aside, so that new tokens can be made; returns what became of it (empty: it is sound).
+
+        For the daemon's start (``now`` in ns): nobody has a token then, and this machine's own is made anew.
+        """
+        try:
+            self._refresh()
+        except StoreError as fault:
+            try:
+                aside = move_aside(self._path, now)
+            except OSError:
+                return str(fault)
+            return f"{FILE} was damaged and moved to {aside.name}: make new tokens (sensord token create)"
+        return ""
 
     def _refresh(self) -> None:
         try:
@@ -134,7 +150,7 @@ class TokenStore:
                 self._tokens, self._read_as = {one.id: one for one in entries}, stamp
         except FileNotFoundError:
             self._tokens, self._read_as = {}, None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StoreError(
                 f"{self._path}: cannot be read ({error}); restore it, or delete it and make new tokens"
             ) from error
@@ -156,13 +172,8 @@ class TokenStore:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, replacing it as a whole."""
-    part = path.with_name(f"{path.name}.new")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text + "\n")
-    part.replace(path)
+    """Write a file of one line that only its owner can read; raises ``OSError``."""
+    write_whole(path, f"{text}\n".encode(), PRIVATE)
 
 
 def _digest(secret: str) -> str:

@@ -18,7 +18,7 @@ from sensord.words import say
 
 
 def _opened(config: Path) -> tuple[Loaded, TokenStore, AuditLog]:
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     state = loaded.resolve(loaded.settings.state_dir)
     return loaded, TokenStore(state), AuditLog(state)
 

@@ -54,5 +54,5 @@ def list_changes(config: Path) -> None:
 def _state(config: Path) -> Path:
     from sensord.config.load import load
 
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     return loaded.resolve(loaded.settings.state_dir)

@@ -12,11 +12,11 @@ from sensord.store.backup import Manifest
 
 def back_up(config: Path, folder: Path) -> Manifest:
     """Copy the state directory into a new folder; raises ``StoreError``."""
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     return backup.back_up(loaded.resolve(loaded.settings.state_dir), folder, time.time_ns())
 
 
 def restore(config: Path, folder: Path) -> Manifest:
     """Put a backup into the state directory, which must be empty; raises ``StoreError``."""
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     return backup.restore(folder, loaded.resolve(loaded.settings.state_dir))

@@ -94,7 +94,8 @@ def pseudonym(config: Path) -> None:
     """Ask for a plate and print its pseudonym under the key in force."""
     from sensord.config.load import load
     from sensord.core.token import word
-    from sensord.core.vehicles.plate import PlateKind, recognise
+    from sensord.core.vehicles.plate import recognise
+    from sensord.core.vehicles.platekind import PlateKind
     from sensord.core.vehicles.pseudonym import Pseudonymiser
 
     loaded = load(config)

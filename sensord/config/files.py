@@ -1,10 +1,19 @@
-"""Files of the configuration: read in bounds and without waiting (a pipe is refused at once), written as a whole."""
+"""Small files: read in bounds and without waiting (a pipe is refused at once), written durably and as a whole.
+
+What is written here is the old content or the new one after a power cut, never an empty file or a piece of one.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+PRIVATE = 0o600
+"""The mode of what only the daemon's user may read."""
+ASIDE = ".damaged-"
+"""What stands in a name between that of a file and when (ns) it was set aside."""
 
 
 def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
@@ -21,14 +30,39 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
         return file.read(limit), mode
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file there durably, whole or not at all; an existing one keeps its mode. Raises ``OSError``."""
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o640
+def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Put a file there durably, whole or not at all; raises ``OSError``.
+
+    An existing file keeps its owner, and its mode unless another is given.
+    """
+    before = path.stat() if path.exists() else None
+    wanted = mode if mode is not None else stat.S_IMODE(before.st_mode) if before is not None else 0o640
     stage = path.with_name(f".{path.name}.new")
-    descriptor = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-        os.fchmod(file.fileno(), mode)
+        if before is not None:
+            with suppress(PermissionError):  # only root may, and only root needs to: the daemon must not be locked out
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        os.fchmod(file.fileno(), wanted)
         file.flush()
         os.fsync(file.fileno())
     stage.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make created, renamed and removed names durable; raises ``OSError``."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def move_aside(path: Path, now: int) -> Path:
+    """Keep a damaged file under a name that says when (ns); returns that name. Raises ``OSError``."""
+    aside = path.with_name(f"{path.name}{ASIDE}{now}")
+    path.replace(aside)
+    sync_directory(path.parent)
+    return aside

@@ -6,8 +6,9 @@ as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,12 +44,19 @@ T = TypeVar("T")
 KEY_FILE = "plate.keys"
 
 
+class Spare(Enum):
+    """Parts that alerting can do without when their files, which no person writes, cannot be read."""
+
+    PLATES = "plates"
+    CHANGES = "changes"
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people.
 
     ``secrets`` are the site keys that the definition names. ``score`` is the quarterly formula: it changes no outcome,
-    and so is no part of the definition.
+    and so is no part of the definition. ``without`` says which parts are missing when it was loaded leniently, and why.
     """
 
     settings: Settings
@@ -57,21 +65,28 @@ class Loaded:
     base: Path
     secrets: Secrets = field(repr=False)
     score: Score
+    without: Mapping[Spare, str] = field(default_factory=dict)
+
+    def unfollowed(self, why: str) -> Loaded:
+        """The same with vehicles not told apart, and why."""
+        definition = msgspec.structs.replace(self.definition, plate_keys=())
+        return replace(self, definition=definition, without={**self.without, Spare.PLATES: why})
 
     def resolve(self, text: str) -> Path:
         """Turn a path of ``sensord.yaml`` into a real one; raises ``ConfigError`` for an unknown variable."""
         return resolve_path(text, self.base)
 
 
-def load(path: Path, rules_in: Path | None = None) -> Loaded:
+def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> Loaded:
     """Load a configuration from its ``sensord.yaml``; raises ``ConfigError`` with every mistake.
 
-    With ``rules_in`` the rules of that folder or file take the place of those that it names.
+    With ``rules_in`` the rules of that folder or file take the place of those that it names. Who is ``lenient`` goes on
+    without what alerting can do without: a daemon must start, and be asked, whatever its small files look like.
     """
     base = path.parent
     settings = load_settings(path)
     folder = rules_in or resolve_path(settings.files.rules, base)
-    parts = _read(settings, base, folder)
+    parts = _read(settings, base, folder, lenient=lenient)
     definition = _definition(settings, parts)
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
     warnings = [
@@ -84,7 +99,8 @@ def load(path: Path, rules_in: Path | None = None) -> Loaded:
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
     ]
-    return Loaded(settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score)
+    whole = settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score
+    return Loaded(*whole, parts.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +116,12 @@ class _Parts:
     vehicles: tuple[PlateAreas, Tracking]
     ring: KeyRing
     added: Added
+    without: Mapping[Spare, str]
 
 
-def _read(settings: Settings, base: Path, folder: Path) -> _Parts:
+def _read(settings: Settings, base: Path, folder: Path, *, lenient: bool) -> _Parts:
     """Read every file that is named; raises ``ConfigError`` with the mistakes of all of them."""
-    problems, files = _Problems(), settings.files
+    problems, files = _Problems(lenient=lenient), settings.files
     registry = problems.attempt(lambda: load_places(resolve_path(files.places, base)))
     places = Places(registry.places, registry.devices) if registry is not None else None
     dispatch = problems.attempt(lambda: load_dispatch(resolve_path(files.dispatch, base), settings.timezone))
@@ -114,14 +131,13 @@ def _read(settings: Settings, base: Path, folder: Path) -> _Parts:
     known = Known(roles, places, channels, settings.language, settings.timezone)
     staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
     people = frozenset(person.id for person in staff.people) if staff is not None else frozenset()
-    added = problems.attempt(
-        lambda: load_changes(resolve_path(settings.state_dir, base) / CHANGES_FILE, people, settings.timezone)
-    )
+    changes = resolve_path(settings.state_dir, base) / CHANGES_FILE
+    added = problems.spare(Spare.CHANGES, lambda: load_changes(changes, people, settings.timezone), Added())
     calendar = problems.attempt(lambda: load_calendar(resolve_path(files.calendar, base) if files.calendar else None))
     world = World(places, policies, None if calendar is None else frozenset(calendar.named))
     rules = problems.attempt(lambda: load_rules(folder, world))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
-    ring = problems.attempt(lambda: _ring(settings, base))
+    ring = problems.spare(Spare.PLATES, lambda: _ring(settings, base), KeyRing((), {}))
     if dispatch is not None and rules is not None:
         names = frozenset(rule.id for rule in rules.rules) | IDS
         problems.attempt(lambda: check_scopes(dispatch, places, names))
@@ -129,7 +145,7 @@ def _read(settings: Settings, base: Path, folder: Path) -> _Parts:
         raise ConfigError(problems.found)
     if rules is None or vehicles is None or ring is None or added is None:
         raise ConfigError(problems.found)
-    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, added)
+    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, added, problems.without)
 
 
 def _definition(settings: Settings, parts: _Parts) -> Definition:
@@ -176,16 +192,15 @@ def _ring(settings: Settings, base: Path) -> KeyRing:
 def with_keys(loaded: Loaded, now: int) -> Loaded:
     """Make the site key of pseudonyms at a daemon's first start, unless the configuration names a file.
 
-    Returns what was loaded, with the key; raises ``ConfigError`` when the file cannot be made.
+    Returns what was loaded, with the key; without one, and why, when the file cannot be made.
     """
     keys = key_file(loaded.settings, loaded.base)
-    if keys.exists():
+    if keys.exists() or Spare.PLATES in loaded.without:
         return loaded
     try:
         add_key(keys, now)
     except OSError as error:
-        hint = "check that the state directory belongs to the daemon's user"
-        raise ConfigError([Problem(str(keys), 1, 1, f"the site key cannot be made: {error.strerror}", hint)]) from error
+        return loaded.unfollowed(f"the site key cannot be made: {error.strerror}")
     ring = load_keys(keys)
     definition = msgspec.structs.replace(loaded.definition, plate_keys=ring.keys)
     return replace(loaded, definition=definition, secrets=ring.secrets)
@@ -211,8 +226,10 @@ def _damping(damping: Damping, settings: Settings) -> Damping:
 class _Problems:
     """Gathers the mistakes of several files."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lenient: bool) -> None:
+        self._lenient = lenient
         self.found: list[Problem] = []
+        self.without: dict[Spare, str] = {}
 
     def attempt(self, read: Callable[[], T]) -> T | None:
         """Return what ``read`` returns, or None after noting what is wrong."""
@@ -221,3 +238,15 @@ class _Problems:
         except ConfigError as error:
             self.found += error.problems
             return None
+
+    def spare(self, part: Spare, read: Callable[[], T], instead: T) -> T | None:
+        """As :meth:`attempt`; who is lenient gets ``instead``, and it is noted what is missing."""
+        try:
+            return read()
+        except ConfigError as error:
+            if not self._lenient:
+                self.found += error.problems
+                return None
+            first = error.problems[0]
+            self.without[part] = f"{Path(first.file).name}: {first.message}"
+            return instead

@@ -16,6 +16,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sensord.config.files import PRIVATE, write_whole
 from sensord.config.secret import read_secret
 from sensord.core.instant import format_instant, parse_instant
 from sensord.core.vehicles.pseudonym import LEAST_BYTES, Secrets, check_value
@@ -23,7 +24,7 @@ from sensord.core.vehicles.tracking import PlateKey
 from sensord.errors import ConfigError, Problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
-_HINT = "a line is: name, instant, 32 bytes in base64 (sensord plate-key new writes one)"
+_HINT = "a line is: name, instant, 32 bytes in base64 (sensord plate-key FILE writes one)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,7 @@ def add_key(path: Path, since: int) -> str:
         raise ConfigError([Problem(str(path), len(known), 1, fault, "choose a later instant")])
     name = f"k{len(known) + 1}"
     secret = base64.b64encode(randomness.token_bytes(LEAST_BYTES)).decode()
-    line = f"{name} {format_instant(since)} {secret}\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "a", encoding="ascii") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    line = f"{name} {format_instant(since)} {secret}"
+    lines = [*path.read_text(encoding="utf-8").splitlines(), line] if path.exists() else [line]
+    write_whole(path, "".join(f"{one}\n" for one in lines).encode(), PRIVATE)
     return name

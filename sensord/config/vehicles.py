@@ -19,7 +19,7 @@ from sensord.config.schema import Duration, Entry, Text, convert
 from sensord.config.yamlfile import KeyPath, read_yaml
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, zone_info
 from sensord.core.region import PROVINCES
-from sensord.core.vehicles.plate import normalise
+from sensord.core.vehicles.plate import recognise
 from sensord.core.vehicles.tracking import FOREVER, KeyArea, PlateAreas, Tracking, Watched
 
 _PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]{0,6}")
@@ -124,7 +124,7 @@ def load_vehicles(path: Path, zone: str) -> tuple[PlateAreas, Tracking]:
 
 def _prefixes(findings: Findings, prefixes: Iterable[tuple[KeyPath, str]]) -> None:
     for path, prefix in prefixes:
-        if _PREFIX.fullmatch(prefix) is None or normalise(prefix) != prefix or prefix[0] not in PROVINCES:
+        if _PREFIX.fullmatch(prefix) is None or recognise(prefix).text != prefix or prefix[0] not in PROVINCES:
             hint = "write a province character, and a letter if you want: 沪, 苏E"
             findings.error(path, f"{prefix!r} cannot begin a plate", hint)
 

@@ -88,8 +88,10 @@ CITIES = {f"{line[0]}{entry[0]}": entry[1:] for line in _CITIES.strip().splitlin
 def registered(prefix: str, language: str) -> str:
     """Return where a prefix is registered, in words: province and city, in English with the city's Chinese name.
 
-    ``prefix`` is the first characters of a plate or of its mask; "" when they are no prefix.
+    ``prefix`` is the first characters of a plate or of its mask (a temporary one begins with 临); "" when they are no
+    prefix.
     """
+    prefix = prefix.removeprefix("临")
     province = PROVINCES.get(prefix[:1])
     if province is None:
         return ""

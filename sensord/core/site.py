@@ -29,10 +29,10 @@ from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.blind import Blind, Blindness
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
-from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages
+from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
-from sensord.errors import SnapshotError
+from sensord.errors import PlateKeyError, SnapshotError
 
 _APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
 """Records that are taken by themselves."""
@@ -97,25 +97,40 @@ class Site:
 
     ``secrets`` are the site keys by name, those of every definition in the journal: the same keys give the same
     outcome. A definition whose keys are missing or others raises ``PlateKeyError``: without them, what was decided
-    on vehicles cannot be repeated.
+    on vehicles cannot be repeated. One that is ``lenient``, as the running daemon's must be, goes on with vehicles
+    sorted and not told apart, for people must hear of crowds; ``unkeyed`` then says why.
     """
 
-    def __init__(self, definition: Definition | None = None, secrets: Secrets | None = None) -> None:
+    def __init__(
+        self, definition: Definition | None = None, secrets: Secrets | None = None, *, lenient: bool = False
+    ) -> None:
         self._secrets: Secrets = {} if secrets is None else secrets
+        self._lenient, self.unkeyed = lenient, ""
         self._probe: Probe | None = None
         self._build(definition or Definition("", (), (), ()))
 
     def _build(self, definition: Definition) -> None:
         """Build everything, then take it: a definition that contradicts itself leaves us as we were."""
-        keys, overlap = definition.plate_keys, definition.tracking.overlap
-        pseudonymiser = Pseudonymiser(keys, overlap, self._secrets) if keys else None
+        pseudonymiser, unkeyed = self._pseudonymiser(definition)
         places = Places(definition.places, definition.devices)
-        intake, tracker = Intake(definition, places, pseudonymiser), Tracker(definition, places)
+        intake = Intake(definition, places, pseudonymiser)
+        tracker = Tracker(definition, places, on=pseudonymiser is not None)
         engine, book = Engine(definition, places), CaseBook(definition, places)
         self.definition, self.places = definition, places
         self.intake, self.tracker, self.engine, self.book = intake, tracker, engine, book
         self.spaces, self.blindness = Spaces(definition, places), Blindness(places)
-        self.engine.probe = self._probe
+        self.engine.probe, self.unkeyed = self._probe, unkeyed
+
+    def _pseudonymiser(self, definition: Definition) -> tuple[Pseudonymiser | None, str]:
+        """What tells vehicles apart, if anything does, and why it cannot although it should."""
+        if not definition.plate_keys:
+            return None, ""
+        try:
+            return Pseudonymiser(definition.plate_keys, definition.tracking.overlap, self._secrets), ""
+        except PlateKeyError as error:
+            if not self._lenient:
+                raise
+            return None, str(error)
 
     def watch(self, probe: Probe | None) -> None:
         """Let a probe look on from here on, across new definitions, too."""
@@ -155,6 +170,8 @@ class Site:
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
         step.counts = dict(counts + self.tracker.counts)
         self.tracker.counts.clear()
+        if self.tracker.on and (step.occupancy or step.definition or any(name == "visit" for name, _ in step.counts)):
+            step.occupancy += self.tracker.inside((step.at // SLOT + 1) * SLOT)
         return step
 
     def _stretch(
@@ -233,11 +250,11 @@ class Site:
         return seal(_Body(definition, self.engine.snapshot(), intake, vehicles, self.book.state(), spaces, blindness))
 
     @classmethod
-    def restored(cls, state: bytes, secrets: Secrets | None = None) -> Site:
+    def restored(cls, state: bytes, secrets: Secrets | None = None, *, lenient: bool = False) -> Site:
         """Build a site from a snapshot; raises ``SnapshotError`` when it is damaged or of another version."""
         try:
             body = msgspec.msgpack.decode(unseal(state), type=_Body)
-            site = cls(decode_definition(body.definition), secrets)
+            site = cls(decode_definition(body.definition), secrets, lenient=lenient)
             site.engine.restore(body.engine)
             site.intake.restore(body.intake)
             load(site.tracker, body.vehicles)

@@ -103,7 +103,7 @@ class LiveCore:
         self.decided: dict[int, list[Outcome]] = {}
         self._snapshot_interval = snapshot_interval
         self._secrets: Secrets = {} if secrets is None else secrets
-        self.site = Site(None, self._secrets)
+        self.site = Site(None, self._secrets, lenient=True)
         self.position = 0
         self.overview: overview.Overview = {}
         self.standing = overview.standing(self.site)
@@ -161,10 +161,10 @@ class LiveCore:
             return 0
         seq, state = saved
         try:
-            self.site = Site.restored(state, self._secrets)
+            self.site = Site.restored(state, self._secrets, lenient=True)
         except SnapshotError as error:
             log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
-            self.site = Site(None, self._secrets)
+            self.site = Site(None, self._secrets, lenient=True)
             return 0
         return seq
 
@@ -297,6 +297,8 @@ class LiveCore:
             meter.count("dead_letters_total", reason=letter.reason)
         for transition in step.transitions:
             meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
+        for hold in step.holds:
+            meter.count("messages_held_total", reason=hold.reason.value)
         for device, amount in step.gaps.items():
             meter.count("sequence_gaps_total", amount, device=device)
         for device, amount in step.filled.items():

@@ -51,14 +51,15 @@ class Found(NamedTuple):
 class Revealer:
     """Finds plates in the journal that ``open_journal`` opens; safe from any thread.
 
-    ``definition`` says which topics are cameras' and which codec each speaks.
+    ``definition`` says which topics are cameras' and which codec each speaks; ``zone`` is its time zone.
     """
 
     def __init__(self, open_journal: Callable[[], SearchableJournal], definition: Definition, secrets: Secrets) -> None:
         self._open = open_journal
         self._topics = TopicTemplate(definition.topics)
         self._codecs = {device.id: device.codec for device in definition.devices}
-        self._context = Context(definition.zone)
+        self.zone = definition.zone
+        self._context = Context.of(definition.zone, definition.devices)
         self._who = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, secrets)
 
     def at(self, vehicle: str, seen_at: int) -> str:
@@ -95,7 +96,8 @@ class Revealer:
         except DecodeError:
             return ""
         for reading in readings:
-            plate = recognise(reading.plate.text if reading.plate is not None else None).text
+            seen = reading.plate
+            plate = recognise(seen.text, seen.colour).text if seen is not None else ""
             if plate and token in self._who.every(plate):
                 return plate
         return ""
@@ -150,7 +152,8 @@ class PlateFiller(MaskFiller):
     def _shown(self, notification: Notification, vehicle: Vehicle) -> str:
         """The plate of one vehicle, once that is written down; else its mask."""
         with contextlib.suppress(StoreError):
-            if plate := self._revealer().at(vehicle.id, vehicle.seen_at):
-                self._register.sent(msgspec.structs.replace(notification, vehicle=vehicle))
+            revealer = self._revealer()
+            if plate := revealer.at(vehicle.id, vehicle.seen_at):
+                self._register.sent(msgspec.structs.replace(notification, vehicle=vehicle), revealer.zone)
                 return plate
         return vehicle.mask

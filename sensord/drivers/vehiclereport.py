@@ -110,7 +110,7 @@ class VehicleReport(msgspec.Struct, frozen=True):
 
     ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
     what it is held against. ``strays`` passed at gates that are no more: they are in no line. ``inside_at`` is when
-    ``inside`` was counted, at a full hour; 0: that is not known.
+    ``inside`` was counted: at the end, or as lately as the core has come; 0: that is not known.
     """
 
     start: int
@@ -154,8 +154,9 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
     places, laid = Places(definition.places, definition.devices), windows(span, definition.zone, made_at)
     tally = _Tally(places, laid, Eyes(places, kept, made_at))
     tally.count(kept.counts)
-    inside_at = max((one.at for one in kept.occupancy), default=0)
-    lines = _with_inside(places, tally, kept.occupancy, inside_at)
+    noted_at = max((one.at for one in kept.occupancy), default=0)
+    inside_at = min(noted_at, kept.applied_at, made_at)
+    lines = _with_inside(places, tally, kept.occupancy, noted_at)
     return VehicleReport(
         *laid.whole,
         definition.zone,

@@ -29,7 +29,7 @@ from sensord.core.level import Level
 from sensord.errors import DeliveryError, SensordError
 from sensord.notify.outcome import InDoubtError, backoff
 from sensord.notify.pace import Pace
-from sensord.ports import Channel, Entry, Links, Meter, Outbox, Pulse
+from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 
 IN_DOUBT_LIMIT = 1000
 LONGEST_WISH = 3600.0
@@ -68,7 +68,7 @@ class OutboxWorker:
         channel: Channel,
         outbox: Outbox,
         meter: Meter,
-        pulse: Pulse,
+        pulse: Standing,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
         links: Links | None = None,
@@ -205,6 +205,7 @@ class OutboxWorker:
         except Exception as error:  # noqa: BLE001  # the task's boundary
             failure = InDoubtError(f"channel {self._channel.name}: send ended with {_described(error)}")
         self._meter.observe("send_seconds", time.monotonic() - started, channel=self._channel.name)
+        self._pulse.went(self.name, str(failure or ""))
         if failure is None:
             await self._sent(entry, receipt)
         elif not failure.retryable:

@@ -16,11 +16,14 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.intake.codec.context import Colours, Context
 from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
-from sensord.core.vehicles.plate import PlateTable, normalise, without_plates
+from sensord.core.vehicles.blot import without_plates
+from sensord.core.vehicles.plate import Plate as Recognised
+from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.core.vehicles.tracking import PlateAreas
 
@@ -33,24 +36,36 @@ _SURE = 1.0
 class Pseudonyms:
     """Made-up plates under a key (bytes that nobody keeps, or that a site keeps to compare recordings)."""
 
-    def __init__(self, key: bytes, areas: PlateAreas) -> None:
-        self._key, self._table = key, PlateTable(areas)
+    def __init__(self, key: bytes, areas: PlateAreas, colours: Colours) -> None:
+        self._key, self._table, self._colours = key, PlateTable(areas), colours
 
-    def plate(self, true: str, at: int) -> str:
-        """Return the made-up plate of a true one: same class at ``at`` (ns), same prefix, same kinds of characters."""
-        plain = normalise(true)
+    def message(self, true: Plate, device: str, at: int) -> Plate:
+        """Return a device's message with a made-up plate, its colour in a word that means the same everywhere."""
+        if true.plate is None:
+            return true
+        colour = self._colours.get(device, {}).get(true.color or "", true.color or "")
+        plate, colour = self.plate(PlateRead(true.plate, _SURE, colour=colour), at)
+        return msgspec.structs.replace(true, plate=plate, color=colour or None)
+
+    def plate(self, true: PlateRead, at: int) -> tuple[str, str]:
+        """Return the made-up plate of a true one, and its colour, which may have stood in front of it.
+
+        It has the same class at ``at`` (ns), the same prefix, and the same kinds of characters.
+        """
+        plate = recognise(true.text, true.colour)
+        plain, colour = plate.text, true.colour or plate.colour
         sort = self._table.classify(plain, _SURE, at)
         if sort == "none":
-            return plain
+            return plain, colour
         for attempt in range(_TRIES):
-            made = self._make(plain, attempt)
+            made = self._make(plate, attempt)
             if made != plain and self._table.classify(made, _SURE, at) == sort:
-                return made
-        return "?" * len(plain)
+                return made, colour
+        return "?" * len(plain), colour
 
-    def _make(self, plain: str, attempt: int) -> str:
-        digest = hmac.new(self._key, f"{attempt} {plain}".encode(), hashlib.sha256).digest()
-        kept, rest = plain[:2], plain[2:]
+    def _make(self, plate: Recognised, attempt: int) -> str:
+        digest = hmac.new(self._key, f"{attempt} {plate.text}".encode(), hashlib.sha256).digest()
+        kept, rest = plate.head, plate.text.removeprefix(plate.head)
         made = "".join(
             (_DIGITS if one.isdigit() else _SERIAL[:24] if one.isascii() and one.isalpha() else one)[
                 digest[place] % (10 if one.isdigit() else 24 if one.isascii() and one.isalpha() else 1)
@@ -65,12 +80,13 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
 
     Without a ``key`` cameras' messages, site keys and the watch list stay as they are, and only the rest goes.
     """
-    pseudonyms = None if key is None else Pseudonyms(key, PlateAreas())
+    pseudonyms = None if key is None else Pseudonyms(key, PlateAreas(), {})
     template = TopicTemplate(Definition("", (), (), ()).topics)
     for record in records:
         if record.kind == RecordKind.DEFINITION:
             definition = decode_definition(record.payload)
-            pseudonyms = None if key is None else Pseudonyms(key, definition.plates)
+            colours = Context.of(definition.zone, definition.devices).colours
+            pseudonyms = None if key is None else Pseudonyms(key, definition.plates, colours)
             template = TopicTemplate(definition.topics)
             bare = _without_addresses(definition)
             yield msgspec.structs.replace(record, payload=(bare if key is None else _without_plates(bare)).encode())
@@ -102,7 +118,8 @@ def _without_plates(definition: Definition) -> Definition:
 
 
 def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | None) -> Record:
-    kind = (template.parts(record.topic) or {}).get("kind", "")
+    parts = template.parts(record.topic) or {}
+    kind, device = parts.get("kind", ""), parts.get("device", "")
     if pseudonyms is not None:  # a gateway may take the plate for the camera's name
         record = msgspec.structs.replace(record, topic=without_plates(record.topic))
     if kind not in BY_WORD:
@@ -113,17 +130,17 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | N
         message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
-    return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms, record.received_at))
+    payload = _encoded(message, BY_WORD[kind], pseudonyms, device, record.received_at)
+    return msgspec.structs.replace(record, payload=payload)
 
 
-def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at: int) -> bytes:
+def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, device: str, at: int) -> bytes:
     if message.device:
         message = msgspec.structs.replace(message, device=without_plates(message.device))
     if stream is Stream.PLATE:
         assert isinstance(message, Plate)
         assert pseudonyms is not None
-        if message.plate is not None:
-            message = msgspec.structs.replace(message, plate=pseudonyms.plate(message.plate, at))
+        message = pseudonyms.message(message, device, at)
     elif stream is Stream.REPORT:
         assert isinstance(message, Report)
         message = msgspec.structs.replace(message, text="", by="", code=without_plates(message.code))

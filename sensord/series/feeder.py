@@ -33,7 +33,7 @@ from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
 from sensord.errors import DeliveryError, SensordError
-from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Pulse, Sink
+from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Sink, Standing
 from sensord.series.refusal import backoff
 
 CHUNK = 64
@@ -91,7 +91,7 @@ class Feeder:
         changes: Changes,
         source: PointSource,
         meter: Meter,
-        pulse: Pulse,
+        pulse: Standing,
         *,
         batch: int = 5000,
         interval: float = 1.0,
@@ -124,7 +124,9 @@ class Feeder:
                 await self._follow()
             except Exception as error:  # noqa: BLE001  # the task's boundary
                 self._meter.count("sink_failures_total", sink=self._sink.name)
-                self._log.error("feeder failed; it starts again from its cursor", **_described(error))
+                described = _described(error)
+                self._pulse.went(self.name, described["failure"])
+                self._log.error("feeder failed; it starts again from its cursor", **described)
                 await self._pause(backoff(self._failures, self._base, self._longest))
                 self._failures += 1
 
@@ -213,6 +215,7 @@ class Feeder:
             try:
                 await self._sink.write(points, cursor)
             except DeliveryError as error:
+                self._pulse.went(self.name, str(error) if error.retryable else "")  # else it has looked at them
                 if not error.retryable:
                     raise
                 await self._hold(error, attempt)
@@ -220,6 +223,8 @@ class Feeder:
             else:
                 self._meter.observe("sink_write_seconds", time.monotonic() - started, sink=self._sink.name)
                 self._pulse.beat(self.name)
+                if points:
+                    self._pulse.went(self.name)
                 return
 
     async def _hold(self, error: DeliveryError, attempt: int) -> None:

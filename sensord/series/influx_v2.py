@@ -27,7 +27,7 @@ from sensord.series.refusal import refused, unreachable
 class InfluxV2Sink:
     """A :class:`sensord.ports.Sink` that writes line protocol over ``/api/v2/write``, compressed.
 
-    ``timeout`` is in seconds and bounds one request.
+    ``timeout`` (seconds) bounds one request as a whole.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class InfluxV2Sink:
         self.name: str = settings.name
         self._settings = settings
         self._cursors = cursors
-        self._meter = meter
+        self._meter, self._timeout = meter, timeout
         self._client = InfluxDBClient(
             settings.url,
             token,
@@ -53,21 +53,26 @@ class InfluxV2Sink:
 
     async def write(self, points: Sequence[Point], cursor: Cursor) -> None:
         """Write the points, then the cursor. Raises ``DeliveryError``, see :mod:`sensord.series.refusal`."""
-        await asyncio.to_thread(self._write, points, cursor)
+        lines, empty = await asyncio.to_thread(encode_lines, points)
+        if lines:
+            await self._send(lines)
+        self._meter.count("sink_points_total", len(points) - empty, sink=self.name, outcome="written")
+        self._meter.count("sink_points_total", empty, sink=self.name, outcome="empty")
+        await asyncio.to_thread(self._cursors.save, self.name, cursor)
 
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.to_thread(self._client.close)
 
-    def _write(self, points: Sequence[Point], cursor: Cursor) -> None:
-        lines, empty = encode_lines(points)
-        if lines:
-            self._send(lines)
-        self._meter.count("sink_points_total", len(points) - empty, sink=self.name, outcome="written")
-        self._meter.count("sink_points_total", empty, sink=self.name, outcome="empty")
-        self._cursors.save(self.name, cursor)
+    async def _send(self, lines: str) -> None:
+        """Write; the client's own limit is for each read, so an answer that trickles in would never end."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.to_thread(self._post, lines)
+        except TimeoutError as error:
+            raise unreachable(self.name, error) from error
 
-    def _send(self, lines: str) -> None:
+    def _post(self, lines: str) -> None:
         try:
             self._api.write(self._settings.bucket, record=lines)  # its default precision is ns
         except ApiException as error:

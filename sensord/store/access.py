@@ -15,7 +15,7 @@ import msgspec
 
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import format_instant
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 from sensord.store.chain import Chain
 
 FILE, HEAD = "access.log", "access.head"
@@ -53,11 +53,11 @@ class AccessLog(Chain[Access]):
             lambda number, before: Access(number, at, by[:64], reason[:500], vehicle[:200], via, case, before)
         )
 
-    def sent(self, notification: Notification) -> None:
-        """Write down that a message shows its receiver a plate."""
+    def sent(self, notification: Notification, zone: str) -> None:
+        """Write down that a message shows its receiver a plate, at the site's time."""
         assert notification.vehicle is not None
         self.append(
-            at=format_instant(time.time_ns()),
+            at=format_instant(time.time_ns(), zone),
             by=notification.receiver,
             reason=f"notification {notification.key}",
             vehicle=notification.vehicle.id,

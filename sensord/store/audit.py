@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 from sensord.errors import StoreError
 from sensord.ports import Change
 from sensord.store.chain import Chain

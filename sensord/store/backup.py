@@ -21,17 +21,17 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.config.files import ASIDE, sync_directory
 from sensord.store import access, audit
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
-from sensord.store.damage import ASIDE
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
 from sensord.store.lost import FILE as LOST
 from sensord.store.reports import FOLDER as REPORTS
 from sensord.store.reports import ReportFolder
-from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, sync_directory, translated
+from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, translated
 from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from sensord.config.files import sync_directory
 from sensord.errors import StoreError
-from sensord.store.sqlite import sync_directory
 
 FILE = "ballast"
 LOW = 8 << 20

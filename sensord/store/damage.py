@@ -7,13 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from sensord.config.files import ASIDE
 from sensord.errors import DamageError
 from sensord.store.sqlite import FAULTS, OPENING, Schema, has_tables, is_possible, is_version, store_error, translate
 
 log = structlog.get_logger(__name__)
-
-ASIDE = ".damaged-"
-"""What stands in a name between that of the file and when (ns) it was set aside."""
 
 
 def damage_of(path: Path, schema: Schema) -> str:

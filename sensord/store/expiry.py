@@ -14,10 +14,10 @@ from pathlib import Path
 
 import structlog
 
+from sensord.config.files import ASIDE, sync_directory
 from sensord.core.instant import parse_instant
-from sensord.store.damage import ASIDE
 from sensord.store.dayfile import DAY_FILE
-from sensord.store.sqlite import store_error, sync_directory
+from sensord.store.sqlite import store_error
 
 log = structlog.get_logger(__name__)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from sensord.config.files import sync_directory
 from sensord.core.record import Record
 from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
@@ -30,7 +31,6 @@ from sensord.store.sqlite import (
     open_writer,
     prepare_directory,
     store_error,
-    sync_directory,
     translate,
     translated,
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from sensord.store.sqlite import create_file, store_error, sync_directory
+from sensord.config.files import sync_directory
+from sensord.store.sqlite import create_file, store_error
 
 FILE = "lost.json"
 
@@ -42,7 +43,7 @@ class Lost:
             return cls(msgspec.json.decode((directory / FILE).read_bytes(), type=list[Stretch]))
         except FileNotFoundError:
             return cls()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.error("the list of lost groups cannot be read", file=str(directory / FILE), why=str(error))
             return cls()
 

@@ -8,16 +8,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sensord.core.instant import HOUR, MINUTE
+from sensord.core.instant import HOUR
 from sensord.core.vehicles.blind import Blind
-from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE
 from sensord.store.tables import STATE
 
-_LATELY = HOUR + 15 * MINUTE
-"""A little more than from one full hour to the next, for the core may be a moment behind."""
+_LATELY = HOUR + SLOT
+"""While a daemon is stopped, how it was is told, with its instant, for so long: what is older is none of today."""
 
 
 class PassageReader:
@@ -35,9 +35,10 @@ class PassageReader:
                 yield PassageCount(*row)
 
     def occupancy(self, at: int) -> list[Occupancy]:
-        """Return who was inside at the last full hour at or before the instant ``at`` (ns).
+        """Return who was inside at the last full quarter of an hour at or before the instant ``at`` (ns).
 
-        Nothing when the core has not come so far, or did not look yet: a number of yesterday is none of today.
+        Of the quarter that is running, it is who is inside now, as far as the core has come. Nothing when it has not
+        come so far, or did not look yet.
         """
         newest = "SELECT max(at) FROM occupancy WHERE at <= ? AND at > ?"
         statement = f"SELECT at, compound, inside, unsure FROM occupancy WHERE at = ({newest})"

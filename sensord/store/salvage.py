@@ -17,13 +17,14 @@ from pathlib import Path
 
 import structlog
 
+from sensord.config.files import sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
 from sensord.store.damage import set_aside
 from sensord.store.dayfile import RECORDS, SCHEMA, day_files, decode_group
 from sensord.store.journal import SUSPECT, Journal
 from sensord.store.lost import Lost, Stretch
-from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, sync_directory, translated
+from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, translated
 
 PART = ".part"
 MISSES, PATIENCE = 1600, 64

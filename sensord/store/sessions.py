@@ -11,8 +11,7 @@ from threading import Lock
 import msgspec
 import structlog
 
-from sensord.errors import StoreError
-from sensord.store.sqlite import create_file
+from sensord.config.files import PRIVATE, write_whole
 
 FILE = "sessions"
 
@@ -24,11 +23,12 @@ class KnownSessions:
 
     def __init__(self, directory: Path) -> None:
         self._path, self._lock = directory / FILE, Lock()
+        self._unsure = False
         self._names = self._read()
 
     def has(self, name: str) -> bool:
         """Whether a session of this name was there, in this run or an earlier one."""
-        return name in self._names
+        return name in self._names or self._unsure
 
     def add(self, name: str) -> None:
         """Write down that it is there; where that is not possible (full disk), one gap may go unsaid later."""
@@ -37,13 +37,16 @@ class KnownSessions:
                 return
             self._names.add(name)
             try:
-                create_file(self._path)
-                self._path.write_bytes(msgspec.json.encode(sorted(self._names)))
-            except (OSError, StoreError) as error:
+                write_whole(self._path, msgspec.json.encode(sorted(self._names)), PRIVATE)
+            except OSError as error:
                 log.warning("a session could not be written down", file=str(self._path), why=str(error))
 
     def _read(self) -> set[str]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=set[str])
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return set()  # none yet; or torn by a power cut: then they count as new
+        except FileNotFoundError:
+            return set()
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            log.error("the list of our sessions cannot be read; each counts as one that was there", why=str(error))
+            self._unsure = True  # a gap that is said and was none does less harm than one that is not said
+            return set()

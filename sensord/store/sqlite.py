@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from sensord.config.files import sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
 
@@ -138,15 +139,6 @@ def prepare_directory(directory: Path) -> None:
         raise store_error(
             f"{directory}: cannot be used as state directory ({error}); create it for sensord's user"
         ) from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Make created, renamed and removed names durable; raises ``OSError``."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def create_file(path: Path) -> None:

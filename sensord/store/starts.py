@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from sensord.errors import StoreError
-from sensord.store.sqlite import create_file
+from sensord.config.files import PRIVATE, write_whole
 
 FILE = "starts"
 FAST_DEATHS = 5
@@ -52,7 +51,6 @@ class Starts:
     def _write(self, starts: list[int]) -> None:
         """Write the record; where that is not possible (full disk), counting deaths is not what matters."""
         try:
-            create_file(self._path)
-            self._path.write_bytes(msgspec.json.encode(starts))
-        except (OSError, StoreError) as error:
+            write_whole(self._path, msgspec.json.encode(starts), PRIVATE)
+        except OSError as error:
             log.warning("the start could not be written down", file=str(self._path), why=str(error))

@@ -2,7 +2,8 @@
 
 Rules: *live* means that every worker makes progress (a daemon that is not live is to be restarted); *ready*
 means live and every fact is good (a daemon that is not ready may recover by itself: a restart would not bring
-the broker back). Time comes from an injected monotonic clock.
+the broker back). A worker that is alive and does not get through to its receiver or database is a fact, too, once that
+has lasted. Time comes from an injected monotonic clock.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+
+TROUBLED = 10.0
+"""Seconds for which a worker's attempts may fail before that is a bad fact: one refusal is nobody's business."""
 
 
 @dataclass(slots=True)
@@ -29,8 +33,16 @@ class _Fact:
     detail: str
 
 
+@dataclass(slots=True)
+class _Failing:
+    """Since when (seconds of the monotonic clock) no attempt of a worker has got through, and why the last did not."""
+
+    since: float
+    why: str
+
+
 class Health:
-    """Implements ``ports.Pulse``. Safe from any thread."""
+    """Implements ``ports.Standing``. Safe from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` returns seconds and never goes back."""
@@ -39,6 +51,7 @@ class Health:
         self._workers: dict[str, _Worker] = {}
         self._retired: set[str] = set()
         self._facts: dict[str, _Fact] = {}
+        self._standing: dict[str, _Failing | None] = {}
 
     def register(self, worker: str, max_age: float) -> None:
         """Expect a beat of ``worker`` at least every ``max_age`` seconds from now on."""
@@ -59,6 +72,13 @@ class Health:
             known.beat_at = self._clock()
         elif worker not in self._retired:
             raise KeyError(worker)
+
+    def went(self, worker: str, why: str = "") -> None:
+        """Note how an attempt went; the worker's name is a fact from then on, and bad once failing has lasted."""
+        with self._lock:
+            before = self._standing.get(worker)
+            since = before.since if before is not None else self._clock()
+            self._standing[worker] = _Failing(since, why) if why else None
 
     def set_fact(self, name: str, ok: bool, detail: str = "") -> None:
         """State how something stands (``mqtt``, ``journal``, ``rules``); the latest word counts."""
@@ -81,6 +101,12 @@ class Health:
         """Whether the daemon is live and every fact is good, and all of them."""
         live, report = self.live()
         with self._lock:
-            facts = dict(self._facts)
+            facts = self._facts | {name: self._stands(failing) for name, failing in self._standing.items()}
         report["facts"] = {name: {"ok": fact.ok, "detail": fact.detail} for name, fact in facts.items()}
         return live and all(fact.ok for fact in facts.values()), report
+
+    def _stands(self, failing: _Failing | None) -> _Fact:
+        lasts = 0.0 if failing is None else self._clock() - failing.since
+        if failing is None or lasts < TROUBLED:
+            return _Fact(ok=True, detail="")
+        return _Fact(ok=False, detail=f"nothing has got through for {lasts:.0f} s: {failing.why}")

@@ -6,7 +6,7 @@ It is a safety net, not a licence: nothing of the kind is to be logged in the fi
 
 Numbers in mainland China: 1, then 3 to 9, then nine digits (with or without +86 and separators). Plates: GA
 36-2018 with the eight characters of new-energy plates, special endings, embassies (使) and armed police (WJ).
-Army plates (two Latin letters and digits) cannot be told from device names and are not looked for.
+Of army plates (two Latin letters and five digits) those with the letter of a service or command in front.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from sensord.config.settings import Logging
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 
 MASK = "***"
 KEYS = frozenset({"password", "token", "secret", "address", "plate", "phone", "text", "payload"})

@@ -25,13 +25,6 @@ REPORT = "  - {id: report-1, stream: report, place: C1, period: 7d}\n"
 
 
 @pytest.fixture
-def people() -> Iterator[Receiver]:
-    """Everybody's telephone."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
 def daemon(tmp_path: Path, people: Receiver) -> Iterator[Daemon]:
     """A daemon whose messages carry links."""
     broker = Mosquitto(tmp_path).start()

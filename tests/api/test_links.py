@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.api.links import AnswerLinks, Invitation, LinkError
+from sensord.api.links import KEY_FILE, AnswerLinks, Invitation, LinkError, own_key
 from sensord.core.cases.notification import Reason
 from sensord.core.instant import HOUR, SECOND
 from tests.api.parts import CASE, KEY, START
 from tests.notify.parts import notification
+from tests.support.damages import DAMAGES, Damage
 
 LINKS = AnswerLinks("https://s.example/", b"key", HOUR)
 GOOD = LINKS.token(KEY, START + HOUR)
@@ -76,3 +79,35 @@ def test_another_key_signs_other_links() -> None:
     """A link of one site is nothing at another."""
     with pytest.raises(LinkError):
         AnswerLinks("https://s.example", b"other", HOUR).read(GOOD, START)
+
+
+def test_the_own_key_is_made_once(tmp_path: Path) -> None:
+    """It survives restarts, and only the daemon's user reads it."""
+    key, why = own_key(tmp_path, START)
+    assert (len(key), why) == (64, "")
+    assert own_key(tmp_path, START) == (key, "")
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, lambda _: bytes(64), lambda content: content.upper() + b"x"])
+def test_a_damaged_key_signs_nothing(tmp_path: Path, damage: Damage) -> None:
+    """Whoever knows what a power cut leaves of a file could sign with it: it is kept aside, and another key made."""
+    before, _ = own_key(tmp_path, START)
+    path = tmp_path / KEY_FILE
+    left = damage(path.read_bytes())
+    path.write_bytes(left)
+    key, why = own_key(tmp_path, START)
+    assert key not in (before, left, left.strip())
+    assert "links in earlier messages are void" in why
+    assert (tmp_path / f"{KEY_FILE}.damaged-{START}").read_bytes() == left
+    assert own_key(tmp_path, START) == (key, "")
+    forged = AnswerLinks("x", left, HOUR).token(KEY, START + HOUR)
+    with pytest.raises(LinkError):
+        AnswerLinks("x", key, HOUR).read(forged, START)
+
+
+def test_a_key_that_cannot_be_written_still_signs(tmp_path: Path) -> None:
+    """A full disk keeps nobody from being told; that the links end with the daemon is said."""
+    key, why = own_key(tmp_path / "missing", START)
+    assert len(key) == 64
+    assert "void once sensord ends" in why

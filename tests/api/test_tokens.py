@@ -12,6 +12,7 @@ from sensord.api import tokens
 from sensord.api.tokens import Identity, Role, TokenStore
 from sensord.errors import StoreError
 from tests.api.parts import START
+from tests.support.damages import DAMAGES, Damage
 
 
 def test_the_file_holds_no_token(tmp_path: Path) -> None:
@@ -87,3 +88,28 @@ def test_this_machines_own_token_is_made_once(tmp_path: Path) -> None:
     second = store.local()
     assert store.identify(second, START) == Identity("cli", Role.ADMIN)
     assert store.identify(first, START) is None
+
+
+@pytest.mark.parametrize("left", [b"", b"\xff\x00", b"sd_", bytes(40)])
+def test_this_machines_own_token_is_made_anew_when_it_is_damaged(tmp_path: Path, left: bytes) -> None:
+    """Whatever stands in its file."""
+    store = TokenStore(tmp_path)
+    store.local()
+    (tmp_path / "api.token").write_bytes(left)
+    assert store.identify(store.local(), START) == Identity("cli", Role.ADMIN)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_set_aside_at_the_start(tmp_path: Path, damage: Damage) -> None:
+    """Nobody gets in with what was damaged, the file is kept, and new tokens can be made."""
+    store, path = TokenStore(tmp_path), tmp_path / "tokens.json"
+    old = store.create("console", Role.VIEWER, START)
+    assert store.mend(START) == ""
+    left = damage(path.read_bytes())
+    path.write_bytes(left)
+    store = TokenStore(tmp_path)
+    assert "make new tokens" in store.mend(START)
+    assert (tmp_path / f"tokens.json.damaged-{START}").read_bytes() == left
+    assert store.identify(old, START) is None
+    assert store.identify(store.create("console", Role.VIEWER, START), START) == Identity("console", Role.VIEWER)
+    assert store.mend(START) == ""

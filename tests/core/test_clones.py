@@ -61,12 +61,61 @@ SAID: dict[str, tuple[list[Record], list[float]]] = {
     ),
     "it came misread, was elsewhere meanwhile, and leaves under its own plate": (
         [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED), *ELSEWHERE,
-         at(9000, A, "out", DOUBT), tick(9010)],
+         at(9000, A, "out"), tick(9010)],
         [9000],
+    ),
+    "the same, and leaves in doubt: it may as well be a stranger, misread when it leaves": (
+        [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED), *ELSEWHERE,
+         at(9000, A, "out", DOUBT), tick(9010)],
+        [],
+    ),
+    "the same, and one of two readings showed its plate when it came: both ends do": (
+        [at(-9000, A, gate="C2-N"), at(-8000, A, "out", gate="C2-N"), tick(-7000), at(0, A_CONFUSED),
+         at(1, A, "in", DOUBT), *ELSEWHERE, at(9000, A, "out", DOUBT), tick(9010)],
+        [9000],
+    ),
+    "it came misread, sooner than anybody drives": (
+        [at(-9000, A, gate="C3-N"), at(-10, A, "out", gate="C3-N"), at(0, A_CONFUSED), at(700, A, "out"), tick(710)],
+        [700],
+    ),
+    "the same, and leaves in doubt": (
+        [at(-9000, A, gate="C3-N"), at(-10, A, "out", gate="C3-N"), at(0, A_CONFUSED), at(700, A, "out", DOUBT),
+         tick(710)],
+        [],
     ),
     "it leaves misread from where it seemed to have left": (
         [at(0, A), *ELSEWHERE, at(9000, A_CONFUSED, "out", DOUBT), tick(9010)],
         [9000],
+    ),
+    "the same, in doubt at either end: one of two readings when it leaves shows the plate": (
+        [at(0, A, "in", DOUBT), *ELSEWHERE, at(9000, A_CONFUSED, "out", 0.8), at(9001, A, "out", DOUBT), tick(9010)],
+        [9000],
+    ),
+    "one of two readings shows the plate when it leaves where it was next, and all are in doubt": (
+        [at(0, A), at(3600, A, "in", DOUBT, "C3-N"), at(7200, A_CONFUSED, "out", 0.8, "C3-N"),
+         at(7201, A, "out", DOUBT, "C3-N"), tick(7300), at(9000, A, "out"), tick(9010)],
+        [9000],
+    ),
+    "it came for certain under another plate where it was next, until two readings agreed on its own": (
+        [at(0, A), at(3600, A_CONFUSED, "in", SURE, "C3-N"), at(3601, A, "in", DOUBT, "C3-N"),
+         at(3602, A, "in", DOUBT, "C3-N"), at(7200, A, "out", gate="C3-N"), at(9000, A, "out"), tick(9010)],
+        [9000],
+    ),
+    "the same, and sooner than anybody drives": (
+        [at(0, A), at(10, A_CONFUSED, "in", SURE, "C3-N"), at(11, A, "in", DOUBT, "C3-N"),
+         at(12, A, "in", DOUBT, "C3-N"), tick(20), at(700, A, "out", DOUBT, "C3-N"), tick(710)],
+        [700],
+    ),
+    "who came back and was recognised late is there again: a missed entry is just that": (
+        [at(0, A, gate="C3-N"), at(3600, A), at(5000, A, "out"), at(7200, A_CONFUSED, "in", SURE, "C3-N"),
+         at(7201, A, "in", DOUBT, "C3-N"), at(7202, A, "in", DOUBT, "C3-N"), at(8000, A, "out", gate="C3-N"),
+         at(9000, A, "out", gate="C3-N"), tick(9010)],
+        [],
+    ),
+    "who leaves for certain under another plate where it was next is no witness": (
+        [at(0, A), at(3600, A, "in", DOUBT, "C3-N"), at(7200, A_CONFUSED, "out", SURE, "C3-N"), tick(7300),
+         at(9000, A, "out"), tick(9010)],
+        [],
     ),
     "a known vehicle of a plate alike leaves: that is itself": (
         [at(-9000, A_CONFUSED, gate="C2-N"), at(-8000, A_CONFUSED, "out", gate="C2-N"), tick(-7000), at(0, A),
@@ -77,6 +126,11 @@ SAID: dict[str, tuple[list[Record], list[float]]] = {
         [at(0, A), at(3600, A_CONFUSED, "in", DOUBT, "C3-N"), at(7200, A, "out", SURE, "C3-N"), tick(7300),
          at(9000, A, "out"), tick(9010)],
         [9000],
+    ),
+    "the same, and leaves there in doubt: a visit that began misread is no witness": (
+        [at(0, A), at(3600, A_CONFUSED, "in", DOUBT, "C3-N"), at(7200, A, "out", DOUBT, "C3-N"), tick(7300),
+         at(9000, A, "out"), tick(9010)],
+        [],
     ),
 }  # fmt: skip
 
@@ -97,6 +151,19 @@ def test_a_restart_in_between_changes_nothing(name: str) -> None:
         rows += follower.see(record)
         follower.restart()
     assert [row.at for row in rows if row.event == "cloned"] == seconds
+
+
+def test_whoever_is_recognised_late_is_in_one_place_only() -> None:
+    """Its visit elsewhere is over as soon as two readings say who it is; nobody saw it leave there."""
+    follower = Follower()
+    follower.see(at(0, A), at(3600, A_CONFUSED, gate="C3-N"))
+    assert (follower.inside("C1"), follower.inside("C3")) == ((1, 0), (1, 0))
+    rows = follower.see(at(3601, A, "in", DOUBT, "C3-N"), at(3602, A, "in", DOUBT, "C3-N"))
+    assert [(row.event, row.where, row.vehicle) for row in rows] == [
+        ("ended", "C1-N in", A),
+        ("recognised", "C3-N in", A),
+    ]
+    assert (follower.inside("C1"), follower.inside("C3")) == ((0, 1), (1, 0))
 
 
 def test_a_misread_entry_is_its_own_visit_in_the_end() -> None:

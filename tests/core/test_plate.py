@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -12,29 +11,90 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensord.core.region import CITIES, PROVINCES, registered
-from sensord.core.vehicles.plate import PlateKind, PlateRead, PlateTable, Verdict, mask, normalise, recognise
+from sensord.core.vehicles.plate import PlateRead, PlateTable, Verdict, mask, recognise
+from sensord.core.vehicles.platekind import CIVIL, PlateKind, colour_of
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 
 AREAS = PlateAreas(("沪",), (KeyArea("皖K"), KeyArea("豫"), KeyArea("浙A", 100, 200)))
 TABLE = PlateTable(AREAS)
 
 KINDS: dict[PlateKind, list[str | None]] = {
-    PlateKind.ORDINARY: ["沪A12345", "沪a·12345", " 沪A 12345 ", "沪Ａ１２３４５", "苏E1234I", "京AAB123", "沪A·O1234"],
-    PlateKind.SMALL_NEW_ENERGY: ["沪AD12345", "粤BF12345", "豫AK1234O", "沪A·GA1234"],
-    PlateKind.LARGE_NEW_ENERGY: ["沪A12345D", "粤B12345F"],
-    PlateKind.POLICE: ["沪A1234警"],
+    PlateKind.ORDINARY: [
+        "沪A12345",
+        "沪a·12345",
+        " 沪A 12345 ",
+        "沪Ａ１２３４５",
+        "苏E1234I",
+        "京AAB123",
+        "沪A·O1234",
+        "沪A●12345",
+        "沪A‧12345",
+        "沪A∙12345",
+        "沪A•12345",
+        "沪A･12345",
+        "蓝沪A12345",
+        "黄牌 皖A12345",
+        "黑沪A12345",
+        "黑A12345",
+    ],
+    PlateKind.SMALL_NEW_ENERGY: ["沪AD12345", "粤BF12345", "豫AK1234O", "沪A·GA1234", "黑BA12345", "绿沪AD12345"],
+    PlateKind.LARGE_NEW_ENERGY: ["沪A12345D", "粤B12345F", "沪A-12345D", "沪A_12345F", "沪A.I2345D", "黄绿沪A12345D"],
+    PlateKind.POLICE: ["沪A1234警", "沪A-1234警"],
     PlateKind.TRAILER: ["沪A1234挂"],
     PlateKind.SCHOOL: ["沪A1234学"],
     PlateKind.HONG_KONG: ["粤Z1234港"],
     PlateKind.MACAU: ["粤Z1234澳"],
     PlateKind.CONSULATE: ["沪22478领", "沪A1234领"],
     PlateKind.EMBASSY: ["使123456", "使·123456"],
-    PlateKind.ARMED_POLICE: ["WJ警00081", "WJ京1234J", "wj沪·12345", "WJ12345"],
-    PlateKind.ARMY: ["BA12345", "VA 12345"],
+    PlateKind.ARMED_POLICE: ["WJ警00081", "WJ京1234J", "wj沪·12345", "WJ12345", "WJ沪1O34J"],
+    PlateKind.ARMY: ["BA12345", "VA 12345", "BA12O45", "BA-12345"],
     PlateKind.RESCUE: ["沪X1234应急"],
-    PlateKind.TEMPORARY: ["沪A1234临", "沪A12345临", "临沪A12345"],
-    PlateKind.NONE: [None, "", "无车牌", "unknown", " 无牌 ", "no-plate"],
-    PlateKind.UNREAD: ["沪A1", "ABC", "沪A123456789", "???????", "沪O12345", "沪I12345", "鸿A12345", "沪A1234港"],
+    PlateKind.TEMPORARY: ["沪A1234临", "沪A12345临", "临沪A12345", "临苏E1O345", "临沪A·1234"],
+    PlateKind.NONE: [
+        None,
+        "",
+        "无车牌",
+        "unknown",
+        " 无牌 ",
+        "no-plate",
+        "No Plate",
+        "无牌车",
+        "无号牌",
+        "未悬挂",
+        "未悬挂号牌",
+        "NULL",
+        "null",
+        "N/A",
+    ],
+    PlateKind.UNREAD: [
+        "沪A1",
+        "ABC",
+        "沪A123456789",
+        "???????",
+        "沪O12345",
+        "沪I12345",
+        "鸿A12345",
+        "沪A1234港",
+        "-",
+        "--------",
+        "未识别",
+        "沪AD1234-",
+        "沪AD_2345",
+        "沪AD2.45",
+        "沪A-2345D",
+        "苏E-12345",
+        "临苏E-1234",
+        "沪-A12345",
+        "沪 D12345",
+        "沪AD 2345",
+        "WJ-12345",
+        "沪A--12345D",
+        "沪Aß123",
+        "沪Aﬁ123",
+        "沪A①②③④⑤",
+        "沪Aı2345",
+        "沪A½234",
+    ],
 }
 
 
@@ -45,10 +105,10 @@ def test_kinds(kind: PlateKind, plate: str | None) -> None:
 
 
 SORTS: dict[str, list[str | None]] = {
-    "local": ["沪A12345", "沪AD12345", "沪A12345D"],
-    "out_of_town": ["苏E12345", "粤BF12345", "皖A12345"],
-    "key_area": ["皖K12345", "豫A12345", "豫AD12345"],
-    "special": ["苏E1234警", "苏E1234学", "使123456", "WJ京1234J", "BA12345", "苏E1234临"],
+    "local": ["沪A12345", "沪AD12345", "沪A12345D", "临沪A1234", "沪A1234学"],
+    "out_of_town": ["苏E12345", "粤BF12345", "皖A12345", "苏E1234临", "临苏E12345", "苏E1234挂", "苏E1234学"],
+    "key_area": ["皖K12345", "豫A12345", "豫AD12345", "临皖K1234", "皖K1234挂"],
+    "special": ["苏E1234警", "使123456", "WJ京1234J", "BA12345", "粤Z1234港", "沪X1234应急"],
     "none": [None, "无车牌"],
     "unread": ["沪A1", "???????"],
 }
@@ -57,7 +117,8 @@ SORTS: dict[str, list[str | None]] = {
 def sort(plate: str | None, at: int = 0, **read: object) -> tuple[str, Verdict]:
     """Sort a plate that was read with certainty, unless said otherwise."""
     values: dict[str, object] = {"confidence": 0.95, **read}
-    return TABLE.sort(PlateRead(plate, **values), recognise(plate), at)  # type: ignore[arg-type]
+    seen = PlateRead(plate, **values)  # type: ignore[arg-type]
+    return TABLE.sort(seen, recognise(plate, seen.colour), at)
 
 
 @pytest.mark.parametrize(("word", "plate"), [(word, plate) for word, plates in SORTS.items() for plate in plates])
@@ -89,11 +150,56 @@ def test_nobody_is_out_of_town_on_a_guess() -> None:
         ("苏E1234警", "white", Verdict.SURE),
         ("苏E1234警", "blue", Verdict.DOUBTFUL),
         ("使123456", "black", Verdict.SURE),
+        ("苏ED12345", "蓝牌", Verdict.DOUBTFUL),
+        ("苏ED12345", " Blue", Verdict.DOUBTFUL),
+        ("苏ED12345", "gradient green", Verdict.SURE),
+        ("苏E12345", "渐变绿色", Verdict.DOUBTFUL),
+        ("苏E12345", "黄绿双拼", Verdict.DOUBTFUL),
+        ("苏E12345D", "green-yellow", Verdict.SURE),
+        ("苏ED12345", "yellow_green", Verdict.DOUBTFUL),
+        ("苏E12345", "1", Verdict.SURE),
+        ("沪X1234应急", "white", Verdict.SURE),
+        ("沪X1234应急", "blue", Verdict.DOUBTFUL),
+        ("临沪A1234", "blue", Verdict.SURE),
+        ("沪A1234临", "green", Verdict.DOUBTFUL),
+        ("蓝苏ED12345", "", Verdict.DOUBTFUL),
+        ("蓝苏ED12345", "green", Verdict.SURE),
+        ("绿苏ED12345", "", Verdict.SURE),
     ],
 )
 def test_the_colour_is_held_against_the_form(plate: str, colour: str, verdict: Verdict) -> None:
     """A colour that the form cannot have makes the reading doubtful; an unknown colour proves nothing."""
     assert sort(plate, colour=colour)[1] is verdict
+
+
+@pytest.mark.parametrize(
+    ("plate", "colour", "text"),
+    [
+        ("苏E-12345", "", "苏E?12345"),
+        ("苏E-12345", "green", "苏E?12345"),
+        ("苏E-12345", "blue", "苏E12345"),
+        ("蓝苏E-12345", "", "苏E12345"),
+        ("苏E-1234D", "yellow", "苏E?1234D"),
+        ("苏E-12345", "yellow", "苏E12345"),
+        ("苏E-2345", "blue", "苏E?2345"),
+    ],
+)
+def test_a_hyphen_separates_only_where_no_character_can_stand(plate: str, colour: str, text: str) -> None:
+    """Behind the letter it may stand for the first character of a plate with six more; a colour can rule that out."""
+    assert recognise(plate, colour).text == text
+
+
+def test_words_for_colours() -> None:
+    """Chinese and English, with and without 色 and 牌, however joined; numbers mean nothing without a list."""
+    words = {
+        "蓝牌": "blue",
+        "蓝色车牌照": "",
+        "Yellow plate": "yellow",
+        "绿渐变": "green",
+        "黄绿色": "yellow_green",
+        "1": "",
+    }
+    assert {word: colour_of(word) for word in words} == words
 
 
 def test_a_key_area_counts_from_its_first_instant_to_its_last() -> None:
@@ -115,6 +221,7 @@ def test_a_key_area_counts_from_its_first_instant_to_its_last() -> None:
         ("沪AD12345", "沪A·***345"),
         ("粤Z1234港", "粤Z·**34港"),
         ("使123456", "使1·**456"),
+        ("临沪A12345", "临沪A·**345"),
         ("沪A1", ""),
         (None, ""),
     ],
@@ -140,22 +247,41 @@ def test_the_table_of_registration() -> None:
     assert registered("皖K·**579", "en") == "Anhui, 阜阳"
     assert registered("京N·**579", "en") == "Beijing"
     assert [registered(prefix, "zh") for prefix in ("使1·***456", "WJ·***34J", "BA", "")] == [""] * 4
+    assert registered("临皖K·**579", "zh") == "安徽阜阳"
     assert recognise("临沪A12345").prefix == "沪A"
     assert recognise("沪22478领").prefix == ""
 
 
-@given(st.text(max_size=12))
-def test_normalising_is_idempotent_and_never_raises(text: str) -> None:
-    """Normalising twice is normalising once."""
-    assert normalise(normalise(text)) == normalise(text)
+_HARD = "沪苏临蓝黑ABDIO01oi·・.-_ ?使警鸿Ａ１ﬁß①WJ"
 
 
-@given(st.text(alphabet="沪苏ABIO01oi·・.- ?使警鸿Ａ１", max_size=10))
-def test_normalising_never_invents(text: str) -> None:
-    """Every legible character of the result stands in the text, in this order; none is made up."""
-    source = iter(unicodedata.normalize("NFKC", text).upper().translate(str.maketrans("IO", "10")))
-    said = normalise(text).translate(str.maketrans("IO", "10"))
-    assert all(char in source for char in said if char != "?")
+@given(st.one_of(st.text(max_size=12), st.text(alphabet=_HARD, max_size=12)), st.sampled_from(["", "blue", "green"]))
+def test_recognising_is_idempotent_and_never_raises(text: str, colour: str) -> None:
+    """Recognising a form gives the same form, and the same kind, whatever it was made of."""
+    once = recognise(text, colour)
+    assert recognise(once.text, once.colour) == once._replace(colour=once.colour if once.text else "")
+
+
+@given(st.text(alphabet=_HARD, max_size=12))
+def test_a_legible_plate_leaves_nothing_out_but_separators_and_a_colour(text: str) -> None:
+    """Every other character that was written is in it, in this order, and none besides."""
+    plate = recognise(text)
+    halves = [chr(ord(one) - 0xFEE0) if 0xFF01 <= ord(one) <= 0xFF5E else one for one in text]
+    written = "".join(one.upper() for one in halves if one not in "·・.-_ ").translate(str.maketrans("IO", "10"))
+    said = plate.text.translate(str.maketrans("IO", "10"))
+    assert plate.kind in (PlateKind.UNREAD, PlateKind.NONE) or written in (said, f"蓝{said}", f"黑{said}")
+
+
+_FORMS = ["[沪苏黑][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5}", "[沪苏黑][A-HJ-NP-Z][A-HJK][A-HJ-NP-Z0-9][0-9]{4}"]
+_FORMS += ["[沪苏黑][A-HJ-NP-Z][0-9]{5}[A-HJK]", "[沪苏][A-Z][A-Z0-9]{4}[挂学临]", "[沪苏][AE][A-Z0-9]{5}临"]
+_FORMS += ["临[沪苏][AE][A-HJ0-9]{4,5}"]
+
+
+@given(st.one_of(*(st.from_regex(form, fullmatch=True) for form in _FORMS)))
+def test_a_plate_with_a_placeholder_in_it_is_no_civil_plate(plate: str) -> None:
+    """Whichever character was not read, and whatever stands for it: no other vehicle's plate comes of it."""
+    unread = [plate[:place] + one + plate[place + 1 :] for place in range(len(plate)) for one in "-_.?*#－＿．？"]
+    assert not [one for one in unread if recognise(one).kind in CIVIL]
 
 
 @given(st.text(max_size=12), st.floats(0, 1))

@@ -112,6 +112,22 @@ def test_what_stood_at_a_place_that_is_gone_is_withdrawn_with_it() -> None:
     assert desk.case.place == "elsewhere"
 
 
+def test_an_open_case_of_a_place_that_is_gone_ends_with_it() -> None:
+    """Nobody could see it end any more: it is void, and those who were told hear so, by the place's old name."""
+    desk = Desk()
+    people = [one.receiver for one in desk.alert(0, Level.ORANGE).decisions.notifications]
+    case, whole = desk.case, desk.definition
+    gone = {place.id for place in whole.places if place.id == case.place or case.place in place.micro_grids}
+    left = tuple(place for place in whole.places if place.id not in gone)
+    devices = tuple(device for device in whole.devices if device.place not in gone)
+    name = next(place.name for place in whole.places if place.id == case.place)
+    story = desk.redefine(5, msgspec.structs.replace(whole, places=left, devices=devices))
+    assert not desk.book.open
+    assert [(event.case, event.state.value, event.cause) for event in story.events] == [(case.id, "void", "definition")]
+    assert [one.receiver for one in story.decisions.notifications] == people != []
+    assert all(name in one.text for one in story.decisions.notifications)
+
+
 def _records(seed: int) -> list[Record]:
     """A wild stretch, with answers, silences and receipts among it."""
     records = stream_of(seed)
@@ -200,9 +216,14 @@ def test_a_case_whose_opening_the_journal_has_lost_is_void() -> None:
     assert len(people) > 0
 
 
-def test_an_orphan_of_a_place_that_is_gone_stops_nobody() -> None:
-    """It cannot be spoken of; nothing happens."""
-    desk = Desk()
-    desk.alert(0, Level.ORANGE)
-    stray = msgspec.structs.replace(desk.case, id="elsewhere", place="nowhere")
-    assert desk.notice(1, "journal-damaged", False, stray).told == []
+def test_an_orphan_of_a_place_that_is_gone_ends_too() -> None:
+    """Nobody else could end it: those who were told hear that it is void, its place called by the id that is left."""
+    before, after = Desk(), Desk()
+    people = [one.receiver for one in before.alert(0, Level.ORANGE).decisions.notifications]
+    stray = msgspec.structs.replace(before.case, id="elsewhere", place="L999", grid="G99")
+    story = after.notice(1, "journal-damaged", False, stray)
+    assert [one.receiver for one in story.decisions.notifications] == people != []
+    assert all("L999" in one.title and "L999" in one.text for one in story.decisions.notifications)
+    assert [(event.state.value, event.cause) for event in story.events] == [("void", "record lost")]
+    assert (story.changed[stray.id].closed_at, after.book.find("elsewhere")) == (story.events[0].at, stray)
+    assert after.notice(2, "journal-damaged", False, stray).told == [], "once"

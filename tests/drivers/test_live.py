@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sensord.core.record import Record, RecordKind
-from sensord.core.site import definition_record
+from sensord.core.instant import SECOND
+from sensord.core.level import Level
+from sensord.core.record import Action, Record, RecordKind, Scope
+from sensord.core.site import action_record, definition_record
 from sensord.drivers.live import LiveCore
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
@@ -59,6 +61,21 @@ def test_what_is_shown_gives_way_while_more_comes_in_than_is_taken(
         journal.append([Record(RecordKind.MESSAGE, START + number, "no/topic/of/ours", b"a dead letter")])
         core._turn()  # one turn of the thread, without the thread
     assert glances == [1001.0, 1006.0, 1011.0, *(1016.0 + number for number in range(5))]
+
+
+def test_what_is_held_is_counted_by_its_reason(journal: Journal, core: LiveCore) -> None:
+    """A silence on the grid, then a crowd in it: nobody is told, and that shows."""
+    silence = Action(
+        "silence", "", "operator", "api:desk", "试", START + 3600 * SECOND, Scope(("G1",), up_to=Level.RED)
+    )
+    journal.append([action_record(silence, START)])
+    for second in range(60):
+        record = Record(RecordKind.MESSAGE, START + second * SECOND, "t/C1/crowd/crowd-1", b'{"count": 900}')
+        journal.append([record])
+    core.start()
+    wait_until(lambda: core.groups_behind == 0)
+    assert isinstance(core._meter, PrometheusMeter)
+    assert core._meter.value("messages_held_total", reason="held_silenced") > 0
 
 
 def test_how_far_it_is_behind_is_known(journal: Journal, core: LiveCore) -> None:

@@ -128,6 +128,7 @@ def test_a_message_to_the_police_gets_its_plate_on_the_way_out(folder: Path) -> 
     assert TRUE not in msgspec.json.encode(stored).decode()
     assert PLATE not in filled.text
     (access,) = log.entries()
+    assert access.at.endswith("+08:00"), "like every other access"
     assert (access.by, access.vehicle, access.via, access.case) == (
         "派出所-1",
         word(token(TRUE)),
@@ -166,7 +167,7 @@ def test_what_cannot_be_revealed_or_written_down_stays_masked(folder: Path) -> N
     assert "苏E·**680" in gone.text
 
     class Full:
-        def sent(self, notification: Notification) -> None:
+        def sent(self, notification: Notification, zone: str) -> None:
             raise StoreError("the disk is full")
 
     masked = PlateFiller(lambda: revealer(folder), Full()).fill(notification(at))

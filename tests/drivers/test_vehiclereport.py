@@ -14,11 +14,11 @@ from sensord.config.load import Loaded
 from sensord.core.cases.listing import Table
 from sensord.core.cases.reports import Span
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
-from sensord.core.place import Places
+from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Group
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.blind import Blind
-from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
 from sensord.core.vehicles.visit import Compound
 from sensord.drivers.tabular import FORMS, Document, render
 from sensord.drivers.vehiclepages import VehiclePages, provinces
@@ -295,9 +295,50 @@ def _at(journal: list[Group], until: int) -> dict[str, Compound]:
     return dict(site.tracker.presence.compounds)
 
 
+@pytest.mark.parametrize("minute", [0, 7, 15, 16, 22, 44, 59])
+def test_inside_is_as_of_now_or_of_the_end(journal: list[Group], tmp_path: Path, minute: int) -> None:
+    """Whoever asks while the time runs hears who is inside as of what came last; of a time that is over, at its end."""
+    now = MONDAY + DAY + 17 * HOUR + minute * MINUTE
+    known_until(journal, now, tmp_path)
+    loaded = cast("Loaded", SimpleNamespace(definition=definition(rules=())))
+    reporter = VehicleReporter(lambda: loaded, tmp_path)
+    for end in (now, MONDAY + 2 * DAY, now // SLOT * SLOT - 3 * SLOT):
+        made = reporter.make(Span("asked", MONDAY + DAY, end), now)
+        assert made.inside_at == min(end, PassageReader(tmp_path).applied_at)
+        assert inside(made) == {
+            place: (here.inside, here.unsure) for place, here in _at(journal, made.inside_at).items()
+        }
+
+
+def test_inside_is_told_of_a_daemon_that_has_stopped(journal: list[Group], tmp_path: Path) -> None:
+    """For an hour, with the instant when it stopped; then nobody knows."""
+    stopped = MONDAY + DAY + 17 * HOUR + 7 * MINUTE
+    known_until(journal, stopped, tmp_path)
+    loaded = cast("Loaded", SimpleNamespace(definition=definition(rules=())))
+    reporter = VehicleReporter(lambda: loaded, tmp_path)
+    soon, late = (reporter.make(Span("day", MONDAY + DAY, MONDAY + 2 * DAY), stopped + wait) for wait in (HOUR, DAY))
+    assert soon.inside_at == PassageReader(tmp_path).applied_at
+    assert inside(soon) == {place: (here.inside, here.unsure) for place, here in _at(journal, stopped).items()}
+    assert (late.inside_at, late.street.inside) == (0, None)
+
+
+def known_until(journal: list[Group], until: int, directory: Path) -> None:
+    """Leave a state behind that has come to an instant, in small groups."""
+    store, site = StateStore(directory), Site(None, SECRETS)
+    for group in grouped([record for whole in journal for record in whole.records], [3]):
+        if group.received_at <= until:
+            store.apply(site.step(group))
+    store.close()
+
+
+def inside(made: VehicleReport) -> dict[str, tuple[int | None, int]]:
+    """Who is inside each compound."""
+    return {one.place: (one.inside, one.unsure) for one in made.of(PlaceKind.COMPOUND)}
+
+
 @pytest.mark.parametrize(("minute", "known"), [(0, 14), (1, 14), (50, 14), (59, 14), (75, 0)])
-def test_inside_is_as_of_the_last_full_hour(tmp_path: Path, minute: int, known: int) -> None:
-    """While the day runs, too, in every quarter; a number that is older than that is not today's any more."""
+def test_inside_of_long_ago_is_not_told(tmp_path: Path, minute: int, known: int) -> None:
+    """A number that is older than an hour and a quarter is not today's any more."""
     store, at = StateStore(tmp_path), MONDAY + 14 * HOUR
     blind = [Blind(device.id, 0, MONDAY) for device in definition().devices]
     store.apply(Step(1, at + 2 * HOUR, occupancy=[Occupancy(at, "C1", 4, 1)], blind=blind))

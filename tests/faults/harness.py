@@ -220,16 +220,16 @@ class Stage:
 
     def fact(self, name: str) -> bool | None:
         """How a fact of ``/readyz`` stands; None while there is no answer."""
-        try:
-            found: bool = self.daemon.get("/readyz").json()["facts"][name]["ok"]
-        except (OSError, ValueError, KeyError, httpx.HTTPError):
-            return None
-        return found
+        return self.daemon.fact(name)
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
-        lines = self.daemon.get("/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"sensord_{name}"))
+        return self.daemon.metric(name)
+
+    def resident(self) -> int:
+        """The daemon's resident memory, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) << 10
 
     def crowds(self) -> list[str]:
         """The places of the open cases, without the street's: those are the daemon's own troubles."""
@@ -275,7 +275,7 @@ class Stage:
             lambda: not self.daemon.overview()["notifications"]["pending"], max(60, patience), "every page has gone out"
         )
         wanted = self._accepted()
-        wait_until(lambda: set(self._points().values()) == {wanted}, 60, f"all {wanted} points: {self._points()}")
+        wait_until(lambda: set(self.points().values()) == {wanted}, 60, f"all {wanted} points: {self.points()}")
 
     def verdict(self, fault: str, runs: int, recovery: Sequence[float] = (), *, over_mqtt: bool = True) -> Row:
         """Count what is lost, doubled and invented, over readings, decisions, pages and points.
@@ -297,7 +297,7 @@ class Stage:
         pages += [one for one in self.sensors.heard if "key" in one]
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
-        points = self._points()
+        points = self.points()
         written = self.written()
         assert written == decided, "what was written down while it ran is what a replay decides"
         return Row(
@@ -342,7 +342,7 @@ class Stage:
             accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
         return accepted
 
-    def _points(self) -> dict[str, int]:
+    def points(self) -> dict[str, int]:
         """How many readings of the crowd each sink has."""
         minutes = self._select(
             "rollups.db",

@@ -22,7 +22,7 @@ from sensord.drivers.live import LiveCore
 from tests.faults.points import put_in
 
 AGES = "SENSORD_TEST_AGES"
-"""How long a thread may be silent, in seconds, when a test cannot wait for a minute."""
+"""How long workers may be silent, in seconds (JSON, by kind), when a test cannot wait for minutes."""
 SNAPSHOT_INTERVAL = 0.7
 """Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
 
@@ -46,7 +46,7 @@ def start(order: dict[str, Any]) -> int:
         assert defaults is not None
         defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
         if AGES in order["environment"]:
-            sensord.app._AGES.update(dict.fromkeys(sensord.app._AGES, float(order["environment"][AGES])))
+            sensord.app._AGES.update(json.loads(order["environment"][AGES]))
         if order["point"]:
             put_in(order["point"], order["nth"], order["deed"])
         sensord.cli.main()

@@ -56,9 +56,7 @@ class Watch:
 
     def look(self, stage: Stage) -> float:
         """Look once; returns how far alerting is behind, in seconds."""
-        status = Path(f"/proc/{stage.pid}/status").read_text()
-        resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-        self.rss_mib = max(self.rss_mib, resident / 1024)
+        self.rss_mib = max(self.rss_mib, stage.resident() / 2**20)
         lag = behind(stage)
         self.lag = max(self.lag, lag)
         self.age = max(self.age, stage.metric("reading_age_seconds"))

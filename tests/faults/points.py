@@ -7,13 +7,14 @@ fails when it is put in, so the table cannot rot.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import inspect
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,9 @@ POINTS: dict[str, Point] = {
     ),
 }
 
+OUTSIDE: dict[str, Point] = {"a receiver's name is looked up": Point("sensord.notify.http:resolve", after=False)}
+"""Where others keep us waiting; being shot there is nothing new."""
+
 
 def strike() -> None:
     """Die as a process dies that is shot."""
@@ -77,33 +81,43 @@ def hang() -> None:
     threading.Event().wait()
 
 
+async def stick() -> None:
+    """Call what never returns, on a thread."""
+    await asyncio.to_thread(hang)
+
+
 def fail() -> None:
     """Do what no code foresaw."""
     raise RuntimeError("a fault of the program, put in by a test")
 
 
-DEEDS: dict[str, Callable[[], None]] = {
+DEEDS: dict[str, Callable[[], Awaitable[None] | None]] = {
     "die": strike,
     "hang": hang,
     "fail": fail,
+    "stick": stick,
     "refuse to sync": functools.partial(refuse, "fsync", "fdatasync"),
     "refuse to write": functools.partial(refuse, "pwrite64"),
     "refuse to read": functools.partial(refuse, "pread64"),
 }
 
 
+_AGAIN = ("fail", "stick")
+
+
 def put_in(name: str, nth: int, deed: str = "die") -> None:
     """Make this process do the deed when it passes the point for the ``nth`` time; raises when there is no such point.
 
-    A failure goes on failing from then on.
+    What fails or sticks goes on doing so from then on.
     """
-    point, passed = POINTS[name], 0
+    point, passed = (POINTS | OUTSIDE)[name], 0
 
-    def reached() -> None:
+    def reached() -> Awaitable[None] | None:
         nonlocal passed
         passed += 1
-        if passed == nth or (deed == "fail" and passed > nth):
-            DEEDS[deed]()
+        if passed == nth or (deed in _AGAIN and passed > nth):
+            return DEEDS[deed]()
+        return None
 
     holder, attribute = _find(point.where)
     function = inspect.getattr_static(holder, attribute)
@@ -119,16 +133,18 @@ def _find(where: str) -> tuple[Any, str]:
     return holder, attribute
 
 
-def _wrapped(function: Callable[..., Any], reached: Callable[[], None], *, after: bool) -> Callable[..., Any]:
+def _wrapped(
+    function: Callable[..., Any], reached: Callable[[], Awaitable[None] | None], *, after: bool
+) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def slow(*args: Any, **kwargs: Any) -> Any:
-            if not after:
-                reached()
+            if not after and (waiting := reached()) is not None:
+                await waiting
             result = await function(*args, **kwargs)
-            if after:
-                reached()
+            if after and (waiting := reached()) is not None:
+                await waiting
             return result
 
         return slow

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from tests.faults.harness import Stage
+from tests.faults.sensors import FEW, MANY, Speech
 from tests.faults.tally import Row
-from tests.notify.receiver import Answer
+from tests.notify.receiver import Answer, Request
 from tests.support import wait_until
 
 WAYS = {
@@ -45,8 +47,94 @@ def failing_receiver(directory: Path, rounds: Iterable[int], seed: int, way: str
         refused = len(stage.people.refused)
         stage.settle(patience=120)
         row = stage.verdict(way, len(recovery), recovery)
+        if WAYS[way].hang or WAYS[way].drop:
+            row.doubled += _unmarked(stage)
         row.remark += f"; {refused:,} attempts refused; recovery is to the next page"
         return row
+
+
+def _unmarked(stage: Stage) -> int:
+    """Pages that came once more without a word of it, though nobody knows what became of the one before."""
+    seen, found = set[str](), 0
+    for page in (request.json for request in stage.people.requests):
+        found += page["key"] in seen and not page["possibly_repeated"]
+        seen.add(page["key"])
+    return found
+
+
+WAY = 60
+"""Seconds after which the second way is taken: what the catalogue of faults says."""
+_SECOND = "/second"
+_ROSTER = """
+people:
+  - {{id: 志愿者-1, role: volunteer, serves: G1-1, contacts: [{first}, {second}]}}
+  - {{id: 居委干部-1, role: cadre, serves: G1, contacts: [{first}, {second}]}}
+  - {{id: 派出所-1, role: police, serves: street, contacts: [{first}, {{channel: grid}}]}}
+"""
+TWO_WAYS = {"志愿者-1", "居委干部-1"}
+"""Whoever is to be told another way; the police have none that waits."""
+
+
+def second_ways(directory: Path, rounds: Iterable[int], seed: int, after: int = WAY) -> Row:
+    """Let the first way fail for longer than it may: each person with a second one is told over that, once, in time.
+
+    *Lost* counts persons who were not, and pages of second ways that came too early or to people without.
+    """
+    recovery, wrong = list[float](), 0
+    stage = Stage(directory, seed, influx=False, speech=Speech(moods=None))
+    host = stage.people.host
+    ways = [
+        {"type": "webhook", "name": name, "url": f"http://{host}/{name}", "allow": [host], "timeout": SEND}
+        for name in ("people", "second")
+    ]
+    stage.daemon.set(channels=[*ways, {"type": "mqtt", "name": "grid"}])
+    contacts = {"first": "{channel: people, address: x}", "second": f"{{channel: second, address: x, after: {after}s}}"}
+    (stage.daemon.directory / "roster.yaml").write_text(_ROSTER.format(**contacts), encoding="utf-8")
+    with stage:
+        stage.begin()
+        for number in rounds:
+            answer = list(WAYS.values())[number % len(WAYS)]
+            stage.people.decide = partial(_fails_first, answer)
+            seen, heard = len(stage.people.requests), len(stage.sensors.heard)
+            stage.sensors.counts[1] = MANY
+            wait_until(lambda: stage.crowds() == ["L1"], 30, "a crowd has come")
+            wait_until(partial(_more_heard, stage, heard), after / 2, "the other channel goes out at once")
+            wait_until(partial(_told_second, stage, seen, TWO_WAYS), 2 * after + 30, "the second way is taken")
+            waits = _waits(stage.people.requests[seen:])
+            recovery += waits.values()
+            wrong += len(waits.keys() ^ TWO_WAYS) + sum(wait < after for wait in waits.values())
+            stage.people.decide = lambda _: Answer()
+            stage.sensors.counts[1] = FEW
+            wait_until(lambda: not stage.crowds(), 60, "the crowd has gone")
+        stage.settle(patience=600)  # pages of the first way wait for longer and longer
+        row = stage.verdict(
+            f"first channel fails: the second after {after} s", len(recovery) // len(TWO_WAYS), recovery
+        )
+        row.lost += wrong
+        row.remark += "; recovery is from the page to the same person's over the second channel"
+        return row
+
+
+def _fails_first(answer: Answer, request: Request) -> Answer:
+    return Answer() if request.path.startswith(_SECOND) else answer
+
+
+def _told_second(stage: Stage, seen: int, people: set[str]) -> bool:
+    pages = [one.json["receiver"] for one in stage.people.requests[seen:] if one.path.startswith(_SECOND)]
+    return people <= set(pages)
+
+
+def _more_heard(stage: Stage, before: int) -> bool:
+    return len(stage.sensors.heard) > before
+
+
+def _waits(requests: list[Request]) -> dict[str, float]:
+    """Of each person told over the second way: seconds, in journal time, since the case's first page over the first."""
+    first, second = dict[tuple[str, str], datetime](), dict[tuple[str, str], datetime]()
+    for request in requests:
+        pages, page = second if request.path.startswith(_SECOND) else first, request.json
+        pages.setdefault((page["receiver"], page["case"]), datetime.fromisoformat(page["at"]))
+    return {one[0]: (at - first[one]).total_seconds() for one, at in second.items()}
 
 
 def _refused(stage: Stage, before: int) -> bool:

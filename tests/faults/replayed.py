@@ -1,8 +1,9 @@
 """Replay = live, scenario by scenario: through a real mosquitto and the real daemon, which is shot in the middle.
 
 Each shipped scenario (its faults included: garbage, duplicates, outages, clocks) is sent to a daemon of its own,
-squeezed to a constant rate; a third on, the daemon is killed with SIGKILL and started again. Then what it wrote down
-is held against its journal replayed, and against its recording, replayed from messages and from decoded readings.
+squeezed to a constant rate; a third on, the daemon is ended in good order, so that its state is saved, and started from
+that; two thirds on it is killed with SIGKILL, and goes on from that state and the journal. Then what it wrote down is
+held against its journal replayed, and against its recording, replayed from messages and from decoded readings.
 ``make replay-is-live`` runs it and prints a table; it ends with exit code 1 where a byte differs.
 """
 
@@ -36,6 +37,7 @@ _PATIENCE = 120.0
 """Seconds that the daemon has to take what the broker kept for it."""
 _SHORTEST = 90.0
 """Seconds that a scenario is not squeezed below: nothing comes of a crowd that is gone within a window."""
+_ENDS = (signal.SIGTERM, signal.SIGKILL)
 TITLES = ("scenario", "messages", "in the journal", "bytes decided", "journal", "messages again", "readings again")
 
 
@@ -57,7 +59,7 @@ class Row:
 
 @dataclass(slots=True)
 class _Shot:
-    """Kills the daemon once so many messages were sent, and starts it again."""
+    """Ends the daemon each time so many more messages were sent, in each of the ways, and starts it again."""
 
     stage: Stage
     folder: Path
@@ -67,12 +69,14 @@ class _Shot:
 
     def __call__(self, statistics: Statistics) -> None:
         """Look whether it is time."""
-        if self.done or statistics.messages < self.after:
+        nth = len(self.done)
+        if nth == len(_ENDS) or statistics.messages < self.after * (nth + 1):
             return
-        os.kill(self.stage.daemon.pid, signal.SIGKILL)
-        wait_until(lambda: self.stage.daemon.exit_code is not None, what="the daemon's death")
+        running = self.done[-1] if self.done else self.stage.daemon
+        os.kill(running.pid, _ENDS[nth])
+        wait_until(lambda: running.exit_code is not None, 60, "the daemon's end")
         command = [sys.executable, "-m", "sensord", "run", "--config", str(self.folder / "sensord.yaml")]
-        self.done.append(self.stack.enter_context(Child.running("sensord", command, self.folder / "second.log")))
+        self.done.append(self.stack.enter_context(Child.running("sensord", command, self.folder / f"{nth + 2}.log")))
 
 
 def run(name: str, most: int, rate: float, folder: Path) -> Row:
@@ -83,8 +87,9 @@ def run(name: str, most: int, rate: float, folder: Path) -> Row:
         length = (messages[-1].at - messages[0].at) / SECOND
         speed = max(min(length * rate / len(messages), length / _SHORTEST), 1.0)
         done = asyncio.run(publish(stage.loaded.settings.mqtt, messages, speed, on_progress=shot, restamps=True))
-        shot(done)
-        await_ready(shot.done[0], stage.url)
+        for _ in _ENDS:
+            shot(done)
+        await_ready(shot.done[-1], stage.url)
         journal = folder / "state" / "journal"
         wait_until(lambda: _messages(journal_records(journal)) >= done.acknowledged, _PATIENCE, "every message")
     return _compared(name, done.acknowledged, folder)

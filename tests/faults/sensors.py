@@ -39,7 +39,7 @@ class Sensors:
 
     ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken,
     ``counts`` how many people there are in each lane. ``clocks`` are the lanes' own clocks: from the true time to what
-    the sensor takes it for, in seconds; a lane without one puts no stamp on its readings.
+    the sensor takes it for, in seconds; a lane without one puts no stamp on its readings. ``silent`` lanes say nothing.
     """
 
     def __init__(self, port: int, seed: int, speech: Speech) -> None:
@@ -48,7 +48,7 @@ class Sensors:
         self.counts = dict.fromkeys(self.sent, FEW)
         self.clocks: dict[int, Callable[[float], float]] = {}
         self.heard = list[dict[str, Any]]()
-        self.calm = False
+        self.calm, self.silent = False, set[int]()
         self._dice = random.Random(seed)
         self._client = paho.Client(CallbackAPIVersion.VERSION2, f"sensors-{seed}", protocol=paho.MQTTv5)
         self._client.on_connect = lambda client, *_: client.subscribe([("t/alerts/#", 1), ("t/results/#", 1)])
@@ -87,6 +87,8 @@ class Sensors:
                 if moods is not None and lane in turn and now > turn[lane]:
                     counts[lane] = FEW + MANY - counts[lane]
                     turn[lane] = now + self._dice.uniform(*moods)
+                if lane in self.silent:
+                    continue
                 clock, at = self.clocks.get(lane), time.time()
                 self.say(lane, FEW if self.calm else counts[lane], None if clock is None else clock(at))
 

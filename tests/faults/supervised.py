@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -20,7 +21,7 @@ from tests.support import wait_until
 SAFE = "安全模式"
 """What people are told of safe mode."""
 HANGING = {"received, not journaled": "committer", "stepped, nothing written": "core"}
-"""Where a worker hangs, and its name; those of channels and sinks have two minutes, which no round can wait for."""
+"""Where a worker hangs, and its name."""
 DYING = ("received, not journaled", "stepped, nothing written", "outputs committed")
 DISKS = {
     "fsync fails": "refuse to sync",
@@ -41,7 +42,7 @@ def unhealthy(stage: Stage, worker: str) -> bool:
 def hung_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Hang one worker after the other: health names it, the manager hears no more, shoots the daemon and starts it."""
     dice, recovery, fed = random.Random(seed), list[float](), 0
-    watchdog = {"WATCHDOG_USEC": "2000000", AGES: "2"}
+    watchdog = _watched(core=2)
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         for number in rounds:
@@ -59,6 +60,86 @@ def hung_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
         row.lost += fed
         row.remark += f"; the watchdog was fed {fed} times meanwhile"
         return row
+
+
+CARRIER_AGE = 15
+"""Seconds for which a carrier may be silent here: it looks up every five."""
+
+
+def stuck_channel(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Let every call of one channel never return: all others go on, it is said, and the daemon ends when it is told to.
+
+    Such is a resolver that does not answer while the uplink is away, or a mail server that says a letter a minute.
+    """
+    recovery, late = list[float](), 0
+    stage = Stage(directory, seed, influx=False)
+    host = stage.people.host
+    channel = {"type": "webhook", "name": "people", "url": f"http://{host}/notify", "allow": [host], "timeout": "1s"}
+    stage.daemon.set(channels=[channel, {"type": "mqtt", "name": "grid"}])
+    with stage:
+        stage.begin()
+        for _ in rounds:
+            stage.end(signal.SIGKILL)
+            stage.start("a receiver's name is looked up", 1, "stick", environment=_watched(carrier=CARRIER_AGE))
+            stage.await_ready()
+            wait_until(lambda: stage.fact("notify-people") is False, 60, "nobody gets through, and it is said")
+            assert stage.metric('outbox_pending{channel="people"') > 0
+            _others_go_on(stage, "roll-ups")
+            doctor = stage.daemon.command("doctor")
+            assert (doctor.returncode, "notify-people" in doctor.stdout) == (4, True), doctor.stdout
+            wait_until(stage.answers, 5, "everybody is alive")
+            stage.drain()
+            assert stage.hears(b"WATCHDOG=1", 5), "no reason to be started again"
+            late += stage.end(signal.SIGTERM) != 0
+            arrived = len(stage.people.requests)
+            began = time.monotonic()
+            stage.start()
+            stage.await_ready()
+            wait_until(partial(_page_arrives, stage, arrived), 60, "pages go out")
+            recovery.append(time.monotonic() - began)
+            assert stage.fact("notify-people") is True
+        stage.settle(patience=120)
+        row = stage.verdict("a channel's calls never return", len(recovery), recovery)
+        row.lost += late
+        row.remark += f"; {late} times it did not end in good order; recovery is to the next page"
+        return row
+
+
+def stuck_sink(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Let a call of one sink never return: all others go on, health names it, and the watchdog starves."""
+    recovery, fed = list[float](), 0
+    with Stage(directory, seed) as stage:
+        stage.begin()
+        for _ in rounds:
+            stage.end(signal.SIGKILL)
+            stage.start("roll-ups written", 1, "hang", environment=_watched(carrier=CARRIER_AGE))
+            stage.await_ready()
+            wait_until(partial(unhealthy, stage, "sink-rollups"), 60, "the sink is named by /healthz")
+            _others_go_on(stage, "InfluxDB")
+            stage.drain()
+            fed += stage.hears(b"WATCHDOG=1", 3)
+            stage.end(signal.SIGKILL)
+            _start_again(stage, recovery)
+        stage.settle(patience=120)
+        row = stage.verdict("a sink's call never returns", len(recovery), recovery)
+        row.lost += fed
+        row.remark += f"; the watchdog was fed {fed} times meanwhile"
+        return row
+
+
+def _watched(**ages: float) -> dict[str, str]:
+    return {"WATCHDOG_USEC": "2000000", AGES: json.dumps(ages)}
+
+
+def _others_go_on(stage: Stage, sink: str) -> None:
+    """Wait until the other channel has told of two crowds more, and the other sink has points of a hundred readings."""
+    heard, written = len(stage.sensors.heard), stage.points()[sink]
+    wait_until(lambda: len(stage.sensors.heard) > heard + 1, 60, "the other channel goes on")
+    wait_until(lambda: stage.points()[sink] > written + 100, 60, "the other sink goes on")
+
+
+def _page_arrives(stage: Stage, before: int) -> bool:
+    return len(stage.people.requests) > before
 
 
 def dying_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:

@@ -15,6 +15,7 @@ from sensord.store.state import StateStore
 from tests.faults.harness import Stage
 from tests.faults.outside import HOLE, LOST, flipped, folded, gone, headless, start_mended, truncated, zeroed
 from tests.support import wait_until
+from tests.support.daemon import places
 
 
 def crowd_then_stop(stage: Stage) -> int:
@@ -91,15 +92,17 @@ def test_a_damaged_journal_costs_its_groups_and_no_alert(stage: Stage, damage: C
     assert len(list(journal_groups(DirectoryReader(file.parent)))) > 0
 
 
-def test_a_case_of_lost_groups_ends(stage: Stage) -> None:
+@pytest.mark.parametrize("lanes", [2, 1], ids=["its place is there", "its place has gone, too"])
+def test_a_case_of_lost_groups_ends(stage: Stage, lanes: int) -> None:
     """Nothing of the journal can be read, and the core was never saved: cases told of before are said to be void."""
     assert stage.end(signal.SIGTERM) == 0
     for path in (stage.daemon.state / "state.db", *(stage.daemon.state / "journal").iterdir()):
         path.unlink()
     stage.start(fresh_interpreter=True)  # which saves the core's state every two minutes only
     stage.await_ready()
-    wait_until(lambda: stage.answers() and stage.crowds(), 60, "there is a crowd")
+    wait_until(lambda: stage.answers() and "L2" in stage.crowds(), 60, "there is a crowd")
     stage.end(signal.SIGKILL)
+    (stage.daemon.directory / "places.yaml").write_text(places(lanes), encoding="utf-8")
     told = [case.id for case in open_cases(stage)]
     (file,) = (stage.daemon.state / "journal").glob("*.db")
     headless(folded(file))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.receivers import WAYS, failing_receiver
+from tests.faults.receivers import WAYS, failing_receiver, second_ways
 
 
 @pytest.mark.timeout(240)
@@ -15,3 +15,11 @@ def test_a_receiver_that_fails_gets_every_page_later(way: str, tmp_path: Path) -
     """Cut, hung, 500, 429, or a 200 that lies: each page arrives once it is well, and the other channel never waits."""
     row = failing_receiver(tmp_path, range(1), 4, way)
     assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+
+
+@pytest.mark.timeout(240)
+def test_a_first_way_that_fails_is_followed_by_the_second(tmp_path: Path) -> None:
+    """Each person who has one is told over it, once, and not before its time; others hear when the first is well."""
+    row = second_ways(tmp_path, range(2), 4, after=5)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+    assert len(row.recovery) == 4

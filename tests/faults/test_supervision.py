@@ -13,9 +13,19 @@ from sensord.store.starts import FAST_DEATHS, Starts
 from tests.faults import refusing
 from tests.faults.harness import Stage
 from tests.faults.launcher import AGES
-from tests.faults.supervised import DISKS, dying_workers, failing_disk, hung_workers, second_daemons
+from tests.faults.supervised import (
+    DISKS,
+    dying_workers,
+    failing_disk,
+    hung_workers,
+    second_daemons,
+    stuck_channel,
+    stuck_sink,
+)
 from tests.faults.tally import Row
 from tests.support import wait_until
+
+WATCHED = {"WATCHDOG_USEC": "2000000", AGES: '{"core": 2}'}
 
 
 def doctor(stage: Stage) -> subprocess.CompletedProcess[str]:
@@ -46,7 +56,7 @@ def test_a_thread_that_fails_ends_the_daemon(idle: Stage, point: str) -> None:
 def test_a_worker_that_hangs_is_not_covered_by_the_others(idle: Stage) -> None:
     """The watchdog is fed while all make progress, and no more once one does not; health names it."""
     with idle as stage:
-        stage.start("stepped, nothing written", 15, "hang", environment={"WATCHDOG_USEC": "2000000", AGES: "2"})
+        stage.start("stepped, nothing written", 15, "hang", environment=WATCHED)
         stage.await_ready()
         assert stage.hears(b"WATCHDOG=1", 10)
         wait_until(lambda: stage.fact("mqtt") is not None, 20, "its HTTP server answers")
@@ -103,6 +113,16 @@ def test_what_goes_wrong_inside_is_seen_from_outside(
 ) -> None:
     """Hung workers, dead threads, a second daemon: named, ended with the right exit code, and nothing is lost by it."""
     row = experiment(tmp_path, range(2), 9)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("experiment", [stuck_channel, stuck_sink])
+def test_a_call_that_never_returns_holds_nobody_else_up(
+    experiment: Callable[[Path, Iterable[int], int], Row], tmp_path: Path
+) -> None:
+    """Neither another channel nor another sink; it is said that nobody gets through, and nothing is lost by it."""
+    row = experiment(tmp_path, range(1), 9)
     assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
 
 

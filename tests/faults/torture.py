@@ -28,9 +28,19 @@ from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
 from tests.faults.points import POINTS
 from tests.faults.powercut import power_cuts
-from tests.faults.receivers import WAYS, failing_receiver
+from tests.faults.receivers import WAYS, failing_receiver, second_ways
+from tests.faults.silent import silent_sensors
 from tests.faults.sinks import TROUBLES, failing_database
-from tests.faults.supervised import DISKS, crash_loops, dying_workers, failing_disk, hung_workers, second_daemons
+from tests.faults.supervised import (
+    DISKS,
+    crash_loops,
+    dying_workers,
+    failing_disk,
+    hung_workers,
+    second_daemons,
+    stuck_channel,
+    stuck_sink,
+)
 from tests.faults.tally import Row, merged, table
 from tests.support import program
 
@@ -116,6 +126,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "disk": _disk,
     "io": _ways(failing_disk, DISKS, 50),
     "hung": _each(hung_workers, 50),
+    "stuck-channel": _each(stuck_channel, 100),
+    "stuck-sink": _each(stuck_sink, 100),
     "dying": _each(dying_workers, 50),
     "loops": _each(crash_loops, 200),
     "second": _each(second_daemons, 50),
@@ -129,7 +141,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "clocks": _each(device_clocks, 100),
     "stored": _each(stored_hours, 100),
     "host": _each(host_jumps, 50),
+    "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
+    "second-channel": _each(second_ways, 100),
     "sinks": _ways(failing_database, TROUBLES, 50),
     "overload": _overload,
 }

@@ -10,7 +10,9 @@ from sensord.core.reading import Reading, Topic
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.core.stream import SOURCE, Stream
-from sensord.core.vehicles.plate import PlateKind, mask, normalise, recognise, without_plates
+from sensord.core.vehicles.blot import without_plates
+from sensord.core.vehicles.plate import mask, recognise
+from sensord.core.vehicles.platekind import PlateKind
 from sensord.errors import DecodeError
 from sensord.ingest.topics import KINDS, kind_of, sessions
 from tests.core.street import START, definition
@@ -62,10 +64,10 @@ def _topic(data: bytes) -> None:
 
 
 def _plate(data: bytes) -> None:
-    """Normalising twice is normalising once; what is masked does not give the plate away; texts lose their plates."""
+    """Recognising twice is recognising once; what is masked does not give the plate away; texts lose their plates."""
     raw = data.decode("utf-8", "replace")
-    text, plate = normalise(raw), recognise(raw)
-    assert normalise(text) == text
+    plate = recognise(raw)
+    assert recognise(plate.text, plate.colour).text == plate.text
     assert not plate.text or plate.text not in mask(plate)
     left = recognise(without_plates(raw))
     assert left.kind in _NO_PLATE or not any(character.isdigit() for character in left.text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -309,6 +311,16 @@ def test_a_half_open_connection_is_given_up() -> None:
         _connected(stage)
         wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
         assert "half-open" in stage.links[1][1]
+
+
+def test_a_silence_may_last_for_one_and_a_half_keepalives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of the test's own, which the client library does not see: it would wait for twice the keepalive."""
+    ahead = 0.0
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    with ScriptedBroker(FILTERS) as silent, Stage(_settings(silent, keepalive="10m")) as stage:
+        _connected(stage)
+        ahead = 901.0
+        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
 
 
 def test_what_waited_for_us_may_come_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

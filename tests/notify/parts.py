@@ -157,14 +157,19 @@ Outboxes = Callable[..., StoredOutbox]
 
 
 class Pulse:
-    """Counts beats."""
+    """Counts beats, and keeps how attempts went."""
 
     def __init__(self) -> None:
         self.beats = 0
+        self.attempts = list[str]()
 
     def beat(self, worker: str) -> None:
         """Take the beat."""
         self.beats += 1
+
+    def went(self, worker: str, why: str = "") -> None:
+        """Take how it went."""
+        self.attempts.append(why)
 
 
 QUICK = Limits(send=5.0, base=0.01, longest=0.02, drain=0.2)

@@ -105,6 +105,10 @@ class Receiver:
         """The server's root, without a slash at its end."""
         return f"{self._scheme}://{self.host}"
 
+    def titles(self) -> list[str]:
+        """What people were told, by title."""
+        return [request.json["title"] for request in list(self.requests)]
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
 

@@ -94,14 +94,15 @@ async def test_delivered_once(outboxes: Outboxes) -> None:
 
 async def test_errors_are_tried_again_under_the_same_key(outboxes: Outboxes) -> None:
     """500, 500, 200: three attempts, one key, none of them in doubt, because each had an answer."""
-    outbox, meter = outboxes(notification()), PrometheusMeter()
+    outbox, meter, pulse = outboxes(notification()), PrometheusMeter(), Pulse()
     with Receiver(Answer(500), Answer(500)) as receiver:
-        async with working(_webhook(receiver), outbox, meter):
+        async with working(_webhook(receiver), outbox, meter, pulse=pulse):
             await until(lambda: outbox.states() == ["sent"])
     keys = [unquote(request.headers["Idempotency-Key"]) for request in receiver.requests]
     assert keys == [notification().key] * 3
     assert not any(request.json["possibly_repeated"] for request in receiver.requests)
     assert _outcomes(meter) == {"sent": 1, "retried": 2, "failed": 0, "repeated": 0}
+    assert pulse.attempts == [f"channel desk: {receiver.host.partition(':')[0]} answered 500"] * 2 + [""]
 
 
 async def test_retry_after_is_honoured(outboxes: Outboxes) -> None:

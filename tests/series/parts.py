@@ -132,11 +132,18 @@ class MemorySink:
         """Nothing to close."""
 
 
-class NoPulse:
-    """A pulse that nobody watches."""
+class Pulse:
+    """A pulse that nobody watches; keeps how attempts went."""
+
+    def __init__(self) -> None:
+        self.attempts = list[str]()
 
     def beat(self, worker: str) -> None:
         """Take the beat."""
+
+    def went(self, worker: str, why: str = "") -> None:
+        """Take how it went."""
+        self.attempts.append(why)
 
 
 @asynccontextmanager
@@ -148,9 +155,10 @@ async def feeding(
     meter: PrometheusMeter,
     batch: int = 50,
     pressure: Pressure = AT_EASE,
+    pulse: Pulse | None = None,
 ) -> AsyncIterator[None]:
     """Run a quick feeder for as long as the block runs."""
-    parts = sink, journal, changes, source, meter, NoPulse()
+    parts = sink, journal, changes, source, meter, pulse or Pulse()
     feeder = Feeder(*parts, batch=batch, interval=0.01, base=0.01, longest=0.05, pressure=pressure)
     task = asyncio.create_task(feeder.run())
     try:

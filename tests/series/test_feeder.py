@@ -19,7 +19,7 @@ from sensord.series.feeder import QUIET_GROUPS
 from sensord.store.journal import Journal
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import until
-from tests.series.parts import START, Applied, JsonPoints, MemorySink, feeding, journal_points, some_points
+from tests.series.parts import START, Applied, JsonPoints, MemorySink, Pulse, feeding, journal_points, some_points
 
 
 @pytest.fixture
@@ -145,28 +145,30 @@ async def test_a_crash_decodes_from_the_checkpoint_and_writes_from_the_cursor(
 
 async def test_a_sink_that_is_down_is_tried_until_it_is_up(journal: Journal) -> None:
     """Nothing is lost or skipped, every refusal is counted, and Retry-After is waited for."""
-    points, sink, meter = some_points(100), MemorySink(), PrometheusMeter()
+    points, sink, meter, pulse = some_points(100), MemorySink(), PrometheusMeter(), Pulse()
     sink.failures = [*[DeliveryError("down")] * 5, DeliveryError("throttled", retry_after=0.3)]
     journal_points(journal, points)
     with capture_logs() as logs:
-        async with feeding(sink, journal.reader(), Applied(10), JsonPoints(), meter):
+        async with feeding(sink, journal.reader(), Applied(10), JsonPoints(), meter, pulse=pulse):
             await until(lambda: len(sink.points) == 100)
     assert list(sink.points.values()) == points
     assert meter.value("sink_retries_total", sink="memory") == 6
     waits = [entry["seconds"] for entry in logs if entry["event"] == "write failed; trying again"]
     assert len(waits) == 6
     assert max(waits[:5]) < 0.3 <= waits[5]
+    assert pulse.attempts[:7] == ["down"] * 5 + ["throttled", ""]
 
 
 async def test_only_the_poison_is_lost(journal: Journal) -> None:
     """A refused batch is halved down to its bad points: they are counted and named, all others are written."""
-    points, sink, meter = some_points(200), MemorySink(), PrometheusMeter()
+    points, sink, meter, pulse = some_points(200), MemorySink(), PrometheusMeter(), Pulse()
     poison = [points[0], points[77], points[78], points[199]]
     sink.poison = {point.at for point in poison}
     journal_points(journal, points)
     with capture_logs() as logs:
-        async with feeding(sink, journal.reader(), Applied(20), JsonPoints(), meter):
+        async with feeding(sink, journal.reader(), Applied(20), JsonPoints(), meter, pulse=pulse):
             await until(lambda: sink.cursor is not None and sink.cursor.seq == 20)
+    assert not any(pulse.attempts), "a database that looks at points and refuses them is there"
     assert sorted(sink.points.values(), key=lambda point: point.at) == [p for p in points if p not in poison]
     assert meter.value("sink_points_total", sink="memory", outcome="refused") == len(poison)
     refused = [entry for entry in logs if entry["event"] == "point refused"]

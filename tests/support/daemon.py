@@ -151,6 +151,19 @@ class Daemon:
         """Ask its HTTP server; raises ``OSError`` or ``httpx.HTTPError`` while there is none."""
         return httpx.get(self.url + path, headers=self.authorized(), timeout=5, trust_env=False)
 
+    def fact(self, name: str) -> bool | None:
+        """How a fact of ``/readyz`` stands; None while there is no answer, or nothing is said of it."""
+        try:
+            found: bool = self.get("/readyz").json()["facts"][name]["ok"]
+        except (OSError, ValueError, KeyError, httpx.HTTPError):
+            return None
+        return found
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels; the name may go on with the first of them."""
+        lines = self.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"sensord_{name}"))
+
     @property
     def url(self) -> str:
         """Where its HTTP server listens; raises ``OSError`` while there is none."""

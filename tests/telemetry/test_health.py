@@ -84,3 +84,23 @@ def test_a_worker_that_was_stopped_on_purpose_is_not_missed() -> None:
     clock.now += 10.0
     health.beat("core")
     assert health.live() == (True, {"workers": {}})
+
+
+def test_a_worker_that_gets_nowhere_is_a_fact_once_that_lasts() -> None:
+    """A refusal or two are nobody's business; ten seconds of nothing else are, until something gets through again."""
+    clock = HandClock()
+    health = Health(clock)
+    health.register("notify-people", 120.0)
+    seen = list[object]()
+    for seconds, why in ((0, ""), (1, "503"), (9, "503"), (1, "429"), (60, ""), (1, "503")):
+        clock.now += seconds
+        health.beat("notify-people")
+        health.went("notify-people", why)
+        ready, report = health.ready()
+        fact = report["facts"]["notify-people"]  # type: ignore[index]
+        assert fact["ok"] is ready
+        seen.append(fact["detail"])
+    assert seen == ["", "", "", "nothing has got through for 10 s: 429", "", ""]
+    clock.now += 30
+    assert "notify-people" in str(health.ready()[1]["facts"]), "nobody need try again for it to show"
+    assert not health.ready()[0]

@@ -109,6 +109,42 @@ _ROWS: dict[str, _Row] = {
             "The daemon died again and again; in safe mode since {time}: alerts go on, the rest does not. See the log.",
         ),
     ),
+    trouble_rule(Trouble.LINKS_VOID): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("消息中的链接失效", "Links in messages are void"),
+        (
+            "签名密钥损坏，{time} 已更换：此前消息中的链接全部失效，请用新消息的链接、控制台或命令行答复。",
+            "The signing key was damaged and replaced at {time}: links in earlier messages are void. Answer otherwise.",
+        ),
+    ),
+    trouble_rule(Trouble.TOKENS_LOST): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("接口令牌丢失", "Tokens are lost"),
+        (
+            "接口令牌文件损坏，{time} 起原有令牌全部失效。请用 sensord token create 重新发放。",
+            "The file of the API tokens was damaged: since {time} none of them holds. Run: sensord token create.",
+        ),
+    ),
+    trouble_rule(Trouble.PLATES_OFF): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("车辆识别停用", "Vehicles are not followed"),
+        (
+            "号牌密钥损坏或不符，{time} 起不再区分车辆，车辆类规则停用；人群报警照常。请恢复 plate.keys。",
+            "The site keys do not serve: vehicles are not followed since {time}, crowds are. Restore plate.keys.",
+        ),
+    ),
+    trouble_rule(Trouble.CHANGES_UNREAD): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("调班记录无法读取", "Changes of duty cannot be read"),
+        (
+            "调班记录文件损坏，{time} 起按原值班表通知。请恢复 roster.changes.yaml，或重新登记调班。",
+            "Changes of duty cannot be read: the plan holds without them since {time}. Restore roster.changes.yaml.",
+        ),
+    ),
     HOLE: _Row(
         PlaceKind.MICRO_GRID,
         ((Level.YELLOW, DAY / HOUR * 7), (Level.ORANGE, SOON / HOUR)),

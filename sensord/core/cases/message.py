@@ -149,12 +149,11 @@ def compose(
 ) -> tuple[str, str]:
     """Return (title, text) of one message to one role; ``event`` is what it tells of."""
     places, zone = names.places, names.zone
-    place = places.by_id[case.place]
     device = case.key if case.key in places.device_index else ""
     words = {
-        "place": place.label(language)
+        "place": _place(case.place, language, places)
         + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
-        "grid": places.by_id[case.grid].label(language) if case.grid else "",
+        "grid": _place(case.grid, language, places),
         "level": NAMES[language][case.peak if reason in _ENDS else case.level],
         "value": _number(case.value),
         "threshold": _number(case.threshold),
@@ -206,6 +205,12 @@ def _default(rule: Rule | None) -> Mapping[str, str]:
 def _name(rule: Rule | None, case: Case, language: str) -> str:
     """The rule's name; a rule that was removed while its case was open is called by its id."""
     return case.rule if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+
+
+def _place(place: str, language: str, places: Places) -> str:
+    """The place's name; one that was removed while its case was open is called by its id."""
+    found = places.by_id.get(place)
+    return place if found is None else found.label(language)
 
 
 def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:

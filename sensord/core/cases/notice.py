@@ -30,6 +30,14 @@ class Trouble(StrEnum):
     """More comes in than we take: readings wait at the broker, and only the newest go ahead."""
     SAFE_MODE = "safe-mode"
     """The daemon died again and again; it runs without time series, reports and the like."""
+    LINKS_VOID = "links-void"
+    """The key that signs links in messages was damaged: those sent before cannot be answered any more."""
+    TOKENS_LOST = "tokens-lost"
+    """The file of the tokens was damaged: nobody but this machine has one."""
+    PLATES_OFF = "plates-off"
+    """The site keys cannot be used: vehicles are sorted into classes and not told apart."""
+    CHANGES_UNREAD = "changes-unread"
+    """The changes of the duty plan that came over the API cannot be read: the plan is in force without them."""
 
 
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):

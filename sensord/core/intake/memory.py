@@ -57,7 +57,10 @@ class Memory(msgspec.Struct, array_like=True):
         return max(missing, 0)
 
     def is_usual(self) -> bool:
-        """Whether the next reading may be usual: the clock is settled, and numbers are those of the newest boot."""
+        """Whether the next reading may be usual: the clock is settled, and numbers are those of the newest boot.
+
+        While a number that came ahead is remembered none is: the next one in its turn makes an end of that.
+        """
         windows = self.repeats.windows
         if not windows or not self.clock.minima or self.clock.steady or self.clock.stored:
             return False

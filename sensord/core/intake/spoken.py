@@ -12,7 +12,7 @@ import msgspec
 
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
 from sensord.core.record import Action, Receipt, Scope
-from sensord.core.vehicles.plate import without_plates
+from sensord.core.vehicles.blot import without_plates
 from sensord.errors import DecodeError
 
 _Told = TypeVar("_Told")

@@ -86,7 +86,13 @@ class Clones:
         return ghost
 
     def relative(self, place: str, passage: Passage) -> int:
-        """The vehicle, certain when it came to ``place``, that a passage out of there may show misread; 0: none."""
+        """The vehicle that a passage out of ``place`` shows, if only in one reading of several; 0: none.
+
+        Also one that was certain when it came there, and that the passage may show misread.
+        """
+        for read in passage.kept:
+            if (place, read.token) in self.ghosts:
+                return read.token
         for read in passage.kept:
             known = self._kin.get((place, read.token)) or self._kin.get((place, read.family)) or ()
             sure = [token for token in known if self.ghosts[place, token].visit.certainty == CERTAIN]
@@ -115,9 +121,12 @@ class Clones:
         return not lacking
 
     def settled(self, place: str, token: int, visit: Visit) -> bool:
-        """A visit has ended under the plate with which it began: whether a suspicion has all its witnesses by that."""
+        """A visit has ended under its plate: whether a suspicion has all its witnesses by that.
+
+        It has not when the visit began under another plate: then it is the suspicion itself that speaks of its end.
+        """
         suspicion = self.suspicions.get(token)
-        if suspicion is None or place not in suspicion.lacking or visit.entered_at > suspicion.at:
+        if suspicion is None or place not in suspicion.lacking or visit.entered_at > suspicion.at or visit.misread:
             return False
         suspicion.lacking.remove(place)
         if not suspicion.lacking:

@@ -1,51 +1,42 @@
 """Plates: written in one form, recognised, and sorted into classes. Nothing here keeps a plate.
 
-Source: GA 36-2018 (forms and colours of mainland plates). Letters stop at Z without I and O. A prefix shows where a
-vehicle is registered, not where it came from, and says nothing about its driver.
-
-::
-
-    沪A12345    ordinary       沪AD12345  small new-energy      沪A12345D   large new-energy
-    沪A1234警   police         沪A1234学  driving school        沪A1234挂   trailer
-    粤Z1234港   Hong Kong      粤Z1234澳  Macau                 沪22478领   consulate     使123456  embassy
-    WJ沪1234J   armed police   BA12345    army                  沪X1234应急 rescue        沪A1234临 temporary
+A prefix shows where a vehicle is registered, not where it came from, and says nothing about its driver. What cannot be
+read stays unread: nothing is left out of a plate but what is printed or written between its two parts, for a character
+that is left out makes another vehicle's plate of it.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
 from sensord.core.region import PROVINCES
+from sensord.core.vehicles.platekind import (
+    ANY_PROVINCE,
+    CIVIL,
+    NEW_ENERGY,
+    PlateKind,
+    colour_of,
+    fits,
+    kind_of,
+    may_be,
+)
 from sensord.core.vehicles.tracking import PlateAreas, stretch
 
-_SEPARATORS = re.compile(r"[\s·•・.\-_]+")
+_FOLDED = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_FOLDED |= {lower: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
+_FOLDED |= {lower + 0xFEE0: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
+"""Full-width and lower-case letters, and nothing else: foreign letters and figures in circles are no plate's."""
+_P = f"[{ANY_PROVINCE}]"
+_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:[\s·•‧∙⋅●・･]{{1,3}}|([-_.]))(.+)")
+_BEFORE_SERIAL = re.compile(rf"临?{_P}.?|WJ(?:{_P}|警)?|使|[A-Z]{{2}}(?=[0-9IO]{{5}}$)")
 _FOREIGN = re.compile(r"[^A-Z0-9?\u4e00-\u9fff]")
 _SERIAL = str.maketrans("IO", "10")
-_NOTHING = {"", "无车牌", "无牌", "无", "UNKNOWN", "NONE", "NOPLATE"}
-
-
-class PlateKind(StrEnum):
-    """What a plate is, by its form."""
-
-    ORDINARY = "ordinary"
-    SMALL_NEW_ENERGY = "small_new_energy"
-    LARGE_NEW_ENERGY = "large_new_energy"
-    POLICE = "police"
-    TRAILER = "trailer"
-    SCHOOL = "school"
-    HONG_KONG = "hong_kong"
-    MACAU = "macau"
-    CONSULATE = "consulate"
-    EMBASSY = "embassy"
-    ARMED_POLICE = "armed_police"
-    ARMY = "army"
-    RESCUE = "rescue"
-    TEMPORARY = "temporary"
-    NONE = "none"
-    UNREAD = "unread"
+_IN_FRONT = re.compile(rf"(黄绿|渐变绿|[蓝黄白黑绿])色?牌?\s*(?=临?{_P}[A-Z0-9]|使)")
+_NOTHING = {"无", "无牌", "无车牌", "无号牌", "无牌照", "无牌车", "未悬挂", "未悬挂号牌", "未挂牌"}
+_NOTHING |= {"UNKNOWN", "NONE", "NOPLATE", "NULL", "NA"}
+_BESIDE_WORDS = re.compile(r"[\W_]")
 
 
 class Verdict(StrEnum):
@@ -57,73 +48,11 @@ class Verdict(StrEnum):
     UNREAD = "unread"
 
 
-_P, _L, _S = f"[{''.join(PROVINCES)}]", "[A-HJ-NP-Z]", "[A-HJ-NP-Z0-9]"
-_FORMS: dict[PlateKind, str] = {
-    PlateKind.ORDINARY: f"{_P}{_L}{_S}{{5}}",
-    PlateKind.SMALL_NEW_ENERGY: rf"{_P}{_L}[A-HJK]{_S}\d{{4}}",
-    PlateKind.LARGE_NEW_ENERGY: rf"{_P}{_L}\d{{5}}[A-HJK]",
-    PlateKind.POLICE: f"{_P}{_L}{_S}{{4}}警",
-    PlateKind.TRAILER: f"{_P}{_L}{_S}{{4}}挂",
-    PlateKind.SCHOOL: f"{_P}{_L}{_S}{{4}}学",
-    PlateKind.HONG_KONG: f"粤Z{_S}{{4}}港",
-    PlateKind.MACAU: f"粤Z{_S}{{4}}澳",
-    PlateKind.CONSULATE: rf"{_P}(?:\d{{5}}|{_L}{_S}{{4}})领",
-    PlateKind.EMBASSY: r"使\d{6}",
-    PlateKind.ARMED_POLICE: rf"WJ(?:{_P}|警)?\d{{4}}[A-Z0-9]",
-    PlateKind.ARMY: rf"{_L}{{2}}\d{{5}}",
-    PlateKind.RESCUE: rf"{_P}{_L}{_S}{{4}}应急",
-    PlateKind.TEMPORARY: rf"{_P}{_L}{_S}{{4,5}}临|临{_P}{_L}{_S}{{4,5}}",
-}
-_ANY = re.compile("|".join(f"(?P<{kind.value}>{form})" for kind, form in _FORMS.items()))
-
-_ROAD, _BLACK, _WHITE, _YELLOW = {"blue", "yellow", "black"}, {"black"}, {"white"}, {"yellow"}
-_GREEN, _YELLOW_GREEN = {"green"}, {"green", "yellow_green", "yellow"}
-_COLOURS: dict[PlateKind, set[str]] = {
-    PlateKind.ORDINARY: _ROAD,
-    PlateKind.SMALL_NEW_ENERGY: _GREEN,
-    PlateKind.LARGE_NEW_ENERGY: _YELLOW_GREEN,
-    PlateKind.POLICE: _WHITE,
-    PlateKind.TRAILER: _YELLOW,
-    PlateKind.SCHOOL: _YELLOW,
-    PlateKind.HONG_KONG: _BLACK,
-    PlateKind.MACAU: _BLACK,
-    PlateKind.CONSULATE: _BLACK,
-    PlateKind.EMBASSY: _BLACK,
-    PlateKind.ARMED_POLICE: _WHITE,
-    PlateKind.ARMY: _WHITE,
-}
-"""The colours that a form may have. A large new-energy plate is half yellow, half green: cameras say either."""
-COLOUR_WORDS = {
-    "蓝": "blue",
-    "黄": "yellow",
-    "白": "white",
-    "黑": "black",
-    "绿": "green",
-    "黄绿": "yellow_green",
-    "渐变绿": "green",
-} | {word: word for word in ("blue", "yellow", "white", "black", "green", "yellow_green")}
-"""Words for colours, with or without 色 at the end; a source with codes maps them in its codec."""
-
-_GAP, _ANY_OF = r"[\s·•・._-]*", "[A-Z0-9]"
-_LIKE = re.compile(
-    rf"{_P}[A-Z][·•. -]?{_ANY_OF}{{4,5}}(?:{_ANY_OF}|[挂学警港澳领])"
-    rf"|{_P}{_GAP}[A-Z](?=(?:{_GAP}{_ANY_OF}){{0,3}}{_GAP}[0-9])(?:{_GAP}{_ANY_OF}){{4}}{_ANY_OF}{{0,2}}"
-    rf"(?:{_GAP}(?:[挂学警港澳领临]|应急))?"
-    rf"|{_P}(?:{_GAP}[0-9]){{5}}{_GAP}领|使(?:{_GAP}[0-9]){{6}}"
-    rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}[0-9]){{4}}[0-9]?{_ANY_OF}?",
-    re.IGNORECASE,
-)
-"""What may be a plate inside another text; army plates cannot be told from device names there."""
-
-_CIVIL = (PlateKind.ORDINARY, PlateKind.SMALL_NEW_ENERGY, PlateKind.LARGE_NEW_ENERGY)
-NEW_ENERGY = (PlateKind.SMALL_NEW_ENERGY, PlateKind.LARGE_NEW_ENERGY)
-
-
 class PlateRead(NamedTuple):
     """One reading of a plate, as a camera sent it: it goes no further than the intake.
 
     ``confidence`` is that of the whole plate and ``province_confidence`` that of its first character, both 0..1;
-    ``colour`` is a word of ``COLOUR_WORDS`` or "".
+    ``colour`` is the source's word for it (``colour_of``), or "".
     """
 
     text: str | None
@@ -133,11 +62,15 @@ class PlateRead(NamedTuple):
 
 
 class Plate(NamedTuple):
-    """A plate in its one form (``text``; "" for none), with what the form tells. ``province`` is its character."""
+    """A plate in its one form (``text``; "" for none), with what the form tells. ``province`` is its character.
+
+    ``colour`` is what was seen of it: one of the six words that ``colour_of`` gives, or "".
+    """
 
     text: str
     kind: PlateKind
     province: str
+    colour: str = ""
 
     @property
     def new_energy(self) -> bool:
@@ -145,44 +78,61 @@ class Plate(NamedTuple):
         return self.kind in NEW_ENERGY
 
     @property
+    def registered(self) -> str:
+        """The plate from its province character on: what areas are told by."""
+        return self.text.removeprefix("临")
+
+    @property
+    def head(self) -> str:
+        """What stands before the serial: province character and letter, or as much of another form."""
+        return self.text[: len(self.text) - len(self.registered) + 2]
+
+    @property
     def prefix(self) -> str:
         """Province character and letter of a plate that has both, else ""."""
-        start = 1 if self.text.startswith("临") else 0
-        prefix = self.text[start : start + 2]
+        prefix = self.registered[:2]
         return prefix if self.province and prefix[1:].isalpha() else ""
 
 
-def recognise(raw: str | None) -> Plate:
-    """Recognise a plate by its form alone; never raises."""
-    text = normalise(raw) if raw is not None else ""
-    if text in _NOTHING:
+def recognise(raw: str | None, colour: str = "") -> Plate:
+    """Write a plate in its one form and recognise it by that; never raises.
+
+    The form is half-width, upper case, without separators, and without I and O in the serial. Whatever else stands
+    there becomes ``?``, and the plate is unread. ``colour`` is the source's word; a colour in front of the plate counts
+    where there is none. Recognising the form again gives the same form.
+    """
+    text = (raw or "").translate(_FOLDED).strip()
+    if not text or _BESIDE_WORDS.sub("", text) in _NOTHING:
         return Plate("", PlateKind.NONE, "")
-    found = _ANY.fullmatch(text)
-    if found is None:
-        return Plate(text, PlateKind.UNREAD, "")
-    kind = PlateKind(str(found.lastgroup))
-    province = next((character for character in text[:3] if character in PROVINCES), "")
-    return Plate(text, kind, province)
+    front = _IN_FRONT.match(text)
+    seen = colour_of(colour) or (colour_of(front[1]) if front else "")
+    text = _joined(text[front.end() :] if front else text, seen)
+    kind = kind_of(text)
+    province = next((one for one in text[:3] if one in PROVINCES), "") if kind is not PlateKind.UNREAD else ""
+    return Plate(text, kind, province, seen)
 
 
-def normalise(raw: str) -> str:
-    """Write a plate in its one form: half-width, upper case, no separators, and no I or O in the serial.
+def _joined(text: str, colour: str) -> str:
+    """Join what stands before and behind a separator.
 
-    What can be no part of a plate becomes ``?``, so that nothing is invented by leaving it out. Idempotent; never
-    raises.
+    Spaces and dots separate. A hyphen, a low line or a full stop may as well stand for a character that was not read
+    (GA/T 1400 has a hyphen for it): each separates only where no character could stand, as in ``沪A-12345D``.
+    ``苏E-12345`` may be a new-energy plate with its first character unread; blue, it cannot.
     """
-    upper = _SEPARATORS.sub("", unicodedata.normalize("NFKC", raw).upper())
-    plain = _FOREIGN.sub("?", upper)
-    return plain[:2] + plain[2:].translate(_SERIAL) if plain and plain[0] in PROVINCES else plain
+    parts = _IN_TWO.fullmatch(text)
+    if parts is None:
+        return _plain(text)
+    before, hyphen, behind = parts.groups()
+    joined, unread = _plain(before + behind), _plain(f"{before}?{behind}")
+    doubtful = hyphen is not None and (kind_of(joined) is PlateKind.UNREAD or may_be(unread, colour))
+    return unread if doubtful else joined
 
 
-def without_plates(text: str, instead: str = "***") -> str:
-    """Replace whatever in a text looks like a plate, for texts that strangers may have put one into.
-
-    A text that holds one comes back in its half-width form: full-width plates are found, too.
-    """
-    plain = unicodedata.normalize("NFKC", text)
-    return _LIKE.sub(instead, plain) if _LIKE.search(plain) else text
+def _plain(text: str) -> str:
+    """Write ``?`` for what can be no part of a plate, and no I or O in the serial."""
+    plain = _FOREIGN.sub("?", text)
+    serial = before.end() if (before := _BEFORE_SERIAL.match(plain)) else len(plain)
+    return plain[:serial] + plain[serial:].translate(_SERIAL)
 
 
 def mask(plate: Plate) -> str:
@@ -192,9 +142,9 @@ def mask(plate: Plate) -> str:
     """
     if plate.kind in (PlateKind.NONE, PlateKind.UNREAD):
         return ""
-    head, tail = plate.text[:2], plate.text[2:]
+    tail = plate.text.removeprefix(plate.head)
     shown = tail[-3:]
-    return f"{head}·{'*' * (len(tail) - len(shown))}{shown}"
+    return f"{plate.head}·{'*' * (len(tail) - len(shown))}{shown}"
 
 
 def judge(read: PlateRead, plate: Plate, floor: float, sure: float) -> Verdict:
@@ -203,10 +153,8 @@ def judge(read: PlateRead, plate: Plate, floor: float, sure: float) -> Verdict:
         return Verdict.UNREAD
     if plate.province and read.province_confidence < floor:
         return Verdict.UNREAD
-    allowed, colour = _COLOURS.get(plate.kind), COLOUR_WORDS.get(read.colour.removesuffix("色").lower())
-    contradicted = allowed is not None and colour is not None and colour not in allowed
     hesitant = read.confidence < sure or (plate.province != "" and read.province_confidence < sure)
-    return Verdict.DOUBTFUL if contradicted or hesitant else Verdict.SURE
+    return Verdict.SURE if fits(plate.kind, plate.colour) and not hesitant else Verdict.DOUBTFUL
 
 
 class PlateTable:
@@ -227,11 +175,11 @@ class PlateTable:
             return "none", Verdict.SURE
         if verdict is Verdict.UNREAD:
             return "unread", verdict
-        if plate.kind not in _CIVIL:
+        if plate.kind not in CIVIL:
             return "special", verdict
-        if plate.text.startswith(self._key_at(at)):
+        if plate.registered.startswith(self._key_at(at)):
             return "key_area", verdict
-        return "local" if plate.text.startswith(self._areas.local) else "out_of_town", verdict
+        return "local" if plate.registered.startswith(self._areas.local) else "out_of_town", verdict
 
     def classify(self, raw: str | None, confidence: float, at: int) -> str:
         """Return the class of a plate as a camera sent it."""

@@ -98,7 +98,7 @@ class Presence:
         if token in visits:
             old = here.remove(token)
             assert old is not None
-            self._missed_exit(here)
+            here.missed_exit()
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
@@ -124,21 +124,23 @@ class Presence:
         token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
-        trace = self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
+        trace = self._trace(token, at)
         if at < trace.last_at:
-            return Seen(_HISTORY, token, certainty)
-        visit, sure = here.remove(token), certainty == CERTAIN
-        if visit is not None and token == mine and self.clones.suspicions:
+            return Seen(_HISTORY, mine, certainty)
+        visit, sure = here.remove(token), token == mine and certainty == CERTAIN
+        shown = token == mine or passage.shows(token)
+        if visit is not None and shown and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
         elif visit is None:
             visit, cloned, ended = self._left_before(place, gate, trace, token, passage)
         if visit is None:
-            self._missed_entry(here)
+            here.missed_entry()
             self._note(token, trace, gate, at, sure)
-            return Seen(_MISSED_ENTRY, token, certainty, cloned=cloned, ended=ended)
-        self._note(token, trace, gate, at, sure or token == mine)
+            return Seen(_MISSED_ENTRY, mine, certainty, cloned=cloned, ended=ended)
+        # A visit that began misread has one end that shows the plate: that has to be certain.
+        self._note(token, trace, gate, at, shown and (sure or not visit.misread))
         stay = at - visit.entered_at
         if trace.shorts:
             lately = at - self._tracking.recent
@@ -146,7 +148,26 @@ class Presence:
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
         pairing = _LEFT if token == mine and not visit.misread else _LEFT_MISREAD
-        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
+        other = None if token == mine else visit.read
+        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended, None, other)
+
+    def recognise(self, place: str, passage: Passage) -> Seen:
+        """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
+        at, token, certainty = passage.first_at, passage.best.token, passage.certainty
+        trace, visit = self.traces.get(token), self.compounds[place].visits.get(token)
+        if trace is None or visit is None or passage.best.direction or visit.entered_at != at:
+            return Seen(_HISTORY, token, certainty)
+        visit.read, visit.certainty = passage.best, certainty
+        if certainty == CERTAIN and trace.last_at == at:
+            trace.witnessed = at
+        before, since = passage.before, at - self._tracking.roaming
+        seen_at = at - self._tracking.remember if before is None else before.last_at or before.hour * HOUR
+        roamed = len({where for when, where in trace.entries if when > since})
+        return Seen(_ENTERED, token, certainty, -1, max(at - seen_at, 0), len(trace.entries), 0, roamed)
+
+    def unread(self, place: str, direction: int, amount: int) -> None:
+        """So many unread vehicles more (or, negative, fewer) went in (0) or out (1)."""
+        self.compounds[place].anonymous += -amount if direction else amount
 
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage
@@ -157,7 +178,8 @@ class Presence:
             return ghost.visit, self.clones.judge(token, at, [(ghost.elsewhere, trace.witnessed >= ghost.since)]), _NONE
         if not trace.gate:
             return None, False, _NONE
-        return None, *self._elsewhere(place, gate, trace, token, at, passage.certainty == CERTAIN)
+        sure = passage.certainty == CERTAIN and passage.kept[0].token == token
+        return None, *self._elsewhere(place, gate, trace, token, at, sure)
 
     def _who(self, place: str, passage: Passage) -> tuple[int, bool, tuple[Ended, ...]]:
         """The vehicle that a passage out of ``place`` shows, and what its having been there means: (cloned, ended)."""
@@ -173,13 +195,15 @@ class Presence:
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
         if not visit.stranger or known_later or not (mine in self.known or surer):
             return token, False, _NONE
-        return mine, *self._own(place, token, mine, passage.first_at)
+        return mine, *self._own(place, token, passage)
 
-    def _own(self, place: str, token: int, mine: int, at: int) -> tuple[bool, tuple[Ended, ...]]:
-        """The visit of ``token`` was that of ``mine``, misread when it came; it leaves at ``at``."""
-        here = self.compounds[place]
+    def _own(self, place: str, token: int, passage: Passage) -> tuple[bool, tuple[Ended, ...]]:
+        """The visit of ``token`` was that of the vehicle which leaves now, misread when it came."""
+        here, mine = self.compounds[place], passage.kept[0].token
         visit = here.remove(token)
         assert visit is not None
+        # One of its readings when it came may have shown the plate all the same: then both ends do.
+        sure = passage.certainty == CERTAIN or mine in visit.kin
         self._take_back(token, None, visit.entered_at)
         visit.misread = True
         here.add(mine, visit)
@@ -189,8 +213,9 @@ class Presence:
         if elsewhere is None or elsewhere == place or gate is None:
             return False, _NONE
         if trace.last_at > visit.entered_at:
-            return self.clones.judge(mine, at, [(elsewhere, trace.witnessed >= visit.entered_at)]), _NONE
-        return self._elsewhere(place, self._places.devices[gate].place, trace, mine, visit.entered_at, sure=True)
+            sides = [(elsewhere, trace.witnessed >= visit.entered_at), (place, sure)]
+            return self.clones.judge(mine, passage.first_at, sides), _NONE
+        return self._elsewhere(place, self._places.devices[gate].place, trace, mine, visit.entered_at, sure)
 
     def _elsewhere(
         self, place: str, gate: str, trace: Trace, token: int, at: int, sure: bool
@@ -211,26 +236,11 @@ class Presence:
         visit = other.remove(token)
         if visit is None:
             return False, ()
-        self._missed_exit(other)
+        other.missed_exit()
         self.clones.keep(trace.inside, token, Ghost(visit, at, place))
         ended = Ended(trace.inside, token, visit)
         trace.inside = ""
         return False, (ended,)
-
-    @staticmethod
-    def _missed_exit(here: Compound) -> None:
-        """An exit was missed: when an unread one was counted, that was it."""
-        if here.anonymous < 0:
-            here.anonymous += 1
-        else:
-            here.lack(1)
-
-    @staticmethod
-    def _missed_entry(here: Compound) -> None:
-        if here.anonymous > 0:
-            here.anonymous -= 1
-        else:
-            here.lack(1)
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
@@ -275,18 +285,10 @@ class Presence:
         if where is None or ghost is None or ghost.since != at:
             return None
         self.clones.take(before.inside, token)
-        self._came_back(where)
+        where.came_back()
         where.add(token, ghost.visit)
         back.inside = before.inside
         return ghost.visit
-
-    @staticmethod
-    def _came_back(here: Compound) -> None:
-        """The exit that was thought to be missed did not happen."""
-        if here.missed:
-            here.lack(-1)
-        else:
-            here.anonymous -= 1
 
     def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
         trace.last_at, trace.gate = at, gate
@@ -314,23 +316,29 @@ class Presence:
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def rename(self, place: str, gate: str, passage: Passage, now: int) -> list[tuple[str, int, Visit]]:
+    def rename(
+        self, place: str, gate: str, passage: Passage, now: int
+    ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
         """The entry by ``gate`` was another vehicle's than it was decided with: more readings, at ``now`` (ns), say so.
 
         Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, if it is
-        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere.
+        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere. And the
+        vehicle's own visit elsewhere that is over by that.
         """
         token = passage.decided
         here, read = self.compounds[place], passage.best
         visit = here.remove(token)
         if visit is None or read.token in here.visits:
-            return []
+            return [], _NONE
         visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
         here.add(read.token, visit)
         before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
         mine = self._trace(read.token, visit.entered_at)
         passage.before = self._before(read.token, mine)
         visit.stranger = passage.before is None
+        self.clones.take(place, read.token)
+        # Two places at once are said when the visit ends under the plate: then it has a witness.
+        ended = self._elsewhere(place, gate, mine, read.token, visit.entered_at, sure=False)[1] if mine.gate else _NONE
         mine.entries += [(visit.entered_at, place)]
         mine.inside = place
         self._note(read.token, mine, gate, visit.entered_at, passage.certainty == CERTAIN)
@@ -338,7 +346,7 @@ class Presence:
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
             visits.append((before.inside, token, other))
-        return visits
+        return visits, ended
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
@@ -422,7 +430,7 @@ class Presence:
         """A visit is believed to be over: its exit was missed."""
         self._forget_visit(place, token)
         self.forgotten -= 1
-        self._missed_exit(self.compounds[place])
+        self.compounds[place].missed_exit()
 
     def night(self, now: int) -> None:
         """Begin a day, and forget what is past remembering."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from sensord.core.batch import Int64, Sightings
 from sensord.core.token import number
-from sensord.core.vehicles.plate import Plate, PlateKind, PlateRead, PlateTable, Verdict, mask, recognise
+from sensord.core.vehicles.plate import Plate, PlateRead, PlateTable, Verdict, mask, recognise
+from sensord.core.vehicles.platekind import PlateKind
 from sensord.core.vehicles.pseudonym import NOBODY, Identity, Pseudonymiser
 from sensord.core.vehicles.tracking import PlateAreas, stretch
 
@@ -34,15 +35,15 @@ class Identifier:
     def __init__(self, areas: PlateAreas, pseudonymiser: Pseudonymiser | None) -> None:
         self._table, self._pseudonymiser = PlateTable(areas), pseudonymiser
         self._watch = {number(one.vehicle): one for one in areas.watch}
-        self._kept: dict[str, tuple[Plate, Identity, str, str]] = {}
+        self._kept: dict[tuple[str, str], tuple[Plate, Identity, str, str]] = {}
         self._from = self._until = 0
 
     def see(self, read: PlateRead, at: int) -> Sighting:
         """Return what is kept of a reading that arrived at ``at`` (ns)."""
         if not self._from <= at < self._until:
             self._turn(at)
-        text = read.text or ""
-        plate, who, listed, masked = self._kept.get(text) or self._look(text, at)
+        seen = read.text or "", read.colour
+        plate, who, listed, masked = self._kept.get(seen) or self._look(seen, at)
         sort, verdict = self._table.sort(read, plate, at)
         if verdict is Verdict.UNREAD:
             # Nobody is sorted on a guess; but a plate that was half seen twice is the same plate.
@@ -62,14 +63,14 @@ class Identifier:
         self._from, self._until = stretch(edges, at)
         self._kept.clear()
 
-    def _look(self, text: str, at: int) -> tuple[Plate, Identity, str, str]:
-        """Recognise and identify; every plate once in a while."""
-        plate, who = recognise(text), NOBODY
+    def _look(self, seen: tuple[str, str], at: int) -> tuple[Plate, Identity, str, str]:
+        """Recognise and identify a plate by its text and colour; every one once in a while."""
+        plate, who = recognise(*seen), NOBODY
         if self._pseudonymiser is not None and plate.kind not in (PlateKind.NONE, PlateKind.UNREAD):
             who = self._pseudonymiser.identify(plate.text, at)
         if len(self._kept) >= _KEPT:
             self._kept.clear()
-        found = self._kept[text] = plate, who, "watch" if self._watched(who, at) else "other", mask(plate)
+        found = self._kept[seen] = plate, who, "watch" if self._watched(who, at) else "other", mask(plate)
         return found
 
     def _watched(self, who: Identity, at: int) -> bool:

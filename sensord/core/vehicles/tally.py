@@ -14,7 +14,8 @@ from sensord.core.stream import DIRECTION, ENERGY, EVENT, PLATE_CLASS, PROVINCE,
 ELSEWHERE = ("out_of_town", "key_area")
 """The classes of vehicles that are registered elsewhere."""
 SLOT = 15 * MINUTE
-"""Passages are counted by so much of event time: so finely a report's beginning and end may lie."""
+"""Passages are counted by so much of event time, and who is inside is noted so often: so finely may a report's
+beginning and end lie."""
 _COLUMNS = (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY)
 
 
@@ -35,7 +36,10 @@ class PassageCount(msgspec.Struct, frozen=True):
 
 
 class Occupancy(msgspec.Struct, frozen=True):
-    """Who is inside a compound at the full hour ``at`` (ns): vehicles, and by how many that may be wrong."""
+    """Who is inside a compound at the end ``at`` (ns) of a ``SLOT``: vehicles, and by how many that may be wrong.
+
+    Of the slot that is running it says how things are now, until its end says it anew.
+    """
 
     at: int
     compound: str

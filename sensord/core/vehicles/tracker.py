@@ -26,15 +26,15 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import EVENT, Stream
-from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
-from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
-from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
+from sensord.core.vehicles.visit import Compound, Ended, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
-_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
+_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
 Numbers = tuple[float, float, float, float, float, float]
@@ -45,8 +45,8 @@ _MAYBE: Numbers = (_NAN,) * 6
 class Tracker:
     """Follows the vehicles of a definition. Without site keys there is nobody to follow, and batches pass unchanged."""
 
-    def __init__(self, definition: Definition, places: Places) -> None:
-        self.on = bool(definition.plate_keys)
+    def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
+        self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
@@ -72,15 +72,19 @@ class Tracker:
         self._pairings = [0] * len(Pairing)
         self.counts = Counter[tuple[str, str]]()
         self.occupancy: list[Occupancy] = []
-        """Who was inside at every full local hour since this was last emptied."""
+        """Who was inside at every full local quarter of an hour since this was last emptied."""
 
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.clock:
-            self.clock = self._due = self._next_hour(at)
+            self.clock = self._due = self._next_slot(at)
 
-    def _next_hour(self, at: int) -> int:
-        return ((at + self._offset) // HOUR + 1) * HOUR - self._offset
+    def _next_slot(self, at: int) -> int:
+        return ((at + self._offset) // SLOT + 1) * SLOT - self._offset
+
+    def inside(self, at: int) -> list[Occupancy]:
+        """Who is inside every compound, as it is to be written down for the instant ``at`` (ns)."""
+        return [Occupancy(at, place, here.inside, here.unsure) for place, here in self.presence.compounds.items()]
 
     @property
     def gates(self) -> frozenset[str]:
@@ -90,8 +94,11 @@ class Tracker:
     def carry_over(self, old: Tracker, at: int) -> None:
         """Take over, at the journal instant ``at``, the state of the tracker of the definition before.
 
-        A visit that began at a camera which is gone goes on as if it had begun at another of its compound.
+        A visit that began at a camera which is gone goes on as if it had begun at another of its compound. Without site
+        keys everything is forgotten: nobody would notice who leaves meanwhile.
         """
+        if not self.on:
+            return
         load(self, save(old))
         cameras = {
             self._compound[gate]: device
@@ -171,7 +178,7 @@ class Tracker:
 
     def _again(self, passage: Passage, read: Read, run: Run) -> bool:
         """Take a run with its first reading, unless something might happen in between that depends on which came."""
-        if passage.kept[0].token != read.token or passage.last_at != read.event_at:
+        if passage.kept[0].token != read.token or passage.last_at != read.event_at or not passage.best.legible:
             return False
         entering = read.direction == _IN
         if passage.due:
@@ -194,19 +201,33 @@ class Tracker:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
             self._wait(gate, passage)
-        elif what == LATER and read.direction == _IN:
-            self._correct(gate, passage, read.received_at)
+        elif what == LATER:
+            self._correct(position, gate, passage, read.received_at)
+        elif what == SURER:
+            self._recognise(position, read.received_at, gate, passage)
         return passage
 
-    def _correct(self, gate: str, passage: Passage, at: int) -> None:
-        """A vehicle that was let in was read again, under another pseudonym."""
-        place = self._compound[gate]
-        if passage.best.token != passage.decided:
-            for where, token, visit in self.presence.rename(place, gate, passage, at):
-                self._await(where, token, visit)
-            passage.decided = passage.best.token
-        else:
+    def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
+        """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
+        place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
+        if not passage.decided:
+            self.presence.unread(place, direction, -1)
+            self._decide(position, at, gate, passage, _RECOGNISED)
+        elif direction == _IN and token != passage.decided:
+            visits, gone = self.presence.rename(place, gate, passage, at)
+            for where, who, visit in visits:
+                self._await(where, who, visit)
+            for ended in gone:
+                self._end(position, at, ended)
+            passage.decided = token
+            if visits:
+                self._recognise(position, at, gate, passage)
+        elif direction == _IN:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
+
+    def _recognise(self, position: int, at: int, gate: str, passage: Passage) -> None:
+        """Say of a passage that was decided who it is, now that this is known, or certain."""
+        self._tell(position, at, gate, passage, self.presence.recognise(self._compound[gate], passage), _RECOGNISED)
 
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
@@ -228,7 +249,7 @@ class Tracker:
     def _advance(self, to: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
-        At one instant doubtful passages settle first, then stays reach their marks, then the full hour strikes.
+        At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
         settling, staying, visits = self.settling, self.staying, self.presence.compounds
         while (at := self._due) <= to:
@@ -275,11 +296,10 @@ class Tracker:
         self._say(position, at, _STAYING, visit.read, (at, visit.certainty, token), here, stay)
 
     def _strike(self, position: int, at: int) -> None:
-        """A full local hour: note who is inside; at night, say who stays, and begin the day's balance anew."""
-        self.clock = self._next_hour(at)
-        for place, here in self.presence.compounds.items():
-            self.occupancy.append(Occupancy(at, place, here.inside, here.unsure))
-        if (at + self._offset) % DAY // HOUR != self._tracking.night // HOUR:
+        """A full local quarter: note who is inside; at night, say who stays, and begin the day's balance anew."""
+        self.clock = self._next_slot(at)
+        self.occupancy += self.inside(at)
+        if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return
         for ended in self.presence.dusk(at):
             self._end(position, at, ended)
@@ -292,9 +312,9 @@ class Tracker:
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
-    def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
+    def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place, presence = passage.kept[0], self._compound[gate], self.presence
+        place, presence, read = self._compound[gate], self.presence, passage.kept[0]
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
@@ -302,7 +322,14 @@ class Tracker:
             self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
-        away, stay, here = seen.away, seen.stay, presence.compounds[place]
+        self._tell(position, at, gate, passage, seen, event)
+
+    def _tell(self, position: int, at: int, gate: str, passage: Passage, seen: Seen, event: int) -> None:
+        """Say what a passage means."""
+        read, here = passage.kept[0], self.presence.compounds[self._compound[gate]]
+        if seen.shown is not None:
+            read = seen.shown._replace(device=read.device, direction=read.direction)
+        away, stay = seen.away, seen.stay
         if away >= 0:
             numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
         elif stay >= 0:
@@ -310,7 +337,7 @@ class Tracker:
         else:
             numbers = _MAYBE
         what = passage.first_at, seen.certainty, seen.token
-        self._say(position, at, _PASSED, read, what, here, numbers)
+        self._say(position, at, event, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
 

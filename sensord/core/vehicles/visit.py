@@ -95,7 +95,8 @@ class Ended(NamedTuple):
 class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
-    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does).
+    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does). ``shown`` is the reading that
+    shows the vehicle, where it is not the passage's own: that one was misread.
     """
 
     pairing: Pairing
@@ -109,6 +110,7 @@ class Seen(msgspec.Struct, gc=False):
     cloned: bool = False
     ended: tuple[Ended, ...] = ()
     visit: Visit | None = None
+    shown: Read | None = None
 
 
 class Compound:
@@ -228,6 +230,27 @@ class Compound:
                 today -= met
         self.carried = [*carried, today][-days:]
         self.anonymous = sum(self.carried)
+
+    def missed_exit(self) -> None:
+        """An exit was missed: when an unread one was counted, that was it."""
+        if self.anonymous < 0:
+            self.anonymous += 1
+        else:
+            self.lack(1)
+
+    def missed_entry(self) -> None:
+        """An entry was missed: when an unread one was counted, that was it."""
+        if self.anonymous > 0:
+            self.anonymous -= 1
+        else:
+            self.lack(1)
+
+    def came_back(self) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if self.missed:
+            self.lack(-1)
+        else:
+            self.anonymous -= 1
 
     @property
     def inside(self) -> int:

@@ -1,0 +1,49 @@
+"""Small files of the state directory that are damaged: a fact for those who ask, a trouble for people.
+
+None of them keeps the daemon from telling of crowds. A sound start clears what the one before had to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from sensord.config.load import Spare
+from sensord.core.cases.notice import Trouble
+from sensord.supervisor import Troubles
+from sensord.telemetry.health import Health
+
+_FACTS = {
+    Trouble.LINKS_VOID: "links",
+    Trouble.TOKENS_LOST: "tokens",
+    Trouble.PLATES_OFF: "plates",
+    Trouble.CHANGES_UNREAD: "duty",
+}
+
+log = structlog.get_logger()
+
+
+class Harm:
+    """What was found damaged. Notes come before or after ``troubles`` is there to tell people."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._said = dict.fromkeys(_FACTS, "")
+
+    def note(self, trouble: Trouble, why: str) -> None:
+        """Say how it stands with a file; ``why`` is empty when it is sound."""
+        if why and why != self._said[trouble]:
+            log.error("a small file is of no use; alerting goes on without it", trouble=trouble.value, why=why)
+        self._said[trouble] = why
+        self._health.set_fact(_FACTS[trouble], not why, why)
+
+    def note_missing(self, without: Mapping[Spare, str]) -> None:
+        """Say what the configuration in force does without."""
+        self.note(Trouble.PLATES_OFF, without.get(Spare.PLATES, ""))
+        self.note(Trouble.CHANGES_UNREAD, without.get(Spare.CHANGES, ""))
+
+    def tell(self, troubles: Troubles) -> None:
+        """Let people hear of it, or that it is over."""
+        for trouble, why in self._said.items():
+            troubles.report(trouble, bool(why))
