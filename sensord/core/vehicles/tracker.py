@@ -302,9 +302,10 @@ class Tracker:
         self.occupancy += self.inside(at)
         if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return
+        for ended in self.presence.dusk(at):
+            self._end(position, at, ended)
         for here in self.presence.compounds.values():
             for token, visit in here.visits.items():
-                visit.nights += 1
                 if self._nights:
                     nights = (_NAN, float(visit.nights), _NAN, _NAN, _NAN, _NAN)
                     self._say(position, at, _OVERNIGHT, visit.read, (at, visit.certainty, token), here, nights)
@@ -378,7 +379,7 @@ class Tracker:
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
-        anonymous, missed = here.anonymous, here.missed
+        anonymous, doubt = here.anonymous, here.doubtful + here.spread
         inside = len(here.visits) + anonymous
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows.append(
@@ -394,7 +395,7 @@ class Tracker:
                 certainty,
                 *numbers,
                 max(inside, 0),
-                missed + anonymous if anonymous >= 0 else missed - anonymous,
+                doubt + anonymous if anonymous >= 0 else doubt - anonymous,
             )
         )
         self._masks.append(read[10])
