@@ -261,11 +261,11 @@ def test_a_payload_over_the_limit_is_not_journaled(broker: Mosquitto) -> None:
     with Stage(_settings(broker, payload_kib=1)) as stage:
         _connected(stage)
         broker.publish(TOPIC, b"x" * 1025)
-        broker.publish(TOPIC, b"x" * BROKER_LIMIT)
-        broker.publish(TOPIC, b"x" * 2 * BROKER_LIMIT)
+        broker.publish(TOPIC, b"x" * connection.BROKER_LIMIT)
+        broker.publish(TOPIC, b"x" * 2 * connection.BROKER_LIMIT)
         broker.publish(TOPIC, b"x" * 1024)
         wait_until(lambda: stage.journal.payloads == [b"x" * 1024])
-        assert [(topic, size) for topic, size, _ in stage.oversize] == [(TOPIC, 1025), (TOPIC, BROKER_LIMIT)]
+        assert [(topic, size) for topic, size, _ in stage.oversize] == [(TOPIC, 1025), (TOPIC, connection.BROKER_LIMIT)]
         assert stage.count("dropped_total", reason="too_large") == 2
         wait_until(lambda: len(broker.log_lines("Received PUBACK from sensord")) == 3)
 
