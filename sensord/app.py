@@ -179,6 +179,7 @@ class App:
                 self.meter,
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
+                given_up=lambda: self._upkeep.given_up,
             ),
         )
 

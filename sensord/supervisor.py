@@ -34,6 +34,8 @@ GAP_SHOWN = 600.0
 
 LATE = 30.0
 """Seconds that readings are behind from which people are told."""
+WRONG = 60.0
+"""Seconds by which our time and the host's clock differ from which people are told."""
 PAST = 10.0
 """Seconds by which the core may be behind before it is said."""
 
@@ -95,7 +97,7 @@ class Troubles:
 class Conditions:
     """How the daemon stands with its disk and with what comes in: facts for those who ask, troubles for people."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         health: Health,
         troubles: Troubles,
@@ -106,8 +108,13 @@ class Conditions:
         *,
         clock: ArrivalClock,
         applied: Callable[[], int],
+        given_up: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``applied`` says up to which journal instant (ns) the core has come."""
+        """``applied`` says up to which journal instant (ns) the core has come.
+
+        ``given_up`` says how many days of the journal were deleted before their time since the start.
+        """
+        self._given_up = given_up
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
@@ -118,9 +125,31 @@ class Conditions:
         behind = max(0.0, (self._clock() - self._applied()) / SECOND)
         past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
         self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
-        self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
+        self._state_clock()
+        cut = self._given_up()
+        said = f"the journal is over journal.max_mib: {cut} days were given up before their time" if cut else ""
+        self._health.set_fact("keeping", not cut, said)
+        self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
         self._state_pressure()
         self._troubles.expire()
+
+    def _state_clock(self) -> None:
+        """Whether times in messages and duty plans are right."""
+        apart = self._clock.apart / SECOND
+        self._meter.gauge("host_clock_offset_seconds", apart)
+        wrong, detail = abs(apart) > WRONG, ""
+        if wrong and apart > 0:
+            detail = (
+                f"our time is {apart:.0f} s behind the host's clock, and so are messages and duty plans; "
+                "if the host's clock is right, restart sensord"
+            )
+        elif wrong:
+            detail = (
+                f"our time is {-apart:.0f} s ahead of the host's clock, and so are messages and duty plans; it never "
+                "goes back: if the host's clock is right, this ends by itself, in twice that time"
+            )
+        self._health.set_fact("clock", not wrong, detail)
+        self._troubles.report(Trouble.HOST_CLOCK, wrong)
 
     def _state_disk(self) -> None:
         """Whether it is full, and whether people are still told of new crowds."""
@@ -130,9 +159,11 @@ class Conditions:
         if deaf:
             detail = "the disk is full: readings wait at the broker, nobody is told of new crowds; free some space now"
         elif blocked:
-            lasts = f", for about {reserve.seconds / 60:.0f} min" if reserve.seconds else ""
-            detail = "the disk is full: readings wait at the broker, and the newest go on "
-            detail += f"from {reserve.left >> 20} MiB of reserve{lasts}"
+            lasts = f"{reserve.seconds / 60:.0f} min" if reserve.seconds else "as long as nobody else takes it"
+            detail = (
+                "the disk is full: readings wait at the broker, and the newest go on from "
+                f"{reserve.left >> 20} MiB of reserve (lasts: {lasts})"
+            )
         self._health.set_fact("journal", not blocked, detail)
         self._meter.gauge("reserve_bytes", reserve.left)
         self._troubles.report(Trouble.DISK_FULL, blocked)

@@ -80,10 +80,45 @@ def test_a_full_disk_says_whether_people_are_still_told_of_crowds() -> None:
         said.append((facts["journal"]["detail"], "go ahead" in facts["readings"]["detail"]))  # type: ignore[index]
     wait = "the disk is full: readings wait at the broker, "
     assert said == [
-        (wait + "and the newest go on from 12 MiB of reserve", True),
+        (wait + "and the newest go on from 12 MiB of reserve (lasts: as long as nobody else takes it)", True),
         (wait + "nobody is told of new crowds; free some space now", False),
     ]
     parts.blocked = False
     conditions.state()
     on, off = (Trouble.DISK_FULL, True), (Trouble.DISK_FULL, False)
     assert noticed == [on, (Trouble.DISK_RESERVE_USED, True), off, (Trouble.DISK_RESERVE_USED, False)]
+
+
+def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
+    """Beyond a minute, either way, and from the first day given up; each is a fact and a trouble."""
+    wall, cut, noticed = 10**18, 0, list[tuple[Trouble, bool]]()
+    parts, health, meter = Parts(), Health(), PrometheusMeter()
+    clock = ArrivalClock(0, lambda: wall, lambda: 0)
+    clock.arrival()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        noticed.append((notice.trouble, notice.active))
+        return Future()
+
+    troubles = Troubles(submit, clock, meter, {})
+    conditions = Conditions(
+        health,
+        troubles,
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        meter,
+        clock=clock,
+        applied=clock,
+        given_up=lambda: cut,
+    )
+    seen = list[tuple[object, object]]()
+    for off, cut in ((59, 0), (61, 0), (-61, 2), (0, 2)):  # noqa: B007  # ``given_up`` reads it
+        wall = 10**18 + off * 10**9
+        conditions.state()
+        facts = health.ready()[1]["facts"]
+        seen.append((facts["clock"]["ok"], facts["keeping"]["ok"]))  # type: ignore[index]
+    assert seen == [(True, True), (False, True), (False, False), (True, False)]
+    clock_on, clock_off = (Trouble.HOST_CLOCK, True), (Trouble.HOST_CLOCK, False)
+    assert noticed == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]
