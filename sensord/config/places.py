@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 from msgspec.structs import replace
 
 from sensord.config.findings import Findings
@@ -126,13 +126,19 @@ class LaneEntry(Entry, frozen=True, kw_only=True):
 
 
 class DeviceEntry(Entry, frozen=True, kw_only=True):
-    """A registered sensor: what it measures, where it stands, and how often it must be heard (``period``)."""
+    """A registered sensor: what it measures, where it stands, and how often it must be heard (``period``).
+
+    ``colours`` says what a camera's own numbers or words for colours mean, such as ``{"1": blue, "2": yellow}``.
+    """
 
     id: Identifier
     stream: Literal["crowd", "plate", "level", "report", "status"]
     place: Identifier
     period: Duration
     codec: Annotated[str, Meta(description="the format of its messages")] = "native"
+    colours: dict[str, Literal["blue", "yellow", "white", "black", "green", "yellow_green"]] = field(
+        default_factory=dict
+    )
 
 
 class PlacesFile(Entry, frozen=True, kw_only=True):
@@ -326,8 +332,11 @@ class _Survey:
         if entry.codec not in CODECS:
             hint = self.findings.suggest(entry.codec, CODECS)
             self.findings.error((*path, "codec"), f"there is no codec {entry.codec}", hint)
+        if entry.colours and entry.stream != "plate":
+            self.findings.error((*path, "colours"), f"a {entry.stream} device sees no plates", "remove colours")
         period = self.findings.duration((*path, "period"), entry.period, SECOND, 7 * DAY)
-        return Device(entry.id, BY_WORD.get(entry.stream, Stream.STATUS), entry.place, period, entry.codec)
+        stream, colours = BY_WORD.get(entry.stream, Stream.STATUS), tuple(sorted(entry.colours.items()))
+        return Device(entry.id, stream, entry.place, period, entry.codec, colours)
 
     def _places(self) -> Iterator[Place]:
         street = self.file.street
