@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from sensord.api.links import AnswerLinks, own_key
+from sensord.api.links import AnswerLinks
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
@@ -47,8 +47,6 @@ from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
-from sensord.store.access import AccessLog
-from sensord.store.audit import AuditLog
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -93,8 +91,7 @@ class App:
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
-        self.harm = Harm(health)
-        self.harm.note(Trouble.TOKENS_LOST, TokenStore(self._directory).mend(time.time_ns()))
+        self.harm = Harm(health, self._directory)
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
@@ -110,8 +107,6 @@ class App:
         health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
-        torn = "; ".join(filter(None, (AccessLog(self._directory).look(), AuditLog(self._directory).look())))
-        health.set_fact("registers", not torn, torn)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self._make_links()
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
@@ -187,11 +182,7 @@ class App:
         answers = self._settings.answers
         if answers.url is None:
             return None
-        if answers.key_file:
-            key = self._secret(answers.key_file).encode()
-        else:
-            key, void = own_key(self._directory, time.time_ns())
-            self.harm.note(Trouble.LINKS_VOID, void)
+        key = self._secret(answers.key_file).encode() if answers.key_file else self.harm.signing_key()
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
     "upkeep": {"core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
-    "harm": {"core", "config", "supervisor", "telemetry"},
+    "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
     "bulkheads": {"core", "ports"},
     "app": ADAPTER

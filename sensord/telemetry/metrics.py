@@ -1,8 +1,9 @@
 """Every metric of the daemon, in one table, and the meter that counts them for Prometheus.
 
 Rules: the name starts with ``sensord_`` and ends with its base unit (``_seconds``, ``_bytes``) or ``_total``;
-labels have few values and never name a device, a case or a person. ``docs/metrics.md`` is written from the
-table: ``python -m sensord.telemetry.metrics docs/metrics.md``.
+labels have few values and never name a case, a vehicle or a person. Devices are named where somebody must know which
+one to mend (gaps): as many as are registered, and no secret, for it is ``places.yaml`` that names them.
+``docs/metrics.md`` is written from the table: ``python -m sensord.telemetry.metrics docs/metrics.md``.
 """
 
 from __future__ import annotations

@@ -296,6 +296,7 @@ def test_a_secret_loses_one_line_break_and_nothing_else(tmp_path: Path, raw: byt
         (b"abc", 0o604, "by everybody"),
         (b"\n", 0o600, "is empty"),
         (b"\xff", 0o600, "not UTF-8"),
+        (bytes(64), 0o600, "is damaged"),
         (b"x" * 70_000, 0o600, "larger than 64 KiB"),
     ],
 )
