@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sensord.bulkheads import Bulkheads, part
+from tests.notify.parts import until
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def never() -> Iterator[threading.Event]:
 
 async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Task[bool]]:
     """Make so many calls of a part that never return; ends once as many have begun as it has threads."""
-    begun = threading.Semaphore(0)
+    begun = list[str]()
 
     def call() -> bool:
-        begun.release()
+        begun.append(name)
         return never.wait()
 
     async def ask() -> bool:
@@ -33,9 +34,7 @@ async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Ta
             return await asyncio.to_thread(call)
 
     tasks = [asyncio.create_task(ask()) for _ in range(calls)]
-    await asyncio.sleep(0)  # all have asked
-    for _ in range(2):
-        assert await asyncio.get_running_loop().run_in_executor(None, begun.acquire, True, 10)
+    await until(lambda: len(begun) == 2)
     return tasks
 
 
@@ -44,11 +43,11 @@ async def test_a_part_that_hangs_holds_nobody_else_up(never: threading.Event) ->
     loop = asyncio.get_running_loop()
     loop.set_default_executor(Bulkheads(2))
     waiting = await hang(never, "mail", 20)
-    with part("people"):
-        assert await asyncio.to_thread(threading.current_thread) != threading.current_thread()
-        child = asyncio.create_task(asyncio.to_thread(lambda: threading.current_thread().name))
-    assert await child == "people_0"
-    assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
+    async with asyncio.timeout(10):
+        with part("people"):
+            child = asyncio.create_task(asyncio.to_thread(lambda: threading.current_thread().name))
+        assert await child == "people_0"
+        assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
     assert len([one for one in threading.enumerate() if one.name.startswith("mail_")]) == 2
     assert not any(one.done() for one in waiting)
 

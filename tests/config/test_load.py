@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from sensord.config.load import Loaded, load, read_secret
+from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import MqttChannel, Webhook
 from sensord.core.cases.case import Answer
 from sensord.core.cases.policy import Step
@@ -20,6 +22,7 @@ from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rul
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
 from tests.config.rejection import STREET, street
+from tests.support.damages import DAMAGES, Damage
 
 
 @pytest.fixture
@@ -330,3 +333,45 @@ def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + robot, encoding="utf-8")
     damping = load(path).definition.damping
     assert (damping.per_minute["group"], damping.groups) == (12, ("group",))
+
+
+def _with_state_beside(copy: Path) -> Path:
+    """The configuration, whose state directory is to be in a folder of the test."""
+    config = copy / "sensord.yaml"
+    document = yaml.safe_load(config.read_text(encoding="utf-8")) | {"state_dir": str(copy / "state")}
+    config.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    return config
+
+
+SPARE = {Spare.PLATES: "plate.keys", Spare.CHANGES: "roster.changes.yaml"}
+SOUND = {
+    Spare.PLATES: b"k1 2026-01-01T00:00:00Z " + base64.b64encode(bytes(32)) + b"\n",
+    Spare.CHANGES: b"changes: []\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("part", SPARE)
+def test_what_alerting_can_do_without_is_done_without(copy: Path, part: Spare, damage: Damage) -> None:
+    """By a daemon that must start; who checks, or changes what runs, hears of every mistake."""
+    config = _with_state_beside(copy)
+    path = copy / "state" / SPARE[part]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(SOUND[part])
+    path.chmod(0o600)
+    assert load(config, lenient=True).without == {}
+    path.write_bytes(damage(SOUND[part]))
+    loaded = load(config, lenient=True)
+    assert [*loaded.without] == [part]
+    assert path.name in loaded.without[part]
+    assert (loaded.definition.plate_keys, loaded.definition.duty.changes) == ((), ())
+    assert with_keys(loaded, 1).without == loaded.without
+    assert path.read_bytes() == damage(SOUND[part])
+    with pytest.raises(ConfigError):
+        load(config)
+
+
+def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
+    """As on a full disk: nobody is followed, and everything else goes on."""
+    loaded = with_keys(load(_with_state_beside(copy)), 1)
+    assert "site key cannot be made" in loaded.without[Spare.PLATES]

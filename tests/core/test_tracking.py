@@ -149,8 +149,57 @@ MERGING: dict[str, tuple[list[Record], list[tuple[float, str, str, str]]]] = {
     ),
     "a vehicle without a plate is a passage": ([at(0, None), tick(60)], [(0, "passed", "C1-N in", "")]),
     "it passes again after the merging time": (
-        [at(0, A), at(41, A), tick(60)],
-        [(0, "passed", "C1-N in", A), (41, "ended", "C1-N in", A), (41, "passed", "C1-N in", A)],
+        [at(0, A), at(61, A), tick(70)],
+        [(0, "passed", "C1-N in", A), (61, "ended", "C1-N in", A), (61, "passed", "C1-N in", A)],
+    ),
+    "a vehicle that stands at the barrier is one passage": (
+        [at(0, A), at(30, A), at(60, A), at(119, A), tick(200)],
+        [(0, "passed", "C1-N in", A)],
+    ),
+    "but not when it has gone back by the gate": (
+        [at(0, A), at(20, A, "out"), at(50, A), tick(70)],
+        [(0, "passed", "C1-N in", A), (20, "passed", "C1-N out", A), (50, "passed", "C1-N in", A)],
+    ),
+    "nor when another vehicle came behind it": (
+        [at(0, A), at(20, B), at(50, A), tick(70)],
+        [
+            (0, "passed", "C1-N in", A),
+            (20, "passed", "C1-N in", B),
+            (50, "ended", "C1-N in", A),
+            (50, "passed", "C1-N in", A),
+        ],
+    ),
+    "who is certain only after it was decided is told of again": (
+        [at(0, B, "in", 0.7), at(4, B), at(8, B), tick(60)],
+        [(0, "passed", "C1-N in", B), (0, "recognised", "C1-N in", B)],
+    ),
+    "two readings that agree are certain, however late": (
+        [at(0, B, "out", 0.7), at(10, B, "out", 0.7), at(20, B, "out", 0.7), tick(60)],
+        [(0, "passed", "C1-N out", B), (0, "recognised", "C1-N out", B)],
+    ),
+    "a plate that nobody can read waits for one that rolls up": (
+        [at(0, B, "in", 0.4), at(19, B, "in", 0.97), tick(60)],
+        [(0, "passed", "C1-N in", B)],
+    ),
+    "so does a vehicle without a plate": (
+        [at(0, None), at(15, B, "in", 0.7), tick(17), tick(60)],
+        [(0, "passed", "C1-N in", B)],
+    ),
+    "a vehicle that is not legible is one however long it stands": (
+        [at(second, None) for second in (0, 10, 20, 35, 50)] + [tick(90)],
+        [(0, "passed", "C1-N in", "")],
+    ),
+    "who is legible only after that is told of then": (
+        [at(0, None), at(15, None), at(30, B), tick(60)],
+        [(0, "passed", "C1-N in", ""), (0, "recognised", "C1-N in", B)],
+    ),
+    "on the way out, too": (
+        [at(0, B), at(300, None, "out"), at(315, None, "out"), at(330, B, "out"), tick(400)],
+        [(0, "passed", "C1-N in", B), (300, "passed", "C1-N out", ""), (300, "recognised", "C1-N out", B)],
+    ),
+    "what is not legible behind a vehicle is that vehicle": (
+        [at(0, A), at(4, None), at(8, None), tick(60)],
+        [(0, "passed", "C1-N in", A)],
     ),
 }
 
@@ -240,7 +289,11 @@ def test_a_corrected_entry_that_seemed_a_clone_leaves_the_other_inside() -> None
     follower = Follower()
     follower.see(at(0, A_CONFUSED, gate="C3-N"))
     rows = follower.see(at(10, A_CONFUSED, "in", 0.95), at(11, A, "in", 0.8), at(12, A, "in", 0.8))
-    assert [row.event for row in rows] == ["passed", "cloned"]
+    assert [(row.event, row.vehicle) for row in rows] == [
+        ("passed", A_CONFUSED),
+        ("cloned", A_CONFUSED),
+        ("recognised", A),
+    ]
     presence = follower.tracker.presence
     assert presence.traces[token(A_CONFUSED)].inside == "C3"
     assert set(presence.compounds["C3"].visits) == {token(A_CONFUSED)}
@@ -322,7 +375,7 @@ def test_staying_is_said_at_the_rules_thresholds() -> None:
 def test_nights_are_counted_at_the_night_hour() -> None:
     """Each night inside adds one, and the day's balance begins anew."""
     follower = Follower()
-    follower.see(at(0, B), at(10, None), tick(60))
+    follower.see(at(0, B), at(30, None), tick(60))
     assert follower.inside() == (2, 1)
     nights = [row for row in follower.see(tick(3 * DAY / SECOND)) if row.event == "overnight"]
     assert [(row.at, row.numbers["nights"]) for row in nights] == [
@@ -381,3 +434,18 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(presence.known) <= 40
     assert len(presence.compounds["C1"].visits) == 20
     assert follower.tracker.counts["visit", "forgotten"] > 80
+
+
+def test_who_leaves_misread_is_shown_as_it_came() -> None:
+    """The mask, and the message that shows the plate, are those of the entry: no car bears the other plate."""
+    follower = Follower()
+    entered = follower.intake.decode((at(0, A),), START).batch
+    follower.tracker.take(entered)
+    follower.tracker.take(follower.intake.decode((at(3600, A_CONFUSED, "out", 0.7),), START + HOUR).batch)
+    said = follower.tracker.take(follower.intake.decode((tick(3700),), START + 3700 * SECOND).batch)
+    assert said.sightings is not None
+    assert entered.sightings is not None
+    (row,) = np.flatnonzero(said.labels["direction"] == DIRECTION.words.index("out"))
+    assert said.sightings.who[row, 0] == token(A)
+    assert said.sightings.masks[row] == entered.sightings.masks[0] != ""
+    assert said.sightings.seen_at[row] == START

@@ -47,8 +47,19 @@ def failing_receiver(directory: Path, rounds: Iterable[int], seed: int, way: str
         refused = len(stage.people.refused)
         stage.settle(patience=120)
         row = stage.verdict(way, len(recovery), recovery)
+        if WAYS[way].hang or WAYS[way].drop:
+            row.doubled += _unmarked(stage)
         row.remark += f"; {refused:,} attempts refused; recovery is to the next page"
         return row
+
+
+def _unmarked(stage: Stage) -> int:
+    """Pages that came once more without a word of it, though nobody knows what became of the one before."""
+    seen, found = set[str](), 0
+    for page in (request.json for request in stage.people.requests):
+        found += page["key"] in seen and not page["possibly_repeated"]
+        seen.add(page["key"])
+    return found
 
 
 WAY = 60

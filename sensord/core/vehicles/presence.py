@@ -115,7 +115,7 @@ class Presence:
             token, cloned, ended = self._who(place, passage)
         trace = self._trace(token, at)
         if at < trace.last_at:
-            return Seen(_HISTORY, token, certainty)
+            return Seen(_HISTORY, mine, certainty)
         visit, sure = here.remove(token), token == mine and certainty == CERTAIN
         shown = token == mine or passage.shows(token)
         if visit is not None and shown and self.clones.suspicions:
@@ -127,7 +127,7 @@ class Presence:
         if visit is None:
             here.missed_entry()
             self._note(token, trace, gate, at, sure)
-            return Seen(_MISSED_ENTRY, token, certainty, cloned=cloned, ended=ended)
+            return Seen(_MISSED_ENTRY, mine, certainty, cloned=cloned, ended=ended)
         # A visit that began misread has one end that shows the plate: that has to be certain.
         self._note(token, trace, gate, at, shown and (sure or not visit.misread))
         stay = at - visit.entered_at
@@ -137,7 +137,26 @@ class Presence:
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
         pairing = _LEFT if token == mine and not visit.misread else _LEFT_MISREAD
-        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
+        other = None if token == mine else visit.read
+        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended, None, other)
+
+    def recognise(self, place: str, passage: Passage) -> Seen:
+        """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
+        at, token, certainty = passage.first_at, passage.best.token, passage.certainty
+        trace, visit = self.traces.get(token), self.compounds[place].visits.get(token)
+        if trace is None or visit is None or passage.best.direction or visit.entered_at != at:
+            return Seen(_HISTORY, token, certainty)
+        visit.read, visit.certainty = passage.best, certainty
+        if certainty == CERTAIN and trace.last_at == at:
+            trace.witnessed = at
+        before, since = passage.before, at - self._tracking.roaming
+        seen_at = at - self._tracking.remember if before is None else before.last_at or before.hour * HOUR
+        roamed = len({where for when, where in trace.entries if when > since})
+        return Seen(_ENTERED, token, certainty, -1, max(at - seen_at, 0), len(trace.entries), 0, roamed)
+
+    def unread(self, place: str, direction: int, amount: int) -> None:
+        """So many unread vehicles more (or, negative, fewer) went in (0) or out (1)."""
+        self.compounds[place].anonymous += -amount if direction else amount
 
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage

@@ -26,15 +26,15 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import EVENT, Stream
-from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
-from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
+from sensord.core.vehicles.visit import Compound, Ended, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
-_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
+_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
 Numbers = tuple[float, float, float, float, float, float]
@@ -178,7 +178,7 @@ class Tracker:
 
     def _again(self, passage: Passage, read: Read, run: Run) -> bool:
         """Take a run with its first reading, unless something might happen in between that depends on which came."""
-        if passage.kept[0].token != read.token or passage.last_at != read.event_at:
+        if passage.kept[0].token != read.token or passage.last_at != read.event_at or not passage.best.legible:
             return False
         entering = read.direction == _IN
         if passage.due:
@@ -201,22 +201,33 @@ class Tracker:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
             self._wait(gate, passage)
-        elif what == LATER and read.direction == _IN:
+        elif what == LATER:
             self._correct(position, gate, passage, read.received_at)
+        elif what == SURER:
+            self._recognise(position, read.received_at, gate, passage)
         return passage
 
     def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
-        """A vehicle that was let in was read again, under another pseudonym."""
-        place = self._compound[gate]
-        if passage.best.token != passage.decided:
+        """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
+        place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
+        if not passage.decided:
+            self.presence.unread(place, direction, -1)
+            self._decide(position, at, gate, passage, _RECOGNISED)
+        elif direction == _IN and token != passage.decided:
             visits, gone = self.presence.rename(place, gate, passage, at)
-            for where, token, visit in visits:
-                self._await(where, token, visit)
+            for where, who, visit in visits:
+                self._await(where, who, visit)
             for ended in gone:
                 self._end(position, at, ended)
-            passage.decided = passage.best.token
-        else:
+            passage.decided = token
+            if visits:
+                self._recognise(position, at, gate, passage)
+        elif direction == _IN:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
+
+    def _recognise(self, position: int, at: int, gate: str, passage: Passage) -> None:
+        """Say of a passage that was decided who it is, now that this is known, or certain."""
+        self._tell(position, at, gate, passage, self.presence.recognise(self._compound[gate], passage), _RECOGNISED)
 
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
@@ -300,9 +311,9 @@ class Tracker:
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
-    def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
+    def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place, presence = passage.kept[0], self._compound[gate], self.presence
+        place, presence, read = self._compound[gate], self.presence, passage.kept[0]
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
@@ -310,7 +321,14 @@ class Tracker:
             self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
-        away, stay, here = seen.away, seen.stay, presence.compounds[place]
+        self._tell(position, at, gate, passage, seen, event)
+
+    def _tell(self, position: int, at: int, gate: str, passage: Passage, seen: Seen, event: int) -> None:
+        """Say what a passage means."""
+        read, here = passage.kept[0], self.presence.compounds[self._compound[gate]]
+        if seen.shown is not None:
+            read = seen.shown._replace(device=read.device, direction=read.direction)
+        away, stay = seen.away, seen.stay
         if away >= 0:
             numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
         elif stay >= 0:
@@ -318,7 +336,7 @@ class Tracker:
         else:
             numbers = _MAYBE
         what = passage.first_at, seen.certainty, seen.token
-        self._say(position, at, _PASSED, read, what, here, numbers)
+        self._say(position, at, event, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
 

@@ -86,7 +86,8 @@ class Ended(NamedTuple):
 class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
-    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does).
+    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does). ``shown`` is the reading that
+    shows the vehicle, where it is not the passage's own: that one was misread.
     """
 
     pairing: Pairing
@@ -100,6 +101,7 @@ class Seen(msgspec.Struct, gc=False):
     cloned: bool = False
     ended: tuple[Ended, ...] = ()
     visit: Visit | None = None
+    shown: Read | None = None
 
 
 class Compound:
