@@ -11,12 +11,19 @@ in, inside the same compound        its exit was missed: that visit ends now, wi
 in or out, inside another compound  its exit there was missed: that visit ends without a length
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
                                     that is it, misread once; else its entry was missed
-inside for ``remember``             its exit was missed: the visit ends without a length
+inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
+here                                goes: the visit ends without a length
+inside for ``remember``             its exit was missed, even if it lives here
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
-unread or no plate                  changes the number inside, and by how much that may be wrong
+unread or no plate                  changes the number inside, and by how much that may be wrong; so it does on the next
+                                    days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
+
+A vehicle *lives here* when it was inside over night on ``AT_HOME`` visits (as long as it is remembered); it *comes and
+goes* when it made ``COURIER`` short visits on the day before it came. Every visit longer than a day of a vehicle that
+does not live here may be over, and makes the number inside unsure by one; what else does is said in ``visit.Compound``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -38,7 +45,10 @@ MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
 MOST_TRACED = 200_000
 """So many vehicles of today are known in detail; then the oldest tenth goes."""
-
+AT_HOME = 3
+"""A vehicle that was inside over night on so many visits lives here."""
+COURIER = 3
+"""One that made so many short visits on the day before its last entry comes and goes."""
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
@@ -47,7 +57,7 @@ _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
 
 
 class Presence:
-    """Pairs passages. It changes only by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire`` and ``night``."""
+    """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
         self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
@@ -58,6 +68,7 @@ class Presence:
         self.traces: dict[int, Trace] = {}
         self.clones = Clones()
         self.known: dict[int, int] = {}
+        self.homes: dict[int, int] = {}
         self.forgotten = 0
         self._hour = 0
 
@@ -382,9 +393,7 @@ class Presence:
         if visit is None or visit.due != due:
             return None
         if due - visit.entered_at >= self._tracking.remember:
-            self._forget_visit(place, token)
-            self.forgotten -= 1
-            here.missed_exit()
+            self._over(place, token)
             return visit, True
         visit.due = self._next_due(visit.entered_at, due)
         return visit, False
@@ -395,12 +404,41 @@ class Presence:
             for visit in here.visits.values():
                 visit.due = self._next_due(visit.entered_at, now)
 
+    def dusk(self, now: int) -> list[Ended]:
+        """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
+        ended: list[Ended] = []
+        for place, here in self.compounds.items():
+            for token, visit in list(here.visits.items()):
+                visit.nights += 1
+                if visit.nights == 1:
+                    self.homes[token] = self.homes.get(token, 0) + 1
+                lives_here = self.homes.get(token, 0) >= AT_HOME
+                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
+                if not lives_here and self._is_over(token, visit, now):
+                    self._over(place, token)
+                    ended.append(Ended(place, token, visit))
+        return ended
+
+    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
+        """Whether the visit of a vehicle that does not live here is believed no longer."""
+        if now - visit.entered_at >= self._tracking.believed:
+            return True
+        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
+        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
+
+    def _over(self, place: str, token: int) -> None:
+        """A visit is believed to be over: its exit was missed."""
+        self._forget_visit(place, token)
+        self.forgotten -= 1
+        self.compounds[place].missed_exit()
+
     def night(self, now: int) -> None:
-        """Begin the day's balance anew, and forget what is past remembering."""
+        """Begin a day, and forget what is past remembering."""
         for here in self.compounds.values():
-            here.anonymous = here.missed = 0
+            here.night(-(-self._tracking.believed // DAY))
         recent = now - max(self._tracking.recent, self._tracking.roaming)
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
         self.clones.night(now)
         oldest = (now - self._tracking.remember) // HOUR
         self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
+        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}
