@@ -29,6 +29,7 @@ from sensord.store.starts import SETTLED, Starts
 from sensord.telemetry.health import Health
 from sensord.telemetry.notify_socket import NotifySocket
 
+WORKER = "supervisor"
 GAP_SHOWN = 600.0
 """Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
 
@@ -36,6 +37,8 @@ LATE = 30.0
 """Seconds that readings are behind from which people are told."""
 WRONG = 60.0
 """Seconds by which our time and the host's clock differ from which people are told."""
+UNSENT = 120.0
+"""Seconds that a page may wait for its channel before it is said."""
 PAST = 10.0
 """Seconds by which the core may be behind before it is said."""
 
@@ -151,6 +154,15 @@ class Conditions:
         self._health.set_fact("clock", not wrong, detail)
         self._troubles.report(Trouble.HOST_CLOCK, wrong)
 
+    def state_outbox(self, oldest: Mapping[str, int]) -> None:
+        """Say how channels keep up; ``oldest``: when (ns) the oldest unsent page of each was decided, 0 if none is."""
+        now = self._clock()
+        ages = {channel: max(0.0, (now - at) / SECOND) if at else 0.0 for channel, at in oldest.items()}
+        for channel, age in ages.items():
+            self._meter.gauge("outbox_oldest_seconds", age, channel=channel)
+        late = [f"a page for {channel} waits for {age:.0f} s" for channel, age in ages.items() if age > UNSENT]
+        self._health.set_fact("channels", not late, "; ".join(late))
+
     def _state_disk(self) -> None:
         """Whether it is full, and whether people are still told of new crowds."""
         blocked, reserve = self._committer.blocked, self._committer.reserve
@@ -193,8 +205,10 @@ class Supervisor:
         outbox: OutboxTable,
         starts: Starts,
         conditions: Conditions,
+        stuck: Callable[[], Mapping[str, int]],
     ) -> None:
-        """``threads`` say whether they run."""
+        """``threads`` say whether they run, ``stuck`` how many calls hang in each part."""
+        self._stuck = stuck
         self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
         self._outbox, self._starts, self._conditions = outbox, starts, conditions
 
@@ -207,10 +221,14 @@ class Supervisor:
             if dead is not None:
                 fail(dead)
                 return
+            self._health.beat(WORKER)
             self._feed()
             self._conditions.state()
             for channel, waiting in (await asyncio.to_thread(self._outbox.waiting)).items():
                 self._meter.gauge("outbox_pending", waiting, channel=channel)
+            for part, calls in self._stuck().items():
+                self._meter.gauge("stuck_calls", calls, part=part)
+            self._conditions.state_outbox(await asyncio.to_thread(self._outbox.oldest))
             if not settled and time.monotonic() - began >= SETTLED:
                 settled = True
                 self._starts.settle()

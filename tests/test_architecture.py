@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
     "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
-    "bulkheads": {"core", "ports"},
+    "bulkheads": {"errors", "core", "ports"},
     "app": ADAPTER
     | {
         "api",

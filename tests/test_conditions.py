@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import cast
 
 import msgspec
 
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Reserve
@@ -45,6 +47,20 @@ def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> No
     assert said == [(True, False), (True, True), (False, True), (True, True), (True, False)]
     assert noticed == [True, False]
     assert meter.value("troubles_total", trouble="broker-behind") == 1
+
+
+def test_pages_that_wait_for_long_are_a_fact() -> None:
+    """Two minutes are given; the channel is named."""
+    parts, health, meter, now = Parts(), Health(), PrometheusMeter(), 10**18
+    clock = cast("ArrivalClock", lambda: now)
+    troubles = Troubles(lambda _record, _timeout: Future(), clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    seen = list[object]()
+    for waits in (0, 119, 121):
+        conditions.state_outbox({"desk": now - waits * SECOND, "other": 0})
+        seen.append(health.ready()[1]["facts"]["channels"])  # type: ignore[index]
+    assert seen == [{"ok": True, "detail": ""}] * 2 + [{"ok": False, "detail": "a page for desk waits for 121 s"}]
+    assert meter.value("outbox_oldest_seconds", channel="desk") == 121
 
 
 def test_a_missing_permission_is_a_fact() -> None:
