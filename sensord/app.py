@@ -130,7 +130,7 @@ class App:
             secrets=self._secrets,
             clock=self.clock,
         )
-        self.core.recover(state_lost=bool(self._lost))
+        self.core.recover()
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)
