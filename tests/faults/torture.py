@@ -115,7 +115,7 @@ def _files(directory: Path, effort: Effort) -> list[Row]:
 
 
 def _overload(directory: Path, effort: Effort) -> list[Row]:
-    return [overload(directory, min(120, max(5, effort.runs)), effort.seed)]
+    return [overload(directory, min(600, max(5, effort.runs)), effort.seed)]
 
 
 EXPERIMENTS: dict[str, Experiment] = {
