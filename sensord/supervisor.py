@@ -114,20 +114,35 @@ class Conditions:
 
     def state(self) -> None:
         """State every fact, and report what has changed."""
-        blocked = self._committer.blocked
-        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        self._state_disk()
         behind = max(0.0, (self._clock() - self._applied()) / SECOND)
         past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
         self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
         self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
-        self._troubles.report(Trouble.DISK_FULL, blocked)
         self._state_pressure()
         self._troubles.expire()
+
+    def _state_disk(self) -> None:
+        """Whether it is full, and whether people are still told of new crowds."""
+        blocked, reserve = self._committer.blocked, self._committer.reserve
+        deaf = blocked and (not reserve.left or bool(self._lane.missing))
+        detail = ""
+        if deaf:
+            detail = "the disk is full: readings wait at the broker, nobody is told of new crowds; free some space now"
+        elif blocked:
+            lasts = f", for about {reserve.seconds / 60:.0f} min" if reserve.seconds else ""
+            detail = "the disk is full: readings wait at the broker, and the newest go on "
+            detail += f"from {reserve.left >> 20} MiB of reserve{lasts}"
+        self._health.set_fact("journal", not blocked, detail)
+        self._meter.gauge("reserve_bytes", reserve.left)
+        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._troubles.report(Trouble.DISK_RESERVE_USED, deaf)
 
     def _state_pressure(self) -> None:
         """Readings that wait for seconds are nobody's business; those that wait for long are."""
         late = self._backlog.seconds
-        ahead = "; the newest go ahead" if self._lane.open else ""
+        taken = not self._committer.blocked or self._committer.reserve.left
+        ahead = "; the newest go ahead" if self._lane.open and taken else ""
         said = f"readings in their turn are {late:.0f} s late{ahead}" if self._backlog.pressed else ""
         self._health.set_fact("readings", late <= LATE, said)
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)

@@ -79,6 +79,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("fresh_lane_open", "1 while the newest readings go ahead of those that wait, else 0."),
     _counter("fresh_messages_total", "Messages of the fresh lane, by what became of them.", "what"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
+    _gauge("reserve_bytes", "While the disk is full: what the newest readings may still take, in bytes."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
     _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),

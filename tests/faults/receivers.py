@@ -21,6 +21,8 @@ WAYS = {
     "receiver answers 500": Answer(500),
     "receiver answers 429 with Retry-After": Answer(429, headers={"Retry-After": "1"}),
     "receiver answers 200 with an error in the body": Answer(200, b'{"errcode": 45009}', lies=True),
+    "receiver answers 200 with success false": Answer(200, b'{"success": false}', lies=True),
+    "a portal answers 200 with its login page": Answer(200, b"<html><form>login</form></html>", lies=True),
 }
 SEND = "1s"
 """How long one attempt may take: a minute's patience in the field, but a round has to end."""

@@ -67,10 +67,19 @@ _ROWS: dict[str, _Row] = {
     trouble_rule(Trouble.DISK_FULL): _Row(
         PlaceKind.STREET,
         ((Level.RED, 1.0),),
-        ("磁盘已满，停止接收读数", "Disk full, no readings are taken in"),
+        ("磁盘已满", "Disk full"),
         (
-            "磁盘已满：自 {time} 起不再接收传感器读数，新的聚集不会报警。请立即清理磁盘空间。",
-            "The disk is full: since {time} no readings are taken in, and new crowds raise no alert. Free space now.",
+            "磁盘已满：自 {time} 起读数排队等候，仅最新读数靠预留空间报警，维持时间有限。请立即清理磁盘空间。",
+            "The disk is full: since {time} only the newest readings go on, for a limited time. Free space now.",
+        ),
+    ),
+    trouble_rule(Trouble.DISK_RESERVE_USED): _Row(
+        PlaceKind.STREET,
+        ((Level.RED, 1.0),),
+        ("预留空间用尽，停止接收读数", "Disk reserve used up, no readings are taken in"),
+        (
+            "磁盘预留空间已用尽：自 {time} 起不再接收传感器读数，新的聚集不会报警。请立即清理磁盘空间。",
+            "The disk's reserve is used up: since {time} nobody is told of new crowds. Free space now.",
         ),
     ),
     trouble_rule(Trouble.POSSIBLE_GAP): _Row(

@@ -48,6 +48,7 @@ class Tracker:
     def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
         self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
+        self._lateness = definition.lateness_of(Stream.VISIT)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
         self._gates = [device.place for device in places.devices]
@@ -336,10 +337,23 @@ class Tracker:
             numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        what = passage.first_at, seen.certainty, seen.token
+        event_at = passage.last_at if event == _RECOGNISED else self._when(at, passage)
+        what = event_at, seen.certainty, seen.token
         self._say(position, at, event, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
+
+    def _when(self, at: int, passage: Passage) -> int:
+        """The event time of a passage that is decided at ``at``: when it began, unless it waited to be legible.
+
+        Then that would be history to rules, and it is when it was read best, or when it was over.
+        """
+        if at - passage.first_at <= self._lateness:
+            return passage.first_at
+        best = passage.best
+        if best.legible:
+            return best.event_at
+        return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave."""
