@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sensord.bulkheads import Bulkheads, part
+from sensord.errors import UnavailableError
 from tests.notify.parts import until
 
 
@@ -65,6 +66,30 @@ async def test_a_call_that_nobody_wants_any_more_is_not_made(never: threading.Ev
     never.set()
     await asyncio.gather(wanted, *waiting)
     assert made == ["wanted"]
+
+
+async def test_calls_that_hang_are_counted_and_those_that_wait_are_bounded(
+    never: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given up in the queue makes room; beyond the bound a call is refused with a word."""
+    monkeypatch.setattr("sensord.bulkheads.QUEUE", 2)
+    bulkheads = Bulkheads(2)
+    asyncio.get_running_loop().set_default_executor(bulkheads)
+    hung = await hang(never, "mail", 2)
+    assert bulkheads.stuck() == {"mail": 0}
+    for task in hung:
+        task.cancel()
+    await asyncio.wait(hung)
+    assert bulkheads.stuck() == {"mail": 2}
+    with part("mail"):
+        for _ in range(5):
+            bulkheads.submit(max, 1, 2).cancel()
+        waiting = [bulkheads.submit(max, 1, 2) for _ in range(2)]
+        with pytest.raises(UnavailableError, match="threads of mail"):
+            bulkheads.submit(max, 1, 2)
+    never.set()
+    assert [call.result(10) for call in waiting] == [2, 2]
+    await until(lambda: bulkheads.stuck() == {"mail": 0})
 
 
 async def test_an_error_is_whose_call_it_was() -> None:

@@ -26,6 +26,7 @@ from sensord.core.instant import DAY, SECOND
 from sensord.core.intake.codec import CODECS
 from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.stream import BY_WORD, Stream
+from sensord.core.vehicles.blot import without_plates
 from sensord.errors import Problem
 
 Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="how many people the place holds")]
@@ -329,6 +330,9 @@ class _Survey:
         if entry.stream == "crowd" and entry.place in self.lanes and self.lanes[entry.place].area_m2 is None:
             message = f"lane {entry.place} has no area_m2: this sensor yields no density"
             self.findings.warn((*path, "place"), message, "add area_m2 to the lane, in square metres")
+        if without_plates(entry.id) != entry.id:
+            message = f"{entry.id} looks like a number plate: logs will show *** instead"
+            self.findings.warn((*path, "id"), message, "give the device another id")
         if entry.codec not in CODECS:
             hint = self.findings.suggest(entry.codec, CODECS)
             self.findings.error((*path, "codec"), f"there is no codec {entry.codec}", hint)

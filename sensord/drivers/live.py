@@ -55,6 +55,11 @@ class State(Protocol):
         """The last group whose outputs are written down."""
         ...
 
+    @property
+    def doubt(self) -> int:
+        """Decisions before this instant (ns) may have been told of by a daemon whose state was lost; 0: none."""
+        ...
+
     def apply(self, step: Step, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write one step's outputs and its position in one transaction.
 
@@ -130,17 +135,17 @@ class LiveCore:
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
-    def recover(self, *, state_lost: bool = False) -> None:
+    def recover(self) -> None:
         """Restore the newest snapshot and step again what was applied since.
 
-        With ``state_lost`` the state database is new: everything that the journal still holds is stepped, and only the
-        decisions of the last minutes are sent.
+        When the state database was lost, everything that the journal still holds is stepped, and of what was decided
+        before only the decisions of the last minutes are sent; a crash in the middle of this changes nothing about it.
         """
         self.position = self._restore()
         applied = self._state.applied
-        if state_lost:
-            self._doubt_until = self._clock()
-            self._send_since = self._doubt_until - IN_DOUBT
+        self._doubt_until = self._state.doubt
+        self._send_since = self._doubt_until - IN_DOUBT
+        if not applied and self._doubt_until:
             log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
         began, again = time.monotonic(), 0
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):

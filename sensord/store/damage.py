@@ -9,13 +9,25 @@ import structlog
 
 from sensord.config.files import ASIDE
 from sensord.errors import DamageError
-from sensord.store.sqlite import FAULTS, OPENING, Schema, has_tables, is_possible, is_version, store_error, translate
+from sensord.store.sqlite import (
+    FAULTS,
+    LOGS,
+    OPENING,
+    Schema,
+    has_tables,
+    is_possible,
+    is_version,
+    store_error,
+    translate,
+)
 
 log = structlog.get_logger(__name__)
 
 
 def damage_of(path: Path, schema: Schema) -> str:
     """Say what is damaged about a database file; empty when it is sound. Other errors are raised as ``StoreError``."""
+    if not path.stat().st_size:
+        return "it is empty"
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     except sqlite3.Error as error:
@@ -23,7 +35,7 @@ def damage_of(path: Path, schema: Schema) -> str:
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version and not is_possible(version):
+        if not is_possible(version):
             return f"it says that its version is {version}"
         if verdict == "ok" and is_version(connection, schema) and not has_tables(connection, schema):
             return "its tables have changed"
@@ -40,7 +52,7 @@ def damage_of(path: Path, schema: Schema) -> str:
 def set_aside(path: Path, now: int, why: str) -> Path:
     """Move a database and its logs out of the way, under a name that says when (ns); returns that name."""
     aside = path.with_name(f"{path.name}{ASIDE}{now}")
-    for suffix in ("-wal", "-shm", ""):  # a log without its file is harmless, a file with another one's log is not
+    for suffix in (*LOGS, ""):  # a log without its file is harmless, a file with another one's log is not
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
@@ -49,8 +61,13 @@ def set_aside(path: Path, now: int, why: str) -> Path:
 
 
 def set_aside_if_damaged(path: Path, schema: Schema, now: int) -> Path | None:
-    """Look the file over and move it aside when it is damaged; returns where to, or None. Raises ``StoreError``."""
-    if not path.exists():
-        return None
-    damage = damage_of(path, schema)
+    """Look the file over and move it aside when it is damaged; returns where to, or None. Raises ``StoreError``.
+
+    So are the logs of a file that is gone.
+    """
+    if path.exists():
+        damage = damage_of(path, schema)
+    else:
+        logs = [suffix for suffix in LOGS if path.with_name(path.name + suffix).exists()]
+        damage = "it is gone, and has left its logs" if logs else ""
     return set_aside(path, now, damage) if damage else None

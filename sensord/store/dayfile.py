@@ -19,7 +19,7 @@ import msgspec
 from sensord.core.instant import to_datetime
 from sensord.core.record import Group, Record
 from sensord.errors import DamageError
-from sensord.store.sqlite import READING, Schema, is_empty, open_reader, translated
+from sensord.store.sqlite import READING, Schema, open_reader, translated
 
 SCHEMA = Schema(
     application_id=0x53454A4C,  # "SEJL"
@@ -105,8 +105,6 @@ def _unpack(blob: bytes) -> bytes:
 def span_of(connection: sqlite3.Connection, path: Path) -> Span:
     """Ask an open day file for its span; raises ``StoreError``."""
     with translated(path, READING):
-        if is_empty(connection):  # the process died while it created the file; it holds nothing yet
-            return Span(0, 0, 0)
         row = connection.execute(f"SELECT seq, {RECORDS} FROM groups ORDER BY seq DESC LIMIT 1").fetchone()
         if row is None:
             return Span(0, 0, 0)

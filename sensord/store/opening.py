@@ -30,7 +30,8 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
     now = time.time_ns()
     journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
     try:
-        state, lost = StateStore.open_or_set_aside(directory, now, journal.last_seq, torn=bool(damage))
+        after = max(now, journal.last_received_at + 1)
+        state, lost = StateStore.open_or_set_aside(directory, after, journal.last_seq, torn=bool(damage))
         if state.applied > journal.last_seq:
             journal.go_on_after(state.applied, state.applied_at, now)
     except BaseException:

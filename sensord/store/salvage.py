@@ -24,7 +24,7 @@ from sensord.store.damage import set_aside
 from sensord.store.dayfile import RECORDS, SCHEMA, day_files, decode_group
 from sensord.store.journal import SUSPECT, Journal
 from sensord.store.lost import Lost, Stretch
-from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, translated
+from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, refuse_empty, translated
 
 PART = ".part"
 MISSES, PATIENCE = 1600, 64
@@ -100,6 +100,7 @@ class _Mender:
         if path not in self._salvaged:
             self._salvaged.add(path)
             try:
+                refuse_empty(path)
                 kept, missing = _copy(path, part)
                 self._write_down([Stretch(first, last, self._now, path.name) for first, last in missing], "unreadable")
             except StoreError as problem:

@@ -28,6 +28,9 @@ BUSY_SECONDS = 5.0
 _BEYOND_ANY = 1000
 _WAL_LIMIT = 16 * 1024 * 1024
 _NEARLY_FULL = 1024 * 1024
+_NEW = ".new"
+LOGS = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file, by the ends of their names."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGE_ADVICE = (
     "the file is damaged: keep it, stop sensord, and restore it from a backup or move it out of the directory"
@@ -160,15 +163,15 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
 
     Raises ``StoreError``; see :func:`translate`.
     """
-    create_file(path)
+    if not path.exists():
+        _make(path, schema)
+    refuse_empty(path)
     connection = _connect(path, f"{path.absolute().as_uri()}?mode=rw")
     try:
         _configure(connection, path)
+        _forget_rollback(path)
         with translated(path, OPENING):
-            if is_empty(connection):
-                create_schema(connection, schema)
-                _forget_rollback(path)
-            elif _is_older(connection, schema):
+            if _is_older(connection, schema):
                 migrate(connection, schema.statements, schema.carry, schema.convert, schema.version)
         check_schema(connection, path, schema)
     except BaseException:
@@ -177,11 +180,47 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
     return connection
 
 
+def _make(path: Path, schema: Schema) -> None:
+    """Make a new file beside its place, and move it there once it has its tables.
+
+    So a file in its place that is empty has lost what it held: no crash of ours leaves one.
+    """
+    part = path.with_name(path.name + _NEW)
+    for file in (part, path):  # SQLite would take what another file has left behind for this one's
+        for suffix in LOGS:
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+    part.unlink(missing_ok=True)
+    create_file(part)
+    connection = _connect(part, f"{part.absolute().as_uri()}?mode=rw")
+    try:
+        with translated(part, OPENING):
+            create_schema(connection, schema)  # not in WAL mode yet: nothing may stay behind in a log
+        _configure(connection, part)
+    finally:
+        connection.close()
+    try:
+        put_in_place(part, path)
+    except OSError as error:
+        raise store_error(f"{path}: cannot be created ({error}); check the directory's owner and mode") from error
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a file that is durable its name, durably; raises ``OSError``."""
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def refuse_empty(path: Path) -> None:
+    """Raise ``DamageError`` for a file without a byte, before SQLite sees it: it would delete the file's log."""
+    if path.exists() and not path.stat().st_size:
+        raise DamageError(f"{path}: is empty; {_DAMAGE_ADVICE}", path)
+
+
 def _forget_rollback(path: Path) -> None:
-    """Make it durable that the rollback journal of the new file is gone.
+    """Make it durable that no rollback journal is there: the one that WAL mode was begun with, after a restore.
 
     SQLite deletes it without syncing the directory. Came it back after a power cut, SQLite would take the file back to
-    its empty beginning, and with it throw the log away that by then holds what we have acknowledged.
+    what it was, and with it throw the log away that by then holds what we have acknowledged.
     """
     try:
         sync_directory(path.parent)
@@ -190,16 +229,11 @@ def _forget_rollback(path: Path) -> None:
 
 
 def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
-    """Open a connection that can neither write nor checkpoint; raises ``StoreError``.
-
-    The file may still be without tables: its writer creates it in two steps.
-    """
+    """Open a connection that can neither write nor checkpoint; raises ``StoreError``."""
+    refuse_empty(path)
     connection = _connect(path, f"{path.absolute().as_uri()}?mode=ro")
     try:
-        with translated(path, OPENING):
-            empty = is_empty(connection)
-        if not empty:
-            check_schema(connection, path, schema)
+        check_schema(connection, path, schema)
     except BaseException:
         connection.close()
         raise
@@ -224,12 +258,6 @@ def _configure(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
         connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
-
-
-def is_empty(connection: sqlite3.Connection) -> bool:
-    """Say whether the file has never had tables; raises ``sqlite3.Error``."""
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    return not tables and not connection.execute("PRAGMA application_id").fetchone()[0]
 
 
 def has_tables(connection: sqlite3.Connection, schema: Schema) -> bool:

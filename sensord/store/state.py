@@ -39,6 +39,8 @@ _PRUNED = (
     ("cases", "closed_at > 0 AND closed_at < ?"),
     ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
 )
+FIRST_START = 1000
+"""Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
 MOST_DEAD_LETTERS = 100_000
 """So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
@@ -73,8 +75,10 @@ class StateStore:
     ``on_outbox`` is called when new notifications are durable.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._database = Database(directory / FILE, STATE)
+    def __init__(self, directory: Path, *, doubt: int = 0) -> None:
+        """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
+        begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
+        self._database = Database(directory / FILE, begun)
         self.outbox = OutboxTable(self._database)
         self.history = History(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
@@ -86,24 +90,34 @@ class StateStore:
     ) -> tuple[StateStore, str]:
         """Open the state; one that is of no use is moved aside (never deleted) and a new one begun.
 
-        ``journaled`` is the journal's newest group. Returns the store, and why it is a new one although there is a
-        journal: damaged, gone, or ahead of the journal (then it is another journal's, and would wait for it, blind;
-        unless the journal is ``torn``: it has lost groups, and lets the state keep what came of them).
-        Empty: it goes on where it stopped. Raises ``StoreError`` for everything but damage.
+        ``journaled`` is the journal's newest group; ``now`` is not before anything in it. Returns the store, and why
+        it is a new one although there is a journal: damaged, gone, knowing nothing of it, or ahead of it (then it is
+        another journal's, and would wait for it, blind; unless the journal is ``torn``: it has lost groups, and lets
+        the state keep what came of them). Empty: it goes on where it stopped. Raises ``StoreError`` for everything but
+        damage.
         """
         path = directory / FILE
-        if not path.exists():
-            return cls(directory), "the state database was gone" if journaled else ""
-        aside = set_aside_if_damaged(path, STATE, now)
-        if aside is not None:
-            return cls(directory), f"the damaged state was moved to {aside}"
+        there, aside = path.exists(), set_aside_if_damaged(path, STATE, now)
+        if aside is not None and there:
+            return cls(directory, doubt=now), f"the damaged state was moved to {aside}"
+        if not there:
+            known = bool(journaled or torn)
+            return cls(directory, doubt=now if known else 0), "the state database was gone" if known else ""
         store = cls(directory)
-        if torn or store.applied <= journaled:
-            return store, ""
-        why = f"it has applied group {store.applied}, the journal ends with {journaled}"
+        why = "" if torn else store._misfit(journaled)
+        if not why:
+            return store, "the state was lost, and is not made again yet" if store.applied_at < store.doubt else ""
         store.close()
         aside = set_aside(path, now, why)
-        return cls(directory), f"the state was of another journal ({why}) and was moved to {aside}"
+        return cls(directory, doubt=now), f"the state was of another journal ({why}) and was moved to {aside}"
+
+    def _misfit(self, journaled: int) -> str:
+        """Why this cannot be what came of a journal that ends with that group; empty when it can."""
+        if not self.applied and not self.doubt and journaled > FIRST_START:
+            return f"it has applied nothing, the journal ends with {journaled}"
+        if self.applied > journaled:
+            return f"it has applied group {self.applied}, the journal ends with {journaled}"
+        return ""
 
     # -- the core's outputs ------------------------------------------------------------------------------------------
 
@@ -116,6 +130,11 @@ class StateStore:
     def applied_at(self) -> int:
         """Journal time at the last group whose outputs are written down (ns)."""
         return int(self._database.rows("reading the position", "SELECT at FROM position")[0][0])
+
+    @property
+    def doubt(self) -> int:
+        """Decisions before this instant (ns) may have been told of by a daemon whose state was lost; 0: none."""
+        return int(self._database.rows("reading the position", "SELECT doubt FROM position")[0][0])
 
     def apply(self, step: Outputs, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write a step's outputs and its position; a step at or before the position is ignored.

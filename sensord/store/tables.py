@@ -27,7 +27,7 @@ _TO_STAGES = (
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=4,
+    version=5,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
@@ -35,8 +35,12 @@ STATE = Schema(
     },
     convert={3: _TO_STAGES},
     statements=(
-        "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
-        "INSERT INTO position VALUES (1, 0, 0)",
+        # Decisions before ``doubt`` may have been told of by a daemon whose state was lost; 0: there was none.
+        """CREATE TABLE position (
+            one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL,
+            doubt INTEGER NOT NULL DEFAULT 0
+        )""",
+        "INSERT INTO position VALUES (1, 0, 0, 0)",
         """CREATE TABLE snapshots (
             seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, state BLOB NOT NULL
         )""",

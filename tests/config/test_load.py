@@ -209,6 +209,13 @@ def test_a_crowd_sensor_without_area_is_a_warning(copy: Path) -> None:
     assert "places.yaml:22:43: warning: lane L001 has no area_m2" in warning
 
 
+def test_a_device_called_like_a_plate_is_a_warning(copy: Path) -> None:
+    """Its name would be blotted out of every log."""
+    _change(copy / "places.yaml", "id: cam-C01-N", "id: WJ-12345")
+    (warning,) = _warnings(copy)
+    assert "places.yaml:24:10: warning: WJ-12345 looks like a number plate" in warning
+
+
 def test_a_rule_that_looks_at_no_device_is_a_warning(copy: Path) -> None:
     """Both by its places and by its kind of key: there is no gauge in G02, and no crowd sensor at a gate."""
     _change(copy / "rules" / "crowd.yaml", "by: lane", "by: gate")
@@ -296,6 +303,7 @@ def test_a_secret_loses_one_line_break_and_nothing_else(tmp_path: Path, raw: byt
         (b"abc", 0o604, "by everybody"),
         (b"\n", 0o600, "is empty"),
         (b"\xff", 0o600, "not UTF-8"),
+        (bytes(64), 0o600, "is damaged"),
         (b"x" * 70_000, 0o600, "larger than 64 KiB"),
     ],
 )

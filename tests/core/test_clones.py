@@ -6,7 +6,7 @@ import pytest
 
 from sensord.core.record import Record
 from sensord.core.vehicles.pseudonym import Pseudonymiser
-from tests.core.test_tracking import A_CONFUSED, A, B, Follower, at, tick
+from tests.core.follower import A_CONFUSED, A, B, Follower, at, tick
 from tests.core.traffic import KEYS, SECRETS, START
 
 DAY = 86_400.0

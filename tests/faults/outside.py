@@ -128,6 +128,11 @@ def headless(path: Path) -> None:
     path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
 
 
+def emptied(path: Path) -> None:
+    """Lose every byte, as a file system does that had only the name on its disk."""
+    path.write_bytes(b"")
+
+
 def gone(path: Path) -> None:
     """Take the file away, as somebody does who means well."""
     path.unlink()
@@ -145,7 +150,7 @@ def start_mended(stage: Stage) -> None:
 def damaged_journal(directory: Path, rounds: int, seed: int) -> Row:
     """Damage the journal's newest file while the daemon is down; each time it must go on, and tell people."""
     dice, recovery, untold, deaf = random.Random(seed), list[float](), 0, 0
-    damages: list[Damage] = [flipped, truncated, zeroed, headless] * rounds
+    damages: list[Damage] = [flipped, truncated, zeroed, headless, emptied] * rounds
     dice.shuffle(damages)
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
@@ -175,7 +180,7 @@ def damaged_journal(directory: Path, rounds: int, seed: int) -> Row:
 def damaged_state(directory: Path, rounds: int, seed: int) -> Row:
     """Damage or take away the state database and the roll-ups: all of both is made again from the journal."""
     dice, recovery, untold = random.Random(seed), list[float](), 0
-    damages: list[Damage] = [flipped, truncated, zeroed, gone] * rounds
+    damages: list[Damage] = [flipped, truncated, zeroed, emptied, gone] * rounds
     dice.shuffle(damages)
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()

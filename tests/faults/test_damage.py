@@ -13,7 +13,7 @@ from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
 from tests.faults.harness import Stage
-from tests.faults.outside import HOLE, LOST, flipped, folded, gone, headless, start_mended, truncated, zeroed
+from tests.faults.outside import HOLE, LOST, emptied, flipped, folded, gone, headless, start_mended, truncated, zeroed
 from tests.support import wait_until
 from tests.support.daemon import places
 
@@ -25,7 +25,7 @@ def crowd_then_stop(stage: Stage) -> int:
     return len(stage.titles())
 
 
-@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, gone])
+@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, emptied, gone])
 def test_a_lost_state_is_built_anew_and_people_are_told(stage: Stage, damage: Callable[[Path], None]) -> None:
     """The damaged file is kept, the journal is stepped again, the police hear of it, and the fact says so."""
     crowd_then_stop(stage)
@@ -69,7 +69,7 @@ def test_a_state_ahead_of_its_journal_is_not_waited_for(stage: Stage, tmp_path: 
     assert list(stage.daemon.state.glob("state.db.damaged-*"))
 
 
-@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, headless])
+@pytest.mark.parametrize("damage", [flipped, truncated, zeroed, headless, emptied])
 def test_a_damaged_journal_costs_its_groups_and_no_alert(stage: Stage, damage: Callable[[Path], None]) -> None:
     """The file is kept, people are told, the open case stays open, and crowds are told of as ever."""
     wait_until(lambda: len(stage.titles()) >= 2 and stage.crowds(), 30, "people are told of a crowd")

@@ -75,3 +75,34 @@ def test_no_damaged_file_keeps_people_from_hearing_of_a_crowd(
     wait_until(lambda: any(words in text for text in stage.texts()), 30, "people hear of the damage, or have heard")
     wait_until(lambda: any(place != "street" for place in stage.places()[seen:]), 40, "people hear of a crowd")
     assert stage.end(signal.SIGTERM) == 0
+
+
+def followed(stage: Stage, wanted: bool) -> None:
+    """Wait until the daemon says that it follows vehicles, or does not."""
+    wait_until(lambda: stage.fact("plates") is wanted, 30, f"plates: {wanted}")
+
+
+def test_site_keys_that_are_put_back_are_used_again(stage: Stage, whole: Path) -> None:
+    """Without a restart; and while they are missing, changed rules come into force as ever."""
+    path, rules = whole / "plate.keys", stage.daemon.directory / "rules" / "crowd.yaml"
+    keys = path.read_bytes()
+    path.write_bytes(b"")
+    stage.start()
+    stage.await_ready()
+    followed(stage, wanted=False)
+    rules.write_text(rules.read_text(encoding="utf-8").replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+    assert stage.daemon.command("reload").returncode == 0
+    assert stage.fact("plates") is False
+    path.write_bytes(keys)
+    followed(stage, wanted=True)
+    assert stage.end(signal.SIGTERM) == 0
+
+
+def test_other_site_keys_count_as_new_ones_from_the_second_start_on(stage: Stage, whole: Path) -> None:
+    """At the first one nobody is followed, so that the right ones can be put back."""
+    (whole / "plate.keys").write_text(f"k1 2026-01-01T00:00:00Z {'A' * 43}=\n", encoding="ascii")
+    for wanted in (False, True):
+        stage.start()
+        stage.await_ready()
+        followed(stage, wanted=wanted)
+        assert stage.end(signal.SIGTERM) == 0

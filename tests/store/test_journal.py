@@ -198,16 +198,6 @@ def test_what_a_crash_left_in_an_older_files_log_counts(tmp_path: Path) -> None:
         assert read_all(journal.reader()) == groups(1, LAST[1] + 5)
 
 
-def test_a_file_that_was_only_just_created_is_no_obstacle(tmp_path: Path) -> None:
-    """A crash between the file's creation and its first table leaves an empty file, which is then used."""
-    made(tmp_path, 15)
-    (tmp_path / "journal-2023-11-16.db").touch()
-    with closing(Journal(tmp_path)) as journal:
-        assert journal.last_seq == 15
-        fill(journal, 30)
-        assert read_all(journal.reader()) == groups(1, 45)
-
-
 def test_a_log_without_its_file_is_not_overwritten(tmp_path: Path) -> None:
     """A write-ahead log whose database is gone holds groups; nothing may begin on top of it."""
     journal = Journal(tmp_path)

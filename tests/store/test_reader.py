@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from sensord.core.record import Group, Record
 from sensord.errors import StoreError
 from sensord.store import catalogue
-from sensord.store.dayfile import Span, day_files, decode_group, encode_records, read_span
+from sensord.store.dayfile import SCHEMA, Span, day_files, decode_group, encode_records, read_span
 from sensord.store.journal import Journal
 from sensord.store.reader import READ_BYTES, DirectoryReader, Reader
+from sensord.store.sqlite import open_writer
 from tests.store.parts import START, change, days_later, fill, groups, made, overwrite, read_all, running
 
 
@@ -165,7 +166,7 @@ def test_midnight_between_two_looks_is_no_hole(journal: Journal, monkeypatch: py
     """The writer may finish a day and begin the next while another process looks at its files one by one."""
     fill(journal, 16)
     look, began = read_span, list[Path]()
-    (journal.directory / "journal-2023-11-16.db").touch()
+    open_writer(journal.directory / "journal-2023-11-16.db", SCHEMA).close()
 
     def slowly(path: Path) -> Span:
         span = look(path)

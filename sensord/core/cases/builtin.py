@@ -109,6 +109,24 @@ _ROWS: dict[str, _Row] = {
             "More readings come in than can be taken since {time}: the newest go first. Look for who sends too much.",
         ),
     ),
+    trouble_rule(Trouble.HOST_CLOCK): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("时间有误", "The time is wrong"),
+        (
+            "主机时钟被改动，通知中的时间和值班安排有误（现在记为 {time}）。请核对主机时钟，正确后重启 sensord。",
+            "The host's clock was set: times in messages and duty plans are wrong (now: {time}). Check, restart.",
+        ),
+    ),
+    trouble_rule(Trouble.JOURNAL_CUT): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("日志超限，提前删除", "Journal cut short"),
+        (
+            "日志超过上限，{time} 提前删除了最早的数据，时序库可能缺数。报警不受影响。请查看 sensord doctor。",
+            "The journal was too large: its oldest days went at {time}; time series may lack them. See sensord doctor.",
+        ),
+    ),
     trouble_rule(Trouble.SAFE_MODE): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),

@@ -34,17 +34,14 @@ from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
+from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones, Drives
 from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
 
-MOST_KNOWN = 500_000
-"""So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
-MOST_TRACED = 200_000
-"""So many vehicles of today are known in detail; then the oldest tenth goes."""
 AT_HOME = 3
 """A vehicle that was inside over night on so many visits lives here."""
 COURIER = 3
@@ -56,21 +53,18 @@ _ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
 _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
 
 
-class Presence:
+class Presence(Acquaintance):
     """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
-        self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
+        super().__init__(tracking)
+        self._marks, self._places = (*marks, tracking.remember), places
         self._drives = Drives(tracking, places)
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
-        self.traces: dict[int, Trace] = {}
         self.clones = Clones()
-        self.known: dict[int, int] = {}
         self.homes: dict[int, int] = {}
-        self.forgotten = 0
-        self._hour = 0
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
@@ -244,25 +238,6 @@ class Presence:
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
-    def _trace(self, token: int, at: int) -> Trace:
-        """Return the vehicle's trace, a new one if need be."""
-        return self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
-
-    def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
-        """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
-        # Never seen means: not for as long as we remember, also when we have only begun to look.
-        away = self._tracking.remember if hour is None else at - hour * HOUR
-        if len(self.traces) >= MOST_TRACED:
-            limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
-            self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}
-        trace = self.traces[token] = Trace(0, "")
-        return trace, max(away, 0)
-
-    def _before(self, token: int, trace: Trace) -> Before | None:
-        """What is known of a vehicle now, in case that this passage turns out to have been another's."""
-        hour = self.known.get(token)
-        return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
-
     def _take_back(self, token: int, before: Before | None, at: int) -> Visit | None:
         """The entry at ``at`` was not this vehicle's: know of it what was known before.
 
@@ -289,25 +264,6 @@ class Presence:
         where.add(token, ghost.visit)
         back.inside = before.inside
         return ghost.visit
-
-    def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
-        trace.last_at, trace.gate = at, gate
-        if witnessed:
-            trace.witnessed = at
-        hour = at // HOUR
-        if hour != self._hour:
-            self._hour = hour  # one object for all who pass in this hour
-        known = self.known
-        known[token] = self._hour
-        if len(known) > MOST_KNOWN:
-            self._forget()
-
-    def _forget(self) -> None:
-        """Forget the tenth that was not seen for longest."""
-        limit = sorted(self.known.values())[MOST_KNOWN // 10]
-        kept = {token: hour for token, hour in self.known.items() if hour > limit}
-        self.forgotten += len(self.known) - len(kept)
-        self.known = kept
 
     def _forget_visit(self, place: str, token: int) -> None:
         self.compounds[place].remove(token)

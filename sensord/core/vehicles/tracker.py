@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import numpy as np
@@ -24,8 +23,8 @@ from sensord.core.batch import Batch
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
-from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import EVENT, Stream
+from sensord.core.vehicles.marks import marks_of, sees
 from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
@@ -60,8 +59,8 @@ class Tracker:
         spaces = [None if place is None else places.by_id[place].parking for place in above]
         self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
-        self.presence = Presence(definition.tracking, places, _marks(definition.rules))
-        self._nights = any(_sees(rule, "overnight") for rule in definition.rules)
+        self.presence = Presence(definition.tracking, places, marks_of(definition.rules))
+        self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
         self.staying: list[Due] = []
         self.clock = 0
@@ -399,20 +398,3 @@ class Tracker:
             )
         )
         self._masks.append(read[10])
-
-
-def _sees(rule: Rule, event: str) -> bool:
-    """Whether a rule looks at readings of this event."""
-    return rule.stream is Stream.VISIT and event in rule.where.get("event", EVENT.words)
-
-
-def _marks(rules: Iterable[Rule]) -> tuple[int, ...]:
-    """The lengths of stay (ns) at which a rule wants to hear of a vehicle: the thresholds of rules on ``stay``."""
-    marks = {
-        round(rung.threshold * HOUR)
-        for rule in rules
-        if _sees(rule, "staying") and rule.value is not None and rule.value.field == "stay"
-        if rule.comparison in RISING
-        for rung in rule.levels
-    }
-    return tuple(sorted(mark for mark in marks if mark > 0))

@@ -1,0 +1,145 @@
+"""What a daemon remembers, opened in whatever state it is: what was lost is said, nothing is said twice unmarked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sensord.core.site import Step
+from sensord.store import sqlite
+from sensord.store.dayfile import day_files
+from sensord.store.journal import Journal
+from sensord.store.lost import Lost
+from sensord.store.opening import Stores, open_stores
+from sensord.store.state import FIRST_START, StateStore
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.store.parts import change, made, records_of
+
+GROUPS = 80
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> Path:
+    """A state directory whose journal has four days, all of it applied."""
+    made(tmp_path / "journal", GROUPS)
+    with closing(StateStore(tmp_path)) as state:
+        state.apply(_step(GROUPS))
+    return tmp_path
+
+
+def _step(seq: int) -> Step:
+    return Step(seq, records_of(seq)[-1].received_at)
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Stores]:
+    """As a daemon opens them."""
+    stores = open_stores(directory, "Asia/Shanghai", PrometheusMeter())
+    try:
+        yield stores
+    finally:
+        stores.journal.close()
+        stores.state.close()
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _blank(path: Path) -> None:
+    path.unlink()
+    change(path, "VACUUM")
+    change(path, "PRAGMA user_version=0")
+
+
+def _fresh(path: Path) -> None:
+    """A database with all its tables and nothing in them."""
+    path.unlink()
+    StateStore(path.parent).close()
+
+
+@pytest.mark.parametrize("damage", [_emptied, _blank])
+def test_a_state_that_was_emptied_is_lost(lived: Path, damage: Callable[[Path], None]) -> None:
+    """It is no first start: the file is set aside, its log with it, and what was decided before is in doubt."""
+    damage(lived / "state.db")
+    (lived / "state.db-wal").write_bytes(b"what was written last")
+    with opened(lived) as stores:
+        assert "the damaged state was moved" in stores.lost
+        assert stores.state.applied == 0
+        assert stores.state.doubt > stores.journal.last_received_at
+    assert list(lived.glob("state.db.damaged-*[0-9]"))
+    logs = [log.read_bytes() for log in lived.glob("state.db.damaged-*-wal")]
+    assert logs == ([b"what was written last"] if damage is _emptied else []), "SQLite drops what is no log at all"
+
+
+def test_a_state_that_knows_nothing_of_a_long_journal_is_lost(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that journaled so much has applied some of it; one that died in its first moments has not."""
+    _fresh(lived / "state.db")
+    assert GROUPS < FIRST_START
+    with opened(lived) as stores:
+        assert (stores.lost, stores.state.doubt) == ("", 0), "a crash in the first start"
+    monkeypatch.setattr("sensord.store.state.FIRST_START", GROUPS - 1)
+    with opened(lived) as stores:
+        assert "it has applied nothing" in stores.lost
+        assert stores.state.doubt > 0
+
+
+def test_a_crash_while_a_lost_state_is_made_again_changes_nothing(lived: Path) -> None:
+    """The next start knows still what is in doubt, and says so, until it has come to what is new."""
+    (lived / "state.db").unlink()
+    with opened(lived) as stores:
+        assert stores.lost == "the state database was gone"
+        doubt = stores.state.doubt
+    with opened(lived) as stores:
+        assert stores.lost == "the state was lost, and is not made again yet"
+        assert stores.state.doubt == doubt
+        stores.state.apply(_step(10))
+    with opened(lived) as stores:
+        assert (bool(stores.lost), stores.state.doubt, stores.state.applied) == (True, doubt, 10)
+        stores.state.apply(Step(GROUPS, doubt))
+    with opened(lived) as stores:
+        assert stores.lost == ""
+
+
+def test_a_first_start_has_nothing_in_doubt(tmp_path: Path) -> None:
+    """Nor has one after it."""
+    for _ in range(2):
+        with opened(tmp_path) as stores:
+            assert (stores.lost, stores.damage, stores.state.doubt) == ("", "", 0)
+
+
+def test_what_a_crash_left_of_a_new_file_is_no_obstacle(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file gets its name once it has its tables; what was begun before is begun again."""
+
+    def crash(_part: Path, _path: Path) -> None:
+        raise KeyboardInterrupt
+
+    day = day_files(lived / "journal")[-1]
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "put_in_place", crash)
+        with closing(Journal(lived / "journal")) as journal, pytest.raises(KeyboardInterrupt):
+            journal.append(records_of(GROUPS + 24))
+    assert day_files(lived / "journal")[-1] == day
+    with opened(lived) as stores:
+        assert (stores.lost, stores.damage) == ("", "")
+        assert stores.journal.append(records_of(GROUPS + 24)) == GROUPS + 1
+    assert day_files(lived / "journal")[-1] > day
+    assert not list(lived.rglob("*.new*"))
+
+
+@pytest.mark.parametrize("number", [0, 1, 3], ids=["oldest", "between", "newest"])
+def test_a_day_that_was_emptied_is_damage_of_the_journal(lived: Path, number: int) -> None:
+    """The state that came of it is kept, what is known to be lost is named, and the file with its log is set aside."""
+    day = day_files(lived / "journal")[number]
+    _emptied(day)
+    day.with_name(f"{day.name}-wal").write_bytes(b"the last groups")
+    with opened(lived) as stores:
+        assert day.name in stores.damage
+        assert (stores.lost, stores.state.applied) == ("", GROUPS)
+        assert stores.journal.append(records_of(GROUPS + 1)) == GROUPS + 1
+    assert bool(Lost.load(lived / "journal").stretches) is bool(number)
+    (log,) = (lived / "journal").glob(f"{day.name}.damaged-*-wal")
+    assert log.read_bytes() == b"the last groups"
