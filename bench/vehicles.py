@@ -14,10 +14,11 @@ clones a few more by chance. Eight weeks of eight seeds on which nothing was cho
 the worst week beside it, and every target is for each single week.
 
 *Long*: three weeks of 3,000 vehicles with the same errors, under the shipped rules, of four seeds on which nothing was
-chosen; every target is for their sum. *Stays* are what the rules on vehicles from out of town hear: after 24 and 72
-hours, and on every night from the third on; true when that vehicle is inside at that moment. A vehicle that left unseen
-looks like one that stays until something contradicts it, so it is the rare stay that is doubtful: what is said should
-be likelier than not, and of what is true no more than one in ten may be lost. *Inside* are all hours from the eighth
+chosen; the targets of stays are for their sum, those of what is inside for the worst. *Stays* are what the rules on
+vehicles from out of town hear: after 24 and 72 hours, and on every night from the third on; true when that vehicle is
+inside at that moment. A vehicle that left unseen looks like one that stays until something contradicts it, so it is
+the rare stay that is doubtful: what is said should be likelier than not, and of what is true no more than one in ten
+may be lost. *Inside* are all hours from the eighth
 day on (before that, vehicles leave that came before we looked): the share in which the truth is within what the core
 says it may be wrong by, and by how much too many are said to be inside.
 
