@@ -382,3 +382,13 @@ async def test_logs_name_nobody(outboxes: Outboxes) -> None:
     assert text.count("case-1") == 3
     for secret in (SECRET_TEXT, SECRET_ADDRESS, notification().key, "居委干部"):
         assert secret not in text
+
+
+def test_the_oldest_page_of_each_channel_is_known(outboxes: Outboxes) -> None:
+    """Until it is settled; what has no level, as a report, is no page."""
+    report = notification(3, channel="office", level=Level.NONE)
+    outbox = outboxes(notification(1), notification(2, at=START - 5), report)
+    assert outbox.table.oldest() == {"desk": START - 5, "office": 0}
+    for entry in outbox.claim("desk", START + 10, 9):
+        outbox.done(entry.notification.key, START, "taken")
+    assert outbox.table.oldest() == {"desk": 0, "office": 0}
