@@ -16,9 +16,9 @@ from typing import Any
 
 import structlog
 
-from sensord.api.links import AnswerLinks, own_key
+from sensord.api.links import AnswerLinks
 from sensord.api.tokens import TokenStore, write_private
-from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, part
+from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
 from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import Rollups
@@ -51,17 +51,15 @@ from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
 from sensord.store.starts import FAST_DEATHS, Starts
+from sensord.supervisor import WORKER as SUPERVISOR
 from sensord.supervisor import Conditions, Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
 from sensord.upkeep import Upkeep
 
-SUPERVISOR = "supervisor"
-_AGES = {"core": 60.0, "carrier": 120.0}
-"""Longest silence of the core, and of whoever carries messages and points, in seconds, until the watchdog starves."""
-_LETTING_GO = 5.0
-"""Seconds that a channel or sink gets to close."""
+_AGES = {"core": 60.0, "carrier": 120.0, SUPERVISOR: 30.0}
+"""Longest silence, in seconds, until the watchdog starves; ``carrier``: whoever carries messages and points."""
 
 log = structlog.get_logger()
 
@@ -77,6 +75,7 @@ class App:
         self._stop = asyncio.Event()
         self._failed = ""
         self._reloading: asyncio.Future[None] | None = None
+        self._bulkheads = Bulkheads()
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -86,13 +85,13 @@ class App:
     def _build(self) -> None:
         """Open the stores, recover the core, make the rest. Raises ``SensordError`` with what to do."""
         settings, meter, health = self._settings, self.meter, self.health
-        health.register("core", _AGES["core"])
+        for worker in ("core", SUPERVISOR):
+            health.register(worker, _AGES[worker])
         self._lock = StateLock(self._directory)
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
-        self.harm = Harm(health)
-        self.harm.note(Trouble.TOKENS_LOST, TokenStore(self._directory).mend(time.time_ns()))
+        self.harm = Harm(health, self._directory)
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
@@ -175,18 +174,16 @@ class App:
                 self.meter,
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
+                given_up=lambda: self._upkeep.given_up,
             ),
+            self._bulkheads.stuck,
         )
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
         if answers.url is None:
             return None
-        if answers.key_file:
-            key = self._secret(answers.key_file).encode()
-        else:
-            key, void = own_key(self._directory, time.time_ns())
-            self.harm.note(Trouble.LINKS_VOID, void)
+        key = self._secret(answers.key_file).encode() if answers.key_file else self.harm.signing_key()
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
@@ -218,7 +215,7 @@ class App:
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(Bulkheads())
+        loop.set_default_executor(self._bulkheads)
         try:
             self._build()
         except SensordError:
@@ -362,8 +359,7 @@ class App:
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
         carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
-        for carrier in carriers:
-            await _let_go(carrier)
+        await asyncio.gather(*(let_go(carrier) for carrier in carriers))
         self._close_stores()
 
     def _close_stores(self) -> None:
@@ -371,15 +367,6 @@ class App:
             part = getattr(self, name, None)
             if part is not None:
                 part.close()
-
-
-async def _let_go(carrier: Channel | Feeder) -> None:
-    """Close it; what hangs goes with the process."""
-    try:
-        async with asyncio.timeout(_LETTING_GO):
-            await carrier.close()
-    except TimeoutError:
-        log.warning("a part does not close; its connections end with the process", part=carrier.name)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -8,27 +8,36 @@ inherit: so the calls of libraries are told apart, too, and no part can use up a
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, ParamSpec, TypeVar
+from threading import Condition, Lock, Thread
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import structlog
 
 from sensord.core.point import Point
+from sensord.errors import UnavailableError
 from sensord.ports import Channel, Cursor, Entry, Sink
 
 THREADS = 4
 """Threads of a part at most: a channel has so many sends under way."""
 GRACE = 3.0
 """Seconds that calls get to return when the daemon stops; those that hang go with the process."""
+LETTING_GO = 5.0
+"""Seconds that a channel or sink gets to close."""
+QUEUE = 1000
+"""Calls that may wait for the threads of a part."""
 _PART: ContextVar[str] = ContextVar("part", default="daemon")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Call = tuple[Future[Any], Callable[[], Any]]
+
+log = structlog.get_logger()
 
 
 @contextmanager
@@ -50,11 +59,16 @@ class Bulkheads(ThreadPoolExecutor):
         self._size, self._parts, self._guard = threads, dict[str, _Compartment](), Lock()
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a function on a thread of the part that asks."""
+        """Call a function on a thread of the part that asks; raises ``UnavailableError`` when too many wait."""
         name = _PART.get()
         with self._guard:
             compartment = self._parts.setdefault(name, _Compartment(name, self._size))
             return compartment.submit(lambda: function(*args, **kwargs))
+
+    def stuck(self) -> dict[str, int]:
+        """How many calls of each part still run though nobody waits for them any more: threads that it lacks."""
+        with self._guard:
+            return {name: compartment.stuck for name, compartment in self._parts.items()}
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads; one that hangs is waited for no longer than ``GRACE``."""
@@ -68,49 +82,105 @@ class Bulkheads(ThreadPoolExecutor):
             compartment.join(ends)
 
 
+class _Call(Future[Any]):
+    """What a thread is to do; ``left`` when whoever asked for it stopped waiting while it ran."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__()
+        self._function, self.left = function, False
+
+    def cancel(self) -> bool:
+        """Cancel it unless it runs; then it is left to itself."""
+        self.left = not super().cancel()
+        return not self.left
+
+    def work(self) -> None:
+        """Do it, unless nobody wants it any more."""
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            self.set_result(self._function())
+        except BaseException as error:  # noqa: BLE001  # whatever it is belongs to whoever asked
+            self.set_exception(error)
+
+
 class _Compartment:
     """The threads of one part, started when there is work; an interpreter that ends does not wait for them."""
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
-        self._work: SimpleQueue[_Call | None] = SimpleQueue()
-        self._threads, self._open, self._counting = list[Thread](), 0, Lock()
+        self._changed, self._closed = Condition(), False
+        self._waiting, self._running = deque[_Call](), set[_Call]()
+        self._threads = list[Thread]()
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        future = Future[T]()
-        with self._counting:
-            self._open += 1
-            if self._open > len(self._threads) and len(self._threads) < self._size:
-                name = f"{self._name}_{len(self._threads)}"
-                self._threads.append(Thread(target=self._serve, name=name, daemon=True))
-                self._threads[-1].start()
-        self._work.put((future, call))
-        return future
+    @property
+    def stuck(self) -> int:
+        with self._changed:
+            return sum(call.left for call in self._running)
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        call = _Call(function)
+        with self._changed:
+            if len(self._running) + len(self._waiting) >= len(self._threads):
+                self._grow()
+            self._waiting.append(call)
+            self._changed.notify()
+        return call
 
     def close(self) -> None:
-        for _ in self._threads:
-            self._work.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def join(self, ends: float) -> None:
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
 
+    def _grow(self) -> None:
+        """Start one more thread; when there are enough, forget what was given up while it waited for one."""
+        if len(self._threads) < self._size:
+            name = f"{self._name}_{len(self._threads)}"
+            self._threads.append(Thread(target=self._serve, name=name, daemon=True))
+            self._threads[-1].start()
+            return
+        self._waiting = deque(call for call in self._waiting if not call.cancelled())
+        if len(self._waiting) >= QUEUE:
+            raise UnavailableError(f"too many calls wait for the threads of {self._name}: something there hangs")
+
     def _serve(self) -> None:
-        while (item := self._work.get()) is not None:
-            _answer(*item)
-            del item  # a thread that waits keeps nothing of its last call alive
-            with self._counting:
-                self._open -= 1
+        while (call := self._next()) is not None:
+            call.work()
+            with self._changed:
+                self._running.discard(call)
+            del call  # a thread that waits keeps nothing of its last call alive
+
+    def _next(self) -> _Call | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if not self._waiting:
+                return None
+            call = self._waiting.popleft()
+            self._running.add(call)
+            return call
 
 
-def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
-    """Call, unless whoever asked has given up meanwhile."""
-    if not future.set_running_or_notify_cancel():
-        return
+class _Carrier(Protocol):
+    """What holds connections."""
+
+    name: str
+
+    async def close(self) -> None:
+        """Release them."""
+        ...
+
+
+async def let_go(carrier: _Carrier) -> None:
+    """Close it; what hangs goes with the process."""
     try:
-        future.set_result(call())
-    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to whoever asked
-        future.set_exception(error)
+        async with asyncio.timeout(LETTING_GO):
+            await carrier.close()
+    except TimeoutError:
+        log.warning("a part does not close; its connections end with the process", part=carrier.name)
 
 
 class ChannelApart:

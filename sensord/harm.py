@@ -5,12 +5,18 @@ None of them keeps the daemon from telling of crowds. A sound start clears what 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import structlog
 
+from sensord.api.links import own_key
+from sensord.api.tokens import TokenStore
 from sensord.config.load import Spare
 from sensord.core.cases.notice import Trouble
+from sensord.store.access import AccessLog
+from sensord.store.audit import AuditLog
 from sensord.supervisor import Troubles
 from sensord.telemetry.health import Health
 
@@ -25,11 +31,21 @@ log = structlog.get_logger()
 
 
 class Harm:
-    """What was found damaged. Notes come before or after ``troubles`` is there to tell people."""
+    """What was found damaged in a state directory, which nobody else may use meanwhile."""
 
-    def __init__(self, health: Health) -> None:
-        self._health = health
+    def __init__(self, health: Health, directory: Path) -> None:
+        """Look at tokens and registers; sets damaged tokens aside."""
+        self._health, self._directory = health, directory
         self._said = dict.fromkeys(_FACTS, "")
+        self.note(Trouble.TOKENS_LOST, TokenStore(directory).mend(time.time_ns()))
+        torn = "; ".join(filter(None, (AccessLog(directory).look(), AuditLog(directory).look())))
+        health.set_fact("registers", not torn, torn)
+
+    def signing_key(self) -> bytes:
+        """The key that signs links; a damaged one is replaced."""
+        key, void = own_key(self._directory, time.time_ns())
+        self.note(Trouble.LINKS_VOID, void)
+        return key
 
     def note(self, trouble: Trouble, why: str) -> None:
         """Say how it stands with a file; ``why`` is empty when it is sound."""

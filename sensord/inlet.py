@@ -62,7 +62,7 @@ class Inlet:
             meter,
             health,
             password=password,
-            clock=clock,
+            clock=clock.arrival,
             hooks=self._hooks,
             echo_number=self._echoes.number,
         )

@@ -51,6 +51,10 @@ class Room(Protocol):
         """Give the reserve up: somebody could not write."""
         ...
 
+    def spare(self) -> int:
+        """Say how many bytes of what was given up the newest readings may still take; 0: none."""
+        ...
+
 
 class JournalReader(Protocol):
     """Reads groups in order; every reader has its own position."""

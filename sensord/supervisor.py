@@ -29,11 +29,16 @@ from sensord.store.starts import SETTLED, Starts
 from sensord.telemetry.health import Health
 from sensord.telemetry.notify_socket import NotifySocket
 
+WORKER = "supervisor"
 GAP_SHOWN = 600.0
 """Seconds for which a possible gap stays an active trouble: it is an event, and has no end of its own."""
 
 LATE = 30.0
 """Seconds that readings are behind from which people are told."""
+WRONG = 60.0
+"""Seconds by which our time and the host's clock differ from which people are told."""
+UNSENT = 120.0
+"""Seconds that a page may wait for its channel before it is said."""
 PAST = 10.0
 """Seconds by which the core may be behind before it is said."""
 
@@ -95,7 +100,7 @@ class Troubles:
 class Conditions:
     """How the daemon stands with its disk and with what comes in: facts for those who ask, troubles for people."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         health: Health,
         troubles: Troubles,
@@ -106,28 +111,81 @@ class Conditions:
         *,
         clock: ArrivalClock,
         applied: Callable[[], int],
+        given_up: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``applied`` says up to which journal instant (ns) the core has come."""
+        """``applied`` says up to which journal instant (ns) the core has come.
+
+        ``given_up`` says how many days of the journal were deleted before their time since the start.
+        """
+        self._given_up = given_up
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
 
     def state(self) -> None:
         """State every fact, and report what has changed."""
-        blocked = self._committer.blocked
-        self._health.set_fact("journal", not blocked, "the disk is full: no readings are taken in" if blocked else "")
+        self._state_disk()
         behind = max(0.0, (self._clock() - self._applied()) / SECOND)
         past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
         self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
-        self._meter.gauge("host_clock_offset_seconds", self._clock.apart / SECOND)
-        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._state_clock()
+        cut = self._given_up()
+        said = f"the journal is over journal.max_mib: {cut} days were given up before their time" if cut else ""
+        self._health.set_fact("keeping", not cut, said)
+        self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
         self._state_pressure()
         self._troubles.expire()
+
+    def _state_clock(self) -> None:
+        """Whether times in messages and duty plans are right."""
+        apart = self._clock.apart / SECOND
+        self._meter.gauge("host_clock_offset_seconds", apart)
+        wrong, detail = abs(apart) > WRONG, ""
+        if wrong and apart > 0:
+            detail = (
+                f"our time is {apart:.0f} s behind the host's clock, and so are messages and duty plans; "
+                "if the host's clock is right, restart sensord"
+            )
+        elif wrong:
+            detail = (
+                f"our time is {-apart:.0f} s ahead of the host's clock, and so are messages and duty plans; it never "
+                "goes back: if the host's clock is right, this ends by itself, in twice that time"
+            )
+        self._health.set_fact("clock", not wrong, detail)
+        self._troubles.report(Trouble.HOST_CLOCK, wrong)
+
+    def state_outbox(self, oldest: Mapping[str, int]) -> None:
+        """Say how channels keep up; ``oldest``: when (ns) the oldest unsent page of each was decided, 0 if none is."""
+        now = self._clock()
+        ages = {channel: max(0.0, (now - at) / SECOND) if at else 0.0 for channel, at in oldest.items()}
+        for channel, age in ages.items():
+            self._meter.gauge("outbox_oldest_seconds", age, channel=channel)
+        late = [f"a page for {channel} waits for {age:.0f} s" for channel, age in ages.items() if age > UNSENT]
+        self._health.set_fact("channels", not late, "; ".join(late))
+
+    def _state_disk(self) -> None:
+        """Whether it is full, and whether people are still told of new crowds."""
+        blocked, reserve = self._committer.blocked, self._committer.reserve
+        deaf = blocked and (not reserve.left or bool(self._lane.missing))
+        detail = ""
+        if deaf:
+            detail = "the disk is full: readings wait at the broker, nobody is told of new crowds; free some space now"
+        elif blocked:
+            lasts = f"{reserve.seconds / 60:.0f} min" if reserve.seconds else "as long as nobody else takes it"
+            detail = (
+                "the disk is full: readings wait at the broker, and the newest go on from "
+                f"{reserve.left >> 20} MiB of reserve (lasts: {lasts})"
+            )
+        self._health.set_fact("journal", not blocked, detail)
+        self._meter.gauge("reserve_bytes", reserve.left)
+        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._troubles.report(Trouble.DISK_RESERVE_USED, deaf)
 
     def _state_pressure(self) -> None:
         """Readings that wait for seconds are nobody's business; those that wait for long are."""
         late = self._backlog.seconds
-        ahead = "; the newest go ahead" if self._lane.open else ""
+        taken = not self._committer.blocked or self._committer.reserve.left
+        ahead = "; the newest go ahead" if self._lane.open and taken else ""
         said = f"readings in their turn are {late:.0f} s late{ahead}" if self._backlog.pressed else ""
         self._health.set_fact("readings", late <= LATE, said)
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
@@ -147,8 +205,10 @@ class Supervisor:
         outbox: OutboxTable,
         starts: Starts,
         conditions: Conditions,
+        stuck: Callable[[], Mapping[str, int]],
     ) -> None:
-        """``threads`` say whether they run."""
+        """``threads`` say whether they run, ``stuck`` how many calls hang in each part."""
+        self._stuck = stuck
         self._threads, self._health, self._socket, self._meter = threads, health, socket, meter
         self._outbox, self._starts, self._conditions = outbox, starts, conditions
 
@@ -161,10 +221,14 @@ class Supervisor:
             if dead is not None:
                 fail(dead)
                 return
+            self._health.beat(WORKER)
             self._feed()
             self._conditions.state()
             for channel, waiting in (await asyncio.to_thread(self._outbox.waiting)).items():
                 self._meter.gauge("outbox_pending", waiting, channel=channel)
+            for part, calls in self._stuck().items():
+                self._meter.gauge("stuck_calls", calls, part=part)
+            self._conditions.state_outbox(await asyncio.to_thread(self._outbox.oldest))
             if not settled and time.monotonic() - began >= SETTLED:
                 settled = True
                 self._starts.settle()

@@ -22,11 +22,12 @@ INTERVAL, PAUSE = 600.0, 0.1
 
 
 class Upkeep:
-    """Deletes what is past its keeping."""
+    """Deletes what is past its keeping. ``given_up``: journal days deleted before their time since the start."""
 
     def __init__(self, directory: Path, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
         self._folders = (directory, journal.directory)
         self._journal, self._state, self._meter = journal, state, meter
+        self.given_up = 0
         self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
 
     def journal(self) -> None:
@@ -41,6 +42,7 @@ class Upkeep:
         if self._most:
             early = self._journal.prune_to_size(self._most, needed)
             self._meter.count("journal_days_given_up_total", len(early))
+            self.given_up += len(early)
         for folder in self._folders:
             expire(folder, now - self._keep, self._journal.zone)
         self._meter.gauge("journal_bytes", self._journal.size)

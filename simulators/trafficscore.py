@@ -3,14 +3,16 @@
 *Passage*: right when exactly one was decided at its gate, in its direction, within ten seconds. *Visit*: right when
 every end that a camera saw was paired with the right vehicle's other end, and every end that no camera saw is known to
 have been missed. *Overstay*: a stay reached the limit, and the core said so. *Clone*: a plate that two vehicles carry;
-found, of those that can be (``Truth.findable``), and of all.
+found, of those that can be (``Truth.findable``), and of all. *Inside*: how many vehicles that came while we looked are
+in a compound at a full hour, and whether the core said so within its own uncertainty.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,9 +23,10 @@ from sensord.core.instant import HOUR, SECOND
 from sensord.core.intake.intake import Intake
 from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Record
-from sensord.core.stream import DIRECTION, EVENT, Stream
+from sensord.core.stream import DIRECTION, EVENT, PLATE_CLASS, Stream
 from sensord.core.vehicles.plate import recognise
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
+from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracker import Tracker
 from simulators.traffic import Drive, Stay, Truth
 
@@ -33,7 +36,10 @@ GROUP = 2000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One derived reading: what the core said. ``entered_at`` (ns) is 0 when it does not say."""
+    """One derived reading: what the core said. ``entered_at`` (ns) is 0 when it does not say.
+
+    ``number`` is the hours or nights that a vehicle stays (NaN: it does not say), ``sort`` the class of its plate.
+    """
 
     at: int
     event: str
@@ -42,6 +48,8 @@ class Said:
     inward: bool
     token: int
     entered_at: int
+    number: float
+    sort: str
 
 
 @dataclass(slots=True)
@@ -69,8 +77,42 @@ class Score:
         return self.hits / self.true if self.true else 1.0
 
 
-def listen(definition: Definition, secrets: Secrets, records: Iterable[Record]) -> list[Said]:
-    """Run intake and tracker over records and return everything that was said of vehicles."""
+@dataclass(slots=True)
+class Inside:
+    """Hours of compounds: how many there were, vehicles that were inside and were said to be, and how sure that was."""
+
+    hours: int = 0
+    true: int = 0
+    said: int = 0
+    within: int = 0
+    unsure: int = 0
+
+    def add(self, true: int, one: Occupancy) -> None:
+        """Judge one compound at one hour."""
+        self.hours += 1
+        self.true += true
+        self.said += one.inside
+        self.within += abs(one.inside - true) <= one.unsure
+        self.unsure += one.unsure
+
+    @property
+    def bias(self) -> float:
+        """The share by which too many are said to be inside."""
+        return self.said / self.true - 1.0
+
+    @property
+    def covered(self) -> float:
+        """The share of the hours at which the truth is no further off than the core said it might be."""
+        return self.within / self.hours
+
+
+def listen(
+    definition: Definition, secrets: Secrets, records: Iterable[Record], occupancy: list[Occupancy] | None = None
+) -> list[Said]:
+    """Run intake and tracker over records and return everything that was said of vehicles.
+
+    ``occupancy`` grows by who was inside at every full hour.
+    """
     places = Places(definition.places, definition.devices)
     pseudonymiser = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, secrets)
     intake, tracker = Intake(definition, places, pseudonymiser), Tracker(definition, places)
@@ -83,6 +125,8 @@ def listen(definition: Definition, secrets: Secrets, records: Iterable[Record]) 
             waiting.clear()
     if waiting:
         said += _said(tracker.take(intake.decode(tuple(waiting), waiting[-1].received_at).batch), places)
+    if occupancy is not None:
+        occupancy += tracker.occupancy
     return said
 
 
@@ -97,7 +141,9 @@ def _said(batch: Batch, places: Places) -> list[Said]:
         entered = at - round(stay * HOUR) if not math.isnan(stay) else 0
         inward = DIRECTION.words[int(batch.labels["direction"][row])] == "in"
         compound = places.above(gate, PlaceKind.COMPOUND) or ""
-        found.append(Said(at, event, gate, compound, inward, int(seen.who[row, 0]), entered))
+        number = float(batch.fields["nights"][row]) if event == "overnight" else stay
+        sort = PLATE_CLASS.words[int(batch.labels["class"][row])]
+        found.append(Said(at, event, gate, compound, inward, int(seen.who[row, 0]), entered, number, sort))
     return found
 
 
@@ -202,6 +248,44 @@ class Judge:
             else:
                 score.wrong.append(stay)
         return score
+
+    def warnings(self, said: Iterable[Said], moments: Callable[[Stay], Iterable[int]]) -> Score:
+        """Judge what was said of vehicles that stay; ``moments`` are when it should be said of a stay (ns).
+
+        What is said is true when that vehicle is inside that compound at that moment. It should be said of every stay,
+        also of one whose entry no camera saw.
+        """
+        stays, score, right = defaultdict[tuple[int, str], list[Stay]](list), Score(), 0
+        heard = defaultdict[tuple[int, str], list[int]](list)
+        for stay in self._truth.stays:
+            stays[self.token(stay.entry.plate), stay.entry.compound].append(stay)
+        for one in said:
+            score.said += 1
+            heard[one.token, one.compound].append(one.at)
+            right += any(self._lasts(stay, one.at) for stay in stays[one.token, one.compound])
+        for who, ones in stays.items():
+            due = [
+                at for stay in ones for at in moments(stay) if self._start < at < self._end and self._lasts(stay, at)
+            ]
+            score.true += len(due)
+            score.hits += sum(any(abs(at - other) <= NEAR for other in heard[who]) for at in due)
+        score.true_said = right
+        return score
+
+    @staticmethod
+    def _lasts(stay: Stay, at: int) -> bool:
+        return stay.entry.at - NEAR <= at and (stay.exit is None or at < stay.exit.at + NEAR)
+
+    def inside(self, occupancy: Iterable[Occupancy], since: int) -> Inside:
+        """Judge who was said to be inside at the full hours from ``since`` (ns) on, while vehicles were driving."""
+        ins, outs, found = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list), Inside()
+        for drive in self._truth.drives():
+            (ins if drive.inward else outs)[drive.compound].append(drive.at)
+        for one in occupancy:
+            if since <= one.at < self._end and one.at % HOUR == 0:
+                true = bisect_right(ins[one.compound], one.at) - bisect_right(outs[one.compound], one.at)
+                found.add(true, one)
+        return found
 
     def clones(self, findable: set[str] | None = None) -> Score:
         """Judge which plates were said to be carried by two vehicles; ``findable``: look for these only."""

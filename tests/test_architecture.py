@@ -40,9 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
     "upkeep": {"core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
-    "harm": {"core", "config", "supervisor", "telemetry"},
+    "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
-    "bulkheads": {"core", "ports"},
+    "bulkheads": {"errors", "core", "ports"},
     "app": ADAPTER
     | {
         "api",

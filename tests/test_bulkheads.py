@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from sensord.bulkheads import Bulkheads, part
+from sensord.errors import UnavailableError
+from tests.notify.parts import until
 
 
 @pytest.fixture
@@ -22,10 +24,10 @@ def never() -> Iterator[threading.Event]:
 
 async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Task[bool]]:
     """Make so many calls of a part that never return; ends once as many have begun as it has threads."""
-    begun = threading.Semaphore(0)
+    begun = list[str]()
 
     def call() -> bool:
-        begun.release()
+        begun.append(name)
         return never.wait()
 
     async def ask() -> bool:
@@ -33,9 +35,7 @@ async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Ta
             return await asyncio.to_thread(call)
 
     tasks = [asyncio.create_task(ask()) for _ in range(calls)]
-    await asyncio.sleep(0)  # all have asked
-    for _ in range(2):
-        assert await asyncio.get_running_loop().run_in_executor(None, begun.acquire, True, 10)
+    await until(lambda: len(begun) == 2)
     return tasks
 
 
@@ -44,11 +44,11 @@ async def test_a_part_that_hangs_holds_nobody_else_up(never: threading.Event) ->
     loop = asyncio.get_running_loop()
     loop.set_default_executor(Bulkheads(2))
     waiting = await hang(never, "mail", 20)
-    with part("people"):
-        assert await asyncio.to_thread(threading.current_thread) != threading.current_thread()
-        child = asyncio.create_task(asyncio.to_thread(lambda: threading.current_thread().name))
-    assert await child == "people_0"
-    assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
+    async with asyncio.timeout(10):
+        with part("people"):
+            child = asyncio.create_task(asyncio.to_thread(lambda: threading.current_thread().name))
+        assert await child == "people_0"
+        assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
     assert len([one for one in threading.enumerate() if one.name.startswith("mail_")]) == 2
     assert not any(one.done() for one in waiting)
 
@@ -66,6 +66,30 @@ async def test_a_call_that_nobody_wants_any_more_is_not_made(never: threading.Ev
     never.set()
     await asyncio.gather(wanted, *waiting)
     assert made == ["wanted"]
+
+
+async def test_calls_that_hang_are_counted_and_those_that_wait_are_bounded(
+    never: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given up in the queue makes room; beyond the bound a call is refused with a word."""
+    monkeypatch.setattr("sensord.bulkheads.QUEUE", 2)
+    bulkheads = Bulkheads(2)
+    asyncio.get_running_loop().set_default_executor(bulkheads)
+    hung = await hang(never, "mail", 2)
+    assert bulkheads.stuck() == {"mail": 0}
+    for task in hung:
+        task.cancel()
+    await asyncio.wait(hung)
+    assert bulkheads.stuck() == {"mail": 2}
+    with part("mail"):
+        for _ in range(5):
+            bulkheads.submit(max, 1, 2).cancel()
+        waiting = [bulkheads.submit(max, 1, 2) for _ in range(2)]
+        with pytest.raises(UnavailableError, match="threads of mail"):
+            bulkheads.submit(max, 1, 2)
+    never.set()
+    assert [call.result(10) for call in waiting] == [2, 2]
+    await until(lambda: bulkheads.stuck() == {"mail": 0})
 
 
 async def test_an_error_is_whose_call_it_was() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import cast
 
 import msgspec
 
 from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.committer import Reserve
 from sensord.supervisor import LATE, Conditions, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
@@ -18,6 +21,9 @@ class Parts:
     """Committer, backlog and lane in one, as the test says."""
 
     blocked, seconds, pressed, open, missing = False, 0.0, False, False, ""
+
+    def __init__(self) -> None:
+        self.reserve = Reserve()
 
 
 def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> None:
@@ -43,6 +49,20 @@ def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> No
     assert meter.value("troubles_total", trouble="broker-behind") == 1
 
 
+def test_pages_that_wait_for_long_are_a_fact() -> None:
+    """Two minutes are given; the channel is named."""
+    parts, health, meter, now = Parts(), Health(), PrometheusMeter(), 10**18
+    clock = cast("ArrivalClock", lambda: now)
+    troubles = Troubles(lambda _record, _timeout: Future(), clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    seen = list[object]()
+    for waits in (0, 119, 121):
+        conditions.state_outbox({"desk": now - waits * SECOND, "other": 0})
+        seen.append(health.ready()[1]["facts"]["channels"])  # type: ignore[index]
+    assert seen == [{"ok": True, "detail": ""}] * 2 + [{"ok": False, "detail": "a page for desk waits for 121 s"}]
+    assert meter.value("outbox_oldest_seconds", channel="desk") == 121
+
+
 def test_a_missing_permission_is_a_fact() -> None:
     """With the line that the access list lacks; it is good again once it is there."""
     parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
@@ -53,3 +73,68 @@ def test_a_missing_permission_is_a_fact() -> None:
         conditions.state()
         seen.append(health.ready()[1]["facts"]["fresh"])  # type: ignore[index]
     assert seen == [{"ok": False, "detail": "topic readwrite linfen/echo/+"}, {"ok": True, "detail": ""}]
+
+
+def test_a_full_disk_says_whether_people_are_still_told_of_crowds() -> None:
+    """As long as there is a reserve; then that is a trouble of its own, and no fact says that the newest go ahead."""
+    parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
+    noticed = list[tuple[Trouble, bool]]()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        noticed.append((notice.trouble, notice.active))
+        return Future()
+
+    troubles = Troubles(submit, clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    parts.blocked = parts.pressed = parts.open = True
+    said = list[tuple[str, bool]]()
+    for left in (12 << 20, 0):
+        parts.reserve.look(left)
+        conditions.state()
+        facts = health.ready()[1]["facts"]
+        said.append((facts["journal"]["detail"], "go ahead" in facts["readings"]["detail"]))  # type: ignore[index]
+    wait = "the disk is full: readings wait at the broker, "
+    assert said == [
+        (wait + "and the newest go on from 12 MiB of reserve (lasts: as long as nobody else takes it)", True),
+        (wait + "nobody is told of new crowds; free some space now", False),
+    ]
+    parts.blocked = False
+    conditions.state()
+    on, off = (Trouble.DISK_FULL, True), (Trouble.DISK_FULL, False)
+    assert noticed == [on, (Trouble.DISK_RESERVE_USED, True), off, (Trouble.DISK_RESERVE_USED, False)]
+
+
+def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
+    """Beyond a minute, either way, and from the first day given up; each is a fact and a trouble."""
+    wall, cut, noticed = 10**18, 0, list[tuple[Trouble, bool]]()
+    parts, health, meter = Parts(), Health(), PrometheusMeter()
+    clock = ArrivalClock(0, lambda: wall, lambda: 0)
+    clock.arrival()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        noticed.append((notice.trouble, notice.active))
+        return Future()
+
+    troubles = Troubles(submit, clock, meter, {})
+    conditions = Conditions(
+        health,
+        troubles,
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        meter,
+        clock=clock,
+        applied=clock,
+        given_up=lambda: cut,
+    )
+    seen = list[tuple[object, object]]()
+    for off, cut in ((59, 0), (61, 0), (-61, 2), (0, 2)):  # noqa: B007  # ``given_up`` reads it
+        wall = 10**18 + off * 10**9
+        conditions.state()
+        facts = health.ready()[1]["facts"]
+        seen.append((facts["clock"]["ok"], facts["keeping"]["ok"]))  # type: ignore[index]
+    assert seen == [(True, True), (False, True), (False, False), (True, False)]
+    clock_on, clock_off = (Trouble.HOST_CLOCK, True), (Trouble.HOST_CLOCK, False)
+    assert noticed == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]

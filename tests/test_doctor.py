@@ -86,3 +86,14 @@ def test_a_secret_that_cannot_be_used_is_found(daemon: Daemon) -> None:
     daemon.config.write_text(text.replace("type: webhook", f"type: webhook\n  secret_file: {secret}"), encoding="utf-8")
     finding = findings(daemon)["channel people secret_file"]
     assert (finding.ok, "chmod" in finding.detail, "canary" in finding.detail) == (False, True, False)
+
+
+def test_small_files_that_are_damaged_are_found(daemon: Daemon) -> None:
+    """Those that the daemon goes on without: it starts, so nobody else would say so before."""
+    (daemon.state / "plate.keys").write_bytes(b"")
+    (daemon.state / "roster.changes.yaml").write_bytes(bytes(9))
+    (daemon.state / "audit.log").write_bytes(b"{}\n")
+    found = findings(daemon)
+    wrong = ("plates", "changes", "audit.log")
+    assert [found[name].ok for name in wrong] == [False] * 3
+    assert "plate.keys" in found["plates"].detail

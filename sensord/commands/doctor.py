@@ -24,7 +24,9 @@ from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
-from sensord.phrasebook import shown
+from sensord.phrasebook import shown, told
+from sensord.store.access import AccessLog
+from sensord.store.audit import AuditLog
 from sensord.store.lock import holder
 from sensord.store.starts import Starts
 from sensord.store.versions import refuse_newer
@@ -46,10 +48,12 @@ class Finding:
 
 def examine(config: Path) -> Iterator[Finding]:
     """Look at everything that the daemon needs; raises ``ConfigError`` when the configuration is wrong."""
-    loaded = load(config)
+    loaded = load(config, lenient=True)
     yield Finding(
         say("配置", "configuration"), True, say(f"{len(loaded.warnings)} 条提醒", f"{len(loaded.warnings)} warnings")
     )
+    for part, why in loaded.without.items():
+        yield Finding(part.value, False, told(why))
     yield _state_directory(loaded)
     yield from _state_files(loaded)
     yield Finding("SQLite", True, sqlite3.sqlite_version)
@@ -140,8 +144,11 @@ def _listens(subject: str, url: str) -> Finding:
 
 
 def _state_files(loaded: Loaded) -> Iterator[Finding]:
-    """Each database that this program could not work with."""
+    """Each database that this program could not work with, and each register that nothing can be added to."""
     directory = loaded.resolve(loaded.settings.state_dir)
+    for register in (AccessLog(directory), AuditLog(directory)):
+        if torn := register.look():
+            yield Finding(register.path.name, False, told(torn))
     for path in sorted((*directory.glob("*.db"), *directory.glob("journal/*.db"))):
         try:
             refuse_newer(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from sensord.config.load import Loaded, read_secret
@@ -19,4 +21,7 @@ def broker(loaded: Loaded) -> tuple[Mqtt, str | None]:
         for name in ("ca_file", "cert_file", "key_file")
         if (path := getattr(mqtt.tls, name)) is not None
     }
+    key = paths.get("key_file", paths.get("cert_file"))  # without a file of its own the key is in the certificate's
+    if key is not None:
+        read_secret(Path(key))
     return msgspec.structs.replace(mqtt, tls=msgspec.structs.replace(mqtt.tls, **paths)), password

@@ -18,16 +18,25 @@ PerMinute = Annotated[int, Meta(ge=1, le=6000)]
 Characters = Annotated[int, Meta(ge=1, le=2000)]
 
 
+class Success(Section, frozen=True, kw_only=True):
+    """How a gateway's JSON answer says that all is well: what is at ``path`` (dots go into mappings) is ``equals``."""
+
+    path: Text
+    equals: Text
+
+
 class Webhook(Section, frozen=True, kw_only=True, tag_field="type", tag="webhook"):
     """POST of a JSON body, signed with HMAC-SHA256 when ``secret_file`` is given.
 
-    A contact's address, when given, is appended to ``url`` as path segment. Hosts on private networks must be listed in
+    A contact's address, when given, is appended to ``url`` as path segment. A 2xx counts unless its body says otherwise
+    (a web page, an error in JSON); with ``success`` that alone is compared. Hosts on private networks must be listed in
     ``allow`` (``host`` or ``host:port``).
     """
 
     name: Name
     url: Text
     secret_file: Text | None = None
+    success: Success | None = None
     per_minute: PerMinute | None = None
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
@@ -105,13 +114,6 @@ class FeishuRobot(Section, frozen=True, kw_only=True, tag_field="type", tag="fei
     per_minute: PerMinute = 15
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
-
-
-class Success(Section, frozen=True, kw_only=True):
-    """How a gateway's JSON answer says that all is well: what is at ``path`` (dots go into mappings) is ``equals``."""
-
-    path: Text
-    equals: Text
 
 
 class Sms(Section, frozen=True, kw_only=True, tag_field="type", tag="sms"):

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import Document, KeyPath
 from sensord.core.cases.policy import Mode, Policy, Role
-from sensord.core.instant import format_duration
+from sensord.core.instant import DAY, HOUR, format_duration
 from sensord.core.level import Level
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.rule import Rule
+from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import STREAMS, Stream
+from sensord.core.vehicles.tracking import Tracking
 from sensord.errors import Problem
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -173,6 +174,39 @@ def lint_nearest(
 
 def _has_neighbours(grid: str, grids: Collection[str], places: Places) -> bool:
     return bool(places.beside(grid) or places.outwards(grid, (one for one in grids if one != grid)))
+
+
+_LENGTHS = {"stay": HOUR, "nights": DAY, "days_away": DAY}
+"""Fields of visits that are lengths of time, and in what (ns)."""
+
+
+def lint_lengths(rules: Iterable[Written], tracking: Tracking) -> Iterator[Problem]:
+    """Warn of thresholds that no visit reaches, because the vehicle is forgotten or its visit ended before."""
+    for written in rules:
+        rule, value = written.rule, written.rule.value
+        if rule.stream is not Stream.VISIT or value is None or rule.comparison not in RISING:
+            continue
+        field = value.field or ""
+        for rung in rule.levels if field in _LENGTHS else ():
+            found = _too_long(rung.level.word, rule.id, field, rung.threshold, tracking)
+            if found:
+                where = (*written.path, "levels", rung.level.word)
+                yield written.document.problem(where, *found, severity="warning")
+
+
+def _too_long(level: str, rule: str, field: str, threshold: float, tracking: Tracking) -> tuple[str, str] | None:
+    """What is wrong with a threshold, and what to do; None: it can be reached."""
+    length, remember = threshold * _LENGTHS[field], format_duration(tracking.remember)
+    if length > tracking.remember:
+        message = f"{level} of {rule} can never fire: vehicles.yaml says tracking.remember: {remember}"
+        return message, "write a lower threshold, or a longer remember"
+    if field == "days_away" or length <= tracking.believed:
+        return None
+    message = (
+        f"{level} of {rule} fires only for vehicles that live here: the visit of any other ends before, "
+        f"by tracking.believed: {format_duration(tracking.believed)} in vehicles.yaml"
+    )
+    return message, "write a lower threshold, or a longer believed"
 
 
 def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:

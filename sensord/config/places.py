@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 from msgspec.structs import replace
 
 from sensord.config.findings import Findings
@@ -26,6 +26,7 @@ from sensord.core.instant import DAY, SECOND
 from sensord.core.intake.codec import CODECS
 from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.stream import BY_WORD, Stream
+from sensord.core.vehicles.blot import without_plates
 from sensord.errors import Problem
 
 Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="how many people the place holds")]
@@ -126,13 +127,19 @@ class LaneEntry(Entry, frozen=True, kw_only=True):
 
 
 class DeviceEntry(Entry, frozen=True, kw_only=True):
-    """A registered sensor: what it measures, where it stands, and how often it must be heard (``period``)."""
+    """A registered sensor: what it measures, where it stands, and how often it must be heard (``period``).
+
+    ``colours`` says what a camera's own numbers or words for colours mean, such as ``{"1": blue, "2": yellow}``.
+    """
 
     id: Identifier
     stream: Literal["crowd", "plate", "level", "report", "status"]
     place: Identifier
     period: Duration
     codec: Annotated[str, Meta(description="the format of its messages")] = "native"
+    colours: dict[str, Literal["blue", "yellow", "white", "black", "green", "yellow_green"]] = field(
+        default_factory=dict
+    )
 
 
 class PlacesFile(Entry, frozen=True, kw_only=True):
@@ -323,11 +330,17 @@ class _Survey:
         if entry.stream == "crowd" and entry.place in self.lanes and self.lanes[entry.place].area_m2 is None:
             message = f"lane {entry.place} has no area_m2: this sensor yields no density"
             self.findings.warn((*path, "place"), message, "add area_m2 to the lane, in square metres")
+        if without_plates(entry.id) != entry.id:
+            message = f"{entry.id} looks like a number plate: logs will show *** instead"
+            self.findings.warn((*path, "id"), message, "give the device another id")
         if entry.codec not in CODECS:
             hint = self.findings.suggest(entry.codec, CODECS)
             self.findings.error((*path, "codec"), f"there is no codec {entry.codec}", hint)
+        if entry.colours and entry.stream != "plate":
+            self.findings.error((*path, "colours"), f"a {entry.stream} device sees no plates", "remove colours")
         period = self.findings.duration((*path, "period"), entry.period, SECOND, 7 * DAY)
-        return Device(entry.id, BY_WORD.get(entry.stream, Stream.STATUS), entry.place, period, entry.codec)
+        stream, colours = BY_WORD.get(entry.stream, Stream.STATUS), tuple(sorted(entry.colours.items()))
+        return Device(entry.id, stream, entry.place, period, entry.codec, colours)
 
     def _places(self) -> Iterator[Place]:
         street = self.file.street

@@ -38,7 +38,7 @@ def resolve_path(text: str, base: Path) -> Path:
 def read_secret(path: Path) -> str:
     """Return a secret file's text without its last line break.
 
-    Raises ``ConfigError`` when the file cannot be read, is not text, is empty, or can be read by everybody.
+    Raises ``ConfigError`` when the file cannot be read, is not text, is empty or damaged, or can be read by everybody.
     """
     try:
         raw, mode = read_regular(path, _MAX_SECRET + 1)
@@ -51,6 +51,10 @@ def read_secret(path: Path) -> str:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _refused(str(path), "the secret is not UTF-8 text", "write it again as plain text") from error
+    if "\0" in text:  # what a power cut leaves of a file is as long as it was, and known to everybody
+        raise _refused(
+            str(path), "the secret holds NUL characters: the file is damaged", "write it again as plain text"
+        )
     text = text.removesuffix("\n").removesuffix("\r")
     if not text or len(raw) > _MAX_SECRET:
         fault = "is empty" if not text else "is larger than 64 KiB"

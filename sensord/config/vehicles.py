@@ -56,9 +56,9 @@ class TrackingText(Entry, frozen=True, kw_only=True):
     direction, no further apart, are one passage. ``fastest``: nobody drives faster, in km/h as the crow flies,
     from one compound to another; ``travel``: nor in less, where places.yaml does not say where both lie.
     ``short``: a visit below this is a short one. ``recent``, ``roaming``: how far back visits and compounds are
-    counted. ``remember``: how long a vehicle is known, and a visit without an end is believed. ``overlap``: how
-    long the former site key's pseudonyms are still recognised. ``night``: when a vehicle inside is parked
-    overnight.
+    counted. ``remember``: how long a vehicle is known, and the visit of one that lives here (three visits over night)
+    is believed without an end; ``believed``: the visit of any other. ``overlap``: how long the former site key's
+    pseudonyms are still recognised. ``night``: when a vehicle inside is parked overnight.
     """
 
     settle: Duration = "3s"
@@ -69,6 +69,7 @@ class TrackingText(Entry, frozen=True, kw_only=True):
     recent: Duration = "24h"
     roaming: Duration = "1h"
     remember: Duration = "30d"
+    believed: Duration = "4d"
     overlap: Duration = "30d"
     night: Clock = "03:00"
 
@@ -95,6 +96,7 @@ _LIMITS = {
     "recent": (HOUR, 7 * DAY),
     "roaming": (MINUTE, 7 * DAY),
     "remember": (DAY, 366 * DAY),
+    "believed": (DAY, 366 * DAY),
     "overlap": (0, 366 * DAY),
 }
 

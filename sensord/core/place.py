@@ -66,13 +66,17 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Device(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A registered sensor: which stream it feeds, where it stands, how often it must be heard (ns)."""
+    """A registered sensor: which stream it feeds, where it stands, how often it must be heard (ns).
+
+    ``colours`` is what a camera's words or numbers for colours mean: pairs of its word and ours.
+    """
 
     id: str
     stream: Stream
     place: str
     period: int
     codec: str = "native"
+    colours: tuple[tuple[str, str], ...] = ()
 
     @property
     def deadline(self) -> int:

@@ -66,7 +66,7 @@ PLATE_CLASS = Label("class", ("local", "out_of_town", "key_area", "special", "no
 PROVINCE = Label("province", tuple(PROVINCES), tag=False)
 ENERGY = Label("energy", ("fuel", "new_energy"), tag=False)
 LISTED = Label("list", ("watch", "other"), tag=False)
-EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned"))
+EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned", "recognised"))
 CERTAINTY = Label("certainty", ("certain", "doubtful"), tag=False)
 SEVERITY = Label("severity", ("blue", "yellow", "orange", "red"))
 

@@ -59,7 +59,7 @@ class Revealer:
         self._topics = TopicTemplate(definition.topics)
         self._codecs = {device.id: device.codec for device in definition.devices}
         self.zone = definition.zone
-        self._context = Context(definition.zone)
+        self._context = Context.of(definition.zone, definition.devices)
         self._who = Pseudonymiser(definition.plate_keys, definition.tracking.overlap, secrets)
 
     def at(self, vehicle: str, seen_at: int) -> str:

@@ -8,6 +8,9 @@ NTP) sets the host's clock by an hour. Rules:
   speed while it is ahead of the host's clock, at double speed while it is behind. An hour is absorbed in one
   or two hours, during which a wait of five minutes lasts ten, or two and a half; no sensor seems silent and
   no alert clears by the jump itself.
+- Until the first reading of a run (``arrival``) it follows the host forward at once: a box without a clock of its own
+  starts in the past, and NTP comes a moment later. Afterwards it does not, however far: a step forward cannot be taken
+  back, and would end every wait at once. People are told (``core/cases/notice``), and a restart makes the step.
 - Time while the host slept counts as a jump of the host's clock, too.
 """
 
@@ -37,6 +40,7 @@ class ArrivalClock:
         self._steady = steady
         self._lock = Lock()
         self._ticks = steady()
+        self._begun = False
         self._now = max(floor, wall())
 
     def __call__(self) -> int:
@@ -46,13 +50,19 @@ class ArrivalClock:
             elapsed = ticks - self._ticks
             self._ticks = ticks
             apart = wall - (self._now + elapsed)
-            if apart > STEP:
+            if apart > STEP and self._begun:
                 self._now = min(self._now + 2 * elapsed, wall)
             elif apart < -STEP:
                 self._now = max(self._now + elapsed // 2, wall)
             else:
                 self._now = max(self._now, wall)
             return self._now
+
+    def arrival(self) -> int:
+        """As calling it, for a message: from now on time does not leap."""
+        instant = self()
+        self._begun = True
+        return instant
 
     @property
     def apart(self) -> int:

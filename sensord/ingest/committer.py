@@ -7,9 +7,11 @@ Rules:
 - A group's records are in the order in which they arrived, whatever lanes they waited in.
 - While we are pressed, readings in their turn are taken no faster than the core steps them (``hold``): what waits in
   the journal would be in the way of what comes ahead.
-- When the disk is full the group at hand is kept and tried again each second; no more readings are taken, so
-  acknowledgements stop and the broker keeps what follows. Ticks, our own records and operators' commands go on from
-  the space that was kept back, so that absence and escalation advance and people can answer.
+- When the disk is full the group at hand is kept and tried again each second; no more readings are taken in their
+  turn, so acknowledgements stop and the broker keeps what follows. Ticks, our own records and operators' commands go on
+  from the space that was kept back, so that absence and escalation advance and people can answer; and the newest
+  readings (``Lane.FRESH``), so that people are told of new crowds, as long as there is space for them (``Reserve``).
+  Without space they are let go, and counted: stale ones would be of no use, and all come in their turn.
 - Any other failure ends the thread, and with it the daemon: after a failed ``fsync`` nothing about the file can be
   trusted.
 """
@@ -31,6 +33,10 @@ from sensord.ports import JournalWriter, Meter, Pulse, Room
 WORKER = "committer"
 _SETTLED = 5.0
 """Seconds from the start to the first upkeep: by then today's file has begun, and an old last one may go."""
+AGAIN = 1 << 20
+"""Bytes of reserve from which readings of now go on once it was used up: so it is not one second so, one otherwise."""
+TELLING = 30.0
+"""Seconds of a full disk from which one can tell how fast it loses what is left."""
 HELD = 0.05
 """Seconds between two looks whether readings still have to wait."""
 _log = structlog.get_logger()
@@ -52,6 +58,33 @@ class Pace:
     enough: int = 64
 
 
+class Reserve:
+    """What is left of the space kept back, and for how long it lasts for readings. One thread looks; all may ask.
+
+    ``left`` is bytes (0: readings do not go on; once used up, there must be ``AGAIN`` of it before they do).
+    ``seconds`` is an estimate from what the disk has lost since it was full, whoever took it; 0: cannot be told yet.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: tuple[float, int] | None = None
+        self.left, self.seconds = 0, 0.0
+
+    def look(self, left: int) -> None:
+        """Note what is left now."""
+        now = self._clock()
+        began, before = self._began or (now, left)
+        if self._began is not None and not self.left and left < AGAIN:
+            left = 0
+        self._began, self.left = (began, before), left
+        used = before - left
+        self.seconds = left * (now - began) / used if used > 0 and now - began >= TELLING else 0.0
+
+    def end(self) -> None:
+        """There is space again."""
+        self._began, self.left, self.seconds = None, 0, 0.0
+
+
 class Boundless:
     """A ``Room`` that always is: nothing is kept back, and only the journal itself can refuse."""
 
@@ -61,6 +94,10 @@ class Boundless:
 
     def release(self) -> None:
         """Nothing."""
+
+    def spare(self) -> int:
+        """Nothing was kept back."""
+        return 0
 
 
 class Committer:
@@ -99,6 +136,7 @@ class Committer:
         self._committed_at = time.monotonic()
         self._kept_up_at = self._committed_at - self._pace.upkeep + _SETTLED
         self._blocked = False
+        self.reserve = Reserve()
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
         self.error: BaseException | None = None
@@ -199,22 +237,32 @@ class Committer:
     def _commit_own(self, arrivals: list[Arrival]) -> list[Arrival]:
         """Journal that time passes, and what must go on among the arrivals; returns the others, or all when refused.
 
-        A tick that the journal refuses is forgotten, for the next one says the same.
+        A tick that the journal refuses is forgotten, for the next one says the same; so are readings of now.
         """
-        own = [arrival for arrival in arrivals if arrival.lane <= Lane.COMMANDS]
-        records = [arrival.record for arrival in own if arrival.record is not None]
+        self.reserve.look(self._room.spare())
+        own, fresh, others = _parted(arrivals)
+        if fresh and not self.reserve.left:
+            fresh = self._let_go(fresh)
+        records = [arrival.record for arrival in (*own, *fresh) if arrival.record is not None]
+        records.sort(key=_received_at)
         try:
             seq = self._append([*records, Record(RecordKind.TICK, self._clock())])
         except StoreError as error:
             self._refused(error)
+            self._let_go(fresh)
             self._committed_at = time.monotonic() + self._pace.retry - self._pace.tick
-            return arrivals
+            return [*own, *others]
         if self._room.available():
             self._unblock(seq)
         self._resolve(own, seq)
         if own:
             self._acknowledge(own)
-        return [arrival for arrival in arrivals if arrival.lane > Lane.COMMANDS]
+        return others
+
+    def _let_go(self, fresh: list[Arrival]) -> list[Arrival]:
+        """Forget readings that came ahead: they are not acknowledged, and come in their turn."""
+        self._meter.count("fresh_messages_total", len(fresh), what="no_space")
+        return []
 
     @staticmethod
     def _resolve(arrivals: Sequence[Arrival], seq: int) -> None:
@@ -242,13 +290,15 @@ class Committer:
 
     def _block(self, why: str) -> None:
         if not self._blocked:
+            self.reserve.look(self._room.spare())
             self._blocked = True
             self._meter.gauge("journal_blocked", 1)
-            _log.error("no readings are journaled; messages wait at the broker. Free some disk space", why=why)
+            _log.error("readings wait at the broker, and only the newest go on. Free some disk space", why=why)
 
     def _unblock(self, seq: int) -> None:
         if self._blocked:
             self._blocked = False
+            self.reserve.end()
             self._meter.gauge("journal_blocked", 0)
             _log.info("the journal takes readings again", seq=seq)
 
@@ -268,6 +318,13 @@ class Committer:
                 error = StoreError("the action was not recorded: the journal cannot be written; send it again later")
                 error.__cause__ = cause
                 arrival.future.set_exception(error)
+
+
+def _parted(arrivals: list[Arrival]) -> tuple[list[Arrival], list[Arrival], list[Arrival]]:
+    """Our own records and commands; readings that came ahead; all others."""
+    own = [arrival for arrival in arrivals if arrival.lane <= Lane.COMMANDS]
+    fresh = [arrival for arrival in arrivals if arrival.lane is Lane.FRESH]
+    return own, fresh, [arrival for arrival in arrivals if arrival.lane > Lane.FRESH]
 
 
 def _received_at(record: Record) -> int:

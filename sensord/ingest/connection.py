@@ -36,8 +36,10 @@ from sensord.core.instant import SECOND, parse_duration
 
 BURST = 500
 """Messages read in a row before writing and housekeeping get their turn."""
-PACKET_ALLOWANCE = 4096
+PACKET_ALLOWANCE = 128 << 10
 """Room for topic and properties beside the largest payload, in bytes, in the packet size that we announce."""
+BROKER_LIMIT = 1 << 20
+"""The shipped broker's own limit of a payload, in bytes (``message_size_limit``)."""
 HOUSEKEEPING = 0.5
 """Seconds between paho's keepalive checks."""
 ANSWER = 10.0
@@ -136,7 +138,7 @@ class Connection:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
         properties.SessionExpiryInterval = min(parse_duration(self._settings.session_expiry) // SECOND, 0xFFFFFFFF)
         properties.ReceiveMaximum = self._settings.receive_maximum
-        properties.MaximumPacketSize = self._settings.payload_kib * 1024 + PACKET_ALLOWANCE
+        properties.MaximumPacketSize = packet_size(self._settings)
         try:
             self._client.connect(
                 self._settings.host,
@@ -332,6 +334,15 @@ class Connection:
             sock.close()
         self._waker.close()
         self._wakes.close()
+
+
+def packet_size(settings: Mqtt) -> int:
+    """Say what we announce to take, in bytes.
+
+    A broker drops what is larger without a word, and we could not count it: so it is more than what we journal, and at
+    least what the shipped broker lets in.
+    """
+    return max(settings.payload_kib * 1024, BROKER_LIMIT) + PACKET_ALLOWANCE
 
 
 def _ignore(_client: Client, _userdata: object, _sock: object) -> None:

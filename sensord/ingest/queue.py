@@ -39,7 +39,7 @@ class Lane(IntEnum):
     COMMANDS = 1
     """What operators say over MQTT."""
     FRESH = 2
-    """Counts and gauges of now, while older ones wait (``fresh``)."""
+    """Counts and gauges of now, while older ones wait (``fresh``); they come in their turn, too."""
     SIGHTINGS = 3
     """Vehicles and findings: few, and each tells something that no later one replaces."""
     READINGS = 4
@@ -191,12 +191,16 @@ class ArrivalQueue:
         return size
 
     def take_urgent(self, timeout: float) -> list[Arrival]:
-        """Take our own records and commands only; waits up to ``timeout`` seconds for a first one."""
+        """Take our own records, commands, and readings of now that came ahead, but no other readings.
+
+        Waits up to ``timeout`` seconds for a first of the former two.
+        """
         with self._arrived:
             commands = self._waiting[Lane.COMMANDS]
             self._arrived.wait_for(lambda: self._own or commands or self._closed, timeout)
             taken = self._take_own()
             self._take(Lane.COMMANDS, taken, len(taken) + OWN_LIMIT, 0, GROUP_BYTES)
+            self._take(Lane.FRESH, taken, 1 << 30, 0, GROUP_BYTES)
             self._room.notify_all()
             return taken
 

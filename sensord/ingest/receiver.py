@@ -303,7 +303,6 @@ class MqttReceiver:
 
         A topic that is no UTF-8 and a payload over the limit are not journaled.
         """
-        received_at = self._clock()
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -311,6 +310,7 @@ class MqttReceiver:
         payload = message.payload
         if topic == self.session.echo:
             return self._take_echo(message)
+        received_at = self._clock()
         self._received[self._kind_of(topic)] += 1
         if len(payload) > self._payload_limit:
             self._hooks.on_oversize(topic, len(payload), received_at)

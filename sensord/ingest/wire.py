@@ -21,7 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
-from sensord.ingest.connection import ANSWER, BURST, PACKET_ALLOWANCE
+from sensord.ingest.connection import ANSWER, BURST, packet_size
 
 _TURN = 0.2
 
@@ -48,7 +48,7 @@ class Wire:
         self._why = ""
         self._client = self._build(settings, client_id, password, tls)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
-        properties.MaximumPacketSize = settings.payload_kib * 1024 + PACKET_ALLOWANCE
+        properties.MaximumPacketSize = packet_size(settings)
         keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
         try:
             self._client.connect(settings.host, settings.port, keepalive, clean_start=True, properties=properties)

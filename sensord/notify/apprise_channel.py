@@ -4,11 +4,13 @@ Each line of the url file is an apprise URL, with optional tags before it: ``pol
 contact's address is a tag; without an address every line is used. Lines starting with ``#`` are comments.
 
 Rules: apprise only says whether all went well. Anything else is in doubt, because one service of several may
-have been reached, so the next attempt is marked as possibly repeated.
+have been reached, so the next attempt is marked as possibly repeated. Services are called on the channel's own threads:
+apprise's are shared by all its users, and would hold up the daemon's end.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -40,17 +42,17 @@ class AppriseChannel:
     async def send(self, entry: Entry) -> str:
         """Send title and text to the services of the address's tag. Raises ``DeliveryError``."""
         notification = entry.notification
-        tag = notification.address or "all"
-        if not any(True for _ in self._apprise.find(tag)):
+        services = list(self._apprise.find(notification.address or "all"))
+        if not services:
             message = f"channel {self.name}: no line of {self._file} has the tag of this contact; add one"
             raise DeliveryError(message, retryable=False)
-        delivered = await self._apprise.async_notify(
-            body=notification.text + answer_line(entry),
-            title=title_of(entry),
-            notify_type=_SEVERITY.get(notification.level.word, "info"),
-            tag=tag,
-        )
-        if not delivered:
+        words = {
+            "body": notification.text + answer_line(entry),
+            "title": title_of(entry),
+            "notify_type": _SEVERITY.get(notification.level.word, "info"),
+        }
+        outcomes = await asyncio.gather(*(asyncio.to_thread(one.notify, **words) for one in services))
+        if not all(outcomes):
             raise InDoubtError(f"channel {self.name}: apprise reports a failure; its log says where")
         return "apprise"
 

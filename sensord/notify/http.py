@@ -16,6 +16,7 @@ Messages name the host only: a path or a query may hold a key or a contact's add
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -25,15 +26,20 @@ from typing import Any
 import httpx
 import msgspec
 
+from sensord.config.channels import Success
 from sensord.core.instant import SECOND, parse_duration
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError, parse_retry_after
 from sensord.notify.target import resolve
+from sensord.notify.words import plain_code
 
 _ANSWER_LIMIT = 65_536
 _RETRYABLE_4XX = frozenset({408, 425, 429})
 _IN_DOUBT = frozenset({502, 504})
 """A gateway's word: what stands behind it may have taken the request."""
+
+_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+"""The content type says less: many a script leaves it at text/html whatever it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,11 @@ class Reply:
     status: int
     retry_after: float | None
     body: bytes
+
+    @property
+    def web_page(self) -> bool:
+        """Whether the body is a page for people: a portal that wants a login, a proxy that is sorry."""
+        return _PAGE.search(self.body[:2048]) is not None
 
     @property
     def json(self) -> dict[str, Any] | None:
@@ -145,6 +156,23 @@ class HttpSender:
         if attempt.sent:
             return InDoubtError(f"channel {self.name}: {host} did not answer the request ({kind})")
         return DeliveryError(f"channel {self.name}: cannot connect to {host} ({kind}); is it up?")
+
+
+def judge_success(name: str, reply: Reply, success: Success) -> None:
+    """Compare what a 2xx says with what it must say; the receiver's own words are not repeated."""
+    if reply.json is None:
+        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} with something else than JSON")
+    found: object = reply.json
+    for part in success.path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    if _written(found) != success.equals:
+        code = plain_code(_written(found))
+        raise DeliveryError(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
+
+
+def _written(value: object) -> str:
+    """A JSON scalar as an operator writes it: ``0``, ``OK``, ``true``."""
+    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
 
 
 def judge_status(name: str, reply: Reply) -> None:

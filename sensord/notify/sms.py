@@ -14,11 +14,10 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from sensord.config.channels import Sms, Success
+from sensord.config.channels import Sms
 from sensord.errors import DeliveryError
-from sensord.notify.http import HttpSender, Reply, judge_status
-from sensord.notify.outcome import InDoubtError
-from sensord.notify.words import fill, plain_code, words_of
+from sensord.notify.http import HttpSender, judge_status, judge_success
+from sensord.notify.words import fill, words_of
 from sensord.ports import Entry
 
 _TYPES = {"json": "application/json; charset=utf-8", "form": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -46,27 +45,9 @@ class SmsChannel:
         reply = await self._http.send(self._url, content, headers, method=settings.method)
         judge_status(self.name, reply)
         if settings.success is not None:
-            self._judge(reply, settings.success)
+            judge_success(self.name, reply, settings.success)
         return f"http {reply.status}"
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
-
-    def _judge(self, reply: Reply, success: Success) -> None:
-        """Compare what the answer says with what it must say; the gateway's own words are not repeated."""
-        if reply.json is None:
-            raise InDoubtError(
-                f"channel {self.name}: {reply.host} answered {reply.status} with something else than JSON"
-            )
-        found: object = reply.json
-        for name in success.path.split("."):
-            found = found.get(name) if isinstance(found, dict) else None
-        if _written(found) != success.equals:
-            code = plain_code(_written(found))
-            raise DeliveryError(f"channel {self.name}: {reply.host} answered {success.path} {code or 'nothing'}")
-
-
-def _written(value: object) -> str:
-    """A JSON scalar as an operator writes it: ``0``, ``OK``, ``true``."""
-    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()

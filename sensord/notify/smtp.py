@@ -3,6 +3,9 @@
 What fails before the text has gone out has certainly not arrived; when the connection ends after it, nobody knows. The
 Message-ID is made of the notification's key, so that mailboxes recognise a repeat. ``Auto-Submitted`` (RFC 3834) keeps
 out-of-office programs from answering.
+
+``timeout`` bounds the conversation as a whole. The client's own timeout begins anew with every byte, so a server that
+dribbles would hold its thread for ever: when time is up, the connection is cut under it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import smtplib
+import socket
 import ssl
+import threading
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
@@ -20,6 +26,59 @@ from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.text import answer_line, title_of
 from sensord.ports import Entry
+
+
+class _Conversation:
+    """One conversation on a thread, which can be ended from outside. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._line: socket.socket | None = None
+        self._over = False
+        self.handed_over = False
+
+    def begin(self, line: socket.socket) -> None:
+        """Note the connection; a duplicate, for TLS takes the socket over. Raises ``TimeoutError`` when it is over."""
+        with self._lock:
+            self._check()
+            self._line = line.dup()
+
+    def hand_over(self) -> None:
+        """The text goes out from here on; raises ``TimeoutError`` when it is too late for that."""
+        with self._lock:
+            self._check()
+            self.handed_over = True
+
+    def end(self) -> None:
+        """Cut the connection, if there is one: whoever reads from it comes back."""
+        with self._lock:
+            self._over = True
+            if self._line is not None:
+                with suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
+                self._line.close()
+
+    def _check(self) -> None:
+        if self._over:
+            raise TimeoutError
+
+
+class _Server(smtplib.SMTP):
+    """The standard library's client on a connection of which the conversation knows; with ``tls`` from its start."""
+
+    def __init__(self, settings: Smtp, timeout: float, conversation: _Conversation, tls: ssl.SSLContext | None) -> None:
+        self._conversation, self._tls = conversation, tls
+        super().__init__(settings.host, settings.port, timeout=timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """The base class's hook for connections of another kind."""
+        line = socket.create_connection((host, port), timeout)
+        try:
+            self._conversation.begin(line)
+            return line if self._tls is None else self._tls.wrap_socket(line, server_hostname=host)
+        except BaseException:
+            line.close()
+            raise
 
 
 class SmtpChannel:
@@ -33,8 +92,15 @@ class SmtpChannel:
 
     async def send(self, entry: Entry) -> str:
         """Hand one message to the mail server. Raises ``DeliveryError``; 5xx answers are for good."""
-        message = self._message(entry)
-        return await asyncio.to_thread(self._submit, message, parseaddr(entry.notification.address)[1])
+        message, recipient = self._message(entry), parseaddr(entry.notification.address)[1]
+        conversation = _Conversation()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.to_thread(self._submit, message, recipient, conversation)
+        except TimeoutError as error:
+            raise self._failed(error, conversation) from error
+        finally:
+            conversation.end()
 
     async def close(self) -> None:
         """Nothing is kept open between sends."""
@@ -55,36 +121,35 @@ class SmtpChannel:
         message.set_content(notification.text + answer_line(entry), cte="base64")
         return message
 
-    def _submit(self, message: EmailMessage, recipient: str) -> str:
+    def _submit(self, message: EmailMessage, recipient: str, conversation: _Conversation) -> str:
         """Speak to the server; called on a thread."""
-        sent = False
         try:
-            with self._connect() as server:
+            with closing(self._connect(conversation)) as server:
                 server.ehlo_or_helo_if_needed()
                 self._accepted(server.mail(parseaddr(self._settings.sender)[1]))
                 self._accepted(server.rcpt(recipient))
-                sent = True
+                conversation.hand_over()
                 code, _ = answer = server.data(message.as_bytes())
                 self._accepted(answer)
+                with suppress(OSError, smtplib.SMTPException):
+                    server.putcmd("QUIT")  # the message is theirs: what they say to this changes nothing
                 return f"smtp {code}"
         except smtplib.SMTPResponseException as error:
             raise self._refused(error.smtp_code) from error
         except (OSError, smtplib.SMTPException) as error:
-            where, kind = f"{self._settings.host}:{self._settings.port}", type(error).__name__
-            if sent:
-                raise InDoubtError(f"channel {self.name}: {where} did not confirm the message ({kind})") from error
-            certain = not isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError)
-            message_text = f"channel {self.name}: cannot speak to {where} ({kind}); check host, port and security"
-            raise DeliveryError(message_text, retryable=certain) from error
+            raise self._failed(error, conversation) from error
 
-    def _connect(self) -> smtplib.SMTP:
+    def _failed(self, error: Exception, conversation: _Conversation) -> DeliveryError:
+        where, kind = f"{self._settings.host}:{self._settings.port}", type(error).__name__
+        if conversation.handed_over:
+            return InDoubtError(f"channel {self.name}: {where} did not confirm the message ({kind})")
+        certain = not isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError)
+        message_text = f"channel {self.name}: cannot speak to {where} ({kind}); check host, port and security"
+        return DeliveryError(message_text, retryable=certain)
+
+    def _connect(self, conversation: _Conversation) -> smtplib.SMTP:
         settings = self._settings
-        if self._tls is not None and settings.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                settings.host, settings.port, timeout=self._timeout, context=self._tls
-            )
-        else:
-            server = smtplib.SMTP(settings.host, settings.port, timeout=self._timeout)
+        server = _Server(settings, self._timeout, conversation, self._tls if settings.security == "tls" else None)
         try:
             if self._tls is not None and settings.security == "starttls":
                 server.starttls(context=self._tls)

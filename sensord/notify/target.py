@@ -24,17 +24,31 @@ async def resolve(host: str, port: int, allow: tuple[str, ...]) -> list[str]:
     Raises ``DeliveryError``: retryable when the name does not resolve, not retryable when an address is
     internal and neither ``host`` nor ``host:port`` is in ``allow``.
     """
-    try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise DeliveryError(f"host {host} does not resolve: check the url and this machine's DNS") from error
-    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    addresses = [host] if _is_literal(host) else await _look_up(host, port)
     if not {host, f"{host}:{port}"} & {entry.lower() for entry in allow}:
         for address in addresses:
             if is_internal(address):
                 advice = f"if it is meant, add {host}:{port} to the channel's allow list"
                 raise DeliveryError(f"{host} is at internal address {address}; {advice}", retryable=False)
     return addresses
+
+
+async def _look_up(host: str, port: int) -> list[str]:
+    """Ask the resolver, on a thread of the part that asks (``bulkheads.py``)."""
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise DeliveryError(f"host {host} does not resolve: check the url and this machine's DNS") from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def _is_literal(host: str) -> bool:
+    """Whether it is an address already: then it must not wait for a resolver that does not answer."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_internal(address: str) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.intake.codec.context import Colours, Context
 from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
@@ -35,8 +36,16 @@ _SURE = 1.0
 class Pseudonyms:
     """Made-up plates under a key (bytes that nobody keeps, or that a site keeps to compare recordings)."""
 
-    def __init__(self, key: bytes, areas: PlateAreas) -> None:
-        self._key, self._table = key, PlateTable(areas)
+    def __init__(self, key: bytes, areas: PlateAreas, colours: Colours) -> None:
+        self._key, self._table, self._colours = key, PlateTable(areas), colours
+
+    def message(self, true: Plate, device: str, at: int) -> Plate:
+        """Return a device's message with a made-up plate, its colour in a word that means the same everywhere."""
+        if true.plate is None:
+            return true
+        colour = self._colours.get(device, {}).get(true.color or "", true.color or "")
+        plate, colour = self.plate(PlateRead(true.plate, _SURE, colour=colour), at)
+        return msgspec.structs.replace(true, plate=plate, color=colour or None)
 
     def plate(self, true: PlateRead, at: int) -> tuple[str, str]:
         """Return the made-up plate of a true one, and its colour, which may have stood in front of it.
@@ -71,12 +80,13 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
 
     Without a ``key`` cameras' messages, site keys and the watch list stay as they are, and only the rest goes.
     """
-    pseudonyms = None if key is None else Pseudonyms(key, PlateAreas())
+    pseudonyms = None if key is None else Pseudonyms(key, PlateAreas(), {})
     template = TopicTemplate(Definition("", (), (), ()).topics)
     for record in records:
         if record.kind == RecordKind.DEFINITION:
             definition = decode_definition(record.payload)
-            pseudonyms = None if key is None else Pseudonyms(key, definition.plates)
+            colours = Context.of(definition.zone, definition.devices).colours
+            pseudonyms = None if key is None else Pseudonyms(key, definition.plates, colours)
             template = TopicTemplate(definition.topics)
             bare = _without_addresses(definition)
             yield msgspec.structs.replace(record, payload=(bare if key is None else _without_plates(bare)).encode())
@@ -108,7 +118,8 @@ def _without_plates(definition: Definition) -> Definition:
 
 
 def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | None) -> Record:
-    kind = (template.parts(record.topic) or {}).get("kind", "")
+    parts = template.parts(record.topic) or {}
+    kind, device = parts.get("kind", ""), parts.get("device", "")
     if pseudonyms is not None:  # a gateway may take the plate for the camera's name
         record = msgspec.structs.replace(record, topic=without_plates(record.topic))
     if kind not in BY_WORD:
@@ -119,18 +130,17 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | N
         message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
-    return msgspec.structs.replace(record, payload=_encoded(message, BY_WORD[kind], pseudonyms, record.received_at))
+    payload = _encoded(message, BY_WORD[kind], pseudonyms, device, record.received_at)
+    return msgspec.structs.replace(record, payload=payload)
 
 
-def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, at: int) -> bytes:
+def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, device: str, at: int) -> bytes:
     if message.device:
         message = msgspec.structs.replace(message, device=without_plates(message.device))
     if stream is Stream.PLATE:
         assert isinstance(message, Plate)
         assert pseudonyms is not None
-        if message.plate is not None:
-            made, colour = pseudonyms.plate(PlateRead(message.plate, _SURE, colour=message.color or ""), at)
-            message = msgspec.structs.replace(message, plate=made, color=colour or message.color)
+        message = pseudonyms.message(message, device, at)
     elif stream is Stream.REPORT:
         assert isinstance(message, Report)
         message = msgspec.structs.replace(message, text="", by="", code=without_plates(message.code))

@@ -1,10 +1,12 @@
 """Space that is kept back for alerting: a file that is given up when the disk fills.
 
 The disk is shared with the broker, the database and the system, and any of them may fill it. While there is room,
-readings are journaled. When less than ``LOW`` is left, the ballast is given up, no more readings are taken in (they
-wait at the broker, unacknowledged), and what was set free carries ticks, operators' actions, cases and notifications
-on. When there is room for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills
-the disk may take what we set free, too: then that fails as well, and is tried again each second.
+readings are journaled. When less than ``LOW`` is left, the ballast is given up, and no more readings are taken in their
+turn (they wait at the broker, unacknowledged). What was set free carries ticks, operators' actions, cases and
+notifications on, and the newest readings, so that new crowds are told of. The last part of it (``KEPT``) is not for
+readings: when they have used up the rest, people must still be told of that, and be able to answer. When there is room
+for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills the disk may take what
+we set free, too: then that fails as well, and is tried again each second.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from sensord.errors import StoreError
 FILE = "ballast"
 LOW = 8 << 20
 """Free bytes below which the disk counts as full: SQLite's logs must be able to grow before they are folded."""
+
+KEPT = 8 << 20
+"""Bytes of what is given up that readings may not take (half of a ballast that is smaller than two of these)."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +62,10 @@ class Ballast:
                 log.error("the ballast cannot be given up", file=str(self._path), why=str(error))
             else:
                 log.error("the disk is full; the ballast was given up so that alerting goes on", bytes=self._size)
+
+    def spare(self) -> int:
+        """Say how many bytes the newest readings may still take while the ballast is given up."""
+        return max(0, self._free() - min(KEPT, self._size // 2))
 
     def _fill(self) -> None:
         try:

@@ -101,14 +101,34 @@ class Chain(Generic[LineT]):
             last = self._read(text_of_last) if text_of_last else None
         except _MALFORMED as error:
             raise damaged from error
+        known = [str(last.number), last.hash] if last is not None else []
+        noted = self._noted()
         if len(whole) < len(text):
-            known = [str(last.number), last.hash] if last is not None else []
-            if self._noted() != known:
+            if noted != known:
                 raise damaged
             end = size - len(text) + len(whole)
             file.truncate(end)
             file.seek(end)
+        elif noted not in (known, _one_behind(last)):
+            raise StoreError(f"{self.path}: its end is not what {self.head.name} says: run sensord audit verify")
         return last
+
+    def look(self) -> str:
+        """Say what is wrong with the register's end (empty: nothing), as who appends next would find it.
+
+        For a start: :meth:`verify` looks at all of it, and may take long.
+        """
+        try:
+            if not self.path.exists():
+                return f"{self.path.name} is gone" if self.head.exists() else ""
+            with self.path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._last(file)
+        except OSError as error:
+            return f"{self.path}: cannot be read ({error.strerror})"
+        except StoreError as error:
+            return str(error)
+        return ""
 
     def _read(self, text: bytes) -> LineT:
         """Read a line; raises ``StoreError`` for one of a later form: its hash cannot be checked here."""
@@ -169,3 +189,8 @@ class Chain(Generic[LineT]):
                 said = " ".join(noted)[:20] or "nothing"
                 raise StoreError(f"{self.path}: it ends with {number} {before[:12]}, but {self.head.name} says {said}")
         return number, before
+
+
+def _one_behind(last: Line | None) -> list[str]:
+    """What the head says when a crash came between a line and its head; nothing yet after the first line."""
+    return [str(last.number - 1), last.before] if last is not None and last.number > 1 else []

@@ -105,6 +105,14 @@ class OutboxTable:
         statement = "SELECT channel, sum(state IN ('pending', 'sending')) FROM outbox GROUP BY channel"
         return {str(channel): int(count) for channel, count in self._database.rows("counting", statement)}
 
+    def oldest(self) -> dict[str, int]:
+        """When (ns) the oldest page that is not settled was decided, by channel; 0: none is. Reports are no pages."""
+        statement = (
+            "SELECT channel, min(CASE WHEN state IN ('pending', 'sending') AND level > 0 THEN at END) "
+            "FROM outbox GROUP BY channel"
+        )
+        return {str(channel): int(at or 0) for channel, at in self._database.rows("looking at the outbox", statement)}
+
     def totals(self) -> dict[str, int]:
         """Count notifications: ``sent``, ``pending`` (with those being sent) and ``failed``."""
         statement = "SELECT state, count(*) FROM outbox GROUP BY state"

@@ -1,8 +1,9 @@
 """Every metric of the daemon, in one table, and the meter that counts them for Prometheus.
 
 Rules: the name starts with ``sensord_`` and ends with its base unit (``_seconds``, ``_bytes``) or ``_total``;
-labels have few values and never name a device, a case or a person. ``docs/metrics.md`` is written from the
-table: ``python -m sensord.telemetry.metrics docs/metrics.md``.
+labels have few values and never name a case, a vehicle or a person. Devices are named where somebody must know which
+one to mend (gaps): as many as are registered, and no secret, for it is ``places.yaml`` that names them.
+``docs/metrics.md`` is written from the table: ``python -m sensord.telemetry.metrics docs/metrics.md``.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("fresh_lane_open", "1 while the newest readings go ahead of those that wait, else 0."),
     _counter("fresh_messages_total", "Messages of the fresh lane, by what became of them.", "what"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
+    _gauge("reserve_bytes", "While the disk is full: what the newest readings may still take, in bytes."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
     _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),
@@ -108,6 +110,7 @@ METRICS: tuple[Metric, ...] = (
     _histogram("notification_seconds", "From the decision to the receipt, in seconds.", SLOW, "channel"),
     _histogram("send_seconds", "Time of one attempt to send, in seconds.", SLOW, "channel"),
     _gauge("outbox_pending", "Notifications that are not yet sent, by channel.", "channel"),
+    _gauge("outbox_oldest_seconds", "Age of the oldest page that is not yet sent, by channel, in seconds.", "channel"),
     _counter("results_dropped_total", "Outcomes of actions that were not told over MQTT: too many waited."),
     _counter("notify_failures_total", "Errors of the sending worker itself (not of a receiver).", "channel"),
     # Time-series sinks.
@@ -119,6 +122,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_resets_total", "Cursors of sinks that were beyond the journal's end and were set back.", "sink"),
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
+    _gauge("stuck_calls", "Calls that hang and that nobody waits for any more, by the part that made them.", "part"),
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),

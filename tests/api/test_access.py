@@ -127,6 +127,31 @@ def test_probes_and_the_description_are_open(client: httpx.Client, path: str) ->
     assert client.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/api/v1/overview", "/api/v1/cases", f"/api/v1/cases/{CASE}", "/api/v1/audit"])
+def test_no_answer_is_kept_by_a_cache(client: httpx.Client, daemon: Daemon, path: str) -> None:
+    """What is said to one token is not for the next who sits at the proxy; nor are refusals."""
+    for headers in (daemon.bearer(Role.ADMIN), {}):
+        assert client.get(path, headers=headers).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "authorization"])
+def test_a_token_in_the_address_is_none(client: httpx.Client, daemon: Daemon, name: str) -> None:
+    """Addresses are written into logs on the way: a token counts in the header only."""
+    text = daemon.bearer(Role.ADMIN)["Authorization"]
+    for value in (text, text.removeprefix("Bearer ")):
+        assert client.get("/api/v1/cases", params={name: value}).status_code == 401
+        assert client.get("/api/v1/cases", headers={"Cookie": f"{name}={value}"}).status_code == 401
+
+
+def test_refusals_are_counted_by_status(client: httpx.Client, daemon: Daemon) -> None:
+    """Somebody who tries doors shows in the metrics."""
+    client.get("/api/v1/cases")
+    client.post(f"/api/v1/cases/{CASE}/actions", json={"verb": "acknowledge"}, headers=daemon.bearer(Role.VIEWER))
+    counted = client.get("/metrics").text
+    for status in ("401", "403"):
+        assert re.search(rf'sensord_http_requests_total{{path="[^"]+",status="{status}"}} 1\.0', counted)
+
+
 def test_approvals_need_an_admin(client: httpx.Client, daemon: Daemon) -> None:
     """The core takes an account's word for an approval, so the API must not let an operator give it."""
     url = f"/api/v1/cases/{CASE}/actions"

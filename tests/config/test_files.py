@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sensord.config import files
 from sensord.config.files import PRIVATE, move_aside, write_whole
 
 
@@ -25,7 +24,7 @@ def test_content_and_name_are_synced_in_this_order(tmp_path: Path, monkeypatch: 
         done.append("name")
         return replace(path, target)
 
-    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", renamed)
     write_whole(tmp_path / "key", b"secret", PRIVATE)
     assert done == ["content", "name", "directory"]

@@ -90,3 +90,33 @@ def test_files_that_do_not_fit_together(tmp_path: Path, name: str) -> None:
         assert warnings == []
     else:
         assert any(re.search(expected, warning) for warning in warnings), warnings
+
+
+LENGTHS = {
+    "stay of 800 hours": (("stay", 800), ".*blue of long can never fire: vehicles.yaml says tracking.remember: 30d"),
+    "stay of 720 hours": (
+        ("stay", 720),
+        ".*blue of long fires only for vehicles that live here.*believed: 4d in vehicles",
+    ),
+    "stay of four days": (("stay", 96), None),
+    "away for 60 days": (("days_away", 60), ".*blue of long can never fire: vehicles.yaml says tracking.remember: 30d"),
+    "away for 30 days": (("days_away", 30), None),
+    "31 nights": (("nights", 31), ".*blue of long can never fire"),
+    "five nights": (("nights", 5), ".*blue of long fires only for vehicles that live here"),
+    "40 visits": (("visits", 40), None),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_lengths_that_no_visit_reaches(tmp_path: Path, name: str) -> None:
+    """A threshold beyond what is remembered or believed is warned of where it stands, and names the other place."""
+    (field, threshold), expected = LENGTHS[name]
+    rule = (
+        "rules:\n  - id: long\n    name: {zh: 久}\n    stream: visit\n    by: compound\n    each: vehicle\n"
+        f"    value: last({field})\n    clear: {{for: 1h}}\n    levels: {{blue: {{at_least: {threshold}}}}}\n"
+        "    dispatch: crowd\n"
+    )
+    warnings = [str(one) for one in edited(tmp_path / "street", "rules/vehicles.yaml", "rules:\n", rule)]
+    about = [one for one in warnings if "of long" in one]
+    assert [bool(re.match(expected or "^$", one)) for one in about] == [True] * (expected is not None), warnings
+    assert all("vehicles.yaml:9:" in one for one in about)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from sensord.config.load import Loaded, load, read_secret
+from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
 from sensord.config.settings import MqttChannel, Webhook
 from sensord.core.cases.case import Answer
 from sensord.core.cases.policy import Step
@@ -20,6 +22,7 @@ from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rul
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
 from tests.config.rejection import STREET, street
+from tests.support.damages import DAMAGES, Damage
 
 
 @pytest.fixture
@@ -206,6 +209,13 @@ def test_a_crowd_sensor_without_area_is_a_warning(copy: Path) -> None:
     assert "places.yaml:22:43: warning: lane L001 has no area_m2" in warning
 
 
+def test_a_device_called_like_a_plate_is_a_warning(copy: Path) -> None:
+    """Its name would be blotted out of every log."""
+    _change(copy / "places.yaml", "id: cam-C01-N", "id: WJ-12345")
+    (warning,) = _warnings(copy)
+    assert "places.yaml:24:10: warning: WJ-12345 looks like a number plate" in warning
+
+
 def test_a_rule_that_looks_at_no_device_is_a_warning(copy: Path) -> None:
     """Both by its places and by its kind of key: there is no gauge in G02, and no crowd sensor at a gate."""
     _change(copy / "rules" / "crowd.yaml", "by: lane", "by: gate")
@@ -293,6 +303,7 @@ def test_a_secret_loses_one_line_break_and_nothing_else(tmp_path: Path, raw: byt
         (b"abc", 0o604, "by everybody"),
         (b"\n", 0o600, "is empty"),
         (b"\xff", 0o600, "not UTF-8"),
+        (bytes(64), 0o600, "is damaged"),
         (b"x" * 70_000, 0o600, "larger than 64 KiB"),
     ],
 )
@@ -323,3 +334,45 @@ def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + robot, encoding="utf-8")
     damping = load(path).definition.damping
     assert (damping.per_minute["group"], damping.groups) == (12, ("group",))
+
+
+def _with_state_beside(copy: Path) -> Path:
+    """The configuration, whose state directory is to be in a folder of the test."""
+    config = copy / "sensord.yaml"
+    document = yaml.safe_load(config.read_text(encoding="utf-8")) | {"state_dir": str(copy / "state")}
+    config.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    return config
+
+
+SPARE = {Spare.PLATES: "plate.keys", Spare.CHANGES: "roster.changes.yaml"}
+SOUND = {
+    Spare.PLATES: b"k1 2026-01-01T00:00:00Z " + base64.b64encode(bytes(32)) + b"\n",
+    Spare.CHANGES: b"changes: []\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("part", SPARE)
+def test_what_alerting_can_do_without_is_done_without(copy: Path, part: Spare, damage: Damage) -> None:
+    """By a daemon that must start; who checks, or changes what runs, hears of every mistake."""
+    config = _with_state_beside(copy)
+    path = copy / "state" / SPARE[part]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(SOUND[part])
+    path.chmod(0o600)
+    assert load(config, lenient=True).without == {}
+    path.write_bytes(damage(SOUND[part]))
+    loaded = load(config, lenient=True)
+    assert [*loaded.without] == [part]
+    assert path.name in loaded.without[part]
+    assert (loaded.definition.plate_keys, loaded.definition.duty.changes) == ((), ())
+    assert with_keys(loaded, 1).without == loaded.without
+    assert path.read_bytes() == damage(SOUND[part])
+    with pytest.raises(ConfigError):
+        load(config)
+
+
+def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
+    """As on a full disk: nobody is followed, and everything else goes on."""
+    loaded = with_keys(load(_with_state_beside(copy)), 1)
+    assert "site key cannot be made" in loaded.without[Spare.PLATES]

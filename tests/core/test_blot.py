@@ -6,12 +6,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sensord.config.places import load_places
 from sensord.core.region import PROVINCES
 from sensord.core.vehicles.blot import without_plates
+from sensord.core.vehicles.plate import recognise
+from sensord.core.vehicles.platekind import PlateKind
 
 CONFIG = Path(__file__).parents[2] / "config"
 SEPARATORS = [
@@ -67,7 +69,23 @@ def test_no_plate_hides_behind_invisible_characters(province: str, rest: str, da
     assert without_plates(f"原因 {hidden} 协查") == "原因 *** 协查"
 
 
-@pytest.mark.parametrize("plate", ["BA12345", "VA·12345", "KA 12345", "ＢＡ１２３４５"])
+_RECOGNISED = [kind for kind in PlateKind if kind not in (PlateKind.NONE, PlateKind.UNREAD, PlateKind.ARMY)]
+_LETTERS = "ADEIOWJ015警挂学港领临应急使沪粤·●-. "
+
+
+@given(st.text(alphabet=_LETTERS, min_size=6, max_size=11))
+@example("沪AABCD临")
+@example("使O12345")
+@example("沪224O8领")
+@example("WJ沪1O34J")
+def test_whatever_is_recognised_goes(text: str) -> None:
+    """What a camera may send as a plate is taken for one in a text."""
+    if recognise(text).kind in _RECOGNISED:
+        assert recognise(without_plates(text)).kind not in _RECOGNISED
+        assert not any(character.isdigit() for character in without_plates(text))
+
+
+@pytest.mark.parametrize("plate", ["BA12345", "BA12O45", "VA·12345", "KA 12345", "ＢＡ１２３４５"])
 def test_an_army_plate_goes(plate: str) -> None:
     """One that stands by itself."""
     assert without_plates(f"t/C1/plate/{plate}") == "t/C1/plate/***"

@@ -16,8 +16,8 @@ from sensord.core.record import Group, Record, RecordKind, Scope
 from sensord.core.site import Site
 from sensord.core.vehicles.passage import MOST_OPEN
 from tests.core.desk import Desk
+from tests.core.follower import Follower, at
 from tests.core.street import START, definition
-from tests.core.test_tracking import Follower, at
 
 _TRACKING = "sensord.core.vehicles"
 
@@ -74,7 +74,7 @@ def _plate(dice: random.Random) -> str:
 
 def test_a_day_of_new_plates_is_forgotten_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known in detail of today's vehicles has a bound of its own; the newest stay."""
-    monkeypatch.setattr(f"{_TRACKING}.presence.MOST_TRACED", 50)
+    monkeypatch.setattr(f"{_TRACKING}.acquaintance.MOST_TRACED", 50)
     monkeypatch.setattr(f"{_TRACKING}.clones.MOST_GHOSTS", 10)
     follower = Follower()
     for number in range(200):

@@ -6,7 +6,7 @@ import pytest
 
 from sensord.core.record import Record
 from sensord.core.vehicles.pseudonym import Pseudonymiser
-from tests.core.test_tracking import A_CONFUSED, A, B, Follower, at, tick
+from tests.core.follower import A_CONFUSED, A, B, Follower, at, tick
 from tests.core.traffic import KEYS, SECRETS, START
 
 DAY = 86_400.0
@@ -159,7 +159,10 @@ def test_whoever_is_recognised_late_is_in_one_place_only() -> None:
     follower.see(at(0, A), at(3600, A_CONFUSED, gate="C3-N"))
     assert (follower.inside("C1"), follower.inside("C3")) == ((1, 0), (1, 0))
     rows = follower.see(at(3601, A, "in", DOUBT, "C3-N"), at(3602, A, "in", DOUBT, "C3-N"))
-    assert [(row.event, row.where, row.vehicle) for row in rows] == [("ended", "C1-N in", A)]
+    assert [(row.event, row.where, row.vehicle) for row in rows] == [
+        ("ended", "C1-N in", A),
+        ("recognised", "C3-N in", A),
+    ]
     assert (follower.inside("C1"), follower.inside("C3")) == ((0, 1), (1, 0))
 
 

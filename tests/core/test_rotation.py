@@ -16,8 +16,8 @@ from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking, Watched
 from sensord.errors import PlateKeyError
+from tests.core.follower import A_CONFUSED, A, B, C, Follower, Row, at, tick
 from tests.core.street import grouped
-from tests.core.test_tracking import A_CONFUSED, A, B, C, Follower, Row, at, tick
 from tests.core.traffic import PLATES, SECRETS, START, definition, passage, token, wild
 
 TURN, OVERLAP = 1800.0, 4 * 3600.0

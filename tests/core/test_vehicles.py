@@ -17,12 +17,13 @@ from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact
 from sensord.core.place import Device
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Group, Record, RecordKind
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.snapshot import unseal
 from sensord.core.stream import Stream
 from sensord.core.token import word
+from sensord.core.vehicles import trackerstate
 from sensord.core.vehicles.plate import PlateRead
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.sighting import Identifier
@@ -310,3 +311,28 @@ def test_without_the_keys_a_journal_is_not_replayed() -> None:
         Site(None, {}).step(grouped(wild(1)[:3], [5], definition())[0])
     with pytest.raises(PlateKeyError):
         Site.restored(site().snapshot())
+
+
+def test_a_lenient_site_goes_on_without_the_keys() -> None:
+    """The running daemon must tell of crowds: vehicles are sorted, nobody is followed, and it is said why."""
+    whole, records = definition(), wild(1)[:200]
+    keyless = Site(None, {}, lenient=True)
+    steps = [keyless.step(group) for group in grouped(records, [5], whole)]
+    assert "k1 is missing" in keyless.unkeyed
+    assert sum(amount for step in steps for amount in step.counts.values()) >= len(records) - 20
+    assert not any(step.occupancy for step in steps)
+    assert "not the one" in Site.restored(site().snapshot(), {"k1": bytes(32)}, lenient=True).unkeyed
+    assert Site.restored(site().snapshot(), SECRETS, lenient=True).unkeyed == ""
+
+
+def test_without_keys_vehicles_are_forgotten() -> None:
+    """Live, where the keys were lost, and replayed, with keys, the core is the same from the new definition on."""
+    records, whole = wild(2), definition()
+    off = msgspec.structs.replace(whole, plate_keys=())
+    lost, kept = Site(None, {}, lenient=True), Site(None, SECRETS)
+    for one in (lost, kept):
+        for group in grouped(records[:100], [7], whole):
+            one.step(group)
+        one.step(Group(1000, (definition_record(off, records[100].received_at),)))
+    assert trackerstate.save(lost.tracker) == trackerstate.save(kept.tracker)
+    assert (lost.tracker.on, kept.tracker.on, lost.unkeyed) == (False, False, "")

@@ -17,6 +17,7 @@ from typing import Any
 from sensord.store.ballast import LOW
 from sensord.store.lost import Lost
 from tests.faults.harness import Stage
+from tests.faults.sensors import Speech
 from tests.faults.tally import Row
 from tests.support import wait_until
 
@@ -59,10 +60,10 @@ def fill(place: Path, leave: int = 0) -> Path:
     return hog
 
 
-def on_small_disk(directory: Path, place: Path, ballast_mib: int, seed: int = 1) -> Stage:
+def on_small_disk(directory: Path, place: Path, ballast_mib: int, seed: int = 1, speech: Speech | None = None) -> Stage:
     """A stage whose daemon keeps its state there."""
     settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": ballast_mib}}
-    stage = Stage(directory, seed, influx=False, **settings)
+    stage = Stage(directory, seed, influx=False, speech=speech, **settings)
     stage.daemon.state = place / "state"
     return stage
 

@@ -21,6 +21,8 @@ WAYS = {
     "receiver answers 500": Answer(500),
     "receiver answers 429 with Retry-After": Answer(429, headers={"Retry-After": "1"}),
     "receiver answers 200 with an error in the body": Answer(200, b'{"errcode": 45009}', lies=True),
+    "receiver answers 200 with success false": Answer(200, b'{"success": false}', lies=True),
+    "a portal answers 200 with its login page": Answer(200, b"<html><form>login</form></html>", lies=True),
 }
 SEND = "1s"
 """How long one attempt may take: a minute's patience in the field, but a round has to end."""
@@ -47,8 +49,19 @@ def failing_receiver(directory: Path, rounds: Iterable[int], seed: int, way: str
         refused = len(stage.people.refused)
         stage.settle(patience=120)
         row = stage.verdict(way, len(recovery), recovery)
+        if WAYS[way].hang or WAYS[way].drop:
+            row.doubled += _unmarked(stage)
         row.remark += f"; {refused:,} attempts refused; recovery is to the next page"
         return row
+
+
+def _unmarked(stage: Stage) -> int:
+    """Pages that came once more without a word of it, though nobody knows what became of the one before."""
+    seen, found = set[str](), 0
+    for page in (request.json for request in stage.people.requests):
+        found += page["key"] in seen and not page["possibly_repeated"]
+        seen.add(page["key"])
+    return found
 
 
 WAY = 60

@@ -10,6 +10,7 @@ import pytest
 
 from sensord.store.ballast import LOW, Ballast
 from tests.faults.outside import FULL, MIB, fill, on_small_disk, small_disk
+from tests.faults.sensors import MANY, Speech
 from tests.support import wait_until
 
 
@@ -40,6 +41,24 @@ def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, place: Path
         wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
         assert time.monotonic() - freed < 10
         wait_until((stage.daemon.state / "ballast").exists, 10, "space is kept back again")
+        stage.settle()
+        row = stage.verdict("", 1)
+        assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+
+
+@pytest.mark.timeout(240)
+def test_a_crowd_on_a_full_disk_is_told_of(tmp_path: Path, place: Path) -> None:
+    """From what was kept back, while the disk stays full; a replay decides the same, and each reading counts once."""
+    with on_small_disk(tmp_path, place, 16, speech=Speech(moods=None, every=0.5)) as stage:
+        stage.begin()
+        hog = fill(place, leave=LOW // 2)
+        wait_until(lambda: stage.fact("journal") is False, 30, "the full disk shows")
+        stage.sensors.counts[1] = MANY
+        wait_until(lambda: "L1" in stage.places(), 60, "people are told of the crowd")
+        assert stage.fact("journal") is False, "and not for there being space again"
+        assert stage.metric("reserve_bytes") > 0
+        hog.unlink()
+        wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
         stage.settle()
         row = stage.verdict("", 1)
         assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from sensord.config.broker import broker as broker_of
+from sensord.config.load import load
 from sensord.config.settings import Mqtt, Tls
 from sensord.errors import ConfigError
 from sensord.ingest.receiver import tls_context
+from tests.config.rejection import STREET
 from tests.ingest.lane import running
 from tests.ingest.support import Stage
 from tests.support import program, wait_until
-from tests.support.broker import Mosquitto
+from tests.support.broker import SHIPPED, Mosquitto, shipped
 
 PASSWORD = "correct horse"
+_TLS_LINES = ("certfile", "keyfile", "tls_version", "cafile", "require_certificate", "use_identity_as_username")
 _EXPIRED = """
 [ca]
 default_ca = own
@@ -164,6 +170,44 @@ def test_a_certificate_publishes_for_its_own_compound_only(
         _publish(gateway, b"an alert", "linfen/alerts/G1")
         _publish(gateway, b"its own")
         wait_until(lambda: stage.journal.payloads == [b"its own"])
+
+
+def test_a_certificate_publishes_for_its_own_device_only(
+    brokers: Callable[..., Mosquitto], certificates: Certificates
+) -> None:
+    """With the shipped access list and the shipped lines for TLS: no device speaks for another, alerts, or commands."""
+    certificate, key = certificates.issue("broker")
+    here = {"cafile": certificates.ca, "certfile": certificate, "keyfile": key}
+    lines = [line[1:].split(maxsplit=1) for line in shipped(*(f"#{word}" for word in _TLS_LINES))]
+    broker = brokers(
+        f"acl_file {SHIPPED.with_name('mosquitto.acl')}",
+        listener=tuple(f"{word} {here.get(word, value)}" for word, value in lines),
+    )
+    device = _settings(broker, certificates.ca, certificates.issue("crowd-001"))
+    with Stage(_settings(broker, certificates.ca, certificates.issue("sensord"))) as stage:
+        wait_until(lambda: stage.receiver.connected)
+        for topic in ("C01/crowd/crowd-002", "C01/plate/camera-001", "alerts/G01", "commands/by/crowd-002/x"):
+            _publish(device, b"in another's name", f"linfen/{topic}")
+        _publish(device, b"and kept", "linfen/C01/crowd/crowd-002", retain=True)
+        _publish(device, b"its own", "linfen/C01/crowd/crowd-001")
+        wait_until(lambda: stage.journal.payloads == [b"its own"])
+
+
+def test_a_client_key_that_everybody_can_read_is_refused(certificates: Certificates, tmp_path: Path) -> None:
+    """As every other secret, whether it has a file of its own or stands in the certificate's."""
+    certificate, key = certificates.issue("sensord")
+    both = tmp_path / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    config = shutil.copytree(STREET, tmp_path / "street") / "sensord.yaml"
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    for tls in ({"cert_file": str(certificate), "key_file": str(key)}, {"cert_file": str(both)}):
+        config.write_text(yaml.safe_dump({**document, "mqtt": {"tls": tls}}, allow_unicode=True), encoding="utf-8")
+        path = Path([*tls.values()][-1])
+        path.chmod(0o600)
+        assert broker_of(load(config))[0].tls is not None
+        path.chmod(0o644)
+        with pytest.raises(ConfigError, match="everybody"):
+            broker_of(load(config))
 
 
 @pytest.mark.parametrize("shown", ["another authority's", "expired", "another host's"])

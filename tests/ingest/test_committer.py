@@ -10,7 +10,7 @@ import pytest
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError, UnavailableError
-from sensord.ingest.committer import WORKER, Committer, Pace
+from sensord.ingest.committer import AGAIN, WORKER, Committer, Pace, Reserve
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ports import Room
 from sensord.telemetry.metrics import PrometheusMeter
@@ -50,7 +50,7 @@ class Bench:
 class FullRoom:
     """A disk without room for readings, until it has space."""
 
-    has_space = False
+    has_space, left = False, 0
 
     def available(self) -> bool:
         """As the test says."""
@@ -58,6 +58,10 @@ class FullRoom:
 
     def release(self) -> None:
         """Nothing is kept back."""
+
+    def spare(self) -> int:
+        """As the test says."""
+        return self.left
 
 
 def _acknowledged(bench: Bench, number: int) -> bool:
@@ -232,6 +236,55 @@ def test_commands_go_on_while_the_disk_is_full(bench: Bench, start: Callable[...
     assert bench.journal.payloads == [b"a command"]
     full.has_space = True
     wait_until(lambda: bench.acknowledged == [(1, 7), (1, 1)])
+
+
+def test_the_newest_readings_go_on_while_the_disk_is_full(bench: Bench, start: Callable[..., Committer]) -> None:
+    """From the space that was kept back, as long as it lasts; then they are let go, and counted, and none is kept."""
+    full = FullRoom()
+    full.left = 1 << 20
+    bench.queue.put(message(b"a reading", mid=1))
+    committer = start(room=full)
+    wait_until(lambda: committer.blocked)
+    bench.queue.put(message(b"now", mid=2, lane=Lane.FRESH))
+    wait_until(lambda: bench.journal.payloads == [b"now"])
+    full.left = 0
+    wait_until(lambda: not committer.reserve.left)
+    bench.queue.put(message(b"too late", mid=3, lane=Lane.FRESH))
+    wait_until(lambda: bench.meter.value("fresh_messages_total", what="no_space") == 1)
+    full.has_space = True
+    wait_until(lambda: (1, 1) in bench.acknowledged)
+    assert bench.journal.payloads == [b"now", b"a reading"]
+
+
+def test_readings_of_now_that_the_disk_refuses_are_not_kept(bench: Bench, start: Callable[..., Committer]) -> None:
+    """They would be stale when there is space again, and they come in their turn."""
+    full = FullRoom()
+    full.left = 1 << 20
+    bench.journal.errors = [disk_full() for _ in range(100_000)]
+    bench.queue.put(message(b"now", mid=2, lane=Lane.FRESH))
+    start(room=full)
+    wait_until(lambda: bench.meter.value("fresh_messages_total", what="no_space") == 1)
+    bench.journal.errors.clear()
+    full.has_space = True
+    bench.queue.put(message(b"later", mid=3))
+    wait_until(lambda: bench.acknowledged == [(1, 3)])
+    assert bench.journal.payloads == [b"later"]
+
+
+def test_how_long_the_reserve_lasts_is_told_from_what_was_used() -> None:
+    """Half of it in a minute: another minute. Used up, it must be there again for good before it counts."""
+    now = 0.0
+    reserve = Reserve(lambda: now)
+    reserve.look(4 * AGAIN)
+    assert (reserve.left, reserve.seconds) == (4 * AGAIN, 0.0)
+    now = 60.0
+    reserve.look(2 * AGAIN)
+    assert reserve.seconds == 60.0
+    seen = list[int]()
+    for left in (0, AGAIN - 1, AGAIN):
+        reserve.look(left)
+        seen.append(reserve.left)
+    assert seen == [0, 0, AGAIN]
 
 
 def test_a_group_is_in_the_order_of_arrival(bench: Bench, start: Callable[..., Committer]) -> None:

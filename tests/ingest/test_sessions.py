@@ -25,6 +25,7 @@ from tests.ingest.support import FAST, Beats, Stage
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, paho_client, take_over
 from tests.support.daemon import ROOT
+from tests.support.damages import DAMAGES, Damage
 
 COUNT, PLATE, COMMAND = "linfen/c1/crowd/d1", "linfen/c1/plate/cam", "linfen/commands/by/p/case-1"
 LANES = {Lane.COMMANDS: COMMAND, Lane.SIGHTINGS: PLATE}
@@ -154,10 +155,20 @@ def test_subscriptions_are_given_up_only_for_sessions_that_are_there(broker: Mos
 
 
 def test_sessions_that_were_there_are_remembered(tmp_path: Path) -> None:
-    """Across runs; a file that a power cut has torn is none."""
+    """Across runs."""
     known = KnownSessions(tmp_path)
     assert not known.has("sensord-commands")
     known.add("sensord-commands")
     assert KnownSessions(tmp_path).has("sensord-commands")
-    (tmp_path / "sessions").write_bytes(b'["sens')
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_list_of_sessions_hides_no_gap(tmp_path: Path, damage: Damage) -> None:
+    """What cannot be read was perhaps there: a gap too many is said rather than one too few."""
+    KnownSessions(tmp_path).add("sensord")
+    path = tmp_path / "sessions"
+    path.write_bytes(damage(path.read_bytes()))
+    known = KnownSessions(tmp_path)
+    assert known.has("sensord")
+    known.add("sensord")
     assert not KnownSessions(tmp_path).has("sensord-commands")

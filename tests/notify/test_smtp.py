@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.smtp import SmtpChannel
 from tests.notify.parts import entry
-from tests.support import free_port, program
+from tests.support import POLL, free_port, program
 
 BOX = "cadre01@example.org"
 
@@ -32,6 +35,7 @@ class Mailboxes:
         self.messages: list[email.message.EmailMessage] = []
         self.rcpt, self.data = "250 OK", "250 OK"
         self.hang_up = False
+        self.thinks = 0.0
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -50,6 +54,7 @@ class Mailboxes:
         if self.hang_up:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
+        await asyncio.sleep(self.thinks)
         return self.data
 
 
@@ -127,6 +132,49 @@ async def test_a_connection_that_ends_after_the_text_is_in_doubt(serve: Serve) -
     boxes.hang_up = True
     with pytest.raises(InDoubtError):
         await channel(port).send(entry(address=BOX))
+    assert len(boxes.messages) == 1
+
+
+class Dribbler:
+    """A mail server that never comes to the end of its greeting: a byte after the other, for ever."""
+
+    def __init__(self) -> None:
+        self.cut = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            line, _ = self._server.accept()
+            try:
+                while not self.cut.wait(POLL):
+                    line.sendall(b"220-wait\r\n")
+            finally:
+                self.cut.set()
+
+    def close(self) -> None:
+        """Stop."""
+        self.cut.set()
+        self._server.close()
+
+
+async def test_a_server_that_dribbles_is_cut_off() -> None:
+    """The deadline is for the conversation, not for each byte, and the thread is not left behind."""
+    with closing(Dribbler()) as server:
+        with pytest.raises(DeliveryError, match="check host") as caught:
+            await channel(server.port, timeout="1s").send(entry(address=BOX))
+        assert await asyncio.to_thread(server.cut.wait, 10)
+    assert caught.value.retryable
+    assert not isinstance(caught.value, InDoubtError)
+
+
+async def test_a_server_that_is_silent_after_the_text_is_in_doubt(serve: Serve) -> None:
+    """Time is up while it thinks about what it was given."""
+    boxes, port = serve()
+    boxes.thinks = 30.0
+    with pytest.raises(InDoubtError):
+        await channel(port, timeout="1s").send(entry(address=BOX))
     assert len(boxes.messages) == 1
 
 

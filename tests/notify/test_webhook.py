@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from sensord.config.channels import Success
 from sensord.config.settings import Webhook
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
@@ -258,10 +259,18 @@ async def test_retry_after_is_read(status: int) -> None:
         (b'{"code": 19024, "msg": "Key Words Not Found"}', True),
         (b'{"code": "E1"}', True),
         (b'{"errcode": 40001, "retryable": false}', False),
+        (b'{"retcode": 5}', True),
+        (b'{"error_code": 7}', True),
+        (b'{"success": false, "message": "quota"}', True),
+        (b'{"ok": false, "error": "down"}', True),
+        (b'{"Status": "Error"}', True),
+        (b'{"errors": ["x"]}', True),
+        (b"<html><form>login to wifi</form></html>", True),
+        (b"\n<!DOCTYPE html>\n<title>Sign in</title>", True),
     ],
 )
 async def test_an_error_code_in_a_200_is_a_failure(body: bytes, retryable: bool) -> None:
-    """WeCom, DingTalk and Feishu refuse with HTTP 200."""
+    """WeCom, DingTalk and Feishu refuse with HTTP 200; others say so in their own words, a portal with its page."""
     error = await _fail(Answer(200, body))
     assert error.retryable is retryable
     assert not isinstance(error, InDoubtError)
@@ -276,14 +285,43 @@ async def test_an_error_code_in_a_200_is_a_failure(body: bytes, retryable: bool)
         b'{"code": "0", "msg": "success"}',
         b"[1]",
         b'{"code": "OK"}',
+        b'{"success": true, "ok": true, "status": "queued", "error": null, "errors": []}',
         b"\xff",
         b"1" * 99_999,
     ],
-    ids=["empty", "text", "errcode 0", "code 0", "list", "code OK", "not UTF-8", "long"],
+    ids=["empty", "text", "errcode 0", "code 0", "list", "code OK", "all well", "not UTF-8", "long"],
 )
 async def test_any_other_200_is_delivered(body: bytes) -> None:
     """Receivers are free in what they answer."""
     with Receiver(Answer(200, body)) as receiver:
+        assert await _send(_channel(receiver), entry()) == "http 200"
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [(b'{"data": {"state": "queued"}, "code": 200}', True), (b'{"data": {"state": "full"}}', False), (b"ok", False)],
+)
+async def test_what_a_receiver_must_say_can_be_configured(body: bytes, taken: bool) -> None:
+    """Then nothing else counts, whatever its codes mean."""
+    with Receiver(Answer(200, body)) as receiver:
+        success = Success(path="data.state", equals="queued")
+        hook = WebhookChannel(Webhook(name="desk", url=receiver.url, allow=(receiver.host,), success=success), None)
+        if taken:
+            assert await _send(hook, entry()) == "http 200"
+            return
+        with pytest.raises(DeliveryError, match="answered") as caught:
+            await _send(hook, entry())
+    assert caught.value.retryable
+
+
+async def test_an_address_waits_for_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers in the house are reached while the uplink, and the resolver with it, is dead."""
+
+    async def getaddrinfo(_loop: object, *_: object, **__: object) -> list[Any]:
+        raise AssertionError("nobody need be asked")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    with Receiver() as receiver:
         assert await _send(_channel(receiver), entry()) == "http 200"
 
 

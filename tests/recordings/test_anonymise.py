@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sensord.core.intake.codec.native import Plate
 from sensord.core.record import Record, RecordKind
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
@@ -41,27 +42,32 @@ TRUE = ("沪A12345", "苏E12345", "皖K23456", "粤B1234D")
 def test_a_made_up_plate_keeps_its_class(plate: str) -> None:
     """Every form of plate becomes another one of the same class and province, the same one every time."""
     table, read = PlateTable(AREAS), PlateRead(plate, 1.0)
-    made, _ = Pseudonyms(KEY, AREAS).plate(read, 0)
-    assert made == Pseudonyms(KEY, AREAS).plate(read, 0)[0]
+    made, _ = Pseudonyms(KEY, AREAS, {}).plate(read, 0)
+    assert made == Pseudonyms(KEY, AREAS, {}).plate(read, 0)[0]
     assert made != plate
     assert table.classify(made, 1.0, 0) == table.classify(plate, 1.0, 0)
-    assert Pseudonyms(b"another" * 5, AREAS).plate(read, 0)[0] != made or "?" in made
+    assert Pseudonyms(b"another" * 5, AREAS, {}).plate(read, 0)[0] != made or "?" in made
 
 
-@pytest.mark.parametrize(("plate", "colour"), [("蓝苏E12345", ""), ("苏E-12345", "blue"), ("绿苏ED12345", "blue")])
+@pytest.mark.parametrize(
+    ("plate", "colour"), [("蓝苏E12345", ""), ("苏E-12345", "blue"), ("苏E-12345", "2"), ("苏ED12345", "2")]
+)
 def test_a_made_up_plate_keeps_its_colour(plate: str, colour: str) -> None:
     """The colour may stand in front of the plate, and may say what a hyphen is."""
-    true = PlateRead(plate, 1.0, colour=colour)
-    text, seen = Pseudonyms(KEY, AREAS).plate(true, 0)
-    made = PlateRead(text, 1.0, colour=seen)
-    sorts = [PlateTable(AREAS).sort(one, recognise(one.text, one.colour), 0) for one in (true, made)]
+    said = Plate(plate=plate, direction="in", color=colour)
+    made = Pseudonyms(KEY, AREAS, {"camera": {"2": "blue"}}).message(said, "camera", 0)
+    reads = [
+        PlateRead(plate, 1.0, colour=colour.replace("2", "blue")),
+        PlateRead(made.plate, 1.0, 1.0, made.color or ""),
+    ]
+    sorts = [PlateTable(AREAS).sort(one, recognise(one.text, one.colour), 0) for one in reads]
     assert sorts[0] == sorts[1]
     assert sorts[0][0] == "out_of_town"
 
 
 def test_different_plates_stay_different() -> None:
     """A thousand plates become (nearly) a thousand: numbers of vehicles stay right."""
-    pseudonyms = Pseudonyms(KEY, AREAS)
+    pseudonyms = Pseudonyms(KEY, AREAS, {})
     assert len({pseudonyms.plate(PlateRead(f"沪A{number:05d}", 1.0), 0) for number in range(1000)}) > 990
 
 

@@ -75,32 +75,34 @@ async def test_every_point_is_read_back(victoria_metrics: Victoria) -> None:
 
 
 @pytest.fixture
-def trickling() -> Iterator[str]:
-    """The address of a database whose answer comes header by header, and has no end."""
+def trickling() -> Iterator[tuple[str, threading.Event]]:
+    """The address of a database whose answer comes letter by letter, until the event ends it."""
     over = threading.Event()
 
     def answer() -> None:
         with suppress(OSError):
             connection = listener.accept()[0]
             with connection:
-                connection.sendall(b"HTTP/1.1 204 No Content\r\n")
+                connection.sendall(b"HTTP/1.1 204 No Content\r\nX: ")
                 while not over.wait(0.05):
-                    connection.sendall(b"X: 1\r\n")
+                    connection.sendall(b"1")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = threading.Thread(target=answer)
         serving.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        over.set()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", over
         serving.join(10)
 
 
-async def test_an_answer_that_trickles_in_is_none(trickling: str) -> None:
+async def test_an_answer_that_trickles_in_is_none(trickling: tuple[str, threading.Event]) -> None:
     """Each piece comes in time, the whole does not: the request is bounded as a whole, and the cursor stays."""
-    cursors = Cursors()
-    sink = InfluxV2Sink(InfluxV2(url=trickling, bucket="sensord"), "token", cursors, PrometheusMeter(), timeout=0.3)
-    with pytest.raises(DeliveryError, match="no answer"):
-        await asyncio.wait_for(sink.write(_points(1), Cursor(1, 1, b"")), 10)
+    (url, over), cursors = trickling, Cursors()
+    sink = InfluxV2Sink(InfluxV2(url=url, bucket="sensord"), "token", cursors, PrometheusMeter(), timeout=0.3)
+    try:
+        with pytest.raises(DeliveryError, match="no answer"):
+            await asyncio.wait_for(sink.write(_points(1), Cursor(1, 1, b"")), 10)
+    finally:
+        over.set()  # the loop's end waits for the thread that reads
     assert await sink.position() is None
 
 

@@ -12,6 +12,7 @@ from sensord.errors import StoreError
 from sensord.ports import Change
 from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.audit import AuditLog
+from tests.support.damages import DAMAGES, Damage
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def test_a_forged_chain_disagrees_with_the_head(log: AccessLog, tmp_path: Path) 
     """Even a log that was written anew as a whole does not end where the head says."""
     head = (tmp_path / HEAD).read_text(encoding="ascii")
     (tmp_path / FILE).unlink()
+    (tmp_path / HEAD).unlink()
     log.append(at="2026-01-01", by="nobody", reason="-", vehicle="0" * 16, via="reveal")
     (tmp_path / HEAD).write_text(head, encoding="ascii")
     with pytest.raises(StoreError, match=HEAD):
@@ -125,3 +127,41 @@ def test_the_audit_is_chained_as_the_access_log_is(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"console", b"nobody!"))
     with pytest.raises(StoreError, match=":1: this line was changed"):
         register.verify()
+
+
+def add(log: AccessLog) -> None:
+    """One more access."""
+    log.append(at="2026-01-09", by="派出所-1", reason="协查", vehicle="9" * 16, via="reveal")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("file", ["access.log", "access.head"])
+def test_damage_shows_at_a_look_and_is_not_written_over(
+    log: AccessLog, tmp_path: Path, file: str, damage: Damage
+) -> None:
+    """The end and the head must fit each other before a line is added: or a cut log would be whole again."""
+    assert log.look() == ""
+    path = tmp_path / file
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    assert "run sensord audit verify" in log.look()
+    with pytest.raises(StoreError):
+        add(log)
+    assert path.read_bytes() == before
+
+
+def test_a_crash_between_a_line_and_its_head_is_no_damage(log: AccessLog, tmp_path: Path) -> None:
+    """The head is one line behind, or not there yet; the next line goes on from what is there."""
+    head = tmp_path / "access.head"
+    before = head.read_bytes()
+    add(log)
+    head.write_bytes(before)
+    assert log.look() == ""
+    add(log)
+    assert log.verify()[0] > 0
+
+
+def test_a_register_that_was_taken_away_is_missed(log: AccessLog, tmp_path: Path) -> None:
+    """The head tells that there was one."""
+    (tmp_path / "access.log").unlink()
+    assert "gone" in log.look()

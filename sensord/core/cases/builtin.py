@@ -67,10 +67,19 @@ _ROWS: dict[str, _Row] = {
     trouble_rule(Trouble.DISK_FULL): _Row(
         PlaceKind.STREET,
         ((Level.RED, 1.0),),
-        ("磁盘已满，停止接收读数", "Disk full, no readings are taken in"),
+        ("磁盘已满", "Disk full"),
         (
-            "磁盘已满：自 {time} 起不再接收传感器读数，新的聚集不会报警。请立即清理磁盘空间。",
-            "The disk is full: since {time} no readings are taken in, and new crowds raise no alert. Free space now.",
+            "磁盘已满：自 {time} 起读数排队等候，仅最新读数靠预留空间报警，维持时间有限。请立即清理磁盘空间。",
+            "The disk is full: since {time} only the newest readings go on, for a limited time. Free space now.",
+        ),
+    ),
+    trouble_rule(Trouble.DISK_RESERVE_USED): _Row(
+        PlaceKind.STREET,
+        ((Level.RED, 1.0),),
+        ("预留空间用尽，停止接收读数", "Disk reserve used up, no readings are taken in"),
+        (
+            "磁盘预留空间已用尽：自 {time} 起不再接收传感器读数，新的聚集不会报警。请立即清理磁盘空间。",
+            "The disk's reserve is used up: since {time} nobody is told of new crowds. Free space now.",
         ),
     ),
     trouble_rule(Trouble.POSSIBLE_GAP): _Row(
@@ -98,6 +107,24 @@ _ROWS: dict[str, _Row] = {
         (
             "读数积压：{time} 起接收的读数多于处理能力，积压按序处理，最新读数优先报警。请查找异常发送的设备或网关。",
             "More readings come in than can be taken since {time}: the newest go first. Look for who sends too much.",
+        ),
+    ),
+    trouble_rule(Trouble.HOST_CLOCK): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("时间有误", "The time is wrong"),
+        (
+            "主机时钟被改动，通知中的时间和值班安排有误（现在记为 {time}）。请核对主机时钟，正确后重启 sensord。",
+            "The host's clock was set: times in messages and duty plans are wrong (now: {time}). Check, restart.",
+        ),
+    ),
+    trouble_rule(Trouble.JOURNAL_CUT): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("日志超限，提前删除", "Journal cut short"),
+        (
+            "日志超过上限，{time} 提前删除了最早的数据，时序库可能缺数。报警不受影响。请查看 sensord doctor。",
+            "The journal was too large: its oldest days went at {time}; time series may lack them. See sensord doctor.",
         ),
     ),
     trouble_rule(Trouble.SAFE_MODE): _Row(

@@ -89,7 +89,7 @@ class Reader:
         self._routes = list(routes.values())
         senders = [route.device for route in self._routes]
         together = np.array([_together(route) for route in self._routes], np.int64)
-        self._row_reader = RowReader(self._routes, senders, together, Context(definition.zone))
+        self._row_reader = RowReader(self._routes, senders, together, Context.of(definition.zone, places.devices))
         areas = [places.by_id[device.place].area_m2 for device in places.devices]
         self._areas = np.array([_NAN if area is None else area for area in areas], np.float64)
         self._streams = np.array([route.stream for route in self._routes], np.int64)

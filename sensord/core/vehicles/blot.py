@@ -10,14 +10,14 @@ import unicodedata
 
 from sensord.core.vehicles.platekind import ANY_PROVINCE
 
-_P, _C, _GAP = f"[{ANY_PROVINCE}]", "[A-Z0-9]", r"[^A-Z0-9\u4e00-\u9fff]{0,3}"
+_P, _C, _DIGIT, _GAP = f"[{ANY_PROVINCE}]", "[A-Z0-9]", "[0-9IO]", r"[^A-Z0-9\u4e00-\u9fff]{0,3}"
 _ENDING = "(?:[挂学警港澳领临]|应急)"
 _LIKE = re.compile(
-    rf"{_P}[A-Z]{_GAP}{_C}{{4,5}}(?:{_C}|[挂学警港澳领])"
+    rf"{_P}[A-Z]{_GAP}{_C}{{4,5}}(?:{_C}|{_ENDING})"
     rf"|{_P}{_GAP}[A-Z](?=(?:{_GAP}{_C}){{0,3}}{_GAP}[0-9])(?:{_GAP}{_C}){{4}}{_C}{{0,2}}(?:{_GAP}{_ENDING})?"
-    rf"|{_P}(?:{_GAP}[0-9]){{5}}{_GAP}领|使(?:{_GAP}[0-9]){{6}}"
-    rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}[0-9]){{4}}[0-9]?{_C}?"
-    rf"|(?<![A-Z0-9])(?!GB(?:18030|28181))(?-i:[BCGHJKLNSV][A-HJ-NP-Z])[·•. -]?[0-9]{{5}}(?![A-Z0-9])",
+    rf"|{_P}(?:{_GAP}{_DIGIT}){{5}}{_GAP}领|使(?:{_GAP}{_DIGIT}){{6}}"
+    rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}{_DIGIT}){{4}}{_C}{{0,2}}"
+    rf"|(?<![A-Z0-9])(?!GB(?:18030|28181))(?-i:[BCGHJKLNSV][A-HJ-NP-Z])[·•. -]?{_DIGIT}{{5}}(?![A-Z0-9])",
     re.IGNORECASE,
 )
 """What may be a plate. One of the army begins with the letter of a service or command; two standards look like that."""

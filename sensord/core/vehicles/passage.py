@@ -9,7 +9,9 @@ agree on wins, then the surest; the others are kept beside it, so that the vehic
 one of them.
 
 A sure reading decides an entry at once, for there somebody may have to be told; an exit, and an entry that is in doubt,
-is decided after ``settle``::
+is decided after ``settle``; one that nobody can read, after ``merge``, for a vehicle that rolls up to a barrier is read
+better there. A vehicle that stands in a lane, with no other behind it, is one passage for as long as it is read every
+minute. What comes after a passage was decided can make it surer, or show another vehicle: then that is said, too::
 
     readings   A(0.97)         B(0.6)  B(0.8)        C(0.6)   C(0.95)
     entries    A!              |..settle..|B!        |........C!
@@ -21,15 +23,21 @@ from typing import NamedTuple
 
 import msgspec
 
-from sensord.core.stream import CERTAINTY
+from sensord.core.instant import MINUTE
+from sensord.core.stream import CERTAINTY, PLATE_CLASS
 from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
 
 CERTAIN, DOUBTFUL = range(len(CERTAINTY.words))
+UNREAD = PLATE_CLASS.words.index("unread")
 MOST_KEPT = 4
 """So many pseudonyms are kept of one passage."""
 MOST_OPEN = 200
 """So many passages of one gate and direction may still get readings: no gate lets through more vehicles in the time."""
+
+
+_STANDING = MINUTE
+"""A vehicle that is read in a lane again within this time, with no other behind it, has not gone from there."""
 
 
 class Read(NamedTuple):
@@ -51,6 +59,11 @@ class Read(NamedTuple):
     province: int
     energy: int
     listed: int
+
+    @property
+    def legible(self) -> bool:
+        """Whether it shows who it is well enough to be sorted."""
+        return self.token != 0 and self.sort != UNREAD
 
 
 class Before(msgspec.Struct, array_like=True, gc=False):
@@ -146,8 +159,8 @@ class Passages:
     def take(self, gate: str, read: Read) -> tuple[Passage, int]:
         """Take a reading; return the passage that it decides or changes, and what to do about it.
 
-        That is ``WAIT`` (it is decided at ``due``), ``DECIDED``, ``JOINED`` (nothing new), or ``LATER``: after the
-        passage was decided, it was read under another pseudonym, too.
+        That is ``WAIT`` (it is decided at ``due``), ``DECIDED``, ``JOINED`` (nothing new), or what came after that:
+        ``LATER`` (it was read under another pseudonym, too) or ``SURER`` (it is certain now).
         """
         received_at, event_at, sure, direction = read.received_at, read.event_at, read.sure, read.direction
         here, merge = self.open[direction].get(gate), self._merge
@@ -156,7 +169,8 @@ class Passages:
         if here:
             if read.token and here[-1].kept[0].token == read.token:
                 # What nearly every second reading is: the same plate again.
-                if abs(event_at - here[-1].last_at) <= merge:
+                gap = abs(event_at - here[-1].last_at)
+                if gap <= merge or (gap <= _STANDING and not self._turned(gate, here[-1])):
                     self.merged += 1
                     return here[-1], self._join(here[-1], read)
             elif not here[0].due and here[0].last_at < event_at - merge:
@@ -164,15 +178,21 @@ class Passages:
             for passage in reversed(here):
                 if event_at - passage.last_at > merge:
                     break
-                if self._same(passage, read):
+                if self._same(passage, read, latest=passage is here[-1]):
                     self.merged += 1
                     return passage, self._join(passage, read)
             if len(here) >= MOST_OPEN:
                 self._make_room(here)
-        due = 0 if sure and not direction else received_at + self._settle
+        due = 0 if sure and not direction else received_at + (self._settle if read.legible else merge)
         passage = Passage([read], [1], event_at, event_at, due)
         here.append(passage)
         return passage, WAIT if due else DECIDED
+
+    def _turned(self, gate: str, passage: Passage) -> bool:
+        """Whether the vehicle of a passage has gone back by the same gate since."""
+        best = passage.best
+        other = self.open[1 - best.direction].get(gate, ())
+        return any(one.shows(best.token) and one.last_at > passage.last_at for one in other)
 
     def alone(self, gate: str, read: Read, more: int, last_at: int) -> Passage | None:
         """Begin a passage of ``1 + more`` readings, the last of them at ``last_at``, where no other one is open.
@@ -216,33 +236,41 @@ class Passages:
         self.forgotten += here[place].due > 0
         del here[place]
 
-    def _same(self, passage: Passage, read: Read) -> bool:
+    def _same(self, passage: Passage, read: Read, *, latest: bool) -> bool:
+        """Whether a reading is of a passage; ``latest``: no other vehicle came after that one in the lane."""
         gap = abs(read.event_at - passage.last_at)
         if gap > self._merge:
             return False
         first, *others = passage.kept
+        if not (first.token and read.token):
+            return latest
         if _alike(first, read, near=gap <= self._settle):
             return True
         return any(_alike(other, read, near=False) for other in others)
 
-    @staticmethod
-    def _join(passage: Passage, read: Read) -> int:
+    def _join(self, passage: Passage, read: Read) -> int:
+        legible, certainty = passage.best.legible, passage.certainty
         passage.add(read)
         if not passage.due:
-            return LATER if passage.decided and read.token != passage.decided else JOINED
+            if read.token and read.token != passage.decided:
+                return LATER
+            return SURER if passage.certainty == CERTAIN != certainty else JOINED
         if passage.best.sure and not read.direction:
             passage.due = 0
             return DECIDED
+        if not legible and passage.best.legible:
+            passage.due = min(passage.due, read.received_at + self._settle)
+            return WAIT
         return JOINED
 
 
 def _alike(one: Read, other: Read, *, near: bool) -> bool:
     """Whether two readings may be of one vehicle; ``near``: they are so close that one character may be wrong."""
     if not (one.token and other.token):
-        return near
+        return False
     if other.token == one.token or other.family == one.family or other.former == one.token:
         return True
     return near and not (one.sure and other.sure) and neighbours(one.early, one.late, other.early, other.late)
 
 
-WAIT, DECIDED, JOINED, LATER = range(4)
+WAIT, DECIDED, JOINED, LATER, SURER = range(5)

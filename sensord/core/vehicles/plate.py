@@ -29,7 +29,7 @@ _FOLDED |= {lower: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 _FOLDED |= {lower + 0xFEE0: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 """Full-width and lower-case letters, and nothing else: foreign letters and figures in circles are no plate's."""
 _P = f"[{ANY_PROVINCE}]"
-_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:[\s·•‧∙⋅●・･]+|([-_.]))(.+)")
+_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:[\s·•‧∙⋅●・･]{{1,3}}|([-_.]))(.+)")
 _BEFORE_SERIAL = re.compile(rf"临?{_P}.?|WJ(?:{_P}|警)?|使|[A-Z]{{2}}(?=[0-9IO]{{5}}$)")
 _FOREIGN = re.compile(r"[^A-Z0-9?\u4e00-\u9fff]")
 _SERIAL = str.maketrans("IO", "10")

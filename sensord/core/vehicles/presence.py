@@ -11,12 +11,19 @@ in, inside the same compound        its exit was missed: that visit ends now, wi
 in or out, inside another compound  its exit there was missed: that visit ends without a length
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
                                     that is it, misread once; else its entry was missed
-inside for ``remember``             its exit was missed: the visit ends without a length
+inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
+here                                goes: the visit ends without a length
+inside for ``remember``             its exit was missed, even if it lives here
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
-unread or no plate                  changes the number inside, and by how much that may be wrong
+unread or no plate                  changes the number inside, and by how much that may be wrong; so it does on the next
+                                    days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
+
+A vehicle *lives here* when it was inside over night on ``AT_HOME`` visits (as long as it is remembered); it *comes and
+goes* when it made ``COURIER`` short visits on the day before it came. Every visit longer than a day of a vehicle that
+does not live here may be over, and makes the number inside unsure by one; what else does is said in ``visit.Compound``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -27,18 +34,18 @@ from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
+from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones, Drives
 from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
 
-MOST_KNOWN = 500_000
-"""So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
-MOST_TRACED = 200_000
-"""So many vehicles of today are known in detail; then the oldest tenth goes."""
-
+AT_HOME = 3
+"""A vehicle that was inside over night on so many visits lives here."""
+COURIER = 3
+"""One that made so many short visits on the day before its last entry comes and goes."""
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
@@ -46,20 +53,18 @@ _ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
 _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
 
 
-class Presence:
-    """Pairs passages. It changes only by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire`` and ``night``."""
+class Presence(Acquaintance):
+    """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
-        self._tracking, self._marks, self._places = tracking, (*marks, tracking.remember), places
+        super().__init__(tracking)
+        self._marks, self._places = (*marks, tracking.remember), places
         self._drives = Drives(tracking, places)
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
-        self.traces: dict[int, Trace] = {}
         self.clones = Clones()
-        self.known: dict[int, int] = {}
-        self.forgotten = 0
-        self._hour = 0
+        self.homes: dict[int, int] = {}
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
@@ -115,7 +120,7 @@ class Presence:
             token, cloned, ended = self._who(place, passage)
         trace = self._trace(token, at)
         if at < trace.last_at:
-            return Seen(_HISTORY, token, certainty)
+            return Seen(_HISTORY, mine, certainty)
         visit, sure = here.remove(token), token == mine and certainty == CERTAIN
         shown = token == mine or passage.shows(token)
         if visit is not None and shown and self.clones.suspicions:
@@ -127,7 +132,7 @@ class Presence:
         if visit is None:
             here.missed_entry()
             self._note(token, trace, gate, at, sure)
-            return Seen(_MISSED_ENTRY, token, certainty, cloned=cloned, ended=ended)
+            return Seen(_MISSED_ENTRY, mine, certainty, cloned=cloned, ended=ended)
         # A visit that began misread has one end that shows the plate: that has to be certain.
         self._note(token, trace, gate, at, shown and (sure or not visit.misread))
         stay = at - visit.entered_at
@@ -137,7 +142,26 @@ class Presence:
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
         pairing = _LEFT if token == mine and not visit.misread else _LEFT_MISREAD
-        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended)
+        other = None if token == mine else visit.read
+        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended, None, other)
+
+    def recognise(self, place: str, passage: Passage) -> Seen:
+        """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
+        at, token, certainty = passage.first_at, passage.best.token, passage.certainty
+        trace, visit = self.traces.get(token), self.compounds[place].visits.get(token)
+        if trace is None or visit is None or passage.best.direction or visit.entered_at != at:
+            return Seen(_HISTORY, token, certainty)
+        visit.read, visit.certainty = passage.best, certainty
+        if certainty == CERTAIN and trace.last_at == at:
+            trace.witnessed = at
+        before, since = passage.before, at - self._tracking.roaming
+        seen_at = at - self._tracking.remember if before is None else before.last_at or before.hour * HOUR
+        roamed = len({where for when, where in trace.entries if when > since})
+        return Seen(_ENTERED, token, certainty, -1, max(at - seen_at, 0), len(trace.entries), 0, roamed)
+
+    def unread(self, place: str, direction: int, amount: int) -> None:
+        """So many unread vehicles more (or, negative, fewer) went in (0) or out (1)."""
+        self.compounds[place].anonymous += -amount if direction else amount
 
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage
@@ -214,25 +238,6 @@ class Presence:
 
     # -- what is known of a vehicle ----------------------------------------------------------------------------------
 
-    def _trace(self, token: int, at: int) -> Trace:
-        """Return the vehicle's trace, a new one if need be."""
-        return self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
-
-    def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
-        """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
-        # Never seen means: not for as long as we remember, also when we have only begun to look.
-        away = self._tracking.remember if hour is None else at - hour * HOUR
-        if len(self.traces) >= MOST_TRACED:
-            limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
-            self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}
-        trace = self.traces[token] = Trace(0, "")
-        return trace, max(away, 0)
-
-    def _before(self, token: int, trace: Trace) -> Before | None:
-        """What is known of a vehicle now, in case that this passage turns out to have been another's."""
-        hour = self.known.get(token)
-        return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
-
     def _take_back(self, token: int, before: Before | None, at: int) -> Visit | None:
         """The entry at ``at`` was not this vehicle's: know of it what was known before.
 
@@ -259,25 +264,6 @@ class Presence:
         where.add(token, ghost.visit)
         back.inside = before.inside
         return ghost.visit
-
-    def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
-        trace.last_at, trace.gate = at, gate
-        if witnessed:
-            trace.witnessed = at
-        hour = at // HOUR
-        if hour != self._hour:
-            self._hour = hour  # one object for all who pass in this hour
-        known = self.known
-        known[token] = self._hour
-        if len(known) > MOST_KNOWN:
-            self._forget()
-
-    def _forget(self) -> None:
-        """Forget the tenth that was not seen for longest."""
-        limit = sorted(self.known.values())[MOST_KNOWN // 10]
-        kept = {token: hour for token, hour in self.known.items() if hour > limit}
-        self.forgotten += len(self.known) - len(kept)
-        self.known = kept
 
     def _forget_visit(self, place: str, token: int) -> None:
         self.compounds[place].remove(token)
@@ -363,9 +349,7 @@ class Presence:
         if visit is None or visit.due != due:
             return None
         if due - visit.entered_at >= self._tracking.remember:
-            self._forget_visit(place, token)
-            self.forgotten -= 1
-            here.missed_exit()
+            self._over(place, token)
             return visit, True
         visit.due = self._next_due(visit.entered_at, due)
         return visit, False
@@ -376,12 +360,41 @@ class Presence:
             for visit in here.visits.values():
                 visit.due = self._next_due(visit.entered_at, now)
 
+    def dusk(self, now: int) -> list[Ended]:
+        """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
+        ended: list[Ended] = []
+        for place, here in self.compounds.items():
+            for token, visit in list(here.visits.items()):
+                visit.nights += 1
+                if visit.nights == 1:
+                    self.homes[token] = self.homes.get(token, 0) + 1
+                lives_here = self.homes.get(token, 0) >= AT_HOME
+                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
+                if not lives_here and self._is_over(token, visit, now):
+                    self._over(place, token)
+                    ended.append(Ended(place, token, visit))
+        return ended
+
+    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
+        """Whether the visit of a vehicle that does not live here is believed no longer."""
+        if now - visit.entered_at >= self._tracking.believed:
+            return True
+        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
+        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
+
+    def _over(self, place: str, token: int) -> None:
+        """A visit is believed to be over: its exit was missed."""
+        self._forget_visit(place, token)
+        self.forgotten -= 1
+        self.compounds[place].missed_exit()
+
     def night(self, now: int) -> None:
-        """Begin the day's balance anew, and forget what is past remembering."""
+        """Begin a day, and forget what is past remembering."""
         for here in self.compounds.values():
-            here.anonymous = here.missed = 0
+            here.night(-(-self._tracking.believed // DAY))
         recent = now - max(self._tracking.recent, self._tracking.roaming)
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
         self.clones.night(now)
         oldest = (now - self._tracking.remember) // HOUR
         self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
+        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}

@@ -16,7 +16,7 @@ import numpy as np
 
 from sensord.core.batch import Batch, Bools, Int8, Int64
 from sensord.core.stream import Stream
-from sensord.core.vehicles.passage import Read
+from sensord.core.vehicles.passage import UNREAD, Read
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visitrow import nobody
 
@@ -151,7 +151,8 @@ class Reads:
         settles = arrival[head] + tracking.settle
         whole = (inward & seen.sure[head]) | ((arrival[last] < settles) & ~(inward & sure))
         self._foresee(lanes, ~whole)
-        result: Bools = whole & (seen.who[head, 0] != 0) & (seen.who[head, 1] == 0)
+        legible = (seen.who[head, 0] != 0) & (self._labels[1][head] != UNREAD)
+        result: Bools = whole & legible & (seen.who[head, 1] == 0)
         return result
 
     def _foresee(self, lanes: _Lanes, singly: Bools) -> None:

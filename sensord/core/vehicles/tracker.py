@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import numpy as np
@@ -24,17 +23,17 @@ from sensord.core.batch import Batch
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
-from sensord.core.rules.rule import RISING, Rule
 from sensord.core.stream import EVENT, Stream
-from sensord.core.vehicles.passage import DECIDED, LATER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.marks import marks_of, sees
+from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
-from sensord.core.vehicles.visit import Compound, Ended, Pairing, Visit
+from sensord.core.vehicles.visit import Compound, Ended, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
-_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED = range(len(EVENT.words))
+_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
 Numbers = tuple[float, float, float, float, float, float]
@@ -48,6 +47,7 @@ class Tracker:
     def __init__(self, definition: Definition, places: Places, *, on: bool = True) -> None:
         self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
+        self._lateness = definition.lateness_of(Stream.VISIT)
         self._devices = [device.id for device in places.devices]
         self._numbers = places.device_index
         self._gates = [device.place for device in places.devices]
@@ -59,8 +59,8 @@ class Tracker:
         spaces = [None if place is None else places.by_id[place].parking for place in above]
         self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
-        self.presence = Presence(definition.tracking, places, _marks(definition.rules))
-        self._nights = any(_sees(rule, "overnight") for rule in definition.rules)
+        self.presence = Presence(definition.tracking, places, marks_of(definition.rules))
+        self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
         self.staying: list[Due] = []
         self.clock = 0
@@ -178,7 +178,7 @@ class Tracker:
 
     def _again(self, passage: Passage, read: Read, run: Run) -> bool:
         """Take a run with its first reading, unless something might happen in between that depends on which came."""
-        if passage.kept[0].token != read.token or passage.last_at != read.event_at:
+        if passage.kept[0].token != read.token or passage.last_at != read.event_at or not passage.best.legible:
             return False
         entering = read.direction == _IN
         if passage.due:
@@ -201,22 +201,33 @@ class Tracker:
             self._decide(position, read.received_at, gate, passage)
         elif what == WAIT:
             self._wait(gate, passage)
-        elif what == LATER and read.direction == _IN:
+        elif what == LATER:
             self._correct(position, gate, passage, read.received_at)
+        elif what == SURER:
+            self._recognise(position, read.received_at, gate, passage)
         return passage
 
     def _correct(self, position: int, gate: str, passage: Passage, at: int) -> None:
-        """A vehicle that was let in was read again, under another pseudonym."""
-        place = self._compound[gate]
-        if passage.best.token != passage.decided:
+        """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
+        place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
+        if not passage.decided:
+            self.presence.unread(place, direction, -1)
+            self._decide(position, at, gate, passage, _RECOGNISED)
+        elif direction == _IN and token != passage.decided:
             visits, gone = self.presence.rename(place, gate, passage, at)
-            for where, token, visit in visits:
-                self._await(where, token, visit)
+            for where, who, visit in visits:
+                self._await(where, who, visit)
             for ended in gone:
                 self._end(position, at, ended)
-            passage.decided = passage.best.token
-        else:
+            passage.decided = token
+            if visits:
+                self._recognise(position, at, gate, passage)
+        elif direction == _IN:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
+
+    def _recognise(self, position: int, at: int, gate: str, passage: Passage) -> None:
+        """Say of a passage that was decided who it is, now that this is known, or certain."""
+        self._tell(position, at, gate, passage, self.presence.recognise(self._compound[gate], passage), _RECOGNISED)
 
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
@@ -290,9 +301,10 @@ class Tracker:
         self.occupancy += self.inside(at)
         if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return
+        for ended in self.presence.dusk(at):
+            self._end(position, at, ended)
         for here in self.presence.compounds.values():
             for token, visit in here.visits.items():
-                visit.nights += 1
                 if self._nights:
                     nights = (_NAN, float(visit.nights), _NAN, _NAN, _NAN, _NAN)
                     self._say(position, at, _OVERNIGHT, visit.read, (at, visit.certainty, token), here, nights)
@@ -300,9 +312,9 @@ class Tracker:
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
-    def _decide(self, position: int, at: int, gate: str, passage: Passage) -> None:
+    def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
-        read, place, presence = passage.kept[0], self._compound[gate], self.presence
+        place, presence, read = self._compound[gate], self.presence, passage.kept[0]
         passage.decided = read.token
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
@@ -310,17 +322,37 @@ class Tracker:
             self._end(position, at, ended)
         if seen.visit is not None:
             self._await(place, seen.token, seen.visit)
-        away, stay, here = seen.away, seen.stay, presence.compounds[place]
+        self._tell(position, at, gate, passage, seen, event)
+
+    def _tell(self, position: int, at: int, gate: str, passage: Passage, seen: Seen, event: int) -> None:
+        """Say what a passage means."""
+        read, here = passage.kept[0], self.presence.compounds[self._compound[gate]]
+        if seen.shown is not None:
+            read = seen.shown._replace(device=read.device, direction=read.direction)
+        away, stay = seen.away, seen.stay
         if away >= 0:
             numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
         elif stay >= 0:
             numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
         else:
             numbers = _MAYBE
-        what = passage.first_at, seen.certainty, seen.token
-        self._say(position, at, _PASSED, read, what, here, numbers)
+        event_at = passage.last_at if event == _RECOGNISED else self._when(at, passage)
+        what = event_at, seen.certainty, seen.token
+        self._say(position, at, event, read, what, here, numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
+
+    def _when(self, at: int, passage: Passage) -> int:
+        """The event time of a passage that is decided at ``at``: when it began, unless it waited to be legible.
+
+        Then that would be history to rules, and it is when it was read best, or when it was over.
+        """
+        if at - passage.first_at <= self._lateness:
+            return passage.first_at
+        best = passage.best
+        if best.legible:
+            return best.event_at
+        return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave."""
@@ -346,7 +378,7 @@ class Tracker:
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
-        anonymous, missed = here.anonymous, here.missed
+        anonymous, doubt = here.anonymous, here.doubtful + here.spread
         inside = len(here.visits) + anonymous
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows.append(
@@ -362,24 +394,7 @@ class Tracker:
                 certainty,
                 *numbers,
                 max(inside, 0),
-                missed + anonymous if anonymous >= 0 else missed - anonymous,
+                doubt + anonymous if anonymous >= 0 else doubt - anonymous,
             )
         )
         self._masks.append(read[10])
-
-
-def _sees(rule: Rule, event: str) -> bool:
-    """Whether a rule looks at readings of this event."""
-    return rule.stream is Stream.VISIT and event in rule.where.get("event", EVENT.words)
-
-
-def _marks(rules: Iterable[Rule]) -> tuple[int, ...]:
-    """The lengths of stay (ns) at which a rule wants to hear of a vehicle: the thresholds of rules on ``stay``."""
-    marks = {
-        round(rung.threshold * HOUR)
-        for rule in rules
-        if _sees(rule, "staying") and rule.value is not None and rule.value.field == "stay"
-        if rule.comparison in RISING
-        for rung in rule.levels
-    }
-    return tuple(sorted(mark for mark in marks if mark > 0))

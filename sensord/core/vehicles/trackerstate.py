@@ -31,6 +31,8 @@ class _Inside(msgspec.Struct, array_like=True):
     visits: list[tuple[int, Visit]]
     anonymous: int
     missed: int
+    carried: list[int] = []
+    lacking: list[int] = []
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -45,6 +47,7 @@ class _State(msgspec.Struct, array_like=True):
     suspicions: list[tuple[int, Suspicion]]
     known: bytes
     hours: bytes
+    homes: dict[int, int] = {}
 
 
 def save(tracker: Tracker) -> bytes:
@@ -54,7 +57,7 @@ def save(tracker: Tracker) -> bytes:
         tracker.clock,
         *tracker.passages.open,
         [
-            _Inside(place, list(here.visits.items()), here.anonymous, here.missed)
+            _Inside(place, list(here.visits.items()), here.anonymous, here.missed, here.carried, here.lacking)
             for place, here in presence.compounds.items()
         ],
         list(presence.traces.items()),
@@ -62,6 +65,7 @@ def save(tracker: Tracker) -> bytes:
         list(presence.clones.suspicions.items()),
         np.fromiter(presence.known, np.int64, len(presence.known)).tobytes(),
         np.fromiter(presence.known.values(), np.int32, len(presence.known)).tobytes(),
+        presence.homes,
     )
     return msgspec.msgpack.encode(state)
 
@@ -84,7 +88,8 @@ def load(tracker: Tracker, saved: bytes) -> None:
     for inside in state.compounds:
         if (here := presence.compounds.get(inside.place)) is None:
             continue
-        here.anonymous, here.missed = inside.anonymous, inside.missed
+        here.anonymous, here.carried, here.lacking = inside.anonymous, inside.carried, inside.lacking
+        here.lack(inside.missed)
         for token, visit in inside.visits:
             here.add(token, visit)
     for token, trace in state.traces:
@@ -98,6 +103,7 @@ def load(tracker: Tracker, saved: bytes) -> None:
     shared = {hour: hour for hour in hours}
     tokens = np.frombuffer(state.known, np.int64).tolist()
     presence.known = {token: shared[hour] for token, hour in zip(tokens, hours, strict=True)}
+    presence.homes = dict(state.homes)
     schedule(tracker)
 
 

@@ -63,9 +63,10 @@ class Tracking(msgspec.Struct, frozen=True, omit_defaults=True):
     direction, no further apart than this, are one passage. ``fastest``: nobody drives faster (km/h as the crow
     flies) from one compound to another; ``travel``: nor in less, where it is not known how far they lie apart.
     ``short``: a visit below this is a short one. ``recent`` and ``roaming``: how far back visits and compounds are
-    counted. ``remember``: how long a vehicle is known after it was last seen, and a visit without an end is
-    believed. ``overlap``: how long the former key's pseudonyms are still recognised. ``night``: the time of day at
-    which a vehicle inside is parked overnight.
+    counted. ``remember``: how long a vehicle is known after it was last seen, and the visit of one that lives here is
+    believed without an end; ``believed``: that of any other (it ends at the next ``night``). ``overlap``: how long the
+    former key's pseudonyms are still recognised. ``night``: the time of day at which a vehicle inside is parked
+    overnight.
     """
 
     settle: int = 3 * SECOND
@@ -78,3 +79,4 @@ class Tracking(msgspec.Struct, frozen=True, omit_defaults=True):
     remember: int = 30 * DAY
     overlap: int = 30 * DAY
     night: int = 3 * HOUR
+    believed: int = 4 * DAY

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
 from sensord.core.vehicles.passage import Passage, Read
+from sensord.core.vehicles.pseudonym import neighbours
+
+WEEK = 7
+"""Of so many days it is known how many passages were found missing."""
+USUAL = 3
+"""From so many days on there is a usual number of them."""
 
 
 class Pairing(IntEnum):
@@ -31,7 +39,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
 
     ``certainty`` is the code of how far the entry could be trusted, ``stranger`` whether the vehicle was not known
     until then, ``misread`` whether it was found out later who it is. ``kin`` is everything under which it may be read
-    when it leaves, besides its pseudonym.
+    when it leaves, besides its pseudonym. ``doubted``: so long that it may be over.
     """
 
     read: Read
@@ -42,6 +50,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
     nights: int = 0
     stranger: bool = False
     misread: bool = False
+    doubted: bool = False
 
 
 class Trace(msgspec.Struct, array_like=True, gc=False):
@@ -86,7 +95,8 @@ class Ended(NamedTuple):
 class Seen(msgspec.Struct, gc=False):
     """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
 
-    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does).
+    ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does). ``shown`` is the reading that
+    shows the vehicle, where it is not the passage's own: that one was misread.
     """
 
     pairing: Pairing
@@ -100,24 +110,30 @@ class Seen(msgspec.Struct, gc=False):
     cloned: bool = False
     ended: tuple[Ended, ...] = ()
     visit: Visit | None = None
+    shown: Read | None = None
 
 
 class Compound:
     """Who is inside one compound: ``visits`` by pseudonym, in order of entry; ``kin`` finds misread ones.
 
-    ``anonymous`` is unread entries less unread exits since the night, ``missed`` the passages since then that must
-    have been missed.
+    ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
+    first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
+    ``doubtful`` how many visits may be over, and ``spread`` by how many ``inside`` may be wrong for passages that are
+    missing and not found yet.
     """
 
     def __init__(self, parking: int | None) -> None:
         self.parking = parking
         self.visits: dict[int, Visit] = {}
         self._kin: dict[int, list[int]] = {}
-        self.anonymous = self.missed = 0
+        self.anonymous = self.missed = self.doubtful = self.spread = 0
+        self.carried: list[int] = []
+        self.lacking: list[int] = []
 
     def add(self, token: int, visit: Visit) -> None:
         """Let a vehicle in."""
         self.visits[token] = visit
+        self.doubtful += visit.doubted
         known = self._kin
         for kin in visit.kin:
             relatives = known.get(kin)
@@ -130,6 +146,7 @@ class Compound:
         """Let a vehicle out; None when it is not inside."""
         visit = self.visits.pop(token, None)
         if visit is not None:
+            self.doubtful -= visit.doubted
             known = self._kin
             for kin in visit.kin:
                 relatives = known[kin]
@@ -158,26 +175,80 @@ class Compound:
             relatives = self._kin.get(read.token) or self._kin.get(read.family)
             if read.token and relatives:
                 return min(relatives)  # not the first that came: a restart would not know which that was
-        return passage.kept[0].token
+        return self._near(passage) or passage.kept[0].token
+
+    def _near(self, passage: Passage) -> int:
+        """A vehicle inside, never seen before it came, whose plate is one character from this one's; 0: none."""
+        near = (
+            token
+            for token, visit in self.visits.items()
+            if visit.stranger
+            for read in passage.kept
+            if read.token and neighbours(read.early, read.late, visit.read.early, visit.read.late)
+        )
+        return min(near, default=0)
+
+    # -- how sure that is ----------------------------------------------------------------------------------------------
+
+    def lack(self, passages: int) -> None:
+        """So many more passages are found missing; -1: one is found after all."""
+        self.missed += passages
+        self._weigh()
+
+    def doubt(self, visit: Visit, *, doubted: bool) -> None:
+        """Say of a visit whether it may be over."""
+        self.doubtful += doubted - visit.doubted
+        visit.doubted = doubted
+
+    def _weigh(self) -> None:
+        """Find the spread anew.
+
+        Each passage that is missing and not found yet makes the number wrong by one, this way or the other; they are
+        found within a day or so, so there are about as many as a day brings to light, and as many independent steps
+        of one lead as far astray as the root of their number. More than twice the usual number, or when nothing is
+        usual yet, is no chance: we have just begun to look, or a camera did not. That counts in full.
+        """
+        usual = median(self.lacking) if len(self.lacking) >= USUAL else 0.0
+        lately = max(self.missed, *self.lacking[-1:], 0)
+        excess = max(lately - 2 * usual, 0.0)
+        self.spread = math.ceil(math.sqrt(usual) + excess)
+
+    def night(self, days: int) -> None:
+        """A day is over. Unread entries and exits that nothing has explained for ``days`` are not counted any more."""
+        self.lacking = [*self.lacking[1 - WEEK :], self.missed]
+        self.missed = 0
+        self._weigh()
+        self._carry(days)
+
+    def _carry(self, days: int) -> None:
+        """Add the day's unread passages to those carried over; what they are fewer by, the oldest are."""
+        today, carried = self.anonymous - sum(self.carried), self.carried
+        for index, past in enumerate(carried):
+            if past * today < 0:
+                met = min(abs(past), abs(today)) * (1 if today > 0 else -1)
+                carried[index] += met
+                today -= met
+        self.carried = [*carried, today][-days:]
+        self.anonymous = sum(self.carried)
 
     def missed_exit(self) -> None:
         """An exit was missed: when an unread one was counted, that was it."""
         if self.anonymous < 0:
             self.anonymous += 1
         else:
-            self.missed += 1
+            self.lack(1)
 
     def missed_entry(self) -> None:
         """An entry was missed: when an unread one was counted, that was it."""
         if self.anonymous > 0:
             self.anonymous -= 1
         else:
-            self.missed += 1
+            self.lack(1)
 
     def came_back(self) -> None:
         """The exit that was thought to be missed did not happen."""
         if self.missed:
-            self.missed -= 1
+            self.lack(-1)
         else:
             self.anonymous -= 1
 
@@ -189,4 +260,4 @@ class Compound:
     @property
     def unsure(self) -> int:
         """By how many ``inside`` may be wrong."""
-        return abs(self.anonymous) + self.missed
+        return abs(self.anonymous) + self.doubtful + self.spread

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sensord.core.batch import Bools, Float64, Int64
+from sensord.core.place import Device
 
 NONE = -(2**63)
 """In a column of whole numbers: the reading does not say."""
+Colours = Mapping[str, Mapping[str, str]]
+"""By device: the camera's own word for a colour, and ours."""
 _FARTHEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``zone`` is the time zone of stamps that have none."""
+    """``zone`` is the time zone of stamps that have none, ``colours`` what cameras' own words for colours mean."""
 
     zone: str
+    colours: Colours = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, zone: str, devices: Iterable[Device]) -> Context:
+        """What codecs may know of a site."""
+        return cls(zone, {device.id: dict(device.colours) for device in devices if device.colours})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Numbers must be finite; booleans and strings are never taken for numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Annotated, Any, Literal, NamedTuple
@@ -127,7 +127,7 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
         raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
     refuse_repeated_keys(payload)
     fields, labels = _CONTENT[topic.stream](message)
-    plate = _plate_read(message) if isinstance(message, Plate) else None
+    plate = _plate_read(message, context.colours.get(topic.device)) if isinstance(message, Plate) else None
     spot = (message.place or None) if isinstance(message, Report) else None
     stamp = _stamp(message.at, context.zone)
     return [Reading(stamp, message.boot, message.seq, message.device, fields, labels, plate, spot)]
@@ -251,9 +251,9 @@ def _plate(message: Plate) -> tuple[dict[str, float], dict[str, str]]:
     return {"confidence": message.confidence}, {"direction": message.direction}
 
 
-def _plate_read(message: Plate) -> PlateRead:
-    province = message.characters[0] if message.characters else 1.0
-    return PlateRead(message.plate, message.confidence, province, message.color or "")
+def _plate_read(message: Plate, colours: Mapping[str, str] | None) -> PlateRead:
+    province, colour = message.characters[0] if message.characters else 1.0, message.color or ""
+    return PlateRead(message.plate, message.confidence, province, colours.get(colour, colour) if colours else colour)
 
 
 def _gauge(message: Gauge) -> tuple[dict[str, float], dict[str, str]]:
