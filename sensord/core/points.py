@@ -10,6 +10,7 @@ of one series in one millisecond stay two points, and writing a point again over
 
 from __future__ import annotations
 
+import zlib
 from itertools import repeat
 
 import msgspec
@@ -24,7 +25,9 @@ from sensord.core.intake.intake import Intake
 from sensord.core.place import PlaceKind, Places
 from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind
+from sensord.core.snapshot import seal, unseal
 from sensord.core.stream import LABELS, Stream
+from sensord.errors import SnapshotError
 
 _WORDS = [stream.word for stream in Stream]
 """The measurements of readings, by a stream's number."""
@@ -60,16 +63,19 @@ class Points:
 
     def state(self) -> bytes:
         """Return everything that points of later groups depend on."""
-        return msgspec.msgpack.encode(_State(self._definition.encode(), self._intake.save()))
+        return seal(_State(self._definition.encode(), self._intake.save()))
 
     def restore(self, state: bytes) -> None:
-        """Continue from what :meth:`state` gave; an empty state is the beginning."""
+        """Continue from what :meth:`state` gave; an empty state is the beginning. Raises ``SnapshotError``."""
         if not state:
             self._define(Definition("", (), (), ()))
             return
-        saved = msgspec.msgpack.decode(state, type=_State)
-        self._define(decode_definition(saved.definition))
-        self._intake.restore(saved.intake)
+        try:
+            saved = msgspec.msgpack.decode(unseal(state), type=_State)
+            self._define(decode_definition(saved.definition))
+            self._intake.restore(saved.intake)
+        except (msgspec.DecodeError, RecursionError, LookupError, ValueError, TypeError, zlib.error) as error:
+            raise SnapshotError(f"the snapshot cannot be read: {error}") from error
 
     def points(self, group: Group, changes: list[Transition | CaseEvent]) -> list[Point]:
         """Return the points of one group and of what the core decided on it."""

@@ -10,6 +10,8 @@ Rules:
 - While more comes in than we take, it reads a batch from time to time: alerts go first, and the journal keeps the rest.
 - The decoder's state, which is large, is saved every so many groups. After a crash, what lies between it and
   the cursor is decoded again, and not written again.
+- A decoder's state that is damaged or of another version is made again from the journal's beginning.
+- A cursor beyond the journal's end (an older journal was put back) goes on at that end, and is counted.
 - A sink that is down, throttled or wrongly configured is tried again for ever. A batch that it refuses is
   bisected down to the points that it cannot hold; these are counted, logged (measurement and tags) and
   skipped, all others written.
@@ -32,7 +34,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
-from sensord.errors import DeliveryError, SensordError
+from sensord.errors import DeliveryError, SensordError, SnapshotError
 from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Sink, Standing
 from sensord.series.refusal import backoff
 
@@ -55,7 +57,7 @@ class PointSource(Protocol):
     """Turns groups into points, in order; its state travels with the cursor."""
 
     def restore(self, state: bytes) -> None:
-        """Continue from a state that :meth:`state` gave earlier."""
+        """Continue from a state that :meth:`state` gave earlier; raises ``SnapshotError``."""
         ...
 
     def state(self) -> bytes:
@@ -113,6 +115,8 @@ class Feeder:
         self._longest = longest
         self._fresh = source.state()
         self._read = self._written = 0
+        self._end = journal.last_seq
+        """The last group that a sink can have: nothing of this run is journaled yet, and what it writes is added."""
         self._checkpoint = Cursor(0, 0, b"")
         self._failures = 0
         self._log = log.bind(sink=sink.name)
@@ -135,12 +139,16 @@ class Feeder:
         await self._sink.close()
 
     async def _follow(self) -> None:
-        cursor = await self._sink.position() or Cursor(0, 0, b"")
-        self._source.restore(cursor.state or self._fresh)
+        found = await self._sink.position() or Cursor(0, 0, b"")
+        cursor = self._placed(found)
+        if cursor is not found:
+            await self._write([], cursor)
         self._checkpoint, self._read, self._written = cursor, cursor.checkpoint, cursor.seq
         while True:
             batch = await asyncio.to_thread(self._collect)
-            if batch.points or batch.cursor.seq - cursor.seq >= QUIET_GROUPS:
+            again = batch.cursor.checkpoint - cursor.checkpoint
+            if batch.points or batch.cursor.seq - cursor.seq >= QUIET_GROUPS or again >= CHECKPOINT_GROUPS:
+                self._end = max(self._end, batch.cursor.seq)
                 await self._deliver(batch.points, batch.cursor, cursor)
                 cursor = batch.cursor
             self._failures = 0
@@ -151,29 +159,52 @@ class Feeder:
             elif not batch.full:
                 await self._pause(self._interval)
 
+    def _placed(self, cursor: Cursor) -> Cursor:
+        """Let the decoder go on from the cursor; a cursor that leads nowhere gives one that does."""
+        if cursor.seq > self._end:
+            self._meter.count("sink_resets_total", sink=self._sink.name)
+            self._log.error(
+                "the sink stands behind the journal's end: that is an older journal, or another one; it goes on there",
+                sink_group=cursor.seq,
+                journal_group=self._end,
+            )
+            cursor = Cursor(self._end, 0, b"")
+        try:
+            self._source.restore(cursor.state or self._fresh)
+        except SnapshotError as error:
+            self._log.warning("the decoder's saved state is of no use; the journal is decoded again", why=str(error))
+            self._source.restore(self._fresh)
+            return Cursor(cursor.seq, 0, b"")
+        return cursor
+
     def _collect(self) -> _Batch:
-        """Read on until the batch is full or the core's position is reached (runs in a thread)."""
+        """Read on until the batch is full or the core's position is reached (runs in a thread).
+
+        No more groups at a time than lie between two saved states: many may have to be decoded again.
+        """
         points: list[Point] = []
         applied = self._changes.applied
-        while len(points) < self._batch and self._read < applied:
+        stop = self._read + CHECKPOINT_GROUPS
+        while len(points) < self._batch and self._read < min(applied, stop):
             groups = [group for group in self._journal.read(self._read, CHUNK) if group.seq <= applied]
             if not groups:
                 break
             for group in groups:
                 self._note_gap(group.seq)
-                made = self._source.points(group, self._changes.between(group.seq - 1, group.seq))
-                if group.seq > self._written:
-                    points += made
+                new = group.seq > self._written
+                made = self._source.points(group, self._changes.between(group.seq - 1, group.seq) if new else [])
+                points += made if new else []
                 self._read = group.seq
-                if len(points) >= self._batch:
+                if len(points) >= self._batch or self._read >= stop:
                     break
-        return _Batch(points, self._cursor(), len(points) >= self._batch, max(0, applied - self._read))
+        full = len(points) >= self._batch or self._read >= stop
+        return _Batch(points, self._cursor(), full, max(0, applied - self._read))
 
     def _cursor(self) -> Cursor:
         """Where we stand, with the decoder's state of the last checkpoint (a new one from time to time)."""
         if self._read - self._checkpoint.checkpoint >= CHECKPOINT_GROUPS or not self._checkpoint.state:
             self._checkpoint = Cursor(self._read, self._read, self._source.state())
-        return Cursor(self._read, self._checkpoint.checkpoint, self._checkpoint.state)
+        return Cursor(max(self._read, self._written), self._checkpoint.checkpoint, self._checkpoint.state)
 
     def _note_gap(self, seq: int) -> None:
         missing = seq - self._read - 1

@@ -119,6 +119,7 @@ METRICS: tuple[Metric, ...] = (
     _histogram("sink_write_seconds", "Time of one write to a sink, in seconds.", SLOW, "sink"),
     _counter("sink_retries_total", "Writes that a sink refused for now.", "sink"),
     _counter("sink_failures_total", "Errors of the feeding worker itself (not of the database).", "sink"),
+    _counter("sink_resets_total", "Cursors of sinks that were beyond the journal's end and were set back.", "sink"),
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
     _gauge("stuck_calls", "Calls that hang and that nobody waits for any more, by the part that made them.", "part"),

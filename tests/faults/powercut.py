@@ -116,7 +116,8 @@ def _lost(place: Path, reached: _Life) -> int:
     try:
         with closing(Journal(place / "journal")) as journal:
             found = read_all(journal.reader(), limit=256)
-        state, new = StateStore.open_or_set_aside(place, 0, 1 << 40)
+        begun = (place / "state.db").exists()  # a state that is there is looked at, however little of the journal is
+        state, new = StateStore.open_or_set_aside(place, 0, len(found), torn=begun)
     except StoreError:
         return reached.journaled
     with closing(state):

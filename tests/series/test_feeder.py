@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from sensord.core.alert import Change, Transition
 from sensord.core.level import Level
 from sensord.core.record import Record, RecordKind
-from sensord.errors import DeliveryError, StoreError
+from sensord.errors import DeliveryError, SnapshotError, StoreError
 from sensord.ports import Cursor
 from sensord.series import feeder
 from sensord.series.feeder import QUIET_GROUPS
@@ -231,3 +231,43 @@ async def test_a_journal_that_was_pruned_too_early_is_noticed(journal: Journal) 
     journal.prune(0, START + 3 * day, 3)
     async with feeding(sink, journal.reader(), Applied(3), JsonPoints(), meter):
         await until(lambda: meter.value("sink_missed_groups_total", sink="memory") == 1)
+
+
+class Newer(JsonPoints):
+    """A decoder that reads no state of an older version."""
+
+    def restore(self, state: bytes) -> None:
+        """Refuse what the older one wrote."""
+        if state.startswith(b"old"):
+            raise SnapshotError("the snapshot has version 1")
+        super().restore(state)
+
+
+async def test_a_decoder_of_another_version_begins_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is decoded from its beginning, a piece at a time, and only what is new is written."""
+    monkeypatch.setattr(feeder, "CHECKPOINT_GROUPS", 7)
+    points, sink, source, meter = some_points(300), MemorySink(), Newer(), PrometheusMeter()
+    sink.cursor = Cursor(20, 20, b"old")
+    journal_points(journal, points)
+    async with feeding(sink, journal.reader(), Applied(30), source, meter):
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == 30)
+    assert list(sink.points.values()) == points[200:]
+    assert source.made == 300
+    assert [cursor.checkpoint for cursor in sink.asked[:3]] == [0, 7, 14]
+    assert all(cursor.seq >= 20 for cursor in sink.asked)
+    assert meter.value("sink_failures_total", sink="memory") == 0
+
+
+async def test_a_sink_beyond_the_journal_goes_on_at_its_end(journal: Journal) -> None:
+    """An older journal was put back: what it gets from now on is written, what the sink had is not written again."""
+    points, sink, meter = some_points(200), MemorySink(), PrometheusMeter()
+    sink.cursor = Cursor(886, 880, b"8800")
+    journal_points(journal, points[:100])
+    changes = Applied(10)
+    async with feeding(sink, journal.reader(), changes, JsonPoints(), meter):
+        await until(lambda: sink.cursor == Cursor(10, 0, b""))
+        journal_points(journal, points[100:])
+        changes.applied = 20
+        await until(lambda: sink.cursor is not None and sink.cursor.seq == 20)
+    assert list(sink.points.values()) == points[100:]
+    assert meter.value("sink_resets_total", sink="memory") == 1

@@ -80,7 +80,10 @@ STORED = (
         (_Body, PackedEngine, intake._Saved, trackerstate._State, spaces._State),
     ),
     Stored(
-        "saved state of a sink's decoder", tables.STATE.version, "STATE in sensord/store/tables.py", (points._State,)
+        "saved state of a sink's decoder",
+        snapshot.VERSION,
+        "VERSION in sensord/core/snapshot.py",
+        (points._State, intake._Saved),
     ),
     Stored("roll-ups", rollups.SCHEMA.version, "SCHEMA in sensord/store/rollups.py", (), rollups.SCHEMA),
     Stored("access log", access.VERSION, "VERSION in sensord/store/access.py", (access.Access,)),

@@ -18,6 +18,7 @@ import pytest
 from sensord.config.settings import Rollups
 from sensord.core.cases.case import State
 from sensord.core.instant import DAY, HOUR
+from sensord.core.points import Points
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.errors import SnapshotError, StoreError
@@ -97,6 +98,16 @@ def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
     assert saved is not None
     with pytest.raises(SnapshotError):
         Site.restored(saved[1])
+
+
+def test_a_decoder_of_another_version_is_refused(old: Path) -> None:
+    """Its sink's cursor is kept; the decoder's state is made again from the journal, not guessed at."""
+    with closing(StateStore(old)) as state:
+        cursor = state.load("influxdb")
+    assert cursor is not None
+    assert cursor.state
+    with pytest.raises(SnapshotError):
+        Points().restore(cursor.state)
 
 
 def test_its_journal_goes_on(old: Path) -> None:
