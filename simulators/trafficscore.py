@@ -1,10 +1,11 @@
 """How right the core is about simulated vehicles: passages, visits, overstays and clones held against the truth.
 
-*Passage*: right when exactly one was decided at its gate, in its direction, within ten seconds. *Visit*: right when
-every end that a camera saw was paired with the right vehicle's other end, and every end that no camera saw is known to
-have been missed. *Overstay*: a stay reached the limit, and the core said so. *Clone*: a plate that two vehicles carry;
-found, of those that can be (``Truth.findable``), and of all. *Inside*: how many vehicles that came while we looked are
-in a compound at a full hour, and whether the core said so within its own uncertainty.
+*Passage*: right when exactly one was decided at its gate, in its direction, within the twenty seconds that readings
+are merged for. *Visit*: right when every end that a camera saw was paired with the right vehicle's other end, and
+every end that no camera saw is known to have been missed. *Overstay*: a stay reached the limit, and the core said so.
+*Clone*: a plate that two vehicles carry; found, of those that can be (``Truth.findable``), and of all. *Inside*: how
+many vehicles that came while we looked are in a compound at a full hour, and whether the core said so within its own
+uncertainty.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracker import Tracker
 from simulators.traffic import Drive, Stay, Truth
 
-NEAR = 10 * SECOND
+NEAR = 20 * SECOND
 GROUP = 2000
 
 
