@@ -115,7 +115,7 @@ def said_by(call: ast.Call) -> Iterator[ast.expr]:
         said = call.args[SAID_OF_ITSELF[name] :]
     elif name == "Refused":
         said = call.args[1:2]
-    elif name.endswith("Error") and name not in FOR_MACHINES:
+    elif name == "store_error" or (name.endswith("Error") and name not in FOR_MACHINES):
         said = call.args[:1]
     else:
         return

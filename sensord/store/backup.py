@@ -29,6 +29,7 @@ from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
 from sensord.store.lost import FILE as LOST
+from sensord.store.opening import HALF_RESTORED
 from sensord.store.reports import FOLDER as REPORTS
 from sensord.store.reports import ReportFolder
 from sensord.store.sqlite import create_file, open_reader, prepare_directory, store_error, translated
@@ -36,7 +37,7 @@ from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"
 VERSION = 1
-_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port")
+_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port", HALF_RESTORED)
 """Files that say something of the running daemon, and nothing of the street."""
 _NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
@@ -123,17 +124,21 @@ def _belongs(path: Path) -> bool:
 
 
 def restore(backup: Path, state: Path) -> Manifest:
-    """Make a state directory of a backup; what was there before must have been moved away.
+    """Make a state directory of a backup, whole or not at all; what was there before must have been moved away.
+
+    What a restore that was cut off has left is thrown away: until the last file is durable, a mark says that it is not
+    whole, and no daemon starts from it.
 
     Raises ``StoreError`` when the backup is damaged or not one, or the state directory holds something already;
     ``LockedError`` while a daemon runs there.
     """
     manifest = _verified(backup)
     kept = [path for path in state.iterdir() if path.name != "lock"] if state.exists() else []
-    if kept:
+    if kept and not (state / HALF_RESTORED).exists():
         raise store_error(f"{state}: holds {kept[0].name} and more; stop sensord and move the whole content away first")
     lock = StateLock(state)
     try:
+        _begin(state, kept)
         prepare_directory(state / "journal")
         folders = sorted({Path(name).parent for name in manifest.files if name.startswith(REPORTS + "/")})
         for folder in folders:
@@ -144,11 +149,26 @@ def restore(backup: Path, state: Path) -> Manifest:
                 create_file(state / name)
                 shutil.copyfile(backup / name, state / name)
         _sync(state / name for name in manifest.files)
+        (state / HALF_RESTORED).unlink()
+        sync_directory(state)
     except OSError as error:
-        raise store_error(f"{state}: the backup could not be put back ({error}); empty it and try again") from error
+        raise store_error(f"{state}: the backup could not be put back ({error}); try again") from error
     finally:
         lock.close()
     return manifest
+
+
+def _begin(state: Path, leftovers: Iterable[Path]) -> None:
+    """Mark the directory, durably, before anything else is in it; the mark is the last of the leftovers to go."""
+    mark = state / HALF_RESTORED
+    for path in leftovers:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != mark:
+            path.unlink()
+    if not mark.exists():
+        create_file(mark)
+    _sync([mark])
 
 
 def _verified(backup: Path) -> Manifest:

@@ -9,7 +9,11 @@ from typing import NamedTuple
 from sensord.ports import Meter
 from sensord.store.journal import Journal
 from sensord.store.salvage import open_or_mend
+from sensord.store.sqlite import store_error
 from sensord.store.state import StateStore
+
+HALF_RESTORED = "half-restored"
+"""A file that lies in the state directory for as long as a backup is being put back there."""
 
 
 class Stores(NamedTuple):
@@ -25,8 +29,10 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
     """Open them; what is of no use is moved aside, never deleted.
 
     A journal that has lost its end keeps its state: cases stay open, and the journal goes on behind what the state has
-    seen. Raises ``StoreError`` when nothing can be written, or a newer sensord wrote the files.
+    seen. Raises ``StoreError`` when nothing can be written, a newer sensord wrote the files, or a restore was cut off.
     """
+    if (directory / HALF_RESTORED).exists():
+        raise store_error(f"{directory}: a restore was cut off, and this is not the whole backup; restore it again")
     now = time.time_ns()
     journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
     try:

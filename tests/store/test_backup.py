@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
+from sensord.store.opening import open_stores
 from sensord.store.reports import ReportFolder
 from sensord.store.state import StateStore
+from sensord.telemetry.metrics import PrometheusMeter
 from tests.store.parts import change, fill, groups, overwrite, read_all, records_of
 
 
@@ -170,3 +174,31 @@ def test_the_access_log_in_a_backup_is_whole(tmp_path: Path) -> None:
         writer.join()
     for number in range(8):
         AccessLog(tmp_path / f"backup-{number}").verify()
+
+
+def test_a_restore_that_was_cut_off_is_not_started_from_and_can_be_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it was cut off: nobody takes a part of a backup for the whole."""
+    made(tmp_path / "state", 10)
+    manifest = back_up(tmp_path / "state", tmp_path / "backup", 0)
+    place, copy = tmp_path / "new", shutil.copyfile
+    for number in range(len(manifest.files)):
+        left = iter(range(number))
+
+        def copied(source: Path, target: Path, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            copy(source, target)
+
+        monkeypatch.setattr(shutil, "copyfile", copied)
+        with pytest.raises(KeyboardInterrupt):
+            restore(tmp_path / "backup", place)
+        with pytest.raises(StoreError, match="restore it again"):
+            open_stores(place, "Asia/Shanghai", PrometheusMeter())
+    monkeypatch.undo()
+    restore(tmp_path / "backup", place)
+    stores = open_stores(place, "Asia/Shanghai", PrometheusMeter())
+    with closing(stores.journal), closing(stores.state):
+        assert read_all(stores.journal.reader()) == groups(1, 10)
+        assert (stores.damage, stores.lost, stores.state.applied) == ("", "", 10)
