@@ -101,7 +101,12 @@ class Sensors:
     def fall_silent(self) -> None:
         """Speak no more; returns once the broker has everything."""
         self._hush()
-        wait_until(lambda: self.waiting <= 0, 300, "the broker has every reading")
+        wait_until(lambda: self.waiting <= 0, 300, self._who_waits)
+
+    def _who_waits(self) -> str:
+        """For the case that the broker does not take everything."""
+        sent, connected = sum(self.sent.values()), self._client.is_connected()
+        return f"the broker has every reading: {self.waiting} of {sent} wait, connected: {connected}"
 
     def _hush(self) -> None:
         self._stop.set()

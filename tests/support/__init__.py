@@ -21,12 +21,13 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], object], deadline: float = 10.0, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], deadline: float = 10.0, what: str | Callable[[], str] = "") -> None:
     """Poll until the condition holds; raises ``AssertionError`` naming ``what`` after ``deadline`` seconds."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline:g} s: {what or condition}")
+            said = what() if callable(what) else what
+            raise AssertionError(f"not within {deadline:g} s: {said or condition}")
         time.sleep(POLL)
 
 
