@@ -51,7 +51,7 @@ services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where t
 JOBS    ?= 3
 
 test: $(VENV)/.develop services  ## run all tests (ARGS="-k word", JOBS=1 one after the other)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.develop  ## check style and types
 	$(BIN)/ruff check .
