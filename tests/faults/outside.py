@@ -165,7 +165,7 @@ def damaged_journal(directory: Path, rounds: int, seed: int) -> Row:
             recovery.append(time.monotonic() - began)
             untold += not _more(stage, HOLE, told)
             deaf += not _more(stage, "", seen)
-            assert stage.end(signal.SIGTERM) == 0  # a start without damage tells that it is over
+            assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()  # a start without damage tells that it is over
             stage.start()
             stage.await_ready()
             wait_until(stage.answers, 30, "it answers")
