@@ -29,26 +29,27 @@ class Coming:
         self.quiet = min(int(batch.received_at[noted]), self.to) if noted < len(batch) else self.to
 
     def certain(self, table: KeyTable) -> int:
-        """Until which instant it is settled who is heard among a table's devices; 0: it is not.
+        """Until before which instant ``alive`` can say who is heard among a table's devices; 0: it cannot.
 
-        A rule that holds devices for stuck may change that whenever it is evaluated, and each reading of such a device.
+        A rule that holds devices for stuck may change that whenever it is evaluated, and each reading of such a device;
+        and where a device can speak of several places, not only its own is alive by it.
         """
+        if table.firsts is None:
+            return 0
         due = NEVER
         for rule in self._stuck:
             if (rule.table.sources & table.sources).any():
                 due = 0 if rule.frozen.any() else min(due, rule.due)
         return due
 
-    def alive(self, instants: Int64, table: KeyTable) -> Bools | None:
+    def alive(self, instants: Int64, table: KeyTable) -> Bools:
         """Return which keys have a device that is alive just before each of these instants (ns), bool (instants, keys).
 
-        None where a device can speak of several places.
+        The instants are such that ``certain`` allows.
         """
-        firsts = table.firsts
-        if firsts is None:
-            return None
         batch, liveness = self._batch, self.liveness
-        bases = firsts // table.width
+        assert table.firsts is not None
+        bases = table.firsts // table.width
         sources = np.flatnonzero(bases >= 0)
         until = np.full((len(instants), len(table) // table.width), np.iinfo(np.int64).min)
         np.maximum.at(until[0], bases[sources], liveness.heard_at[sources] + liveness.deadline[sources])

@@ -25,6 +25,8 @@ from sensord.core.rules.window import Table
 
 _FEW, _MOST_CELLS = 4, 1 << 15
 """So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
+_SPARED = 1024
+"""What is spared of a pane that is not sealed by itself is worth looking at so many cells."""
 _GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
 """What a window that is not yet full can understate, but never overstate."""
 
@@ -58,8 +60,10 @@ class WindowedRule:
             self._quiet_when_empty = False  # an empty window is a zero, and there is something to learn from it
         self.since, self.warm_at = since, since
         self._seen: _Seen | None = None
-        self._least, self._most = _haste(rule, len(table))
-        self._reach = self._least
+        length = max(rule.window, rule.session) // rule.every
+        self._besides = 2 * length  # the blocks in which the first and the last of many panes lie
+        self._most = max(_MOST_CELLS // max(len(table), 1), _FEW)
+        self._reach = self._least = min(max(2 * _FEW, length), self._most)
 
     @property
     def due(self) -> int:
@@ -199,8 +203,9 @@ class WindowedRule:
 
     def _hasten(self, coming: Coming) -> None:
         """Seal many panes at once, as far as no level changes in them."""
-        count = min(self._panes.until(coming.to), self._reach)
-        if count < _FEW or not (self.ladder.resting or self._foreseeable()):
+        to = coming.to if self.ladder.resting else min(coming.to, self._foreseeable(coming))
+        count = min(self._panes.until(to), self._reach)
+        if count < _FEW or (count + self._besides) * len(self.table) > count * _SPARED:
             return
         outlook = self._panes.outlook(count)
         if outlook is None:
@@ -214,10 +219,12 @@ class WindowedRule:
         else:
             self._reach = max(eventless, self._least)
 
-    def _foreseeable(self) -> bool:
-        """Whether it depends on nothing but values, and on who is heard, how an active level goes on."""
+    def _foreseeable(self, coming: Coming) -> int:
+        """Until which instant only values, and who is heard, decide how an active level goes on; 0: more does."""
         end = self._panes.due - self._lateness
-        return not (self._schedule or self._filling(end) or self._panes.due < self.warm_at or self.ladder.often.size)
+        if self._schedule or self._filling(end) or self._panes.due < self.warm_at or self.ladder.often.size:
+            return 0
+        return coming.certain(self.table) - 1
 
     def _uneventful(self, outlook: Outlook, coming: Coming) -> int:
         """Count the panes before the first in which something happens; the ladder's clocks go on by these.
@@ -228,12 +235,9 @@ class WindowedRule:
             met = self.ladder.meeting(outlook.value)
             return len(outlook.ends) if met is None else met
         instants = outlook.ends + self._lateness
-        alive = coming.alive(instants, self.table)
-        if alive is None:
-            return 0
-        known = ~np.isnan(outlook.value) & (outlook.samples >= self.rule.min_samples) & alive
-        settled = int(np.searchsorted(instants, coming.certain(self.table)))
-        return self.ladder.pass_by(outlook.ends[:settled], outlook.value[:settled], known[:settled])
+        known = ~np.isnan(outlook.value) & (outlook.samples >= self.rule.min_samples)
+        known &= coming.alive(instants, self.table)
+        return self.ladder.pass_by(outlook.ends, outlook.value, known)
 
     # -- views and state ---------------------------------------------------------------------------------------------
 
@@ -280,12 +284,6 @@ class WindowedRule:
         self.ladder.restored()
         if self._derivation is not None:
             self._derivation.restored()
-
-
-def _haste(rule: Rule, keys: int) -> tuple[int, int]:
-    """How many panes to look at together: at least, and at most. A window's length costs no more than a few."""
-    most = max(_MOST_CELLS // max(keys, 1), _FEW)
-    return min(max(2 * _FEW, rule.window // rule.every), most), most
 
 
 def derivation_of(rule: Rule, keys: int, setting: Setting) -> Derivation | None:

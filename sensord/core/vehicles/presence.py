@@ -159,10 +159,6 @@ class Presence(Acquaintance):
         roamed = len({where for when, where in trace.entries if when > since})
         return Seen(_ENTERED, token, certainty, -1, max(at - seen_at, 0), len(trace.entries), 0, roamed)
 
-    def unread(self, place: str, direction: int, amount: int) -> None:
-        """So many unread vehicles more (or, negative, fewer) went in (0) or out (1)."""
-        self.compounds[place].anonymous += -amount if direction else amount
-
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage
     ) -> tuple[Visit | None, bool, tuple[Ended, ...]]:

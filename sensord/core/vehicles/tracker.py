@@ -211,7 +211,7 @@ class Tracker:
         """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
         place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
         if not passage.decided:
-            self.presence.unread(place, direction, -1)
+            self.presence.compounds[place].anonymous -= 1 if direction == _IN else -1
             self._decide(position, at, gate, passage, _RECOGNISED)
         elif direction == _IN and token != passage.decided:
             visits, gone = self.presence.rename(place, gate, passage, at)
