@@ -39,11 +39,11 @@ PUT_TOGETHER = {
     *("{0} is not {1}: {2}", "the key is not {0}: {1}", "{0} and {1}", "{0} or {1}"),
     *("at least {0}", "at most {0}", "more than {0}", "less than {0}"),
     *("text", "nothing", "empty"),
-    *("No such file or directory", "Permission denied", "Is a directory", "Not a directory"),
+    *("[Errno {0}] {1}: {2}", "No such file or directory", "Permission denied", "Is a directory", "Not a directory"),
     *("Read-only file system", "No space left on device"),
 }
 """Parts of sentences that come together as the program runs, or from the operating system."""
-SAME_IN_BOTH = {"HTTP {0}", "DELETE /api/v1/roster/changes/{0}"}
+SAME_IN_BOTH = {"[Errno {0}] {1}: {2}", "HTTP {0}", "DELETE /api/v1/roster/changes/{0}"}
 """No words of a language."""
 SAID_OF_ITSELF = {"set_fact": 2, "_end": 1}
 """Calls by which the daemon says how it stands, and which argument people read (``sensord doctor``)."""

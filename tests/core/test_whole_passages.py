@@ -41,7 +41,7 @@ shown = st.tuples(
     st.sampled_from(("in", "out")),
     st.sampled_from(("沪A12345", "沪A12345", "沪A1Z345", "苏E24680", "皖K13579", None)),
     st.lists(
-        st.tuples(st.sampled_from((0.0, 1.0, 2.9, 3.0, 21.0)), st.sampled_from((0.6, 0.85, 0.95, 0.99))),
+        st.tuples(st.sampled_from((0.0, 1.0, 2.9, 3.0, 21.0)), st.sampled_from((0.4, 0.6, 0.85, 0.95, 0.99))),
         min_size=1,
         max_size=3,
     ),
