@@ -364,3 +364,13 @@ def test_who_leaves_misread_is_shown_as_it_came() -> None:
     assert said.sightings.who[row, 0] == token(A)
     assert said.sightings.masks[row] == entered.sightings.masks[0] != ""
     assert said.sightings.seen_at[row] == START
+
+
+def test_a_certain_and_known_vehicle_is_not_taken_for_a_certain_one_inside() -> None:
+    """Its entry was missed; the neighbour goes on, and leaves by itself."""
+    follower = Follower()
+    follower.see(at(0, A), at(600, A, "out"), at(1200, A_CONFUSED), at(1800, A_CONFUSED, "out"), at(3600, A))
+    follower.see(at(7200, A_CONFUSED, "out"), tick(7300))
+    assert set(follower.tracker.presence.compounds["C1"].visits) == {token(A)}
+    (left,) = follower.see(at(9000, A, "out"), tick(9100))
+    assert (left.vehicle, left.numbers["stay"]) == (A, 1.5)

@@ -10,7 +10,8 @@ out, inside before                  the visit ends; how long it was is known
 in, inside the same compound        its exit was missed: that visit ends now, without a length; another begins
 in or out, inside another compound  its exit there was missed: that visit ends without a length
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
-                                    that is it, misread once; else its entry was missed
+                                    that is it, misread once, unless both are known and certain; otherwise its entry was
+                                    missed
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
@@ -183,6 +184,8 @@ class Presence(Acquaintance):
         known_later = trace is not None and trace.last_at > passage.first_at
         # Of two readings the one that was seen before is right; where neither was, the one that is certain.
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
+        if not visit.stranger and mine in self.known and visit.certainty == passage.certainty == CERTAIN:
+            return mine, False, _NONE  # both are known, and neither is in doubt: they are two
         if not visit.stranger or known_later or not (mine in self.known or surer):
             return token, False, _NONE
         return mine, *self._own(place, token, passage)
