@@ -254,6 +254,14 @@ class Stage:
         self.come_to_rest(gaps=gaps, patience=patience)
         assert self.end(signal.SIGTERM) == 0, self.daemon.tail()
 
+    def catch_up(self) -> None:
+        """Let the sensors be silent until the daemon has everything that they said."""
+        wait_until(self.answers, 60, "the daemon answers")
+        self.sensors.silent = set(self.sensors.sent)
+        wait_until(lambda: self.sensors.waiting <= 0, 300, self.sensors.who_waits)
+        wait_until(lambda: not self.missing(), 300, "every reading is in the journal")
+        self.sensors.silent = set()
+
     def come_to_rest(self, *, gaps: bool = False, patience: float = 60.0) -> None:
         """Let the crowds go and everything in flight arrive.
 

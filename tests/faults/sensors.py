@@ -101,9 +101,9 @@ class Sensors:
     def fall_silent(self) -> None:
         """Speak no more; returns once the broker has everything."""
         self._hush()
-        wait_until(lambda: self.waiting <= 0, 300, self._who_waits)
+        wait_until(lambda: self.waiting <= 0, 300, self.who_waits)
 
-    def _who_waits(self) -> str:
+    def who_waits(self) -> str:
         """For the case that the broker does not take everything."""
         sent, connected = sum(self.sent.values()), self._client.is_connected()
         return f"the broker has every reading: {self.waiting} of {sent} wait, connected: {connected}"
