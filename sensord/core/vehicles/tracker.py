@@ -349,8 +349,8 @@ class Tracker:
         return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
-        """A visit is over, and nobody saw the vehicle leave."""
-        self.counts["visit", "missed_exit"] += 1
+        """A visit is over, and nobody saw the vehicle leave, or there was none."""
+        self.counts["visit", "read_twice" if ended.twice else "missed_exit"] += 1
         here, visit = self.presence.compounds[ended.compound], ended.visit
         self._say(position, at, _ENDED, visit.read, (at, visit.certainty, ended.token), here)
 
