@@ -25,7 +25,7 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.marks import marks_of, sees
-from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.stays import Stays
@@ -182,8 +182,8 @@ class Tracker:
         if passage.due:
             if run.last_received_at >= passage.due or (entering and run.sure):
                 return False
-        elif entering and passage.decided != read.token:
-            return False
+        elif passage.certainty != CERTAIN or (entering and passage.decided != read.token):
+            return False  # it was decided, and becomes certain, or another vehicle's
         self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
