@@ -15,6 +15,12 @@ out, not inside                     a vehicle of the same family is inside, or o
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
+inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
+it came; another came in the same   in two that both differ in one from what left
+moment, and has gone since
+inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
+seen before; it was also read as    vehicles with one plate
+one that has been seen since
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
@@ -106,7 +112,7 @@ class Presence(Acquaintance):
             self._forget_visit(place, next(iter(visits)))
         due = at + self._marks[0] if read[0] - at < self._marks[0] else self._next_due(at, read[0])
         visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
-        here.add(token, visit)
+        here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
         trace.inside = place
         if not trace.entries:
@@ -195,6 +201,7 @@ class Presence(Acquaintance):
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
         if not visit.stranger and mine in self.known and visit.certainty == passage.certainty == CERTAIN:
             return mine, False, _NONE  # both are known, and neither is in doubt: they are two
+        here.pair_all(token, passage, self._tracking.settle)
         if not visit.stranger or known_later or not (mine in self.known or surer):
             return token, False, _NONE
         return mine, *self._own(place, token, passage)
@@ -274,8 +281,11 @@ class Presence(Acquaintance):
         return ghost.visit
 
     def _forget_visit(self, place: str, token: int) -> None:
-        self.compounds[place].remove(token)
+        self._drop_visit(place, token)
         self.forgotten += 1
+
+    def _drop_visit(self, place: str, token: int) -> None:
+        self.compounds[place].remove(token)
         trace = self.traces.get(token)
         if trace is not None and trace.inside == place:
             trace.inside = ""
@@ -378,22 +388,33 @@ class Presence(Acquaintance):
                     self.homes[token] = self.homes.get(token, 0) + 1
                 lives_here = self.homes.get(token, 0) >= AT_HOME
                 here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
-                if not lives_here and self._is_over(token, visit, now):
+                if visit.stranger and any(self._gone(place, twin, visit) for twin in visit.twins):
+                    self._drop_visit(place, token)
+                    ended.append(Ended(place, token, visit, twice=True))
+                elif not lives_here and self._is_over(place, token, visit, now):
                     self._over(place, token)
                     ended.append(Ended(place, token, visit))
         return ended
 
-    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
+    def _gone(self, place: str, token: int, visit: Visit) -> bool:
+        """Whether another vehicle that came with a visit's entry, if it did, has gone since."""
+        trace, begun = self.traces.get(token), visit.entered_at + self._tracking.merge
+        again = self.compounds[place].visits.get(token)
+        return trace is not None and trace.last_at > begun and (again is None or again.entered_at > begun)
+
+    def _is_over(self, place: str, token: int, visit: Visit, now: int) -> bool:
         """Whether the visit of a vehicle that does not live here is believed no longer."""
         if now - visit.entered_at >= self._tracking.believed:
+            return True
+        # Not sooner: within a day it may be two vehicles with one plate.
+        if visit.stranger and now - visit.entered_at >= DAY and any(self._gone(place, kin, visit) for kin in visit.kin):
             return True
         trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
         return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""
-        self._forget_visit(place, token)
-        self.forgotten -= 1
+        self._drop_visit(place, token)
         self.compounds[place].missed_exit()
 
     def night(self, now: int) -> None:

@@ -25,7 +25,7 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.marks import marks_of, sees
-from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.stays import Stays
@@ -181,8 +181,8 @@ class Tracker:
         if passage.due:
             if run.last_received_at >= passage.due or (entering and run.sure):
                 return False
-        elif entering and passage.decided != read.token:
-            return False
+        elif passage.certainty != CERTAIN or (entering and passage.decided != read.token):
+            return False  # it was decided, and becomes certain, or another vehicle's
         self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
@@ -344,8 +344,8 @@ class Tracker:
         return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
-        """A visit is over, and nobody saw the vehicle leave."""
-        self.counts["visit", "missed_exit"] += 1
+        """A visit is over, and nobody saw the vehicle leave, or there was none."""
+        self.counts["visit", "read_twice" if ended.twice else "missed_exit"] += 1
         here, visit = self.presence.compounds[ended.compound], ended.visit
         self._say(position, at, _ENDED, visit.read, (at, visit.certainty, ended.token), here)
 
