@@ -152,15 +152,25 @@ class Stage:
         """
         if forgive:
             (self.daemon.state / "starts").unlink(missing_ok=True)
-        self.pid = self._order(
-            config=str(self.daemon.config),
-            log=str(self.daemon.log),
+        socket_name = "@" + self._manager.getsockname()[1:].decode()
+        self.pid = self._launch(
+            "run",
             point=point,
             nth=nth,
             deed=deed,
             exec=fresh_interpreter,
-            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **(environment or {})},
+            environment={"NOTIFY_SOCKET": socket_name, **(environment or {})},
         )
+
+    def _launch(self, *command: str, **order: Any) -> int:
+        log = str(self.daemon.log)
+        return int(self._order(command=command, config=str(self.daemon.config), log=log, **order))
+
+    def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
+        """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
+        pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={})
+        code = self._order(wait=pid, patience=60.0)
+        return None if code is None else int(code)
 
     def begin(self) -> None:
         """Start the daemon for the first time, and the sensors once it has its session at the broker."""

@@ -18,6 +18,7 @@ from typing import Any
 import sensord.api.application  # what the daemon imports late
 import sensord.app
 import sensord.cli
+import sensord.ingest.committer
 from sensord.drivers.live import LiveCore
 from tests.faults.points import put_in
 
@@ -25,10 +26,12 @@ AGES = "SENSORD_TEST_AGES"
 """How long workers may be silent, in seconds (JSON, by kind), when a test cannot wait for minutes."""
 SNAPSHOT_INTERVAL = 0.7
 """Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
+FIRST_UPKEEP = 1.0
+"""Seconds from the start until old days are deleted: five in the field."""
 
 
 def start(order: dict[str, Any]) -> int:
-    """Fork a daemon; returns its process id."""
+    """Fork a daemon, or another command of sensord; returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -36,7 +39,7 @@ def start(order: dict[str, Any]) -> int:
     for number, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
         os.dup2(target, number)
     os.environ.update(order["environment"])
-    arguments = ["run", "--config", order["config"]]
+    arguments = [*order["command"], "--config", order["config"]]
     if order["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "sensord", *arguments])
     status = 99
@@ -45,6 +48,7 @@ def start(order: dict[str, Any]) -> int:
         defaults = LiveCore.__init__.__kwdefaults__
         assert defaults is not None
         defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
+        sensord.ingest.committer._SETTLED = FIRST_UPKEEP
         if AGES in order["environment"]:
             sensord.app._AGES.update(json.loads(order["environment"][AGES]))
         if order["point"]:
