@@ -193,7 +193,14 @@ class Journal:
             self._catalogue.forget(path)
             self._delete(path)
             deleted.append(path)
-        return deleted
+        return deleted + self._prune_empty()
+
+    def _prune_empty(self) -> list[Path]:
+        """Delete the files of days before all others, which a crash has left without a group."""
+        empty = [path for path in day_files(self.directory) if self._catalogue.precedes(path) and path != self._path]
+        for path in empty:
+            self._delete(path)
+        return empty
 
     @property
     def size(self) -> int:

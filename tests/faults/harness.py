@@ -18,13 +18,14 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
+from sensord.core.record import Group
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
@@ -83,6 +84,10 @@ class Stage:
             },
         )
         self.pid = 0
+        self.earlier: list[Path] = []
+        """Folders with files that the journal has deleted, when a test has kept them."""
+        self.ahead = 0.0
+        """Seconds by which the clock of the next daemon is ahead."""
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
         self._launcher: subprocess.Popen[str] | None = None
@@ -164,7 +169,7 @@ class Stage:
 
     def _launch(self, *command: str, **order: Any) -> int:
         log = str(self.daemon.log)
-        return int(self._order(command=command, config=str(self.daemon.config), log=log, **order))
+        return int(self._order(command=command, config=str(self.daemon.config), log=log, ahead=self.ahead, **order))
 
     def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
         """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
@@ -302,7 +307,7 @@ class Stage:
         """
         site, readings = self.daemon.site(), Counter[str]()
         decided = b""
-        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+        for group in self.groups():
             step = site.step(group)
             decided += step.decisions()
             for (_, outcome), amount in step.counts.items():
@@ -334,9 +339,14 @@ class Stage:
             + " and ".join(points),
         )
 
+    def groups(self) -> Iterator[Group]:
+        """All that was journaled, in order."""
+        for journal in (*self.earlier, self.daemon.state / "journal"):
+            yield from journal_groups(DirectoryReader(journal))
+
     def _journaled(self) -> set[tuple[str, int]]:
         found = set()
-        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+        for group in self.groups():
             for record in group.records:
                 if record.kind == 0 and (said := _OURS.fullmatch(record.payload)):  # others may say what they like
                     found.add((record.topic.rpartition("-")[2], int(said[1])))
@@ -350,12 +360,12 @@ class Stage:
     def gaps(self) -> tuple[int, int]:
         """How many readings the devices' own numbers showed as missing, and how many of these came later."""
         site = self.daemon.site()
-        steps = [site.step(group) for group in journal_groups(DirectoryReader(self.daemon.state / "journal"))]
+        steps = [site.step(group) for group in self.groups()]
         return sum(step.gaps.total() for step in steps), sum(step.filled.total() for step in steps)
 
     def _accepted(self) -> int:
         site, accepted = self.daemon.site(), 0
-        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+        for group in self.groups():
             counts = site.step(group).counts
             accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
         return accepted
