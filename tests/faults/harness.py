@@ -364,11 +364,9 @@ class Stage:
         return sum(step.gaps.total() for step in steps), sum(step.filled.total() for step in steps)
 
     def _accepted(self) -> int:
-        site, accepted = self.daemon.site(), 0
-        for group in self.groups():
-            counts = site.step(group).counts
-            accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
-        return accepted
+        site, taken = self.daemon.site(), ("accepted", "late")
+        steps = (site.step(group) for group in self.groups())
+        return sum(amount for step in steps for (_, outcome), amount in step.counts.items() if outcome in taken)
 
     def points(self) -> dict[str, int]:
         """How many readings of the crowd each sink has."""
