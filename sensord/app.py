@@ -11,6 +11,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.findings import forget
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -228,7 +230,8 @@ class App:
         self.inlet.start()
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
+        told = partial(forget, self.journal.directory)
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()

@@ -207,8 +207,8 @@ class Feeder:
         return Cursor(max(self._read, self._written), self._checkpoint.checkpoint, self._checkpoint.state)
 
     def _note_gap(self, seq: int) -> None:
-        missing = seq - self._read - 1
-        if missing and self._read:
+        missing = seq - max(self._read, self._written) - 1
+        if missing > 0 and self._read:
             self._meter.count("sink_missed_groups_total", missing, sink=self._sink.name)
             self._log.error(
                 "groups are gone: cleared before the sink had read them (raise journal.keep), or damaged",
