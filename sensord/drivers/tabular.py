@@ -7,7 +7,8 @@ import html
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -31,7 +32,10 @@ td:first-child{white-space:normal;min-width:5.5em}}
 th,td{padding:1mm 1.6mm}.wide{overflow:visible}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
+_PART = re.compile(r"[^,、]*[,、]* ?")
 _LONG = 40
+_WIDEST = 76
+"""A list in a text is not wider."""
 _COLUMNS = {"W": 2, "F": 2}
 _NONE = {"zh": "无", "en": "none"}
 _CODES = {"zh": "zh-CN", "en": "en"}
@@ -65,11 +69,28 @@ def _text(document: Document) -> str:
 
 def _aligned(table: Table) -> list[str]:
     """Lay the columns out: numbers to the right, words to the left."""
-    rows = [tuple(cell.replace("\n", " ") for cell in row) for row in (table.columns, *table.rows)]
+    rows = [line for row in (table.columns, *table.rows) for line in _folded(row)]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     numeric = _numeric(table)
     lines = ["  ".join(_padded(*part) for part in zip(row, widths, numeric, strict=True)).rstrip() for row in rows]
     return [lines[0], "-" * max(map(_width, lines)), *lines[1:]]
+
+
+def _folded(row: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    """The lines of a row: a long list in a cell goes on below itself."""
+    return zip_longest(*(_lines(cell.replace("\n", " ")) for cell in row), fillvalue="")
+
+
+def _lines(cell: str) -> list[str]:
+    """A cell in lines of ``_WIDEST`` columns; broken behind commas only."""
+    if _width(cell) <= _WIDEST:
+        return [cell]
+    lines = [""]
+    for part in _PART.findall(cell):
+        if lines[-1] and _width(lines[-1] + part) > _WIDEST:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def _padded(cell: str, width: int, numeric: bool) -> str:

@@ -8,6 +8,7 @@ from sensord.core.cases.listing import Table
 from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import Place, PlaceKind
 from sensord.core.region import CITIES, PROVINCES
+from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
 from sensord.drivers.vehiclewords import WORDS
@@ -82,6 +83,7 @@ class VehiclePages:
         made = [self._places(kind) for kind in KINDS]
         columns = (say["province"], say["count"], say["cities"])
         made.append(Table(say["provinces"], columns, provinces(found.street, self._language) if found.lines else []))
+        made += [self._elsewhere(kind) for kind in KINDS[1:]]
         made.append(self._stretches(say["hourly"], say["hour"], found.hourly, self._hours))
         made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
         full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
@@ -107,6 +109,18 @@ class VehiclePages:
             both = [said(line, way) for way in ("inward", "outward")]
             cells[name] = NO_DATA if both == [NO_DATA] * 2 else " / ".join(both)
         return (self._name(line.place), *(cells[name] for name in names))
+
+    def _elsewhere(self, kind: PlaceKind) -> Table:
+        """Where the vehicles from elsewhere are registered that came to each place of a kind."""
+        say = self._say
+        head = (say["place"], say["out_of_town"], say["key_area"], say["by_province"])
+        title = say["provinces_of"].format(places=say[f"{kind.value}s"])
+        return Table(title, head, [self._registered(line) for line in self._report.of(kind)])
+
+    def _registered(self, line: Line) -> tuple[str, ...]:
+        listed = (f"{_province(prefix, self._language)} {count}" for prefix, count in _most_first(line.provinces))
+        counts = (_number(line, name) for name in ELSEWHERE)
+        return (self._name(line.place), *counts, NO_DATA if line.counted is None else self._say["and"].join(listed))
 
     def _stretches(self, title: str, first: str, stretches: Iterable[Stretch], form: str) -> Table:
         """The street hour by hour, or day by day."""
@@ -157,7 +171,7 @@ class VehiclePages:
         return f"{change:+d}{'?' if line.unknown or line.before_unknown else ''}"
 
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
-        return ", ".join(f"{self._name(place)} {free}" for place, free in nearest) or NO_DATA
+        return self._say["and"].join(f"{self._name(place)} {free}" for place, free in nearest) or NO_DATA
 
     def _name(self, place: str) -> str:
         return self._names[place].label(self._language) if place in self._names else place
@@ -234,7 +248,7 @@ def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     for province, count in _most_first(line.provinces):
         here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
         cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
-        rows.append((_province(province, language), str(count), ", ".join(cities)))
+        rows.append((_province(province, language), str(count), WORDS[language]["and"].join(cities)))
     return rows
 
 

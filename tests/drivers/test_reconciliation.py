@@ -274,16 +274,18 @@ def test_the_week_before_and_each_day_are_those_of_the_lines(ran: Ran) -> None:
         assert day.lines[0].counted == total
 
 
-def test_provinces_are_those_of_the_lines(ran: Ran) -> None:
-    """By the first one and two characters of the plates of arrivals from elsewhere."""
-    prefixes = Counter[str]()
+@pytest.mark.parametrize("kind", KINDS)
+def test_provinces_are_those_of_the_lines(ran: Ran, kind: PlaceKind) -> None:
+    """By the first one and two characters of the plates of arrivals from elsewhere, at every place of a kind."""
+    places, prefixes = Places(WHOLE.places, WHOLE.devices), dict[str, Counter[str]]()
     for one in ran.found.vehicles:
-        read = one.counts
+        read, above = one.counts, places.above(one.gate, kind)
         day = LAST <= one.reads[0].at < LAST + DAY
         if day and one.direction == "in" and read.sort in ("out_of_town", "key_area"):
-            prefixes.update((read.plate[0], read.plate[:2]))
-    street = ran.report.street
-    assert dict(prefixes) == street.provinces | street.cities
+            assert above is not None
+            prefixes.setdefault(above, Counter()).update((read.plate[0], read.plate[:2]))
+    told = {one.place: one.provinces | one.cities for one in ran.report.of(kind)}
+    assert {place: found for place, found in told.items() if found} == prefixes
 
 
 def test_what_nobody_saw_is_what_the_lines_lack(ran: Ran) -> None:

@@ -196,7 +196,7 @@ def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     pages = VehiclePages(report(), names, language)
     whole = pages.tidy() if form == "csv" else pages.document()
     text = render(whole, form)
-    assert len(whole.tables) == (1 if form == "csv" else 9)
+    assert len(whole.tables) == (1 if form == "csv" else 13)
     for table in whole.tables:
         cells = [cell for row in table.rows for cell in row]
         assert all(cell in text for cell in (*table.columns, *cells))
@@ -205,9 +205,28 @@ def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
 
 def test_provinces_are_listed_with_their_cities() -> None:
     """Most first, in words; of a letter without a city, the prefix."""
-    for language, names in (("zh", ("江苏", "安徽")), ("en", ("Jiangsu", "Anhui"))):
+    for language, names, cities in (
+        ("zh", ("江苏", "安徽"), "苏E 苏州 2、苏A 南京 1、苏Y 1"),
+        ("en", ("Jiangsu", "Anhui"), "苏E 苏州 2, 苏A 南京 1, 苏Y 1"),
+    ):
         rows = provinces(line("street"), language)
-        assert rows == [(names[0], "4", "苏E 苏州 2, 苏A 南京 1, 苏Y 1"), (names[1], "1", "皖K 阜阳 1")]
+        assert rows == [(names[0], "4", cities), (names[1], "1", "皖K 阜阳 1")]
+
+
+def test_every_place_lists_the_provinces_of_who_came_to_it() -> None:
+    """Block, grid, compound, gate; a place that nobody saw has no data, which is not nobody from elsewhere."""
+    never = Blind("cam-C2-N", MONDAY, 0)
+    tables = {table.title: table.rows for table in VehiclePages(report(never), {}, "zh").tables()}
+    listed = {kind: tables[f"外地与重点地区车辆的登记省份 · {kind}"] for kind in ("街区", "居民区", "小区", "出入口")}
+    assert listed["街区"] == [("B1", "4", "1", "江苏 4、安徽 1")]
+    assert listed["居民区"] == [("G1", "4", "0", "江苏 4"), ("G2", "0", "1", "安徽 1")]
+    assert listed["小区"] == [("C1", "4", "0", "江苏 4"), ("C2", "-", "-", "-"), ("C3", "0", "1", "安徽 1")]
+    assert {row[0]: row[1:] for row in listed["出入口"]} == {
+        "C1-N": ("0", "0", ""),
+        "C1-S": ("4", "0", "江苏 4"),
+        "C2-N": ("-", "-", "-"),
+        "C3-N": ("0", "1", "安徽 1"),
+    }
 
 
 def test_the_table_for_programs_adds_up() -> None:
@@ -233,6 +252,18 @@ def test_columns_lie_below_each_other() -> None:
         "小区一   1",
         "ab      10",
     ]
+
+
+def test_a_long_list_goes_on_below_itself() -> None:
+    """In a terminal; no line is wider than is read, nothing is broken but behind commas, and nothing is lost."""
+    listed = "、".join(f"内蒙古 {number}" for number in range(31))
+    lines = render(Document("t", "zh", [Table("t", ("n", "省份"), [("1", listed), ("2", "")])]), "txt").splitlines()
+    body = [text[3:] for text in lines[5:-1]]
+    assert len(body) == 5
+    assert "".join(body) == listed
+    assert all(text.endswith("、") for text in body[:-1])
+    assert all(len(text.encode("gb2312")) <= 76 for text in body)
+    assert [text[0] for text in lines[5:]] == ["1", *" " * 4, "2"]
 
 
 # -- against the journal ---------------------------------------------------------------------------------------------
