@@ -6,6 +6,7 @@ The morning is known by construction, so every number of the report is compared 
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -22,7 +24,7 @@ from sensord.config.load import Loaded, load, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.alert import Transition
 from sensord.core.cases.notification import REPORT, Notification
-from sensord.core.cases.reports import Span, span_of
+from sensord.core.cases.reports import ReportTable, Span, span_of
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.points import Points
@@ -32,7 +34,7 @@ from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.drivers.dayreport import DayReport
 from sensord.drivers.tabular import FORMS
-from sensord.errors import DeliveryError
+from sensord.errors import DeliveryError, StoreError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Cursor, Entry
 from sensord.reporting import PATIENCE, Reporter, ReportFiller, ReportTask
@@ -142,7 +144,7 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     files = {path.name for path in (morning.directory / "reports" / NAME).iterdir()}
     assert files == {
         "report.json",
-        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "csv", "message")),
+        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "message")),
     }
     _check_numbers(msgspec.json.decode(folder.read(NAME, "report.json") or b"", type=DayReport), morning)
     sent = _Sent()
@@ -222,14 +224,62 @@ def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
         text for plate in PLATES for text in (plate, plate[2:], plate[-3:], word(who.identify(plate, FIVE).token))
     ]
     files = {path.name: path.read_text(encoding="utf-8") for path in (morning.directory / "reports" / NAME).iterdir()}
-    span, maker = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles
+    span, maker, kept = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles, morning.reporter().kept
     for language in ("zh", "en"):
         for form in (*FORMS, "json"):
             files[f"vehicles.{language}.{form}"] = maker.printed(maker.make(span, DUE + MINUTE), form, language)
-    assert len(files) == 1 + 2 * 5 + 2 * 5
+        for table in get_args(ReportTable):
+            files[f"{language}.{table}"] = (kept.read(NAME, "csv", language, table) or b"").decode()
+    assert len(files) == 1 + 2 * 4 + 2 * (4 + 9)
+    assert all(files.values())
     for name, text in files.items():
         # Three digits may be an instant's or a code's, too; then they stand in a longer number.
         assert [one for one in hidden if re.search(rf"(?<![0-9]){re.escape(one)}(?![0-9])", text)] == [], name
+
+
+def _rows(morning: Morning, table: ReportTable | None, language: str = "en") -> list[dict[str, str]]:
+    """One table of the kept report as a program reads it."""
+    found = morning.reporter().kept.read(NAME, "csv", language, table)
+    assert found is not None
+    return list(csv.DictReader(found.decode("utf-8-sig").splitlines(), strict=True))
+
+
+def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
+    """Each a CSV of its own, of the data that are kept; without a name the one at a glance."""
+    morning.task(DUE + MINUTE).turn()
+    report = msgspec.json.decode(morning.reporter().folder.read(NAME, "report.json") or b"", type=DayReport)
+    glance = {row["item"]: row["value"] for row in _rows(morning, None)}
+    assert [glance[name] for name in ("opened", "orange", "blue")] == ["11", "1", "10"]
+    assert glance["minutes_to_acknowledge"] == str(report.cases.acknowledge)
+    assert [row["id"] for row in _rows(morning, "cases")] == [case.id for case in report.case_list]
+    (crowd,) = (row for row in _rows(morning, "cases", "zh") if row["编号"] == "L001-crowd-20261124T060102")
+    assert (crowd["地点"], crowd["最高级别"], crowd["立案时间"]) == ("弄1", "橙色", "2026-11-24T06:01:02+08:00")
+    pages, unanswered = Counter[str](), Counter[str]()
+    for row in _rows(morning, "silent"):
+        pages[row["person"]] += int(row["pages"])
+        unanswered[row["person"]] += int(row["unanswered"])
+    assert pages == {"居委干部-01": 11, "志愿者-01": 10, "志愿者-02": 1}
+    assert unanswered == {"居委干部-01": 10, "志愿者-01": 10, "志愿者-02": 1}
+    lanes = {row["place"]: row for row in _rows(morning, "lanes")}
+    assert [lanes["L001"][name] for name in ("most_people", "people_per_m2")] == ["417", "2.32"]
+    assert (lanes["L002"]["most_people"], lanes["L002"]["minutes_unknown"]) == ("", "1440.0")
+    assert lanes["L001"]["minutes_orange"] == f"{(report.lanes or ())[0].levels['orange'] / MINUTE:.1f}"
+    street = next(row for row in _rows(morning, "vehicles") if row["kind"] == "street")
+    assert (street["inward"], street["out_of_town"], street["before_inward"]) == ("5", "3", "")
+    assert {row["prefix"][0] for row in _rows(morning, "provinces")} == {"苏", "皖", "粤"}
+    for table in get_args(ReportTable):
+        heads = [morning.reporter().kept.read(NAME, "csv", tongue, table) or b"" for tongue in ("zh", "en")]
+        assert len({text.decode().splitlines()[0].count(",") for text in heads}) == 1, table
+
+
+def test_a_kept_report_that_is_damaged_says_so(morning: Morning) -> None:
+    """Its data are no report: no table comes of it; one that is not there is none."""
+    morning.task(DUE + MINUTE).turn()
+    for content in (b"\xff\0", b"{}", b'{"name": 1}'):
+        (morning.directory / "reports" / NAME / "report.json").write_bytes(content)
+        with pytest.raises(StoreError, match="cannot be read"):
+            morning.reporter().kept.read(NAME, "csv", "zh")
+    assert morning.reporter().kept.read("day-20200101", "csv", "zh") is None
 
 
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:

@@ -20,7 +20,7 @@ from sensord.core.instant import MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.site import Step
-from sensord.drivers.tabular import Document, render
+from sensord.drivers.tabular import Document, csv_of, render
 from sensord.store.state import StateStore
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
@@ -122,6 +122,11 @@ def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
         run(cli, ["list", "problems", "--config", str(config), "--from", "2026-01-01", "--format", "csv"]).exit_code
         == 0
     )
+    glance = run(cli, ["report", "daily", *asked, "--format", "csv", "--language", "en"])
+    assert list(csv.reader(glance.stdout.splitlines()))[:2] == [["item", "value"], ["opened", "3"]]
+    cases = run(cli, ["report", "daily", *asked, "--format", "csv", "--language", "en", "--table", "cases"])
+    assert [row["id"] for row in csv.DictReader(cases.stdout.splitlines())] == ["1", "2", "3"]
+    assert run(cli, ["report", "latest", *asked[:2], "--format", "csv", "--table", "nothing"]).exit_code == 2
     assert run(cli, ["report", "daily", "--config", str(config), "--day", "soon"]).exit_code == 2
     assert run(cli, ["roster", "check", "--config", str(config), "--days", "1"]).exit_code in (0, 5)
 
@@ -131,7 +136,7 @@ def test_cells_are_escaped_for_where_they_go() -> None:
     document = Document("t", "en", [Table("t", ("a", "b"), [("<script>|", "=1+1")])])
     assert "<script>" not in render(document, "html")
     assert "\\|" in render(document, "md")
-    assert "'=1+1" in render(document, "csv")
+    assert "'=1+1" in csv_of(document.tables[0], "en")
 
 
 def test_both_languages_have_the_same_columns() -> None:

@@ -1,4 +1,4 @@
-"""Prints a document of tables as text, Markdown, one HTML page, or CSV. Every cell is escaped for where it goes."""
+"""Prints a document of tables as text, Markdown or one HTML page, and a table as CSV. Every cell is escaped for it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ th,td{padding:1mm 1.6mm}.wide{overflow:visible}h2{break-after:avoid}tr{break-ins
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
 _PART = re.compile(r"[^,、]*[,、]* ?")
 _LONG = 40
+_MARK = "\ufeff"
 _WIDEST = 76
 """A list in a text is not wider."""
 _COLUMNS = {"W": 2, "F": 2}
@@ -156,17 +157,13 @@ def _cell(cell: str) -> str:
     return f"<td{kind}>{html.escape(cell)}</td>"
 
 
-def _csv(document: Document) -> str:
-    """The tables below each other, each with its title before it; a cell never begins a formula."""
-    out = io.StringIO()
+def csv_of(table: Table, language: str) -> str:
+    """One table as CSV; a cell never begins a formula. A mark before Chinese tells spreadsheets that it is UTF-8."""
+    out = io.StringIO(newline="")
+    out.write(_MARK if language == "zh" else "")
     writer = csv.writer(out, lineterminator="\n")
-    for number, table in enumerate(document.tables):
-        if number:
-            writer.writerow(())
-        if len(document.tables) > 1:
-            writer.writerow((_harmless(table.title),))
-        writer.writerow(table.columns)
-        writer.writerows([_harmless(cell) for cell in row] for row in table.rows)
+    writer.writerow(table.columns)
+    writer.writerows([_harmless(cell) for cell in row] for row in table.rows)
     return out.getvalue()
 
 
@@ -175,7 +172,5 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") and len(cell) > 1 else cell
 
 
-FORMS: dict[str, Callable[[Document], str]] = {"txt": _text, "md": _markdown, "html": _html, "csv": _csv}
+FORMS: dict[str, Callable[[Document], str]] = {"txt": _text, "md": _markdown, "html": _html}
 """The forms of a document, by the word that asks for them."""
-TYPES = {"txt": "text/plain", "md": "text/markdown", "html": "text/html", "csv": "text/csv", "json": "application/json"}
-"""The media type of each form, and of a document as data."""

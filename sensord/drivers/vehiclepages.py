@@ -1,4 +1,4 @@
-"""The report on vehicles for readers: the lines that say the most important, its tables, and one table for programs."""
+"""The report on vehicles for readers: the lines that say the most important, and its tables."""
 
 from __future__ import annotations
 
@@ -197,49 +197,6 @@ class VehiclePages:
 
     def _clock(self, instant: int) -> str:
         return self._time(instant)[11:]
-
-    # -- for programs ------------------------------------------------------------------------------------------------
-
-    def tidy(self) -> Document:
-        """One table: a row for each place and stretch of time, and for each prefix of plates from elsewhere.
-
-        ``stretch`` says of what the row is: the whole, the week before, an hour, a day. Rows of different ones must not
-        be added up. A cell is empty where nobody could see.
-        """
-        head = ("stretch", "start", "end", "kind", "place", "name", "registered", *_COUNTS)
-        head += ("inside", "unsure", "parking", "gates", "gates_unseen", "minutes_unknown")
-        return Document(self.title, self._language, [Table(self.title, head, list(self._tidy_rows()))])
-
-    def _tidy_rows(self) -> Iterable[tuple[str, ...]]:
-        found = self._report
-        for line in found.lines:
-            sums = ("" if line.inside is None else str(line.inside), str(line.unsure), str(line.parking))
-            yield self._tidy_row("whole", found.start, found.end, line, line.counted, line.unknown, sums)
-            for prefix, count in sorted((line.provinces | line.cities).items()):
-                here = self._tidy_row("whole", found.start, found.end, line, None, None)
-                yield (*here[:6], prefix, str(count), *here[8:])
-            yield self._tidy_row("before", found.before_start, found.before_end, line, line.before, line.before_unknown)
-        for word, stretches in (("hour", found.hourly), ("day", found.daily)):
-            for one in stretches:
-                for part in one.lines:
-                    yield self._tidy_row(word, one.start, one.end, part, part.counted, part.unknown)
-
-    def _tidy_row(
-        self,
-        stretch: str,
-        start: int,
-        end: int,
-        line: Passed,
-        counted: Counts | None,
-        unknown: int | None,
-        sums: tuple[str, ...] = ("", "", ""),
-    ) -> tuple[str, ...]:
-        times = (format_instant(instant, self._report.zone) for instant in (start, end))
-        numbers = ("" if counted is None else str(getattr(counted, name)) for name in _COUNTS)
-        # How many gates were unseen is known of the report's own stretches; of the week before, only for how long.
-        unseen = "" if unknown is None or stretch == "before" else str(line.unseen)
-        blind = (str(line.gates), unseen, "" if unknown is None else f"{unknown / MINUTE:.1f}")
-        return (stretch, *times, line.kind, line.place, self._name(line.place), "", *numbers, *sums, *blind)
 
 
 def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
