@@ -22,7 +22,7 @@ from sensord.core.cases.reports import ReportTable, Span, VehicleTable, span_of
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, to_datetime
 from sensord.core.people.duty import DutyTable
-from sensord.core.place import Place
+from sensord.core.place import Places
 from sensord.core.stream import Stream
 from sensord.drivers.daypages import Pages
 from sensord.drivers.dayreport import DayReport, Heard, build, reach
@@ -78,12 +78,11 @@ def yesterday(now: int, zone: str) -> date:
 
 def day_table(report: DayReport, definition: Definition, language: str, table: ReportTable | None) -> str:
     """One table of a report as CSV: at a glance, when none is named."""
-    return csv_of(DaySheets(report, by_id(definition), language).makers[table or _GLANCE](), language)
+    return csv_of(DaySheets(report, _places(definition), language).makers[table or _GLANCE](), language)
 
 
-def by_id(definition: Definition) -> dict[str, Place]:
-    """The places of a definition by id."""
-    return {place.id: place for place in definition.places}
+def _places(definition: Definition) -> Places:
+    return Places(definition.places, definition.devices)
 
 
 def _json(report: DayReport | VehicleReport) -> str:
@@ -133,7 +132,7 @@ class VehicleReporter:
         """Write a report as ``json``, in one of the forms of documents, or one of its tables as ``csv``."""
         if form == "json":
             return _json(report)
-        places = by_id(self._loaded().definition)
+        places = _places(self._loaded().definition)
         if form == "csv":
             sheets = VehicleSheets(report, Sheet(places, report.zone, language))
             return csv_of(sheets.makers[table or _MAIN](), language)

@@ -5,12 +5,12 @@ They are made of the report's data alone, so a report that is kept has them, whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sensord.core.cases.case import STAGES, State
 from sensord.core.cases.listing import Table
 from sensord.core.level import BY_WORD, LADDER, NAMES
-from sensord.core.place import Place
+from sensord.core.place import Places
 from sensord.drivers.dayreport import CaseLine, DayReport, LaneLine
 from sensord.drivers.sheets import Sheet, maybe, minutes
 from sensord.drivers.vehiclesheets import VehicleSheets
@@ -23,9 +23,9 @@ _Row = tuple[str, ...]
 
 
 class DaySheets:
-    """The tables of one report in one language; ``places`` are the definition's by id."""
+    """The tables of one report in one language; ``places`` are the definition's."""
 
-    def __init__(self, report: DayReport, places: Mapping[str, Place], language: str) -> None:
+    def __init__(self, report: DayReport, places: Places, language: str) -> None:
         self._report, self._sheet = report, Sheet(places, report.zone, language)
         self.makers: dict[str, Callable[[], Table]] = {
             "summary": self._summary,

@@ -6,11 +6,11 @@ a cell is empty where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from sensord.core.cases.listing import Table
 from sensord.core.instant import MINUTE, format_instant
-from sensord.core.place import Place
+from sensord.core.place import Places
 
 _CHINESE = {
     "item": "项目",
@@ -89,9 +89,9 @@ _BEFORE, _CHINESE_BEFORE = "before_", "上周同时"
 
 
 class Sheet:
-    """Writes cells in one language; ``places`` are the definition's by id, ``zone`` is that of the times."""
+    """Writes cells in one language; ``places`` are the definition's, ``zone`` is that of the times."""
 
-    def __init__(self, places: Mapping[str, Place], zone: str, language: str) -> None:
+    def __init__(self, places: Places, zone: str, language: str) -> None:
         self._places, self._zone, self.language = places, zone, language
 
     def table(self, heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
@@ -106,8 +106,8 @@ class Sheet:
         return before + _CHINESE[name.removeprefix(_BEFORE)]
 
     def name(self, place: str) -> str:
-        """A place's name; of one that is no more, what it was called by."""
-        return self._places[place].label(self.language) if place in self._places else place
+        """What a place is called."""
+        return self._places.name(place, self.language)
 
     def time(self, instant: int) -> str:
         """An instant with its zone; empty: not yet."""

@@ -30,6 +30,8 @@ WORDS: dict[str, dict[str, str]] = {
         "day": "日期",
         "hourly": "车辆 · 分时（全街道）",
         "daily": "车辆 · 按日（全街道）",
+        "compounds_inward": "各小区按{unit} · 驶入",
+        "compounds_outward": "各小区按{unit} · 驶出",
         "weekdays": "周一 周二 周三 周四 周五 周六 周日",
         "provinces": "外地与重点地区车辆的登记省份 · 全街道",
         "provinces_of": "外地与重点地区车辆的登记省份 · {places}",
@@ -45,6 +47,7 @@ WORDS: dict[str, dict[str, str]] = {
         "nearest": "最近空位",
         "count": "辆",
         "and": "、",
+        "of_place": "{place}（{count}）",
         "more": " 等 {count} 处",
         "nothing": "车辆：没有数据（这段时间没有一个出入口的摄像头有消息）",
         "flow_line": "车辆：驶入 {inward}{before_in}，驶出 {outward}{before_out}",
@@ -52,9 +55,9 @@ WORDS: dict[str, dict[str, str]] = {
         "no_before": "（上周同时无数据）",
         "inside_line": "；{at} 在内 {inside}",
         "inside_unknown": "；在内数未知",
-        "kinds_line": "驶入中：本地 {local}，外地 {out_of_town}，重点地区 {key_area}{provinces}，特种 {special}，"
+        "kinds_line": "驶入中：本地 {local}，外地 {out_of_town}，重点地区 {key_area}，特种 {special}，"
         "无牌 {none}，未识别 {unread}；新能源 {new_energy}",
-        "of_these": "（登记最多：{named}）",
+        "from_line": "外地与重点地区的车登记最多：{named}；到得最多：{places}",
         "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {lasted}；这段时间过了多少车不得而知",
         "full_line": "车位紧张（剩余）：{full}",
         "minutes": "{count} 分钟",
@@ -95,6 +98,8 @@ WORDS: dict[str, dict[str, str]] = {
         "day": "day",
         "hourly": "Vehicles of the street by hour",
         "daily": "Vehicles of the street by day",
+        "compounds_inward": "In, by compound and {unit}",
+        "compounds_outward": "Out, by compound and {unit}",
         "weekdays": "Mon Tue Wed Thu Fri Sat Sun",
         "provinces": "Provinces of vehicles from out of town and key areas: the whole street",
         "provinces_of": "Provinces of vehicles from out of town and key areas, by {places}",
@@ -110,6 +115,7 @@ WORDS: dict[str, dict[str, str]] = {
         "nearest": "nearest free",
         "count": "vehicles",
         "and": ", ",
+        "of_place": "{place} ({count})",
         "more": " and others, {count} in all",
         "nothing": "Vehicles: no data (no camera of any gate was heard in this time)",
         "flow_line": "Vehicles: {inward} in{before_in}, {outward} out{before_out}",
@@ -117,9 +123,9 @@ WORDS: dict[str, dict[str, str]] = {
         "no_before": " (no data of a week before)",
         "inside_line": "; inside at {at}: {inside}",
         "inside_unknown": "; how many are inside is unknown",
-        "kinds_line": "Of those in: {local} local, {out_of_town} out of town, {key_area} from key areas{provinces}, "
+        "kinds_line": "Of those in: {local} local, {out_of_town} out of town, {key_area} from key areas, "
         "{special} special, {none} without a plate, {unread} unread; {new_energy} new energy",
-        "of_these": " (most from {named})",
+        "from_line": "From out of town and key areas: most from {named}; most to {places}",
         "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {lasted} in all; what passed "
         "then, nobody knows",
         "full_line": "Nearly full (spaces left): {full}",

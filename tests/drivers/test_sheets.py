@@ -10,6 +10,7 @@ import pytest
 
 from sensord.core.cases.reports import VehicleTable
 from sensord.core.instant import HOUR
+from sensord.core.place import Places
 from sensord.core.vehicles.blind import Blind
 from sensord.drivers.sheets import Sheet
 from sensord.drivers.tabular import csv_of
@@ -18,7 +19,7 @@ from sensord.drivers.vehiclesheets import VehicleSheets
 from tests.core.traffic import MONDAY, definition
 from tests.drivers.test_vehiclereport import SPAN, ZONE, report
 
-PLACES = {place.id: place for place in definition().places}
+PLACES = Places(definition().places, ())
 
 
 def rows(name: str, made: VehicleReport | None = None, language: str = "en") -> list[dict[str, str]]:

@@ -31,6 +31,8 @@ from tests.core.street import grouped
 from tests.core.traffic import MONDAY, SECRETS, definition
 
 ZONE = "Asia/Shanghai"
+NOWHERE = Places((), ())
+"""No place has a name."""
 
 
 def counts() -> list[PassageCount]:
@@ -123,11 +125,11 @@ def test_blind_is_not_quiet() -> None:
     street = of["street"]
     assert (street.gates, street.unseen, street.unknown) == (4, 2, DAY + 2 * HOUR)
     assert [one.lines[0].unknown // HOUR for one in made.hourly[:4]] == [1, 2, 2, 1]
-    text = render(VehiclePages(made, {}, "zh").document(), "txt")
+    text = render(VehiclePages(made, NOWHERE, "zh").document(), "txt")
     assert "4 个出入口中 2 个曾失联，共 26.0 小时" in text
     unseen = build(definition(), SPAN, Kept((), (), (), LATER), LATER)
     assert unseen.street.counted is None, "nobody looked"
-    assert "没有数据" in VehiclePages(unseen, {}, "zh").lines()[0]
+    assert "没有数据" in VehiclePages(unseen, NOWHERE, "zh").lines()[0]
 
 
 def test_what_the_core_has_not_come_to_is_unknown() -> None:
@@ -191,11 +193,10 @@ def test_the_nearest_free_spaces_come_first() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     """Every cell of every table is in the text of each form; HTML stands alone."""
-    names = {place.id: place for place in definition().places}
-    pages = VehiclePages(report(), names, language)
+    pages = VehiclePages(report(), Places(definition().places, ()), language)
     whole = pages.document()
     text = render(whole, form)
-    assert len(whole.tables) == 13
+    assert len(whole.tables) == 17
     for table in whole.tables:
         cells = [cell for row in table.rows for cell in row]
         assert all(cell in text for cell in (*table.columns, *cells))
@@ -215,7 +216,7 @@ def test_provinces_are_listed_with_their_cities() -> None:
 def test_every_place_lists_the_provinces_of_who_came_to_it() -> None:
     """Block, grid, compound, gate; a place that nobody saw has no data, which is not nobody from elsewhere."""
     never = Blind("cam-C2-N", MONDAY, 0)
-    tables = {table.title: table.rows for table in VehiclePages(report(never), {}, "zh").tables()}
+    tables = {table.title: table.rows for table in VehiclePages(report(never), NOWHERE, "zh").tables()}
     listed = {kind: tables[f"外地与重点地区车辆的登记省份 · {kind}"] for kind in ("街区", "居民区", "小区", "出入口")}
     assert listed["街区"] == [("B1", "4", "1", "江苏 4、安徽 1")]
     assert listed["居民区"] == [("G1", "4", "0", "江苏 4"), ("G2", "0", "1", "安徽 1")]
