@@ -18,7 +18,7 @@ from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.score import Score, mark
 from sensord.core.instant import MINUTE, parse_instant
 from sensord.core.level import Level
-from sensord.core.place import Places
+from sensord.core.place import Place, PlaceKind, Places
 from sensord.core.site import Step
 from sensord.drivers.tabular import Document, csv_of, render
 from sensord.store.state import StateStore
@@ -137,6 +137,30 @@ def test_cells_are_escaped_for_where_they_go() -> None:
     assert "<script>" not in render(document, "html")
     assert "\\|" in render(document, "md")
     assert "'=1+1" in csv_of(document.tables[0], "en")
+
+
+@pytest.mark.parametrize(
+    ("place", "zh", "en"),
+    [
+        ("C1", "东里", "East"),
+        ("C1-N", "东里 北门", "East north gate"),
+        ("C1-S", "东里南门", "East, south gate"),
+        ("L1", "一弄", "一弄"),
+        ("gone", "gone", "gone"),
+    ],
+)
+def test_a_gate_is_named_with_its_compound(place: str, zh: str, en: str) -> None:
+    """Every compound has a north gate; one that says where it is says it once. What is no more keeps its id."""
+    places = Places(
+        (
+            Place("C1", PlaceKind.COMPOUND, "东里", "East"),
+            Place("C1-N", PlaceKind.GATE, "北门", "north gate", "C1"),
+            Place("C1-S", PlaceKind.GATE, "东里南门", "East, south gate", "C1"),
+            Place("L1", PlaceKind.LANE, "一弄"),
+        ),
+        (),
+    )
+    assert (places.name(place, "zh"), places.name(place, "en")) == (zh, en)
 
 
 def test_both_languages_have_the_same_columns() -> None:
