@@ -1,4 +1,4 @@
-"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, and kept as files.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
@@ -17,7 +17,6 @@ import structlog
 
 from sensord.config.load import Loaded
 from sensord.config.settings import Rollups
-from sensord.core.cases.notification import REPORT, Notification
 from sensord.core.cases.reports import ReportTable, Span, VehicleTable, span_of
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, to_datetime
@@ -34,7 +33,7 @@ from sensord.drivers.vehiclereport import Kept, VehicleReport
 from sensord.drivers.vehiclereport import build as build_vehicles
 from sensord.drivers.vehiclesheets import VehicleSheets
 from sensord.drivers.vehiclespan import windows
-from sensord.errors import DeliveryError, SensordError, StoreError
+from sensord.errors import SensordError, StoreError
 from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
@@ -56,11 +55,6 @@ CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
 LONGEST = 400 * DAY
 """No report on vehicles covers more."""
-_AGAIN = 5.0
-_WITHOUT = {
-    "zh": "报告暂时无法生成；请稍后运行 sensord report show {name}",
-    "en": "The report could not be made yet; later: sensord report show {name}",
-}
 
 log = structlog.get_logger()
 
@@ -278,34 +272,3 @@ class ReportTask:
         del self._due[span]
         self._rest.pop(span, None)
         log.info("a report was made", report=span.name)
-
-
-class ReportFiller:
-    """Puts the numbers of a report into the message that tells of it. Implements ``ports.Filling``."""
-
-    def __init__(self, folder: ReportFolder, clock: Callable[[], int] = time.time_ns) -> None:
-        self._folder, self._clock = folder, clock
-
-    def concerns(self, notification: Notification) -> bool:
-        """Whether the message tells of a report."""
-        return span_of(notification.event) is not None and REPORT in notification.text
-
-    def fill(self, notification: Notification) -> Notification:
-        """Return the message as it is sent; raises ``DeliveryError`` (to be tried again) while there is no report."""
-        span = span_of(notification.event)
-        if span is None:
-            return notification
-        found = self._folder.read(span.name, f"{notification.language}.message")
-        if found is None and self._clock() - notification.at < PATIENCE:
-            raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
-        text = _legible(found) or _WITHOUT[notification.language].format(name=span.name)
-        return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))
-
-
-def _legible(content: bytes | None) -> str:
-    """The text of a file; empty when there is none, or when what stands in it is none (a damaged file)."""
-    try:
-        text = (content or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-    return "" if "\0" in text else text

@@ -20,6 +20,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from sensord.config.channels import MqttChannel, Smtp
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.alert import Transition
@@ -37,7 +38,8 @@ from sensord.drivers.tabular import FORMS
 from sensord.errors import DeliveryError, StoreError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Cursor, Entry
-from sensord.reporting import PATIENCE, Reporter, ReportFiller, ReportTask
+from sensord.reporting import PATIENCE, Reporter, ReportTask
+from sensord.reportmessages import ReportFiles, ReportFiller, with_files
 from sensord.store.reports import ReportFolder
 from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
@@ -152,8 +154,9 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     for message in _messages(morning):
         assert message.text == REPORT, "the decision is the core's; the numbers are filled in on delivery"
         asyncio.run(channel.send(Entry(message, 1, False)))
-    assert {one.receiver for one in sent.messages} == {"居委干部-01", "志愿者-01", "志愿者-02"}
-    texts = {one.language: one.text for one in sent.messages}
+    messages = [one.notification for one in sent.entries]
+    assert {one.receiver for one in messages} == {"居委干部-01", "志愿者-01", "志愿者-02"}
+    texts = {one.language: one.text for one in messages}
     assert "立案 11（红色 0、橙色 1、黄色 0、蓝色 10）" in texts["zh"]
     assert "未响应最多：居委干部-01 10/11、志愿者-01 10/10、志愿者-02 1/1" in texts["zh"]
     assert "最多 417 人，弄1，2026-11-24 06:05" in texts["zh"]
@@ -169,11 +172,11 @@ class _Sent:
     name = "people"
 
     def __init__(self) -> None:
-        self.messages: list[Notification] = []
+        self.entries: list[Entry] = []
 
     async def send(self, entry: Entry) -> str:
         """Keep it."""
-        self.messages.append(entry.notification)
+        self.entries.append(entry)
         return ""
 
     async def close(self) -> None:
@@ -280,6 +283,31 @@ def test_a_kept_report_that_is_damaged_says_so(morning: Morning) -> None:
         with pytest.raises(StoreError, match="cannot be read"):
             morning.reporter().kept.read(NAME, "csv", "zh")
     assert morning.reporter().kept.read("day-20200101", "csv", "zh") is None
+
+
+def test_files_go_with_the_message(morning: Morning) -> None:
+    """In its language: the page, and a CSV for each table; none of a damaged report, and none with other messages."""
+    morning.task(DUE + MINUTE).turn()
+    kept, sent = morning.reporter().kept, _Sent()
+    mail = Smtp(name="people", host="localhost", sender="a@example.org", attach=("html", "csv"))
+    channel = with_files(sent, mail, kept)
+    assert with_files(sent, msgspec.structs.replace(mail, attach=()), kept) is sent
+    assert with_files(sent, MqttChannel(name="people"), kept) is sent
+    messages = {one.language: one for one in _messages(morning)}
+    for message in messages.values():
+        asyncio.run(channel.send(Entry(message, 1, False)))
+    for language, entry in zip(messages, sent.entries, strict=True):
+        files = {file.name: file for file in entry.attachments}
+        assert set(files) == {f"{NAME}.html", *(f"{NAME}-{table}.csv" for table in get_args(ReportTable))}
+        assert files[f"{NAME}.html"].content == kept.folder.read(NAME, f"{language}.html")
+        assert files[f"{NAME}-cases.csv"].content == kept.read(NAME, "csv", language, "cases")
+        assert {file.media_type for file in files.values()} == {"text/html", "text/csv"}
+    other = msgspec.structs.replace(messages["zh"], event="alert:1")
+    assert ReportFiles(kept, ("html", "csv")).files(other) == ()
+    (morning.directory / "reports" / NAME / "report.json").write_bytes(b"{")
+    assert [file.name for file in ReportFiles(kept, ("csv", "txt")).files(messages["en"])] == [f"{NAME}.txt"]
+    shutil.rmtree(morning.directory / "reports")
+    assert ReportFiles(kept, ("html", "csv")).files(messages["en"]) == ()
 
 
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:
