@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -137,6 +138,26 @@ def test_cells_are_escaped_for_where_they_go() -> None:
     assert "<script>" not in render(document, "html")
     assert "\\|" in render(document, "md")
     assert "'=1+1" in csv_of(document.tables[0], "en")
+
+
+def test_cells_stand_where_their_column_does() -> None:
+    """A number to the right, also among words; a dash where the words are, or where the numbers are."""
+    table = Table("t", ("name", "n", "from"), [("a", "1", "Anhui 3"), ("b", "-", "-"), ("c", "", "7")])
+    page = render(Document("t", "en", [table]), "html")
+    cells = re.findall(r"<td([^>]*)>([^<]*)</td>", page)
+    right = [text for look, text in cells if "number" in look]
+    assert right == ["1", "-", "", "7"]
+
+
+@pytest.mark.parametrize(("tables", "found"), [(5, 0), (6, 6)])
+def test_a_long_page_says_where_each_table_is(tables: int, found: int) -> None:
+    """Every link leads to the heading of that name; a short page has none."""
+    page = render(Document("t", "en", [Table(f"<{number}>", ("a",), []) for number in range(tables)]), "html")
+    links = re.findall(r'<a href="#(t[0-9]+)">([^<]+)</a>', page)
+    assert len(links) == found
+    headings = re.findall(r'<h2 id="(t[0-9]+)">([^<]+)</h2>', page)
+    assert [one for one in headings if one in links] == links
+    assert len(headings) == tables
 
 
 @pytest.mark.parametrize(
