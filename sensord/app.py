@@ -43,7 +43,8 @@ from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
-from sensord.reporting import Reporter, ReportFiller, ReportTask
+from sensord.reporting import Reporter, ReportTask
+from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
@@ -191,8 +192,9 @@ class App:
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
+        bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
-            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
+            ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
