@@ -128,6 +128,7 @@ class App:
             self.health,
             on_outcomes=self._results.hear,
             secrets=self._secrets,
+            assumed=self._assumed(),
             clock=self.clock,
         )
         self.core.recover()
@@ -151,6 +152,10 @@ class App:
             upkeep=self._upkeep.journal,
         )
         self.core.pressure = self.inlet.backlog
+
+    def _assumed(self) -> Definition | None:
+        """What held before the journal's first definition, when the journal's beginning has gone: today's, we say."""
+        return self._loaded.definition if self.journal.first_seq > 1 else None
 
     def _build_supervisor(self) -> None:
         threads = {
@@ -207,8 +212,8 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(), self.meter, self.health
-        return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
+        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
+        return Feeder(*parts, self.health, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -311,7 +316,7 @@ class App:
 
     async def _define(self, definition: Definition) -> None:
         """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version:
+        if definition.version == self.core.site.definition.version and not self.core.assumes:
             return
         log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
         record = definition_record(definition, self.clock())

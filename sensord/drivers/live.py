@@ -17,6 +17,7 @@ import structlog
 
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
+from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
 from sensord.core.rules.carry import Carried
@@ -86,11 +87,12 @@ class LiveCore:
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
     ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
-    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. While
-    ``pressure`` is on, what is shown is renewed less often.
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. It
+    ``assumes`` a definition while the journal has brought none. While ``pressure`` is on, what is shown is renewed less
+    often.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         journal: JournalReader,
         state: State,
@@ -99,15 +101,18 @@ class LiveCore:
         *,
         on_outcomes: Callable[[Sequence[Outcome]], None],
         secrets: Secrets | None = None,
+        assumed: Definition | None = None,
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """``assumed`` holds until the journal brings a definition: one that has lost its beginning brings none."""
         self.pressure: Pressure = AT_EASE
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self.decided: dict[int, list[Outcome]] = {}
         self._snapshot_interval = snapshot_interval
         self._secrets: Secrets = {} if secrets is None else secrets
+        self._assumed, self.assumes = assumed, False
         self.site = Site(None, self._secrets, lenient=True)
         self.position = 0
         self.overview: overview.Overview = {}
@@ -152,7 +157,7 @@ class LiveCore:
             for group in groups:
                 if group.seq > applied:
                     break
-                self.site.step(group)
+                self.assumes &= not self.site.step(group).definition
                 self.position, again = group.seq, again + 1
             if groups[-1].seq > applied:
                 break
@@ -161,17 +166,16 @@ class LiveCore:
         log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
 
     def _restore(self) -> int:
-        saved = self._state.load_snapshot()
-        if saved is None:
-            return 0
-        seq, state = saved
-        try:
-            self.site = Site.restored(state, self._secrets, lenient=True)
-        except SnapshotError as error:
-            log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
-            self.site = Site(None, self._secrets, lenient=True)
-            return 0
-        return seq
+        if (saved := self._state.load_snapshot()) is not None:
+            seq, state = saved
+            try:
+                self.site = Site.restored(state, self._secrets, lenient=True)
+            except SnapshotError as error:
+                log.error("the saved state cannot be restored; the journal is stepped from its start", why=str(error))
+            else:
+                return seq
+        self.site, self.assumes = Site(self._assumed, self._secrets, lenient=True), self._assumed is not None
+        return 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -221,6 +225,7 @@ class LiveCore:
             if not step.changes_nothing:
                 self._apply(step)
             if step.definition:
+                self.assumes = False
                 self._say_what_became()
             self._decide(step)
             self._measure(step, time.monotonic() - began)

@@ -13,9 +13,8 @@ import sqlite3
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -68,6 +67,68 @@ def look(directory: Path) -> Left:
     )
 
 
+class Street:
+    """A daemon of today on what a released version left, with all that is around it."""
+
+    def __init__(self, archive: Path, directory: Path, broker: Mosquitto, people: Receiver, influx: Influx1) -> None:
+        sinks = [
+            {"type": "rollups", "keep_minutes": LONG, "keep_hours": LONG},
+            {"type": "influxdb1", "url": influx.url, "database": "sensord"},
+        ]
+        self.daemon = Daemon(
+            directory / "new", broker.port, f"{people.url}/notify", sinks=sinks, journal={"keep": LONG}
+        )
+        with tarfile.open(archive) as packed:
+            for place in (directory / "seen", self.daemon.state):
+                packed.extractall(place, filter="data")
+        self.left = look(directory / "seen")
+        self._broker, self._people, self._influx = broker, people, influx
+        self._said, self._heard = 0, list[dict[str, Any]]()
+        self._client = paho_client("everybody")
+        self._client.on_message = lambda _client, _data, message: self._heard.append(json.loads(message.payload))
+
+    def __enter__(self) -> Self:
+        """Listen as everybody does, and start."""
+        self._client.connect("127.0.0.1", self._broker.port)
+        self._client.subscribe("t/alerts/#", 1)
+        self._client.loop_start()
+        self.daemon.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything."""
+        self.daemon.kill()
+        self._client.loop_stop()
+        self._client.disconnect()
+
+    def told(self) -> list[str]:
+        """The keys of all pages that do not say that they may be repeated."""
+        pages = [request.json for request in list(self._people.requests)] + self._heard
+        return [page["key"] for page in pages if not page["possibly_repeated"]]
+
+    def points(self) -> tuple[int, int]:
+        """How many readings the roll-ups and the database have."""
+        series = self._influx.query("SELECT count(count) FROM crowd")
+        return rows(self.daemon.state / "rollups.db", CROWDS)[0], series[0]["values"][0][1] if series else 0
+
+    def await_points(self) -> None:
+        """Wait until each sink has got everything, and see that nothing was written twice."""
+        wanted = self.left.readings + self._said, self.left.for_influx + self._said
+        wait_until(lambda: self.points() == wanted, 30, lambda: f"{wanted} readings are there: {self.points()}")
+        written = self.daemon.metric('sink_points_total{outcome="written",sink="influxdb"')
+        assert written == len(self._influx.everything())
+
+    def open_cases(self) -> set[str]:
+        """Those of the released version that go on."""
+        return {case["id"] for case in self.daemon.overview()["cases"]} & self.left.cases
+
+    def calm(self) -> bool:
+        """Say that hardly anybody is there; returns whether all of its cases have ended by that."""
+        self._broker.publish_all([crowd(lane, 10, 10_000 + self._said) for lane in (1, 2)])
+        self._said += 2
+        return not self.open_cases()
+
+
 @pytest.fixture
 def influx(tmp_path: Path) -> Iterator[Influx1]:
     """A database that has nothing yet: what comes into it comes from the new daemon."""
@@ -78,82 +139,43 @@ def influx(tmp_path: Path) -> Iterator[Influx1]:
     running.stop()
 
 
-class Pages:
-    """What people are told, over both channels."""
-
-    def __init__(self, people: Receiver) -> None:
-        self._people, self.over_mqtt = people, list[dict[str, Any]]()
-
-    def keys(self) -> list[str]:
-        """The keys of pages that do not say that they may be repeated."""
-        told = [request.json for request in list(self._people.requests)] + self.over_mqtt
-        return [page["key"] for page in told if not page["possibly_repeated"]]
-
-
-@pytest.fixture
-def pages(broker: Mosquitto, people: Receiver) -> Iterator[Pages]:
-    """Everything that people are told."""
-    heard = Pages(people)
-    client = paho_client("everybody")
-    client.on_message = lambda _client, _data, message: heard.over_mqtt.append(json.loads(message.payload))
-    client.connect("127.0.0.1", broker.port)
-    client.subscribe("t/alerts/#", 1)
-    client.loop_start()
-    yield heard
-    client.loop_stop()
-    client.disconnect()
-
-
 @pytest.mark.parametrize("archive", RELEASED, ids=lambda path: f"{path.parts[-3]}-{path.name.removesuffix('.tar.xz')}")
 def test_what_a_released_daemon_left_goes_on(
-    archive: Path, tmp_path: Path, broker: Mosquitto, people: Receiver, influx: Influx1, pages: Pages
+    archive: Path, tmp_path: Path, broker: Mosquitto, people: Receiver, influx: Influx1
 ) -> None:
     """Each reading reaches each sink once, each page its receiver once, open cases end by new readings."""
-    sinks = [
-        {"type": "rollups", "keep_minutes": LONG, "keep_hours": LONG},
-        {"type": "influxdb1", "url": influx.url, "database": "sensord"},
-    ]
-    daemon = Daemon(tmp_path / "new", broker.port, f"{people.url}/notify", sinks=sinks, journal={"keep": LONG})
-    with tarfile.open(archive) as packed:
-        for directory in (tmp_path / "seen", daemon.state):
-            packed.extractall(directory, filter="data")
-    left = look(tmp_path / "seen")
-    numbers = count(10_000)
-    said = 0
+    with Street(archive, tmp_path, broker, people, influx) as street:
+        left = street.left
+        street.await_points()
+        wait_until(lambda: left.pending <= set(street.told()), 30, "who had not been told is told")
+        assert street.open_cases() == left.cases
+        assert street.daemon.metric("orphaned_cases_total") == 0
+        wait_until(street.calm, 60, "the cases end, for nobody is there any more")
+        wait_until(lambda: left.cases <= cases(set(street.told()) - left.pending), 30, "people hear of the end")
+        street.await_points()
+        assert street.daemon.fact("state") is True
+        assert street.daemon.stop() == 0
+        told = street.told()
+    assert len(told) == len(set(told))
+    assert not left.sent & set(told)
 
-    def points() -> tuple[int, int]:
-        series = influx.query("SELECT count(count) FROM crowd")
-        return rows(daemon.state / "rollups.db", CROWDS)[0], series[0]["values"][0][1] if series else 0
 
-    def all_arrived() -> bool:
-        return points() == (left.readings + said, left.for_influx + said)
+def test_a_journal_whose_beginning_is_past_its_keeping_goes_on(
+    tmp_path: Path, broker: Mosquitto, people: Receiver, influx: Influx1
+) -> None:
+    """And with it the definition: what came later is decided and drawn under today's."""
+    street = Street(RELEASED[0], tmp_path, broker, people, influx)
+    oldest = min((street.daemon.state / "journal").glob("*.db"))
+    for path in oldest.parent.glob(f"{oldest.name}*"):
+        path.unlink()
+    with street:
+        street.await_points()
+        street.calm()
+        street.await_points()
+        told = street.told()
+    assert not street.left.sent & set(told)
 
-    def open_cases() -> set[str]:
-        return {case["id"] for case in daemon.overview()["cases"]} & left.cases
 
-    def calm() -> bool:
-        nonlocal said
-        number, said = next(numbers), said + 2
-        broker.publish_all([crowd(1, 10, number), crowd(2, 10, number)])
-        return not open_cases()
-
-    def new_of_cases() -> set[str]:
-        return {key.partition(":")[0] for key in set(pages.keys()) - left.pending}
-
-    daemon.start()
-    try:
-        wait_until(all_arrived, 30, lambda: f"what was journaled before arrives: {points()} of {left}")
-        wait_until(lambda: left.pending <= set(pages.keys()), 30, "who had not been told is told")
-        assert open_cases() == left.cases
-        assert daemon.metric("orphaned_cases_total") == 0
-        wait_until(calm, 60, "the cases end, for nobody is there any more")
-        wait_until(all_arrived, 30, lambda: f"new readings arrive: {points()} of {left} and {said}")
-        wait_until(lambda: left.cases <= new_of_cases(), 30, "people hear of the end")
-        assert daemon.metric('sink_points_total{outcome="written",sink="influxdb"') == len(influx.everything())
-        assert daemon.fact("state") is True
-        assert daemon.stop() == 0
-    finally:
-        daemon.kill()
-    keys = pages.keys()
-    assert len(keys) == len(set(keys))
-    assert not left.sent & set(keys)
+def cases(keys: set[str]) -> set[str]:
+    """The cases that pages are about."""
+    return {key.partition(":")[0] for key in keys}
