@@ -24,6 +24,7 @@ from sensord.core.rules.carry import Carried
 from sensord.core.site import Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers import overview
+from sensord.drivers.again import Again
 from sensord.errors import SnapshotError, StoreError
 from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
 
@@ -67,6 +68,10 @@ class State(Protocol):
         Notifications decided before ``send_since`` (ns) are written down, but not sent; those before ``doubt_until``
         say that they may be repeated.
         """
+        ...
+
+    def adopt(self, steps: Sequence[Step]) -> None:
+        """Write down what steps before the position say of cases that nobody knows, to be told as possibly repeated."""
         ...
 
     def save_snapshot(self, seq: int, state: bytes) -> None:
@@ -152,18 +157,34 @@ class LiveCore:
         self._send_since = self._doubt_until - IN_DOUBT
         if not applied and self._doubt_until:
             log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
-        began, again = time.monotonic(), 0
+        began, first, again = time.monotonic(), self.position, Again()
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
             for group in groups:
                 if group.seq > applied:
                     break
-                self.assumes &= not self.site.step(group).definition
-                self.position, again = group.seq, again + 1
+                step = self.site.step(group)
+                again.note(step, self.site.book.open)
+                self.position, self.assumes = group.seq, self.assumes and not step.definition
             if groups[-1].seq > applied:
                 break
-        self.orphans = tuple(case for case in self._state.open_cases() if case.id not in self.site.book.open)
+        self._compare(again)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
-        log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
+        log.info(
+            "the core is ready",
+            position=self.position,
+            stepped_again=self.position - first,
+            seconds=time.monotonic() - began,
+        )
+
+    def _compare(self, again: Again) -> None:
+        """Find what is open here or there only: of the latter people are told, marked as possibly repeated."""
+        known = {case.id: case for case in self._state.open_cases()}
+        self.orphans = tuple(case for name, case in known.items() if name not in self.site.book.open)
+        if unheard := again.unheard(known):
+            log.error(
+                "cases begin otherwise when the journal is stepped again; people are told of them", steps=len(unheard)
+            )
+            self._state.adopt(unheard)
 
     def _restore(self) -> int:
         if (saved := self._state.load_snapshot()) is not None:

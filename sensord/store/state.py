@@ -41,6 +41,8 @@ _PRUNED = (
 )
 FIRST_START = 1000
 """Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
+_ALWAYS = 1 << 62
+"""An instant (ns) that is before nothing."""
 MOST_DEAD_LETTERS = 100_000
 """So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
@@ -151,6 +153,12 @@ class StateStore:
         self._applied = step.seq
         if step.notifications:
             self.on_outbox()
+
+    def adopt(self, steps: Sequence[Outputs]) -> None:
+        """Write down what steps before the position say of cases that nobody knows, to be told as possibly repeated."""
+        with self._database.transaction("writing down cases") as connection:
+            for step in steps:
+                _write(connection, step, 0, _ALWAYS)
 
     def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
         """Return transitions and case events of groups ``after < seq <= upto``, in order."""

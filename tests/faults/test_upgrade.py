@@ -106,17 +106,29 @@ class Street:
         pages = [request.json for request in list(self._people.requests)] + self._heard
         return [page["key"] for page in pages if not page["possibly_repeated"]]
 
+    def marked(self) -> set[str]:
+        """The places of pages that say that they may be repeated."""
+        pages = [request.json for request in list(self._people.requests)]
+        return {page["place"] for page in pages if page["possibly_repeated"]}
+
+    def places(self) -> set[str]:
+        """Where there are open cases."""
+        return {case["place"] for case in self.daemon.overview()["cases"]}
+
     def points(self) -> tuple[int, int]:
         """How many readings the roll-ups and the database have."""
         series = self._influx.query("SELECT count(count) FROM crowd")
         return rows(self.daemon.state / "rollups.db", CROWDS)[0], series[0]["values"][0][1] if series else 0
 
     def await_points(self) -> None:
-        """Wait until each sink has got everything, and see that nothing was written twice."""
+        """Wait until each sink has got every reading."""
         wanted = self.left.readings + self._said, self.left.for_influx + self._said
         wait_until(lambda: self.points() == wanted, 30, lambda: f"{wanted} readings are there: {self.points()}")
-        written = self.daemon.metric('sink_points_total{outcome="written",sink="influxdb"')
-        assert written == len(self._influx.everything())
+
+    def written_once(self) -> bool:
+        """Whether the database has got nothing twice: what it holds is what was sent."""
+        sent = self.daemon.metric('sink_points_total{outcome="written",sink="influxdb"')
+        return sent == len(self._influx.everything())
 
     def open_cases(self) -> set[str]:
         """Those of the released version that go on."""
@@ -153,6 +165,7 @@ def test_what_a_released_daemon_left_goes_on(
         wait_until(street.calm, 60, "the cases end, for nobody is there any more")
         wait_until(lambda: left.cases <= cases(set(street.told()) - left.pending), 30, "people hear of the end")
         street.await_points()
+        assert street.written_once()
         assert street.daemon.fact("state") is True
         assert street.daemon.stop() == 0
         told = street.told()
@@ -163,17 +176,20 @@ def test_what_a_released_daemon_left_goes_on(
 def test_a_journal_whose_beginning_is_past_its_keeping_goes_on(
     tmp_path: Path, broker: Mosquitto, people: Receiver, influx: Influx1
 ) -> None:
-    """And with it the definition: what came later is decided and drawn under today's."""
+    """And with it the definition and a case's beginning: today's definition holds, and the crowd has a case still."""
     street = Street(RELEASED[0], tmp_path, broker, people, influx)
     oldest = min((street.daemon.state / "journal").glob("*.db"))
     for path in oldest.parent.glob(f"{oldest.name}*"):
         path.unlink()
     with street:
         street.await_points()
-        street.calm()
+        crowded = {"L1", "L2"}
+        assert crowded <= street.places()
+        wait_until(lambda: street.marked() == crowded, 30, "of crowds that go on people hear again")
+        wait_until(lambda: street.calm() and not crowded & street.places(), 60, "the cases end, for nobody is there")
         street.await_points()
-        told = street.told()
-    assert not street.left.sent & set(told)
+        assert street.daemon.stop() == 0
+        assert not street.left.sent & set(street.told())
 
 
 def cases(keys: set[str]) -> set[str]:
