@@ -186,9 +186,9 @@ class App:
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
-        if answers.url is None:
+        if answers.url is None or Spare.LINKS in self._loaded.without:
             return None
-        key = self._secret(answers.key_file).encode() if answers.key_file else self.harm.signing_key()
+        key = self._loaded.link_key or self.harm.signing_key()
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
