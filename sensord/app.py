@@ -180,6 +180,7 @@ class App:
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
+                stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
             ),
             self._bulkheads.stuck,
         )

@@ -43,9 +43,7 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
             directory, after, journaled, torn=bool(damage), time_of=lambda seq: _time_of(journal, seq)
         )
         if state.applied > journaled:
-            damage = (
-                damage or f"groups {journaled + 1} to {state.applied} are lost: the newest file is missing, or older"
-            )
+            damage = damage or f"groups {journaled + 1} to {state.applied} are lost: no file holds the end"
             journal.go_on_after(state.applied, state.applied_at, now)
     except BaseException:
         journal.close()
