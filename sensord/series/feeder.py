@@ -102,7 +102,7 @@ class Feeder:
         base: float = 0.5,
         longest: float = 60.0,
     ) -> None:
-        self.name = f"sink-{sink.name}"
+        self.name, self.sink = f"sink-{sink.name}", sink.name
         self._sink = sink
         self._journal = journal
         self._changes = changes
@@ -120,7 +120,13 @@ class Feeder:
         """The last group that a sink can have: nothing of this run is journaled yet, and what it writes is added."""
         self._checkpoint = Cursor(0, 0, b"")
         self._failures = 0
+        self._moved_at = time.monotonic()
         self._log = log.bind(sink=sink.name)
+
+    @property
+    def stalled(self) -> float:
+        """For how long (seconds) the sink has got no further although something waits for it."""
+        return time.monotonic() - self._moved_at
 
     async def run(self) -> None:
         """Follow the journal until cancelled; the boundary of this task, so it outlives every fault."""
@@ -146,6 +152,7 @@ class Feeder:
             await self._write([], cursor)
         self._checkpoint, self._read, self._written = cursor, cursor.checkpoint, cursor.seq
         while True:
+            before = self._read
             batch = await asyncio.to_thread(self._collect)
             again = batch.cursor.checkpoint - cursor.checkpoint
             if batch.points or batch.cursor.seq - cursor.seq >= QUIET_GROUPS or again >= CHECKPOINT_GROUPS:
@@ -153,6 +160,8 @@ class Feeder:
                 await self._deliver(batch.points, batch.cursor, cursor)
                 cursor = batch.cursor
             self._failures = 0
+            if self._read > before or not batch.lag:
+                self._moved_at = time.monotonic()
             self._meter.gauge("sink_lag_groups", batch.lag, sink=self._sink.name)
             self._pulse.beat(self.name)
             if self._pressure.pressed:
@@ -256,6 +265,7 @@ class Feeder:
                 self._meter.observe("sink_write_seconds", time.monotonic() - started, sink=self._sink.name)
                 self._pulse.beat(self.name)
                 if points:
+                    self._moved_at = time.monotonic()
                     self._pulse.went(self.name)
                 return
 
