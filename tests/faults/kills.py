@@ -12,18 +12,19 @@ from pathlib import Path
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
-from tests.faults.points import POINTS
+from tests.faults.points import POINTS, When, named
 from tests.faults.tally import Row
 
-LEG = 250
-"""After so many kills one daemon may live until it has caught up: what was said meanwhile waits at the broker, which
-writes all that waits to its disk again and again, and takes nothing new while it does."""
+LEG = 100
+"""After so many kills one daemon may live until it has caught up, so that what waits at the broker does not pile up."""
+_BROKER = ("autosave_on_changes false",)
+"""The broker lives on: it need not write all that waits anew with every message."""
 
 
 def random_kills(directory: Path, rounds: Iterable[int], seed: int, fresh: int = 10, leg: int = LEG) -> Row:
     """Kill at random moments, during the start, too; every ``fresh``-th daemon is a fresh interpreter and is timed."""
     dice, recovery, kills = random.Random(seed), list[float](), 0
-    with Stage(directory, seed) as stage:
+    with Stage(directory, seed, broker=_BROKER) as stage:
         stage.begin()
         for number in rounds:
             if dice.random() < 0.8:
@@ -51,7 +52,7 @@ def point_kills(directory: Path, rounds: int, seed: int) -> list[Row]:
 
 
 def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
-    names = [name for name, point in POINTS.items() if not point.fresh] * rounds
+    names = named(POINTS, When.RUNNING, When.STOPPING) * rounds
     dice.shuffle(names)
     with Stage(directory, dice.randrange(1000)) as stage:
         stage.begin()
@@ -66,8 +67,8 @@ def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
 
 def _strike(stage: Stage, name: str, dice: random.Random) -> None:
     point = POINTS[name]
-    stage.start(name, dice.randint(1, point.often))
-    if point.stopping:
+    stage.start(name, dice.randint(point.least, point.often))
+    if point.when is When.STOPPING:
         stage.await_ready()
         time.sleep(dice.uniform(0.0, 0.3))
         stage.shoot(signal.SIGTERM)
@@ -77,7 +78,7 @@ def _strike(stage: Stage, name: str, dice: random.Random) -> None:
 
 def _on_new_states(directory: Path, rounds: int, dice: random.Random) -> list[Row]:
     """Points that only the first start passes: each needs a state directory of its own."""
-    names = [name for name, point in POINTS.items() if point.fresh] * rounds
+    names = named(POINTS, When.FRESH) * rounds
     with Stage(directory, dice.randrange(1000), influx=False) as stage:
         for name in names:
             shutil.rmtree(stage.daemon.state, ignore_errors=True)

@@ -110,7 +110,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         It is certain when the best reading is sure, or when two readings agree.
         """
         best = self.kept[0]
-        return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
+        return -1 if not best[4] else CERTAIN if best[9] or self.votes[0] > 1 else DOUBTFUL
 
     def shows(self, token: int) -> bool:
         """Whether one of the readings at least is of this pseudonym."""
@@ -119,7 +119,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
         if len(self.kept) == 1:
-            return [self.kept[0].family]
+            return [self.kept[0][6]]
         return [read.family for read in self.kept if read.token] + [read.token for read in self.kept[1:] if read.token]
 
     def add(self, read: Read) -> None:
@@ -196,28 +196,27 @@ class Passages:
         """Whether the vehicle of a passage has gone back by the same gate since."""
         best = passage.best
         other = self.open[1 - best.direction].get(gate, ())
-        return any(one.shows(best.token) and one.last_at > passage.last_at for one in other)
+        return any(one.shows(best.token) and one.first_at > passage.last_at for one in other)
 
     def alone(self, gate: str, read: Read, more: int, last_at: int) -> Passage | None:
         """Begin a passage of ``1 + more`` readings, the last of them at ``last_at``, where no other one is open.
 
         That is so when all earlier ones of the lane are over and the last was another vehicle's; else None.
         """
-        event_at, direction = read.event_at, read.direction
-        lanes = self.open[direction]
-        if gate in lanes:
-            here = lanes[gate]
-            over = event_at - self._merge
-            if here and here[-1].kept[0].token == read.token:
+        lanes = self.open[read[11]]
+        here = lanes.get(gate)
+        if here is None:
+            here = lanes[gate] = []
+        elif here:
+            if here[-1].kept[0][4] == read[4]:
                 return None
+            over = read[1] - self._merge
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
             here.clear()
-        else:
-            here = lanes[gate] = []
-        due = 0 if read.sure and not direction else read.received_at + self._settle
-        passage = Passage([read], [1 + more], event_at, last_at, due)
+        due = 0 if read[9] and not read[11] else read[0] + self._settle
+        passage = Passage([read], [1 + more], read[1], last_at, due)
         here.append(passage)
         self.merged += more
         return passage

@@ -95,8 +95,14 @@ class Ended(NamedTuple):
     twice: bool = False
 
 
+Numbers = tuple[float, float, float, float, float, float]
+"""What is said of a vehicle in numbers, NaN where nothing is, as the stream ``visit`` has them: how long it stayed (h),
+nights, how long it was away (days), visits, short visits, compounds."""
+NO_NUMBERS: Numbers = (math.nan,) * 6
+
+
 class Seen(msgspec.Struct, gc=False):
-    """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
+    """What a passage means. The ``numbers`` are as of after the passage.
 
     ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does). ``shown`` is the reading that
     shows the vehicle, where it is not the passage's own: that one was misread.
@@ -105,11 +111,7 @@ class Seen(msgspec.Struct, gc=False):
     pairing: Pairing
     token: int
     certainty: int
-    stay: int = -1
-    away: int = -1
-    visits: int = 0
-    shorts: int = 0
-    compounds: int = 0
+    numbers: Numbers = NO_NUMBERS
     cloned: bool = False
     ended: tuple[Ended, ...] = ()
     visit: Visit | None = None
