@@ -43,7 +43,8 @@ from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
-from sensord.reporting import Reporter, ReportFiller, ReportTask
+from sensord.reporting import Reporter, ReportTask
+from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
@@ -130,6 +131,7 @@ class App:
             self.health,
             on_outcomes=self._results.hear,
             secrets=self._secrets,
+            assumed=self._assumed(),
             clock=self.clock,
         )
         self.core.recover()
@@ -154,6 +156,10 @@ class App:
         )
         self.core.pressure = self.inlet.backlog
 
+    def _assumed(self) -> Definition | None:
+        """What held before the journal's first definition, when the journal's beginning has gone: today's, we say."""
+        return self._loaded.definition if self.journal.first_seq > 1 else None
+
     def _build_supervisor(self) -> None:
         threads = {
             **self.inlet.threads(),
@@ -177,22 +183,24 @@ class App:
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
+                stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
             ),
             self._bulkheads.stuck,
         )
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
-        if answers.url is None:
+        if answers.url is None or Spare.LINKS in self._loaded.without:
             return None
-        key = self._secret(answers.key_file).encode() if answers.key_file else self.harm.signing_key()
+        key = self._loaded.link_key or self.harm.signing_key()
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
+        bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
-            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
+            ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
@@ -209,8 +217,8 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(), self.meter, self.health
-        return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
+        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
+        return Feeder(*parts, self.health, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -314,7 +322,7 @@ class App:
 
     async def _define(self, definition: Definition) -> None:
         """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version:
+        if definition.version == self.core.site.definition.version and not self.core.assumes:
             return
         log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
         record = definition_record(definition, self.clock())

@@ -39,6 +39,8 @@ WRONG = 60.0
 """Seconds by which our time and the host's clock differ from which people are told."""
 UNSENT = 120.0
 """Seconds that a page may wait for its channel before it is said."""
+STALLED = 600.0
+"""Seconds for which a sink may get no further, though points wait, before people are told."""
 PAST = 10.0
 """Seconds by which the core may be behind before it is said."""
 
@@ -120,12 +122,14 @@ class Conditions:
         clock: ArrivalClock,
         applied: Callable[[], int],
         given_up: Callable[[], int] = lambda: 0,
+        stalled: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
-        ``given_up`` says how many days of the journal were deleted before their time since the start.
+        ``given_up`` says how many days of the journal were deleted before their time since the start, ``stalled`` for
+        how many seconds each sink has got no further though something waits for it.
         """
-        self._given_up = given_up
+        self._given_up, self._stalled = given_up, stalled
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
@@ -141,8 +145,18 @@ class Conditions:
         said = f"the journal is over journal.max_mib: {cut} days were given up before their time" if cut else ""
         self._health.set_fact("keeping", not cut, said)
         self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
+        self._state_sinks()
         self._state_pressure()
         self._troubles.expire()
+
+    def _state_sinks(self) -> None:
+        """Whether time series get on, however it may be that they do not."""
+        since = self._stalled()
+        for sink, seconds in since.items():
+            self._meter.gauge("sink_stalled_seconds", seconds, sink=sink)
+        said = [f"sink {sink} gets no further for {age:.0f} s" for sink, age in since.items() if age >= STALLED]
+        self._health.set_fact("series", not said, "; ".join(said))
+        self._troubles.report(Trouble.SERIES_STALLED, bool(said))
 
     def _state_clock(self) -> None:
         """Whether times in messages and duty plans are right."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -53,6 +54,34 @@ async def test_it_waits_for_the_core(journal: Journal) -> None:
         assert sink.cursor == Cursor(4, 4, b"40")
         changes.applied = journal.last_seq
         await until(lambda: len(sink.points) == 100)
+
+
+async def test_a_sink_that_gets_no_further_shows_while_something_waits(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down, or without a group that should be there; not while it has everything, however long nothing comes."""
+    now, sink, applied = [1000.0], MemorySink(), Applied()
+    monkeypatch.setattr("sensord.series.feeder.time", SimpleNamespace(monotonic=lambda: now[0]))
+    sink.failures = [DeliveryError("down")] * 1_000_000
+    meter, pulse = PrometheusMeter(), Pulse()
+    async with feeding(sink, journal.reader(), applied, JsonPoints(), meter, pulse=pulse) as followed:
+        now[0] += 3600
+        await until(lambda: followed.stalled == 0)
+        journal_points(journal, some_points(10))
+        applied.applied = journal.last_seq
+        await until(lambda: len(sink.asked) > 1)
+        now[0] += 3600
+        asked = len(sink.asked)
+        await until(lambda: len(sink.asked) > asked + 1)
+        assert followed.stalled == 3600
+        sink.failures.clear()
+        await until(lambda: followed.stalled == 0)
+        applied.applied += 1
+        await until(lambda: meter.value("sink_lag_groups", sink="memory") == 1)
+        now[0] += 3600
+        beats = pulse.beats
+        await until(lambda: pulse.beats > beats + 10)
+        assert followed.stalled == 3600
 
 
 class Pressed:
