@@ -107,8 +107,9 @@ class Chain(Generic[LineT]):
             last = self._sound(whole)
         cut = len(whole) < len(text)
         if self._noted() not in (_known(last), _one_behind(last)) or (cut and last is None and whole):
-            why = "the last line is damaged" if cut else f"its end is not what {self.head.name} says"
-            raise StoreError(f"{self.path}: {why}: run sensord audit verify")
+            if cut:
+                raise StoreError(f"{self.path}: the last line is damaged: run sensord audit verify")
+            raise StoreError(f"{self.path}: its end is not what {self.head.name} says: run sensord audit verify")
         if cut:
             end = size - len(text) + len(whole)
             file.truncate(end)
