@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -30,7 +29,7 @@ from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
 from tests.faults.link import Link
-from tests.faults.sensors import Sensors, Speech
+from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
 from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
@@ -39,8 +38,6 @@ from tests.support.broker import Mosquitto, shipped
 from tests.support.daemon import ROOT, Daemon
 
 _READY = b"READY=1"
-_OURS = re.compile(rb'\{"count": \d+, "boot": 1, "seq": (\d+)(?:, "at": -?\d+)?\}')
-"""A message of the stage's own sensors; its number."""
 
 
 class Stage:
@@ -281,7 +278,7 @@ class Stage:
     def _has_everything(self) -> bool:
         """As ``not missing()``, but what was seen in the journal before is not read again: here it cannot go."""
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal"), self._read_upto):
-            self._read |= _numbered(group)
+            self._read |= numbered(group)
             self._read_upto = group.seq
         return len(self._read) == sum(self.sensors.sent.values())
 
@@ -353,7 +350,7 @@ class Stage:
             yield from journal_groups(DirectoryReader(journal))
 
     def _journaled(self) -> set[tuple[str, int]]:
-        return {reading for group in self.groups() for reading in _numbered(group)}
+        return {reading for group in self.groups() for reading in numbered(group)}
 
     def missing(self) -> set[tuple[str, int]]:
         """Readings that the broker has taken, and that are not in the journal."""
@@ -390,17 +387,8 @@ class Stage:
 
     def written(self) -> bytes:
         """What was decided, as it was written down while it ran; the daemon has ended."""
-        state = StateStore(self.daemon.state)
-        try:
+        with closing(StateStore(self.daemon.state)) as state:
             return state.decisions()
-        finally:
-            state.close()
-
-
-def _numbered(group: Group) -> set[tuple[str, int]]:
-    """The readings of the stage's own sensors in a group: lane and number. Others may say what they like."""
-    found = [(record.topic, _OURS.fullmatch(record.payload)) for record in group.records if record.kind == 0]
-    return {(topic.rpartition("-")[2], int(said[1])) for topic, said in found if said}
 
 
 def _whole(request: Request) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tests.faults.refusing import refuse
+from tests.faults.refusing import refuse, refuse_once
 
 
 class When(Enum):
@@ -159,6 +159,7 @@ DEEDS: dict[str, Callable[[], Awaitable[None] | None]] = {
     "hang": hang,
     "fail": fail,
     "stick": stick,
+    "refuse to sync once": functools.partial(refuse_once, "fsync", "fdatasync"),
     "refuse to sync": functools.partial(refuse, "fsync", "fdatasync"),
     "refuse to write": functools.partial(refuse, "pwrite64"),
     "refuse to read": functools.partial(refuse, "pread64"),

@@ -34,6 +34,7 @@ from tests.faults.powercut import power_cuts
 from tests.faults.receivers import WAYS, failing_receiver, second_ways
 from tests.faults.silent import silent_sensors
 from tests.faults.sinks import TROUBLES, failing_database
+from tests.faults.smallcut import small_cuts
 from tests.faults.supervised import (
     DISKS,
     crash_loops,
@@ -109,7 +110,8 @@ def _points(directory: Path, effort: Effort) -> list[Row]:
 
 
 def _power(directory: Path, effort: Effort) -> list[Row]:
-    return [power_cuts(directory, effort.runs, effort.seed * 1_000_000)]
+    runs, first = effort.runs, effort.seed * 1_000_000
+    return [power_cuts(directory / "databases", runs, first), small_cuts(directory / "small", runs, first)]
 
 
 def _disk(directory: Path, effort: Effort) -> list[Row]:
