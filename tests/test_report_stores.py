@@ -240,6 +240,19 @@ def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
         assert [one for one in hidden if re.search(rf"(?<![0-9]){re.escape(one)}(?![0-9])", text)] == [], name
 
 
+@pytest.mark.parametrize(("minutes", "said"), [(0, False), (7, True)])
+def test_a_report_says_what_its_vehicles_cover(morning: Morning, minutes: int, said: bool) -> None:
+    """They are counted by the quarter of an hour; a report that begins and ends elsewhere says so."""
+    end = DUE - minutes * MINUTE
+    _, pages = morning.reporter().make(Span("latest", end - DAY, end), DUE + HOUR)
+    for language, note in (
+        ("zh", "车辆按整刻钟统计：2026-11-23 07:15 – 2026-11-24 07:15。"),
+        ("en", "Vehicles are counted by whole quarters of an hour: 2026-11-23 07:15 – 2026-11-24 07:15."),
+    ):
+        assert (note in pages[language].document().notes) is said
+        assert any("07:15" in one for one in pages[language].document().notes) is said
+
+
 def _rows(morning: Morning, table: ReportTable | None, language: str = "en") -> list[dict[str, str]]:
     """One table of the kept report as a program reads it."""
     found = morning.reporter().kept.read(NAME, "csv", language, table)
