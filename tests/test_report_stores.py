@@ -288,12 +288,12 @@ def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
         assert len({text.decode().splitlines()[0].count(",") for text in heads}) == 1, table
 
 
-def test_a_kept_report_that_is_damaged_says_so(morning: Morning) -> None:
-    """Its data are no report: no table comes of it; one that is not there is none."""
+def test_a_kept_report_that_has_no_tables_says_so(morning: Morning) -> None:
+    """Its data are no report, or one of long ago: no table comes of it; one that is not there is none."""
     morning.task(DUE + MINUTE).turn()
     for content in (b"\xff\0", b"{}", b'{"name": 1}'):
         (morning.directory / "reports" / NAME / "report.json").write_bytes(content)
-        with pytest.raises(StoreError, match="cannot be read"):
+        with pytest.raises(StoreError, match="no table can be made"):
             morning.reporter().kept.read(NAME, "csv", "zh")
     assert morning.reporter().kept.read("day-20200101", "csv", "zh") is None
 
