@@ -11,6 +11,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
-from sensord.reporting import Reporter, ReportFiller, ReportTask
+from sensord.reporting import Reporter, ReportTask
+from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.findings import forget
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -195,8 +198,9 @@ class App:
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
+        bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
-            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
+            ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
@@ -234,7 +238,8 @@ class App:
         self.inlet.start()
         await self._define(self._loaded.definition)
         self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
+        told = partial(forget, self.journal.directory)
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()

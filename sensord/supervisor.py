@@ -62,12 +62,17 @@ class Troubles:
         self._said = dict(known)
         self._gap_at: float | None = None
 
-    def report(self, trouble: Trouble, active: bool) -> None:  # a state, not an option
-        """Say how it stands; only a change is journaled. One that cannot be journaled now is said again later."""
+    def report(self, trouble: Trouble, active: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Say how it stands; only a change is journaled, and ``then`` is called once that is durable.
+
+        One that cannot be journaled now is said again later.
+        """
         if self._said.get(trouble, False) is active:
+            then()
             return
         try:
-            self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+            journaled = self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+            journaled.add_done_callback(lambda done: None if done.exception() else then())
         except UnavailableError as error:
             log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
             return
@@ -75,9 +80,12 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
-    def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
-        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
-        self.report(Trouble.JOURNAL_DAMAGED, damaged)
+    def lose(self, orphans: tuple[Case, ...], *, damaged: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them.
+
+        ``then`` is called once people are sure to hear of the damage.
+        """
+        self.report(Trouble.JOURNAL_DAMAGED, damaged, then)
         if not orphans:
             return
         log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])

@@ -42,8 +42,9 @@ CHUNK = 64
 """Groups read at a time; a full group holds thousands of raw messages, so this bounds memory."""
 CHECKPOINT_GROUPS = 5000
 """Groups between two saved states of the decoder: after a crash so many are decoded, not written, again."""
-QUIET_GROUPS = 600
-"""Groups without a point (ticks) after which the cursor moves all the same: some ten minutes of silence."""
+QUIET_GROUPS = 60
+"""Groups without a point (ticks) after which the cursor moves all the same: about a minute of silence, for which a
+report that waits for the roll-ups may wait, too."""
 PRESSED = 5.0
 """Seconds between two batches while more comes in than we take."""
 LONGEST_HOLD = 3600.0
@@ -216,8 +217,8 @@ class Feeder:
         return Cursor(max(self._read, self._written), self._checkpoint.checkpoint, self._checkpoint.state)
 
     def _note_gap(self, seq: int) -> None:
-        missing = seq - self._read - 1
-        if missing and self._read:
+        missing = seq - max(self._read, self._written) - 1
+        if missing > 0 and self._read:
             self._meter.count("sink_missed_groups_total", missing, sink=self._sink.name)
             self._log.error(
                 "groups are gone: cleared before the sink had read them (raise journal.keep), or damaged",

@@ -22,7 +22,10 @@ import structlog
 
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
+from tests.faults.copies import copy_kills
 from tests.faults.kills import point_kills, random_kills
+from tests.faults.mends import mend_kills, upgrade_kills
+from tests.faults.midnight import midnight_kills
 from tests.faults.nonsense import nonsense
 from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
@@ -98,7 +101,11 @@ def _ways(experiment: Callable[[Path, Iterable[int], int, str], Row], names: Ite
 
 
 def _points(directory: Path, effort: Effort) -> list[Row]:
-    return point_kills(directory, max(1, effort.runs // (5 * len(POINTS))), effort.seed)
+    rounds, seed = max(1, effort.runs // (5 * len(POINTS))), effort.seed
+    rows = [
+        one(directory / one.__name__, rounds, seed) for one in (midnight_kills, mend_kills, upgrade_kills, copy_kills)
+    ]
+    return [*point_kills(directory, rounds, seed), *rows]
 
 
 def _power(directory: Path, effort: Effort) -> list[Row]:
