@@ -59,7 +59,8 @@ class Stage:
         """Lay everything out; the sensors speak as ``speech`` says; ``settings`` are the daemon's.
 
         The broker has the shipped settings, but for the lines of ``broker``. With ``mqtt`` (settings of that section)
-        the daemon's way to the broker is ``link``, which can go dead.
+        the daemon's way to the broker is ``link``, which can go dead. Daemons see ``resolver``, if set, as their
+        ``resolv.conf``.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self._seed, self._speech = seed, speech or Speech()
@@ -83,6 +84,7 @@ class Stage:
             },
         )
         self.pid = 0
+        self.resolver: Path | None = None
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
         self._launcher: subprocess.Popen[str] | None = None
@@ -159,6 +161,7 @@ class Stage:
             nth=nth,
             deed=deed,
             exec=fresh_interpreter,
+            resolver=str(self.resolver or ""),
             environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **(environment or {})},
         )
 

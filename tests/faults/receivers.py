@@ -43,8 +43,8 @@ def failing_receiver(directory: Path, rounds: Iterable[int], seed: int, way: str
             wait_until(partial(_refused, stage, refused), 60, f"somebody is to be told, and {way}")
             time.sleep(dice.uniform(0.5, 2.0))
             stage.people.otherwise = Answer()
-            well, arrived = time.monotonic(), len(stage.people.requests)
-            wait_until(partial(_arrived, stage, arrived), 120, "pages arrive again")
+            well, before = time.monotonic(), len(stage.people.requests)
+            wait_until(partial(arrived, stage, before), 120, "pages arrive again")
             recovery.append(time.monotonic() - well)
         refused = len(stage.people.refused)
         stage.settle(patience=120)
@@ -143,5 +143,6 @@ def _refused(stage: Stage, before: int) -> bool:
     return len(stage.people.refused) > before
 
 
-def _arrived(stage: Stage, before: int) -> bool:
+def arrived(stage: Stage, before: int) -> bool:
+    """Whether people were told more than before."""
     return len(stage.people.requests) > before
