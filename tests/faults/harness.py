@@ -7,6 +7,7 @@ people were told, which points the sinks have.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -288,10 +289,19 @@ class Stage:
         wanted = self._accepted()
         wait_until(lambda: set(self.points().values()) == {wanted}, 60, f"all {wanted} points: {self.points()}")
 
-    def verdict(self, fault: str, runs: int, recovery: Sequence[float] = (), *, over_mqtt: bool = True) -> Row:
+    def verdict(
+        self,
+        fault: str,
+        runs: int,
+        recovery: Sequence[float] = (),
+        *,
+        over_mqtt: bool = True,
+        letters: Iterable[tuple[str, bool]] = (),
+    ) -> Row:
         """Count what is lost, doubled and invented, over readings, decisions, pages and points.
 
         Without ``over_mqtt`` pages that went out over the broker need not have arrived: it has forgotten some itself.
+        ``letters`` came by mail: what their Message-IDs begin with, and whether they say that they may be repeats.
         """
         site, readings = self.daemon.site(), Counter[str]()
         decided = b""
@@ -306,6 +316,8 @@ class Stage:
         taken = [request for request in self.people.requests if _whole(request) and id(request) not in refused]
         pages = [request.json for request in taken]
         pages += [one for one in self.sensors.heard if "key" in one]
+        hashed = {hashlib.sha256(key.encode()).hexdigest()[:32]: key for key in wanted}
+        pages += [{"key": hashed.get(name, name), "possibly_repeated": again} for name, again in letters]
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
         points = self.points()

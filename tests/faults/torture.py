@@ -23,6 +23,7 @@ import structlog
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
 from tests.faults.kills import point_kills, random_kills
+from tests.faults.mail import dribbling_mail
 from tests.faults.names import WAYS as NAMELESS
 from tests.faults.names import unresolved
 from tests.faults.nonsense import nonsense
@@ -147,6 +148,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
     "names": _ways(unresolved, NAMELESS, 50),
+    "mail": _each(dribbling_mail, 20),
     "second-channel": _each(second_ways, 100),
     "sinks": _ways(failing_database, TROUBLES, 50),
     "overload": _overload,
