@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +222,15 @@ def damaged_state(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 
 
 def _catch_up(stage: Stage) -> None:
-    """Wait until all that is in the journal now has been applied, while more comes."""
-    received = stage.daemon.overview()["counts"]["received"]
-    wait_until(lambda: stage.daemon.overview()["counts"]["applied"] >= received, 60, "it has caught up")
+    """Wait until all that is in the journal now has been applied, while more comes; it may be long, if it goes on."""
+    received, applied = stage.daemon.overview()["counts"]["received"], 0
+    while applied < received:
+        wait_until(partial(_further, stage, applied), 60, f"it goes on after group {applied} of {received}")
+        applied = stage.daemon.overview()["counts"]["applied"]
+
+
+def _further(stage: Stage, applied: int) -> bool:
+    return bool(stage.daemon.overview()["counts"]["applied"] > applied)
 
 
 def _count(stage: Stage, words: str) -> int:
