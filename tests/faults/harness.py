@@ -26,6 +26,7 @@ from typing import Any, Self
 
 import httpx
 
+from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
@@ -61,7 +62,7 @@ class Stage:
 
         The broker has the shipped settings, but for the lines of ``broker``. With ``mqtt`` (settings of that section)
         the daemon's way to the broker is ``link``, which can go dead. Daemons see ``resolver``, if set, as their
-        ``resolv.conf``.
+        ``resolv.conf``. ``others`` is how many readings came of lanes for which somebody else speaks.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self._seed, self._speech = seed, speech or Speech()
@@ -86,6 +87,7 @@ class Stage:
         )
         self.pid = 0
         self.resolver: Path | None = None
+        self.others = dict[int, int]()
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
         self._launcher: subprocess.Popen[str] | None = None
@@ -276,7 +278,7 @@ class Stage:
         self.sensors.calm = True
         wait_until(lambda: not self.crowds(), patience, "every case of a crowd has closed")
         self.sensors.fall_silent()
-        last = {(str(lane), count - 1) for lane, count in self.sensors.sent.items()}
+        last = {(str(lane), count - 1) for lane, count in self.sent().items()}
         wait_until(
             lambda: not self.missing() & last if gaps else not self.missing(),
             patience,
@@ -308,9 +310,9 @@ class Stage:
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             step = site.step(group)
             decided += step.decisions()
-            for (_, outcome), amount in step.counts.items():
-                readings[outcome] += amount
-        accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())
+            for (stream, outcome), amount in step.counts.items():
+                readings[outcome] += amount if stream == Stream.CROWD.word else 0
+        accepted, published = readings["accepted"] + readings["late"], sum(self.sent().values())
         wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
         refused = {id(request) for request in self.people.refused}
         taken = [request for request in self.people.requests if _whole(request) and id(request) not in refused]
@@ -347,9 +349,13 @@ class Stage:
                     found.add((record.topic.rpartition("-")[2], int(said[1])))
         return found
 
+    def sent(self) -> dict[int, int]:
+        """How many readings of each lane there were."""
+        return self.sensors.sent | self.others
+
     def missing(self) -> set[tuple[str, int]]:
         """Readings that the broker has taken, and that are not in the journal."""
-        published = {(str(lane), seq) for lane, count in self.sensors.sent.items() for seq in range(count)}
+        published = {(str(lane), seq) for lane, count in self.sent().items() for seq in range(count)}
         return published - self._journaled()
 
     def gaps(self) -> tuple[int, int]:
@@ -362,7 +368,7 @@ class Stage:
         site, accepted = self.daemon.site(), 0
         for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
             counts = site.step(group).counts
-            accepted += sum(amount for (_, outcome), amount in counts.items() if outcome in ("accepted", "late"))
+            accepted += sum(counts.get((Stream.CROWD.word, outcome), 0) for outcome in ("accepted", "late"))
         return accepted
 
     def points(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ import inspect
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,8 @@ class Point:
     """A moment: before or after a function ``module:path``.
 
     ``often`` is how many times it may be passed before it strikes at the latest; ``fresh`` points are passed only when
-    the state directory is new, ``stopping`` ones only after SIGTERM.
+    the state directory is new, ``stopping`` ones only after SIGTERM. With ``linger`` (seconds) it strikes a moment
+    later, so that what other threads should not have sent by now has left, and is found out.
     """
 
     where: str
@@ -34,12 +36,13 @@ class Point:
     often: int = 6
     fresh: bool = False
     stopping: bool = False
+    linger: float = 0.0
 
 
 _STORE, _JOURNAL = "sensord.store", "sensord.store.journal:Journal"
 _STATE, _OUTBOX = "sensord.store.state:StateStore", "sensord.store.outbox:OutboxTable"
 POINTS: dict[str, Point] = {
-    "received, not journaled": Point(f"{_JOURNAL}.append", after=False),
+    "received, not journaled": Point(f"{_JOURNAL}.append", after=False, linger=0.1),
     "journaled, not acknowledged": Point(f"{_JOURNAL}.append", after=True),
     "acknowledged": Point("sensord.ingest.receiver:MqttReceiver.acknowledge", after=True),
     "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, fresh=True),
@@ -116,6 +119,7 @@ def put_in(name: str, nth: int, deed: str = "die") -> None:
         nonlocal passed
         passed += 1
         if passed == nth or (deed in _AGAIN and passed > nth):
+            time.sleep(point.linger)
             return DEEDS[deed]()
         return None
 

@@ -22,6 +22,7 @@ import structlog
 
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
+from tests.faults.fleet import registered_storms
 from tests.faults.kills import point_kills, random_kills
 from tests.faults.mail import dribbling_mail
 from tests.faults.names import WAYS as NAMELESS
@@ -140,6 +141,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "session": _each(lost_sessions, 20),
     "takeover": _each(takeovers, 20),
     "storm": _each(storms, 50),
+    "fleet": _each(registered_storms, 50),
     "repeats": _each(repetitions, 20),
     "nonsense": _each(nonsense, 20),
     "clocks": _each(device_clocks, 100),
