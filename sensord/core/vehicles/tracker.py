@@ -28,6 +28,7 @@ from sensord.core.vehicles.marks import marks_of, sees
 from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
+from sensord.core.vehicles.stays import Stays
 from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import Compound, Ended, Pairing, Seen, Visit
@@ -62,8 +63,7 @@ class Tracker:
         self.presence = Presence(definition.tracking, places, marks_of(definition.rules))
         self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
-        self.staying: list[Due] = []
-        self.clock = 0
+        self.stays = Stays(self.presence.compounds, self._offset)
         self._due = 0
         self._rows: list[bytes] = []
         self._masks: list[str] = []
@@ -76,11 +76,9 @@ class Tracker:
 
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
-        if self.on and not self.clock:
-            self.clock = self._due = self._next_slot(at)
-
-    def _next_slot(self, at: int) -> int:
-        return ((at + self._offset) // SLOT + 1) * SLOT - self._offset
+        if self.on and not self.stays.edge:
+            self._due = self.stays.quarter(at)
+            self.stays.begin(self._due)
 
     def inside(self, at: int) -> list[Occupancy]:
         """Who is inside every compound, as it is to be written down for the instant ``at`` (ns)."""
@@ -239,11 +237,11 @@ class Tracker:
 
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
-        due = self.clock
+        due = self.stays.edge
         if self.settling and self.settling[0][0] < due:
             due = self.settling[0][0]
-        if self.staying and self.staying[0][0] < due:
-            due = self.staying[0][0]
+        if self.stays.near and self.stays.near[0][0] < due:
+            due = self.stays.near[0][0]
         self._due = due
 
     def _advance(self, to: int) -> None:
@@ -251,23 +249,20 @@ class Tracker:
 
         At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
-        settling, staying, visits = self.settling, self.staying, self.presence.compounds
+        settling, arrivals = self.settling, self._arrivals
         while (at := self._due) <= to:
+            # The position before the first reading that arrives at or after that instant, which never falls.
+            position = self._place = bisect_left(arrivals, at, self._place)
+            near = self.stays.near
             if settling and settling[0][0] == at:
                 _, gate, direction = heappop(settling)
-                self._settle(self._now(at), at, gate, direction)
-            elif staying and staying[0][0] == at:
-                _, place, token = heappop(staying)
-                if token in visits[place].visits:
-                    self._stay(self._now(at), at, place, token)
+                self._settle(position, at, gate, direction)
+            elif near and near[0][0] == at:
+                _, place, token = heappop(near)
+                self._stay(position, at, place, token)
             else:
-                self._strike(self._now(at), at)
+                self._strike(position, at)
             self.look_ahead()
-
-    def _now(self, at: int) -> int:
-        """The position before the first reading that arrives at or after an instant, which never falls."""
-        self._place = bisect_left(self._arrivals, at, self._place)
-        return self._place
 
     def _settle(self, position: int, at: int, gate: str, direction: int) -> None:
         """Decide the passages of a lane that are due, in the order in which they began."""
@@ -278,9 +273,8 @@ class Tracker:
 
     def _await(self, place: str, token: int, visit: Visit) -> None:
         """Note when time matters next to a visit."""
-        due = visit.due
-        heappush(self.staying, (due, place, token))
-        self._due = min(self._due, due)
+        if self.stays.note(visit.due, place, token):
+            self._due = min(self._due, visit.due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
         reached = self.presence.expire(place, token, at)
@@ -297,7 +291,7 @@ class Tracker:
 
     def _strike(self, position: int, at: int) -> None:
         """A full local quarter: note who is inside; at night, say who stays, and begin the day's balance anew."""
-        self.clock = self._next_slot(at)
+        self.stays.turn()
         self.occupancy += self.inside(at)
         if (at + self._offset) % DAY // SLOT != self._tracking.night // SLOT:
             return

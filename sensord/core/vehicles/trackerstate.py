@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 Due = tuple[int, str, int]
-"""What time brings, in order: (instant, gate, direction) of a doubtful passage that settles, or (instant, compound,
-pseudonym) of a stay that reaches a mark."""
+"""What time brings, in order: (instant, gate, direction) of a doubtful passage that settles."""
 
 
 class _Inside(msgspec.Struct, array_like=True):
@@ -54,7 +53,7 @@ def save(tracker: Tracker) -> bytes:
     """Return the state as bytes: the same state gives the same bytes."""
     presence = tracker.presence
     state = _State(
-        tracker.clock,
+        tracker.stays.edge,
         *tracker.passages.open,
         [
             _Inside(place, list(here.visits.items()), here.anonymous, here.missed, here.carried, here.lacking)
@@ -80,7 +79,7 @@ def load(tracker: Tracker, saved: bytes) -> None:
     except msgspec.DecodeError as error:
         raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
     presence = tracker.presence
-    tracker.clock = state.clock
+    tracker.stays.begin(state.clock)
     for direction, gates in enumerate((state.inward, state.outward)):
         tracker.passages.open[direction].update(
             {gate: passages for gate, passages in gates.items() if gate in tracker.gates}
@@ -109,7 +108,7 @@ def load(tracker: Tracker, saved: bytes) -> None:
 
 def schedule(tracker: Tracker) -> None:
     """Find anew, from the state alone, what time will bring."""
-    tracker.staying = list(tracker.presence.dues())
+    tracker.stays.begin(tracker.stays.edge, tracker.presence.dues())
     tracker.settling = [
         (passage.due, gate, direction)
         for direction, gates in enumerate(tracker.passages.open)
@@ -117,6 +116,5 @@ def schedule(tracker: Tracker) -> None:
         for passage in passages
         if passage.due
     ]
-    heapq.heapify(tracker.staying)
     heapq.heapify(tracker.settling)
     tracker.look_ahead()
