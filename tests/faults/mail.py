@@ -136,7 +136,7 @@ def dribbling_mail(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             stage.sensors.counts.update(dict.fromkeys(stage.sensors.counts, FEW))
             wait_until(partial(_no_crowds, stage), 90, "the crowds' cases are closed")
         stuck = post.stuck
-        stage.settle(patience=120)
+        stage.settle(patience=600)  # a letter that was held up often waits for long
         row = stage.verdict("a mail server dribbles", len(recovery), recovery, letters=post.letters)
         row.remark += (
             f"; {stuck} conversations held up, {len(post.letters)} letters taken; crowds were told of over the webhook "

@@ -147,7 +147,7 @@ def unresolved(directory: Path, rounds: Iterable[int], seed: int, way: str) -> l
                 wait_until(partial(arrived, stage, before), 120, "pages arrive again")
                 recovery.append(time.monotonic() - well)
             tries, asked = stage.metric(_TRIED), names.asked
-            stage.settle(patience=120)
+            stage.settle(patience=600)  # whose name was away often waits for long
             row = stage.verdict(way, len(recovery), recovery)
             row.doubled += row.marked
             row.remark += f"; {tries:,.0f} attempts in vain, {asked:,} questions; recovery is to the next page"

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -167,31 +168,35 @@ def _shuffled(damages: Sequence[Damage], rounds: Iterable[int], seed: int) -> It
 
 def damaged_journal(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Damage the journal's newest file while the daemon is down; each time it must go on, and tell people."""
-    recovery, untold, deaf = list[float](), 0, 0
+    recovery, harm = list[float](), Counter[str]()
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
+        journal = stage.daemon.state / "journal"
         for damage in _shuffled((flipped, truncated, zeroed, headless, emptied), rounds, seed):
             wait_until(stage.crowds, 60, "there is a crowd")
             stage.end(signal.SIGKILL)
-            files = sorted((stage.daemon.state / "journal").glob("*.db"))
-            damage(folded(files[-1]))
-            told, seen = _count(stage, HOLE), _count(stage, "") + 2
+            damage(folded(max(journal.glob("*.db"))))
+            kept, told, seen = _kept(journal), _count(stage, HOLE), _count(stage, "") + 2
             began = time.monotonic()
             start_mended(stage)
             recovery.append(time.monotonic() - began)
-            untold += not _more(stage, HOLE, told)
-            deaf += not _more(stage, "", seen)
+            wrong = {"people not told": not _more(stage, HOLE, told), "no alerts after it": not _more(stage, "", seen)}
+            wrong["file not kept"] = _kept(journal) == kept
+            harm.update({f"{damage.__name__}: {what}": int(is_so) for what, is_so in wrong.items()})
             end_mended(stage)  # a start without damage tells that it is over
             stage.start()
             stage.await_ready()
             wait_until(stage.answers, 30, "it answers")
-        journal = stage.daemon.state / "journal"
         named = sum(one.last - one.first + 1 for one in Lost.load(journal).stretches)
-        kept = len(list(journal.glob("*.damaged-*[0-9]")))
-        remark = f"damaged files not kept, people not told, or no alerts after it; {named} groups named as lost"
-        done = len(recovery)
-        harm = done - kept + untold + deaf
-        return Row("journal damaged while the daemon was down", done, harm, recovery=recovery, remark=remark)
+        remark = f"damaged files not kept, people not told, or no alerts after it; {named:,} groups named as lost"
+        remark += "".join(f"; {what} {times} times" for what, times in harm.items() if times)
+        fault = "journal damaged while the daemon was down"
+        return Row(fault, len(recovery), harm.total(), recovery=recovery, remark=remark)
+
+
+def _kept(journal: Path) -> int:
+    """How many damaged files there are."""
+    return len(list(journal.glob("*.damaged-*[0-9]")))
 
 
 def damaged_state(directory: Path, rounds: Iterable[int], seed: int) -> Row:
