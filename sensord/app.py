@@ -227,7 +227,7 @@ class App:
         self.core.start()
         self.inlet.start()
         await self._define(self._loaded.definition)
-        self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.find(Trouble.STATE_LOST, bool(self._lost))
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         self.harm.tell(self.troubles)

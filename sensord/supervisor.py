@@ -73,9 +73,19 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
+    def find(self, trouble: Trouble, found: bool) -> None:  # a state, not an option
+        """Say what a start has found: a loss is one of its own, so whatever is said of the one before ends first.
+
+        That may be over, as people know, and the core not know it: what is lost can hold the record of that.
+        """
+        if found:
+            self._said[trouble] = True
+            self.report(trouble, False)
+        self.report(trouble, found)
+
     def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
         """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
-        self.report(Trouble.JOURNAL_DAMAGED, damaged)
+        self.find(Trouble.JOURNAL_DAMAGED, damaged)
         if not orphans:
             return
         log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])

@@ -243,17 +243,21 @@ class Stage:
         """The places of the open cases, without the street's: those are the daemon's own troubles."""
         return [case["place"] for case in self.daemon.overview()["cases"] if case["place"] != "street"]
 
-    def titles(self) -> list[str]:
+    def pages(self) -> list[dict[str, Any]]:
         """What people were told, in the order of arrival."""
-        return [request.json["title"] for request in list(self.people.requests) if _whole(request)]
+        return [request.json for request in list(self.people.requests) if _whole(request)]
+
+    def titles(self) -> list[str]:
+        """As ``pages``, the titles."""
+        return [page["title"] for page in self.pages()]
 
     def places(self) -> list[str]:
-        """As ``titles``, the places."""
-        return [request.json["place"] for request in list(self.people.requests) if _whole(request)]
+        """As ``pages``, the places."""
+        return [page["place"] for page in self.pages()]
 
     def texts(self) -> list[str]:
-        """As ``titles``, the texts."""
-        return [request.json["text"] for request in list(self.people.requests) if _whole(request)]
+        """As ``pages``, the texts."""
+        return [page["text"] for page in self.pages()]
 
     # -- the verdict -----------------------------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class Crowds(Thread):
 
     def _answer(self, lane: int, *, late: bool) -> None:
         """Answer as somebody who was told, over the broker, and wait for the word of it."""
-        page = next(page for page in reversed(self._stage.people.requests) if page.json["place"] == f"L{lane}").json
+        page = next(page for page in reversed(self._stage.pages()) if page["place"] == f"L{lane}")
         topic = f"t/commands/by/{page['receiver']}/{page['case']}"
         began = time.monotonic()
         with suppress(*_BUSY, RuntimeError):
