@@ -123,9 +123,9 @@ _TRIED = 'notifications_total{channel="people",outcome="retried"'
 
 
 def unresolved(directory: Path, rounds: Iterable[int], seed: int, way: str) -> list[Row]:
-    """Take the receiver's name away and give it back: other channels go on, pages wait, and none is in doubt.
+    """Take the receiver's name away and give it back: other channels go on, pages wait, and none is in doubt for it.
 
-    *Duplicated* counts pages that are marked as repeated, too: nothing had left. No row without a name server.
+    *Duplicated* counts pages, too, that say they may be repeats though nothing had left. No row without a name server.
     """
     dice, recovery = random.Random(seed), list[float]()
     with name_server(directory) as names:
@@ -149,9 +149,18 @@ def unresolved(directory: Path, rounds: Iterable[int], seed: int, way: str) -> l
             tries, asked = stage.metric(_TRIED), names.asked
             stage.settle(patience=600)  # whose name was away often waits for long
             row = stage.verdict(way, len(recovery), recovery)
-            row.doubled += row.marked
+            row.doubled += _unfounded(stage)
             row.remark += f"; {tries:,.0f} attempts in vain, {asked:,} questions; recovery is to the next page"
             return [row]
+
+
+def _unfounded(stage: Stage) -> int:
+    """Pages that say that they may be repeats, though none of the same key had come before."""
+    seen, found = set[str](), 0
+    for page in stage.pages():
+        found += page["possibly_repeated"] and page["key"] not in seen
+        seen.add(page["key"])
+    return found
 
 
 def _tried(stage: Stage, before: float) -> bool:
