@@ -62,7 +62,6 @@ POINTS: dict[str, Point] = {
     "points written, cursor not": Point("sensord.series.influx_v1:InfluxV1Sink._send", after=True, often=2),
     "cursor moved": Point(f"{_STATE}.save", after=True, often=2),
     "roll-ups written": Point("sensord.store.rollups:RollupSink._write", after=True, often=2),
-    "a transaction begins": Point(f"{_STORE}.sqlite:Database.transaction", after=False, often=12),
     "stopping, journal closed to arrivals": Point(
         "sensord.ingest.committer:Committer.stop", after=True, often=1, stopping=True
     ),
