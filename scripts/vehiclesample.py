@@ -9,7 +9,7 @@ import msgspec
 from sensord.core.cases.reports import Span
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
-from sensord.core.place import Device, Place, PlaceKind
+from sensord.core.place import Device, Place, PlaceKind, Places
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
@@ -37,8 +37,8 @@ def sample_street() -> Definition:
         ("C3", "G2", "南里", "South", 40),
     ):
         places.append(Place(name, PlaceKind.COMPOUND, title, english, grid, parking=parking))
-        places.append(Place(f"{name}-N", PlaceKind.GATE, f"{title}北门", f"{english}, north gate", name))
-    places.append(Place("C1-S", PlaceKind.GATE, "东里南门", "East, south gate", "C1"))
+        places.append(Place(f"{name}-N", PlaceKind.GATE, "北门", "north gate", name))
+    places.append(Place("C1-S", PlaceKind.GATE, "南门", "south gate", "C1"))
     gates = [place.id for place in places if place.kind is PlaceKind.GATE]
     return Definition(
         "sample",
@@ -73,6 +73,5 @@ def redraw(text: str, language: str) -> str:
     """Put the sample between the marks of a document in ``zh`` or ``en``."""
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    names = {place.id: place for place in sample_street().places}
-    printed = render(VehiclePages(sample_report(), names, language).document(), "txt")
+    printed = render(VehiclePages(sample_report(), Places(sample_street().places, ()), language).document(), "txt")
     return f"{before}{_BEGIN}\n```\n{printed}```\n{_END}{after}"

@@ -11,6 +11,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
 from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
-from sensord.reporting import Reporter, ReportFiller, ReportTask
+from sensord.reporting import Reporter, ReportTask
+from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.store.findings import forget
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -128,6 +131,7 @@ class App:
             self.health,
             on_outcomes=self._results.hear,
             secrets=self._secrets,
+            assumed=self._assumed(),
             clock=self.clock,
         )
         self.core.recover()
@@ -152,6 +156,10 @@ class App:
         )
         self.core.pressure = self.inlet.backlog
 
+    def _assumed(self) -> Definition | None:
+        """What held before the journal's first definition, when the journal's beginning has gone: today's, we say."""
+        return self._loaded.definition if self.journal.first_seq > 1 else None
+
     def _build_supervisor(self) -> None:
         threads = {
             **self.inlet.threads(),
@@ -175,22 +183,24 @@ class App:
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
+                stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
             ),
             self._bulkheads.stuck,
         )
 
     def _make_links(self) -> AnswerLinks | None:
         answers = self._settings.answers
-        if answers.url is None:
+        if answers.url is None or Spare.LINKS in self._loaded.without:
             return None
-        key = self._secret(answers.key_file).encode() if answers.key_file else self.harm.signing_key()
+        key = self._loaded.link_key or self.harm.signing_key()
         return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
         plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
+        bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
-            ChannelApart(FilledChannel(self._channels[channel.name], plates, ReportFiller(self._reports.folder))),
+            ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
             self.state.outbox,
             self.meter,
             self.health,
@@ -207,8 +217,8 @@ class App:
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
-        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(), self.meter, self.health
-        return Feeder(*parts, batch=plan.batch, pressure=self.inlet.backlog)
+        parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
+        return Feeder(*parts, self.health, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -228,7 +238,8 @@ class App:
         self.inlet.start()
         await self._define(self._loaded.definition)
         self.troubles.find(Trouble.STATE_LOST, bool(self._lost))
-        self.troubles.lose(self.core.orphans, damaged=bool(self._damage))
+        told = partial(forget, self.journal.directory)
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()
@@ -311,7 +322,7 @@ class App:
 
     async def _define(self, definition: Definition) -> None:
         """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version:
+        if definition.version == self.core.site.definition.version and not self.core.assumes:
             return
         log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
         record = definition_record(definition, self.clock())

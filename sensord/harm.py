@@ -58,6 +58,8 @@ class Harm:
         """Say what the configuration in force does without."""
         self.note(Trouble.PLATES_OFF, without.get(Spare.PLATES, ""))
         self.note(Trouble.CHANGES_UNREAD, without.get(Spare.CHANGES, ""))
+        if Spare.LINKS in without:  # a key is read at a start only: that it is sound now says nothing yet
+            self.note(Trouble.LINKS_VOID, without[Spare.LINKS])
 
     def tell(self, troubles: Troubles) -> None:
         """Let people hear of it, or that it is over."""

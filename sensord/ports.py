@@ -73,16 +73,26 @@ class JournalReader(Protocol):
         ...
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that a message brings: its name, its media type (``text/…``), and what is in it, in UTF-8."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 class Entry(msgspec.Struct, frozen=True):
     """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown.
 
-    ``link`` is the address at which its receiver can answer with one tap; empty when there is none.
+    ``link`` is the address at which its receiver can answer with one tap; empty when there is none. ``attachments`` are
+    for channels that can bring files.
     """
 
     notification: Notification
     attempts: int
     possibly_repeated: bool
     link: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Outbox(Protocol):
@@ -142,6 +152,14 @@ class Filling(Protocol):
 
     def fill(self, notification: Notification) -> Notification:
         """Return the message as its receiver may read it; raises ``DeliveryError`` when that cannot be done now."""
+        ...
+
+
+class Attaching(Protocol):
+    """Knows the files that go with a message. Called from worker threads; raises nothing."""
+
+    def files(self, notification: Notification) -> tuple[Attachment, ...]:
+        """Return them; none for most messages."""
         ...
 
 

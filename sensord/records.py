@@ -16,11 +16,12 @@ from sensord.config.load import Loaded
 from sensord.core.cases.case import Case
 from sensord.core.cases.figures import silent
 from sensord.core.cases.listing import Lister, Table
+from sensord.core.cases.reports import ReportTable, VehicleTable
 from sensord.core.cases.score import standings
 from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
-from sensord.drivers.tabular import Document, render
+from sensord.drivers.tabular import Document, csv_of, render
 from sensord.reporting import NoTimeError, Reporter
 from sensord.store.history import History
 
@@ -51,9 +52,9 @@ class Records:
         """The reports that are kept, the newest first."""
         return self._reporter.folder.names()
 
-    def report(self, name: str, form: str, language: str) -> bytes | None:
-        """One form of a kept report; None when it is not there."""
-        return self._reporter.folder.read(name, "report.json" if form == "json" else f"{language}.{form}")
+    def report(self, name: str, form: str, language: str, table: ReportTable | None = None) -> bytes | None:
+        """One form of a kept report, or one of its tables; None when it is not there."""
+        return self._reporter.kept.read(name, form, language, table)
 
     def make_report(self, day: date) -> str:
         """Make the report of a local day; returns its name. Raises ``Refused`` for a day that has not begun."""
@@ -66,14 +67,22 @@ class Records:
         self._reporter.keep(span, now)
         return span.name
 
-    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
+    def vehicles(
+        self,
+        day: date | None,
+        start: int | None,
+        end: int | None,
+        form: str,
+        language: str,
+        table: VehicleTable | None = None,
+    ) -> str:
         """The report on vehicles, made now; raises ``Refused`` for a time of which there is none."""
         now, maker = self._clock(), self._reporter.vehicles
         try:
             span = maker.span(day, start, end, now)
         except NoTimeError as error:
             raise Refused(422, f"query: {error}") from error
-        return maker.printed(maker.make(span, now), form, language)
+        return maker.printed(maker.make(span, now), form, language, table)
 
     # -- lists -------------------------------------------------------------------------------------------------------
 
@@ -120,6 +129,8 @@ class Records:
             table: Table = lister.responsibilities(cases, loaded.score)
         else:
             table = getattr(lister, name)(cases)
+        if form == "csv":
+            return csv_of(table, language)
         first, last = (format_instant(instant, self._zone)[:16].replace("T", " ") for instant in (start, end))
         return render(Document(f"{table.title} · {first} – {last}", language, [table]), form)
 

@@ -1,4 +1,4 @@
-"""Reports on crowds, vehicles and cases: made from the stores, kept as files, put into the messages that tell of them.
+"""Reports on crowds, vehicles and cases: made from the stores, and kept as files.
 
 The core decides when a report is due and who is told; this carries it out. A report is made once the roll-ups have come
 as far as the core had when it decided, so that nothing that was journaled before is missing.
@@ -17,20 +17,23 @@ import structlog
 
 from sensord.config.load import Loaded
 from sensord.config.settings import Rollups
-from sensord.core.cases.notification import REPORT, Notification
-from sensord.core.cases.reports import Span, span_of
+from sensord.core.cases.reports import ReportTable, Span, VehicleTable, span_of
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, to_datetime
 from sensord.core.people.duty import DutyTable
+from sensord.core.place import Places
 from sensord.core.stream import Stream
 from sensord.drivers.daypages import Pages
 from sensord.drivers.dayreport import DayReport, Heard, build, reach
-from sensord.drivers.tabular import FORMS, render
+from sensord.drivers.daysheets import DaySheets
+from sensord.drivers.sheets import Sheet
+from sensord.drivers.tabular import FORMS, csv_of, render
 from sensord.drivers.vehiclepages import VehiclePages
 from sensord.drivers.vehiclereport import Kept, VehicleReport
 from sensord.drivers.vehiclereport import build as build_vehicles
+from sensord.drivers.vehiclesheets import VehicleSheets
 from sensord.drivers.vehiclespan import windows
-from sensord.errors import DeliveryError, SensordError
+from sensord.errors import SensordError, StoreError
 from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
@@ -38,6 +41,9 @@ from sensord.store.passages import PassageReader
 from sensord.store.reports import ReportFolder
 
 LANGUAGES = ("zh", "en")
+_DATA = "report.json"
+_MAIN: VehicleTable = "vehicles"
+_GLANCE: ReportTable = "summary"
 LOOK = 2.0
 """Seconds between two looks for reports that are due."""
 PATIENCE = 300 * SECOND
@@ -49,11 +55,6 @@ CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
 LONGEST = 400 * DAY
 """No report on vehicles covers more."""
-_AGAIN = 5.0
-_WITHOUT = {
-    "zh": "报告暂时无法生成；请稍后运行 sensord report show {name}",
-    "en": "The report could not be made yet; later: sensord report show {name}",
-}
 
 log = structlog.get_logger()
 
@@ -67,6 +68,19 @@ def day_span(definition: Definition, day: date) -> Span:
 def yesterday(now: int, zone: str) -> date:
     """The local day before the instant ``now`` (ns)."""
     return to_datetime(now, zone).date() - timedelta(days=1)
+
+
+def day_table(report: DayReport, definition: Definition, language: str, table: ReportTable | None) -> str:
+    """One table of a report as CSV: at a glance, when none is named."""
+    return csv_of(DaySheets(report, _places(definition), language).makers[table or _GLANCE](), language)
+
+
+def _places(definition: Definition) -> Places:
+    return Places(definition.places, definition.devices)
+
+
+def _json(report: DayReport | VehicleReport) -> str:
+    return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
 
 
 class NoTimeError(ValueError):
@@ -108,12 +122,33 @@ class VehicleReporter:
         kept = Kept(stored.counts(*reach), stored.occupancy(laid.whole.end), stored.blind(*reach), applied_at)
         return build_vehicles(definition, span, kept, now)
 
-    def printed(self, report: VehicleReport, form: str, language: str) -> str:
-        """Write a report in one of the forms of documents, or as ``json``; as ``csv`` it is one table for programs."""
+    def printed(self, report: VehicleReport, form: str, language: str, table: VehicleTable | None = None) -> str:
+        """Write a report as ``json``, in one of the forms of documents, or one of its tables as ``csv``."""
         if form == "json":
-            return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
-        pages = VehiclePages(report, {place.id: place for place in self._loaded().definition.places}, language)
-        return render(pages.tidy() if form == "csv" else pages.document(), form)
+            return _json(report)
+        places = _places(self._loaded().definition)
+        if form == "csv":
+            sheets = VehicleSheets(report, Sheet(places, report.zone, language))
+            return csv_of(sheets.makers[table or _MAIN](), language)
+        return render(VehiclePages(report, places, language).document(), form)
+
+
+class KeptReports:
+    """The reports of a state directory that are kept, in each form; safe from any thread."""
+
+    def __init__(self, loaded: Callable[[], Loaded], directory: Path) -> None:
+        self._loaded, self.folder = loaded, ReportFolder(directory)
+
+    def read(self, name: str, form: str, language: str, table: ReportTable | None = None) -> bytes | None:
+        """Return a report, as CSV one of its tables; None when it is not there. Raises ``StoreError``."""
+        found = self.folder.read(name, f"{language}.{form}" if form in FORMS else _DATA)
+        if found is None or form != "csv":
+            return found
+        try:
+            report = msgspec.json.decode(found, type=DayReport)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StoreError(f"report {name}: its data cannot be read") from error
+        return day_table(report, self._loaded().definition, language, table).encode()
 
 
 class Reporter:
@@ -121,7 +156,8 @@ class Reporter:
 
     def __init__(self, loaded: Callable[[], Loaded], history: History, directory: Path) -> None:
         self._loaded, self._history = loaded, history
-        self.folder = ReportFolder(directory)
+        self.kept = KeptReports(loaded, directory)
+        self.folder = self.kept.folder
         self.measured, self.vehicles = MeasuredReader(directory), VehicleReporter(loaded, directory)
 
     @property
@@ -150,10 +186,19 @@ class Reporter:
         kept = parse_duration(rollups.keep_minutes)
         return self.measured.crowds(since, span.end, "minute" if since >= now - kept else "hour")
 
+    def printed(self, span: Span, now: int, form: str, language: str, table: ReportTable | None = None) -> str:
+        """Make a report and write it as ``json``, as a document, or one of its tables as ``csv``."""
+        report, pages = self.make(span, now)
+        if form == "json":
+            return _json(report)
+        if form == "csv":
+            return day_table(report, self._loaded().definition, language, table)
+        return render(pages[language].document(), form)
+
     def keep(self, span: Span, now: int) -> DayReport:
         """Make a report and put its files there. Raises ``StoreError``."""
         report, pages = self.make(span, now)
-        files = {"report.json": msgspec.json.encode(report)}
+        files = {_DATA: msgspec.json.encode(report)}
         for language, page in pages.items():
             document = page.document()
             files |= {f"{language}.{form}": render(document, form).encode() for form in FORMS}
@@ -227,34 +272,3 @@ class ReportTask:
         del self._due[span]
         self._rest.pop(span, None)
         log.info("a report was made", report=span.name)
-
-
-class ReportFiller:
-    """Puts the numbers of a report into the message that tells of it. Implements ``ports.Filling``."""
-
-    def __init__(self, folder: ReportFolder, clock: Callable[[], int] = time.time_ns) -> None:
-        self._folder, self._clock = folder, clock
-
-    def concerns(self, notification: Notification) -> bool:
-        """Whether the message tells of a report."""
-        return span_of(notification.event) is not None and REPORT in notification.text
-
-    def fill(self, notification: Notification) -> Notification:
-        """Return the message as it is sent; raises ``DeliveryError`` (to be tried again) while there is no report."""
-        span = span_of(notification.event)
-        if span is None:
-            return notification
-        found = self._folder.read(span.name, f"{notification.language}.message")
-        if found is None and self._clock() - notification.at < PATIENCE:
-            raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
-        text = _legible(found) or _WITHOUT[notification.language].format(name=span.name)
-        return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))
-
-
-def _legible(content: bytes | None) -> str:
-    """The text of a file; empty when there is none, or when what stands in it is none (a damaged file)."""
-    try:
-        text = (content or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-    return "" if "\0" in text else text

@@ -39,6 +39,8 @@ WRONG = 60.0
 """Seconds by which our time and the host's clock differ from which people are told."""
 UNSENT = 120.0
 """Seconds that a page may wait for its channel before it is said."""
+STALLED = 600.0
+"""Seconds for which a sink may get no further, though points wait, before people are told."""
 PAST = 10.0
 """Seconds by which the core may be behind before it is said."""
 
@@ -60,12 +62,17 @@ class Troubles:
         self._said = dict(known)
         self._gap_at: float | None = None
 
-    def report(self, trouble: Trouble, active: bool) -> None:  # a state, not an option
-        """Say how it stands; only a change is journaled. One that cannot be journaled now is said again later."""
+    def report(self, trouble: Trouble, active: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Say how it stands; only a change is journaled, and ``then`` is called once that is durable.
+
+        One that cannot be journaled now is said again later.
+        """
         if self._said.get(trouble, False) is active:
+            then()
             return
         try:
-            self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+            journaled = self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+            journaled.add_done_callback(lambda done: None if done.exception() else then())
         except UnavailableError as error:
             log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
             return
@@ -73,19 +80,23 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
-    def find(self, trouble: Trouble, found: bool) -> None:  # a state, not an option
+    def find(self, trouble: Trouble, found: bool, then: Callable[[], None] = lambda: None) -> None:
         """Say what a start has found: a loss is one of its own, so whatever is said of the one before ends first.
 
-        That may be over, as people know, and the core not know it: what is lost can hold the record of that.
+        That may be over, as people know, and the core not know it: what is lost can hold the record of that. ``then``
+        is called once it is durable.
         """
         if found:
             self._said[trouble] = True
             self.report(trouble, False)
-        self.report(trouble, found)
+        self.report(trouble, found, then)
 
-    def lose(self, orphans: tuple[Case, ...], *, damaged: bool) -> None:
-        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them."""
-        self.find(Trouble.JOURNAL_DAMAGED, damaged)
+    def lose(self, orphans: tuple[Case, ...], *, damaged: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them.
+
+        ``then`` is called once people are sure to hear of the damage.
+        """
+        self.find(Trouble.JOURNAL_DAMAGED, damaged, then)
         if not orphans:
             return
         log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
@@ -122,12 +133,14 @@ class Conditions:
         clock: ArrivalClock,
         applied: Callable[[], int],
         given_up: Callable[[], int] = lambda: 0,
+        stalled: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
-        ``given_up`` says how many days of the journal were deleted before their time since the start.
+        ``given_up`` says how many days of the journal were deleted before their time since the start, ``stalled`` for
+        how many seconds each sink has got no further though something waits for it.
         """
-        self._given_up = given_up
+        self._given_up, self._stalled = given_up, stalled
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
@@ -143,8 +156,18 @@ class Conditions:
         said = f"the journal is over journal.max_mib: {cut} days were given up before their time" if cut else ""
         self._health.set_fact("keeping", not cut, said)
         self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
+        self._state_sinks()
         self._state_pressure()
         self._troubles.expire()
+
+    def _state_sinks(self) -> None:
+        """Whether time series get on, however it may be that they do not."""
+        since = self._stalled()
+        for sink, seconds in since.items():
+            self._meter.gauge("sink_stalled_seconds", seconds, sink=sink)
+        said = [f"sink {sink} gets no further for {age:.0f} s" for sink, age in since.items() if age >= STALLED]
+        self._health.set_fact("series", not said, "; ".join(said))
+        self._troubles.report(Trouble.SERIES_STALLED, bool(said))
 
     def _state_clock(self) -> None:
         """Whether times in messages and duty plans are right."""

@@ -63,6 +63,29 @@ def test_pages_that_wait_for_long_are_a_fact() -> None:
     assert meter.value("outbox_oldest_seconds", channel="desk") == 121
 
 
+def test_a_sink_that_gets_no_further_is_told_of() -> None:
+    """After ten minutes, by its name, whatever holds it up; and it is over as soon as it moves."""
+    parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
+    since, noticed = {"rollups": 1.0, "influxdb": 0.0}, list[tuple[Trouble, bool]]()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        noticed.append((notice.trouble, notice.active))
+        return Future()
+
+    troubles = Troubles(submit, clock, meter, {})
+    several = health, troubles, parts, parts, parts, meter
+    conditions = Conditions(*several, clock=clock, applied=clock, stalled=lambda: since)  # type: ignore[arg-type]
+    seen = list[object]()
+    for since["influxdb"] in (599.0, 600.0, 0.0):
+        conditions.state()
+        seen.append(health.ready()[1]["facts"]["series"])  # type: ignore[index]
+    good = {"ok": True, "detail": ""}
+    assert seen == [good, {"ok": False, "detail": "sink influxdb gets no further for 600 s"}, good]
+    assert noticed == [(Trouble.SERIES_STALLED, True), (Trouble.SERIES_STALLED, False)]
+    assert meter.value("sink_stalled_seconds", sink="rollups") == 1
+
+
 def test_a_missing_permission_is_a_fact() -> None:
     """With the line that the access list lacks; it is good again once it is there."""
     parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()

@@ -6,6 +6,7 @@ The morning is known by construction, so every number of the report is compared 
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import re
@@ -14,15 +15,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
+from sensord.config.channels import MqttChannel, Smtp
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.alert import Transition
 from sensord.core.cases.notification import REPORT, Notification
-from sensord.core.cases.reports import Span, span_of
+from sensord.core.cases.reports import ReportTable, Span, span_of
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.points import Points
@@ -32,10 +35,11 @@ from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.drivers.dayreport import DayReport
 from sensord.drivers.tabular import FORMS
-from sensord.errors import DeliveryError
+from sensord.errors import DeliveryError, StoreError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Cursor, Entry
-from sensord.reporting import PATIENCE, Reporter, ReportFiller, ReportTask
+from sensord.reporting import PATIENCE, Reporter, ReportTask
+from sensord.reportmessages import ReportFiles, ReportFiller, with_files
 from sensord.store.reports import ReportFolder
 from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
@@ -142,7 +146,7 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     files = {path.name for path in (morning.directory / "reports" / NAME).iterdir()}
     assert files == {
         "report.json",
-        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "csv", "message")),
+        *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "message")),
     }
     _check_numbers(msgspec.json.decode(folder.read(NAME, "report.json") or b"", type=DayReport), morning)
     sent = _Sent()
@@ -150,8 +154,9 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     for message in _messages(morning):
         assert message.text == REPORT, "the decision is the core's; the numbers are filled in on delivery"
         asyncio.run(channel.send(Entry(message, 1, False)))
-    assert {one.receiver for one in sent.messages} == {"居委干部-01", "志愿者-01", "志愿者-02"}
-    texts = {one.language: one.text for one in sent.messages}
+    messages = [one.notification for one in sent.entries]
+    assert {one.receiver for one in messages} == {"居委干部-01", "志愿者-01", "志愿者-02"}
+    texts = {one.language: one.text for one in messages}
     assert "立案 11（红色 0、橙色 1、黄色 0、蓝色 10）" in texts["zh"]
     assert "未响应最多：居委干部-01 10/11、志愿者-01 10/10、志愿者-02 1/1" in texts["zh"]
     assert "最多 417 人，弄1，2026-11-24 06:05" in texts["zh"]
@@ -167,11 +172,11 @@ class _Sent:
     name = "people"
 
     def __init__(self) -> None:
-        self.messages: list[Notification] = []
+        self.entries: list[Entry] = []
 
     async def send(self, entry: Entry) -> str:
         """Keep it."""
-        self.messages.append(entry.notification)
+        self.entries.append(entry)
         return ""
 
     async def close(self) -> None:
@@ -222,14 +227,87 @@ def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
         text for plate in PLATES for text in (plate, plate[2:], plate[-3:], word(who.identify(plate, FIVE).token))
     ]
     files = {path.name: path.read_text(encoding="utf-8") for path in (morning.directory / "reports" / NAME).iterdir()}
-    span, maker = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles
+    span, maker, kept = Span("vehicles", DUE - DAY, DUE), morning.reporter().vehicles, morning.reporter().kept
     for language in ("zh", "en"):
         for form in (*FORMS, "json"):
             files[f"vehicles.{language}.{form}"] = maker.printed(maker.make(span, DUE + MINUTE), form, language)
-    assert len(files) == 1 + 2 * 5 + 2 * 5
+        for table in get_args(ReportTable):
+            files[f"{language}.{table}"] = (kept.read(NAME, "csv", language, table) or b"").decode()
+    assert len(files) == 1 + 2 * 4 + 2 * (4 + 9)
+    assert all(files.values())
     for name, text in files.items():
         # Three digits may be an instant's or a code's, too; then they stand in a longer number.
         assert [one for one in hidden if re.search(rf"(?<![0-9]){re.escape(one)}(?![0-9])", text)] == [], name
+
+
+def _rows(morning: Morning, table: ReportTable | None, language: str = "en") -> list[dict[str, str]]:
+    """One table of the kept report as a program reads it."""
+    found = morning.reporter().kept.read(NAME, "csv", language, table)
+    assert found is not None
+    return list(csv.DictReader(found.decode("utf-8-sig").splitlines(), strict=True))
+
+
+def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
+    """Each a CSV of its own, of the data that are kept; without a name the one at a glance."""
+    morning.task(DUE + MINUTE).turn()
+    report = msgspec.json.decode(morning.reporter().folder.read(NAME, "report.json") or b"", type=DayReport)
+    glance = {row["item"]: row["value"] for row in _rows(morning, None)}
+    assert [glance[name] for name in ("opened", "orange", "blue")] == ["11", "1", "10"]
+    assert glance["minutes_to_acknowledge"] == str(report.cases.acknowledge)
+    assert [row["id"] for row in _rows(morning, "cases")] == [case.id for case in report.case_list]
+    (crowd,) = (row for row in _rows(morning, "cases", "zh") if row["编号"] == "L001-crowd-20261124T060102")
+    assert (crowd["地点"], crowd["最高级别"], crowd["立案时间"]) == ("弄1", "橙色", "2026-11-24T06:01:02+08:00")
+    pages, unanswered = Counter[str](), Counter[str]()
+    for row in _rows(morning, "silent"):
+        pages[row["person"]] += int(row["pages"])
+        unanswered[row["person"]] += int(row["unanswered"])
+    assert pages == {"居委干部-01": 11, "志愿者-01": 10, "志愿者-02": 1}
+    assert unanswered == {"居委干部-01": 10, "志愿者-01": 10, "志愿者-02": 1}
+    lanes = {row["place"]: row for row in _rows(morning, "lanes")}
+    assert [lanes["L001"][name] for name in ("most_people", "people_per_m2")] == ["417", "2.32"]
+    assert (lanes["L002"]["most_people"], lanes["L002"]["minutes_unknown"]) == ("", "1440.0")
+    assert lanes["L001"]["minutes_orange"] == f"{(report.lanes or ())[0].levels['orange'] / MINUTE:.1f}"
+    street = next(row for row in _rows(morning, "vehicles") if row["kind"] == "street")
+    assert (street["inward"], street["out_of_town"], street["before_inward"]) == ("5", "3", "")
+    assert {row["prefix"][0] for row in _rows(morning, "provinces")} == {"苏", "皖", "粤"}
+    for table in get_args(ReportTable):
+        heads = [morning.reporter().kept.read(NAME, "csv", tongue, table) or b"" for tongue in ("zh", "en")]
+        assert len({text.decode().splitlines()[0].count(",") for text in heads}) == 1, table
+
+
+def test_a_kept_report_that_is_damaged_says_so(morning: Morning) -> None:
+    """Its data are no report: no table comes of it; one that is not there is none."""
+    morning.task(DUE + MINUTE).turn()
+    for content in (b"\xff\0", b"{}", b'{"name": 1}'):
+        (morning.directory / "reports" / NAME / "report.json").write_bytes(content)
+        with pytest.raises(StoreError, match="cannot be read"):
+            morning.reporter().kept.read(NAME, "csv", "zh")
+    assert morning.reporter().kept.read("day-20200101", "csv", "zh") is None
+
+
+def test_files_go_with_the_message(morning: Morning) -> None:
+    """In its language: the page, and a CSV for each table; none of a damaged report, and none with other messages."""
+    morning.task(DUE + MINUTE).turn()
+    kept, sent = morning.reporter().kept, _Sent()
+    mail = Smtp(name="people", host="localhost", sender="a@example.org", attach=("html", "csv"))
+    channel = with_files(sent, mail, kept)
+    assert with_files(sent, msgspec.structs.replace(mail, attach=()), kept) is sent
+    assert with_files(sent, MqttChannel(name="people"), kept) is sent
+    messages = {one.language: one for one in _messages(morning)}
+    for message in messages.values():
+        asyncio.run(channel.send(Entry(message, 1, False)))
+    for language, entry in zip(messages, sent.entries, strict=True):
+        files = {file.name: file for file in entry.attachments}
+        assert set(files) == {f"{NAME}.html", *(f"{NAME}-{table}.csv" for table in get_args(ReportTable))}
+        assert files[f"{NAME}.html"].content == kept.folder.read(NAME, f"{language}.html")
+        assert files[f"{NAME}-cases.csv"].content == kept.read(NAME, "csv", language, "cases")
+        assert {file.media_type for file in files.values()} == {"text/html", "text/csv"}
+    other = msgspec.structs.replace(messages["zh"], event="alert:1")
+    assert ReportFiles(kept, ("html", "csv")).files(other) == ()
+    (morning.directory / "reports" / NAME / "report.json").write_bytes(b"{")
+    assert [file.name for file in ReportFiles(kept, ("csv", "txt")).files(messages["en"])] == [f"{NAME}.txt"]
+    shutil.rmtree(morning.directory / "reports")
+    assert ReportFiles(kept, ("html", "csv")).files(messages["en"]) == ()
 
 
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:

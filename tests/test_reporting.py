@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.score import Score, mark
 from sensord.core.instant import MINUTE, parse_instant
 from sensord.core.level import Level
-from sensord.core.place import Places
+from sensord.core.place import Place, PlaceKind, Places
 from sensord.core.site import Step
-from sensord.drivers.tabular import Document, render
+from sensord.drivers.tabular import Document, csv_of, render
 from sensord.store.state import StateStore
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
@@ -122,6 +123,11 @@ def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
         run(cli, ["list", "problems", "--config", str(config), "--from", "2026-01-01", "--format", "csv"]).exit_code
         == 0
     )
+    glance = run(cli, ["report", "daily", *asked, "--format", "csv", "--language", "en"])
+    assert list(csv.reader(glance.stdout.splitlines()))[:2] == [["item", "value"], ["opened", "3"]]
+    cases = run(cli, ["report", "daily", *asked, "--format", "csv", "--language", "en", "--table", "cases"])
+    assert [row["id"] for row in csv.DictReader(cases.stdout.splitlines())] == ["1", "2", "3"]
+    assert run(cli, ["report", "latest", *asked[:2], "--format", "csv", "--table", "nothing"]).exit_code == 2
     assert run(cli, ["report", "daily", "--config", str(config), "--day", "soon"]).exit_code == 2
     assert run(cli, ["roster", "check", "--config", str(config), "--days", "1"]).exit_code in (0, 5)
 
@@ -131,7 +137,51 @@ def test_cells_are_escaped_for_where_they_go() -> None:
     document = Document("t", "en", [Table("t", ("a", "b"), [("<script>|", "=1+1")])])
     assert "<script>" not in render(document, "html")
     assert "\\|" in render(document, "md")
-    assert "'=1+1" in render(document, "csv")
+    assert "'=1+1" in csv_of(document.tables[0], "en")
+
+
+def test_cells_stand_where_their_column_does() -> None:
+    """A number to the right, also among words; a dash where the words are, or where the numbers are."""
+    table = Table("t", ("name", "n", "from"), [("a", "1", "Anhui 3"), ("b", "-", "-"), ("c", "", "7")])
+    page = render(Document("t", "en", [table]), "html")
+    cells = re.findall(r"<td([^>]*)>([^<]*)</td>", page)
+    right = [text for look, text in cells if "number" in look]
+    assert right == ["1", "-", "", "7"]
+
+
+@pytest.mark.parametrize(("tables", "found"), [(5, 0), (6, 6)])
+def test_a_long_page_says_where_each_table_is(tables: int, found: int) -> None:
+    """Every link leads to the heading of that name; a short page has none."""
+    page = render(Document("t", "en", [Table(f"<{number}>", ("a",), []) for number in range(tables)]), "html")
+    links = re.findall(r'<a href="#(t[0-9]+)">([^<]+)</a>', page)
+    assert len(links) == found
+    headings = re.findall(r'<h2 id="(t[0-9]+)">([^<]+)</h2>', page)
+    assert [one for one in headings if one in links] == links
+    assert len(headings) == tables
+
+
+@pytest.mark.parametrize(
+    ("place", "zh", "en"),
+    [
+        ("C1", "东里", "East"),
+        ("C1-N", "东里 北门", "East north gate"),
+        ("C1-S", "东里南门", "East, south gate"),
+        ("L1", "一弄", "一弄"),
+        ("gone", "gone", "gone"),
+    ],
+)
+def test_a_gate_is_named_with_its_compound(place: str, zh: str, en: str) -> None:
+    """Every compound has a north gate; one that says where it is says it once. What is no more keeps its id."""
+    places = Places(
+        (
+            Place("C1", PlaceKind.COMPOUND, "东里", "East"),
+            Place("C1-N", PlaceKind.GATE, "北门", "north gate", "C1"),
+            Place("C1-S", PlaceKind.GATE, "东里南门", "East, south gate", "C1"),
+            Place("L1", PlaceKind.LANE, "一弄"),
+        ),
+        (),
+    )
+    assert (places.name(place, "zh"), places.name(place, "en")) == (zh, en)
 
 
 def test_both_languages_have_the_same_columns() -> None:

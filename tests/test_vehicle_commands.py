@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import shutil
 from contextlib import closing
@@ -84,6 +85,26 @@ def test_the_report_is_printed_or_written(config: Path, tmp_path: Path, form: st
     assert "42" in (tmp_path / "report").read_text(encoding="utf-8")
     for wrong in (("--day", "yesterday"), ("--day", "2025-11-24", "--from", "2025-11-24"), ("--from", "2999-01-01")):
         assert CliRunner().invoke(cli, [*asked[:4], *wrong]).exit_code == 2
+
+
+def test_a_csv_is_the_table_that_is_asked_for(config: Path) -> None:
+    """The main one unless another is named; then the others are named, beside the output. Nothing else has tables."""
+    counted(config)
+    asked = ("report", "vehicles", "--config", str(config), "--day", "2025-11-24", "--language", "en")
+    made = CliRunner().invoke(cli, [*asked, "--format", "csv"])
+    assert {row["kind"] for row in csv.DictReader(made.stdout.splitlines())} >= {"street", "compound", "gate"}
+    assert "provinces" not in made.stdout
+    assert "provinces, vehicles-by-hour, vehicles-by-day, spaces" in made.stderr
+    for asking in (("--format", "csv", "--table", "provinces"), ("--table", "provinces", "--format", "csv")):
+        made = CliRunner().invoke(cli, [*asked, *asking])
+        assert {row["inward"] for row in csv.DictReader(made.stdout.splitlines())} == {"42"}
+        assert made.stderr == ""
+    for wrong, why in (
+        (("--format", "csv", "--table", "everything"), "'vehicles-by-hour'"),
+        (("--table", "spaces"), "csv"),
+    ):
+        made = CliRunner().invoke(cli, [*asked, *wrong])
+        assert (made.exit_code, why in made.stderr, made.stdout) == (2, True, "")
 
 
 def test_any_stretch_can_be_asked_for(config: Path) -> None:

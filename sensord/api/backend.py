@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from sensord.core.cases.reports import ReportTable, VehicleTable
 from sensord.core.definition import Definition
 from sensord.core.outcome import Outcome
 from sensord.core.record import Action, Receipt
@@ -37,16 +38,24 @@ class Records(Protocol):
         """The reports that are kept, the newest first."""
         ...
 
-    def report(self, name: str, form: str, language: str) -> bytes | None:
-        """One form of a kept report; None when it is not there."""
+    def report(self, name: str, form: str, language: str, table: ReportTable | None = None) -> bytes | None:
+        """One form of a kept report, as CSV one of its tables; None when it is not there."""
         ...
 
     def make_report(self, day: date) -> str:
         """Make the report of a local day; returns its name. Raises ``Refused``."""
         ...
 
-    def vehicles(self, day: date | None, start: int | None, end: int | None, form: str, language: str) -> str:
-        """The report on vehicles of a local day, or of a span. Raises ``ValueError`` (its text is shown)."""
+    def vehicles(
+        self,
+        day: date | None,
+        start: int | None,
+        end: int | None,
+        form: str,
+        language: str,
+        table: VehicleTable | None = None,
+    ) -> str:
+        """The report on vehicles of a local day, or of a span. Raises ``Refused``."""
         ...
 
     def span(self, start: int | None, end: int | None, days: int) -> tuple[int, int]:

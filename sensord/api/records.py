@@ -16,6 +16,7 @@ from sensord.api.backend import Records
 from sensord.api.reading import Id
 from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
+from sensord.core.cases.reports import ReportTable, VehicleTable
 from sensord.core.instant import from_datetime
 
 Form = Literal["json", "txt", "md", "html", "csv"]
@@ -34,6 +35,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';
 
 From = Annotated[AwareDatetime | None, Query(alias="from", description="default: 30 days before the end")]
 To = Annotated[AwareDatetime | None, Query(description="exclusive; default: now")]
+TABLE = "with form=csv; default: the first"
 ReportName = Annotated[str, Path(max_length=80, pattern=r"^[a-z][A-Za-z0-9_-]*$")]
 
 
@@ -48,6 +50,12 @@ class Made(BaseModel):
     """The report is there."""
 
     report: str
+
+
+def check_table(form: str, table: str | None) -> None:
+    """Refuse a table of a form that holds them all."""
+    if table is not None and form != "csv":
+        raise Refused(422, "query.table: goes with form=csv")
 
 
 def document(content: bytes | str, form: str) -> Response:
@@ -74,8 +82,14 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
         return answers.json(200, {"reports": await run_in_threadpool(records.reports)})
 
     @router.get("/reports/{report}", summary="One report", dependencies=_VIEWER, responses=CONTENT)
-    async def report(report: ReportName, form: Form = "json", language: Language = "zh") -> Response:
-        found = await run_in_threadpool(records.report, report, form, language)
+    async def report(
+        report: ReportName,
+        form: Form = "json",
+        language: Language = "zh",
+        table: Annotated[ReportTable | None, Query(description=TABLE)] = None,
+    ) -> Response:
+        check_table(form, table)
+        found = await run_in_threadpool(records.report, report, form, language, table)
         if found is None:
             raise Refused(404, f"no report is called {report}")
         return document(found, form)
@@ -99,9 +113,11 @@ def _vehicles(router: APIRouter, records: Records) -> None:
         to: To = None,
         form: Form = "json",
         language: Language = "zh",
+        table: Annotated[VehicleTable | None, Query(description=TABLE)] = None,
     ) -> Response:
+        check_table(form, table)
         first, last = _instants(start, to)
-        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language), form)
+        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language, table), form)
 
 
 def _instants(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:

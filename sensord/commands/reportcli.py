@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from sensord.commands.options import config_option
+from sensord.core.cases.reports import ReportTable
 from sensord.phrasebook import shown
 from sensord.words import language, say
 
@@ -33,6 +36,33 @@ def output_options(*forms: str) -> Callable[[Callable[..., None]], Callable[...,
         return command
 
     return added
+
+
+def table_option(tables: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add ``--table``: which of ``tables`` (a ``Literal``) is written as CSV; the first unless another is asked for."""
+    names = get_args(tables)
+
+    def added(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def checked(form: str, table: str | None, **others: object) -> None:
+            command(form=form, table=_chosen(names, form, table), **others)
+
+        text = say(f"CSV 的哪一张表，默认 {names[0]}", f"which table as CSV; default: {names[0]}")
+        return click.option("--table", type=click.Choice(names), default=None, help=text)(checked)
+
+    return added
+
+
+def _chosen(names: tuple[str, ...], form: str, table: str | None) -> str | None:
+    """The table that is written; on standard error it says which others there are, when nobody has chosen."""
+    if form != "csv" and table is not None:
+        raise click.BadOptionUsage("table", say("--table 只用于 --format csv", "--table goes with --format csv"))
+    if form == "csv" and table is None:
+        first, others = names[0], ", ".join(names[1:])
+        hint = say(f"这是表 {first}；--table 另有：{others}", f"the table {first}; with --table: {others}")
+        click.echo(hint, err=True)
+        return first
+    return table
 
 
 _TABLES = output_options("txt", "md", "html", "csv")
@@ -86,12 +116,15 @@ def report() -> None:
 @config_option
 @click.option("--day", default=None, help=say("哪一天，例 2026-01-31", "which day, e.g. 2026-01-31"))
 @_WHOLE
-def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | None) -> None:
+@table_option(ReportTable)
+def daily(
+    config: Path, day: str | None, form: str, tongue: str, output: Path | None, table: ReportTable | None
+) -> None:
     """Print the report of a day."""
     from sensord.commands.reporting import Lists
 
     try:
-        text = Lists(config, time.time_ns(), tongue).daily(day, form)
+        text = Lists(config, time.time_ns(), tongue).daily(day, form, table)
     except ValueError as error:
         raise click.BadParameter(shown(error)) from error
     write(text, output)
@@ -100,11 +133,12 @@ def daily(config: Path, day: str | None, form: str, tongue: str, output: Path | 
 @report.command(help=say("最近 24 小时的报告：人群、车辆、案件。", "Crowds, vehicles and cases of the last 24 hours."))
 @config_option
 @_WHOLE
-def latest(config: Path, form: str, tongue: str, output: Path | None) -> None:
+@table_option(ReportTable)
+def latest(config: Path, form: str, tongue: str, output: Path | None, table: ReportTable | None) -> None:
     """Print the report of the last 24 hours."""
     from sensord.commands.reporting import Lists
 
-    write(Lists(config, time.time_ns(), tongue).latest(form), output)
+    write(Lists(config, time.time_ns(), tongue).latest(form, table), output)
 
 
 @report.command(help=say("列出已保存的报告，新的在前。", "List the reports that are kept, the newest first."))
@@ -121,8 +155,9 @@ def kept(config: Path) -> None:
 @config_option
 @click.argument("name")
 @_WHOLE
-def show(config: Path, name: str, form: str, tongue: str, output: Path | None) -> None:
+@table_option(ReportTable)
+def show(config: Path, name: str, form: str, tongue: str, output: Path | None, table: ReportTable | None) -> None:
     """Print a kept report."""
     from sensord.commands.reporting import Lists
 
-    write(Lists(config, time.time_ns(), tongue).show(name, form), output)
+    write(Lists(config, time.time_ns(), tongue).show(name, form, table), output)

@@ -7,24 +7,20 @@ from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
-import msgspec
-
 from sensord.config.load import Loaded, load
 from sensord.core.cases.case import Case
 from sensord.core.cases.listing import Lister, Table
-from sensord.core.cases.reports import Span
+from sensord.core.cases.reports import ReportTable, Span, VehicleTable
 from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
-from sensord.drivers.tabular import Document, render
+from sensord.drivers.tabular import Document, csv_of, render
 from sensord.errors import SensordError
-from sensord.reporting import Reporter, VehicleReporter, yesterday
+from sensord.reporting import KeptReports, Reporter, VehicleReporter, day_span, yesterday
 from sensord.store.history import History
-from sensord.store.reports import ReportFolder
 from sensord.store.state import StateStore
 from sensord.words import say
 
-LISTS = ("problems", "tasks", "responsibilities", "silent")
 _QUARTER = 3
 
 
@@ -52,36 +48,36 @@ class Lists:
         start, end = self._span(since, until, quarter=name == "responsibilities")
         with self._history() as history:
             table = self._table(name, history.between(start, end))
+        if form == "csv":
+            return csv_of(table, self._language)
         title = f"{table.title} · {self._day(start)} – {self._day(end)}"
         return render(Document(title, self._language, [table]), form)
 
-    def daily(self, day: str | None, form: str) -> str:
+    def daily(self, day: str | None, form: str, table: ReportTable | None = None) -> str:
         """Print the report of a local day (yesterday unless one is given)."""
         moment = date.fromisoformat(day) if day else yesterday(self._now, self._zone)
-        with self._history() as history:
-            reporter = Reporter(lambda: self._loaded, history, self._directory)
-            return self._printed(reporter, reporter.day(moment), form)
+        return self._printed(day_span(self._loaded.definition, moment), form, table)
 
-    def latest(self, form: str) -> str:
+    def latest(self, form: str, table: ReportTable | None = None) -> str:
         """Print the report of the last 24 hours."""
+        return self._printed(Span("latest", self._now - DAY, self._now), form, table)
+
+    def _printed(self, span: Span, form: str, table: ReportTable | None) -> str:
         with self._history() as history:
             reporter = Reporter(lambda: self._loaded, history, self._directory)
-            return self._printed(reporter, Span("latest", self._now - DAY, self._now), form)
+            return reporter.printed(span, self._now, form, self._language, table)
 
-    def _printed(self, reporter: Reporter, span: Span, form: str) -> str:
-        report, pages = reporter.make(span, self._now)
-        if form == "json":
-            return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
-        return render(pages[self._language].document(), form)
+    @property
+    def _kept(self) -> KeptReports:
+        return KeptReports(lambda: self._loaded, self._directory)
 
     def kept(self) -> list[str]:
         """The names of the reports whose files are kept, the newest first."""
-        return ReportFolder(self._directory).names()
+        return self._kept.folder.names()
 
-    def show(self, name: str, form: str) -> str:
+    def show(self, name: str, form: str, table: ReportTable | None = None) -> str:
         """Print a kept report; raises ``SensordError`` when it is not there."""
-        file = "report.json" if form == "json" else f"{self._language}.{form}"
-        found = ReportFolder(self._directory).read(name, file)
+        found = self._kept.read(name, form, self._language, table)
         if found is None:
             raise SensordError(say(f"没有名为 {name} 的报告", f"no report is called {name}"))
         return found.decode()
@@ -105,7 +101,14 @@ class Lists:
         )
 
 
-def vehicles(config: Path, now: int, asked: tuple[str | None, str | None, str | None], form: str, language: str) -> str:
+def vehicles(
+    config: Path,
+    now: int,
+    asked: tuple[str | None, str | None, str | None],
+    form: str,
+    language: str,
+    table: VehicleTable | None = None,
+) -> str:
     """Print the report on vehicles of (day, from, to): of yesterday when nothing is asked for.
 
     Raises ``ValueError`` (its text is shown) for what is no time.
@@ -115,4 +118,4 @@ def vehicles(config: Path, now: int, asked: tuple[str | None, str | None, str | 
     start, end = (parse_instant(text, loaded.definition.zone) if text else None for text in (since, until))
     reporter = VehicleReporter(lambda: loaded, loaded.resolve(loaded.settings.state_dir))
     span = reporter.span(date.fromisoformat(day) if day else None, start, end, now)
-    return reporter.printed(reporter.make(span, now), form, language)
+    return reporter.printed(reporter.make(span, now), form, language, table)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from sensord.commands.options import config_option
-from sensord.commands.reportcli import output_options, write
+from sensord.commands.reportcli import output_options, table_option, write
+from sensord.core.cases.reports import VehicleTable
 from sensord.errors import SensordError
 from sensord.phrasebook import shown
 from sensord.words import say
@@ -30,14 +31,22 @@ _NEW = click.Path(dir_okay=False, path_type=Path)
     "--to", "until", default=None, help=say("到何时止（不含；默认现在）", "until when (exclusive; default: now)")
 )
 @output_options("txt", "md", "html", "csv", "json")
+@table_option(VehicleTable)
 def report_vehicles(
-    config: Path, day: str | None, since: str | None, until: str | None, form: str, tongue: str, output: Path | None
+    config: Path,
+    day: str | None,
+    since: str | None,
+    until: str | None,
+    form: str,
+    tongue: str,
+    output: Path | None,
+    table: VehicleTable | None,
 ) -> None:
     """Print or write the report of a day, or of any other stretch of time, from the daemon's state."""
     from sensord.commands.reporting import vehicles
 
     try:
-        text = vehicles(config, time.time_ns(), (day, since, until), form, tongue)
+        text = vehicles(config, time.time_ns(), (day, since, until), form, tongue, table)
     except ValueError as error:
         raise click.BadParameter(shown(error)) from error
     write(text, output)

@@ -181,7 +181,10 @@ class TencentSms(Section, frozen=True, kw_only=True, tag_field="type", tag="tenc
 
 
 class Smtp(Section, frozen=True, kw_only=True, tag_field="type", tag="smtp"):
-    """E-mail; a contact's address is the mailbox. ``sender`` is what stands in From."""
+    """E-mail; a contact's address is the mailbox. ``sender`` is what stands in From.
+
+    ``attach``: in these forms a report is attached to the mail that tells of it; ``csv`` is a file for each table.
+    """
 
     name: Name
     host: Text
@@ -191,6 +194,7 @@ class Smtp(Section, frozen=True, kw_only=True, tag_field="type", tag="smtp"):
     password_file: Text | None = None
     ca_file: Text | None = None
     sender: Text
+    attach: tuple[Literal["txt", "md", "html", "csv"], ...] = ()
     per_minute: PerMinute | None = None
     timeout: Duration = "20s"
 

@@ -24,7 +24,7 @@ from sensord.config.plan import Dispatch, check_scopes, load_dispatch
 from sensord.config.platekeys import KeyRing, add_key, load_keys
 from sensord.config.rosterchanges import CHANGES_FILE, Added, load_changes
 from sensord.config.rules import RuleSet, World, load_rules
-from sensord.config.secret import read_secret, resolve_path
+from sensord.config.secret import read_secret, read_signing_key, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import load_vehicles
 from sensord.core.cases.builtin import IDS
@@ -45,9 +45,10 @@ KEY_FILE = "plate.keys"
 
 
 class Spare(Enum):
-    """Parts that alerting can do without when their files, which no person writes, cannot be read."""
+    """Parts that alerting can do without when their files, which no person edits, cannot be used."""
 
     PLATES = "plates"
+    LINKS = "links"
     CHANGES = "changes"
 
 
@@ -56,7 +57,8 @@ class Loaded:
     """A checked configuration. ``base`` is the folder of ``sensord.yaml``; ``warnings`` are for people.
 
     ``secrets`` are the site keys that the definition names. ``score`` is the quarterly formula: it changes no outcome,
-    and so is no part of the definition. ``without`` says which parts are missing when it was loaded leniently, and why.
+    and so is no part of the definition. ``link_key`` is the one that a person made to sign links, if one did.
+    ``without`` says which parts are missing when it was loaded leniently, and why.
     """
 
     settings: Settings
@@ -65,6 +67,7 @@ class Loaded:
     base: Path
     secrets: Secrets = field(repr=False)
     score: Score
+    link_key: bytes | None = field(repr=False)
     without: Mapping[Spare, str] = field(default_factory=dict)
 
     def unfollowed(self, why: str) -> Loaded:
@@ -100,7 +103,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_silence(str(folder), parts.places, definition.rules),
     ]
     whole = settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score
-    return Loaded(*whole, parts.without)
+    return Loaded(*whole, parts.link_key, parts.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class _Parts:
     rules: RuleSet
     vehicles: tuple[PlateAreas, Tracking]
     ring: KeyRing
+    link_key: bytes | None
     added: Added
     without: Mapping[Spare, str]
 
@@ -138,6 +142,7 @@ def _read(settings: Settings, base: Path, folder: Path, *, lenient: bool) -> _Pa
     rules = problems.attempt(lambda: load_rules(folder, world))
     vehicles = problems.attempt(lambda: _vehicles(settings, base))
     ring = problems.spare(Spare.PLATES, lambda: _ring(settings, base), KeyRing((), {}))
+    link_key = problems.spare(Spare.LINKS, lambda: _link_key(settings, base), None)
     if dispatch is not None and rules is not None:
         names = frozenset(rule.id for rule in rules.rules) | IDS
         problems.attempt(lambda: check_scopes(dispatch, places, names))
@@ -145,7 +150,7 @@ def _read(settings: Settings, base: Path, folder: Path, *, lenient: bool) -> _Pa
         raise ConfigError(problems.found)
     if rules is None or vehicles is None or ring is None or added is None:
         raise ConfigError(problems.found)
-    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, added, problems.without)
+    return _Parts(registry, places, dispatch, staff, calendar, rules, vehicles, ring, link_key, added, problems.without)
 
 
 def _definition(settings: Settings, parts: _Parts) -> Definition:
@@ -187,6 +192,12 @@ def _ring(settings: Settings, base: Path) -> KeyRing:
     """Return the site keys; none when no file is named and the daemon has not made its own yet."""
     path = key_file(settings, base)
     return load_keys(path) if settings.plates.key_file or path.exists() else KeyRing((), {})
+
+
+def _link_key(settings: Settings, base: Path) -> bytes | None:
+    """Return the key that a person made to sign links; None when none is named."""
+    named = settings.answers.key_file
+    return read_signing_key(resolve_path(named, base)) if named else None
 
 
 def with_keys(loaded: Loaded, now: int) -> Loaded:

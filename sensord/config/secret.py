@@ -18,6 +18,8 @@ from sensord.errors import ConfigError, Problem
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _MAX_SECRET = 64 * 1024
+SHORTEST_KEY = 32
+"""Bytes: 128 bits, written as people write them, in hexadecimal."""
 
 
 def resolve_path(text: str, base: Path) -> Path:
@@ -60,6 +62,15 @@ def read_secret(path: Path) -> str:
         fault = "is empty" if not text else "is larger than 64 KiB"
         raise _refused(str(path), f"the secret {fault}", "put the secret, and nothing else, into the file")
     return text
+
+
+def read_signing_key(path: Path) -> bytes:
+    """Return the secret with which we sign; raises ``ConfigError`` also when it is short enough to be guessed."""
+    key = read_secret(path).encode()
+    if len(key) < SHORTEST_KEY:
+        message = f"the key has {len(key)} bytes; one that signs links needs {SHORTEST_KEY}, or others can sign"
+        raise _refused(str(path), message, "make one: openssl rand -hex 32")
+    return key
 
 
 def _refused(file: str, message: str, hint: str) -> ConfigError:

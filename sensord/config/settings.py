@@ -70,8 +70,8 @@ class Http(Section, frozen=True, kw_only=True):
 class Answers(Section, frozen=True, kw_only=True):
     """The links in messages by which people answer. Without ``url`` messages have none.
 
-    ``url`` is where phones find the daemon's ``/a/`` pages (a reverse proxy). ``key_file`` signs the links; without it
-    a key is made in the state directory. Links are good for ``expires``.
+    ``url`` is where phones find the daemon's ``/a/`` pages (a reverse proxy). ``key_file`` signs the links (32 bytes at
+    least); without it a key is made in the state directory. Links are good for ``expires``.
     """
 
     url: Text | None = None

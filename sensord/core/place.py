@@ -118,6 +118,16 @@ class Places:
             above.setdefault(node.kind, node.id)
         raise ValueError(f"{place.id} lies in itself, or deeper than there are kinds of places")
 
+    def name(self, place: str, language: str) -> str:
+        """What a place is called in ``zh`` or ``en``; a gate with its compound, a place that is no more by its id."""
+        found = self.by_id.get(place)
+        if found is None:
+            return place
+        name = found.label(language)
+        compound = self.above(place, PlaceKind.COMPOUND) if found.kind is PlaceKind.GATE else None
+        before = "" if compound is None else self.by_id[compound].label(language)
+        return name if name.startswith(before) else f"{before} {name}"
+
     def above(self, place: str, kind: PlaceKind) -> str | None:
         """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""
         return self._above[place].get(kind)

@@ -43,8 +43,10 @@ class _State(msgspec.Struct, array_like=True):
 class Points:
     """Makes points, group by group; the same groups give the same points."""
 
-    def __init__(self) -> None:
-        self._define(Definition("", (), (), ()))
+    def __init__(self, assumed: Definition | None = None) -> None:
+        """``assumed`` holds until the journal brings a definition: one that has lost its beginning brings none."""
+        self._first = assumed or Definition("", (), (), ())
+        self._define(self._first)
 
     def _define(self, definition: Definition) -> None:
         places = Places(definition.places, definition.devices)
@@ -68,7 +70,7 @@ class Points:
     def restore(self, state: bytes) -> None:
         """Continue from what :meth:`state` gave; an empty state is the beginning. Raises ``SnapshotError``."""
         if not state:
-            self._define(Definition("", (), (), ()))
+            self._define(self._first)
             return
         try:
             saved = msgspec.msgpack.decode(unseal(state), type=_State)

@@ -77,7 +77,7 @@ class Pages:
         self._report, self._cases, self._language = report, cases, language
         self._places = Places(definition.places, definition.devices)
         self._lister = Lister(definition, self._places, language)
-        self._vehicles = VehiclePages(report.vehicles, self._places.by_id, language)
+        self._vehicles = VehiclePages(report.vehicles, self._places, language)
         self._say = _WORDS[language]
 
     def document(self) -> Document:

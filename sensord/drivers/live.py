@@ -17,12 +17,14 @@ import structlog
 
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
+from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
 from sensord.core.rules.carry import Carried
 from sensord.core.site import Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers import overview
+from sensord.drivers.again import Again
 from sensord.errors import SnapshotError, StoreError
 from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
 
@@ -68,6 +70,10 @@ class State(Protocol):
         """
         ...
 
+    def adopt(self, steps: Sequence[Step]) -> None:
+        """Write down what steps before the position say of cases that nobody knows, to be told as possibly repeated."""
+        ...
+
     def save_snapshot(self, seq: int, state: bytes) -> None:
         """Save the core's state after group ``seq``."""
         ...
@@ -86,11 +92,12 @@ class LiveCore:
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
     ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
-    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. While
-    ``pressure`` is on, what is shown is renewed less often.
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. It
+    ``assumes`` a definition while the journal has brought none. While ``pressure`` is on, what is shown is renewed less
+    often.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         journal: JournalReader,
         state: State,
@@ -99,15 +106,18 @@ class LiveCore:
         *,
         on_outcomes: Callable[[Sequence[Outcome]], None],
         secrets: Secrets | None = None,
+        assumed: Definition | None = None,
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """``assumed`` holds until the journal brings a definition: one that has lost its beginning brings none."""
         self.pressure: Pressure = AT_EASE
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self.decided: dict[int, list[Outcome]] = {}
         self._snapshot_interval = snapshot_interval
         self._secrets: Secrets = {} if secrets is None else secrets
+        self._assumed, self.assumes = assumed, False
         self.site = Site(None, self._secrets, lenient=True)
         self.position = 0
         self.overview: overview.Overview = {}
@@ -147,31 +157,46 @@ class LiveCore:
         self._send_since = self._doubt_until - IN_DOUBT
         if not applied and self._doubt_until:
             log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
-        began, again = time.monotonic(), 0
+        began, first, again = time.monotonic(), self.position, Again()
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
             for group in groups:
                 if group.seq > applied:
                     break
-                self.site.step(group)
-                self.position, again = group.seq, again + 1
+                step = self.site.step(group)
+                again.note(step, self.site.book.open)
+                self.position, self.assumes = group.seq, self.assumes and not step.definition
             if groups[-1].seq > applied:
                 break
-        self.orphans = tuple(case for case in self._state.open_cases() if case.id not in self.site.book.open)
+        self._compare(again)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
-        log.info("the core is ready", position=self.position, stepped_again=again, seconds=time.monotonic() - began)
+        log.info(
+            "the core is ready",
+            position=self.position,
+            stepped_again=self.position - first,
+            seconds=time.monotonic() - began,
+        )
+
+    def _compare(self, again: Again) -> None:
+        """Find what is open here or there only: of the latter people are told, marked as possibly repeated."""
+        known = {case.id: case for case in self._state.open_cases()}
+        self.orphans = tuple(case for name, case in known.items() if name not in self.site.book.open)
+        if unheard := again.unheard(known):
+            log.error(
+                "cases begin otherwise when the journal is stepped again; people are told of them", steps=len(unheard)
+            )
+            self._state.adopt(unheard)
 
     def _restore(self) -> int:
-        saved = self._state.load_snapshot()
-        if saved is None:
-            return 0
-        seq, state = saved
-        try:
-            self.site = Site.restored(state, self._secrets, lenient=True)
-        except SnapshotError as error:
-            log.error("the saved state cannot be restored; the journal is stepped from its beginning", why=str(error))
-            self.site = Site(None, self._secrets, lenient=True)
-            return 0
-        return seq
+        if (saved := self._state.load_snapshot()) is not None:
+            seq, state = saved
+            try:
+                self.site = Site.restored(state, self._secrets, lenient=True)
+            except SnapshotError as error:
+                log.error("the saved state cannot be restored; the journal is stepped from its start", why=str(error))
+            else:
+                return seq
+        self.site, self.assumes = Site(self._assumed, self._secrets, lenient=True), self._assumed is not None
+        return 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -221,6 +246,7 @@ class LiveCore:
             if not step.changes_nothing:
                 self._apply(step)
             if step.definition:
+                self.assumes = False
                 self._say_what_became()
             self._decide(step)
             self._measure(step, time.monotonic() - began)

@@ -1,31 +1,34 @@
-"""The report on vehicles for readers: the lines that say the most important, its tables, and one table for programs."""
+"""The report on vehicles for readers: the lines that say the most important, and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 from sensord.core.cases.listing import Table
 from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
-from sensord.core.place import Place, PlaceKind
+from sensord.core.place import PlaceKind, Places
 from sensord.core.region import CITIES, PROVINCES
+from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
 from sensord.drivers.vehiclewords import WORDS
 
-Names = Mapping[str, Place]
 NO_DATA = "-"
 _NAMED = 3
 """So many provinces and full compounds are named in a line."""
+_WAYS = ("inward", "outward")
+_WIDE = 25
+"""So many hours or days stand beside each other."""
 _MANY = 3 * HOUR
 """From here on a sentence speaks of hours."""
 _COUNTS = Counts.__struct_fields__
 
 
 class VehiclePages:
-    """Writes one report in one language; ``names`` are the definition's places by id."""
+    """Writes one report in one language; ``places`` are the definition's."""
 
-    def __init__(self, report: VehicleReport, names: Names, language: str) -> None:
-        self._report, self._names, self._language = report, names, language
+    def __init__(self, report: VehicleReport, places: Places, language: str) -> None:
+        self._report, self._places, self._language = report, places, language
         self._say = WORDS[language]
 
     def document(self) -> Document:
@@ -50,13 +53,15 @@ class VehiclePages:
         inside = say["inside_line"].format(inside=self._inside(street), at=self._clock(found.inside_at))
         made = [say["flow_line"].format(**words, **self._held_against(street))]
         made[0] += inside if street.inside is not None else say["inside_unknown"]
-        made.append(say["kinds_line"].format(**words, provinces=self._foremost(street)))
+        made.append(say["kinds_line"].format(**words))
+        if street.provinces:
+            made.append(say["from_line"].format(named=self._foremost(street.provinces), places=self._visited()))
         if street.unknown:
             made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
         if found.balance:
-            full = (f"{self._name(one.compound)} {one.free}" for one in found.balance[:_NAMED])
+            full = self._listed((one.compound, one.free) for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
-            made.append(say["full_line"].format(full=say["and"].join(full) + more))
+            made.append(say["full_line"].format(full=full + more))
         return made
 
     def _held_against(self, line: Line) -> dict[str, str]:
@@ -68,22 +73,29 @@ class VehiclePages:
             said[short] = known if line.before is not None else self._say["no_before"]
         return said
 
-    def _foremost(self, line: Line) -> str:
+    def _foremost(self, counts: dict[str, int]) -> str:
         """The few provinces from which most came."""
-        most = _most_first(line.provinces)[:_NAMED]
-        named = self._say["and"].join(f"{_province(prefix, self._language)} {count}" for prefix, count in most)
-        return self._say["of_these"].format(named=named) if named else ""
+        most = _most_first(counts)[:_NAMED]
+        return self._say["and"].join(f"{_province(prefix, self._language)} {count}" for prefix, count in most)
+
+    def _visited(self) -> str:
+        """The few compounds to which most came from elsewhere."""
+        counts = {line.place: sum(line.provinces.values()) for line in self._report.of(PlaceKind.COMPOUND)}
+        return self._listed((place, count) for place, count in _most_first(counts)[:_NAMED] if count)
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
     def tables(self) -> list[Table]:
         """Every table of the report that is not empty."""
         say, found = self._say, self._report
-        made = [self._places(kind) for kind in KINDS]
+        made = [self._passed(kind) for kind in KINDS]
         columns = (say["province"], say["count"], say["cities"])
         made.append(Table(say["provinces"], columns, provinces(found.street, self._language) if found.lines else []))
+        made += [self._elsewhere(kind) for kind in KINDS[1:]]
         made.append(self._stretches(say["hourly"], say["hour"], found.hourly, self._hours))
+        made += [self._compounds("hour", way, found.hourly, "%H") for way in _WAYS]
         made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
+        made += [self._compounds("day", way, found.daily, "%m-%d %a") for way in _WAYS]
         full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
         made.append(Table(say["balance"], (say["full"], say["free"], say["nearest"]), full))
         return [table for table in made if table.rows]
@@ -94,7 +106,7 @@ class VehiclePages:
         days = {self._time(one.start)[:10] for one in self._report.hourly}
         return "%m-%d %H:%M" if len(days) > 1 else "%H:%M"
 
-    def _places(self, kind: PlaceKind) -> Table:
+    def _passed(self, kind: PlaceKind) -> Table:
         room = () if kind is PlaceKind.GATE else ("inside", "parking")
         names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
         head = (self._say["place"], *(self._say[name] for name in names))
@@ -104,9 +116,21 @@ class VehiclePages:
         cells = {name: _number(line, name) for name in _COUNTS}
         cells |= {"inside": self._inside(line), "parking": str(line.parking or NO_DATA), "unknown": self._unknown(line)}
         for name, said in (("before", self._before), ("change", self._change)):
-            both = [said(line, way) for way in ("inward", "outward")]
+            both = [said(line, way) for way in _WAYS]
             cells[name] = NO_DATA if both == [NO_DATA] * 2 else " / ".join(both)
         return (self._name(line.place), *(cells[name] for name in names))
+
+    def _elsewhere(self, kind: PlaceKind) -> Table:
+        """Where the vehicles from elsewhere are registered that came to each place of a kind."""
+        say = self._say
+        head = (say["place"], say["out_of_town"], say["key_area"], say["by_province"])
+        title = say["provinces_of"].format(places=say[f"{kind.value}s"])
+        return Table(title, head, [self._registered(line) for line in self._report.of(kind)])
+
+    def _registered(self, line: Line) -> tuple[str, ...]:
+        listed = (f"{_province(prefix, self._language)} {count}" for prefix, count in _most_first(line.provinces))
+        counts = (_number(line, name) for name in ELSEWHERE)
+        return (self._name(line.place), *counts, NO_DATA if line.counted is None else self._say["and"].join(listed))
 
     def _stretches(self, title: str, first: str, stretches: Iterable[Stretch], form: str) -> Table:
         """The street hour by hour, or day by day."""
@@ -115,8 +139,20 @@ class VehiclePages:
         rows = []
         for one in stretches:
             street = one.lines[0]
-            moment, ways = self._moment(one.start, form), (_number(street, way) for way in ("inward", "outward"))
+            moment, ways = self._moment(one.start, form), (_number(street, way) for way in _WAYS)
             rows.append((moment, *ways, self._unknown(street), *(_number(street, name) for name in names)))
+        return Table(title, head, rows)
+
+    def _compounds(self, unit: str, way: str, stretches: Sequence[Stretch], form: str) -> Table:
+        """A row for each compound, a column for each hour or day; without rows where that would be too wide to read."""
+        head = (self._say["place"], *(self._moment(one.start, form) for one in stretches))
+        title = self._say[f"compounds_{way}"].format(unit=self._say[unit])
+        numbers = [number for number, line in enumerate(self._report.lines) if line.kind == PlaceKind.COMPOUND]
+        rows = [
+            (self._name(self._report.lines[number].place), *(_seen(one.lines[number], way) for one in stretches))
+            for number in numbers
+            if len(stretches) <= _WIDE
+        ]
         return Table(title, head, rows)
 
     def _moment(self, instant: int, form: str) -> str:
@@ -157,10 +193,15 @@ class VehiclePages:
         return f"{change:+d}{'?' if line.unknown or line.before_unknown else ''}"
 
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
-        return ", ".join(f"{self._name(place)} {free}" for place, free in nearest) or NO_DATA
+        return self._listed(nearest) or NO_DATA
+
+    def _listed(self, numbers: Iterable[tuple[str, int]]) -> str:
+        """Places with their numbers; a name may end in one itself."""
+        of_place = self._say["of_place"]
+        return self._say["and"].join(of_place.format(place=self._name(place), count=count) for place, count in numbers)
 
     def _name(self, place: str) -> str:
-        return self._names[place].label(self._language) if place in self._names else place
+        return self._places.name(place, self._language)
 
     def notes(self) -> list[str]:
         """How all that is to be read."""
@@ -184,49 +225,6 @@ class VehiclePages:
     def _clock(self, instant: int) -> str:
         return self._time(instant)[11:]
 
-    # -- for programs ------------------------------------------------------------------------------------------------
-
-    def tidy(self) -> Document:
-        """One table: a row for each place and stretch of time, and for each prefix of plates from elsewhere.
-
-        ``stretch`` says of what the row is: the whole, the week before, an hour, a day. Rows of different ones must not
-        be added up. A cell is empty where nobody could see.
-        """
-        head = ("stretch", "start", "end", "kind", "place", "name", "registered", *_COUNTS)
-        head += ("inside", "unsure", "parking", "gates", "gates_unseen", "minutes_unknown")
-        return Document(self.title, self._language, [Table(self.title, head, list(self._tidy_rows()))])
-
-    def _tidy_rows(self) -> Iterable[tuple[str, ...]]:
-        found = self._report
-        for line in found.lines:
-            sums = ("" if line.inside is None else str(line.inside), str(line.unsure), str(line.parking))
-            yield self._tidy_row("whole", found.start, found.end, line, line.counted, line.unknown, sums)
-            for prefix, count in sorted((line.provinces | line.cities).items()):
-                here = self._tidy_row("whole", found.start, found.end, line, None, None)
-                yield (*here[:6], prefix, str(count), *here[8:])
-            yield self._tidy_row("before", found.before_start, found.before_end, line, line.before, line.before_unknown)
-        for word, stretches in (("hour", found.hourly), ("day", found.daily)):
-            for one in stretches:
-                for part in one.lines:
-                    yield self._tidy_row(word, one.start, one.end, part, part.counted, part.unknown)
-
-    def _tidy_row(
-        self,
-        stretch: str,
-        start: int,
-        end: int,
-        line: Passed,
-        counted: Counts | None,
-        unknown: int | None,
-        sums: tuple[str, ...] = ("", "", ""),
-    ) -> tuple[str, ...]:
-        times = (format_instant(instant, self._report.zone) for instant in (start, end))
-        numbers = ("" if counted is None else str(getattr(counted, name)) for name in _COUNTS)
-        # How many gates were unseen is known of the report's own stretches; of the week before, only for how long.
-        unseen = "" if unknown is None or stretch == "before" else str(line.unseen)
-        blind = (str(line.gates), unseen, "" if unknown is None else f"{unknown / MINUTE:.1f}")
-        return (stretch, *times, line.kind, line.place, self._name(line.place), "", *numbers, *sums, *blind)
-
 
 def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     """Vehicles from elsewhere by province, most first: its name, how many, and its cities with theirs."""
@@ -234,7 +232,7 @@ def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     for province, count in _most_first(line.provinces):
         here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
         cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
-        rows.append((_province(province, language), str(count), ", ".join(cities)))
+        rows.append((_province(province, language), str(count), WORDS[language]["and"].join(cities)))
     return rows
 
 
@@ -244,6 +242,11 @@ def _province(prefix: str, language: str) -> str:
 
 def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _seen(line: Passed, way: str) -> str:
+    """A number, with a question mark where a part is unknown."""
+    return _number(line, way) + ("?" if line.unknown and line.counted is not None else "")
 
 
 def _number(line: Passed, name: str) -> str:

@@ -18,6 +18,7 @@ import ssl
 import threading
 from contextlib import closing, suppress
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
 from sensord.config.channels import Smtp
@@ -119,6 +120,9 @@ class SmtpChannel:
         message["Auto-Submitted"] = "auto-generated"
         message["X-Priority"] = "1" if notification.level.word == "red" else "3"
         message.set_content(notification.text + answer_line(entry), cte="base64")
+        for file in entry.attachments:
+            subtype = file.media_type.partition("/")[2]
+            message.add_attachment(file.content.decode(), subtype=subtype, cte="base64", filename=file.name)
         return message
 
     def _submit(self, message: EmailMessage, recipient: str, conversation: _Conversation) -> str:
@@ -129,7 +133,7 @@ class SmtpChannel:
                 self._accepted(server.mail(parseaddr(self._settings.sender)[1]))
                 self._accepted(server.rcpt(recipient))
                 conversation.hand_over()
-                code, _ = answer = server.data(message.as_bytes())
+                code, _ = answer = server.data(message.as_bytes(policy=SMTP))
                 self._accepted(answer)
                 with suppress(OSError, smtplib.SMTPException):
                     server.putcmd("QUIT")  # the message is theirs: what they say to this changes nothing

@@ -42,8 +42,9 @@ CHUNK = 64
 """Groups read at a time; a full group holds thousands of raw messages, so this bounds memory."""
 CHECKPOINT_GROUPS = 5000
 """Groups between two saved states of the decoder: after a crash so many are decoded, not written, again."""
-QUIET_GROUPS = 600
-"""Groups without a point (ticks) after which the cursor moves all the same: some ten minutes of silence."""
+QUIET_GROUPS = 60
+"""Groups without a point (ticks) after which the cursor moves all the same: about a minute of silence, for which a
+report that waits for the roll-ups may wait, too."""
 PRESSED = 5.0
 """Seconds between two batches while more comes in than we take."""
 LONGEST_HOLD = 3600.0
@@ -101,7 +102,7 @@ class Feeder:
         base: float = 0.5,
         longest: float = 60.0,
     ) -> None:
-        self.name = f"sink-{sink.name}"
+        self.name, self.sink = f"sink-{sink.name}", sink.name
         self._sink = sink
         self._journal = journal
         self._changes = changes
@@ -119,7 +120,13 @@ class Feeder:
         """The last group that a sink can have: nothing of this run is journaled yet, and what it writes is added."""
         self._checkpoint = Cursor(0, 0, b"")
         self._failures = 0
+        self._moved_at = time.monotonic()
         self._log = log.bind(sink=sink.name)
+
+    @property
+    def stalled(self) -> float:
+        """For how long (seconds) the sink has got no further although something waits for it."""
+        return time.monotonic() - self._moved_at
 
     async def run(self) -> None:
         """Follow the journal until cancelled; the boundary of this task, so it outlives every fault."""
@@ -145,6 +152,7 @@ class Feeder:
             await self._write([], cursor)
         self._checkpoint, self._read, self._written = cursor, cursor.checkpoint, cursor.seq
         while True:
+            before = self._read
             batch = await asyncio.to_thread(self._collect)
             again = batch.cursor.checkpoint - cursor.checkpoint
             if batch.points or batch.cursor.seq - cursor.seq >= QUIET_GROUPS or again >= CHECKPOINT_GROUPS:
@@ -152,6 +160,8 @@ class Feeder:
                 await self._deliver(batch.points, batch.cursor, cursor)
                 cursor = batch.cursor
             self._failures = 0
+            if self._read > before or not batch.lag:
+                self._moved_at = time.monotonic()
             self._meter.gauge("sink_lag_groups", batch.lag, sink=self._sink.name)
             self._pulse.beat(self.name)
             if self._pressure.pressed:
@@ -207,8 +217,8 @@ class Feeder:
         return Cursor(max(self._read, self._written), self._checkpoint.checkpoint, self._checkpoint.state)
 
     def _note_gap(self, seq: int) -> None:
-        missing = seq - self._read - 1
-        if missing and self._read:
+        missing = seq - max(self._read, self._written) - 1
+        if missing > 0 and self._read:
             self._meter.count("sink_missed_groups_total", missing, sink=self._sink.name)
             self._log.error(
                 "groups are gone: cleared before the sink had read them (raise journal.keep), or damaged",
@@ -255,6 +265,7 @@ class Feeder:
                 self._meter.observe("sink_write_seconds", time.monotonic() - started, sink=self._sink.name)
                 self._pulse.beat(self.name)
                 if points:
+                    self._moved_at = time.monotonic()
                     self._pulse.went(self.name)
                 return
 

@@ -12,30 +12,22 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
-from collections.abc import Sequence
 
 import httpx
 
 from sensord.config.settings import InfluxV1
-from sensord.core.point import Point
-from sensord.ports import Cursor, CursorStore, Meter
-from sensord.series.lineprotocol import encode_lines
+from sensord.ports import CursorStore, Meter
+from sensord.series.linesink import TIMEOUT, LineSink
 from sensord.series.refusal import refused, unreachable
 
 
-class InfluxV1Sink:
-    """A :class:`sensord.ports.Sink` that writes compressed line protocol.
-
-    ``timeout`` (seconds) bounds one request as a whole.
-    """
+class InfluxV1Sink(LineSink):
+    """Writes compressed line protocol; ``timeout`` as there."""
 
     def __init__(
-        self, settings: InfluxV1, password: str, cursors: CursorStore, meter: Meter, *, timeout: float = 30.0
+        self, settings: InfluxV1, password: str, cursors: CursorStore, meter: Meter, *, timeout: float = TIMEOUT
     ) -> None:
-        self.name: str = settings.name
-        self._cursors = cursors
-        self._meter = meter
-        self._timeout = timeout
+        super().__init__(settings.name, cursors, meter, timeout)
         self._query = {"db": settings.database, "precision": "ns"}
         self._client = httpx.AsyncClient(
             base_url=settings.url,
@@ -45,35 +37,17 @@ class InfluxV1Sink:
             verify=ssl.create_default_context(),  # the system's authorities, an organisation's own included
         )
 
-    async def position(self) -> Cursor | None:
-        """Where this sink stands; raises ``StoreError`` when the cursor cannot be read."""
-        return await asyncio.to_thread(self._cursors.load, self.name)
-
-    async def write(self, points: Sequence[Point], cursor: Cursor) -> None:
-        """Write the points, then the cursor. Raises ``DeliveryError``, see :mod:`sensord.series.refusal`."""
-        body, empty = await asyncio.to_thread(_body, points)
-        if body:
-            await self._send(body)
-        self._meter.count("sink_points_total", len(points) - empty, sink=self.name, outcome="written")
-        self._meter.count("sink_points_total", empty, sink=self.name, outcome="empty")
-        await asyncio.to_thread(self._cursors.save, self.name, cursor)
-
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _send(self, body: bytes) -> None:
+    async def _send(self, lines: str) -> None:
+        body = await asyncio.to_thread(gzip.compress, lines.encode(), 3)
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._client.post(
-                    "/write", params=self._query, content=body, headers={"Content-Encoding": "gzip"}
-                )
-        except (httpx.RequestError, TimeoutError) as error:
+            answer = await self._client.post(
+                "/write", params=self._query, content=body, headers={"Content-Encoding": "gzip"}
+            )
+        except httpx.RequestError as error:
             raise unreachable(self.name, error) from error
         if not answer.is_success:
             raise refused(self.name, answer.status_code, answer.text, answer.headers.get("Retry-After"))
-
-
-def _body(points: Sequence[Point]) -> tuple[bytes, int]:
-    lines, empty = encode_lines(points)
-    return (gzip.compress(lines.encode(), compresslevel=3) if lines else b""), empty

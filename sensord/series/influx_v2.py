@@ -10,7 +10,6 @@ The client's own retries, batching and threads are off: the feeder does these, o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -18,25 +17,19 @@ from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from sensord.config.settings import InfluxV2
-from sensord.core.point import Point
-from sensord.ports import Cursor, CursorStore, Meter
-from sensord.series.lineprotocol import encode_lines
+from sensord.ports import CursorStore, Meter
+from sensord.series.linesink import TIMEOUT, LineSink
 from sensord.series.refusal import refused, unreachable
 
 
-class InfluxV2Sink:
-    """A :class:`sensord.ports.Sink` that writes line protocol over ``/api/v2/write``, compressed.
-
-    ``timeout`` (seconds) bounds one request as a whole.
-    """
+class InfluxV2Sink(LineSink):
+    """Writes line protocol over ``/api/v2/write``, compressed; ``timeout`` as there."""
 
     def __init__(
-        self, settings: InfluxV2, token: str, cursors: CursorStore, meter: Meter, *, timeout: float = 30.0
+        self, settings: InfluxV2, token: str, cursors: CursorStore, meter: Meter, *, timeout: float = TIMEOUT
     ) -> None:
-        self.name: str = settings.name
+        super().__init__(settings.name, cursors, meter, timeout)
         self._settings = settings
-        self._cursors = cursors
-        self._meter, self._timeout = meter, timeout
         self._client = InfluxDBClient(
             settings.url,
             token,
@@ -47,30 +40,12 @@ class InfluxV2Sink:
         )
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
 
-    async def position(self) -> Cursor | None:
-        """Where this sink stands; raises ``StoreError`` when the cursor cannot be read."""
-        return await asyncio.to_thread(self._cursors.load, self.name)
-
-    async def write(self, points: Sequence[Point], cursor: Cursor) -> None:
-        """Write the points, then the cursor. Raises ``DeliveryError``, see :mod:`sensord.series.refusal`."""
-        lines, empty = await asyncio.to_thread(encode_lines, points)
-        if lines:
-            await self._send(lines)
-        self._meter.count("sink_points_total", len(points) - empty, sink=self.name, outcome="written")
-        self._meter.count("sink_points_total", empty, sink=self.name, outcome="empty")
-        await asyncio.to_thread(self._cursors.save, self.name, cursor)
-
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.to_thread(self._client.close)
 
     async def _send(self, lines: str) -> None:
-        """Write; the client's own limit is for each read, so an answer that trickles in would never end."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                await asyncio.to_thread(self._post, lines)
-        except TimeoutError as error:
-            raise unreachable(self.name, error) from error
+        await asyncio.to_thread(self._post, lines)
 
     def _post(self, lines: str) -> None:
         try:

@@ -5,18 +5,21 @@ lock, so a copy is whole whatever is written meanwhile. The order is what makes 
 files first, the journal last. So the journal in a backup is never behind the state: what it is ahead by is stepped
 again after a restore, as after a crash.
 
-A backup holds a manifest with a checksum of each file: what was damaged since is not put back.
+A backup holds a manifest with a checksum of each file: what was damaged since is not put back. It is made beside its
+place and gets its name when it is whole and durable: what is there under that name is a backup, and what one that was
+shot has left is no obstacle to the next.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -63,7 +66,47 @@ def back_up(state: Path, target: Path, now: int) -> Manifest:
         raise store_error(f"{target}: is there already and is not overwritten; name another folder")
     if not (state / "journal").is_dir():
         raise store_error(f"{state}: there is no journal here; is this the state directory?")
-    prepare_directory(target)
+    with _made_beside(target) as part:
+        return _fill(state, part, now)
+
+
+@contextmanager
+def _made_beside(target: Path) -> Iterator[Path]:
+    """An empty folder for nobody but us, which is given the target's name when the block has ended well."""
+    part = target.with_name(f".{target.name}.part")
+    prepare_directory(part)
+    handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _claim(handle, target)
+        _empty(part)
+        try:
+            yield part
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        part.rename(target)
+        sync_directory(target.parent)
+    finally:
+        os.close(handle)
+
+
+def _claim(handle: int, target: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise store_error(f"{target}: another backup is being made there; wait for its end") from error
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _fill(state: Path, target: Path, now: int) -> Manifest:
+    """Copy all that belongs into an empty folder, and make it durable."""
     prepare_directory(target / "journal")
     names = _reports(state, target)
     with ExitStack() as held:  # the two files of a register must be of one moment

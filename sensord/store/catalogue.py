@@ -89,6 +89,11 @@ class Catalogue:
         with self._changed:
             return (self._paths[0], self._end(0)) if len(self._paths) > 1 else None
 
+    def precedes(self, path: Path) -> bool:
+        """Say whether a day file is older than all that hold something."""
+        with self._changed:
+            return bool(self._paths) and path < self._paths[0]
+
     def forget(self, path: Path) -> None:
         """Drop the oldest file, before it is deleted."""
         with self._changed:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from sensord.config.files import ASIDE
+from sensord.config.files import ASIDE, sync_directory
 from sensord.errors import DamageError
 from sensord.store.sqlite import (
     FAULTS,
@@ -50,14 +50,32 @@ def damage_of(path: Path, schema: Schema) -> str:
 
 
 def set_aside(path: Path, now: int, why: str) -> Path:
-    """Move a database and its logs out of the way, under a name that says when (ns); returns that name."""
+    """Move a database and its logs out of the way, under a name that says when (ns); returns that name.
+
+    The file goes first: one whose log was taken away would pass for a sound one, of an earlier moment. What a crash
+    leaves of its logs is moved by ``finish_setting_aside``. Raises ``OSError``.
+    """
     aside = path.with_name(f"{path.name}{ASIDE}{now}")
-    for suffix in (*LOGS, ""):  # a log without its file is harmless, a file with another one's log is not
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(aside.with_name(aside.name + suffix))
+    if path.exists():
+        path.replace(aside)
+        sync_directory(path.parent)
+    _move_logs(path, aside)
     log.error("a database is of no use and was moved aside; a new one is made", file=str(aside), why=why)
     return aside
+
+
+def finish_setting_aside(path: Path) -> None:
+    """Move the logs after a file that was moved aside, when a crash came in between; raises ``OSError``."""
+    asides = sorted(path.parent.glob(f"{path.name}{ASIDE}*[0-9]"))
+    if asides and not path.exists():
+        _move_logs(path, asides[-1])
+
+
+def _move_logs(path: Path, aside: Path) -> None:
+    for suffix in LOGS:
+        part, place = (file.with_name(file.name + suffix) for file in (path, aside))
+        if part.exists() and not place.exists():
+            part.replace(place)
 
 
 def set_aside_if_damaged(path: Path, schema: Schema, now: int) -> Path | None:
@@ -65,6 +83,7 @@ def set_aside_if_damaged(path: Path, schema: Schema, now: int) -> Path | None:
 
     So are the logs of a file that is gone.
     """
+    finish_setting_aside(path)
     if path.exists():
         damage = damage_of(path, schema)
     else:

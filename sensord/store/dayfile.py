@@ -23,7 +23,7 @@ from sensord.store.sqlite import READING, Schema, open_reader, translated
 
 SCHEMA = Schema(
     application_id=0x53454A4C,  # "SEJL"
-    version=2,  # version 1 knew neither receipts nor notices, and a smaller definition; it is read as it is
+    version=2,  # 1 (of 0.1.0) knew neither receipts nor notices, and a smaller definition; it is read as it is
     oldest=1,
     statements=(
         """CREATE TABLE groups (seq INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,

@@ -27,6 +27,7 @@ from sensord.store.dayfile import SCHEMA, day_files, day_in, day_of, day_path, e
 from sensord.store.lost import Stretch
 from sensord.store.reader import Reader
 from sensord.store.sqlite import (
+    forget_begun,
     is_final,
     open_writer,
     prepare_directory,
@@ -68,6 +69,7 @@ class Journal:
 
     def _settle(self) -> None:
         """Open the newest file and fold what a crash left in the logs of older ones into them."""
+        forget_begun(self.directory)
         files = day_files(self.directory)
         for path in files[:-1]:
             log = path.with_name(path.name + "-wal")
@@ -193,7 +195,14 @@ class Journal:
             self._catalogue.forget(path)
             self._delete(path)
             deleted.append(path)
-        return deleted
+        return deleted + self._prune_empty()
+
+    def _prune_empty(self) -> list[Path]:
+        """Delete the files of days before all others, which a crash has left without a group."""
+        empty = [path for path in day_files(self.directory) if self._catalogue.precedes(path) and path != self._path]
+        for path in empty:
+            self._delete(path)
+        return empty
 
     @property
     def size(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,10 +38,22 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
     journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
     try:
         after = max(now, journal.last_received_at + 1)
-        state, lost = StateStore.open_or_set_aside(directory, after, journal.last_seq, torn=bool(damage))
-        if state.applied > journal.last_seq:
+        journaled = journal.last_seq
+        state, lost = StateStore.open_or_set_aside(
+            directory, after, journaled, torn=bool(damage), time_of=lambda seq: _time_of(journal, seq)
+        )
+        if state.applied > journaled:
+            damage = damage or f"groups {journaled + 1} to {state.applied} are lost: no file holds the end"
             journal.go_on_after(state.applied, state.applied_at, now)
     except BaseException:
         journal.close()
         raise
     return Stores(journal, state, damage, lost)
+
+
+def _time_of(journal: Journal, seq: int) -> int:
+    """Journal time at a group (ns); 0 when it is not there."""
+    reader = journal.reader()
+    with closing(reader):
+        groups = reader.read(seq - 1, 1)
+    return groups[0].received_at if groups and groups[0].seq == seq else 0

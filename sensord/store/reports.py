@@ -1,7 +1,8 @@
 """The files of reports: one folder each, written as a whole, below ``reports`` in the state directory.
 
 A folder is called by its report (``morning-20261125T0730``) and holds ``report.json`` and, per language, text,
-Markdown, HTML, CSV, and in ``zh.message`` and ``en.message`` the few lines that messages carry.
+Markdown, HTML, and in ``zh.message`` and ``en.message`` the few lines that messages carry. Tables (CSV) are made of
+``report.json`` when somebody asks for one.
 """
 
 from __future__ import annotations

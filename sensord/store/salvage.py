@@ -4,6 +4,9 @@ A day file that cannot be read as it was written is moved aside, never deleted; 
 file first. What cannot is written down as lost (``lost.py``), so that readers go on behind it and nobody takes it for
 silence. A day file that is missing between two others is lost likewise.
 
+It may be shot at any moment: what is found is written down before anything is moved (``findings.py``), and a copy gets
+another name once it is whole and what it lacks is known, so that the next start puts it in place.
+
 Damage that only shows while the daemon runs (a group that a reader meets) is noted in the file ``suspect``; the daemon
 then ends, and its next start does the work: nothing is repaired under the feet of who reads.
 """
@@ -17,16 +20,26 @@ from pathlib import Path
 
 import structlog
 
-from sensord.config.files import sync_directory
+from sensord.config.files import ASIDE, sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
-from sensord.store.damage import set_aside
+from sensord.store.damage import finish_setting_aside, set_aside
 from sensord.store.dayfile import RECORDS, SCHEMA, day_files, decode_group
+from sensord.store.findings import Findings
 from sensord.store.journal import SUSPECT, Journal
 from sensord.store.lost import Lost, Stretch
-from sensord.store.sqlite import FAULTS, create_file, create_schema, prepare_directory, refuse_empty, translated
+from sensord.store.sqlite import (
+    FAULTS,
+    create_file,
+    create_schema,
+    prepare_directory,
+    put_in_place,
+    refuse_empty,
+    translated,
+)
 
-PART = ".part"
+PART, KEPT = ".part", ".kept"
+"""How the name of a copy ends that is being made, and of one that is whole."""
 MISSES, PATIENCE = 1600, 64
 """Looks into the unreadable before a file is taken to have no more; the step doubles after every 64 of them."""
 _Row = tuple[int, int, int, int, bytes]
@@ -39,29 +52,18 @@ def open_or_mend(
 ) -> tuple[Journal, str]:
     """Open the journal, whatever its files look like; returns it, and what was found (empty: nothing).
 
-    ``now`` (ns) goes into the names of what is moved aside. Raises ``StoreError`` when nothing can be written, or a
-    newer sensord wrote the files.
+    That is said again by the next start, until ``findings.forget``. ``now`` (ns) goes into the names of what is moved
+    aside. Raises ``StoreError`` when nothing can be written, or a newer sensord wrote the files.
     """
     prepare_directory(directory)
-    _finish_or_forget(directory)
     mender = _Mender(directory, now)
+    mender.finish()
     mender.look_at_suspect()
     while True:
         try:
-            return Journal(directory, zone=zone, meter=meter), "; ".join(mender.found)
+            return Journal(directory, zone=zone, meter=meter), "; ".join(mender.found.texts)
         except DamageError as error:
             mender.mend(error)
-
-
-def _finish_or_forget(directory: Path) -> None:
-    """Put in place what an earlier salvage had made ready, and drop what it had not."""
-    for part in directory.glob(f"journal-*.db{PART}"):
-        path = part.with_name(part.name.removesuffix(PART))
-        if path.exists():
-            part.unlink()
-        else:
-            part.replace(path)
-            sync_directory(directory)
 
 
 class _Mender:
@@ -70,17 +72,32 @@ class _Mender:
     def __init__(self, directory: Path, now: int) -> None:
         self._directory, self._now = directory, now
         self._salvaged = set[Path]()
-        self.found: list[str] = []
+        self.found = Findings(directory)
+
+    def finish(self) -> None:
+        """Put in place what an earlier salvage had made ready, and drop what it had not."""
+        for aside in self._directory.glob(f"journal-*.db{ASIDE}*[0-9]"):
+            finish_setting_aside(aside.with_name(aside.name.partition(ASIDE)[0]))
+        for part in self._directory.glob(f"journal-*.db{PART}"):
+            part.unlink()
+        for kept in self._directory.glob(f"journal-*.db{KEPT}"):
+            self._exchange(
+                kept.with_name(kept.name.removesuffix(KEPT)), "an earlier start has copied what is good of it"
+            )
 
     def look_at_suspect(self) -> None:
         """Mend the file in which a reader of the last run has met damage."""
         mark = self._directory / SUSPECT
         if not mark.exists():
             return
-        suspect = next((path for path in day_files(self._directory) if path.name in mark.read_text("utf-8")), None)
+        suspect = next((path for path in day_files(self._directory) if self._is_suspect(path)), None)
         if suspect is not None:
             self.mend(DamageError(f"{suspect}: a reader met damage in it", suspect))
-        mark.unlink()
+        mark.unlink(missing_ok=True)
+
+    def _is_suspect(self, path: Path) -> bool:
+        mark = self._directory / SUSPECT
+        return mark.exists() and path.name in mark.read_text("utf-8")
 
     def mend(self, error: DamageError) -> None:
         """Do what lets the journal be opened in spite of this; raises the error when there is nothing to do."""
@@ -106,22 +123,32 @@ class _Mender:
             except StoreError as problem:
                 log.error("nothing could be copied out of a damaged file", file=path.name, why=str(problem))
                 kept = 0
-        aside = set_aside(path, self._now, str(error))
+        self.found.add(f"{path.name} was damaged and moved aside; {kept} groups of it could be kept")
         if kept:
-            part.replace(path)
+            put_in_place(part, path.with_name(path.name + KEPT))
         else:
             part.unlink(missing_ok=True)
+        self._exchange(path, str(error))
+        log.error("a journal file was damaged; what could be read is kept", file=path.name, kept=kept)
+
+    def _exchange(self, path: Path, why: str) -> None:
+        """Move the damaged file aside, and the copy into its place if there is one; may be begun again anywhere."""
+        if path.exists():
+            set_aside(path, self._now, why)
+        if self._is_suspect(path):
+            (self._directory / SUSPECT).unlink()
+        kept = path.with_name(path.name + KEPT)
+        if kept.exists():
+            kept.replace(path)
         sync_directory(self._directory)
-        self.found.append(f"{path.name} was damaged and moved to {aside.name}; {kept} groups of it could be kept")
-        log.error("a journal file was damaged; what could be read is kept", file=path.name, aside=aside.name, kept=kept)
 
     def _write_down(self, stretches: Sequence[Stretch], why: str) -> None:
         if not stretches:
             return
-        (Lost.load(self._directory) | stretches).save(self._directory)
         for one in stretches:
-            self.found.append(f"groups {one.first} to {one.last} are lost ({one.file}: {why})")
+            self.found.add(f"groups {one.first} to {one.last} are lost ({one.file}: {why})")
             log.error("groups of the journal are lost", first=one.first, last=one.last, file=one.file, why=why)
+        (Lost.load(self._directory) | stretches).save(self._directory)
 
 
 def _copy(path: Path, part: Path) -> tuple[int, list[tuple[int, int]]]:

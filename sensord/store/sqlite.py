@@ -204,6 +204,15 @@ def _make(path: Path, schema: Schema) -> None:
         raise store_error(f"{path}: cannot be created ({error}); check the directory's owner and mode") from error
 
 
+def forget_begun(directory: Path) -> None:
+    """Delete what a crash has left of new files before they had their names; raises ``StoreError``."""
+    for part in directory.glob(f"*.db{_NEW}*"):
+        try:
+            part.unlink()
+        except OSError as error:
+            raise store_error(f"{part}: cannot be deleted ({error}); check the directory's owner and mode") from error
+
+
 def put_in_place(part: Path, path: Path) -> None:
     """Give a file that is durable its name, durably; raises ``OSError``."""
     part.replace(path)

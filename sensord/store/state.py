@@ -41,6 +41,8 @@ _PRUNED = (
 )
 FIRST_START = 1000
 """Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
+_ALWAYS = 1 << 62
+"""An instant (ns) that is before nothing."""
 MOST_DEAD_LETTERS = 100_000
 """So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
@@ -86,15 +88,21 @@ class StateStore:
 
     @classmethod
     def open_or_set_aside(
-        cls, directory: Path, now: int, journaled: int, *, torn: bool = False
+        cls,
+        directory: Path,
+        now: int,
+        journaled: int,
+        *,
+        torn: bool = False,
+        time_of: Callable[[int], int] = lambda _seq: 0,
     ) -> tuple[StateStore, str]:
         """Open the state; one that is of no use is moved aside (never deleted) and a new one begun.
 
         ``journaled`` is the journal's newest group; ``now`` is not before anything in it. Returns the store, and why
         it is a new one although there is a journal: damaged, gone, knowing nothing of it, or ahead of it (then it is
         another journal's, and would wait for it, blind; unless the journal is ``torn``: it has lost groups, and lets
-        the state keep what came of them). Empty: it goes on where it stopped. Raises ``StoreError`` for everything but
-        damage.
+        the state keep what came of them; so does one that ends early, and that ``time_of``, journal time at a group,
+        shows to be ours). Empty: it goes on where it stopped. Raises ``StoreError`` for everything but damage.
         """
         path = directory / FILE
         there, aside = path.exists(), set_aside_if_damaged(path, STATE, now)
@@ -104,20 +112,26 @@ class StateStore:
             known = bool(journaled or torn)
             return cls(directory, doubt=now if known else 0), "the state database was gone" if known else ""
         store = cls(directory)
-        why = "" if torn else store._misfit(journaled)
+        why = "" if torn else store._misfit(journaled, time_of)
         if not why:
             return store, "the state was lost, and is not made again yet" if store.applied_at < store.doubt else ""
         store.close()
         aside = set_aside(path, now, why)
         return cls(directory, doubt=now), f"the state was of another journal ({why}) and was moved to {aside}"
 
-    def _misfit(self, journaled: int) -> str:
+    def _misfit(self, journaled: int, time_of: Callable[[int], int]) -> str:
         """Why this cannot be what came of a journal that ends with that group; empty when it can."""
         if not self.applied and not self.doubt and journaled > FIRST_START:
             return f"it has applied nothing, the journal ends with {journaled}"
-        if self.applied > journaled:
+        if self.applied > journaled and not self._saw(journaled, time_of):
             return f"it has applied group {self.applied}, the journal ends with {journaled}"
         return ""
+
+    def _saw(self, journaled: int, time_of: Callable[[int], int]) -> bool:
+        """Whether a journal is the one that was applied: it has the group of a saved state, at the same instant."""
+        statement = "SELECT seq, at FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        rows = self._database.rows("comparing with the journal", statement, (journaled,))
+        return any(time_of(seq) == at for seq, at in rows)
 
     # -- the core's outputs ------------------------------------------------------------------------------------------
 
@@ -151,6 +165,12 @@ class StateStore:
         self._applied = step.seq
         if step.notifications:
             self.on_outbox()
+
+    def adopt(self, steps: Sequence[Outputs]) -> None:
+        """Write down what steps before the position say of cases that nobody knows, to be told as possibly repeated."""
+        with self._database.transaction("writing down cases") as connection:
+            for step in steps:
+                _write(connection, step, 0, _ALWAYS)
 
     def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
         """Return transitions and case events of groups ``after < seq <= upto``, in order."""

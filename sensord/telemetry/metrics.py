@@ -116,6 +116,7 @@ METRICS: tuple[Metric, ...] = (
     # Time-series sinks.
     _counter("sink_points_total", "Points by sink and outcome.", "sink", "outcome"),
     _gauge("sink_lag_groups", "Journal groups that a sink is behind.", "sink"),
+    _gauge("sink_stalled_seconds", "For how long a sink has got no further though something waits for it.", "sink"),
     _histogram("sink_write_seconds", "Time of one write to a sink, in seconds.", SLOW, "sink"),
     _counter("sink_retries_total", "Writes that a sink refused for now.", "sink"),
     _counter("sink_failures_total", "Errors of the feeding worker itself (not of the database).", "sink"),

@@ -49,11 +49,17 @@ def test_a_report_is_made_listed_and_fetched_in_each_form(viewer: httpx.Client, 
     assert (data["cases"]["opened"], data["cases"]["levels"]["red"], data["cases"]["acknowledge"]) == (1, 1, 2.0)
     assert [one["person"] for one in data["silent"]] == ["志愿者-01"]
     for form, kind in (("txt", "text/plain"), ("md", "text/markdown"), ("html", "text/html"), ("csv", "text/csv")):
-        answer = viewer.get("/api/v1/reports/day-20261124", params={"form": form, "language": "en"})
+        asked = {"form": form, "language": "en", **({"table": "cases"} if form == "csv" else {})}
+        answer = viewer.get("/api/v1/reports/day-20261124", params=asked)
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
         assert "3101060408000001" in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+    glance = viewer.get("/api/v1/reports/day-20261124", params={"form": "csv", "language": "en"}).text
+    assert glance.startswith("item,value\nopened,1\n"), "without a name it is the first table"
+    for wrong in ({"form": "csv", "table": "everything"}, {"form": "html", "table": "cases"}, {"table": "cases"}):
+        assert viewer.get("/api/v1/reports/day-20261124", params=wrong).status_code == 422
     assert viewer.get("/api/v1/reports/day-20200101").status_code == 404
+    assert viewer.get("/api/v1/reports/day-20200101", params={"form": "csv"}).status_code == 404
     tomorrow = viewer.post("/api/v1/reports", json={"day": "2199-01-01"}, headers=operator)
     assert (tomorrow.status_code, "has not begun" in tomorrow.json()["detail_en"]) == (422, True)
     audit = viewer.get("/api/v1/audit", headers=daemon.bearer(Role.ADMIN)).json()["changes"]
@@ -82,6 +88,13 @@ def test_vehicles_of_any_time_are_told_in_each_form(viewer: httpx.Client, daemon
         answer = ask(day="2026-11-24", form=form, language="en")
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
         assert "42" in answer.text
+    (row,) = (line for line in ask(day="2026-11-24", form="csv", table="provinces").text.splitlines() if gate in line)
+    assert row.endswith(",江苏,苏E,苏州,42")
+    refused = ask(day="2026-11-24", form="csv", table="everything").json()
+    assert "vehicles-by-hour" in refused["detail"]
+    assert "vehicles-by-hour" in refused["detail_en"]
+    refused = ask(day="2026-11-24", form="txt", table="provinces").json()
+    assert refused["detail"] == "query.table：只用于 form=csv"
     for wrong in (
         {"day": "2199-01-01"},
         {"day": "2026-11-24", "to": SPAN["to"]},

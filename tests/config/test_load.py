@@ -372,6 +372,24 @@ def test_what_alerting_can_do_without_is_done_without(copy: Path, part: Spare, d
         load(config)
 
 
+@pytest.mark.parametrize("key", [b"", b"sensord\n", b"a" * 31, None], ids=["empty", "a word", "too short", "missing"])
+def test_a_key_that_anybody_could_guess_signs_no_links(copy: Path, key: bytes | None) -> None:
+    """Who checks hears of it; a daemon that must start does so without links."""
+    config, path = _with_state_beside(copy), copy / "link.key"
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    config.write_text(yaml.safe_dump(document | {"answers": {"url": "https://a.example", "key_file": "link.key"}}))
+    for text in (b"0123456789abcdef" * 4 + b"\n", key):
+        path.unlink(missing_ok=True)
+        if text is not None:
+            path.write_bytes(text)
+            path.chmod(0o600)
+        loaded = load(config, lenient=True)
+        assert loaded.link_key == (None if text == key else b"0123456789abcdef" * 4)
+        assert list(loaded.without) == ([Spare.LINKS] if text == key else [])
+    with pytest.raises(ConfigError, match=r"link\.key"):
+        load(config)
+
+
 def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
     """As on a full disk: nobody is followed, and everything else goes on."""
     loaded = with_keys(load(_with_state_beside(copy)), 1)

@@ -20,8 +20,10 @@ from tests.core.traffic import SECRETS, START, definition, passage, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
 A_CONFUSED, A_STRAY, A_HALF = "沪A1Z345", "沪A1X345", "沪A12999"
+A_OTHER = "沪A12945"
+"""One character from A, and two from A_STRAY."""
 GREEN, GREEN_HALF, GREEN_SHORT = "沪AD12345", "沪AD16789", "沪AD1234"
-PLATES = (A, B, C, A_CONFUSED, A_STRAY, A_HALF, GREEN, GREEN_HALF, GREEN_SHORT)
+PLATES = (A, B, C, A_CONFUSED, A_STRAY, A_HALF, A_OTHER, GREEN, GREEN_HALF, GREEN_SHORT)
 
 
 @dataclass(frozen=True, slots=True)

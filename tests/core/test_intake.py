@@ -7,13 +7,14 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sensord.core.batch import CLOCK_SUSPECT
 from sensord.core.instant import SECOND
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.plainjson import is_plain
 from sensord.core.place import Places
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Action, Record, RecordKind
 from sensord.core.site import Site
 from tests.core.street import START, definition, devices, grouped, message
 
@@ -99,6 +100,15 @@ def test_refused_input_becomes_a_dead_letter_with_its_reason(name: str) -> None:
     out = decode(raw(topic, payload))
     assert len(out.batch) == 0
     assert [letter.reason for letter in out.dead] == [name.split(" ", maxsplit=1)[0]]
+
+
+def test_a_command_of_a_journal_of_0_1_0_is_what_it_was() -> None:
+    """Its topic named nobody, and the payload said who spoke: such a journal is stepped again as it was."""
+    old = replace(definition(), commands="t/commands/{case}")
+    told = raw("t/commands/x", '{"verb": "acknowledge", "by": "居委干部-1"}'.encode())
+    out = Intake(old, Places(old.places, old.devices)).decode([told], START)
+    assert [action for *_, action in out.actions] == [Action("acknowledge", "x", "居委干部-1", "mqtt")]
+    assert out.dead == []
 
 
 def test_deep_nesting_is_refused() -> None:

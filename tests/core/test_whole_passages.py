@@ -100,6 +100,9 @@ def rows_of(made: Batch) -> list[str]:
 )
 @example([_out(0.0, "沪A12345"), _out(1.0, "皖K13579")], [25, 0], [2], 0)
 @example([_out(0.0, "沪A12345"), _out(20.5, "沪A12345"), _out(2.5, "沪A12345")], [0, 0, 25], [3], 0)
+@example(
+    [(0.0, "C1-N", "in", None, [(0.0, 0.4)]), (20.0, "C1-N", "in", "沪A12345", [(0.0, 0.85), (3.0, 0.85)])], [0], [3], 0
+)
 @settings(max_examples=150, deadline=None)
 def test_columns_are_followed_like_single_readings(
     readings: list[Shown], late: list[int], sizes: list[int], restart: int

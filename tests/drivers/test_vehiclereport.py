@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +31,8 @@ from tests.core.street import grouped
 from tests.core.traffic import MONDAY, SECRETS, definition
 
 ZONE = "Asia/Shanghai"
+NOWHERE = Places((), ())
+"""No place has a name."""
 
 
 def counts() -> list[PassageCount]:
@@ -124,11 +125,11 @@ def test_blind_is_not_quiet() -> None:
     street = of["street"]
     assert (street.gates, street.unseen, street.unknown) == (4, 2, DAY + 2 * HOUR)
     assert [one.lines[0].unknown // HOUR for one in made.hourly[:4]] == [1, 2, 2, 1]
-    text = render(VehiclePages(made, {}, "zh").document(), "txt")
+    text = render(VehiclePages(made, NOWHERE, "zh").document(), "txt")
     assert "4 个出入口中 2 个曾失联，共 26.0 小时" in text
     unseen = build(definition(), SPAN, Kept((), (), (), LATER), LATER)
     assert unseen.street.counted is None, "nobody looked"
-    assert "没有数据" in VehiclePages(unseen, {}, "zh").lines()[0]
+    assert "没有数据" in VehiclePages(unseen, NOWHERE, "zh").lines()[0]
 
 
 def test_what_the_core_has_not_come_to_is_unknown() -> None:
@@ -192,11 +193,10 @@ def test_the_nearest_free_spaces_come_first() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
     """Every cell of every table is in the text of each form; HTML stands alone."""
-    names = {place.id: place for place in definition().places}
-    pages = VehiclePages(report(), names, language)
-    whole = pages.tidy() if form == "csv" else pages.document()
+    pages = VehiclePages(report(), Places(definition().places, ()), language)
+    whole = pages.document()
     text = render(whole, form)
-    assert len(whole.tables) == (1 if form == "csv" else 9)
+    assert len(whole.tables) == 17
     for table in whole.tables:
         cells = [cell for row in table.rows for cell in row]
         assert all(cell in text for cell in (*table.columns, *cells))
@@ -205,23 +205,28 @@ def test_every_form_holds_the_same_numbers(form: str, language: str) -> None:
 
 def test_provinces_are_listed_with_their_cities() -> None:
     """Most first, in words; of a letter without a city, the prefix."""
-    for language, names in (("zh", ("江苏", "安徽")), ("en", ("Jiangsu", "Anhui"))):
+    for language, names, cities in (
+        ("zh", ("江苏", "安徽"), "苏E 苏州 2、苏A 南京 1、苏Y 1"),
+        ("en", ("Jiangsu", "Anhui"), "苏E 苏州 2, 苏A 南京 1, 苏Y 1"),
+    ):
         rows = provinces(line("street"), language)
-        assert rows == [(names[0], "4", "苏E 苏州 2, 苏A 南京 1, 苏Y 1"), (names[1], "1", "皖K 阜阳 1")]
+        assert rows == [(names[0], "4", cities), (names[1], "1", "皖K 阜阳 1")]
 
 
-def test_the_table_for_programs_adds_up() -> None:
-    """Rows of gates and hours add up to the street's; what nobody saw is empty, and no row is there twice."""
-    text = render(VehiclePages(report(Blind("cam-C2-N", MONDAY, 0)), {}, "en").tidy(), "csv")
-    rows = list(csv.DictReader(text.splitlines()))
-    of = [row for row in rows if not row["registered"]]
-    assert sum(int(row["inward"] or 0) for row in of if (row["stretch"], row["kind"]) == ("hour", "gate")) == 13
-    assert [row["inward"] for row in of if (row["stretch"], row["kind"]) == ("whole", "street")] == ["13"]
-    assert {row["inward"] for row in of if row["place"] == "C2-N"} == {""}
-    registered = {row["registered"]: row["inward"] for row in rows if row["registered"] and row["place"] == "street"}
-    assert registered == {"苏": "4", "苏A": "1", "苏E": "2", "苏Y": "1", "皖": "1", "皖K": "1"}
-    keys = [(row["stretch"], row["start"], row["kind"], row["place"], row["registered"]) for row in rows]
-    assert len(keys) == len(set(keys))
+def test_every_place_lists_the_provinces_of_who_came_to_it() -> None:
+    """Block, grid, compound, gate; a place that nobody saw has no data, which is not nobody from elsewhere."""
+    never = Blind("cam-C2-N", MONDAY, 0)
+    tables = {table.title: table.rows for table in VehiclePages(report(never), NOWHERE, "zh").tables()}
+    listed = {kind: tables[f"外地与重点地区车辆的登记省份 · {kind}"] for kind in ("街区", "居民区", "小区", "出入口")}
+    assert listed["街区"] == [("B1", "4", "1", "江苏 4、安徽 1")]
+    assert listed["居民区"] == [("G1", "4", "0", "江苏 4"), ("G2", "0", "1", "安徽 1")]
+    assert listed["小区"] == [("C1", "4", "0", "江苏 4"), ("C2", "-", "-", "-"), ("C3", "0", "1", "安徽 1")]
+    assert {row[0]: row[1:] for row in listed["出入口"]} == {
+        "C1-N": ("0", "0", ""),
+        "C1-S": ("4", "0", "江苏 4"),
+        "C2-N": ("-", "-", "-"),
+        "C3-N": ("0", "1", "安徽 1"),
+    }
 
 
 def test_columns_lie_below_each_other() -> None:
@@ -233,6 +238,18 @@ def test_columns_lie_below_each_other() -> None:
         "小区一   1",
         "ab      10",
     ]
+
+
+def test_a_long_list_goes_on_below_itself() -> None:
+    """In a terminal; no line is wider than is read, nothing is broken but behind commas, and nothing is lost."""
+    listed = "、".join(f"内蒙古 {number}" for number in range(31))
+    lines = render(Document("t", "zh", [Table("t", ("n", "省份"), [("1", listed), ("2", "")])]), "txt").splitlines()
+    body = [text[3:] for text in lines[5:-1]]
+    assert len(body) == 5
+    assert "".join(body) == listed
+    assert all(text.endswith("、") for text in body[:-1])
+    assert all(len(text.encode("gb2312")) <= 76 for text in body)
+    assert [text[0] for text in lines[5:]] == ["1", *" " * 4, "2"]
 
 
 # -- against the journal ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -90,6 +90,10 @@ class Stage:
         self.resolver: Path | None = None
         self.others = dict[int, int]()
         self._read, self._read_upto = set[tuple[str, int]](), 0
+        self.earlier: list[Path] = []
+        """Folders with files that the journal has deleted, when a test has kept them."""
+        self.ahead = 0.0
+        """Seconds by which the clock of the next daemon is ahead."""
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
         self._launcher: subprocess.Popen[str] | None = None
@@ -159,16 +163,26 @@ class Stage:
         """
         if forgive:
             (self.daemon.state / "starts").unlink(missing_ok=True)
-        self.pid = self._order(
-            config=str(self.daemon.config),
-            log=str(self.daemon.log),
+        socket_name = "@" + self._manager.getsockname()[1:].decode()
+        self.pid = self._launch(
+            "run",
             point=point,
             nth=nth,
             deed=deed,
             exec=fresh_interpreter,
-            resolver=str(self.resolver or ""),
-            environment={"NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode(), **(environment or {})},
+            environment={"NOTIFY_SOCKET": socket_name, **(environment or {})},
         )
+
+    def _launch(self, *command: str, **order: Any) -> int:
+        place = {"config": str(self.daemon.config), "log": str(self.daemon.log)}
+        shown = {"ahead": self.ahead, "resolver": str(self.resolver or "")}
+        return int(self._order(command=command, **place, **shown, **order))
+
+    def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
+        """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
+        pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={})
+        code = self._order(wait=pid, patience=60.0)
+        return None if code is None else int(code)
 
     def begin(self) -> None:
         """Start the daemon for the first time, and the sensors once it has its session at the broker."""
@@ -320,7 +334,7 @@ class Stage:
         """
         site, readings = self.daemon.site(), Counter[str]()
         decided = b""
-        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
+        for group in self.groups():
             step = site.step(group)
             decided += step.decisions()
             for (stream, outcome), amount in step.counts.items():
@@ -354,9 +368,13 @@ class Stage:
             + " and ".join(points),
         )
 
+    def groups(self) -> Iterator[Group]:
+        """All that was journaled, in order."""
+        for journal in (*self.earlier, self.daemon.state / "journal"):
+            yield from journal_groups(DirectoryReader(journal))
+
     def _journaled(self) -> set[tuple[str, int]]:
-        groups = journal_groups(DirectoryReader(self.daemon.state / "journal"))
-        return {reading for group in groups for reading in _numbered(group)}
+        return {reading for group in self.groups() for reading in _numbered(group)}
 
     def sent(self) -> dict[int, int]:
         """How many readings of each lane there were."""
@@ -370,15 +388,13 @@ class Stage:
     def gaps(self) -> tuple[int, int]:
         """How many readings the devices' own numbers showed as missing, and how many of these came later."""
         site = self.daemon.site()
-        steps = [site.step(group) for group in journal_groups(DirectoryReader(self.daemon.state / "journal"))]
+        steps = [site.step(group) for group in self.groups()]
         return sum(step.gaps.total() for step in steps), sum(step.filled.total() for step in steps)
 
     def _accepted(self) -> int:
-        site, accepted = self.daemon.site(), 0
-        for group in journal_groups(DirectoryReader(self.daemon.state / "journal")):
-            counts = site.step(group).counts
-            accepted += sum(counts.get((Stream.CROWD.word, outcome), 0) for outcome in ("accepted", "late"))
-        return accepted
+        site, kinds = self.daemon.site(), [(Stream.CROWD.word, outcome) for outcome in ("accepted", "late")]
+        steps = (site.step(group) for group in self.groups())
+        return sum(step.counts.get(kind, 0) for step in steps for kind in kinds)
 
     def points(self) -> dict[str, int]:
         """How many readings of the crowd each sink has."""

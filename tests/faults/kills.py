@@ -12,7 +12,7 @@ from pathlib import Path
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
-from tests.faults.points import POINTS
+from tests.faults.points import POINTS, When, named
 from tests.faults.tally import Row
 
 LEG = 100
@@ -52,7 +52,7 @@ def point_kills(directory: Path, rounds: int, seed: int) -> list[Row]:
 
 
 def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
-    names = [name for name, point in POINTS.items() if not point.fresh] * rounds
+    names = named(POINTS, When.RUNNING, When.STOPPING) * rounds
     dice.shuffle(names)
     with Stage(directory, dice.randrange(1000)) as stage:
         stage.begin()
@@ -67,8 +67,8 @@ def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
 
 def _strike(stage: Stage, name: str, dice: random.Random) -> None:
     point = POINTS[name]
-    stage.start(name, dice.randint(1, point.often))
-    if point.stopping:
+    stage.start(name, dice.randint(point.least, point.often))
+    if point.when is When.STOPPING:
         stage.await_ready()
         time.sleep(dice.uniform(0.0, 0.3))
         stage.shoot(signal.SIGTERM)
@@ -78,7 +78,7 @@ def _strike(stage: Stage, name: str, dice: random.Random) -> None:
 
 def _on_new_states(directory: Path, rounds: int, dice: random.Random) -> list[Row]:
     """Points that only the first start passes: each needs a state directory of its own."""
-    names = [name for name, point in POINTS.items() if point.fresh] * rounds
+    names = named(POINTS, When.FRESH) * rounds
     with Stage(directory, dice.randrange(1000), influx=False) as stage:
         for name in names:
             shutil.rmtree(stage.daemon.state, ignore_errors=True)

@@ -18,7 +18,9 @@ from typing import Any
 import sensord.api.application  # what the daemon imports late
 import sensord.app
 import sensord.cli
+import sensord.ingest.committer
 from sensord.drivers.live import LiveCore
+from sensord.ingest.clock import ArrivalClock
 from tests.faults.names import show
 from tests.faults.points import put_in
 
@@ -26,10 +28,12 @@ AGES = "SENSORD_TEST_AGES"
 """How long workers may be silent, in seconds (JSON, by kind), when a test cannot wait for minutes."""
 SNAPSHOT_INTERVAL = 0.7
 """Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
+FIRST_UPKEEP = 2.0
+"""Seconds from the start until old days are deleted: five in the field."""
 
 
 def start(order: dict[str, Any]) -> int:
-    """Fork a daemon; returns its process id."""
+    """Fork a daemon, or another command of sensord; returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -39,7 +43,7 @@ def start(order: dict[str, Any]) -> int:
     os.environ.update(order["environment"])
     if order["resolver"]:
         show(Path(order["resolver"]))
-    arguments = ["run", "--config", order["config"]]
+    arguments = [*order["command"], "--config", order["config"]]
     if order["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "sensord", *arguments])
     status = 99
@@ -48,6 +52,9 @@ def start(order: dict[str, Any]) -> int:
         defaults = LiveCore.__init__.__kwdefaults__
         assert defaults is not None
         defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
+        sensord.ingest.committer._SETTLED = FIRST_UPKEEP
+        if order["ahead"]:
+            _set_clock(order["ahead"])
         if AGES in order["environment"]:
             sensord.app._AGES.update(json.loads(order["environment"][AGES]))
         if order["point"]:
@@ -59,6 +66,13 @@ def start(order: dict[str, Any]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _set_clock(ahead: float) -> None:
+    """Show this process a time that is so many seconds ahead: the journal's clock, and who asks for the time."""
+    true, true_ns = time.time, time.time_ns
+    time.time, time.time_ns = lambda: true() + ahead, lambda: true_ns() + round(ahead * 1e9)
+    ArrivalClock.__init__.__defaults__ = (0, time.time_ns, time.monotonic_ns)
 
 
 def end(pid: int, patience: float) -> int | None:

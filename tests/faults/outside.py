@@ -176,11 +176,14 @@ def damaged_journal(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             wait_until(stage.crowds, 60, "there is a crowd")
             stage.end(signal.SIGKILL)
             damage(folded(max(journal.glob("*.db"))))
-            kept, told, seen = _kept(journal), _count(stage, HOLE), _count(stage, "") + 2
+            kept, told, seen = _kept(journal), told_times(stage, HOLE), told_times(stage, "") + 2
             began = time.monotonic()
             start_mended(stage)
             recovery.append(time.monotonic() - began)
-            wrong = {"people not told": not _more(stage, HOLE, told), "no alerts after it": not _more(stage, "", seen)}
+            wrong = {
+                "people not told": not more_told(stage, HOLE, told),
+                "no alerts after it": not more_told(stage, "", seen),
+            }
             wrong["file not kept"] = _kept(journal) == kept
             harm.update({f"{damage.__name__}: {what}": int(is_so) for what, is_so in wrong.items()})
             end_mended(stage)  # a start without damage tells that it is over
@@ -209,11 +212,11 @@ def damaged_state(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             stage.end(signal.SIGKILL)
             for name in ("state.db", "rollups.db"):
                 damage(folded(stage.daemon.state / name))
-            told, began = _count(stage, LOST), time.monotonic()
+            told, began = told_times(stage, LOST), time.monotonic()
             stage.start()
             stage.await_ready()
             recovery.append(time.monotonic() - began)
-            untold += not _more(stage, LOST, told)
+            untold += not more_told(stage, LOST, told)
             wait_until(stage.answers, 30, "it answers")
             _catch_up(stage)
             assert stage.end(signal.SIGTERM) == 0, stage.daemon.tail()
@@ -238,17 +241,18 @@ def _further(stage: Stage, applied: int) -> bool:
     return bool(stage.daemon.overview()["counts"]["applied"] > applied)
 
 
-def _count(stage: Stage, words: str) -> int:
+def told_times(stage: Stage, words: str) -> int:
+    """How often people were told of something."""
     return sum(words in text for text in stage.texts())
 
 
-def _more(stage: Stage, words: str, told: int) -> bool:
+def more_told(stage: Stage, words: str, told: int) -> bool:
     """Whether people are told, within a minute, more often than before."""
     deadline = time.monotonic() + 60
-    while _count(stage, words) <= told and time.monotonic() < deadline:
+    while told_times(stage, words) <= told and time.monotonic() < deadline:
         code = stage.await_end(0.05)
         if code is not None:  # it ends by itself when a sink comes upon damage: the service manager starts it again
             assert code == 1, stage.daemon.tail()
             stage.start()
             stage.await_ready()
-    return _count(stage, words) > told
+    return told_times(stage, words) > told

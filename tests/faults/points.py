@@ -17,25 +17,40 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from tests.faults.refusing import refuse
+
+
+class When(Enum):
+    """In which part of its life a process passes a point."""
+
+    RUNNING = "a daemon that runs"
+    FRESH = "a daemon whose state directory is new"
+    STOPPING = "a daemon after SIGTERM"
+    MIDNIGHT = "a daemon over midnight"
+    PRUNING = "a daemon that has a day to delete"
+    MENDING = "a daemon whose journal is damaged"
+    UPGRADING = "a daemon on the files of an earlier version"
+    BACKUP = "sensord backup"
+    RESTORE = "sensord restore"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """A moment: before or after a function ``module:path``.
 
-    ``often`` is how many times it may be passed before it strikes at the latest; ``fresh`` points are passed only when
-    the state directory is new, ``stopping`` ones only after SIGTERM. With ``linger`` (seconds) it strikes a moment
-    later, so that what other threads should not have sent by now has left, and is found out.
+    ``often`` is how many times it may be passed before it strikes at the latest, ``least`` at the earliest. With
+    ``linger`` (seconds) it strikes a moment later, so that what other threads should not have sent by now has left, and
+    is found out.
     """
 
     where: str
     after: bool
     often: int = 6
-    fresh: bool = False
-    stopping: bool = False
+    when: When = When.RUNNING
+    least: int = 1
     linger: float = 0.0
 
 
@@ -45,10 +60,10 @@ POINTS: dict[str, Point] = {
     "received, not journaled": Point(f"{_JOURNAL}.append", after=False, linger=0.1),
     "journaled, not acknowledged": Point(f"{_JOURNAL}.append", after=True),
     "acknowledged": Point("sensord.ingest.receiver:MqttReceiver.acknowledge", after=True),
-    "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, fresh=True),
-    "a file with empty tables": Point(f"{_STORE}.sqlite:create_schema", after=True, often=3, fresh=True),
+    "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, when=When.FRESH),
+    "a file with empty tables": Point(f"{_STORE}.sqlite:create_schema", after=True, often=3, when=When.FRESH),
     "definition journaled for the first time": Point(
-        "sensord.ingest.committer:Committer._commit_group", after=True, often=1, fresh=True
+        "sensord.ingest.committer:Committer._commit_group", after=True, often=1, when=When.FRESH
     ),
     "stepped, nothing written": Point("sensord.core.site:Site.step", after=True),
     "outputs written, not committed": Point(f"{_STORE}.state:_write", after=True, often=2),
@@ -61,14 +76,63 @@ POINTS: dict[str, Point] = {
     "sent and recorded": Point(f"{_OUTBOX}.done", after=True, often=2),
     "points written, cursor not": Point("sensord.series.influx_v1:InfluxV1Sink._send", after=True, often=2),
     "cursor moved": Point(f"{_STATE}.save", after=True, often=2),
-    "roll-ups written": Point("sensord.store.rollups:RollupSink._write", after=True, often=2),
+    "roll-ups written": Point(f"{_STORE}.rollups:RollupSink._write", after=True, often=2),
     "stopping, journal closed to arrivals": Point(
-        "sensord.ingest.committer:Committer.stop", after=True, often=1, stopping=True
+        "sensord.ingest.committer:Committer.stop", after=True, often=1, when=When.STOPPING
     ),
     "stopping, before the last snapshot": Point(
-        "sensord.drivers.live:LiveCore._save", after=False, often=1, stopping=True
+        "sensord.drivers.live:LiveCore._save", after=False, often=1, when=When.STOPPING
     ),
+    "the day is over, its file open": Point(f"{_JOURNAL}._close_file", after=False, often=1, when=When.MIDNIGHT),
+    "the day's file closed, no new one": Point(f"{_JOURNAL}._close_file", after=True, often=1, when=When.MIDNIGHT),
+    "a new day's file without its name": Point(
+        f"{_STORE}.sqlite:put_in_place", after=False, often=1, when=When.MIDNIGHT
+    ),
+    "a new day's file, not open": Point(f"{_STORE}.sqlite:put_in_place", after=True, often=1, when=When.MIDNIGHT),
+    "a new day's file, empty": Point(f"{_JOURNAL}._open", after=True, often=2, when=When.MIDNIGHT, least=2),
+    "a day forgotten, not deleted": Point(f"{_JOURNAL}._delete", after=False, often=1, when=When.PRUNING),
+    "a day deleted, its logs not": Point(f"{_STORE}.journal:sync_directory", after=False, often=1, when=When.PRUNING),
+    "a day deleted": Point(f"{_JOURNAL}._delete", after=True, often=1, when=When.PRUNING),
 }
+"""Where a daemon may be shot; by name."""
+
+_BACKUP, _SALVAGE = f"{_STORE}.backup", f"{_STORE}.salvage"
+SELDOM: dict[str, Point] = {
+    "a damaged day copied": Point(f"{_SALVAGE}:_copy", after=True, often=1, when=When.MENDING),
+    "lost groups written down": Point(f"{_SALVAGE}:_Mender._write_down", after=True, often=1, when=When.MENDING),
+    "a damaged file moved aside, its logs not": Point(
+        f"{_STORE}.damage:sync_directory", after=False, often=1, when=When.MENDING
+    ),
+    "a damaged day moved aside, its copy not in place": Point(
+        f"{_SALVAGE}:set_aside", after=True, often=1, when=When.MENDING
+    ),
+    "a journal mended, its state not looked at": Point(
+        f"{_STORE}.opening:open_or_mend", after=True, often=1, when=When.MENDING
+    ),
+    "a journal mended, nobody told": Point("sensord.supervisor:Troubles.lose", after=False, often=1, when=When.MENDING),
+    "a file of an earlier version, open": Point(f"{_STORE}.sqlite:migrate", after=False, often=2, when=When.UPGRADING),
+    "a table built anew, not committed": Point(
+        f"{_STORE}.migration:_rebuild", after=True, often=4, when=When.UPGRADING
+    ),
+    "a file brought to this version": Point(f"{_STORE}.sqlite:migrate", after=True, often=2, when=When.UPGRADING),
+    "a backup's file begun": Point(f"{_BACKUP}:create_file", after=True, often=6, when=When.BACKUP),
+    "a backup's database copied": Point(f"{_BACKUP}:_copy_database", after=True, often=3, when=When.BACKUP),
+    "a backup without its manifest": Point(f"{_BACKUP}:_checksum", after=True, often=4, when=When.BACKUP),
+    "a backup that is not durable": Point(f"{_BACKUP}:_sync", after=False, often=1, when=When.BACKUP),
+    "a backup without its name": Point(f"{_BACKUP}:_sync", after=True, often=1, when=When.BACKUP),
+    "a restore announced": Point(f"{_BACKUP}:_begin", after=True, often=1, when=When.RESTORE),
+    "a restore's file begun": Point(f"{_BACKUP}:create_file", after=True, often=6, when=When.RESTORE, least=2),
+    "a restore that is not durable": Point(f"{_BACKUP}:_sync", after=False, often=2, when=When.RESTORE, least=2),
+    "a restore that is durable": Point(f"{_BACKUP}:_sync", after=True, often=2, when=When.RESTORE, least=2),
+    "a restore done": Point(f"{_BACKUP}:restore", after=True, often=1, when=When.RESTORE),
+}
+"""Where what runs seldom may be shot: repairs, upgrades, backups; by name."""
+
+
+def named(table: dict[str, Point], *when: When) -> list[str]:
+    """The names of the points that are passed in these parts of a process's life."""
+    return [name for name, point in table.items() if point.when in when]
+
 
 OUTSIDE: dict[str, Point] = {"a receiver's name is looked up": Point("sensord.notify.http:resolve", after=False)}
 """Where others keep us waiting; being shot there is nothing new."""
@@ -113,7 +177,7 @@ def put_in(name: str, nth: int, deed: str = "die") -> None:
 
     What fails or sticks goes on doing so from then on.
     """
-    point, passed = (POINTS | OUTSIDE)[name], 0
+    point, passed = (POINTS | SELDOM | OUTSIDE)[name], 0
 
     def reached() -> Awaitable[None] | None:
         nonlocal passed

@@ -1,7 +1,8 @@
-"""Experiments with power cuts: the journal and the state database, by their own code, on a disk that loses power."""
+"""Experiments with power cuts: journal, state database and roll-ups, by their own code, on a disk that loses power."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from contextlib import closing, suppress
@@ -9,12 +10,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from sensord.config.settings import Rollups
 from sensord.core.intake.reader import DeadLetter
+from sensord.core.point import Point
 from sensord.core.site import Step
 from sensord.errors import StoreError
+from sensord.ports import Cursor
 from sensord.store import sqlite
 from sensord.store.journal import Journal
 from sensord.store.past import Past
+from sensord.store.rollups import RollupSink
 from sensord.store.state import StateStore
 from tests.faults.disk import Connection, Disk
 from tests.faults.tally import Row
@@ -31,34 +36,39 @@ class _Life:
     """What was acknowledged before the power went."""
 
     def __init__(self) -> None:
-        self.journaled = self.applied = 0
+        self.journaled = self.applied = self.counted = 0
 
 
-def power_cuts(directory: Path, seeds: int, first: int = 0, *, weak: bool = False) -> Row:
-    """Cut the power ``LIVES`` times for each seed; returns what of the acknowledged rows was gone.
+def power_cuts(
+    directory: Path, seeds: int, first: int = 0, *, weak: bool = False, sink: type[RollupSink] = RollupSink
+) -> Row:
+    """Cut the power ``LIVES`` times for each seed; returns what of the acknowledged rows was gone, or counted twice.
 
-    ``weak`` opens the files with ``synchronous=NORMAL`` instead of FULL: what the experiment must notice.
+    ``weak`` opens the files with ``synchronous=NORMAL`` instead of FULL; that, and a ``sink`` that is not what it
+    promises, the experiment must notice.
     """
     row = Row("power cut (below SQLite)", seeds * LIVES)
-    acknowledged = 0
+    acknowledged = points = 0
     for seed in range(first, first + seeds):
         dice, place = random.Random(seed), directory / f"{seed}-0"
         reached = _Life()
         for life in range(LIVES):
             disk, before = Disk(dice, dice.randrange(5, 600)), reached.journaled
-            _live(place, disk, reached, weak=weak)
+            _live(place, disk, reached, sink, weak=weak)
             acknowledged += reached.journaled - before
             place = _after(disk, place, directory / f"{seed}-{life + 1}")
-            lost = _lost(place, reached)
+            lost, doubled = _harm(place, reached)
             row.lost += lost
-            if lost:
+            row.doubled += doubled
+            points += reached.counted
+            if lost or doubled:
                 break
-    row.remark = f"{acknowledged:,} groups acknowledged"
+    row.remark = f"{acknowledged:,} groups acknowledged, roll-ups of {points:,} looked at"
     return row
 
 
-def _live(place: Path, disk: Disk, reached: _Life, *, weak: bool) -> None:
-    """Journal and apply until the power goes."""
+def _live(place: Path, disk: Disk, reached: _Life, made: type[RollupSink], *, weak: bool) -> None:
+    """Journal, apply and count until the power goes."""
     opened: list[Connection] = []
 
     def connect(path: Path, _uri: str) -> Any:
@@ -73,23 +83,45 @@ def _live(place: Path, disk: Disk, reached: _Life, *, weak: bool) -> None:
     )
     with patched, suppress(StoreError):
         journal, state = Journal(place / "journal"), StateStore(place)
+        sink = made(place, Rollups())
         for seq in range(state.applied + 1, journal.last_seq + 1):  # as the core does after a start
             _apply(seq, state, reached)
+        for seq in range(_counted(sink) + 1, journal.last_seq + 1):  # as a sink does
+            _count(seq, sink, reached)
         while disk.left is None:
-            _one(journal, state, reached)
+            seq = _one(journal, state, reached)
+            _count(seq, sink, reached)
     disk.cut()
     disk.over = True
     for connection in opened:
         connection.close()
 
 
-def _one(journal: Journal, state: StateStore, reached: _Life) -> None:
+def _one(journal: Journal, state: StateStore, reached: _Life) -> int:
     seq = journal.last_seq + 1
     if seq > GROUPS * LIVES:
         raise StoreError("that is enough")
     journal.append(records_of(seq))
     reached.journaled = seq
     _apply(seq, state, reached)
+    return seq
+
+
+def _count(seq: int, sink: RollupSink, reached: _Life) -> None:
+    sink._write(points_of(seq), Cursor(seq, seq - seq % 7, bytes(seq % 7)))
+    reached.counted = seq
+
+
+def points_of(seq: int) -> list[Point]:
+    """What a group's readings are for the roll-ups: of one to five lanes, as many as the number says."""
+    at = records_of(seq)[-1].received_at
+    return [Point("crowd", {"lane": f"L{lane}"}, {"count": seq}, at + lane) for lane in range(1, 2 + seq % 5)]
+
+
+def _counted(sink: RollupSink) -> int:
+    """The group up to which a sink has counted."""
+    cursor = asyncio.run(sink.position())
+    return cursor.seq if cursor is not None else 0
 
 
 def _apply(seq: int, state: StateStore, reached: _Life) -> None:
@@ -111,28 +143,51 @@ def _after(disk: Disk, before: Path, place: Path) -> Path:
     return place
 
 
-def _lost(place: Path, reached: _Life) -> int:
-    """Open the files as the daemon does after a power cut; returns how many acknowledged groups or steps are gone."""
+def _harm(place: Path, reached: _Life) -> tuple[int, int]:
+    """Open the files as the daemon does after a power cut.
+
+    Returns how many acknowledged groups, steps or points are gone, and how many points are counted twice.
+    """
     try:
         with closing(Journal(place / "journal")) as journal:
             found = read_all(journal.reader(), limit=256)
         begun = (place / "state.db").exists()  # a state that is there is looked at, however little of the journal is
         state, new = StateStore.open_or_set_aside(place, 0, len(found), torn=begun)
     except StoreError:
-        return reached.journaled
+        return reached.journaled, 0
     with closing(state):
         snapshot = state.load_snapshot()
         applied = state.applied
     rows = Past(place).dead_letters(1000)
     assert found == groups(1, len(found)), "what is there is what was written, in order"
     assert not new
-    lost = max(0, reached.journaled - len(found)) + max(0, reached.applied - applied)
+    lost, doubled = _rolled_up(place, reached)
+    lost += max(0, reached.journaled - len(found)) + max(0, reached.applied - applied)
     if not lost:
         assert snapshot is None or snapshot[1] == bytes(snapshot[0] * 100)
         assert len(rows) == applied, "an applied step is there as a whole"
-        assert applied <= len(found), "what follows from a group is never there without the group"
+        assert max(applied, reached.counted) <= len(found), "what follows from a group is never there without the group"
     reached.journaled, reached.applied = len(found), applied
-    return lost
+    return lost, doubled
+
+
+def _rolled_up(place: Path, reached: _Life) -> tuple[int, int]:
+    """How many points are gone of those up to the cursor, and how many are counted twice; in minutes and in hours."""
+    sink = RollupSink(place, Rollups())
+    counted = _counted(sink)
+    wanted = [point for seq in range(1, counted + 1) for point in points_of(seq)]
+    lost, doubled = max(0, reached.counted - counted), 0
+    for slot in ("minute", "hour"):
+        slots = sink.series("crowd", "count", {}, 0, 1 << 62, slot)
+        there = sum(one.count for one in slots)
+        lost += max(0, len(wanted) - there)
+        doubled += max(0, there - len(wanted))
+        if there == len(wanted):
+            assert sum(one.total for one in slots) == sum(float(point.fields["count"]) for point in wanted)
+    asyncio.run(sink.close())
+    assert sink.lost is None, "the file is sound"
+    reached.counted = counted
+    return lost, doubled
 
 
 def version() -> str:

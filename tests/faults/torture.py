@@ -22,9 +22,12 @@ import structlog
 
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
+from tests.faults.copies import copy_kills
 from tests.faults.fleet import registered_storms
 from tests.faults.kills import point_kills, random_kills
 from tests.faults.mail import dribbling_mail
+from tests.faults.mends import mend_kills, upgrade_kills
+from tests.faults.midnight import midnight_kills
 from tests.faults.names import WAYS as NAMELESS
 from tests.faults.names import unresolved
 from tests.faults.nonsense import nonsense
@@ -105,7 +108,11 @@ def _ways(
 
 
 def _points(directory: Path, effort: Effort) -> list[Row]:
-    return point_kills(directory, max(1, effort.runs // (5 * len(POINTS))), effort.seed)
+    rounds, seed = max(1, effort.runs // (5 * len(POINTS))), effort.seed
+    rows = [
+        one(directory / one.__name__, rounds, seed) for one in (midnight_kills, mend_kills, upgrade_kills, copy_kills)
+    ]
+    return [*point_kills(directory, rounds, seed), *rows]
 
 
 def _power(directory: Path, effort: Effort) -> list[Row]:

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
@@ -22,6 +23,7 @@ from sensord.config.channels import Smtp
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.smtp import SmtpChannel
+from sensord.ports import Attachment
 from tests.notify.parts import entry
 from tests.support import POLL, free_port, program
 
@@ -33,6 +35,7 @@ class Mailboxes:
 
     def __init__(self) -> None:
         self.messages: list[email.message.EmailMessage] = []
+        self.raw: list[bytes] = []
         self.rcpt, self.data = "250 OK", "250 OK"
         self.hang_up = False
         self.thinks = 0.0
@@ -51,6 +54,7 @@ class Mailboxes:
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(message, email.message.EmailMessage)
         self.messages.append(message)
+        self.raw.append(envelope.original_content or b"")
         if self.hang_up:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
@@ -104,6 +108,34 @@ async def test_a_mail_arrives_as_it_was_written(serve: Serve) -> None:
     assert first["Message-ID"] == second["Message-ID"]
     assert first["Auto-Submitted"] == "auto-generated"
     assert first["Date"].endswith("+0800")
+
+
+async def test_a_long_text_arrives(serve: Serve) -> None:
+    """Lines end as RFC 5321 wants them: a server takes none of more than a thousand bytes, and some none without CR."""
+    boxes, port = serve()
+    text = "弄1：人数超过阈值，请到场疏散。\n" * 200
+    await channel(port).send(entry(address=BOX, text=text))
+    assert boxes.messages[0].get_content() == text
+    assert boxes.raw[0].count(b"\n") == boxes.raw[0].count(b"\r\n") > 100
+
+
+async def test_files_come_with_it(serve: Serve) -> None:
+    """Each by its name and type, as it was, behind the text; the Message-ID is still the notification's."""
+    boxes, port = serve()
+    files = (
+        Attachment("morning-cases.csv", "text/csv", '\ufeff编号,地点\nL1,"弄,一"\n'.encode()),
+        Attachment("morning.html", "text/html", "<p>报告</p>\n".encode()),
+    )
+    mail = channel(port)
+    await mail.send(msgspec.structs.replace(entry(address=BOX), attachments=files))
+    await mail.send(entry(address=BOX))
+    whole, bare = boxes.messages
+    body = whole.get_body()
+    assert body is not None
+    assert body.get_content() == bare.get_content()
+    came = [(one.get_filename(), one.get_content_type(), one.get_content()) for one in whole.iter_attachments()]
+    assert came == [(file.name, file.media_type, file.content.decode()) for file in files]
+    assert whole["Message-ID"] == bare["Message-ID"]
 
 
 @pytest.mark.parametrize(

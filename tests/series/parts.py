@@ -133,13 +133,14 @@ class MemorySink:
 
 
 class Pulse:
-    """A pulse that nobody watches; keeps how attempts went."""
+    """A pulse that nobody watches; keeps how attempts went, and counts the beats."""
 
     def __init__(self) -> None:
-        self.attempts = list[str]()
+        self.attempts, self.beats = list[str](), 0
 
     def beat(self, worker: str) -> None:
         """Take the beat."""
+        self.beats += 1
 
     def went(self, worker: str, why: str = "") -> None:
         """Take how it went."""
@@ -156,13 +157,13 @@ async def feeding(
     batch: int = 50,
     pressure: Pressure = AT_EASE,
     pulse: Pulse | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Feeder]:
     """Run a quick feeder for as long as the block runs."""
     parts = sink, journal, changes, source, meter, pulse or Pulse()
     feeder = Feeder(*parts, batch=batch, interval=0.01, base=0.01, longest=0.05, pressure=pressure)
     task = asyncio.create_task(feeder.run())
     try:
-        yield
+        yield feeder
     finally:
         task.cancel()
         await asyncio.wait({task})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -53,6 +54,34 @@ async def test_it_waits_for_the_core(journal: Journal) -> None:
         assert sink.cursor == Cursor(4, 4, b"40")
         changes.applied = journal.last_seq
         await until(lambda: len(sink.points) == 100)
+
+
+async def test_a_sink_that_gets_no_further_shows_while_something_waits(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down, or without a group that should be there; not while it has everything, however long nothing comes."""
+    now, sink, applied = [1000.0], MemorySink(), Applied()
+    monkeypatch.setattr("sensord.series.feeder.time", SimpleNamespace(monotonic=lambda: now[0]))
+    sink.failures = [DeliveryError("down")] * 1_000_000
+    meter, pulse = PrometheusMeter(), Pulse()
+    async with feeding(sink, journal.reader(), applied, JsonPoints(), meter, pulse=pulse) as followed:
+        now[0] += 3600
+        await until(lambda: followed.stalled == 0)
+        journal_points(journal, some_points(10))
+        applied.applied = journal.last_seq
+        await until(lambda: len(sink.asked) > 1)
+        now[0] += 3600
+        asked = len(sink.asked)
+        await until(lambda: len(sink.asked) > asked + 1)
+        assert followed.stalled == 3600
+        sink.failures.clear()
+        await until(lambda: followed.stalled == 0)
+        applied.applied += 1
+        await until(lambda: meter.value("sink_lag_groups", sink="memory") == 1)
+        now[0] += 3600
+        beats = pulse.beats
+        await until(lambda: pulse.beats > beats + 10)
+        assert followed.stalled == 3600
 
 
 class Pressed:
@@ -221,16 +250,18 @@ async def test_silence_moves_the_cursor_now_and_then(journal: Journal) -> None:
         await until(lambda: sink.cursor == Cursor(QUIET_GROUPS, QUIET_GROUPS - 1, b"0"))
 
 
-async def test_a_journal_that_was_pruned_too_early_is_noticed(journal: Journal) -> None:
-    """Groups that are gone before the sink had them are counted: a hole is never silent."""
+@pytest.mark.parametrize(("had", "missed"), [(1, 1.0), (2, None)])
+async def test_a_journal_that_was_pruned_too_early_is_noticed(journal: Journal, had: int, missed: float | None) -> None:
+    """Groups that are gone before the sink had them are counted; not those that it had, but would decode again."""
     sink, meter = MemorySink(), PrometheusMeter()
-    sink.cursor = Cursor(1, 1, b"10")
+    sink.cursor = Cursor(had, 1, b"10")
     journal_points(journal, some_points(20))
     day = 86_400_000_000_000
     journal.append([Record(RecordKind.TICK, START + day)])
     journal.prune(0, START + 3 * day, 3)
     async with feeding(sink, journal.reader(), Applied(3), JsonPoints(), meter):
-        await until(lambda: meter.value("sink_missed_groups_total", sink="memory") == 1)
+        await until(lambda: meter.registry.get_sample_value("sensord_sink_lag_groups", {"sink": "memory"}) == 0.0)
+    assert meter.registry.get_sample_value("sensord_sink_missed_groups_total", {"sink": "memory"}) == missed
 
 
 class Newer(JsonPoints):

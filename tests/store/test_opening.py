@@ -75,6 +75,33 @@ def test_a_state_that_was_emptied_is_lost(lived: Path, damage: Callable[[Path], 
     assert logs == ([b"what was written last"] if damage is _emptied else []), "SQLite drops what is no log at all"
 
 
+def test_a_newest_day_that_is_missing_is_the_journals_loss(tmp_path: Path) -> None:
+    """The state is of this journal, less its end: it is kept, and the journal goes on behind it."""
+    made(tmp_path / "journal", GROUPS)
+    with closing(StateStore(tmp_path)) as state:
+        for seq in (GROUPS // 2, GROUPS):
+            state.apply(_step(seq))
+            state.save_snapshot(seq, b"the core")
+    day_files(tmp_path / "journal")[-1].unlink()
+    with opened(tmp_path) as stores:
+        assert stores.lost == ""
+        assert f"to {GROUPS} are lost" in stores.damage
+        assert (stores.state.applied, stores.journal.last_seq) == (GROUPS, GROUPS)
+    with opened(tmp_path) as stores:
+        assert (stores.lost, stores.damage) == ("", ""), "it is told of once"
+
+
+def test_the_journal_of_another_street_is_not_ours_though_it_is_shorter(tmp_path: Path) -> None:
+    """Its groups are of other instants: what came of ours says nothing of them."""
+    made(tmp_path / "journal", GROUPS)
+    with closing(StateStore(tmp_path)) as state:
+        for seq in (GROUPS // 2, 2 * GROUPS):
+            state.apply(Step(seq, records_of(seq)[-1].received_at + 1))
+            state.save_snapshot(seq, b"the core")
+    with opened(tmp_path) as stores:
+        assert "of another journal" in stores.lost
+
+
 def test_a_state_that_knows_nothing_of_a_long_journal_is_lost(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon that journaled so much has applied some of it; one that died in its first moments has not."""
     _fresh(lived / "state.db")

@@ -16,6 +16,7 @@ from sensord.core.record import Group
 from sensord.errors import DamageError, StoreError
 from sensord.store import salvage
 from sensord.store.dayfile import day_files
+from sensord.store.findings import forget
 from sensord.store.journal import Journal
 from sensord.store.lost import Lost, Stretch
 from sensord.store.reader import DirectoryReader
@@ -165,7 +166,9 @@ def test_only_what_is_damaged_is_lost(days: dict[str, bytes], tmp_path: Path) ->
         assert "groups 30 to 30 are lost" in found
         assert [group.seq for group in read_all(journal.reader())] == [*range(1, 21), *range(23, 30), *range(31, 81)]
         assert journal.sound
-    assert open_or_mend(tmp_path / "j", NOW)[1] == "", "it is said once"
+    assert open_or_mend(tmp_path / "j", NOW)[1] == found, "it is said until people are told"
+    forget(tmp_path / "j")
+    assert open_or_mend(tmp_path / "j", NOW)[1] == ""
 
 
 def test_a_number_that_cannot_be_right_is_not_believed(days: dict[str, bytes], tmp_path: Path) -> None:
@@ -199,16 +202,22 @@ def test_without_room_for_a_copy_it_opens_all_the_same(
     assert not list((tmp_path / "j").glob("*.part"))
 
 
-def test_a_salvage_that_was_cut_off_is_finished_or_done_again(days: dict[str, bytes], tmp_path: Path) -> None:
-    """Before the damaged file was moved, the copy is thrown away; after it, put in place."""
+@pytest.mark.parametrize("moved", [True, False], ids=["file-moved", "file-there"])
+def test_a_salvage_that_was_cut_off_is_finished_or_done_again(
+    days: dict[str, bytes], tmp_path: Path, moved: bool
+) -> None:
+    """Half a copy is thrown away; a whole one is put in place, and the damaged file moved aside with all its logs."""
     path = laid(days, tmp_path / "j")[1]
     part = path.with_name(path.name + ".part")
     part.write_bytes(b"half of it")
     open_or_mend(tmp_path / "j", NOW)[0].close()
     assert not part.exists()
-    path.rename(part)
+    path.rename(path.with_name(path.name + ".kept"))
+    (path.with_name(f"{path.name}.damaged-{NOW}") if moved else path).write_bytes(b"damaged")
+    path.with_name(f"{path.name}-wal").write_bytes(b"its log")
     open_or_mend(tmp_path / "j", NOW)[0].close()
     assert len(kept(tmp_path / "j")) == 80
+    assert path.with_name(f"{path.name}.damaged-{NOW}-wal").read_bytes() == b"its log"
 
 
 def test_a_lost_end_is_gone_on_after(days: dict[str, bytes], tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ _ROWS: dict[str, _Row] = {
             "The journal was too large: its oldest days went at {time}; time series may lack them. See sensord doctor.",
         ),
     ),
+    trouble_rule(Trouble.SERIES_STALLED): _Row(
+        PlaceKind.STREET,
+        ((Level.YELLOW, 1.0),),
+        ("时序数据停滞", "Time series stand still"),
+        (
+            "时序库超过 10 分钟写不进数据（{time}），积压在日志中保留，报警不受影响。请查看 sensord doctor。",
+            "A time-series database took nothing for ten minutes ({time}); the journal keeps it. See sensord doctor.",
+        ),
+    ),
     trouble_rule(Trouble.SAFE_MODE): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),

@@ -16,7 +16,7 @@ from sensord.core.cases.score import Score, standings
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import LADDER, NAMES
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import Places
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -221,12 +221,7 @@ class Lister:
 
     def place(self, place: str) -> str:
         """The place's name; a gate's with that of its compound."""
-        found = self._places.by_id.get(place)
-        if found is None:
-            return place
-        compound = self._places.above(place, PlaceKind.COMPOUND) if found.kind is PlaceKind.GATE else None
-        before = f"{self._places.by_id[compound].label(self._language)} " if compound is not None else ""
-        return before + found.label(self._language)
+        return self._places.name(place, self._language)
 
     def _time(self, instant: int) -> str:
         return format_instant(instant, self._definition.zone)[:16].replace("T", " ") if instant else ""

@@ -34,6 +34,8 @@ class Trouble(StrEnum):
     """The host's clock was set: our time is another by more than a minute, and so are times in messages."""
     JOURNAL_CUT = "journal-cut"
     """The journal was too large: days were given up before their time."""
+    SERIES_STALLED = "series-stalled"
+    """A time-series sink has got no further for long, though points wait for it."""
     SAFE_MODE = "safe-mode"
     """The daemon died again and again; it runs without time series, reports and the like."""
     LINKS_VOID = "links-void"

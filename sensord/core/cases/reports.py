@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sensord.core.cases.notification import REPORT, Hold, Notification, Reason
 from sensord.core.cases.reportplan import Every, ReportPlan
@@ -20,6 +20,10 @@ from sensord.core.people.duty import DutyTable
 from sensord.core.people.roster import Person, Roster
 from sensord.core.place import PlaceKind, Places
 
+VehicleTable = Literal["vehicles", "provinces", "vehicles-by-hour", "vehicles-by-day", "spaces"]
+"""The tables of a report on vehicles, by the names under which each is a CSV; the first is the main one."""
+ReportTable = Literal["summary", "cases", "silent", "lanes", VehicleTable]
+"""Those of a report on everything."""
 CASE = "report"
 """What stands in the place of a case in a report's messages."""
 _TITLES = {

@@ -144,7 +144,7 @@ class Reader:
             parts = self._commands_topic.parts(record.topic)
             if parts is None:
                 raise unknown_topic(self._readings_topic.parts(record.topic), self._places)
-            action = spoken.command(record.payload, parts["case"], parts["user"], self._people)
+            action = spoken.command(record.payload, parts["case"], parts.get("user"), self._people)
             if not record.retained:
                 aside.actions.append((*told, action))
 

@@ -37,23 +37,24 @@ _ACTION = msgspec.json.Decoder(Action)
 _RECEIPT = msgspec.json.Decoder(Receipt)
 
 
-def command(payload: bytes, case: str, user: str, people: Container[str]) -> Action:
+def command(payload: bytes, case: str, user: str | None, people: Container[str]) -> Action:
     """Read a command as the action on that case by ``user``, one of the roster's ``people``.
 
-    Who speaks is told by the topic, for the broker's access list holds each account to its own. Raises ``DecodeError``
-    ``bad_command``, ``too_deep``, ``duplicate_key``, ``other_user`` or ``unknown_user``.
+    Who speaks is told by the topic, for the broker's access list holds each account to its own. A topic of 0.1.0 named
+    nobody (None), which no configuration may do any more: what it brought is replayed as the payload's own ``by``.
+    Raises ``DecodeError`` ``bad_command``, ``too_deep``, ``duplicate_key``, ``other_user`` or ``unknown_user``.
     """
     if len(case) > LONGEST_NAME:
         raise DecodeError("bad_command", "the topic names no case")
     refuse_depth(payload)
     told = _read(_COMMAND, payload, "bad_command")
     refuse_repeated_keys(payload)
-    if told.by not in ("", user):
+    if user is not None and told.by not in ("", user):
         raise DecodeError("other_user", "the payload names somebody else than its topic")
-    if user not in people:
+    if user is not None and user not in people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
     note = without_plates(told.note)[:LONGEST_NOTE]
-    return Action(told.verb, case, user, "mqtt", note, told.until, told.scope)
+    return Action(told.verb, case, told.by if user is None else user, "mqtt", note, told.until, told.scope)
 
 
 def action(payload: bytes) -> Action:

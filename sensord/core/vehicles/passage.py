@@ -4,7 +4,8 @@ Cameras send a passage more than once (trigger and periodic, a standing vehicle,
 character now and then. Readings at one gate and direction are one passage when they are no further apart than ``merge``
 and have the same pseudonym or family (they differ only where cameras confuse characters). Within ``settle`` they may
 differ in any one character, unless both are sure: two sure readings of other plates are two vehicles, however close
-behind each other. A reading without a legible plate belongs to the passage beside it. The pseudonym that most readings
+behind each other (``twin`` notes those that one misread character would explain, too). A reading without a legible
+plate belongs to the passage beside it. The pseudonym that most readings
 agree on wins, then the surest; the others are kept beside it, so that the vehicle is recognised when it leaves under
 one of them.
 
@@ -84,7 +85,8 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
 
     ``kept`` are the surest readings under each pseudonym and ``votes`` how many there were; the best comes first.
     ``first_at`` and ``last_at`` are event times of its first and its latest reading; ``decided`` is the pseudonym that
-    it was decided with, and ``before`` what was known of that vehicle until then (None: it was not known).
+    it was decided with, and ``before`` what was known of that vehicle until then (None: it was not known). ``twin`` is
+    the pseudonym of the passage just before, one character from this one: both may be one vehicle (0: there is none).
     """
 
     kept: list[Read]
@@ -94,6 +96,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
     due: int
     decided: int = 0
     before: Before | None = None
+    twin: int = 0
 
     @property
     def best(self) -> Read:
@@ -107,7 +110,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         It is certain when the best reading is sure, or when two readings agree.
         """
         best = self.kept[0]
-        return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
+        return -1 if not best[4] else CERTAIN if best[9] or self.votes[0] > 1 else DOUBTFUL
 
     def shows(self, token: int) -> bool:
         """Whether one of the readings at least is of this pseudonym."""
@@ -116,7 +119,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
         if len(self.kept) == 1:
-            return [self.kept[0].family]
+            return [self.kept[0][6]]
         return [read.family for read in self.kept if read.token] + [read.token for read in self.kept[1:] if read.token]
 
     def add(self, read: Read) -> None:
@@ -184,7 +187,8 @@ class Passages:
             if len(here) >= MOST_OPEN:
                 self._make_room(here)
         due = 0 if sure and not direction else received_at + (self._settle if read.legible else merge)
-        passage = Passage([read], [1], event_at, event_at, due)
+        twin = 0 if direction or not here else self._twin(here, read)
+        passage = Passage([read], [1], event_at, event_at, due, twin=twin)
         here.append(passage)
         return passage, WAIT if due else DECIDED
 
@@ -199,21 +203,20 @@ class Passages:
 
         That is so when all earlier ones of the lane are over and the last was another vehicle's; else None.
         """
-        event_at, direction = read.event_at, read.direction
-        lanes = self.open[direction]
-        if gate in lanes:
-            here = lanes[gate]
-            over = event_at - self._merge
-            if here and here[-1].kept[0].token == read.token:
+        lanes = self.open[read[11]]
+        here = lanes.get(gate)
+        if here is None:
+            here = lanes[gate] = []
+        elif here:
+            if here[-1].kept[0][4] == read[4]:
                 return None
+            over = read[1] - self._merge
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
             here.clear()
-        else:
-            here = lanes[gate] = []
-        due = 0 if read.sure and not direction else read.received_at + self._settle
-        passage = Passage([read], [1 + more], event_at, last_at, due)
+        due = 0 if read[9] and not read[11] else read[0] + self._settle
+        passage = Passage([read], [1 + more], read[1], last_at, due)
         here.append(passage)
         self.merged += more
         return passage
@@ -247,6 +250,16 @@ class Passages:
         if _alike(first, read, near=gap <= self._settle):
             return True
         return any(_alike(other, read, near=False) for other in others)
+
+    def _twin(self, here: list[Passage], read: Read) -> int:
+        """The vehicle that was read just before, one character from this reading: both are sure, or they were one."""
+        for passage in reversed(here):
+            if abs(read.event_at - passage.last_at) > self._settle:
+                break
+            best = passage.kept[0]
+            if best.token and read.token and neighbours(best.early, best.late, read.early, read.late):
+                return best.token
+        return 0
 
     def _join(self, passage: Passage, read: Read) -> int:
         legible, certainty = passage.best.legible, passage.certainty

@@ -15,6 +15,12 @@ out, not inside                     a vehicle of the same family is inside, or o
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
+inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
+it came; another came in the same   in two that both differ in one from what left
+moment, and has gone since
+inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
+seen before; it was also read as    vehicles with one plate
+one that has been seen since
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
@@ -31,6 +37,7 @@ A passage older than what is known of its vehicle (stored readings that come lat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR
@@ -39,7 +46,7 @@ from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones, Drives
 from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Compound, Ended, Ghost, Pairing, Seen, Trace, Visit
+from sensord.core.vehicles.visit import Compound, Ended, Ghost, Numbers, Pairing, Seen, Trace, Visit
 
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
@@ -52,6 +59,12 @@ _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
 _ENTERED, _LEFT, _LEFT_MISREAD, _MISSED_ENTRY, _, _HISTORY = Pairing
 _ANONYMOUS = Seen(Pairing.ANONYMOUS, 0, -1)
+_NAN = math.nan
+
+
+def _arrived(away: int, visits: int, compounds: int) -> Numbers:
+    """The numbers of a vehicle that comes: ns since it was seen, its visits and compounds with this one."""
+    return _NAN, _NAN, away / DAY, float(visits), _NAN, float(compounds)
 
 
 class Presence(Acquaintance):
@@ -72,7 +85,7 @@ class Presence(Acquaintance):
     def enter(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove into the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.kept[0], passage.first_at
-        token = read.token
+        token = read[4]
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
@@ -97,33 +110,34 @@ class Presence(Acquaintance):
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
-        visit = Visit(read, at, self._next_due(at, read.received_at), certainty, passage.kin(), 0, hour is None)
-        here.add(token, visit)
+        due = at + self._marks[0] if read[0] - at < self._marks[0] else self._next_due(at, read[0])
+        visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
+        here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
         trace.inside = place
         if not trace.entries:
             trace.entries = [(at, place)]
-            return Seen(_ENTERED, token, certainty, -1, away, 1, 0, 1, cloned, ended, visit)
+            return Seen(_ENTERED, token, certainty, _arrived(away, 1, 1), cloned, ended, visit)
         since, lately = at - self._tracking.roaming, at - self._tracking.recent
         trace.entries = [entry for entry in trace.entries[-63:] if entry[0] > lately]
         roamed = len({where for when, where in trace.entries if when > since} | {place})
         trace.entries.append((at, place))
-        return Seen(_ENTERED, token, certainty, -1, away, len(trace.entries), 0, roamed, cloned, ended, visit)
+        return Seen(_ENTERED, token, certainty, _arrived(away, len(trace.entries), roamed), cloned, ended, visit)
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
+        here, mine, at = self.compounds[place], passage.kept[0][4], passage.first_at
         if not mine:
             here.anonymous -= 1
             return _ANONYMOUS
         token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
-        trace = self._trace(token, at)
+        trace = self.traces.get(token) or self._trace(token, at)
         if at < trace.last_at:
             return Seen(_HISTORY, mine, certainty)
-        visit, sure = here.remove(token), token == mine and certainty == CERTAIN
-        shown = token == mine or passage.shows(token)
+        visit, itself = here.remove(token), token == mine
+        sure, shown = itself and certainty == CERTAIN, itself or passage.shows(token)
         if visit is not None and shown and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
@@ -142,9 +156,10 @@ class Presence(Acquaintance):
             trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
         if stay < self._tracking.short:
             trace.shorts = [*trace.shorts, at]
-        pairing = _LEFT if token == mine and not visit.misread else _LEFT_MISREAD
-        other = None if token == mine else visit.read
-        return Seen(pairing, token, certainty, stay, -1, 0, len(trace.shorts), 0, cloned, ended, None, other)
+        pairing = _LEFT if itself and not visit.misread else _LEFT_MISREAD
+        other = None if itself else visit.read
+        numbers = stay / HOUR if stay >= 0 else _NAN, _NAN, _NAN, _NAN, float(len(trace.shorts)), _NAN
+        return Seen(pairing, token, certainty, numbers, cloned, ended, None, other)
 
     def recognise(self, place: str, passage: Passage) -> Seen:
         """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
@@ -158,7 +173,7 @@ class Presence(Acquaintance):
         before, since = passage.before, at - self._tracking.roaming
         seen_at = at - self._tracking.remember if before is None else before.last_at or before.hour * HOUR
         roamed = len({where for when, where in trace.entries if when > since})
-        return Seen(_ENTERED, token, certainty, -1, max(at - seen_at, 0), len(trace.entries), 0, roamed)
+        return Seen(_ENTERED, token, certainty, _arrived(max(at - seen_at, 0), len(trace.entries), roamed))
 
     def _left_before(
         self, place: str, gate: str, trace: Trace, token: int, passage: Passage
@@ -186,6 +201,7 @@ class Presence(Acquaintance):
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
         if not visit.stranger and mine in self.known and visit.certainty == passage.certainty == CERTAIN:
             return mine, False, _NONE  # both are known, and neither is in doubt: they are two
+        here.pair_all(token, passage, self._tracking.settle)
         if not visit.stranger or known_later or not (mine in self.known or surer):
             return token, False, _NONE
         return mine, *self._own(place, token, passage)
@@ -265,8 +281,11 @@ class Presence(Acquaintance):
         return ghost.visit
 
     def _forget_visit(self, place: str, token: int) -> None:
-        self.compounds[place].remove(token)
+        self._drop_visit(place, token)
         self.forgotten += 1
+
+    def _drop_visit(self, place: str, token: int) -> None:
+        self.compounds[place].remove(token)
         trace = self.traces.get(token)
         if trace is not None and trace.inside == place:
             trace.inside = ""
@@ -369,22 +388,33 @@ class Presence(Acquaintance):
                     self.homes[token] = self.homes.get(token, 0) + 1
                 lives_here = self.homes.get(token, 0) >= AT_HOME
                 here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
-                if not lives_here and self._is_over(token, visit, now):
+                if visit.stranger and any(self._gone(place, twin, visit) for twin in visit.twins):
+                    self._drop_visit(place, token)
+                    ended.append(Ended(place, token, visit, twice=True))
+                elif not lives_here and self._is_over(place, token, visit, now):
                     self._over(place, token)
                     ended.append(Ended(place, token, visit))
         return ended
 
-    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
+    def _gone(self, place: str, token: int, visit: Visit) -> bool:
+        """Whether another vehicle that came with a visit's entry, if it did, has gone since."""
+        trace, begun = self.traces.get(token), visit.entered_at + self._tracking.merge
+        again = self.compounds[place].visits.get(token)
+        return trace is not None and trace.last_at > begun and (again is None or again.entered_at > begun)
+
+    def _is_over(self, place: str, token: int, visit: Visit, now: int) -> bool:
         """Whether the visit of a vehicle that does not live here is believed no longer."""
         if now - visit.entered_at >= self._tracking.believed:
+            return True
+        # Not sooner: within a day it may be two vehicles with one plate.
+        if visit.stranger and now - visit.entered_at >= DAY and any(self._gone(place, kin, visit) for kin in visit.kin):
             return True
         trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
         return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""
-        self._forget_visit(place, token)
-        self.forgotten -= 1
+        self._drop_visit(place, token)
         self.compounds[place].missed_exit()
 
     def night(self, now: int) -> None:

@@ -28,7 +28,7 @@ class Run(NamedTuple):
 
     ``start`` and ``stop`` say where their rows stand in ``Reads.members`` (equal: nothing follows). ``best`` is the
     surest (of several, the first) when it is surer than the first reading; ``sure`` whether one of them is.
-    ``last_at`` is the event time of the last. ``whole``: where no earlier passage of the lane is open, this is one.
+    ``last_at`` is the event time of the last.
     """
 
     start: int
@@ -37,11 +37,22 @@ class Run(NamedTuple):
     sure: bool
     last_at: int
     last_received_at: int
-    whole: bool
 
 
-_make_run, _make_read = partial(tuple.__new__, Run), partial(tuple.__new__, Read)
-"""Values are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
+class Runs(NamedTuple):
+    """The runs of all first readings as columns. ``whole``: it is one passage, where none before it is still open."""
+
+    start: list[int]
+    stop: list[int]
+    best: list[Read | None]
+    sure: list[bool]
+    last_at: list[int]
+    last_received_at: list[int]
+    whole: list[bool]
+
+
+_make_read = partial(tuple.__new__, Read)
+"""Readings are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
 
 
 class _Lanes(NamedTuple):
@@ -82,7 +93,7 @@ class Reads:
         confidence = batch.fields.get("confidence")
         self._confidence = np.ones(len(rows)) if confidence is None else confidence[rows]
         self._labels = [self._column(name) for name in _LABELS]
-        self.heads, self.members, self.runs = rows[:0], rows[:0], list[Run]()
+        self.heads, self.members, self.runs = rows[:0], rows[:0], Runs([], [], [], [], [], [], [])
         self._made: dict[int, Read] = {}
         if len(rows):
             self._find_runs(gate_of, tracking)
@@ -110,28 +121,29 @@ class Reads:
         """Find the first reading of each stretch (``heads``), and what follows it (``runs``)."""
         batch, rows = self._batch, self.positions
         lane = gate_of[batch.device[rows]] * 2 + self._labels[0]
-        order = np.argsort(lane, kind="stable")
+        order = np.argsort(lane.astype(np.min_scalar_type(lane.max())), kind="stable")  # which is quick for small types
         lane, token, event_at = lane[order], self._sightings.who[order, 0], batch.event_at[rows[order]]
         gap = np.diff(event_at)
         again = (lane[1:] == lane[:-1]) & (token[1:] == token[:-1]) & (token[1:] != 0)
         follows: Bools = np.concatenate([[False], again & (gap >= 0) & (gap <= tracking.merge)])
         first = np.flatnonzero(~follows)
-        last = np.append(first[1:], len(order)) - 1
         lanes = _Lanes(lane, order, follows, first, np.append(first[1:], len(order)) - 1)
-        surest = self._surest(lanes)
-        surer = surest != first
-        made = self.made(order[surest[surer]])
-        last = order[lanes.last]
         sure = np.logical_or.reduceat(self._sightings.sure[order] & follows, first)
-        columns = [(first + 1).tolist(), (lanes.last + 1).tolist()]
-        columns += [[next(made) if better else None for better in surer.tolist()], sure.tolist()]
-        columns += [batch.event_at[rows[last]].tolist(), batch.received_at[rows[last]].tolist()]
-        columns.append(self._whole(lanes, sure, tracking).tolist())
-        runs = list(map(_make_run, zip(*columns, strict=True)))
-        heads = order[first]
-        arrival = np.argsort(heads)
-        self.heads, self.members = heads[arrival], order
-        self.runs = [runs[place] for place in arrival.tolist()]
+        whole = self._whole(lanes, sure, tracking)
+        self.heads, self.members = order[first], order
+        arrival = np.argsort(self.heads)
+        self.heads = self.heads[arrival]
+        first, last, surest = first[arrival], lanes.last[arrival], self._surest(lanes)[arrival]
+        made, end = self.made(order[surest[surest != first]]), order[last]
+        self.runs = Runs(
+            (first + 1).tolist(),
+            (last + 1).tolist(),
+            [next(made) if better else None for better in (surest != first).tolist()],
+            sure[arrival].tolist(),
+            batch.event_at[rows[end]].tolist(),
+            batch.received_at[rows[end]].tolist(),
+            whole[arrival].tolist(),
+        )
 
     def _surest(self, lanes: _Lanes) -> Int64:
         """Where the surest reading of each stretch stands, the first of several."""

@@ -25,21 +25,18 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.marks import marks_of, sees
-from sensord.core.vehicles.passage import DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
+from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.stays import Stays
 from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
-from sensord.core.vehicles.visit import Compound, Ended, Pairing, Seen, Visit
+from sensord.core.vehicles.visit import NO_NUMBERS, Compound, Ended, Numbers, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
 _PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
-Numbers = tuple[float, float, float, float, float, float]
-_MAYBE: Numbers = (_NAN,) * 6
-"""No number that is about a vehicle: stay, nights, days away, visits, short visits, compounds."""
 
 
 class Tracker:
@@ -139,25 +136,27 @@ class Tracker:
         """Take the readings in order; what only says again what was just said is taken with it."""
         heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
         singly: list[int] = []
-        for row, position, read, run in zip(heads, positions, reads.made(reads.heads), reads.runs, strict=True):
+        rows = zip(heads, positions, reads.made(reads.heads), *reads.runs, strict=True)
+        for row, position, read, start, stop, best, sure, last_at, last_received_at, whole in rows:
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
             if self._due <= read[0]:
                 self._advance(read[0])
-            if run.whole and self._pass(position, read, run):
+            if whole and self._pass(position, read, stop - start, best, last_at):
                 continue
             passage = self._see(position, read)
-            if run.start < run.stop and not self._again(passage, read, run):
-                for member in reads.members[run.start : run.stop].tolist():
+            if start == stop:
+                continue
+            if not self._again(passage, read, Run(start, stop, best, sure, last_at, last_received_at)):
+                for member in reads.members[start:stop].tolist():
                     heappush(singly, member)
         while singly:
             self._singly(reads, heappop(singly))
 
-    def _pass(self, position: int, read: Read, run: Run) -> bool:
+    def _pass(self, position: int, read: Read, more: int, best: Read | None, last_at: int) -> bool:
         """Take a whole passage at once; False when the one before it in the lane is still open."""
-        start, stop, best, _, last_at, _, _ = run
         gate = self._gate[read[2]]
-        passage = self.passages.alone(gate, read, stop - start, last_at)
+        passage = self.passages.alone(gate, read, more, last_at)
         if passage is None:
             return False
         if passage.due:
@@ -182,8 +181,8 @@ class Tracker:
         if passage.due:
             if run.last_received_at >= passage.due or (entering and run.sure):
                 return False
-        elif entering and passage.decided != read.token:
-            return False
+        elif passage.certainty != CERTAIN or (entering and passage.decided != read.token):
+            return False  # it was decided, and becomes certain, or another vehicle's
         self.passages.repeat(passage, run.stop - run.start, run.last_at, run.best)
         return True
 
@@ -225,23 +224,25 @@ class Tracker:
 
     def _recognise(self, position: int, at: int, gate: str, passage: Passage) -> None:
         """Say of a passage that was decided who it is, now that this is known, or certain."""
-        self._tell(position, at, gate, passage, self.presence.recognise(self._compound[gate], passage), _RECOGNISED)
+        place, presence = self._compound[gate], self.presence
+        seen, here = presence.recognise(place, passage), presence.compounds[place]
+        self._tell(position, at, _RECOGNISED, passage.best, passage.last_at, here, seen)
 
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
         due = passage.due
-        heappush(self.settling, (due, gate, passage.kept[0].direction))
+        heappush(self.settling, (due, gate, passage.kept[0][11]))
         self._due = min(self._due, due)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
-        due = self.stays.edge
-        if self.settling and self.settling[0][0] < due:
-            due = self.settling[0][0]
-        if self.stays.near and self.stays.near[0][0] < due:
-            due = self.stays.near[0][0]
+        due, settling, near = self.stays.edge, self.settling, self.stays.near
+        if settling and settling[0][0] < due:
+            due = settling[0][0]
+        if near and near[0][0] < due:
+            due = near[0][0]
         self._due = due
 
     def _advance(self, to: int) -> None:
@@ -309,48 +310,42 @@ class Tracker:
     def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
         place, presence, read = self._compound[gate], self.presence, passage.kept[0]
-        passage.decided = read.token
-        seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
+        passage.decided = read[4]
+        seen = presence.leave(place, gate, passage) if read[11] else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
-        if seen.visit is not None:
-            self._await(place, seen.token, seen.visit)
-        self._tell(position, at, gate, passage, seen, event)
+        visit = seen.visit
+        if visit is not None and self.stays.note(visit.due, place, seen.token):
+            self._due = min(self._due, visit.due)
+        if event == _PASSED and at - passage.first_at <= self._lateness:
+            event_at = passage.first_at
+        else:
+            event_at = passage.last_at if event == _RECOGNISED else self._when(passage)
+        self._tell(position, at, event, read, event_at, presence.compounds[place], seen)
 
-    def _tell(self, position: int, at: int, gate: str, passage: Passage, seen: Seen, event: int) -> None:
-        """Say what a passage means."""
-        read, here = passage.kept[0], self.presence.compounds[self._compound[gate]]
+    def _tell(self, position: int, at: int, event: int, read: Read, event_at: int, here: Compound, seen: Seen) -> None:
+        """Say what a passage means that ``read`` shows, and that was at ``event_at``."""
         if seen.shown is not None:
             read = seen.shown._replace(device=read.device, direction=read.direction)
-        away, stay = seen.away, seen.stay
-        if away >= 0:
-            numbers: Numbers = (_NAN, _NAN, away / DAY, seen.visits, _NAN, seen.compounds)
-        elif stay >= 0:
-            numbers = (stay / HOUR, _NAN, _NAN, _NAN, seen.shorts, _NAN)
-        else:
-            numbers = _MAYBE
-        event_at = passage.last_at if event == _RECOGNISED else self._when(at, passage)
         what = event_at, seen.certainty, seen.token
-        self._say(position, at, event, read, what, here, numbers)
+        self._say(position, at, event, read, what, here, seen.numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
 
-    def _when(self, at: int, passage: Passage) -> int:
-        """The event time of a passage that is decided at ``at``: when it began, unless it waited to be legible.
+    def _when(self, passage: Passage) -> int:
+        """The event time of a passage that waited to be legible, so long that its beginning is history to rules.
 
-        Then that would be history to rules, and it is when it was read best, or when it was over.
+        That is when it was read best, or when it was over.
         """
-        if at - passage.first_at <= self._lateness:
-            return passage.first_at
         best = passage.best
         if best.legible:
             return best.event_at
         return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
-        """A visit is over, and nobody saw the vehicle leave."""
-        self.counts["visit", "missed_exit"] += 1
+        """A visit is over, and nobody saw the vehicle leave, or there was none."""
+        self.counts["visit", "read_twice" if ended.twice else "missed_exit"] += 1
         here, visit = self.presence.compounds[ended.compound], ended.visit
         self._say(position, at, _ENDED, visit.read, (at, visit.certainty, ended.token), here)
 
@@ -362,7 +357,7 @@ class Tracker:
         read: Read,
         what: tuple[int, int, int],
         here: Compound,
-        numbers: Numbers = _MAYBE,
+        numbers: Numbers = NO_NUMBERS,
     ) -> None:
         """Make a reading at ``at`` about a vehicle that the camera's reading ``read`` shows, and a compound.
 
@@ -372,22 +367,31 @@ class Tracker:
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
+        stay, nights, away, visits, shorts, compounds = numbers
         anonymous, doubt = here.anonymous, here.doubtful + here.spread
-        inside = len(here.visits) + anonymous
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows.append(
             pack_row(
                 position,
                 device,
-                min(at, event_at),
+                event_at,
                 at,
                 token,
                 read[0],
                 event,
-                *read[11:],
+                read[11],
+                read[12],
+                read[13],
+                read[14],
+                read[15],
                 certainty,
-                *numbers,
-                max(inside, 0),
+                stay,
+                nights,
+                away,
+                visits,
+                shorts,
+                compounds,
+                len(here.visits) + anonymous,
                 doubt + anonymous if anonymous >= 0 else doubt - anonymous,
             )
         )

@@ -39,7 +39,8 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
 
     ``certainty`` is the code of how far the entry could be trusted, ``stranger`` whether the vehicle was not known
     until then, ``misread`` whether it was found out later who it is. ``kin`` is everything under which it may be read
-    when it leaves, besides its pseudonym. ``doubted``: so long that it may be over.
+    when it leaves, besides its pseudonym. ``doubted``: so long that it may be over. ``twins`` are those that came at
+    the same moment by the same gate under nearly the same plate: it may be one of them, read twice.
     """
 
     read: Read
@@ -51,6 +52,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
     stranger: bool = False
     misread: bool = False
     doubted: bool = False
+    twins: tuple[int, ...] = ()
 
 
 class Trace(msgspec.Struct, array_like=True, gc=False):
@@ -85,15 +87,22 @@ class Suspicion(msgspec.Struct, array_like=True, gc=False):
 
 
 class Ended(NamedTuple):
-    """A visit that ended without an exit being seen."""
+    """A visit that ended without an exit being seen. ``twice``: it was another vehicle's entry, read once more."""
 
     compound: str
     token: int
     visit: Visit
+    twice: bool = False
+
+
+Numbers = tuple[float, float, float, float, float, float]
+"""What is said of a vehicle in numbers, NaN where nothing is, as the stream ``visit`` has them: how long it stayed (h),
+nights, how long it was away (days), visits, short visits, compounds."""
+NO_NUMBERS: Numbers = (math.nan,) * 6
 
 
 class Seen(msgspec.Struct, gc=False):
-    """What a passage means. Lengths of time in ns (-1: unknown), the numbers as of after the passage.
+    """What a passage means. The ``numbers`` are as of after the passage.
 
     ``certainty`` is the passage's; ``visit`` is the one that begins (None: none does). ``shown`` is the reading that
     shows the vehicle, where it is not the passage's own: that one was misread.
@@ -102,11 +111,7 @@ class Seen(msgspec.Struct, gc=False):
     pairing: Pairing
     token: int
     certainty: int
-    stay: int = -1
-    away: int = -1
-    visits: int = 0
-    shorts: int = 0
-    compounds: int = 0
+    numbers: Numbers = NO_NUMBERS
     cloned: bool = False
     ended: tuple[Ended, ...] = ()
     visit: Visit | None = None
@@ -130,8 +135,8 @@ class Compound:
         self.carried: list[int] = []
         self.lacking: list[int] = []
 
-    def add(self, token: int, visit: Visit) -> None:
-        """Let a vehicle in."""
+    def add(self, token: int, visit: Visit, twin: int = 0) -> None:
+        """Let a vehicle in; ``twin`` (0: nobody) is who came at the same moment, if it is not the same vehicle."""
         self.visits[token] = visit
         self.doubtful += visit.doubted
         known = self._kin
@@ -141,6 +146,8 @@ class Compound:
                 known[kin] = [token]
             else:
                 relatives.append(token)
+        if twin:
+            self.pair(token, twin)
 
     def remove(self, token: int) -> Visit | None:
         """Let a vehicle out; None when it is not inside."""
@@ -164,6 +171,25 @@ class Compound:
                 if one not in visit.kin:
                     visit.kin.append(one)
                     self._kin.setdefault(one, []).append(token)
+
+    def pair(self, one: int, other: int) -> None:
+        """Note of two that came at the same moment that both may be one vehicle."""
+        for token, twin in ((one, other), (other, one)):
+            visit = self.visits.get(token)
+            if visit is not None:
+                visit.twins = (*visit.twins, twin)
+
+    def pair_all(self, token: int, passage: Passage, settle: int) -> None:
+        """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
+        read, came = passage.kept[0], self.visits[token]
+        for other, visit in self.visits.items():
+            near = visit.stranger and other != token and abs(visit.entered_at - came.entered_at) <= settle
+            if (
+                near
+                and visit.read.device == came.read.device
+                and neighbours(read.early, read.late, visit.read.early, visit.read.late)
+            ):
+                visit.twins = (*visit.twins, token, read.token)
 
     def who(self, passage: Passage) -> int:
         """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import DERIVED, Batch, Float64, Int8, Int64, Sightings
+from sensord.core.batch import DERIVED, Batch, Float64, Int64, Sightings
 from sensord.core.stream import STREAMS, Stream
 from sensord.core.vehicles.pseudonym import NOBODY
+
+Value = TypeVar("Value", bound=np.generic)
+_NAN, _NO_WORD = np.float64(math.nan), np.int8(-1)
 
 FIELDS = tuple(field.name for field in STREAMS[Stream.VISIT].fields)
 LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
@@ -19,9 +24,10 @@ _COLUMNS = [("position", "i8"), ("device", "i4"), ("event_at", "i8"), ("received
 _COLUMNS += [("seen_at", "i8"), *((name, "i1") for name in LABELS), *((name, "f8") for name in FIELDS[:-1])]
 _LAYOUT = np.dtype([(name, f"<{code}") for name, code in _COLUMNS])
 pack_row = struct.Struct("<qiqqqq" + "b" * len(LABELS) + "d" * (len(FIELDS) - 1)).pack
-"""Pack a reading of the stream: the position in the batch before which it stands, its device, event time, arrival,
-pseudonym, arrival of the message that shows the vehicle, the labels' codes and the fields' numbers as in the stream
-without the last, ``filled``, which follows from the number inside.
+"""Pack a reading of the stream: the position in the batch before which it stands, its device, event time (which counts
+as no later than its arrival), arrival, pseudonym, arrival of the message that shows the vehicle, the labels' codes and
+the fields' numbers as in the stream, ``inside`` as it was counted (below zero: somebody came unseen), and without the
+last, ``filled``, which follows from it.
 
 Packed, hundreds of thousands of them become columns at once, without a look at each number.
 """
@@ -33,8 +39,11 @@ def merged(batch: Batch, rows: list[bytes], masks: list[str], parking: Float64) 
     ``parking`` (devices,) is how many spaces a device's compound has, NaN: nobody knows.
     """
     table = np.frombuffer(b"".join(rows), _LAYOUT)
-    order = np.argsort(np.concatenate([2 * np.arange(len(batch)) + 1, 2 * table["position"]]), kind="stable")
-    return _joined(batch, _columns(batch.now, table, masks, parking)).select(order)
+    order = np.argsort(table["position"], kind="stable")
+    table = table[order]
+    theirs = table["position"] + np.arange(len(table))
+    places = _Places(np.delete(np.arange(len(batch) + len(table)), theirs), theirs)
+    return _joined(places, batch, _columns(batch.now, table, [masks[row] for row in order.tolist()], parking))
 
 
 def _columns(now: int, table: NDArray[np.void], masks: list[str], parking: Float64) -> Batch:
@@ -42,11 +51,12 @@ def _columns(now: int, table: NDArray[np.void], masks: list[str], parking: Float
     who = np.zeros((count, len(NOBODY)), np.int64)
     who[:, 0] = table["token"]
     fields = {name: table[name] for name in FIELDS[:-1]}
+    fields["inside"] = np.maximum(fields["inside"], 0.0)
     return Batch(
         now,
         np.full(count, Stream.VISIT, np.int8),
         table["device"],
-        table["event_at"],
+        np.minimum(table["event_at"], table["received_at"]),
         table["received_at"],
         np.full(count, DERIVED, np.int8),
         {**fields, "filled": 100.0 * fields["inside"] / parking[table["device"]]},
@@ -55,38 +65,56 @@ def _columns(now: int, table: NDArray[np.void], masks: list[str], parking: Float
     )
 
 
-def _joined(one: Batch, other: Batch) -> Batch:
-    """One batch after the other, columns filled up with "none"."""
+class _Places(NamedTuple):
+    """Where the readings of two batches stand in the one made of both."""
+
+    ours: Int64
+    theirs: Int64
+
+    def column(self, one: NDArray[Value], other: NDArray[Value]) -> NDArray[Value]:
+        """Both columns as one, of the first one's type."""
+        both = np.empty((len(self.ours) + len(self.theirs), *one.shape[1:]), one.dtype)
+        both[self.ours], both[self.theirs] = one, other
+        return both
+
+    def texts(self, one: list[str], other: list[str]) -> list[str]:
+        """Both lists as one."""
+        both, order = [*one, *other], self.column(np.arange(len(one)), len(one) + np.arange(len(other)))
+        return [both[row] for row in order.tolist()]
+
+    def filled_up(self, one: NDArray[Value] | None, other: NDArray[Value] | None, none: Value) -> NDArray[Value]:
+        """As ``column``; of the batch that has no such column it is all ``none``."""
+        both = np.full(len(self.ours) + len(self.theirs), none, none.dtype)
+        for where, column in ((self.ours, one), (self.theirs, other)):
+            if column is not None:
+                both[where] = column
+        return both
+
+
+def _joined(places: _Places, one: Batch, other: Batch) -> Batch:
+    """Two batches as one."""
+    fields, labels = dict.fromkeys((*one.fields, *other.fields)), dict.fromkeys((*one.labels, *other.labels))
     return Batch(
         one.now,
-        np.concatenate([one.stream, other.stream]),
-        np.concatenate([one.device, other.device]),
-        np.concatenate([one.event_at, other.event_at]),
-        np.concatenate([one.received_at, other.received_at]),
-        np.concatenate([one.flags, other.flags]),
-        {name: _field(one, other, name) for name in dict.fromkeys((*one.fields, *other.fields))},
-        {name: _label(one, other, name) for name in dict.fromkeys((*one.labels, *other.labels))},
-        _sightings(one, other),
-        None if one.spot is None else np.concatenate([one.spot, np.full(len(other), -1, np.int32)]),
+        places.column(one.stream, other.stream),
+        places.column(one.device, other.device),
+        places.column(one.event_at, other.event_at),
+        places.column(one.received_at, other.received_at),
+        places.column(one.flags, other.flags),
+        {name: places.filled_up(one.fields.get(name), other.fields.get(name), _NAN) for name in fields},
+        {name: places.filled_up(one.labels.get(name), other.labels.get(name), _NO_WORD) for name in labels},
+        _sightings(places, one, other),
+        None if one.spot is None else places.column(one.spot, np.full(len(other), -1, np.int32)),
     )
 
 
-def _field(one: Batch, other: Batch, name: str) -> Float64:
-    return np.concatenate([part.fields.get(name, np.full(len(part), np.nan)) for part in (one, other)])
-
-
-def _label(one: Batch, other: Batch, name: str) -> Int8:
-    missing: list[Int8] = [np.full(len(part), -1, np.int8) for part in (one, other)]
-    return np.concatenate([part.labels.get(name, none) for part, none in zip((one, other), missing, strict=True)])
-
-
-def _sightings(one: Batch, other: Batch) -> Sightings:
+def _sightings(places: _Places, one: Batch, other: Batch) -> Sightings:
     ours, theirs = (part.sightings or nobody(len(part)) for part in (one, other))
     return Sightings(
-        np.concatenate([ours.who, theirs.who]),
-        np.concatenate([ours.seen_at, theirs.seen_at]),
-        np.concatenate([ours.sure, theirs.sure]),
-        [*ours.masks, *theirs.masks],
+        places.column(ours.who, theirs.who),
+        places.column(ours.seen_at, theirs.seen_at),
+        places.column(ours.sure, theirs.sure),
+        places.texts(ours.masks, theirs.masks),
     )
 
 
