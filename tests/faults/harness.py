@@ -13,8 +13,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -30,6 +28,7 @@ from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
+from tests.faults.launching import Launcher
 from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
@@ -37,7 +36,7 @@ from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, shipped
-from tests.support.daemon import ROOT, Daemon
+from tests.support.daemon import Daemon
 
 _READY = b"READY=1"
 
@@ -93,7 +92,7 @@ class Stage:
         """Seconds by which the clock of the next daemon is ahead."""
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
-        self._launcher: subprocess.Popen[str] | None = None
+        self._launcher = Launcher()
 
     def __enter__(self) -> Self:
         """Start everything but the daemon."""
@@ -102,24 +101,14 @@ class Stage:
         if self.influx is not None:
             self.influx.start()
             self.influx.query("CREATE DATABASE sensord")
-        self._launcher = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.launcher"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        )
-        self._answer()
+        self._launcher.start()
         self.sensors = Sensors(self.broker.port, self._seed, self._speech)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End everything."""
         self.sensors.close()
-        if self._launcher is not None and self._launcher.stdin is not None:
-            self._launcher.stdin.close()
-            self._launcher.wait(30)
+        self._launcher.close()
         self.people.__exit__()
         if self.link is not None:
             self.link.close()
@@ -129,20 +118,6 @@ class Stage:
         self._manager.close()
 
     # -- the daemon ------------------------------------------------------------------------------------------------
-
-    def _order(self, **order: Any) -> Any:
-        assert self._launcher is not None
-        assert self._launcher.stdin is not None
-        self._launcher.stdin.write(json.dumps(order) + "\n")
-        self._launcher.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._launcher is not None
-        assert self._launcher.stdout is not None
-        line = self._launcher.stdout.readline()
-        assert line, "the launcher has ended"
-        return json.loads(line)
 
     def start(
         self,
@@ -173,12 +148,12 @@ class Stage:
     def _launch(self, *command: str, **order: Any) -> int:
         place = {"config": str(self.daemon.config), "log": str(self.daemon.log)}
         shown = {"ahead": self.ahead, "resolver": str(self.resolver or "")}
-        return int(self._order(command=command, **place, **shown, **order))
+        return int(self._launcher.order(command=command, **place, **shown, **order))
 
     def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
         """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
         pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={})
-        code = self._order(wait=pid, patience=60.0)
+        code = self._launcher.order(wait=pid, patience=60.0)
         return None if code is None else int(code)
 
     def begin(self) -> None:
@@ -206,7 +181,7 @@ class Stage:
 
     def await_end(self, patience: float) -> int | None:
         """Wait for the daemon's end; returns its exit code, or None when it lives on."""
-        code = self._order(wait=self.pid, patience=patience)
+        code = self._launcher.order(wait=self.pid, patience=patience)
         self.drain()
         return None if code is None else int(code)
 
