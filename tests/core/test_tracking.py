@@ -437,9 +437,8 @@ def test_who_was_misread_twice_is_gone_when_it_has_left() -> None:
 def test_who_was_also_read_as_one_that_is_elsewhere_is_gone_after_a_day(since: bool) -> None:
     """One reading of the entry shows a vehicle that was seen elsewhere since; within a day that may be its clone."""
     follower = Follower(rules=())
-    follower.see(at(-7200, A, gate="C2-N"), at(-7100, A, "out", gate="C2-N"), tick(-7000))
-    follower.see(at(0, A_STRAY), at(1, A, "in", 0.7), tick(30))
-    elsewhere = [at(3600, A, gate="C2-N")] if since else []
+    follower.see(at(-7200, A, gate="C2-N"), at(0, A_STRAY), at(1, A, "in", 0.7), tick(30))
+    elsewhere = [at(3600, A, "out", gate="C2-N"), at(7200, A, gate="C2-N")] if since else []
     follower.see(*elsewhere, tick(NIGHT + 60))
     assert follower.inside()[0] == 1
     assert [row.event for row in follower.see(tick(NIGHT + 86_460))] == (["ended"] if since else [])

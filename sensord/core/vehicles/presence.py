@@ -388,26 +388,26 @@ class Presence(Acquaintance):
                     self.homes[token] = self.homes.get(token, 0) + 1
                 lives_here = self.homes.get(token, 0) >= AT_HOME
                 here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
-                if visit.stranger and any(self._gone(place, twin, visit) for twin in visit.twins):
+                if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
                     self._drop_visit(place, token)
                     ended.append(Ended(place, token, visit, twice=True))
-                elif not lives_here and self._is_over(place, token, visit, now):
+                elif not lives_here and self._is_over(token, visit, now):
                     self._over(place, token)
                     ended.append(Ended(place, token, visit))
         return ended
 
-    def _gone(self, place: str, token: int, visit: Visit) -> bool:
-        """Whether another vehicle that came with a visit's entry, if it did, has gone since."""
-        trace, begun = self.traces.get(token), visit.entered_at + self._tracking.merge
-        again = self.compounds[place].visits.get(token)
-        return trace is not None and trace.last_at > begun and (again is None or again.entered_at > begun)
+    def _passed_since(self, token: int, visit: Visit) -> bool:
+        """Whether a vehicle has passed anywhere after the entry that began a visit: whoever was inside is not now."""
+        trace = self.traces.get(token)
+        return trace is not None and trace.last_at > visit.entered_at + self._tracking.merge
 
-    def _is_over(self, place: str, token: int, visit: Visit, now: int) -> bool:
+    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
         """Whether the visit of a vehicle that does not live here is believed no longer."""
         if now - visit.entered_at >= self._tracking.believed:
             return True
-        # Not sooner: within a day it may be two vehicles with one plate.
-        if visit.stranger and now - visit.entered_at >= DAY and any(self._gone(place, kin, visit) for kin in visit.kin):
+        # Not sooner: within a day it may be one of two vehicles with one plate.
+        aliases = visit.kin if visit.stranger and now - visit.entered_at >= DAY else ()
+        if any(self._passed_since(alias, visit) for alias in aliases):
             return True
         trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
         return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
