@@ -123,7 +123,7 @@ class Street:
     def await_points(self) -> None:
         """Wait until each sink has got every reading."""
         wanted = self.left.readings + self._said, self.left.for_influx + self._said
-        wait_until(lambda: self.points() == wanted, 30, lambda: f"{wanted} readings are there: {self.points()}")
+        wait_until(lambda: self.points() == wanted, 60, lambda: f"{wanted} readings are there: {self.points()}")
 
     def written_once(self) -> bool:
         """Whether the database has got nothing twice: what it holds is what was sent."""
@@ -159,11 +159,11 @@ def test_what_a_released_daemon_left_goes_on(
     with Street(archive, tmp_path, broker, people, influx) as street:
         left = street.left
         street.await_points()
-        wait_until(lambda: left.pending <= set(street.told()), 30, "who had not been told is told")
+        wait_until(lambda: left.pending <= set(street.told()), 60, "who had not been told is told")
         assert street.open_cases() == left.cases
         assert street.daemon.metric("orphaned_cases_total") == 0
         wait_until(street.calm, 60, "the cases end, for nobody is there any more")
-        wait_until(lambda: left.cases <= cases(set(street.told()) - left.pending), 30, "people hear of the end")
+        wait_until(lambda: left.cases <= cases(set(street.told()) - left.pending), 60, "people hear of the end")
         street.await_points()
         assert street.written_once()
         assert street.daemon.fact("state") is True
@@ -185,7 +185,7 @@ def test_a_journal_whose_beginning_is_past_its_keeping_goes_on(
         street.await_points()
         crowded = {"L1", "L2"}
         assert crowded <= street.places()
-        wait_until(lambda: street.marked() == crowded, 30, "of crowds that go on people hear again")
+        wait_until(lambda: street.marked() == crowded, 60, "of crowds that go on people hear again")
         wait_until(lambda: street.calm() and not crowded & street.places(), 60, "the cases end, for nobody is there")
         street.await_points()
         assert street.daemon.stop() == 0
