@@ -87,6 +87,23 @@ def test_a_trouble_of_the_daemon_takes_the_plan_that_is_named_for_it() -> None:
     assert desk.notice(5, "safe-mode", False).told == []
 
 
+def test_another_trouble_is_told_of_while_the_case_of_the_first_is_open() -> None:
+    """At the same level and below it, too: each is something else to do. The case ends when none is left."""
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD))
+    desk.notice(1, "possible-gap", True)
+    story = desk.notice(2, "journal-cut", True)
+    assert told(story) == [("值班员-1", "people", "another_trouble")]
+    (page,) = story.decisions.notifications
+    assert page.title.startswith("【又一故障·黄")
+    assert "日志超过上限" in page.text
+    assert told(desk.notice(3, "safe-mode", True)) == [("值班员-1", "people", "level_rose")]
+    assert told(desk.notice(4, "reload-refused", True)) == [("值班员-1", "people", "another_trouble")]
+    assert desk.notice(5, "journal-cut", True).told == [], "said twice it is one"
+    for second, trouble in enumerate(("possible-gap", "journal-cut", "safe-mode"), 6):
+        assert told(desk.notice(second, trouble, False)) == []
+    assert told(desk.notice(9, "reload-refused", False)) == [("值班员-1", "people", "case_closed")]
+
+
 @pytest.mark.parametrize(
     ("named", "plan"), [({}, "roster"), ({"others": "crowd"}, "crowd"), ({"others": "gone"}, "roster")]
 )

@@ -43,6 +43,7 @@ class Happening(StrEnum):
     LEVEL_ROSE = "level_rose"
     LEVEL_FELL = "level_fell"
     ANOTHER_VEHICLE = "another_vehicle"
+    ANOTHER_TROUBLE = "another_trouble"
     FILE = "file"
     DISPATCH = "dispatch"
     STEP_DUE = "step_due"
@@ -69,7 +70,7 @@ _S, _H = State, Happening
 _OPEN = (_S.ACCEPTED, _S.FILED, _S.DISPATCHED, _S.HANDLING, _S.SUPERVISED, _S.VERIFYING)
 _FILED = _OPEN[1:]
 _ANSWERS = (_H.ACKNOWLEDGE, _H.ON_THE_WAY, _H.ON_THE_SCENE, _H.NEED_HELP)
-_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.ANOTHER_VEHICLE, _H.LINK)
+_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.ANOTHER_VEHICLE, _H.ANOTHER_TROUBLE, _H.LINK)
 
 TABLE: dict[tuple[State, Happening], State] = {
     **{(state, happening): state for state in _OPEN for happening in _STAYS},

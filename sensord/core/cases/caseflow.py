@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
-from sensord.core.cases.builtin import built_in
+from sensord.core.cases.builtin import PREFIX, built_in
 from sensord.core.cases.case import TABLE, Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
@@ -79,6 +79,8 @@ class Flow(Stages):
         if level <= previous and not relapse:
             if self._rules[transition.rule].each:
                 self.another(transition, story)
+            elif transition.rule.startswith(PREFIX):
+                self._another(case, transition, (Happening.ANOTHER_TROUBLE, Reason.ANOTHER_TROUBLE), story)
             story.changed[case.id] = case
             return
         self._seen(case, transition)
@@ -91,12 +93,15 @@ class Flow(Stages):
     def another(self, transition: Transition, story: Story) -> None:
         """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
-        if case is None:
-            return
+        if case is not None:
+            self._another(case, transition, (Happening.ANOTHER_VEHICLE, Reason.ANOTHER_VEHICLE), story)
+
+    def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
+        """The case stands where it stood, and people hear of what this alert is about all the same."""
         self._seen(case, transition)
-        event = self.happen(case, Happening.ANOTHER_VEHICLE, transition.at, transition.id, story)
+        event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is not State.ACCEPTED:
-            self.dispatch(case, event, Reason.ANOTHER_VEHICLE, story)
+            self.dispatch(case, event, what[1], story)
 
     @staticmethod
     def _seen(case: Case, transition: Transition) -> None:

@@ -32,6 +32,8 @@ _DUE_REASON = {
     Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
     Answer.DISPERSED: Reason.NOT_DISPERSED,
 }
+_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE)
+"""The case stands already: steps that its level had begun go on as they are."""
 _NOTICES = (
     Reason.OVERDUE,
     Reason.DISAGREEMENT,
@@ -104,7 +106,7 @@ class Dispatcher:
         policy = self.policy(case)
         people: list[Person] = []
         everybody = case.level >= policy.everybody_at
-        fresh = event.previous if reason in (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE) else 0
+        fresh = event.previous if reason in _GOES_ON else 0
         for number, step in enumerate(policy.steps):
             if case.level < step.at_least:
                 continue

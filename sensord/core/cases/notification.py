@@ -24,6 +24,8 @@ class Reason(StrEnum):
     CASE_OPENED = "case_opened"
     LEVEL_ROSE = "level_rose"
     ANOTHER_VEHICLE = "another_vehicle"
+    ANOTHER_TROUBLE = "another_trouble"
+    """Something else is wrong with the daemon itself, while the case of what was wrong before is open."""
     CASE_RELAPSED = "case_relapsed"
     CASE_RETURNED = "case_returned"
     MUTE_ENDED = "mute_ended"
