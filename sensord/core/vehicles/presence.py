@@ -15,12 +15,9 @@ out, not inside                     a vehicle of the same family is inside, or o
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
-inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
-it came; another came in the same   in two that both differ in one from what left
-moment, and has gone since
-inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
-seen before; it was also read as    vehicles with one plate
-one that has been seen since
+inside at night, never seen before  when it came at one moment with another, a character apart, that has passed since:
+it came                             it was that one, read twice. When it was also read as one that passed since, that one's
+                                    exit was missed; but within a day these may be two with one plate
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
@@ -50,10 +47,6 @@ from sensord.core.vehicles.visit import Compound, Ended, Ghost, Numbers, Pairing
 
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
-AT_HOME = 3
-"""A vehicle that was inside over night on so many visits lives here."""
-COURIER = 3
-"""One that made so many short visits on the day before its last entry comes and goes."""
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
@@ -78,7 +71,6 @@ class Presence(Acquaintance):
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
         self.clones = Clones()
-        self.homes: dict[int, int] = {}
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
@@ -324,13 +316,9 @@ class Presence(Acquaintance):
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
-        hour = self.known.pop(former, None)
-        if hour is not None:
-            self.known.setdefault(token, hour)
-        trace = self.traces.pop(former, None)
-        if trace is None or token in self.traces:
+        trace = self._rename_trace(former, token)
+        if trace is None:
             return None
-        self.traces[token] = trace
         self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)
         visit = here.remove(former) if here is not None else None
@@ -384,9 +372,7 @@ class Presence(Acquaintance):
         for place, here in self.compounds.items():
             for token, visit in list(here.visits.items()):
                 visit.nights += 1
-                if visit.nights == 1:
-                    self.homes[token] = self.homes.get(token, 0) + 1
-                lives_here = self.homes.get(token, 0) >= AT_HOME
+                lives_here = self._lives_here(token, first=visit.nights == 1)
                 here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
                 if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
                     self._drop_visit(place, token)
@@ -395,22 +381,6 @@ class Presence(Acquaintance):
                     self._over(place, token)
                     ended.append(Ended(place, token, visit))
         return ended
-
-    def _passed_since(self, token: int, visit: Visit) -> bool:
-        """Whether a vehicle has passed anywhere after the entry that began a visit: whoever was inside is not now."""
-        trace = self.traces.get(token)
-        return trace is not None and trace.last_at > visit.entered_at + self._tracking.merge
-
-    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
-        """Whether the visit of a vehicle that does not live here is believed no longer."""
-        if now - visit.entered_at >= self._tracking.believed:
-            return True
-        # Not sooner: within a day it may be one of two vehicles with one plate.
-        aliases = visit.kin if visit.stranger and now - visit.entered_at >= DAY else ()
-        if any(self._passed_since(alias, visit) for alias in aliases):
-            return True
-        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
-        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""
@@ -421,9 +391,5 @@ class Presence(Acquaintance):
         """Begin a day, and forget what is past remembering."""
         for here in self.compounds.values():
             here.night(-(-self._tracking.believed // DAY))
-        recent = now - max(self._tracking.recent, self._tracking.roaming)
-        self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
         self.clones.night(now)
-        oldest = (now - self._tracking.remember) // HOUR
-        self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
-        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}
+        self._forget_past(now)
