@@ -16,8 +16,8 @@ inside at night, does not live      its exit was missed, if it has been inside f
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
 inside at night, never seen before  when it came at one moment with another, a character apart, that has passed since:
-it came                             it was that one, read twice. When it was also read as one that passed since, that one's
-                                    exit was missed; but within a day these may be two with one plate
+it came                             it was that one, read twice. When it was also read as one that has passed since:
+                                    that one's exit was missed; but within a day these may be two with one plate
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
