@@ -92,7 +92,7 @@ def test_small_files_that_are_damaged_are_found(daemon: Daemon) -> None:
     """Those that the daemon goes on without: it starts, so nobody else would say so before."""
     (daemon.state / "plate.keys").write_bytes(b"")
     (daemon.state / "roster.changes.yaml").write_bytes(bytes(9))
-    (daemon.state / "audit.log").write_bytes(b"{}\n")
+    (daemon.state / "audit.log").write_bytes(b"{}\n{}\n")
     found = findings(daemon)
     wrong = ("plates", "changes", "audit.log")
     assert [found[name].ok for name in wrong] == [False] * 3

@@ -23,7 +23,7 @@ from simulators.publish import publish
 from simulators.scenario import scenario_files
 from simulators.stage import SHIPPED, set_stage
 from tests.support import program
-from tests.support.lived import again, lived, played, record, recorded_again
+from tests.support.lived import again, lived, played, record, recorded_again, tallied, tallied_again
 
 SECONDS = 2.5
 """How long each scenario takes."""
@@ -51,6 +51,13 @@ def test_the_journal_replays_to_what_was_decided_live(state: Path) -> None:
     assert decided == lived(state)
     for word in (b'"change":"raised"', b'"happening":"file"', b'"reason":"case_opened"'):
         assert word in decided, "the day was too quiet to prove anything"
+
+
+def test_the_journal_adds_up_to_what_was_added_up_live(state: Path) -> None:
+    """Who passed, who was inside, and when nobody could see."""
+    live = tallied(state)
+    assert tallied_again(state) == live
+    assert all(live.values()), "nothing was added up that could differ"
 
 
 @pytest.mark.parametrize("raw", [True, False])

@@ -18,7 +18,7 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 import msgspec
 
-from sensord.config.files import PRIVATE, write_whole
+from sensord.config.files import PRIVATE, sync_directory, write_whole
 from sensord.errors import StoreError
 
 GENESIS = "0" * 64
@@ -84,34 +84,45 @@ class Chain(Generic[LineT]):
                 file.write(msgspec.json.encode(line) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+                if last is None:
+                    sync_directory(self.path.parent)  # no head may be there without the line that it knows
                 self._note_head(line)
         except OSError as error:
             raise StoreError(f"{self.path}: nothing can be written down here ({error.strerror})") from error
         return line
 
     def _last(self, file: BinaryIO) -> LineT | None:
-        """Read the last line that was finished, and stand behind it; what was begun after it is cut off."""
+        """Read the last line that was finished, and stand behind it; what was begun after it is cut off.
+
+        A power cut may leave the end of a line without its middle: such a line was told to nobody, either, unless the
+        head knows it.
+        """
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _LONGEST))
         text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
-        damaged = StoreError(f"{self.path}: the last line is damaged: run sensord audit verify")
-        try:
-            text_of_last = whole.rstrip(b"\n").rpartition(b"\n")[2]
-            last = self._read(text_of_last) if text_of_last else None
-        except _MALFORMED as error:
-            raise damaged from error
-        known = [str(last.number), last.hash] if last is not None else []
-        noted = self._noted()
-        if len(whole) < len(text):
-            if noted != known:
-                raise damaged
+        last = self._sound(whole)
+        if last is None:
+            whole = whole[: whole.rstrip(b"\n").rfind(b"\n") + 1]
+            last = self._sound(whole)
+        cut = len(whole) < len(text)
+        if self._noted() not in (_known(last), _one_behind(last)) or (cut and last is None and whole):
+            if cut:
+                raise StoreError(f"{self.path}: the last line is damaged: run sensord audit verify")
+            raise StoreError(f"{self.path}: its end is not what {self.head.name} says: run sensord audit verify")
+        if cut:
             end = size - len(text) + len(whole)
             file.truncate(end)
             file.seek(end)
-        elif noted not in (known, _one_behind(last)):
-            raise StoreError(f"{self.path}: its end is not what {self.head.name} says: run sensord audit verify")
         return last
+
+    def _sound(self, lines: bytes) -> LineT | None:
+        """Read the last of these lines; None when there is none, or it is not as it was written."""
+        text = lines.rstrip(b"\n").rpartition(b"\n")[2]
+        try:
+            return self._read(text) if text else None
+        except _MALFORMED:
+            return None
 
     def look(self) -> str:
         """Say what is wrong with the register's end (empty: nothing), as who appends next would find it.
@@ -189,6 +200,11 @@ class Chain(Generic[LineT]):
                 said = " ".join(noted)[:20] or "nothing"
                 raise StoreError(f"{self.path}: it ends with {number} {before[:12]}, but {self.head.name} says {said}")
         return number, before
+
+
+def _known(last: Line | None) -> list[str]:
+    """What the head says of the last line."""
+    return [str(last.number), last.hash] if last is not None else []
 
 
 def _one_behind(last: Line | None) -> list[str]:

@@ -2,14 +2,20 @@
 
 A seccomp filter (Linux) makes the named system calls return EIO, so that the error is the kernel's, as it comes from a
 disk that dies: SQLite and the program on top of it see nothing else. It is for the whole process, and for good.
+
+Worse is a disk that fails once: the kernel has dropped what it could not write, and says of the next call that all is
+well. For that the filter asks a thread of the same process about each call (seccomp's user notification).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import platform
 import struct
+import threading
+from collections.abc import Sequence
 
 CALLS = {
     "x86_64": {"fsync": 74, "fdatasync": 75, "pwrite64": 18, "pread64": 17},
@@ -19,7 +25,12 @@ CALLS = {
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _NO_NEW_PRIVILEGES, _SET_MODE_FILTER, _ALL_THREADS = 38, 1, 1
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
+_LISTENER, _NO_THREAD_ID = 8, 16
+_HEAR, _ANSWER = 0xC0502100, 0xC0182101
+"""The requests with which a question is heard, and answered: ``ioctl`` numbers of ``linux/seccomp.h``."""
+_QUESTION, _REPLY = struct.Struct("QI68x"), struct.Struct("QqiI")
+_GO_ON = 1
 
 
 class _Program(ctypes.Structure):
@@ -33,15 +44,40 @@ def available() -> bool:
 
 def refuse(*names: str) -> None:
     """Let these system calls of this process fail with EIO from now on; raises ``OSError`` when the kernel will not."""
+    _filter(names, _ERRNO | errno.EIO, _ALL_THREADS)
+
+
+def refuse_once(*names: str) -> None:
+    """Let the next of these system calls of this thread fail with EIO, and none after it; raises ``OSError``."""
+    thread = threading.get_native_id()
+    listener = _filter(names, _ASK, _ALL_THREADS | _LISTENER | _NO_THREAD_ID)
+    threading.Thread(target=_answer, args=(listener, thread), daemon=True).start()
+
+
+def _answer(listener: int, thread: int) -> None:
+    """Say of each call what becomes of it."""
+    refused = False
+    while True:
+        question = bytearray(_QUESTION.size)
+        fcntl.ioctl(listener, _HEAR, question)
+        number, asking = _QUESTION.unpack(question)
+        now, refused = not refused and asking == thread, refused or asking == thread
+        fcntl.ioctl(listener, _ANSWER, _REPLY.pack(number, 0, -errno.EIO if now else 0, 0 if now else _GO_ON))
+
+
+def _filter(names: Sequence[str], verdict: int, flags: int) -> int:
+    """Put a filter before these calls; returns what the kernel gives."""
     numbers = [CALLS[platform.machine()][name] for name in names]
     lines = [struct.pack("HBBI", _LOAD, 0, 0, 0)]  # the number of the call
     for left, number in zip(range(len(numbers) - 1, -1, -1), numbers, strict=True):
-        lines.append(struct.pack("HBBI", _EQUAL, left + 1, 0, number))  # jump to the refusal, the last line
-    lines += [struct.pack("HBBI", _RETURN, 0, 0, _ALLOW), struct.pack("HBBI", _RETURN, 0, 0, _ERRNO | errno.EIO)]
+        lines.append(struct.pack("HBBI", _EQUAL, left + 1, 0, number))  # jump to the verdict, the last line
+    lines += [struct.pack("HBBI", _RETURN, 0, 0, _ALLOW), struct.pack("HBBI", _RETURN, 0, 0, verdict)]
     code = ctypes.create_string_buffer(b"".join(lines))
     program = _Program(len(lines), ctypes.cast(code, ctypes.c_void_p))
     library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) or library.syscall(
-        _SECCOMP[platform.machine()], _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program)
-    ):
+    given = -1
+    if not library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+        given = library.syscall(_SECCOMP[platform.machine()], _SET_MODE_FILTER, flags, ctypes.byref(program))
+    if given < 0 or (given and not flags & _LISTENER):
         raise OSError(ctypes.get_errno(), "the kernel takes no filter")
+    return int(given)

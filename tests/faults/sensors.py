@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,15 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sensord.core.record import Group
 from tests.support import wait_until
 from tests.support.daemon import crowd
 
 BUSY = 2
 """So many lanes see crowds; on the others a few people pass."""
 FEW, MANY = 5, 150
+_OURS = re.compile(rb'\{"count": \d+, "boot": 1, "seq": (\d+)(?:, "at": -?\d+)?\}')
+"""A message of the stage's own sensors; its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +122,9 @@ class Sensors:
         self._hush()
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def numbered(group: Group) -> set[tuple[str, int]]:
+    """The readings of the stage's own sensors in a group: lane and number. Others may say what they like."""
+    found = [(record.topic, _OURS.fullmatch(record.payload)) for record in group.records if record.kind == 0]
+    return {(topic.rpartition("-")[2], int(said[1])) for topic, said in found if said}

@@ -25,6 +25,7 @@ HANGING = {"received, not journaled": "committer", "stepped, nothing written": "
 DYING = ("received, not journaled", "stepped, nothing written", "outputs committed")
 DISKS = {
     "fsync fails": "refuse to sync",
+    "fsync fails once": "refuse to sync once",
     "writing fails (EIO)": "refuse to write",
     "reading fails (EIO)": "refuse to read",
 }
@@ -163,7 +164,8 @@ def dying_workers(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 def failing_disk(directory: Path, rounds: Iterable[int], seed: int, name: str) -> Row:
     """Let the kernel refuse: the daemon must end, not try again and go on; the next one finds all acknowledged there.
 
-    Files are not closed in good order then: what the process could not write, it does not acknowledge either.
+    Files are not closed in good order then: what the process could not write, it does not acknowledge either. A sync
+    that fails once would succeed when it is tried again, and mean nothing: who tries lives on, and is counted as lost.
     """
     dice, recovery, lived = random.Random(seed), list[float](), 0
     with Stage(directory, seed, influx=False) as stage:

@@ -100,10 +100,15 @@ def test_a_later_form_is_refused(log: AccessLog, tmp_path: Path) -> None:
         log.append(at="-", by="-", reason="-", vehicle="0" * 16, via="reveal")
 
 
-def test_what_a_crash_left_of_a_line_is_replaced(log: AccessLog, tmp_path: Path) -> None:
-    """It has no end and the head does not know it: nobody was told of it, and the register goes on."""
+@pytest.mark.parametrize("behind", [False, True], ids=["head", "head-behind"])
+@pytest.mark.parametrize("left", [b'{"number":4,"at":"2026-', b'{"number":4' + bytes(500) + b'"version":1}\n'])
+def test_what_a_crash_left_of_a_line_is_replaced(log: AccessLog, tmp_path: Path, left: bytes, behind: bool) -> None:
+    """It has no end, or no middle, and the head does not know it: nobody was told of it, and the register goes on."""
+    if behind:  # a crash before that one came between a line and its head
+        second = list(log.entries())[1]
+        (tmp_path / HEAD).write_text(f"{second.number} {second.hash}\n", encoding="ascii")
     with (tmp_path / FILE).open("ab") as file:
-        file.write(b'{"number":4,"at":"2026-')
+        file.write(left)
     log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
     assert log.verify()[0] == 4
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from sensord.config.load import load
 from sensord.core.record import Record
-from sensord.core.site import Site
+from sensord.core.site import Site, Step
 from sensord.drivers.replay import journal_groups, replay
 from sensord.recordings.writer import write
 from sensord.source import Source, journal_records
@@ -50,12 +54,40 @@ def lived(state: Path) -> bytes:
 
 def again(state: Path) -> bytes:
     """What its journal decides, replayed as far as the daemon had come."""
-    store = StateStore(state)
-    applied = store.applied
-    store.close()
+    return b"".join(step.decisions() for step in _steps(state))
+
+
+def _steps(state: Path) -> Iterator[Step]:
+    """Its journal, stepped again as far as the daemon had come."""
+    with closing(StateStore(state)) as store:
+        applied = store.applied
     secrets = load(state.parent / "sensord.yaml").secrets
-    groups = journal_groups(DirectoryReader(state / "journal"), upto=applied)
-    return b"".join(step.decisions() for step in replay(groups, Site(secrets=secrets)))
+    return replay(journal_groups(DirectoryReader(state / "journal"), upto=applied), Site(secrets=secrets))
+
+
+Tallies = dict[str, set[tuple[object, ...]]]
+"""What reports on vehicles are made of: who passed, who was inside, and when nobody could see; rows by table."""
+
+
+def tallied(state: Path) -> Tallies:
+    """What the daemon added up."""
+    address = f"file:{state / 'state.db'}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        return {name: set(database.execute(f"SELECT * FROM {name}")) for name in ("passages", "occupancy", "blind")}
+
+
+def tallied_again(state: Path) -> Tallies:
+    """What its journal adds up to, replayed as far as the daemon had come."""
+    passed = Counter[tuple[object, ...]]()
+    inside, blind = dict[tuple[object, ...], tuple[object, ...]](), dict[tuple[object, ...], tuple[object, ...]]()
+    for step in _steps(state):
+        for one in step.passages:
+            passed[one.start, one.gate, one.direction, one.sort, one.province, one.energy] += one.count
+        inside |= {(one.at, one.compound): (one.inside, one.unsure) for one in step.occupancy}
+        blind |= {(one.device, one.since): (one.until,) for one in step.blind}
+    passages = {(*kind, count) for kind, count in passed.items()}
+    occupancy, stretches = ({(*key, *rest) for key, rest in table.items()} for table in (inside, blind))
+    return {"passages": passages, "occupancy": occupancy, "blind": stretches}
 
 
 def record(state: Path, folder: Path) -> list[Record]:

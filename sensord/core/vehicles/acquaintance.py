@@ -1,29 +1,21 @@
-"""What is known of vehicles: when each was seen last, and of those seen lately where, and when it came. Pure.
-
-Whether one that seems to be inside at night is believed to be follows from that.
-"""
+"""What is known of vehicles: when each was seen last, and of those seen lately where, and when it came. Pure."""
 
 from __future__ import annotations
 
-from sensord.core.instant import DAY, HOUR
+from sensord.core.instant import HOUR
 from sensord.core.vehicles.passage import Before
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Trace, Visit
+from sensord.core.vehicles.visit import Trace
 
 MOST_KNOWN = 500_000
 """So many vehicles are remembered; beyond it those not seen for longest are forgotten, and counted."""
 MOST_TRACED = 200_000
 """So many vehicles of today are known in detail; then the oldest tenth goes."""
-AT_HOME = 3
-"""A vehicle that was inside over night on so many visits lives here."""
-COURIER = 3
-"""One that made so many short visits on the day before its last entry comes and goes."""
 
 
 class Acquaintance:
     """The vehicles that are known: ``known`` has the hour of each one's last passage, ``traces`` what is known lately.
 
-    ``homes`` has on how many visits one was inside over night.
     ``forgotten`` counts those that went because there were too many.
     """
 
@@ -31,7 +23,6 @@ class Acquaintance:
         self._tracking = tracking
         self.traces: dict[int, Trace] = {}
         self.known: dict[int, int] = {}
-        self.homes: dict[int, int] = {}
         self.forgotten = 0
         self._hour = 0
 
@@ -54,40 +45,6 @@ class Acquaintance:
         hour = self.known.get(token)
         return None if hour is None else Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
 
-    def _rename_trace(self, former: int, token: int) -> Trace | None:
-        """A vehicle goes on under another pseudonym; None when nothing is known of it lately, or of both."""
-        hour = self.known.pop(former, None)
-        if hour is not None:
-            self.known.setdefault(token, hour)
-        trace = self.traces.pop(former, None)
-        if trace is None or token in self.traces:
-            return None
-        self.traces[token] = trace
-        return trace
-
-    def _lives_here(self, token: int, *, first: bool) -> bool:
-        """Whether a vehicle that is inside at night lives here; ``first``: it is this visit's first night."""
-        nights = self.homes.get(token, 0) + first
-        if first:
-            self.homes[token] = nights
-        return nights >= AT_HOME
-
-    def _passed_since(self, token: int, visit: Visit) -> bool:
-        """Whether a vehicle has passed anywhere after the entry that began a visit: whoever was inside is not now."""
-        trace = self.traces.get(token)
-        return trace is not None and trace.last_at > visit.entered_at + self._tracking.merge
-
-    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
-        """Whether the visit of a vehicle that does not live here is believed no longer."""
-        if now - visit.entered_at >= self._tracking.believed:
-            return True
-        # Not sooner: within a day it may be one of two vehicles with one plate.
-        aliases = visit.kin if visit.stranger and now - visit.entered_at >= DAY else ()
-        if any(self._passed_since(alias, visit) for alias in aliases):
-            return True
-        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
-        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
-
     def _note(self, token: int, trace: Trace, gate: str, at: int, witnessed: bool) -> None:
         trace.last_at, trace.gate = at, gate
         if witnessed:
@@ -99,14 +56,6 @@ class Acquaintance:
         known[token] = self._hour
         if len(known) > MOST_KNOWN:
             self._forget()
-
-    def _forget_past(self, now: int) -> None:
-        """Forget what is past remembering."""
-        recent = now - max(self._tracking.recent, self._tracking.roaming)
-        self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
-        oldest = (now - self._tracking.remember) // HOUR
-        self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
-        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}
 
     def _forget(self) -> None:
         """Forget the tenth that was not seen for longest."""

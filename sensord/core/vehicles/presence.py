@@ -15,9 +15,12 @@ out, not inside                     a vehicle of the same family is inside, or o
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
-inside at night, never seen before  when it came at one moment with another, a character apart, that has passed since:
-it came                             it was that one, read twice. When it was also read as one that has passed since:
-                                    that one's exit was missed; but within a day these may be two with one plate
+inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
+it came; another came in the same   in two that both differ in one from what left
+moment, and has gone since
+inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
+seen before; it was also read as    vehicles with one plate
+one that has been seen since
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
@@ -25,9 +28,10 @@ unread or no plate                  changes the number inside, and by how much t
                                     days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
 
-A vehicle *lives here* when it was inside over night on ``AT_HOME`` visits (as long as it is remembered); it *comes and
-goes* when it made ``COURIER`` short visits on the day before it came. Every visit longer than a day of a vehicle that
-does not live here may be over, and makes the number inside unsure by one; what else does is said in ``visit.Compound``.
+A vehicle *lives here* when it was inside over night on ``lasting.AT_HOME`` visits (as long as it is remembered); it
+*comes and goes* when it made ``lasting.COURIER`` short visits on the day before it came. Every visit longer than a day
+of a vehicle that does not live here may be over, and makes the number inside unsure by one; what else does is said in
+``visit.Compound``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -35,15 +39,14 @@ A passage older than what is known of its vehicle (stored readings that come lat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
-from sensord.core.vehicles.acquaintance import Acquaintance
-from sensord.core.vehicles.clones import Clones, Drives
+from sensord.core.vehicles.clones import Drives
+from sensord.core.vehicles.lasting import Lasting
 from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Compound, Ended, Ghost, Numbers, Pairing, Seen, Trace, Visit
+from sensord.core.vehicles.visit import Ended, Ghost, Numbers, Pairing, Seen, Trace, Visit
 
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
@@ -60,17 +63,12 @@ def _arrived(away: int, visits: int, compounds: int) -> Numbers:
     return _NAN, _NAN, away / DAY, float(visits), _NAN, float(compounds)
 
 
-class Presence(Acquaintance):
+class Presence(Lasting):
     """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
-        super().__init__(tracking)
-        self._marks, self._places = (*marks, tracking.remember), places
-        self._drives = Drives(tracking, places)
-        self.compounds = {
-            place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
-        }
-        self.clones = Clones()
+        super().__init__(tracking, places, marks)
+        self._places, self._drives = places, Drives(tracking, places)
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
@@ -272,16 +270,6 @@ class Presence(Acquaintance):
         back.inside = before.inside
         return ghost.visit
 
-    def _forget_visit(self, place: str, token: int) -> None:
-        self._drop_visit(place, token)
-        self.forgotten += 1
-
-    def _drop_visit(self, place: str, token: int) -> None:
-        self.compounds[place].remove(token)
-        trace = self.traces.get(token)
-        if trace is not None and trace.inside == place:
-            trace.inside = ""
-
     def rename(
         self, place: str, gate: str, passage: Passage, now: int
     ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
@@ -316,9 +304,13 @@ class Presence(Acquaintance):
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
-        trace = self._rename_trace(former, token)
-        if trace is None:
+        hour = self.known.pop(former, None)
+        if hour is not None:
+            self.known.setdefault(token, hour)
+        trace = self.traces.pop(former, None)
+        if trace is None or token in self.traces:
             return None
+        self.traces[token] = trace
         self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)
         visit = here.remove(former) if here is not None else None
@@ -326,70 +318,3 @@ class Presence(Acquaintance):
             return None
         here.add(token, visit)
         return trace.inside, visit
-
-    # -- time --------------------------------------------------------------------------------------------------------
-
-    def _next_due(self, entered_at: int, now: int) -> int:
-        """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        stay, marks = now - entered_at, self._marks
-        if stay < marks[0]:
-            return entered_at + marks[0]
-        for mark in marks:
-            if mark > stay:
-                return entered_at + mark
-        return entered_at + self._marks[-1] + HOUR
-
-    def dues(self) -> Iterator[tuple[int, str, int]]:
-        """Yield (due, compound, token) of everyone inside."""
-        for place, here in self.compounds.items():
-            for token, visit in here.visits.items():
-                yield visit.due, place, token
-
-    def expire(self, place: str, token: int, due: int) -> tuple[Visit, bool] | None:
-        """Let a visit reach its mark at ``due``; return it and whether it is believed to be over.
-
-        None when there is nothing (any more) to be said at that instant.
-        """
-        here = self.compounds[place]
-        visit = here.visits.get(token)
-        if visit is None or visit.due != due:
-            return None
-        if due - visit.entered_at >= self._tracking.remember:
-            self._over(place, token)
-            return visit, True
-        visit.due = self._next_due(visit.entered_at, due)
-        return visit, False
-
-    def redue(self, now: int) -> None:
-        """Find everybody's next instant anew: the marks have changed."""
-        for here in self.compounds.values():
-            for visit in here.visits.values():
-                visit.due = self._next_due(visit.entered_at, now)
-
-    def dusk(self, now: int) -> list[Ended]:
-        """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
-        ended: list[Ended] = []
-        for place, here in self.compounds.items():
-            for token, visit in list(here.visits.items()):
-                visit.nights += 1
-                lives_here = self._lives_here(token, first=visit.nights == 1)
-                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
-                if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
-                    self._drop_visit(place, token)
-                    ended.append(Ended(place, token, visit, twice=True))
-                elif not lives_here and self._is_over(token, visit, now):
-                    self._over(place, token)
-                    ended.append(Ended(place, token, visit))
-        return ended
-
-    def _over(self, place: str, token: int) -> None:
-        """A visit is believed to be over: its exit was missed."""
-        self._drop_visit(place, token)
-        self.compounds[place].missed_exit()
-
-    def night(self, now: int) -> None:
-        """Begin a day, and forget what is past remembering."""
-        for here in self.compounds.values():
-            here.night(-(-self._tracking.believed // DAY))
-        self.clones.night(now)
-        self._forget_past(now)
