@@ -237,7 +237,7 @@ class App:
         self.core.start()
         self.inlet.start()
         await self._define(self._loaded.definition)
-        self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.find(Trouble.STATE_LOST, bool(self._lost))
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)

@@ -22,7 +22,7 @@ from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, csv_of, render
-from sensord.reporting import NoTimeError, Reporter
+from sensord.reporting import NoTablesError, NoTimeError, Reporter
 from sensord.store.history import History
 
 LONGEST = 400 * DAY
@@ -53,8 +53,11 @@ class Records:
         return self._reporter.folder.names()
 
     def report(self, name: str, form: str, language: str, table: ReportTable | None = None) -> bytes | None:
-        """One form of a kept report, or one of its tables; None when it is not there."""
-        return self._reporter.kept.read(name, form, language, table)
+        """One form of a kept report, or one of its tables; None when it is not there. Raises ``Refused``."""
+        try:
+            return self._reporter.kept.read(name, form, language, table)
+        except NoTablesError as error:
+            raise Refused(404, str(error)) from error
 
     def make_report(self, day: date) -> str:
         """Make the report of a local day; returns its name. Raises ``Refused`` for a day that has not begun."""

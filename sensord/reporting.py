@@ -133,6 +133,10 @@ class VehicleReporter:
         return render(VehiclePages(report, places, language).document(), form)
 
 
+class NoTablesError(StoreError):
+    """A kept report is damaged, or of a version whose data were others."""
+
+
 class KeptReports:
     """The reports of a state directory that are kept, in each form; safe from any thread."""
 
@@ -147,7 +151,7 @@ class KeptReports:
         try:
             report = msgspec.json.decode(found, type=DayReport)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StoreError(f"report {name}: its data cannot be read") from error
+            raise NoTablesError(f"report {name}: no table can be made of its data; ask for txt, md or html") from error
         return day_table(report, self._loaded().definition, language, table).encode()
 
 

@@ -80,12 +80,23 @@ class Troubles:
         if active:
             self._meter.count("troubles_total", trouble=trouble.value)
 
+    def find(self, trouble: Trouble, found: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Say what a start has found: a loss is one of its own, so whatever is said of the one before ends first.
+
+        That may be over, as people know, and the core not know it: what is lost can hold the record of that. ``then``
+        is called once it is durable.
+        """
+        if found:
+            self._said[trouble] = True
+            self.report(trouble, False)
+        self.report(trouble, found, then)
+
     def lose(self, orphans: tuple[Case, ...], *, damaged: bool, then: Callable[[], None] = lambda: None) -> None:
         """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them.
 
         ``then`` is called once people are sure to hear of the damage.
         """
-        self.report(Trouble.JOURNAL_DAMAGED, damaged, then)
+        self.find(Trouble.JOURNAL_DAMAGED, damaged, then)
         if not orphans:
             return
         log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])

@@ -1,13 +1,17 @@
-"""What all tests share: logs as tests read them, a broker, and who is told."""
+"""What all tests share: logs as tests read them, a broker, who is told, and a morning that reports are made of."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
+from sensord.config.load import load
+from sensord.store.state import StateStore
+from tests.morning import Built, Morning, built
 from tests.notify.receiver import Receiver
 from tests.support.broker import Mosquitto
 
@@ -38,3 +42,20 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     started = Mosquitto(tmp_path).start()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def built_morning(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A morning in the small street."""
+    return built(tmp_path_factory.mktemp("morning"))
+
+
+@pytest.fixture
+def morning(built_morning: Built, tmp_path: Path) -> Iterator[Morning]:
+    """A copy of it for one test."""
+    folder, groups, changes = built_morning
+    loaded = load(shutil.copytree(folder, tmp_path / "street") / "sensord.yaml")
+    directory = loaded.resolve(loaded.settings.state_dir)
+    state = StateStore(directory)
+    yield Morning(loaded, directory, state, groups, changes)
+    state.close()

@@ -161,3 +161,22 @@ def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
     assert seen == [(True, True), (False, True), (False, False), (True, False)]
     clock_on, clock_off = (Trouble.HOST_CLOCK, True), (Trouble.HOST_CLOCK, False)
     assert noticed == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]
+
+
+def test_each_loss_that_a_start_finds_is_told_of() -> None:
+    """Though the core takes the one before for active, or does not know of it yet: that is over, and this begins."""
+    noticed = list[tuple[Trouble, bool]]()
+
+    def submit(record: Record, _timeout: float) -> Future[int]:
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        noticed.append((notice.trouble, notice.active))
+        return Future()
+
+    troubles = Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.JOURNAL_DAMAGED: True})
+    troubles.lose((), damaged=True)
+    troubles.find(Trouble.STATE_LOST, True)
+    assert noticed == [
+        (trouble, on) for trouble in (Trouble.JOURNAL_DAMAGED, Trouble.STATE_LOST) for on in (False, True)
+    ]
+    troubles.find(Trouble.STATE_LOST, False)
+    assert noticed[4:] == [(Trouble.STATE_LOST, False)]

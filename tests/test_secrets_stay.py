@@ -43,7 +43,7 @@ SECRETS = {
     "sms": "canary-sms-7070",
     "mail": "canary-mail-c3c3",
     "pager": "canary-alertmanager-9e9e",
-    "answer": "canary-answer-key-f00d",
+    "answer": "canary-answer-key-f00d-f00d-f00d-f00d",
     "apprise": "canary-apprise-b7b7",
     "plate": PLATE,
 }

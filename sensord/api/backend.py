@@ -39,7 +39,7 @@ class Records(Protocol):
         ...
 
     def report(self, name: str, form: str, language: str, table: ReportTable | None = None) -> bytes | None:
-        """One form of a kept report, as CSV one of its tables; None when it is not there."""
+        """One form of a kept report, as CSV one of its tables; None when it is not there. Raises ``Refused``."""
         ...
 
     def make_report(self, day: date) -> str:

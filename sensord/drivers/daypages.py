@@ -37,6 +37,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "more": "全文：sensord report show {name}",
         "blind_note": "“未知”：该弄有传感器失联的时间。失联不等于平静：这段时间里的人数不得而知。",
         "unwatched_note": "另有 {count} 条弄没有人群传感器。",
+        "quarters_note": "车辆按整刻钟统计：{start} – {end}。",
         "made_note": "生成于 {made}，定义版本 {version}。",
         "unfinished": "报告截至生成时，该时段尚未结束。",
     },
@@ -62,6 +63,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "blind_note": "Unknown: for how long a sensor of the lane was silent. Blind is not quiet: how many people were "
         "there then, nobody knows.",
         "unwatched_note": "{count} more lanes have no sensor of crowds.",
+        "quarters_note": "Vehicles are counted by whole quarters of an hour: {start} – {end}.",
         "made_note": "Made at {made}, definition {version}.",
         "unfinished": "The time of this report had not ended when it was made.",
     },
@@ -150,6 +152,9 @@ class Pages:
         notes = [say["blind_note"]] if found.lanes is not None else []
         notes += [say["unwatched_note"].format(count=found.unwatched)] if found.unwatched else []
         notes += self._vehicles.notes()
+        counted = found.vehicles.start, found.vehicles.end
+        if counted != (found.start, found.end):
+            notes.append(say["quarters_note"].format(start=self._time(counted[0]), end=self._time(counted[1])))
         notes += [say["unfinished"]] if found.made_at < found.end else []
         return [*notes, say["made_note"].format(made=self._time(found.made_at), version=found.version)]
 

@@ -1,6 +1,6 @@
 """The 24-hour report for programs and spreadsheets: tables of plain numbers, each to be a CSV of its own.
 
-They are made of the report's data alone, so a report that is kept has them, whenever it was made.
+They are made of the report's data alone, so a report that is kept has them, too.
 """
 
 from __future__ import annotations

@@ -58,6 +58,9 @@ def test_a_report_is_made_listed_and_fetched_in_each_form(viewer: httpx.Client, 
     assert glance.startswith("item,value\nopened,1\n"), "without a name it is the first table"
     for wrong in ({"form": "csv", "table": "everything"}, {"form": "html", "table": "cases"}, {"table": "cases"}):
         assert viewer.get("/api/v1/reports/day-20261124", params=wrong).status_code == 422
+    (daemon.folder / "reports/day-20261124/report.json").write_bytes(b"{}")
+    old = viewer.get("/api/v1/reports/day-20261124", params={"form": "csv"})
+    assert (old.status_code, "txt、md 或 html" in old.json()["detail"]) == (404, True)
     assert viewer.get("/api/v1/reports/day-20200101").status_code == 404
     assert viewer.get("/api/v1/reports/day-20200101", params={"form": "csv"}).status_code == 404
     tomorrow = viewer.post("/api/v1/reports", json={"day": "2199-01-01"}, headers=operator)

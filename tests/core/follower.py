@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensord.core.definition import Definition
-from sensord.core.instant import SECOND
+from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.intake.intake import Intake
 from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
@@ -16,7 +16,7 @@ from sensord.core.stream import DIRECTION, EVENT, Stream
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
-from tests.core.traffic import SECRETS, START, definition, passage, token
+from tests.core.traffic import MONDAY, SECRETS, START, definition, passage, token
 
 A, B, C = "沪A12345", "苏E24680", "皖K13579"
 A_CONFUSED, A_STRAY, A_HALF = "沪A1Z345", "沪A1X345", "沪A12999"
@@ -24,6 +24,8 @@ A_OTHER = "沪A12945"
 """One character from A, and two from A_STRAY."""
 GREEN, GREEN_HALF, GREEN_SHORT = "沪AD12345", "沪AD16789", "沪AD1234"
 PLATES = (A, B, C, A_CONFUSED, A_STRAY, A_HALF, A_OTHER, GREEN, GREEN_HALF, GREEN_SHORT)
+NIGHT = (DAY + 3 * HOUR - (START - MONDAY)) / SECOND
+"""The first night hour, in seconds since the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,7 @@ def test_values_are_counted_from_the_first_arrival_whatever_pane_is_looked_at() 
     fields = {"count": np.array([5.0, 7.0])}
     device = np.zeros(2, np.int32)
     panes.take(Batch(100 * SECOND, zero + int(Stream.CROWD), device, event_at, received_at, zero, fields, {}))
-    outlook = panes.outlook(2)
-    assert outlook is not None
-    outlook.take(2)
+    assert panes.outlook(2, 2) is not None
+    panes.pass_by(2)
     key = int(table.of_device[0])
     assert panes.arrays()["pivot"][key] == 5.0

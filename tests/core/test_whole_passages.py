@@ -103,6 +103,16 @@ def rows_of(made: Batch) -> list[str]:
 @example(
     [(0.0, "C1-N", "in", None, [(0.0, 0.4)]), (20.0, "C1-N", "in", "沪A12345", [(0.0, 0.85), (3.0, 0.85)])], [0], [3], 0
 )
+@example(
+    [
+        (3.0, "C1-N", "out", "皖K13579", [(21.0, 0.99), (2.9, 0.6), (2.9, 0.99)]),
+        (24.0, "C1-N", "in", "皖K13579", [(3.0, 0.4), (0.0, 0.6)]),
+        (0.5, "C1-N", "out", "皖K13579", [(2.9, 0.6)]),
+    ],
+    [0, 21],
+    [2],
+    0,
+)
 @settings(max_examples=150, deadline=None)
 def test_columns_are_followed_like_single_readings(
     readings: list[Shown], late: list[int], sizes: list[int], restart: int

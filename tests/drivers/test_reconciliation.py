@@ -20,8 +20,10 @@ def test_the_days_hold_every_fault(ran: Ran) -> None:
     assert ran.counted["visit", "missed_entry"] > 5
     assert ran.counted["visit", "merged"] > 1000
     sorts = Counter(sort for _, _, sort in ran.found.read.elements())
-    assert set(sorts) >= {"local", "out_of_town", "key_area", "none", "unread"}
+    assert set(sorts) >= {"local", "out_of_town", "key_area", "special", "none", "unread"}
     assert sum(len({read.plate for read in one.reads}) > 1 for one in ran.found.vehicles) > 30
+    assert ran.report.street.counted is not None
+    assert ran.report.street.counted.special > 2
     assert LAST < ran.groups[SAVED].received_at < ran.groups[DIED].received_at < LAST + DAY
 
 

@@ -155,6 +155,18 @@ def test_what_passed_at_each_place(ran: Ran, kind: PlaceKind, language: str) -> 
 
 
 @LANGUAGES
+@pytest.mark.parametrize("kind", KINDS[:-1])
+def test_who_is_inside(ran: Ran, kind: PlaceKind, language: str) -> None:
+    """What the core counted in the compounds of a place, by how much that may be wrong, and the spaces there."""
+    say, counted = WORDS[language], {one.place: one for one in ran.report.of(PlaceKind.COMPOUND)}
+    for place, row in zip(of_kind(kind), read_back(ran, language)[1][say[kind.value]], strict=True):
+        here = [counted[one] for one in of_kind(PlaceKind.COMPOUND) if PLACES.above(one, kind) == place]
+        inside, unsure = sum(one.inside or 0 for one in here), sum(one.unsure for one in here)
+        assert row[say["inside"]] == f"{inside} ±{unsure}{plain(ran.found, place, *TODAY).doubt}"
+        assert row[say["parking"]] == str(sum(PLACES.by_id[one.place].parking or 0 for one in here))
+
+
+@LANGUAGES
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_they_are_registered(ran: Ran, kind: PlaceKind, language: str) -> None:
     """Every province of every place; of the street the cities, too."""

@@ -7,17 +7,16 @@ people were told, which points the sinks have.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -25,9 +24,11 @@ from typing import Any, Self
 import httpx
 
 from sensord.core.record import Group
+from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
+from tests.faults.launching import Launcher
 from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
@@ -35,7 +36,7 @@ from tests.notify.receiver import Receiver, Request
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, shipped
-from tests.support.daemon import ROOT, Daemon
+from tests.support.daemon import Daemon
 
 _READY = b"READY=1"
 
@@ -57,7 +58,8 @@ class Stage:
         """Lay everything out; the sensors speak as ``speech`` says; ``settings`` are the daemon's.
 
         The broker has the shipped settings, but for the lines of ``broker``. With ``mqtt`` (settings of that section)
-        the daemon's way to the broker is ``link``, which can go dead.
+        the daemon's way to the broker is ``link``, which can go dead. Daemons see ``resolver``, if set, as their
+        ``resolv.conf``. ``others`` is how many readings came of lanes for which somebody else speaks.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self._seed, self._speech = seed, speech or Speech()
@@ -81,6 +83,8 @@ class Stage:
             },
         )
         self.pid = 0
+        self.resolver: Path | None = None
+        self.others = dict[int, int]()
         self._read, self._read_upto = set[tuple[str, int]](), 0
         self.earlier: list[Path] = []
         """Folders with files that the journal has deleted, when a test has kept them."""
@@ -88,7 +92,7 @@ class Stage:
         """Seconds by which the clock of the next daemon is ahead."""
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
-        self._launcher: subprocess.Popen[str] | None = None
+        self._launcher = Launcher()
 
     def __enter__(self) -> Self:
         """Start everything but the daemon."""
@@ -97,24 +101,14 @@ class Stage:
         if self.influx is not None:
             self.influx.start()
             self.influx.query("CREATE DATABASE sensord")
-        self._launcher = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.launcher"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        )
-        self._answer()
+        self._launcher.start()
         self.sensors = Sensors(self.broker.port, self._seed, self._speech)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End everything."""
         self.sensors.close()
-        if self._launcher is not None and self._launcher.stdin is not None:
-            self._launcher.stdin.close()
-            self._launcher.wait(30)
+        self._launcher.close()
         self.people.__exit__()
         if self.link is not None:
             self.link.close()
@@ -124,20 +118,6 @@ class Stage:
         self._manager.close()
 
     # -- the daemon ------------------------------------------------------------------------------------------------
-
-    def _order(self, **order: Any) -> Any:
-        assert self._launcher is not None
-        assert self._launcher.stdin is not None
-        self._launcher.stdin.write(json.dumps(order) + "\n")
-        self._launcher.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._launcher is not None
-        assert self._launcher.stdout is not None
-        line = self._launcher.stdout.readline()
-        assert line, "the launcher has ended"
-        return json.loads(line)
 
     def start(
         self,
@@ -166,13 +146,14 @@ class Stage:
         )
 
     def _launch(self, *command: str, **order: Any) -> int:
-        log = str(self.daemon.log)
-        return int(self._order(command=command, config=str(self.daemon.config), log=log, ahead=self.ahead, **order))
+        place = {"config": str(self.daemon.config), "log": str(self.daemon.log)}
+        shown = {"ahead": self.ahead, "resolver": str(self.resolver or "")}
+        return int(self._launcher.order(command=command, **place, **shown, **order))
 
     def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
         """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
         pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={})
-        code = self._order(wait=pid, patience=60.0)
+        code = self._launcher.order(wait=pid, patience=60.0)
         return None if code is None else int(code)
 
     def begin(self) -> None:
@@ -200,7 +181,7 @@ class Stage:
 
     def await_end(self, patience: float) -> int | None:
         """Wait for the daemon's end; returns its exit code, or None when it lives on."""
-        code = self._order(wait=self.pid, patience=patience)
+        code = self._launcher.order(wait=self.pid, patience=patience)
         self.drain()
         return None if code is None else int(code)
 
@@ -248,17 +229,21 @@ class Stage:
         """The places of the open cases, without the street's: those are the daemon's own troubles."""
         return [case["place"] for case in self.daemon.overview()["cases"] if case["place"] != "street"]
 
-    def titles(self) -> list[str]:
+    def pages(self) -> list[dict[str, Any]]:
         """What people were told, in the order of arrival."""
-        return [request.json["title"] for request in list(self.people.requests) if _whole(request)]
+        return [request.json for request in list(self.people.requests) if _whole(request)]
+
+    def titles(self) -> list[str]:
+        """As ``pages``, the titles."""
+        return [page["title"] for page in self.pages()]
 
     def places(self) -> list[str]:
-        """As ``titles``, the places."""
-        return [request.json["place"] for request in list(self.people.requests) if _whole(request)]
+        """As ``pages``, the places."""
+        return [page["place"] for page in self.pages()]
 
     def texts(self) -> list[str]:
-        """As ``titles``, the texts."""
-        return [request.json["text"] for request in list(self.people.requests) if _whole(request)]
+        """As ``pages``, the texts."""
+        return [page["text"] for page in self.pages()]
 
     # -- the verdict -----------------------------------------------------------------------------------------------
 
@@ -292,7 +277,7 @@ class Stage:
         self.sensors.calm = True
         wait_until(lambda: not self.crowds(), patience, "every case of a crowd has closed")
         self.sensors.fall_silent()
-        last = {(str(lane), count - 1) for lane, count in self.sensors.sent.items()}
+        last = {(str(lane), count - 1) for lane, count in self.sent().items()}
         wait_until(
             lambda: not self.missing() & last if gaps else not self.missing(),
             patience,
@@ -305,24 +290,35 @@ class Stage:
         wanted = self._accepted()
         wait_until(lambda: set(self.points().values()) == {wanted}, 60, f"all {wanted} points: {self.points()}")
 
-    def verdict(self, fault: str, runs: int, recovery: Sequence[float] = (), *, over_mqtt: bool = True) -> Row:
+    def verdict(
+        self,
+        fault: str,
+        runs: int,
+        recovery: Sequence[float] = (),
+        *,
+        over_mqtt: bool = True,
+        letters: Iterable[tuple[str, bool]] = (),
+    ) -> Row:
         """Count what is lost, doubled and invented, over readings, decisions, pages and points.
 
         Without ``over_mqtt`` pages that went out over the broker need not have arrived: it has forgotten some itself.
+        ``letters`` came by mail: what their Message-IDs begin with, and whether they say that they may be repeats.
         """
         site, readings = self.daemon.site(), Counter[str]()
         decided = b""
         for group in self.groups():
             step = site.step(group)
             decided += step.decisions()
-            for (_, outcome), amount in step.counts.items():
-                readings[outcome] += amount
-        accepted, published = readings["accepted"] + readings["late"], sum(self.sensors.sent.values())
+            for (stream, outcome), amount in step.counts.items():
+                readings[outcome] += amount if stream == Stream.CROWD.word else 0
+        accepted, published = readings["accepted"] + readings["late"], sum(self.sent().values())
         wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
         refused = {id(request) for request in self.people.refused}
         taken = [request for request in self.people.requests if _whole(request) and id(request) not in refused]
         pages = [request.json for request in taken]
         pages += [one for one in self.sensors.heard if "key" in one]
+        hashed = {hashlib.sha256(key.encode()).hexdigest()[:32]: key for key in wanted}
+        pages += [{"key": hashed.get(name, name), "possibly_repeated": again} for name, again in letters]
         told, first = Counter(page["key"] for page in pages), Counter[str]()
         first.update(page["key"] for page in pages if not page["possibly_repeated"])
         points = self.points()
@@ -352,9 +348,13 @@ class Stage:
     def _journaled(self) -> set[tuple[str, int]]:
         return {reading for group in self.groups() for reading in numbered(group)}
 
+    def sent(self) -> dict[int, int]:
+        """How many readings of each lane there were."""
+        return self.sensors.sent | self.others
+
     def missing(self) -> set[tuple[str, int]]:
         """Readings that the broker has taken, and that are not in the journal."""
-        published = {(str(lane), seq) for lane, count in self.sensors.sent.items() for seq in range(count)}
+        published = {(str(lane), seq) for lane, count in self.sent().items() for seq in range(count)}
         return published - self._journaled()
 
     def gaps(self) -> tuple[int, int]:
@@ -364,9 +364,9 @@ class Stage:
         return sum(step.gaps.total() for step in steps), sum(step.filled.total() for step in steps)
 
     def _accepted(self) -> int:
-        site, taken = self.daemon.site(), ("accepted", "late")
+        site, kinds = self.daemon.site(), [(Stream.CROWD.word, outcome) for outcome in ("accepted", "late")]
         steps = (site.step(group) for group in self.groups())
-        return sum(amount for step in steps for (_, outcome), amount in step.counts.items() if outcome in taken)
+        return sum(step.counts.get(kind, 0) for step in steps for kind in kinds)
 
     def points(self) -> dict[str, int]:
         """How many readings of the crowd each sink has."""

@@ -21,6 +21,7 @@ import sensord.cli
 import sensord.ingest.committer
 from sensord.drivers.live import LiveCore
 from sensord.ingest.clock import ArrivalClock
+from tests.faults.names import show
 from tests.faults.points import put_in
 
 AGES = "SENSORD_TEST_AGES"
@@ -40,6 +41,8 @@ def start(order: dict[str, Any]) -> int:
     for number, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
         os.dup2(target, number)
     os.environ.update(order["environment"])
+    if order["resolver"]:
+        show(Path(order["resolver"]))
     arguments = [*order["command"], "--config", order["config"]]
     if order["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "sensord", *arguments])

@@ -9,8 +9,10 @@ import sqlite3
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ def on_small_disk(directory: Path, place: Path, ballast_mib: int, seed: int = 1,
     return stage
 
 
-def full_disk(directory: Path, runs: int, seed: int) -> list[Row]:
+def full_disk(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
     """Fill the disk and free it again, from almost to wholly full; no row where no disk can be had."""
     dice, recovery = random.Random(seed), list[float]()
     with small_disk(directory) as place:
@@ -76,7 +78,7 @@ def full_disk(directory: Path, runs: int, seed: int) -> list[Row]:
             return []
         with on_small_disk(directory, place, 8, seed) as stage:
             stage.begin()
-            for _ in range(runs):
+            for _ in rounds:
                 deadline = time.monotonic() + dice.uniform(1.0, 4.0)
                 leave = dice.choice((0, LOW // 2))
                 hog = fill(place, leave)
@@ -90,7 +92,7 @@ def full_disk(directory: Path, runs: int, seed: int) -> list[Row]:
                 recovery.append(time.monotonic() - freed)
                 wait_until((place / "state" / "ballast").exists, 30, "space is kept back again")
             stage.settle()
-            return [stage.verdict("disk full, and freed", runs, recovery)]
+            return [stage.verdict("disk full, and freed", len(recovery), recovery)]
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -157,44 +159,55 @@ def end_mended(stage: Stage) -> None:
     assert code == 0, stage.daemon.tail()
 
 
-def damaged_journal(directory: Path, rounds: int, seed: int) -> Row:
+def _shuffled(damages: Sequence[Damage], rounds: Iterable[int], seed: int) -> Iterator[Damage]:
+    """Every damage once in each round, in an order of its own."""
+    dice = random.Random(seed)
+    for _ in rounds:
+        yield from dice.sample(damages, len(damages))
+
+
+def damaged_journal(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Damage the journal's newest file while the daemon is down; each time it must go on, and tell people."""
-    dice, recovery, untold, deaf = random.Random(seed), list[float](), 0, 0
-    damages: list[Damage] = [flipped, truncated, zeroed, headless, emptied] * rounds
-    dice.shuffle(damages)
+    recovery, harm = list[float](), Counter[str]()
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
-        for damage in damages:
+        journal = stage.daemon.state / "journal"
+        for damage in _shuffled((flipped, truncated, zeroed, headless, emptied), rounds, seed):
             wait_until(stage.crowds, 60, "there is a crowd")
             stage.end(signal.SIGKILL)
-            files = sorted((stage.daemon.state / "journal").glob("*.db"))
-            damage(folded(files[-1]))
-            told, seen = told_times(stage, HOLE), told_times(stage, "") + 2
+            damage(folded(max(journal.glob("*.db"))))
+            kept, told, seen = _kept(journal), told_times(stage, HOLE), told_times(stage, "") + 2
             began = time.monotonic()
             start_mended(stage)
             recovery.append(time.monotonic() - began)
-            untold += not more_told(stage, HOLE, told)
-            deaf += not more_told(stage, "", seen)
+            wrong = {
+                "people not told": not more_told(stage, HOLE, told),
+                "no alerts after it": not more_told(stage, "", seen),
+            }
+            wrong["file not kept"] = _kept(journal) == kept
+            harm.update({f"{damage.__name__}: {what}": int(is_so) for what, is_so in wrong.items()})
             end_mended(stage)  # a start without damage tells that it is over
             stage.start()
             stage.await_ready()
             wait_until(stage.answers, 30, "it answers")
-        journal = stage.daemon.state / "journal"
         named = sum(one.last - one.first + 1 for one in Lost.load(journal).stretches)
-        kept = len(list(journal.glob("*.damaged-*[0-9]")))
-        remark = f"damaged files not kept, people not told, or no alerts after it; {named} groups named as lost"
-        harm = len(damages) - kept + untold + deaf
-        return Row("journal damaged while the daemon was down", len(damages), harm, recovery=recovery, remark=remark)
+        remark = f"damaged files not kept, people not told, or no alerts after it; {named:,} groups named as lost"
+        remark += "".join(f"; {what} {times} times" for what, times in harm.items() if times)
+        fault = "journal damaged while the daemon was down"
+        return Row(fault, len(recovery), harm.total(), recovery=recovery, remark=remark)
 
 
-def damaged_state(directory: Path, rounds: int, seed: int) -> Row:
+def _kept(journal: Path) -> int:
+    """How many damaged files there are."""
+    return len(list(journal.glob("*.damaged-*[0-9]")))
+
+
+def damaged_state(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Damage or take away the state database and the roll-ups: all of both is made again from the journal."""
     dice, recovery, untold = random.Random(seed), list[float](), 0
-    damages: list[Damage] = [flipped, truncated, zeroed, emptied, gone] * rounds
-    dice.shuffle(damages)
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
-        for damage in damages:
+        for damage in _shuffled((flipped, truncated, zeroed, emptied, gone), rounds, seed):
             time.sleep(dice.uniform(0.0, 3.0))
             stage.end(signal.SIGKILL)
             for name in ("state.db", "rollups.db"):
@@ -211,15 +224,21 @@ def damaged_state(directory: Path, rounds: int, seed: int) -> Row:
             stage.await_ready()
             wait_until(stage.answers, 30, "it answers")
         stage.settle()
-        row = stage.verdict("state database and roll-ups damaged or gone", len(damages), recovery)
+        row = stage.verdict("state database and roll-ups damaged or gone", len(recovery), recovery)
         row.lost += untold
         return row
 
 
 def _catch_up(stage: Stage) -> None:
-    """Wait until all that is in the journal now has been applied, while more comes."""
-    received = stage.daemon.overview()["counts"]["received"]
-    wait_until(lambda: stage.daemon.overview()["counts"]["applied"] >= received, 60, "it has caught up")
+    """Wait until all that is in the journal now has been applied, while more comes; it may be long, if it goes on."""
+    received, applied = stage.daemon.overview()["counts"]["received"], 0
+    while applied < received:
+        wait_until(partial(_further, stage, applied), 60, f"it goes on after group {applied} of {received}")
+        applied = stage.daemon.overview()["counts"]["applied"]
+
+
+def _further(stage: Stage, applied: int) -> bool:
+    return bool(stage.daemon.overview()["counts"]["applied"] > applied)
 
 
 def told_times(stage: Stage, words: str) -> int:

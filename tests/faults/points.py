@@ -14,6 +14,7 @@ import inspect
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -40,7 +41,9 @@ class When(Enum):
 class Point:
     """A moment: before or after a function ``module:path``.
 
-    ``often`` is how many times it may be passed before it strikes at the latest, ``least`` at the earliest.
+    ``often`` is how many times it may be passed before it strikes at the latest, ``least`` at the earliest. With
+    ``linger`` (seconds) it strikes a moment later, so that what other threads should not have sent by now has left, and
+    is found out.
     """
 
     where: str
@@ -48,12 +51,13 @@ class Point:
     often: int = 6
     when: When = When.RUNNING
     least: int = 1
+    linger: float = 0.0
 
 
 _STORE, _JOURNAL = "sensord.store", "sensord.store.journal:Journal"
 _STATE, _OUTBOX = "sensord.store.state:StateStore", "sensord.store.outbox:OutboxTable"
 POINTS: dict[str, Point] = {
-    "received, not journaled": Point(f"{_JOURNAL}.append", after=False),
+    "received, not journaled": Point(f"{_JOURNAL}.append", after=False, linger=0.1),
     "journaled, not acknowledged": Point(f"{_JOURNAL}.append", after=True),
     "acknowledged": Point("sensord.ingest.receiver:MqttReceiver.acknowledge", after=True),
     "a file without tables": Point(f"{_STORE}.sqlite:create_file", after=True, often=3, when=When.FRESH),
@@ -180,6 +184,7 @@ def put_in(name: str, nth: int, deed: str = "die") -> None:
         nonlocal passed
         passed += 1
         if passed == nth or (deed in _AGAIN and passed > nth):
+            time.sleep(point.linger)
             return DEEDS[deed]()
         return None
 

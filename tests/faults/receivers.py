@@ -43,8 +43,8 @@ def failing_receiver(directory: Path, rounds: Iterable[int], seed: int, way: str
             wait_until(partial(_refused, stage, refused), 60, f"somebody is to be told, and {way}")
             time.sleep(dice.uniform(0.5, 2.0))
             stage.people.otherwise = Answer()
-            well, arrived = time.monotonic(), len(stage.people.requests)
-            wait_until(partial(_arrived, stage, arrived), 120, "pages arrive again")
+            well, before = time.monotonic(), len(stage.people.requests)
+            wait_until(partial(arrived, stage, before), 120, "pages arrive again")
             recovery.append(time.monotonic() - well)
         refused = len(stage.people.refused)
         stage.settle(patience=120)
@@ -66,6 +66,8 @@ def _unmarked(stage: Stage) -> int:
 
 WAY = 60
 """Seconds after which the second way is taken: what the catalogue of faults says."""
+LONGER = 5
+"""Seconds more, after which nobody takes it any more."""
 _SECOND = "/second"
 _ROSTER = """
 people:
@@ -80,7 +82,8 @@ TWO_WAYS = {"志愿者-1", "居委干部-1"}
 def second_ways(directory: Path, rounds: Iterable[int], seed: int, after: int = WAY) -> Row:
     """Let the first way fail for longer than it may: each person with a second one is told over that, once, in time.
 
-    *Lost* counts persons who were not, and pages of second ways that came too early or to people without.
+    In the end a crowd comes while the first is well. *Lost* counts persons who were not told over the second way, and
+    pages over it that came too early, to people without one, or though the first had delivered.
     """
     recovery, wrong = list[float](), 0
     stage = Stage(directory, seed, influx=False, speech=Speech(moods=None))
@@ -108,6 +111,7 @@ def second_ways(directory: Path, rounds: Iterable[int], seed: int, after: int = 
             stage.people.decide = lambda _: Answer()
             stage.sensors.counts[1] = FEW
             wait_until(lambda: not stage.crowds(), 60, "the crowd has gone")
+        wrong += _not_spared(stage, after)
         stage.settle(patience=600)  # pages of the first way wait for longer and longer
         row = stage.verdict(
             f"first channel fails: the second after {after} s", len(recovery) // len(TWO_WAYS), recovery
@@ -115,6 +119,18 @@ def second_ways(directory: Path, rounds: Iterable[int], seed: int, after: int = 
         row.lost += wrong
         row.remark += "; recovery is from the page to the same person's over the second channel"
         return row
+
+
+def _not_spared(stage: Stage, after: int) -> int:
+    """Let a crowd stay for longer than the second way waits; returns how many pages came over that all the same."""
+    seen = len(stage.people.requests)
+    stage.sensors.counts[1] = MANY
+    wait_until(lambda: stage.crowds() == ["L1"], 30, "another crowd has come")
+    time.sleep(after + LONGER)
+    (case,) = (case["id"] for case in stage.daemon.overview()["cases"] if case["place"] == "L1")
+    stage.sensors.counts[1] = FEW
+    pages = [one.json for one in stage.people.requests[seen:] if one.path.startswith(_SECOND)]
+    return sum(page["case"] == case for page in pages)
 
 
 def _fails_first(answer: Answer, request: Request) -> Answer:
@@ -143,5 +159,6 @@ def _refused(stage: Stage, before: int) -> bool:
     return len(stage.people.refused) > before
 
 
-def _arrived(stage: Stage, before: int) -> bool:
+def arrived(stage: Stage, before: int) -> bool:
+    """Whether people were told more than before."""
     return len(stage.people.requests) > before

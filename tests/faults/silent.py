@@ -18,7 +18,7 @@ PERIOD = 5
 MUTE, NEVER = 1, 3
 """The lane whose sensor falls silent in the middle of a crowd, and the one of which nothing was ever heard."""
 SILENT = "失联"
-_RULE = """
+RULE = """
 rules:
   - id: silent
     name: {zh: 失联}
@@ -79,7 +79,12 @@ def _prepare(stage: Stage) -> None:
     folder = stage.daemon.directory
     places = folder / "places.yaml"
     places.write_text(places.read_text("utf-8").replace("period: 1h", f"period: {PERIOD}s"), "utf-8")
-    (folder / "rules" / "silent.yaml").write_text(_RULE, "utf-8")
+    (folder / "rules" / "silent.yaml").write_text(RULE, "utf-8")
+    add_plan(folder)
+
+
+def add_plan(folder: Path) -> None:
+    """Add the plan of what is done when a device is silent."""
     (folder / "dispatch.yaml").write_text(DISPATCH + _PLAN, "utf-8")
 
 

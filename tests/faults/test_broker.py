@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
+from tests.faults.fleet import registered_storms
 from tests.faults.harness import Stage
 from tests.faults.tally import Row
 from tests.support import wait_until
@@ -17,7 +18,8 @@ EXPERIMENTS: dict[str, Callable[[Path, Iterable[int], int], Row]] = {
     "half open": half_open,
     "without its memory": lost_sessions,
     "our client id elsewhere": takeovers,
-    "a storm of a thousand devices": storms,
+    "a storm of a thousand strangers": storms,
+    "a storm of a thousand registered devices": registered_storms,
     "everything twice, and retained": repetitions,
 }
 

@@ -55,6 +55,23 @@ def test_after_a_loss_all_is_as_if_nothing_had_been(stage: Stage) -> None:
     assert list(stage.daemon.state.glob("rollups.db.damaged-*")), "the time series were made again, too"
 
 
+@pytest.mark.parametrize(("pattern", "words"), [("state.db", LOST), ("journal/*.db", HOLE)])
+def test_a_second_loss_is_told_of_too(stage: Stage, pattern: str, words: str) -> None:
+    """No start without damage lies between them, so that the first still counts as a trouble when the second comes."""
+    for number in (1, 2):
+        wait_until(stage.crowds, 60, "there is a crowd")
+        stage.end(signal.SIGKILL)
+        (file,) = stage.daemon.state.glob(pattern)
+        headless(folded(file))
+        start_mended(stage)
+        wait_until(lambda: told(stage, words) == number, 60, f"people are told, the {number}. time")  # noqa: B023
+
+
+def told(stage: Stage, words: str) -> int:
+    """Of how many losses people were told; each of them hears of one once."""
+    return len({page["case"] for page in stage.pages() if words in page["text"]})
+
+
 def test_a_state_ahead_of_its_journal_is_not_waited_for(stage: Stage, tmp_path: Path) -> None:
     """A journal that was put back from a backup is older than the state: waiting for it would be blindness."""
     wait_until(lambda: stage.titles() != [], 30, "people are told of a crowd")

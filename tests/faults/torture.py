@@ -23,9 +23,13 @@ import structlog
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
 from tests.faults.copies import copy_kills
+from tests.faults.fleet import registered_storms
 from tests.faults.kills import point_kills, random_kills
+from tests.faults.mail import dribbling_mail
 from tests.faults.mends import mend_kills, upgrade_kills
 from tests.faults.midnight import midnight_kills
+from tests.faults.names import WAYS as NAMELESS
+from tests.faults.names import unresolved
 from tests.faults.nonsense import nonsense
 from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
@@ -89,14 +93,17 @@ def _each(experiment: Callable[[Path, Iterable[int], int], Row | list[Row]], par
     return run
 
 
-def _ways(experiment: Callable[[Path, Iterable[int], int, str], Row], names: Iterable[str], part: int) -> Experiment:
+def _ways(
+    experiment: Callable[[Path, Iterable[int], int, str], Row | list[Row]], names: Iterable[str], part: int
+) -> Experiment:
     """One experiment in several ways, a row for each."""
 
     def run(directory: Path, effort: Effort) -> list[Row]:
-        return [
-            experiment(directory / str(number), effort.share(part), effort.seed, name)
-            for number, name in enumerate(names)
-        ]
+        rows = list[Row]()
+        for number, name in enumerate(names):
+            found = experiment(directory / str(number), effort.share(part), effort.seed, name)
+            rows += found if isinstance(found, list) else [found]
+        return rows
 
     return run
 
@@ -114,13 +121,11 @@ def _power(directory: Path, effort: Effort) -> list[Row]:
     return [power_cuts(directory / "databases", runs, first), small_cuts(directory / "small", runs, first)]
 
 
-def _disk(directory: Path, effort: Effort) -> list[Row]:
-    return full_disk(directory, max(1, effort.runs // 50), effort.seed)
-
-
 def _files(directory: Path, effort: Effort) -> list[Row]:
-    rounds, seed = max(1, effort.runs // 100), effort.seed
-    return [damaged_journal(directory / "journal", rounds, seed), damaged_state(directory / "state", rounds, seed)]
+    return [
+        damaged_journal(directory / "journal", effort.share(100), effort.seed),
+        damaged_state(directory / "state", effort.share(100), effort.seed),
+    ]
 
 
 def _overload(directory: Path, effort: Effort) -> list[Row]:
@@ -132,7 +137,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "points": _points,
     "kills": _each(random_kills, 1),
     "files": _files,
-    "disk": _disk,
+    "disk": _each(full_disk, 50),
     "io": _ways(failing_disk, DISKS, 50),
     "hung": _each(hung_workers, 50),
     "stuck-channel": _each(stuck_channel, 100),
@@ -145,6 +150,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "session": _each(lost_sessions, 20),
     "takeover": _each(takeovers, 20),
     "storm": _each(storms, 50),
+    "fleet": _each(registered_storms, 50),
     "repeats": _each(repetitions, 20),
     "nonsense": _each(nonsense, 20),
     "clocks": _each(device_clocks, 100),
@@ -152,6 +158,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "host": _each(host_jumps, 50),
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
+    "names": _ways(unresolved, NAMELESS, 50),
+    "mail": _each(dribbling_mail, 20),
     "second-channel": _each(second_ways, 100),
     "sinks": _ways(failing_database, TROUBLES, 50),
     "overload": _overload,

@@ -150,8 +150,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.YELLOW, 1.0),),
         ("消息中的链接失效", "Links in messages are void"),
         (
-            "签名密钥损坏，{time} 已更换：此前消息中的链接全部失效，请用新消息的链接、控制台或命令行答复。",
-            "The signing key was damaged and replaced at {time}: links in earlier messages are void. Answer otherwise.",
+            "签名密钥损坏或不可用（{time}）：此前消息中的链接全部失效，请用新消息的链接、控制台或命令行答复。",
+            "The key that signs links was of no use at {time}: those in earlier messages are void. Answer otherwise.",
         ),
     ),
     trouble_rule(Trouble.TOKENS_LOST): _Row(

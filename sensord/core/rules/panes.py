@@ -40,14 +40,19 @@ class Sealed(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """What the windows that end with the next panes will hold: ends (ns), values and samples (panes, keys).
-
-    Nothing is sealed until ``take`` is called with how many of these panes are.
-    """
+    """What the windows that end with the next panes will hold: ends (ns), values and samples (panes, keys)."""
 
     ends: Int64
     value: Float64
     samples: Float64
+
+
+class _Seen(NamedTuple):
+    """The outlook on all panes from ``first`` up to ``stop``, and how the window takes the first so many of them."""
+
+    first: int
+    stop: int
+    outlook: Outlook
     take: Callable[[int], None]
 
 
@@ -73,6 +78,7 @@ class Panes:
         self.pane = self._pane_of(since - lateness)
         self.newest = self.pane - self._window.length - 1
         self._arrivals = Arrivals()
+        self._seen: _Seen | None = None
 
     def _pane_of(self, instant: int) -> int:
         return (instant + self._offset) // self._every
@@ -140,6 +146,7 @@ class Panes:
 
     def settle(self) -> None:
         """Put what still waits into its panes."""
+        self._catch_up()
         self._admit(NEVER)
 
     def _admit(self, before: int) -> None:
@@ -155,6 +162,10 @@ class Panes:
     def seal(self) -> Sealed:
         """Seal the next pane and return what the window that ends with it holds."""
         at, end = self.due, self._end_of(self.pane)
+        if self._seen is not None:
+            row, (_, values, samples_of) = self.pane - self._seen.first, self._seen.outlook
+            self.pass_by(1)
+            return Sealed(at, end, values[row], samples_of[row])
         if self._arrivals.next_at < at:
             self._admit(at + _SLACK * self._every)
         value, samples = self._window.seal(self.pane)
@@ -164,27 +175,48 @@ class Panes:
     def _filled(self, value: Float64) -> Float64:
         return value if self._capacity is None else value * 100.0 / self._capacity
 
-    def outlook(self, count: int) -> Outlook | None:
-        """Look at the next ``count`` panes; None when they can be sealed one by one only."""
-        arrived, soon = self._arriving(count)
-        cells = (arrived.panes - self.pane) * len(self._table) + arrived.keys
-        ahead = self._window.ahead(self.pane, count, arrived.select(soon, cells))
+    def outlook(self, count: int, whole: int) -> Outlook | None:
+        """Look at the next ``count`` panes or fewer; None when they can be sealed one by one only.
+
+        ``whole`` is how many of them will be sealed in this batch: these are looked at once, and no more than that.
+        """
+        if self._seen is None:
+            self._seen = self._look(whole)
+        if self._seen is None:
+            return None
+        first = self.pane - self._seen.first
+        ends, value, samples = self._seen.outlook
+        return Outlook(ends[first : first + count], value[first : first + count], samples[first : first + count])
+
+    def _look(self, count: int) -> _Seen | None:
+        first, stop = self.pane, self.pane + count
+        arrived, soon = self._arriving(stop)
+        cells = (arrived.panes - first) * len(self._table) + arrived.keys
+        ahead = self._window.ahead(first, count, arrived.select(soon, cells))
         if ahead is None:
             return None
-        ends = (self.pane + 1 + np.arange(count)) * self._every - self._offset
+        ends = (first + 1 + np.arange(count)) * self._every - self._offset
+        return _Seen(first, stop, Outlook(ends, self._filled(ahead.value), ahead.samples), ahead.take)
 
-        def take(sealed: int) -> None:
-            arrived, soon = self._arriving(sealed)
-            ahead.take(sealed)
-            self.pane += sealed
+    def pass_by(self, sealed: int) -> None:
+        """So many panes of the outlook are sealed; the window takes them when all are, or the batch is over."""
+        assert self._seen is not None
+        self.pane += sealed
+        if self.pane == self._seen.stop:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Let the window take what was sealed by looking at it only."""
+        seen, self._seen = self._seen, None
+        if seen is not None and self.pane > seen.first:
+            arrived, soon = self._arriving(self.pane)
+            seen.take(self.pane - seen.first)
             self._later(arrived, soon)
 
-        return Outlook(ends, self._filled(ahead.value), ahead.samples, take)
-
-    def _arriving(self, count: int) -> tuple[Readings, Bools]:
-        """What arrives before the last of the next ``count`` panes is sealed, and which of it is for these panes."""
-        arrived = self._arrivals.before(self._end_of(self.pane + count - 1) + self._lateness)
-        return arrived, arrived.panes < self.pane + count
+    def _arriving(self, stop: int) -> tuple[Readings, Bools]:
+        """What arrives before the last pane before ``stop`` is sealed, and which of it is for these panes."""
+        arrived = self._arrivals.before(self._end_of(stop - 1) + self._lateness)
+        return arrived, arrived.panes < stop
 
     def _later(self, arrived: Readings, taken: Bools) -> None:
         """Of what has arrived the rest is for later panes."""
@@ -196,8 +228,11 @@ class Panes:
 
     @property
     def empty(self) -> bool:
-        """Whether the window that ends before the next pane holds nothing, and nothing has come for later ones."""
-        return self.newest + self._window.length < self.pane
+        """Whether the window that ends before the next pane holds nothing, and nothing has come for later ones.
+
+        While there is an outlook that is not asked.
+        """
+        return self._seen is None and self.newest + self._window.length < self.pane
 
     def jump(self, to: int) -> range:
         """Jump over the panes that end by the journal instant ``to``, before any reading; return their ends (ns)."""

@@ -203,18 +203,21 @@ class WindowedRule:
 
     def _hasten(self, coming: Coming) -> None:
         """Seal many panes at once, as far as no level changes in them."""
+        whole = min(self._panes.until(coming.to), self._most)
+        if whole < _FEW or (whole + self._besides) * len(self.table) > whole * _SPARED:
+            return
         to = coming.to if self.ladder.resting else min(coming.to, self._foreseeable(coming))
         count = min(self._panes.until(to), self._reach)
-        if count < _FEW or (count + self._besides) * len(self.table) > count * _SPARED:
+        if count < 1:
             return
-        outlook = self._panes.outlook(count)
+        outlook = self._panes.outlook(count, whole)
         if outlook is None:
             self._reach = 0
             return
         eventless = self._uneventful(outlook, coming)
         if eventless:
-            outlook.take(eventless)
-        if eventless == count:
+            self._panes.pass_by(eventless)
+        if eventless == len(outlook.ends):
             self._reach = min(2 * self._reach, self._most)
         else:
             self._reach = max(eventless, self._least)

@@ -196,7 +196,7 @@ class Passages:
         """Whether the vehicle of a passage has gone back by the same gate since."""
         best = passage.best
         other = self.open[1 - best.direction].get(gate, ())
-        return any(one.shows(best.token) and one.last_at > passage.last_at for one in other)
+        return any(one.shows(best.token) and one.first_at > passage.last_at for one in other)
 
     def alone(self, gate: str, read: Read, more: int, last_at: int) -> Passage | None:
         """Begin a passage of ``1 + more`` readings, the last of them at ``last_at``, where no other one is open.

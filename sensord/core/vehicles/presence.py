@@ -28,9 +28,10 @@ unread or no plate                  changes the number inside, and by how much t
                                     days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
 
-A vehicle *lives here* when it was inside over night on ``AT_HOME`` visits (as long as it is remembered); it *comes and
-goes* when it made ``COURIER`` short visits on the day before it came. Every visit longer than a day of a vehicle that
-does not live here may be over, and makes the number inside unsure by one; what else does is said in ``visit.Compound``.
+A vehicle *lives here* when it was inside over night on ``lasting.AT_HOME`` visits (as long as it is remembered); it
+*comes and goes* when it made ``lasting.COURIER`` short visits on the day before it came. Every visit longer than a day
+of a vehicle that does not live here may be over, and makes the number inside unsure by one; what else does is said in
+``visit.Compound``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """
@@ -38,22 +39,17 @@ A passage older than what is known of its vehicle (stored readings that come lat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
-from sensord.core.vehicles.acquaintance import Acquaintance
-from sensord.core.vehicles.clones import Clones, Drives
+from sensord.core.vehicles.clones import Drives
+from sensord.core.vehicles.lasting import Lasting
 from sensord.core.vehicles.passage import CERTAIN, DOUBTFUL, Before, Passage
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Compound, Ended, Ghost, Numbers, Pairing, Seen, Trace, Visit
+from sensord.core.vehicles.visit import Ended, Ghost, Numbers, Pairing, Seen, Trace, Visit
 
 MOST_INSIDE = 10_000
 """So many visits are followed per compound; beyond it the oldest ends, and is counted."""
-AT_HOME = 3
-"""A vehicle that was inside over night on so many visits lives here."""
-COURIER = 3
-"""One that made so many short visits on the day before its last entry comes and goes."""
 
 _COMPOUND = PlaceKind.COMPOUND
 _NONE: tuple[Ended, ...] = ()
@@ -67,18 +63,12 @@ def _arrived(away: int, visits: int, compounds: int) -> Numbers:
     return _NAN, _NAN, away / DAY, float(visits), _NAN, float(compounds)
 
 
-class Presence(Acquaintance):
+class Presence(Lasting):
     """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
     def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
-        super().__init__(tracking)
-        self._marks, self._places = (*marks, tracking.remember), places
-        self._drives = Drives(tracking, places)
-        self.compounds = {
-            place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
-        }
-        self.clones = Clones()
-        self.homes: dict[int, int] = {}
+        super().__init__(tracking, places, marks)
+        self._places, self._drives = places, Drives(tracking, places)
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
@@ -280,16 +270,6 @@ class Presence(Acquaintance):
         back.inside = before.inside
         return ghost.visit
 
-    def _forget_visit(self, place: str, token: int) -> None:
-        self._drop_visit(place, token)
-        self.forgotten += 1
-
-    def _drop_visit(self, place: str, token: int) -> None:
-        self.compounds[place].remove(token)
-        trace = self.traces.get(token)
-        if trace is not None and trace.inside == place:
-            trace.inside = ""
-
     def rename(
         self, place: str, gate: str, passage: Passage, now: int
     ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
@@ -338,92 +318,3 @@ class Presence(Acquaintance):
             return None
         here.add(token, visit)
         return trace.inside, visit
-
-    # -- time --------------------------------------------------------------------------------------------------------
-
-    def _next_due(self, entered_at: int, now: int) -> int:
-        """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        stay, marks = now - entered_at, self._marks
-        if stay < marks[0]:
-            return entered_at + marks[0]
-        for mark in marks:
-            if mark > stay:
-                return entered_at + mark
-        return entered_at + self._marks[-1] + HOUR
-
-    def dues(self) -> Iterator[tuple[int, str, int]]:
-        """Yield (due, compound, token) of everyone inside."""
-        for place, here in self.compounds.items():
-            for token, visit in here.visits.items():
-                yield visit.due, place, token
-
-    def expire(self, place: str, token: int, due: int) -> tuple[Visit, bool] | None:
-        """Let a visit reach its mark at ``due``; return it and whether it is believed to be over.
-
-        None when there is nothing (any more) to be said at that instant.
-        """
-        here = self.compounds[place]
-        visit = here.visits.get(token)
-        if visit is None or visit.due != due:
-            return None
-        if due - visit.entered_at >= self._tracking.remember:
-            self._over(place, token)
-            return visit, True
-        visit.due = self._next_due(visit.entered_at, due)
-        return visit, False
-
-    def redue(self, now: int) -> None:
-        """Find everybody's next instant anew: the marks have changed."""
-        for here in self.compounds.values():
-            for visit in here.visits.values():
-                visit.due = self._next_due(visit.entered_at, now)
-
-    def dusk(self, now: int) -> list[Ended]:
-        """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
-        ended: list[Ended] = []
-        for place, here in self.compounds.items():
-            for token, visit in list(here.visits.items()):
-                visit.nights += 1
-                if visit.nights == 1:
-                    self.homes[token] = self.homes.get(token, 0) + 1
-                lives_here = self.homes.get(token, 0) >= AT_HOME
-                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
-                if visit.stranger and any(self._gone(place, twin, visit) for twin in visit.twins):
-                    self._drop_visit(place, token)
-                    ended.append(Ended(place, token, visit, twice=True))
-                elif not lives_here and self._is_over(place, token, visit, now):
-                    self._over(place, token)
-                    ended.append(Ended(place, token, visit))
-        return ended
-
-    def _gone(self, place: str, token: int, visit: Visit) -> bool:
-        """Whether another vehicle that came with a visit's entry, if it did, has gone since."""
-        trace, begun = self.traces.get(token), visit.entered_at + self._tracking.merge
-        again = self.compounds[place].visits.get(token)
-        return trace is not None and trace.last_at > begun and (again is None or again.entered_at > begun)
-
-    def _is_over(self, place: str, token: int, visit: Visit, now: int) -> bool:
-        """Whether the visit of a vehicle that does not live here is believed no longer."""
-        if now - visit.entered_at >= self._tracking.believed:
-            return True
-        # Not sooner: within a day it may be two vehicles with one plate.
-        if visit.stranger and now - visit.entered_at >= DAY and any(self._gone(place, kin, visit) for kin in visit.kin):
-            return True
-        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
-        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
-
-    def _over(self, place: str, token: int) -> None:
-        """A visit is believed to be over: its exit was missed."""
-        self._drop_visit(place, token)
-        self.compounds[place].missed_exit()
-
-    def night(self, now: int) -> None:
-        """Begin a day, and forget what is past remembering."""
-        for here in self.compounds.values():
-            here.night(-(-self._tracking.believed // DAY))
-        recent = now - max(self._tracking.recent, self._tracking.roaming)
-        self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
-        self.clones.night(now)
-        oldest = (now - self._tracking.remember) // HOUR
-        self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
-        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}

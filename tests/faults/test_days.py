@@ -1,4 +1,4 @@
-"""The journal is over ``journal.max_mib`` while a database is away: its backlog goes, loudly, and nothing of alerts.
+"""A journal of several days: over its cap while a database is away, and without its newest day.
 
 The days are laid out as a daemon leaves them: applied and saved, an open case of the first day whose pages nobody has
 got yet, and a database that has a part of that day. A long unknown key makes a mebibyte of few readings.
@@ -12,6 +12,7 @@ import json
 import random
 import time
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from sensord.config.load import load, with_keys
@@ -73,7 +74,8 @@ def lay_out(daemon: Daemon) -> None:
             state.apply(site.step(group))
             if group.seq <= DRAWN:
                 points.points(group, [])
-        state.save_snapshot(journal.last_seq, site.snapshot())
+            if group.seq % GROUPS == 1:
+                state.save_snapshot(group.seq, site.snapshot())
         state.save("influxdb", Cursor(DRAWN, DRAWN, points.state()))
         last = journal.last_seq
     rollups = RollupSink(daemon.state, Rollups())
@@ -81,24 +83,54 @@ def lay_out(daemon: Daemon) -> None:
     asyncio.run(rollups.close())
 
 
+def first_run(directory: Path, broker: Mosquitto, people: Receiver) -> None:
+    """Let the broker have the daemon's sessions: a missing one would be a trouble of its own, in the same case."""
+    assert Daemon(directory / "before", broker.port, f"{people.url}/n").start().stop() == 0
+
+
+def told(people: Receiver, what: str) -> bool:
+    """Whether somebody has read that."""
+    return any(what in request.json["title"] + request.json["text"] for request in list(people.requests))
+
+
+def test_a_newest_day_that_is_missing_leaves_cases_open(tmp_path: Path, broker: Mosquitto, people: Receiver) -> None:
+    """People are told of a hole in the journal, not of a lost state, and the case of the first day ends by readings."""
+    first_run(tmp_path, broker, people)
+    daemon = Daemon(tmp_path / "sensord", broker.port, f"{people.url}/n")
+    lay_out(daemon)
+    max((daemon.state / "journal").glob("*.db")).unlink()
+    numbers = count()
+
+    def told_once_said(what: str) -> bool:
+        broker.publish(*crowd(1, 10, next(numbers)))
+        return told(people, what)
+
+    daemon.start(ready="/healthz")
+    try:
+        wait_until(lambda: daemon.fact("record") is False, 30, "the fact says so")
+        assert daemon.fact("state") is True
+        wait_until(lambda: told(people, "日志文件损坏或缺失"), 30, "people hear of it")
+        assert "L1" in {case["place"] for case in daemon.overview()["cases"]}
+        wait_until(lambda: told_once_said("【已解除】1弄"), 30, "the case ends as ever")
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
+
+
 def test_a_cap_costs_time_series_and_no_alert(tmp_path: Path, broker: Mosquitto, people: Receiver) -> None:
     """Old days go and are told of; the case of the first of them goes on, its pages arrive, the rest is drawn later."""
     influx = Influx1(tmp_path)
     sinks = [{"type": "rollups"}, {"type": "influxdb1", "url": influx.url, "database": "sensord", "batch": 50}]
     daemon = Daemon(tmp_path / "sensord", broker.port, f"{people.url}/n", sinks=sinks, journal={"max_mib": 2})
-    # The broker keeps its sessions: one that is not there would be a trouble of its own, in the same case.
-    assert Daemon(tmp_path / "before", broker.port, f"{people.url}/n").start().stop() == 0
+    first_run(tmp_path, broker, people)
     lay_out(daemon)
     said = 0
-
-    def told(what: str) -> bool:
-        return any(what in request.json["title"] + request.json["text"] for request in list(people.requests))
 
     def told_once_said(what: str, lane: int, count: int) -> bool:
         nonlocal said
         broker.publish(*crowd(lane, count, said))
         said += 1
-        return told(what)
+        return told(people, what)
 
     def drawn() -> int:
         series = influx.query("SELECT count(count) FROM crowd")
@@ -111,10 +143,10 @@ def test_a_cap_costs_time_series_and_no_alert(tmp_path: Path, broker: Mosquitto,
     try:
         wait_until(lambda: daemon.fact("keeping") is False, 30, "the fact says so")
         assert daemon.metric("journal_days_given_up_total") == 2
-        wait_until(lambda: told("日志超过上限"), 30, "people hear of it")
+        wait_until(lambda: told(people, "日志超过上限"), 30, "people hear of it")
         assert "journal.max_mib" in daemon.command("doctor").stdout
         assert len(list((daemon.state / "journal").glob("*.db"))) == DAYS - 1, "two days, and today"
-        wait_until(lambda: told("1弄"), 30, "the case's pages arrive, though its day is gone")
+        wait_until(lambda: told(people, "1弄"), 30, "the case's pages arrive, though its day is gone")
         assert "L1" in {case["place"] for case in daemon.overview()["cases"]}
         wait_until(lambda: told_once_said("2弄", 2, 150), 30, "a new crowd is told of")
         wait_until(lambda: told_once_said("【已解除】1弄", 1, 10), 30, "the case of the first day ends as ever")

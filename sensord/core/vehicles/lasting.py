@@ -1,0 +1,133 @@
+"""How long visits last: when their length reaches a mark, and when one without an end is believed no longer. Pure.
+
+``presence`` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sensord.core.instant import DAY, HOUR
+from sensord.core.place import PlaceKind, Places
+from sensord.core.vehicles.acquaintance import Acquaintance
+from sensord.core.vehicles.clones import Clones
+from sensord.core.vehicles.tracking import Tracking
+from sensord.core.vehicles.visit import Compound, Ended, Visit
+
+AT_HOME = 3
+"""A vehicle that was inside over night on so many visits lives here."""
+COURIER = 3
+"""One that made so many short visits on the day before its last entry comes and goes."""
+
+
+class Lasting(Acquaintance):
+    """Who is inside the ``compounds``, and what becomes of that as time goes by.
+
+    ``marks`` are the lengths (ns) that rules want to hear of. ``homes`` has how many visits of each went over night.
+    """
+
+    def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
+        super().__init__(tracking)
+        self._marks = (*marks, tracking.remember)
+        self.compounds = {
+            place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
+        }
+        self.clones = Clones()
+        self.homes: dict[int, int] = {}
+
+    def _forget_visit(self, place: str, token: int) -> None:
+        self._drop_visit(place, token)
+        self.forgotten += 1
+
+    def _drop_visit(self, place: str, token: int) -> None:
+        self.compounds[place].remove(token)
+        trace = self.traces.get(token)
+        if trace is not None and trace.inside == place:
+            trace.inside = ""
+
+    def _next_due(self, entered_at: int, now: int) -> int:
+        """The first instant after ``now`` at which the length of this visit reaches a mark."""
+        stay, marks = now - entered_at, self._marks
+        if stay < marks[0]:
+            return entered_at + marks[0]
+        for mark in marks:
+            if mark > stay:
+                return entered_at + mark
+        return entered_at + self._marks[-1] + HOUR
+
+    def dues(self) -> Iterator[tuple[int, str, int]]:
+        """Yield (due, compound, token) of everyone inside."""
+        for place, here in self.compounds.items():
+            for token, visit in here.visits.items():
+                yield visit.due, place, token
+
+    def expire(self, place: str, token: int, due: int) -> tuple[Visit, bool] | None:
+        """Let a visit reach its mark at ``due``; return it and whether it is believed to be over.
+
+        None when there is nothing (any more) to be said at that instant.
+        """
+        here = self.compounds[place]
+        visit = here.visits.get(token)
+        if visit is None or visit.due != due:
+            return None
+        if due - visit.entered_at >= self._tracking.remember:
+            self._over(place, token)
+            return visit, True
+        visit.due = self._next_due(visit.entered_at, due)
+        return visit, False
+
+    def redue(self, now: int) -> None:
+        """Find everybody's next instant anew: the marks have changed."""
+        for here in self.compounds.values():
+            for visit in here.visits.values():
+                visit.due = self._next_due(visit.entered_at, now)
+
+    def dusk(self, now: int) -> list[Ended]:
+        """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
+        ended: list[Ended] = []
+        for place, here in self.compounds.items():
+            for token, visit in list(here.visits.items()):
+                visit.nights += 1
+                if visit.nights == 1:
+                    self.homes[token] = self.homes.get(token, 0) + 1
+                lives_here = self.homes.get(token, 0) >= AT_HOME
+                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
+                if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
+                    self._drop_visit(place, token)
+                    ended.append(Ended(place, token, visit, twice=True))
+                elif not lives_here and self._is_over(token, visit, now):
+                    self._over(place, token)
+                    ended.append(Ended(place, token, visit))
+        return ended
+
+    def _passed_since(self, token: int, visit: Visit) -> bool:
+        """Whether a vehicle has passed anywhere after the entry that began a visit: whoever was inside is not now."""
+        trace = self.traces.get(token)
+        return trace is not None and trace.last_at > visit.entered_at + self._tracking.merge
+
+    def _is_over(self, token: int, visit: Visit, now: int) -> bool:
+        """Whether the visit of a vehicle that does not live here is believed no longer."""
+        if now - visit.entered_at >= self._tracking.believed:
+            return True
+        # Not sooner: within a day it may be one of two vehicles with one plate.
+        aliases = visit.kin if visit.stranger and now - visit.entered_at >= DAY else ()
+        if any(self._passed_since(alias, visit) for alias in aliases):
+            return True
+        trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
+        return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
+
+    def _over(self, place: str, token: int) -> None:
+        """A visit is believed to be over: its exit was missed."""
+        self._drop_visit(place, token)
+        self.compounds[place].missed_exit()
+
+    def night(self, now: int) -> None:
+        """Begin a day, and forget what is past remembering."""
+        for here in self.compounds.values():
+            here.night(-(-self._tracking.believed // DAY))
+        recent = now - max(self._tracking.recent, self._tracking.roaming)
+        self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
+        self.clones.night(now)
+        oldest = (now - self._tracking.remember) // HOUR
+        self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
+        self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}
