@@ -11,6 +11,7 @@ from pathlib import Path
 from sensord.config.load import load
 from sensord.core.record import Record
 from sensord.core.site import Site, Step
+from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups, replay
 from sensord.recordings.writer import write
 from sensord.source import Source, journal_records
@@ -25,13 +26,14 @@ START = 1_764_000_000 * 10**9
 
 
 def involved(scenario: Scenario, street: Street) -> set[str]:
-    """The devices that a scenario is about, and a few others."""
+    """The devices that a scenario is about, and a few others: sensors of crowds, and cameras."""
     lanes = {crowd.lane for crowd in scenario.crowds}
     gates = {vehicle.gate for vehicle in scenario.vehicles} | {wave.gate for wave in scenario.waves}
     found = {device.id for device in street.places.devices if device.place in lanes | gates}
     found |= {silence.device for silence in scenario.silences}
     found |= {name for fault in scenario.faults for name in fault.devices or ()}
-    return found | {device.id for device in street.places.devices[:10]}
+    cameras = [device.id for device in street.places.devices if device.stream is Stream.PLATE]
+    return found | {device.id for device in street.places.devices[:10]} | set(cameras[:10])
 
 
 def played(stage: Stage, name: str, most: int) -> list[Message]:
