@@ -13,7 +13,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -87,6 +87,14 @@ class Device:
         if isinstance(connection, socket.socket):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def leave(self) -> None:
+        """Say farewell and close the connection: ``select`` watches no more than a thousand in a process."""
+        self._client.disconnect()
+        self.fall()
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
+            connection.close()
 
     def _born(self, _client: paho.Client, _data: object, _flags: object, code: Any, _properties: object) -> None:
         assert not code.is_failure, code
@@ -164,8 +172,13 @@ class Fleet(Thread):
 
     def end(self) -> None:
         """Leave."""
+        if self._ended.is_set():
+            return
         self._ended.set()
         self.join()
+        self._selector.close()
+        for device in self.devices:
+            device.leave()
 
 
 def registered_storms(directory: Path, rounds: Iterable[int], seed: int) -> Row:
@@ -176,11 +189,16 @@ def registered_storms(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """
     dice, recovery, told, wills = random.Random(seed), list[float](), list[float](), 0
     speech = Speech(others=DEVICES, moods=None)
-    with many_files(), Stage(directory, seed, influx=False, speech=speech, broker=BROKER) as stage:
+    with (
+        many_files(),
+        Stage(directory, seed, influx=False, speech=speech, broker=BROKER) as stage,
+        ExitStack() as ending,
+    ):
         _prepare(stage)
         stage.begin()
         fleet = Fleet(stage.broker.port)
         fleet.start()
+        ending.callback(fleet.end)
         wait_until(partial(_back, stage, fleet, 0), 120, "all devices are there")
         before = most = stage.resident()
         for number in rounds:
