@@ -28,7 +28,8 @@ EXPERIMENTS: dict[str, Callable[[Path, Iterable[int], int], Row]] = {
 @pytest.mark.parametrize("fault", EXPERIMENTS)
 def test_whatever_becomes_of_the_broker_nothing_is_lost(fault: str, tmp_path: Path) -> None:
     """The daemon is back each time, and says what it saw; what the broker forgot is a gap in the devices' numbers."""
-    row = EXPERIMENTS[fault](tmp_path, range(2), 5)
+    rounds = 2 if EXPERIMENTS[fault] is registered_storms else 1  # of these every second one is another fault
+    row = EXPERIMENTS[fault](tmp_path, range(rounds), 5)
     assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
 
 

@@ -17,8 +17,8 @@ def harm(row: Row) -> tuple[int, int, int]:
 
 @pytest.mark.timeout(400)
 def test_random_kills_lose_nothing_and_invent_nothing(tmp_path: Path) -> None:
-    """Sixty kills while crowds come and go: every reading, page and point is there once, and replay agrees."""
-    row = random_kills(tmp_path, range(60), seed=7, fresh=20, leg=40)
+    """Forty kills while crowds come and go: every reading, page and point is there once, and replay agrees."""
+    row = random_kills(tmp_path, range(40), seed=7, fresh=20, leg=25)
     assert harm(row) == (0, 0, 0), row
 
 

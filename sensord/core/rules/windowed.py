@@ -204,10 +204,11 @@ class WindowedRule:
     def _hasten(self, coming: Coming) -> None:
         """Seal many panes at once, as far as no level changes in them."""
         whole = min(self._panes.until(coming.to), self._most)
-        if whole < _FEW or (whole + self._besides) * len(self.table) > whole * _SPARED:
+        enough = min(whole, self._reach)
+        if enough < _FEW or (enough + self._besides) * len(self.table) > enough * _SPARED:
             return
         to = coming.to if self.ladder.resting else min(coming.to, self._foreseeable(coming))
-        count = min(self._panes.until(to), self._reach)
+        count = min(self._panes.until(to), enough)
         if count < 1:
             return
         outlook = self._panes.outlook(count, whole)
