@@ -95,7 +95,7 @@ class SmallDisk:
         if self.left is not None:
             return
         there, self.left = self._there(), {}
-        for name in there.keys() | self._names.keys():
+        for name in sorted(there.keys() | self._names.keys()):  # a set has another order in each process
             number = self._dice.choice((there, self._names)).get(name)
             if number is not None:
                 self.left[name] = self._survivor(number)

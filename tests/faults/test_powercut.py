@@ -64,4 +64,4 @@ def test_a_small_file_that_is_not_synced_would_be_lost(
 ) -> None:
     """Without the sync of a file's content, or of its name, the same cuts lose what was answered with yes."""
     monkeypatch.setattr(holder, call, lambda *_: None)
-    assert small_cuts(tmp_path, 60, 100).lost > 0
+    assert small_cuts(tmp_path, 20, 100).lost > 0
