@@ -236,6 +236,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload_now)
         self.core.start()
         self.inlet.start()
+        self.troubles.recall(self.core.used)
         await self._define(self._loaded.definition)
         self.troubles.find(Trouble.STATE_LOST, bool(self._lost))
         told = partial(forget, self.journal.directory)

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import structlog
 
 from sensord.core.cases.case import Case
-from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.cases.notice import Notice, Trouble, Used
 from sensord.core.instant import SECOND
 from sensord.core.record import Record
 from sensord.core.site import notice_record
@@ -91,21 +91,32 @@ class Troubles:
             self.report(trouble, False)
         self.report(trouble, found, then)
 
+    def recall(self, used: Used | None) -> None:
+        """Tell the core which identities are taken, before anything else: what it tells of has others from here on."""
+        if used is not None:
+            log.warning("the journal has lost what happened to cases", cases=list(used.events))
+            self._notify(Notice(Trouble.JOURNAL_DAMAGED, self._stands, used=used))
+
     def lose(self, orphans: tuple[Case, ...], *, damaged: bool, then: Callable[[], None] = lambda: None) -> None:
-        """Say whether the journal was damaged, and which open cases have lost their beginning: the core ends them.
+        """Say which open cases have lost their beginning (the core ends them), and whether the journal was damaged.
 
         ``then`` is called once people are sure to hear of the damage.
         """
+        if orphans:
+            log.error("cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
+            self._meter.count("orphaned_cases_total", len(orphans))
+            self._notify(Notice(Trouble.JOURNAL_DAMAGED, self._stands, orphans))
         self.find(Trouble.JOURNAL_DAMAGED, damaged, then)
-        if not orphans:
-            return
-        log.error("open cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
-        self._meter.count("orphaned_cases_total", len(orphans))
-        notice = Notice(Trouble.JOURNAL_DAMAGED, self._said.get(Trouble.JOURNAL_DAMAGED, False), orphans)
+
+    @property
+    def _stands(self) -> bool:
+        return self._said.get(Trouble.JOURNAL_DAMAGED, False)
+
+    def _notify(self, notice: Notice) -> None:
         try:
             self._submit(notice_record(notice, self._clock()), 0.0)
         except UnavailableError as error:
-            log.warning("orphaned cases could not be ended; the next start tries again", why=str(error))
+            log.warning("what the journal has lost could not be journaled; the next start tries again", why=str(error))
 
     def gap(self) -> None:
         """Messages may be missing."""
