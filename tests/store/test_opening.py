@@ -11,6 +11,7 @@ import pytest
 from sensord.core.site import Step
 from sensord.store import sqlite
 from sensord.store.dayfile import day_files
+from sensord.store.findings import forget
 from sensord.store.journal import Journal
 from sensord.store.lost import Lost
 from sensord.store.opening import Stores, open_stores
@@ -87,6 +88,9 @@ def test_a_newest_day_that_is_missing_is_the_journals_loss(tmp_path: Path) -> No
         assert stores.lost == ""
         assert f"to {GROUPS} are lost" in stores.damage
         assert (stores.state.applied, stores.journal.last_seq) == (GROUPS, GROUPS)
+    with opened(tmp_path) as stores:
+        assert f"to {GROUPS} are lost" in stores.damage, "nobody was told by then"
+    forget(tmp_path / "journal")
     with opened(tmp_path) as stores:
         assert (stores.lost, stores.damage) == ("", ""), "it is told of once"
 
