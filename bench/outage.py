@@ -155,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         whole = readings + sum(stage.sensors.sent.values())
         # Counting tens of millions of points takes the database a minute or more.
         wait_until(lambda: points(stage) >= whole, 900, lambda: f"{whole:,} points are there: {points(stage):,}")
-        assert (found := points(stage)) == whole, f"{found - whole:,} points too many"
+        found = points(stage)
+        assert found == whole, f"{found - whole:,} points too many"
         print(f"{found:,} points: every reading is in the database, and none twice")
         fresh = fresh_bytes(stage, readings // RATE + 1)
         print(f"{fresh:.1f} bytes for each fresh reading: {fresh * RATE * 86400 / 1e9:.2f} GB for a day")

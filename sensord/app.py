@@ -240,10 +240,7 @@ class App:
         self.inlet.start()
         self.troubles.recall(self.core.used)
         await self._define(self._loaded.definition)
-        if self._anew:
-            self.troubles.find(Trouble.STATE_LOST)
-        else:
-            self.troubles.report(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)

@@ -107,6 +107,13 @@ class Troubles:
         if then is not None:
             self._found[trouble] = then
 
+    def lose_state(self, *, lost: bool, anew: bool) -> None:
+        """Say that the state is ``lost`` until it is made again; of a loss that this start found, ``anew``, as such."""
+        if anew:
+            self.find(Trouble.STATE_LOST)
+        else:
+            self.report(Trouble.STATE_LOST, lost)
+
     def recall(self, used: Used | None) -> None:
         """Tell the core which identities are taken, before anything else: what it tells of has others from here on."""
         if used is not None:

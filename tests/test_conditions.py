@@ -233,3 +233,14 @@ def test_series_that_were_stuck_are_so_until_a_sink_gets_on() -> None:
     stalled, unproven = 0.0, False
     conditions.state()
     assert submit.notices == [(Trouble.SERIES_STALLED, False)]
+
+
+def test_a_state_that_is_still_being_made_again_is_no_other_loss() -> None:
+    """The starts between, before all of it is made again, tell nobody that it is over and has begun anew."""
+    submit = Submitted()
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {}).lose_state(lost=True, anew=True)
+    assert submit.notices == [(Trouble.STATE_LOST, False), (Trouble.STATE_LOST, True)]
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.STATE_LOST: True}).lose_state(lost=True, anew=False)
+    assert len(submit.notices) == 2
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.STATE_LOST: True}).lose_state(lost=False, anew=False)
+    assert submit.notices[2:] == [(Trouble.STATE_LOST, False)]

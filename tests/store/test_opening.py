@@ -122,10 +122,10 @@ def test_a_crash_while_a_lost_state_is_made_again_changes_nothing(lived: Path) -
     """The next start knows still what is in doubt, and says so, until it has come to what is new."""
     (lived / "state.db").unlink()
     with opened(lived) as stores:
-        assert stores.lost == "the state database was gone"
+        assert (stores.lost, stores.anew) == ("the state database was gone", True)
         doubt = stores.state.doubt
     with opened(lived) as stores:
-        assert stores.lost == "the state was lost, and is not made again yet"
+        assert (stores.lost, stores.anew) == ("the state was lost, and is not made again yet", False)
         assert stores.state.doubt == doubt
         stores.state.apply(_step(10))
     with opened(lived) as stores:
