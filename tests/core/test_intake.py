@@ -158,7 +158,9 @@ def test_a_key_that_is_there_twice_is_refused(name: str, around: int) -> None:
 
 
 @given(
-    st.dictionaries(st.text(max_size=3), st.recursive(st.integers() | st.text(), st.lists), max_size=5),
+    st.dictionaries(
+        st.text(max_size=3), st.recursive(st.integers() | st.text(max_size=9), st.lists, max_leaves=8), max_size=5
+    ),
     st.booleans(),
     st.booleans(),
 )
