@@ -187,7 +187,7 @@ def test_replay_is_live_across_a_rotation(live: list[bytes], size: int) -> None:
 
 
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8), restart=st.integers(5, 25))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_a_restart_at_any_point_changes_nothing(live: list[bytes], sizes: list[int], restart: int) -> None:
     """Also between the rotation and the first reading under the new key."""
     assert decided(sizes, restart) == live
