@@ -59,8 +59,10 @@ class Sessions:
         return over
 
     def ahead(self, pane: int, held: Float64, before: Float64) -> _Steps:
-        """Look at what ``seal`` would do pane by pane, from ``pane`` on; ``held`` float64 (panes, keys) says what is in
-        each pane, ``before`` (keys,) what is in the sessions that go on."""
+        """Look at what ``seal`` would do pane by pane, from ``pane`` on.
+
+        ``held`` float64 (panes, keys) is how much each pane holds, ``before`` (keys,) how much the sessions so far.
+        """
         cells, everyone, none = np.flatnonzero(held), np.arange(len(before)), self.start > self.newest
         at, key = np.divmod(cells, len(before))
         # A key without a session: as if its last one had just ended.
