@@ -75,7 +75,7 @@ class Presence(Lasting):
     def enter(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove into the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.kept[0], passage.first_at
-        token = read[4]
+        token = read.token
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
@@ -100,7 +100,7 @@ class Presence(Lasting):
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
-        due = at + self._marks[0] if read[0] - at < self._marks[0] else self._next_due(at, read[0])
+        due = at + self._marks[0] if read.received_at - at < self._marks[0] else self._next_due(at, read.received_at)
         visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
         here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
@@ -116,7 +116,7 @@ class Presence(Lasting):
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, mine, at = self.compounds[place], passage.kept[0][4], passage.first_at
+        here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
         if not mine:
             here.anonymous -= 1
             return _ANONYMOUS
