@@ -34,7 +34,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
-from sensord.errors import DeliveryError, SensordError, SnapshotError
+from sensord.errors import DeliveryError, SensordError, SnapshotError, StoreError
 from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Sink, Standing
 from sensord.series.refusal import backoff
 
@@ -134,11 +134,16 @@ class Feeder:
         return self._moved_at == self._began_at
 
     async def run(self) -> None:
-        """Follow the journal until cancelled; the boundary of this task, so it outlives every fault."""
+        """Follow the journal until cancelled; the boundary of this task, so it outlives every fault but one.
+
+        Raises ``StoreError`` when a file of ours must not be touched again by this process, as after a failed sync.
+        """
         while True:
             try:
                 await self._follow()
-            except Exception as error:  # noqa: BLE001  # the task's boundary
+            except Exception as error:
+                if isinstance(error, StoreError) and not error.retryable:
+                    raise
                 self._meter.count("sink_failures_total", sink=self._sink.name)
                 described = _described(error)
                 self._pulse.went(self.name, described["failure"])
