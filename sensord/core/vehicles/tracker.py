@@ -218,7 +218,7 @@ class Tracker:
             for ended in gone:
                 self._end(position, at, ended)
             passage.decided = token
-            if visits:
+            if visits or gone:
                 self._recognise(position, at, gate, passage)
         elif direction == _IN:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
