@@ -236,6 +236,29 @@ def test_a_known_vehicle_does_not_leave_under_its_neighbours_plate() -> None:
     assert follower.inside() == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("inside", "sureness", "known", "left"),
+    [
+        ((A,), 0.7, False, A),
+        ((A,), 0.97, False, A_STRAY),
+        ((A,), 0.7, True, A_STRAY),
+        ((A, A_CONFUSED), 0.7, False, A_STRAY),
+    ],
+)
+def test_a_known_vehicle_leaves_under_a_doubtful_plate_that_nobody_knows(
+    inside: tuple[str, ...], sureness: float, known: bool, left: str
+) -> None:
+    """Any one character may be wrong, if one vehicle only can be meant; a sure plate or a known one is itself."""
+    follower = Follower()
+    for number, plate in enumerate((*inside, A_STRAY) if known else inside):
+        second = 600 * number - 7200
+        follower.see(at(second, plate), at(second + 60, plate, "out"), tick(second + 120))
+    follower.see(*[at(60 * number, plate) for number, plate in enumerate(inside)])
+    (row,) = follower.see(at(3600, A_STRAY, "out", sureness), tick(3700))
+    assert (row.vehicle, row.numbers.get("stay")) == (left, 1.0 if left == A else None)
+    assert follower.inside()[0] == len(inside) - (left == A)
+
+
 def test_first_seen_short_visits_and_roaming() -> None:
     """The numbers of a passage: days away, recent visits, short visits, compounds entered within the hour."""
     follower = Follower()

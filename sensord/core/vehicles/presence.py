@@ -10,14 +10,19 @@ out, inside before                  the visit ends; how long it was is known
 in, inside the same compound        its exit was missed: that visit ends now, without a length; another begins
 in or out, inside another compound  its exit there was missed: that visit ends without a length
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
-                                    that is it, misread once, unless both are known and certain; otherwise its entry was
-                                    missed
+                                    that is it, misread once, unless both are known and certain; so is one that was
+                                    never seen before, or the only one, if the plate that leaves is in doubt and
+                                    unknown, and differs in one character; otherwise its entry was missed
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
 inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
 it came; another came in the same   in two that both differ in one from what left
 moment, and has gone since
+inside at night, in doubt, never    it was that one, and its exit was missed
+seen before; one character from
+one that comes and goes and has
+passed since
 inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
 seen before; it was also read as    vehicles with one plate
 one that has been seen since
@@ -127,8 +132,8 @@ class Presence(Lasting):
         if at < trace.last_at:
             return Seen(_HISTORY, mine, certainty)
         visit, itself = here.remove(token), token == mine
-        sure, shown = itself and certainty == CERTAIN, itself or passage.shows(token)
-        if visit is not None and shown and self.clones.suspicions:
+        sure, shows = itself and certainty == CERTAIN, itself or passage.shows(token)
+        if visit is not None and shows and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -139,13 +144,10 @@ class Presence(Lasting):
             self._note(token, trace, gate, at, sure)
             return Seen(_MISSED_ENTRY, mine, certainty, cloned=cloned, ended=ended)
         # A visit that began misread has one end that shows the plate: that has to be certain.
-        self._note(token, trace, gate, at, shown and (sure or not visit.misread))
+        self._note(token, trace, gate, at, shows and (sure or not visit.misread))
         stay = at - visit.entered_at
-        if trace.shorts:
-            lately = at - self._tracking.recent
-            trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
-        if stay < self._tracking.short:
-            trace.shorts = [*trace.shorts, at]
+        if trace.shorts or stay < self._tracking.short:
+            self._errand(trace, at, stay, passage.kept[0] if itself else visit.read)
         pairing = _LEFT if itself and not visit.misread else _LEFT_MISREAD
         other = None if itself else visit.read
         numbers = stay / HOUR if stay >= 0 else _NAN, _NAN, _NAN, _NAN, float(len(trace.shorts)), _NAN
@@ -184,7 +186,10 @@ class Presence(Lasting):
         if token == mine:
             if token in here.visits or token in self.traces or token in self.known:
                 return token, False, _NONE
-            return self.clones.relative(place, passage) or token, False, _NONE
+            who = self.clones.relative(place, passage)
+            if not who and passage.certainty == DOUBTFUL:
+                who = here.near_known(passage)
+            return who or token, False, _NONE
         visit, trace = here.visits[token], self.traces.get(mine)
         known_later = trace is not None and trace.last_at > passage.first_at
         # Of two readings the one that was seen before is right; where neither was, the one that is certain.
@@ -257,7 +262,8 @@ class Presence(Lasting):
         if trace is None or not before.last_at:
             return None
         earlier = [entry for entry in trace.entries if entry[0] != at]
-        back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts, before.witnessed)
+        back = Trace(before.last_at, before.gate, "", earlier, trace.shorts, before.witnessed, trace.courier)
+        self.traces[token] = back
         where, ghost = self.compounds.get(before.inside), self.clones.ghosts.get((before.inside, token))
         if where is not None and token in where.visits:  # two vehicles, one plate: the other one never left
             back.inside = before.inside
@@ -330,6 +336,7 @@ class Presence(Lasting):
         trace = self.traces.pop(former, None)
         if trace is None or token in self.traces:
             return None
+        trace.courier = None  # under the former key it is nobody's neighbour
         self.traces[token] = trace
         self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)

@@ -61,6 +61,7 @@ class Trace(msgspec.Struct, array_like=True, gc=False):
     ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
     recent entries as (event time, compound), ``shorts`` the ends of its recent short visits. ``witnessed`` is when it
     last passed for certain: in a passage that is, or at the end of a visit that began under the same plate.
+    ``courier`` is there once it comes and goes: its province and neighbourhood, for who may be it, misread.
     """
 
     last_at: int
@@ -69,6 +70,7 @@ class Trace(msgspec.Struct, array_like=True, gc=False):
     entries: list[tuple[int, str]] = []
     shorts: list[int] = []
     witnessed: int = 0
+    courier: tuple[int, int, int] | None = None
 
 
 class Ghost(msgspec.Struct, array_like=True, gc=False):
@@ -234,14 +236,13 @@ class Compound:
 
     def _near(self, passage: Passage) -> int:
         """A vehicle inside, never seen before it came, whose plate is one character from this one's; 0: none."""
-        near = (
-            token
-            for token, visit in self.visits.items()
-            if visit.stranger
-            for read in passage.kept
-            if read.token and neighbours(read.early, read.late, visit.read.early, visit.read.late)
-        )
+        near = (token for token, visit in self.visits.items() if visit.stranger and _neighbour(passage, visit))
         return min(near, default=0)
+
+    def near_known(self, passage: Passage) -> int:
+        """The one vehicle inside whose plate is one character from this one's; 0: there is none, or more than one."""
+        near = [token for token, visit in self.visits.items() if _neighbour(passage, visit)]
+        return near[0] if len(near) == 1 else 0
 
     # -- how sure that is ----------------------------------------------------------------------------------------------
 
@@ -316,3 +317,9 @@ class Compound:
     def unsure(self) -> int:
         """By how many ``inside`` may be wrong."""
         return abs(self.anonymous) + self.doubtful + self.spread
+
+
+def _neighbour(passage: Passage, visit: Visit) -> bool:
+    """Whether one of a passage's readings differs in one character from the one that a visit began with."""
+    entry = visit.read
+    return any(read.token and neighbours(read.early, read.late, entry.early, entry.late) for read in passage.kept)
