@@ -121,6 +121,14 @@ def may_be(text: str, colour: str) -> bool:
     return any(form.fullmatch(text) for kind, form in _PARTLY.items() if fits(kind, colour))
 
 
+def nearly(text: str) -> bool:
+    """Whether a text would have a plate's form if one of its characters, misread or not read, were another."""
+    if len(text) not in (7, 8) or text.count("?") > 1:
+        return False
+    places = [text.index("?")] if "?" in text else range(len(text))
+    return any(may_be(f"{text[:place]}?{text[place + 1 :]}", "") for place in places)
+
+
 def fits(kind: PlateKind, colour: str) -> bool:
     """Whether a kind may have a colour; an unknown one ("") fits every kind."""
     return not colour or colour in _COLOURS.get(kind, colour)

@@ -122,12 +122,14 @@ class Presence(Lasting):
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
         here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
-        if not mine:
-            here.anonymous -= 1
-            return _ANONYMOUS
         token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
+            if not token:
+                here.anonymous -= 1
+                return _ANONYMOUS
+            if not mine:
+                passage.decided, certainty = token, DOUBTFUL
         trace = self.traces.get(token) or self._trace(token, at)
         if at < trace.last_at:
             return Seen(_HISTORY, mine, certainty)
@@ -182,13 +184,15 @@ class Presence(Lasting):
     def _who(self, place: str, passage: Passage) -> tuple[int, bool, tuple[Ended, ...]]:
         """The vehicle that a passage out of ``place`` shows, and what its having been there means: (cloned, ended)."""
         here, mine = self.compounds[place], passage.kept[0].token
+        if not mine:
+            return here.only_near(passage), False, _NONE
         token = here.who(passage)
         if token == mine:
             if token in here.visits or token in self.traces or token in self.known:
                 return token, False, _NONE
             who = self.clones.relative(place, passage)
             if not who and passage.certainty == DOUBTFUL:
-                who = here.near_known(passage)
+                who = here.only_near(passage)
             return who or token, False, _NONE
         visit, trace = here.visits[token], self.traces.get(mine)
         known_later = trace is not None and trace.last_at > passage.first_at

@@ -239,9 +239,13 @@ class Compound:
         near = (token for token, visit in self.visits.items() if visit.stranger and _neighbour(passage, visit))
         return min(near, default=0)
 
-    def near_known(self, passage: Passage) -> int:
+    def only_near(self, passage: Passage) -> int:
         """The one vehicle inside whose plate is one character from this one's; 0: there is none, or more than one."""
-        near = [token for token, visit in self.visits.items() if _neighbour(passage, visit)]
+        near = [
+            token
+            for token, visit in self.visits.items()
+            if visit.entered_at < passage.first_at and _neighbour(passage, visit)
+        ]
         return near[0] if len(near) == 1 else 0
 
     # -- how sure that is ----------------------------------------------------------------------------------------------
@@ -322,4 +326,7 @@ class Compound:
 def _neighbour(passage: Passage, visit: Visit) -> bool:
     """Whether one of a passage's readings differs in one character from the one that a visit began with."""
     entry = visit.read
-    return any(read.token and neighbours(read.early, read.late, entry.early, entry.late) for read in passage.kept)
+    return any(
+        (read.early or read.late) and neighbours(read.early, read.late, entry.early, entry.late)
+        for read in passage.kept
+    )
