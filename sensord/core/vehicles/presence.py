@@ -80,7 +80,7 @@ class Presence(Lasting):
     def enter(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove into the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.kept[0], passage.first_at
-        token = read[4]
+        token = read.token
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
@@ -105,7 +105,7 @@ class Presence(Lasting):
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
-        due = at + self._marks[0] if read[0] - at < self._marks[0] else self._next_due(at, read[0])
+        due = at + self._marks[0] if read.received_at - at < self._marks[0] else self._next_due(at, read.received_at)
         visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
         here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
@@ -121,7 +121,7 @@ class Presence(Lasting):
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, mine, at = self.compounds[place], passage.kept[0][4], passage.first_at
+        here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
         token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
@@ -285,38 +285,58 @@ class Presence(Lasting):
     ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
         """The entry by ``gate`` was another vehicle's than it was decided with: more readings, at ``now`` (ns), say so.
 
-        Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, if it is
-        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere. And the
-        vehicle's own visit elsewhere that is over by that.
+        Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, and that of
+        the one it was taken for, if that one is inside elsewhere. And the visits that are over by that: those of the
+        vehicle as for ``enter``, or the one that was misread, when the vehicle had come already or has passed since.
         """
-        token = passage.decided
-        here, read = self.compounds[place], passage.best
-        visit = here.remove(token)
-        if visit is None or read.token in here.visits:
+        here, token, at, read = self.compounds[place], passage.decided, passage.first_at, passage.best
+        visit, before = here.visits.get(token), passage.before
+        if visit is None or visit.entered_at != at:  # it is over, or this one never began
             return [], _NONE
-        visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
-        here.add(read.token, visit)
-        before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
-        mine = self._trace(read.token, visit.entered_at)
-        passage.before = self._before(read.token, mine)
-        visit.stranger = passage.before is None
-        self.clones.take(place, read.token)
-        # Two places at once are said when the visit ends under the plate: then it has a witness.
-        ended = self._elsewhere(place, gate, mine, read.token, visit.entered_at, sure=False)[1] if mine.gate else _NONE
-        mine.entries += [(visit.entered_at, place)]
-        mine.inside = place
-        self._note(read.token, mine, gate, visit.entered_at, passage.certainty == CERTAIN)
-        visits = [(place, read.token, visit)]
+        here.remove(token)
+        visits, other = list[tuple[str, int, Visit]](), self._take_back(token, before, at)
+        here.rename_twin(token, read.token)
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
             visits.append((before.inside, token, other))
-        return visits, ended
+        mine = self._trace(read.token, at)
+        if mine.last_at > at or (read.token in here.visits and self._just_came(mine, gate, at)):
+            return visits, (Ended(place, token, visit, twice=True),)
+        return [(place, read.token, visit), *visits], self._enter_renamed(place, gate, passage, visit, mine)
+
+    def _just_came(self, trace: Trace, gate: str, at: int) -> bool:
+        """Whether a vehicle that is inside came by this gate at the moment ``at``, too."""
+        return trace.gate == gate and at - trace.last_at <= self._tracking.merge
+
+    def _enter_renamed(self, place: str, gate: str, passage: Passage, visit: Visit, trace: Trace) -> tuple[Ended, ...]:
+        """As ``enter``: the visit is that of the vehicle which the passage shows now. Returns what is over by that."""
+        here, token, at = self.compounds[place], passage.best.token, visit.entered_at
+        passage.before = self._before(token, trace)
+        visit.read, visit.certainty, visit.kin = passage.best, passage.certainty, passage.kin()
+        visit.stranger = passage.before is None
+        self.clones.take(place, token)
+        # Two places at once are said when the visit ends under the plate: then it has a witness.
+        ended = self._elsewhere(place, gate, trace, token, at, sure=False)[1] if trace.gate else _NONE
+        if (old := here.remove(token)) is not None:
+            here.missed_exit()
+            ended = (*ended, Ended(place, token, old))
+        here.add(token, visit)
+        trace.entries += [(at, place)]
+        trace.inside = place
+        self._note(token, trace, gate, at, passage.certainty == CERTAIN)
+        return ended
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
         hour = self.known.pop(former, None)
         if hour is not None:
             self.known.setdefault(token, hour)
+        nights = self.homes.pop(former, 0)
+        if nights:
+            self.homes[token] = self.homes.get(token, 0) + nights
+        for compound in self.compounds.values():
+            compound.rename_twin(former, token)
+            compound.rename_kin(former, token)
         trace = self.traces.pop(former, None)
         if trace is None or token in self.traces:
             return None

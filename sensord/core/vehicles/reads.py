@@ -9,7 +9,7 @@ it takes them one by one: ``Reads`` has both.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -49,10 +49,6 @@ class Runs(NamedTuple):
     last_at: list[int]
     last_received_at: list[int]
     whole: list[bool]
-
-
-_make_read = partial(tuple.__new__, Read)
-"""Readings are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
 
 
 class _Lanes(NamedTuple):
@@ -111,7 +107,7 @@ class Reads:
         masks = seen.masks
         columns += [seen.sure[rows].tolist(), [masks[row] for row in rows.tolist()]]
         columns += [codes[rows].tolist() for codes in self._labels]
-        return map(_make_read, zip(*columns, strict=True))
+        return starmap(Read, zip(*columns, strict=True))
 
     def one(self, row: int) -> Read:
         """The reading of one row."""

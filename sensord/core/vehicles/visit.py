@@ -121,7 +121,9 @@ class Seen(msgspec.Struct, gc=False):
 
 
 class Compound:
-    """Who is inside one compound: ``visits`` by pseudonym, in order of entry; ``kin`` finds misread ones.
+    """Who is inside one compound: ``visits`` by pseudonym, in order of entry.
+
+    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin.
 
     ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
     first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
@@ -133,6 +135,7 @@ class Compound:
         self.parking = parking
         self.visits: dict[int, Visit] = {}
         self._kin: dict[int, list[int]] = {}
+        self._twins: dict[int, list[int]] = {}
         self.anonymous = self.missed = self.doubtful = self.spread = 0
         self.carried: list[int] = []
         self.lacking: list[int] = []
@@ -148,8 +151,11 @@ class Compound:
                 known[kin] = [token]
             else:
                 relatives.append(token)
+        for one in visit.twins:
+            self._twins.setdefault(one, []).append(token)
         if twin:
-            self.pair(token, twin)
+            self._pair(token, twin)
+            self._pair(twin, token)
 
     def remove(self, token: int) -> Visit | None:
         """Let a vehicle out; None when it is not inside."""
@@ -163,6 +169,10 @@ class Compound:
                     del known[kin]
                 else:
                     relatives.remove(token)
+            for twin in visit.twins:
+                self._twins[twin].remove(token)
+                if not self._twins[twin]:
+                    del self._twins[twin]
         return visit
 
     def relate(self, token: int, kin: list[int]) -> None:
@@ -174,12 +184,30 @@ class Compound:
                     visit.kin.append(one)
                     self._kin.setdefault(one, []).append(token)
 
-    def pair(self, one: int, other: int) -> None:
-        """Note of two that came at the same moment that both may be one vehicle."""
-        for token, twin in ((one, other), (other, one)):
-            visit = self.visits.get(token)
-            if visit is not None:
-                visit.twins = (*visit.twins, twin)
+    def _pair(self, token: int, twin: int) -> None:
+        """Note of one inside that it may be another that came at the same moment."""
+        visit = self.visits.get(token)
+        if visit is not None:
+            visit.twins = (*visit.twins, twin)
+            self._twins.setdefault(twin, []).append(token)
+
+    def rename_twin(self, former: int, token: int) -> None:
+        """Who was known under one pseudonym is known under another: whoever may be that vehicle names it so.
+
+        Nobody is a twin of itself: two that turn out to be one vehicle are none.
+        """
+        for one in self._twins.pop(former, ()):
+            twins = self.visits[one].twins
+            self.visits[one].twins = tuple(twin for twin in twins if twin != former)
+            if one != token:
+                self._pair(one, token)
+
+    def rename_kin(self, former: int, token: int) -> None:
+        """As ``rename_twin``, of those that may be read under that pseudonym when they leave."""
+        for one in self._kin.pop(former, ()):
+            visit = self.visits[one]
+            visit.kin = [token if kin == former else kin for kin in visit.kin]
+            self._kin.setdefault(token, []).append(one)
 
     def pair_all(self, token: int, passage: Passage, settle: int) -> None:
         """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
@@ -191,7 +219,8 @@ class Compound:
                 and visit.read.device == came.read.device
                 and neighbours(read.early, read.late, visit.read.early, visit.read.late)
             ):
-                visit.twins = (*visit.twins, token, read.token)
+                self._pair(other, token)
+                self._pair(other, read.token)
 
     def who(self, passage: Passage) -> int:
         """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""
