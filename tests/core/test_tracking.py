@@ -8,6 +8,7 @@ import pytest
 
 from sensord.core.instant import HOUR, SECOND
 from sensord.core.stream import DIRECTION
+from sensord.core.vehicles.passage import DOUBTFUL
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from tests.core.follower import A_CONFUSED, A_STRAY, GREEN, NIGHT, A, B, C, Follower, at, short, tick
 from tests.core.traffic import SECRETS, START, definition, passage, places, token
@@ -270,6 +271,7 @@ def test_who_leaves_with_one_character_illegible_is_the_one_inside(came: str, re
     assert [(row.event, row.vehicle, row.numbers["stay"]) for row in rows] == [("passed", came, 1.0)]
     follower.see(at(3630, came, "out"), tick(3700))
     assert follower.inside() == (1, 0)
+    assert "missed_entry" not in {name for _, name in follower.tracker.counts}
 
 
 @pytest.mark.parametrize(("inside", "read"), [((A, A_CONFUSED), "沪A1?345"), ((A,), "沪A1??45"), ((A,), "沪B1?345")])
@@ -332,17 +334,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert follower.tracker.counts["visit", "forgotten"] > 80
 
 
-def test_who_leaves_misread_is_shown_as_it_came() -> None:
+@pytest.mark.parametrize("read", [A_CONFUSED, "沪A1?345"])
+def test_who_leaves_misread_is_shown_as_it_came(read: str) -> None:
     """The mask, and the message that shows the plate, are those of the entry: no car bears the other plate."""
     follower = Follower()
     entered = follower.intake.decode((at(0, A),), START).batch
     follower.tracker.take(entered)
-    follower.tracker.take(follower.intake.decode((at(3600, A_CONFUSED, "out", 0.7),), START + HOUR).batch)
+    follower.tracker.take(follower.intake.decode((at(3600, read, "out", 0.7),), START + HOUR).batch)
     said = follower.tracker.take(follower.intake.decode((tick(3700),), START + 3700 * SECOND).batch)
     assert said.sightings is not None
     assert entered.sightings is not None
     (row,) = np.flatnonzero(said.labels["direction"] == DIRECTION.words.index("out"))
     assert said.sightings.who[row, 0] == token(A)
+    assert said.labels["certainty"][row] == DOUBTFUL
     assert said.sightings.masks[row] == entered.sightings.masks[0] != ""
     assert said.sightings.seen_at[row] == START
 
