@@ -60,6 +60,7 @@ WORDS: dict[str, dict[str, str]] = {
         "from_line": "外地与重点地区的车登记最多：{named}；到得最多：{places}",
         "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {lasted}；这段时间过了多少车不得而知",
         "full_line": "车位紧张（剩余）：{full}",
+        "over": "超{count}",
         "minutes": "{count} 分钟",
         "hours": "{count} 小时",
         "no_gates": "无摄像头",
@@ -129,6 +130,7 @@ WORDS: dict[str, dict[str, str]] = {
         "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {lasted} in all; what passed "
         "then, nobody knows",
         "full_line": "Nearly full (spaces left): {full}",
+        "over": "{count} over",
         "minutes": "{count} min",
         "hours": "{count} h",
         "no_gates": "no camera",
