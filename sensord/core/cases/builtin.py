@@ -151,7 +151,7 @@ _ROWS: dict[str, _Row] = {
         ("消息中的链接打不开", "Links in messages do not open"),
         (
             "链接签名密钥损坏或不可用（{time}）：以前消息里的链接打不开，请用控制台或命令行答复。",
-            "The key of links is damaged or of no use ({time}): earlier ones do not open. Use the console or command line.",
+            "The key of links is damaged or of no use ({time}): old links do not open. Use console or command line.",
         ),
     ),
     trouble_rule(Trouble.TOKENS_LOST): _Row(
