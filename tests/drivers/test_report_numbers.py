@@ -227,8 +227,8 @@ def test_the_lines_at_its_head(ran: Ran) -> None:
     first = provinces(elsewhere(ran.found, street))[:3]
     (chinese, english) = (read_back(ran, language)[0] for language in ("zh", "en"))
     assert chinese[0].startswith(
-        f"车辆：驶入 {now.inward}（上周同时 {then.inward}，{come:+d}?），"
-        f"驶出 {now.outward}（上周同时 {then.outward}，{gone:+d}?）"
+        f"车辆：驶入 {now.inward}（上周同期 {then.inward}，{come:+d}?），"
+        f"驶出 {now.outward}（上周同期 {then.outward}，{gone:+d}?）"
     )
     assert english[0].startswith(
         f"Vehicles: {now.inward} in (a week before {then.inward}, {come:+d}?), "
@@ -243,8 +243,8 @@ def test_the_lines_at_its_head(ran: Ran) -> None:
         f"{now.special} special, {now.none} without a plate, {now.unread} unread; {now.new_energy} new energy"
     )
     assert chinese[2] == (
-        "外地与重点地区的车登记最多：" + "、".join(f"{PROVINCES[prefix][0]} {count}" for prefix, count in first)
-        + "；到得最多：" + "、".join(f"{PLACES.name(place, 'zh')}（{count}）" for place, count in most)
+        "外地和重点地区车辆，登记地最多：" + "、".join(f"{PROVINCES[prefix][0]} {count}" for prefix, count in first)
+        + "；去往最多的小区：" + "、".join(f"{PLACES.name(place, 'zh')}（{count}）" for place, count in most)
     )  # fmt: skip
     assert english[2] == (
         "From out of town and key areas: most from "
