@@ -106,16 +106,20 @@ def test_who_comes_and_goes_is_not_there_under_a_misread_plate(
     assert follower.tracker.counts["visit", "missed_exit"] == over
 
 
-def test_a_courier_of_another_province_is_nobody_else() -> None:
-    """Its first character differs: many plates have all others in common, for each province has such a number."""
+@pytest.mark.parametrize("plate", ["苏A12345", A_STRAY])
+def test_a_neighbour_of_another_province_or_that_is_known_is_no_courier(plate: str) -> None:
+    """Provinces have the same numbers, each its own; and who was seen before under this plate bears it."""
     follower = Follower(rules=())
     follower.names[token("苏A12345")] = "苏A12345"
+    if plate == A_STRAY:
+        follower.see(at(-7200, plate), at(-7000, plate, "out"), tick(-6000))
     for number in range(4):
         second = 600 * number + (3600 if number == 3 else 0)
         follower.see(at(second, A), at(second + 120, A, "out"), tick(second + 200))
         if number == 2:
-            follower.see(at(3600, "苏A12345", "in", 0.7), tick(3700))
+            follower.see(at(3600, plate, "in", 0.7), tick(3700))
     assert follower.see(tick(NIGHT + 60)) == []
+    assert follower.inside()[0] == 1
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -123,10 +123,7 @@ def may_be(text: str, colour: str) -> bool:
 
 def nearly(text: str) -> bool:
     """Whether a text would have a plate's form if one of its characters, misread or not read, were another."""
-    if len(text) not in (7, 8) or text.count("?") > 1:
-        return False
-    places = [text.index("?")] if "?" in text else range(len(text))
-    return any(may_be(f"{text[:place]}?{text[place + 1 :]}", "") for place in places)
+    return len(text) in (7, 8) and any(may_be(f"{text[:place]}?{text[place + 1 :]}", "") for place in range(len(text)))
 
 
 def fits(kind: PlateKind, colour: str) -> bool:

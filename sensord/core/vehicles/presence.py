@@ -21,14 +21,15 @@ it came; another came in the same   in two that both differ in one from what lef
 moment, and has gone since
 inside at night, in doubt, never    it was that one, and its exit was missed
 seen before; one character from
-one that comes and goes and has
-passed since
+one of its province that comes and
+goes, and has passed since
 inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
 seen before; it was also read as    vehicles with one plate
 one that has been seen since
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
+out, one character illegible        the one inside that has all its other characters, if there is one such and no more
 unread or no plate                  changes the number inside, and by how much that may be wrong; so it does on the next
                                     days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
