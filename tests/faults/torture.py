@@ -31,7 +31,6 @@ from tests.faults.midnight import midnight_kills
 from tests.faults.names import WAYS as NAMELESS
 from tests.faults.names import unresolved
 from tests.faults.nonsense import nonsense
-from tests.faults.order import worst_first
 from tests.faults.outside import damaged_journal, damaged_state, full_disk
 from tests.faults.overload import overload
 from tests.faults.points import POINTS
@@ -51,6 +50,7 @@ from tests.faults.supervised import (
     stuck_sink,
 )
 from tests.faults.tally import Row, merged, table
+from tests.faults.waiting import well_again, worst_first
 from tests.support import program
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -159,6 +159,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "host": _each(host_jumps, 50),
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
+    "well-again": _each(well_again, 50),
     "order": _each(worst_first, 50),
     "names": _ways(unresolved, NAMELESS, 50),
     "mail": _each(dribbling_mail, 20),

@@ -203,19 +203,16 @@ class Passages:
         """
         lanes, event_at = self.open[read.direction], read.event_at
         here = lanes.get(gate)
-        if here is None:
-            here = lanes[gate] = []
-        elif here:
+        if here:
             if here[-1].kept[0].token == read.token:
                 return None
             over = event_at - self._merge
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
-            here.clear()
         due = 0 if read.sure and not read.direction else read.received_at + self._settle
         passage = Passage([read], [1 + more], event_at, last_at, due)
-        here.append(passage)
+        lanes[gate] = [passage]
         self.merged += more
         return passage
 

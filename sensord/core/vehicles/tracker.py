@@ -119,7 +119,7 @@ class Tracker:
         if len(batch):
             self._take(Reads(batch, self._gate_of, self._devices, self._tracking))
         if self._due <= batch.now:
-            self._advance(batch.now)
+            self._advance(batch.now, len(batch))
         self._count()
         return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
 
@@ -142,7 +142,7 @@ class Tracker:
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
             if self._due <= read.received_at:
-                self._advance(read.received_at)
+                self._advance(read.received_at, position)
             if whole and self._pass(position, read, stop - start, best, last_at):
                 continue
             passage = self._see(position, read)
@@ -169,10 +169,10 @@ class Tracker:
         return True
 
     def _singly(self, reads: Reads, row: int) -> None:
-        read = reads.one(row)
+        read, position = reads.one(row), int(reads.positions[row]) + 1
         if self._due <= read.received_at:
-            self._advance(read.received_at)
-        self._see(int(reads.positions[row]) + 1, read)
+            self._advance(read.received_at, position)
+        self._see(position, read)
 
     def _again(self, passage: Passage, read: Read, run: Run) -> bool:
         """Take a run with its first reading, unless something might happen in between that depends on which came."""
@@ -246,15 +246,16 @@ class Tracker:
             due = near[0][0]
         self._due = due
 
-    def _advance(self, to: int) -> None:
+    def _advance(self, to: int, before: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
+        The readings of the batch that arrive earlier stand at positions below ``before``.
         At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
         settling, arrivals = self.settling, self._arrivals
         while (at := self._due) <= to:
             # The position before the first reading that arrives at or after that instant, which never falls.
-            position = self._place = bisect_left(arrivals, at, self._place)
+            position = self._place = bisect_left(arrivals, at, self._place, before)
             near = self.stays.near
             if settling and settling[0][0] == at:
                 _, gate, direction = heappop(settling)

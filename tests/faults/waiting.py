@@ -1,4 +1,4 @@
-"""Experiment: pages of all levels wait for a receiver that takes none; the worst must go out first, newest or not."""
+"""Experiments with pages that wait: the worst must go out first, newest or not; all go once the receiver is well."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from sensord.core.instant import SECOND
 from sensord.core.level import Level
+from sensord.notify.recovery import OUTAGE
 from sensord.notify.worker import Limits
 from tests.faults.harness import Stage
-from tests.faults.sensors import FEW, Speech
+from tests.faults.launcher import PUT_OFF
+from tests.faults.receivers import arrived
+from tests.faults.sensors import FEW, MANY, Speech
 from tests.faults.tally import Row
 from tests.notify.receiver import Answer, Request
 from tests.support import wait_until
@@ -118,3 +122,37 @@ def _overtaken(pages: list[dict[str, Any]]) -> int:
         else:
             lower += 1
     return found
+
+
+PATIENCE = 600
+"""Seconds until the next turn of a page that failed often, as the daemon has it here: twice as long as in the field."""
+
+
+def well_again(directory: Path, rounds: Iterable[int], seed: int) -> Row:
+    """Let all pages of a crowd fail, their next turn far away; once one arrives, all must follow long before that."""
+    recovery = list[float]()
+    with Stage(directory, seed, influx=False, speech=Speech(moods=None)) as stage:
+        stage.begin({PUT_OFF: str(PATIENCE)})
+        for number in rounds:
+            stage.people.otherwise, refused = Answer(500), len(stage.people.refused)
+            stage.sensors.counts[1] = MANY
+            wait_until(partial(_refused, stage, refused + 2), 60, "people are to be told of a crowd")
+            if number:  # a daemon that has not delivered anything yet does not know for how long nobody can
+                time.sleep(OUTAGE / SECOND)
+            stage.people.otherwise, before = Answer(), len(stage.people.requests)
+            stage.sensors.counts[1] = FEW
+            wait_until(partial(arrived, stage, before), 60, "people are told that it is over")
+            well = time.monotonic()
+            wait_until(lambda: not stage.daemon.overview()["notifications"]["pending"], PATIENCE / 5, "all is told")
+            recovery.append(time.monotonic() - well)
+        stage.settle()
+        row = stage.verdict("receiver well again, pages put off for minutes", len(recovery), recovery)
+        row.remark += (
+            f"; the next turn of a page that fails is {PATIENCE} s later here; recovery is from the first page that "
+            "arrives to the last that was put off"
+        )
+        return row
+
+
+def _refused(stage: Stage, before: int) -> bool:
+    return len(stage.people.refused) > before
