@@ -6,7 +6,7 @@ import pytest
 
 from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.record import Record
-from tests.core.follower import A_OTHER, A_STRAY, NIGHT, A, B, Follower, at, short, tick
+from tests.core.follower import A_CONFUSED, A_OTHER, A_STRAY, NIGHT, A, B, Follower, at, short, tick
 from tests.core.traffic import MONDAY, START, token
 
 
@@ -104,6 +104,27 @@ def test_who_comes_and_goes_is_not_there_under_a_misread_plate(
     assert [(row.event, row.vehicle) for row in rows] == ([("ended", plate)] if over else [])
     assert follower.inside()[0] == (not over)
     assert follower.tracker.counts["visit", "missed_exit"] == over
+
+
+def test_a_courier_is_one_by_its_recent_short_visits() -> None:
+    """The third within `recent` (here two hours) makes it one, not the third ever."""
+    follower = Follower(rules=())
+    for number in range(3):
+        second = 4000 * number
+        (_, left) = follower.see(at(second, A), at(second + 120, A, "out"), tick(second + 200))
+    assert left.numbers["short_visits"] == 2
+    assert follower.tracker.presence.traces[token(A)].courier is None
+
+
+def test_a_courier_that_another_was_taken_for_goes_on_as_one() -> None:
+    """An entry that was the courier's at first, and then another vehicle's, takes nothing from what is known of it."""
+    follower = Follower(rules=())
+    for number in range(3):
+        follower.see(at(600 * number, A), at(600 * number + 120, A, "out"), tick(600 * number + 200))
+    follower.see(at(3600, A_STRAY, "in", 0.7), tick(3700), at(7200, A, gate="C2-N"), at(7500, A, "out", gate="C2-N"))
+    follower.see(tick(7600), at(9000, A, "in", 0.92), at(9001, A_CONFUSED, "in", 0.99), tick(9100))
+    ended = [row.vehicle for row in follower.see(tick(NIGHT + 60)) if row.event == "ended"]
+    assert ended == [A_STRAY]
 
 
 @pytest.mark.parametrize("plate", ["苏A12345", A_STRAY])

@@ -341,7 +341,6 @@ class Presence(Lasting):
         trace = self.traces.pop(former, None)
         if trace is None or token in self.traces:
             return None
-        trace.courier = None  # under the former key it is nobody's neighbour
         self.traces[token] = trace
         self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)
