@@ -22,8 +22,9 @@ from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, csv_of, render
-from sensord.reporting import NoTablesError, NoTimeError, Reporter
+from sensord.reporting import NoTimeError, Reporter
 from sensord.store.history import History
+from sensord.store.reports import UnreadableReportError
 
 LONGEST = 400 * DAY
 """No list covers more."""
@@ -56,7 +57,7 @@ class Records:
         """One form of a kept report, or one of its tables; None when it is not there. Raises ``Refused``."""
         try:
             return self._reporter.kept.read(name, form, language, table)
-        except NoTablesError as error:
+        except UnreadableReportError as error:
             raise Refused(404, str(error)) from error
 
     def make_report(self, day: date) -> str:

@@ -33,12 +33,12 @@ from sensord.drivers.vehiclereport import Kept, VehicleReport
 from sensord.drivers.vehiclereport import build as build_vehicles
 from sensord.drivers.vehiclesheets import VehicleSheets
 from sensord.drivers.vehiclespan import windows
-from sensord.errors import SensordError, StoreError
+from sensord.errors import SensordError
 from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
 from sensord.store.passages import PassageReader
-from sensord.store.reports import ReportFolder
+from sensord.store.reports import ReportFolder, UnreadableReportError
 
 LANGUAGES = ("zh", "en")
 _DATA = "report.json"
@@ -55,6 +55,8 @@ CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
 LONGEST = 400 * DAY
 """No report on vehicles covers more."""
+_NOT_OURS = (msgspec.DecodeError, RecursionError, OSError, ValueError, LookupError, ArithmeticError)
+"""What the making of a table fails with where the data hold what no report does: another shape, a word, an instant."""
 
 log = structlog.get_logger()
 
@@ -133,10 +135,6 @@ class VehicleReporter:
         return render(VehiclePages(report, places, language).document(), form)
 
 
-class NoTablesError(StoreError):
-    """A kept report is damaged, or of a version whose data were others."""
-
-
 class KeptReports:
     """The reports of a state directory that are kept, in each form; safe from any thread."""
 
@@ -150,9 +148,10 @@ class KeptReports:
             return found
         try:
             report = msgspec.json.decode(found, type=DayReport)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NoTablesError(f"report {name}: no table can be made of its data; ask for txt, md or html") from error
-        return day_table(report, self._loaded().definition, language, table).encode()
+            return day_table(report, self._loaded().definition, language, table).encode()
+        except _NOT_OURS as error:
+            text = f"report {name}: no table can be made of its data; ask for txt, md or html"
+            raise UnreadableReportError(text) from error
 
 
 class Reporter:

@@ -23,7 +23,7 @@ _WITHOUT = {
     "zh": "报告暂时无法生成；请稍后运行 sensord report show {name}",
     "en": "The report could not be made yet; later: sensord report show {name}",
 }
-_TYPES = {"txt": "text/plain", "md": "text/markdown", "html": "text/html"}
+_TYPES = {"csv": "text/csv", "txt": "text/plain", "md": "text/markdown", "html": "text/html"}
 
 
 class ReportFiller:
@@ -41,20 +41,18 @@ class ReportFiller:
         span = span_of(notification.event)
         if span is None:
             return notification
-        found = self._folder.read(span.name, f"{notification.language}.message")
+        found = self._read(span.name, f"{notification.language}.message")
         if found is None and self._clock() - notification.at < PATIENCE:
             raise DeliveryError(f"the report {span.name} is not made yet", retryable=True, retry_after=_AGAIN)
-        text = _legible(found) or _WITHOUT[notification.language].format(name=span.name)
+        text = found.decode() if found else _WITHOUT[notification.language].format(name=span.name)
         return msgspec.structs.replace(notification, text=notification.text.replace(REPORT, text))
 
-
-def _legible(content: bytes | None) -> str:
-    """The text of a file; empty when there is none, or when what stands in it is none (a damaged file)."""
-    try:
-        text = (content or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-    return "" if "\0" in text else text
+    def _read(self, name: str, file: str) -> bytes | None:
+        """What stands in a file: nothing, when it cannot be read; the message must not wait for that."""
+        try:
+            return self._folder.read(name, file)
+        except StoreError:
+            return b""
 
 
 def with_files(channel: Channel, settings: ChannelSettings, kept: KeptReports) -> Channel:
@@ -66,8 +64,8 @@ def with_files(channel: Channel, settings: ChannelSettings, kept: KeptReports) -
 class ReportFiles:
     """The files of a report in the language of the message that tells of it. Implements ``ports.Attaching``.
 
-    ``forms`` are those of documents, and ``csv``: a file for each table. A report that is not there, or is damaged,
-    brings none, and its message goes without.
+    ``forms`` are those of documents, and ``csv``: a file for each table. What is not there, or is damaged, is
+    left out, and the message goes without.
     """
 
     def __init__(self, kept: KeptReports, forms: Sequence[str]) -> None:
@@ -81,10 +79,7 @@ class ReportFiles:
         return tuple(found for form in self._forms for found in self._of(span.name, form, notification.language))
 
     def _of(self, name: str, form: str, language: str) -> Iterator[Attachment]:
-        with suppress(StoreError):
-            if form == "csv":
-                for table in get_args(ReportTable):
-                    if (found := self._kept.read(name, form, language, table)) is not None:
-                        yield Attachment(f"{name}-{table}.csv", "text/csv", found)
-            elif (found := self._kept.read(name, form, language)) is not None:
-                yield Attachment(f"{name}.{form}", _TYPES[form], found)
+        for table in get_args(ReportTable) if form == "csv" else (None,):
+            with suppress(StoreError):
+                if found := self._kept.read(name, form, language, table):
+                    yield Attachment(f"{name}{f'-{table}' if table else ''}.{form}", _TYPES[form], found)

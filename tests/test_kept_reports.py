@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from functools import reduce
 from typing import get_args
 
 import msgspec
@@ -15,9 +18,9 @@ from sensord.config.channels import MqttChannel, Smtp
 from sensord.core.cases.reports import ReportTable
 from sensord.core.instant import MINUTE
 from sensord.drivers.dayreport import DayReport
-from sensord.errors import StoreError
 from sensord.ports import Entry
-from sensord.reportmessages import ReportFiles, with_files
+from sensord.reportmessages import ReportFiles, ReportFiller, with_files
+from sensord.store.reports import UnreadableReportError
 from tests.morning import DUE, NAME, Morning, Sent, messages_of
 
 
@@ -59,11 +62,67 @@ def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
 def test_a_kept_report_that_has_no_tables_says_so(morning: Morning) -> None:
     """Its data are no report, or one of long ago: no table comes of it; one that is not there is none."""
     morning.task(DUE + MINUTE).turn()
-    for content in (b"\xff\0", b"{}", b'{"name": 1}'):
+    for content in (b"{}", b'{"name": 1}', b'{"name":' + b"[" * 100_000):
         (morning.directory / "reports" / NAME / "report.json").write_bytes(content)
-        with pytest.raises(StoreError, match="no table can be made"):
+        with pytest.raises(UnreadableReportError, match="no table can be made"):
             morning.reporter().kept.read(NAME, "csv", "zh")
     assert morning.reporter().kept.read("day-20200101", "csv", "zh") is None
+
+
+def _leaves(data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths of all plain values; of a list those of its first."""
+    if isinstance(data, dict | list):
+        for key, one in data.items() if isinstance(data, dict) else list(enumerate(data))[:1]:
+            yield from _leaves(one, (*path, key))
+    else:
+        yield path
+
+
+def test_whatever_stands_in_its_data_tables_are_made_or_refused(morning: Morning) -> None:
+    """Each value in turn is one that no report holds: nothing but the refusal that callers know comes of it."""
+    morning.task(DUE + MINUTE).turn()
+    file, kept = morning.directory / "reports" / NAME / "report.json", morning.reporter().kept
+    whole, refused = file.read_bytes(), Counter[str]()
+    for path in _leaves(json.loads(whole)):
+        for odd in ("never", -(10**30)):
+            data = json.loads(whole)
+            inner = reduce(lambda found, key: found[key], path[:-1], data)
+            inner[path[-1]] = odd
+            file.write_bytes(json.dumps(data).encode())
+            for table in ("summary", "cases", "lanes", "vehicles"):
+                try:
+                    kept.read(NAME, "csv", "zh", table)
+                except UnreadableReportError as error:
+                    refused[type(error.__cause__).__name__] += 1
+    assert set(refused) >= {"ValidationError", "ValueError", "KeyError", "OverflowError"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe broken", bytes(300), b""])
+def test_a_damaged_report_does_not_hold_up_its_message(morning: Morning, content: bytes) -> None:
+    """What is no text any more is not attached, nor told, nor shown; the rest is, and the message goes."""
+    morning.task(DUE + MINUTE).turn()
+    (message,) = (one for one in messages_of(morning) if one.language == "en")
+    folder, kept = morning.directory / "reports" / NAME, morning.reporter().kept
+    files, filler = ReportFiles(kept, ("txt", "csv", "md")), ReportFiller(kept.folder, lambda: DUE + MINUTE)
+    (folder / "en.message").write_bytes(content)
+    for form, file in (("txt", "en.txt"), ("csv", "report.json"), ("json", "report.json")):
+        (folder / file).write_bytes(content)
+        with pytest.raises(UnreadableReportError, match=f"its file {file} is damaged"):
+            kept.read(NAME, form, "en")
+    assert [file.name for file in files.files(message)] == [f"{NAME}.md"]
+    assert filler.fill(message).text.endswith(f"sensord report show {NAME}")
+    (folder / "en.message").unlink()
+    (folder / "en.message").mkdir()  # what the disk does not give back
+    assert filler.fill(message).text.endswith(f"sensord report show {NAME}")
+
+
+def test_tables_that_can_be_made_go_with_the_message(morning: Morning) -> None:
+    """One wrong word in the data costs the one table that has it."""
+    morning.task(DUE + MINUTE).turn()
+    file, messages = morning.directory / "reports" / NAME / "report.json", messages_of(morning)
+    file.write_bytes(file.read_bytes().replace(b'"peak":"orange"', b'"peak":"mauve"'))
+    found = {one.name for one in ReportFiles(morning.reporter().kept, ("csv",)).files(messages[0])}
+    assert found == {f"{NAME}-{table}.csv" for table in get_args(ReportTable) if table != "cases"}
 
 
 def test_files_go_with_the_message(morning: Morning) -> None:

@@ -20,7 +20,7 @@ _NEW = click.Path(dir_okay=False, path_type=Path)
 @click.command(
     "vehicles",
     help=say(
-        "车辆报告：街道、街区、居民区、小区、出入口，分时、按日，与上周同时相比（默认昨天一天）。",
+        "车辆报告：街道、街区、居民区、小区、出入口，分时、按日，与上周同期相比（默认昨天一天）。",
         "Vehicles by place, from the street to the gate, by hour and day, beside a week before (default: yesterday).",
     ),
 )

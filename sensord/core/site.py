@@ -147,8 +147,12 @@ class Site:
                 self._redefine(record, step, story)
                 start = index + 1
             elif record.kind == RecordKind.NOTICE:
+                notice = _read_notice(index, record, step)
+                if notice is not None and notice.used is not None:
+                    self.book.count_on(notice.used, story)  # before what came due since then is decided
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
-                self._notice(index, record, step, story)
+                if notice is not None:
+                    self.book.notice(notice, record.received_at, story)
                 start = index + 1
         self._stretch(group.records[start:], start, group.received_at, step, story, counts)
         return self._closed(step, story, counts)
@@ -234,15 +238,6 @@ class Site:
         self.book.begin(record.received_at, before, story)
         step.definition = True
 
-    def _notice(self, index: int, record: Record, step: Step, story: Story) -> None:
-        """Take a trouble of the daemon itself."""
-        try:
-            notice = decode_notice(record.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
-            return
-        self.book.notice(notice, record.received_at, story)
-
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
         definition, vehicles = self.definition.encode(), save(self.tracker)
@@ -274,6 +269,15 @@ def action_record(action: Action, received_at: int) -> Record:
 def receipt_record(receipt: Receipt, received_at: int) -> Record:
     """Make the journal record of what became of a message."""
     return Record(RecordKind.RECEIPT, received_at, "", msgspec.json.encode(receipt))
+
+
+def _read_notice(index: int, record: Record, step: Step) -> Notice | None:
+    """A trouble of the daemon itself; one that cannot be read is a dead letter."""
+    try:
+        return decode_notice(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        step.dead.append(DeadLetter(index, record.received_at, "", "bad_notice", str(error)[:200]))
+        return None
 
 
 def notice_record(notice: Notice, received_at: int) -> Record:

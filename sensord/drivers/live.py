@@ -17,6 +17,7 @@ import structlog
 
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
+from sensord.core.cases.notice import Used
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
@@ -82,8 +83,8 @@ class State(Protocol):
         """Return the newest good snapshot."""
         ...
 
-    def open_cases(self) -> list[Case]:
-        """Return the cases that are not closed."""
+    def cases(self, ended_since: int | None = None) -> list[Case]:
+        """Return the open cases, and those that have ended at or after an instant (ns; None: no others)."""
         ...
 
 
@@ -92,9 +93,9 @@ class LiveCore:
 
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
     ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
-    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning. It
-    ``assumes`` a definition while the journal has brought none. While ``pressure`` is on, what is shown is renewed less
-    often.
+    were written down and that the core, after ``recover``, does not know: the journal has lost their beginning;
+    ``used`` are other identities that were given away in what it has lost. It ``assumes`` a definition while the
+    journal has brought none. While ``pressure`` is on, what is shown is renewed less often.
     """
 
     def __init__(  # noqa: PLR0913  # the parts that the composition root wires
@@ -124,6 +125,7 @@ class LiveCore:
         self.standing = overview.standing(self.site)
         self.error: BaseException | None = None
         self.orphans: tuple[Case, ...] = ()
+        self.used: Used | None = None
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
@@ -152,7 +154,7 @@ class LiveCore:
         before only the decisions of the last minutes are sent; a crash in the middle of this changes nothing about it.
         """
         self.position = self._restore()
-        applied = self._state.applied
+        restored_at, applied = self.site.engine.now, self._state.applied
         self._doubt_until = self._state.doubt
         self._send_since = self._doubt_until - IN_DOUBT
         if not applied and self._doubt_until:
@@ -167,7 +169,7 @@ class LiveCore:
                 self.position, self.assumes = group.seq, self.assumes and not step.definition
             if groups[-1].seq > applied:
                 break
-        self._compare(again)
+        self._compare(again, restored_at)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info(
             "the core is ready",
@@ -176,10 +178,11 @@ class LiveCore:
             seconds=time.monotonic() - began,
         )
 
-    def _compare(self, again: Again) -> None:
-        """Find what is open here or there only: of the latter people are told, marked as possibly repeated."""
-        known = {case.id: case for case in self._state.open_cases()}
-        self.orphans = tuple(case for name, case in known.items() if name not in self.site.book.open)
+    def _compare(self, again: Again, since: int) -> None:
+        """Find what is known here or there only: of the latter people are told, marked as possibly repeated."""
+        book, known = self.site.book, {case.id: case for case in self._state.cases(since)}
+        self.orphans = tuple(case for name, case in known.items() if not case.closed_at and name not in book.open)
+        self.used = book.used(known.values(), self.site.engine.now)
         if unheard := again.unheard(known):
             log.error(
                 "cases begin otherwise when the journal is stepped again; people are told of them", steps=len(unheard)

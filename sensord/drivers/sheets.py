@@ -85,7 +85,7 @@ _CHINESE = {
     "nearest_name": "最近空位",
     "nearest_free": "最近空位剩余",
 }
-_BEFORE, _CHINESE_BEFORE = "before_", "上周同时"
+_BEFORE, _CHINESE_BEFORE = "before_", "上周同期"
 
 
 class Sheet:

@@ -32,6 +32,8 @@ td:first-child{white-space:normal;min-width:5.5em}}
 th,td{padding:1mm 1.6mm}.wide{overflow:visible}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
+_BELOW_ZERO = re.compile(r"-[0-9]+(\.[0-9]+)?")
+"""A number that begins like a formula, as we write them: ``float`` would take ``-inf`` and ``-1_000``, too."""
 _PART = re.compile(r"[^,、]*[,、]* ?")
 _NOTHING = "-"
 _LONG = 40
@@ -185,8 +187,9 @@ def csv_of(table: Table, language: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """A spreadsheet runs what begins like a formula; a leading apostrophe keeps it a text."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") and len(cell) > 1 else cell
+    """A spreadsheet runs what begins like a formula; an apostrophe before it makes it a text, which no number is."""
+    harmless = len(cell) < 2 or cell[0] not in "=+-@" or _BELOW_ZERO.fullmatch(cell)
+    return cell if harmless else f"'{cell}"
 
 
 FORMS: dict[str, Callable[[Document], str]] = {"txt": _text, "md": _markdown, "html": _html}

@@ -59,7 +59,7 @@ class VehiclePages:
         if street.unknown:
             made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
         if found.balance:
-            full = self._listed((one.compound, one.free) for one in found.balance[:_NAMED])
+            full = self._listed((one.compound, self._left(one.free)) for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
             made.append(say["full_line"].format(full=full + more))
         return made
@@ -195,7 +195,11 @@ class VehiclePages:
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
         return self._listed(nearest) or NO_DATA
 
-    def _listed(self, numbers: Iterable[tuple[str, int]]) -> str:
+    def _left(self, free: int) -> str:
+        """How many spaces are left; where more vehicles are inside than there are spaces, by how many."""
+        return str(free) if free >= 0 else self._say["over"].format(count=-free)
+
+    def _listed(self, numbers: Iterable[tuple[str, int | str]]) -> str:
         """Places with their numbers; a name may end in one itself."""
         of_place = self._say["of_place"]
         return self._say["and"].join(of_place.format(place=self._name(place), count=count) for place, count in numbers)

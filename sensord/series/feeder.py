@@ -120,13 +120,18 @@ class Feeder:
         """The last group that a sink can have: nothing of this run is journaled yet, and what it writes is added."""
         self._checkpoint = Cursor(0, 0, b"")
         self._failures = 0
-        self._moved_at = time.monotonic()
+        self._moved_at = self._began_at = time.monotonic()
         self._log = log.bind(sink=sink.name)
 
     @property
     def stalled(self) -> float:
         """For how long (seconds) the sink has got no further although something waits for it."""
         return time.monotonic() - self._moved_at
+
+    @property
+    def unproven(self) -> bool:
+        """Whether it has got no further since the start: it may be as stuck as it was before that."""
+        return self._moved_at == self._began_at
 
     async def run(self) -> None:
         """Follow the journal until cancelled; the boundary of this task, so it outlives every fault but one.

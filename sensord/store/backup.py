@@ -6,20 +6,19 @@ files first, the journal last. So the journal in a backup is never behind the st
 again after a restore, as after a crash.
 
 A backup holds a manifest with a checksum of each file: what was damaged since is not put back. It is made beside its
-place and gets its name when it is whole and durable: what is there under that name is a backup, and what one that was
-shot has left is no obstacle to the next.
+place (``beside.py``): what is there under its name is a backup, and what one that was shot has left is no obstacle to
+the next.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -28,6 +27,7 @@ from sensord.config.files import ASIDE, sync_directory
 from sensord.store import access, audit
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.beside import made_beside
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files
 from sensord.store.lock import StateLock
@@ -60,49 +60,15 @@ class Manifest(msgspec.Struct, frozen=True):
 def back_up(state: Path, target: Path, now: int) -> Manifest:
     """Copy a state directory into a new folder, whether a daemon runs there or not.
 
-    Raises ``StoreError`` when the folder exists, there is nothing to copy, or a file is damaged.
+    Raises ``StoreError`` when the folder exists, there is nothing to copy, a file is damaged, or another backup, or
+    anything else, is where the copy is made (``.NAME.part``).
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise store_error(f"{target}: is there already and is not overwritten; name another folder")
     if not (state / "journal").is_dir():
         raise store_error(f"{state}: there is no journal here; is this the state directory?")
-    with _made_beside(target) as part:
+    with made_beside(target) as part:
         return _fill(state, part, now)
-
-
-@contextmanager
-def _made_beside(target: Path) -> Iterator[Path]:
-    """An empty folder for nobody but us, which is given the target's name when the block has ended well."""
-    part = target.with_name(f".{target.name}.part")
-    prepare_directory(part)
-    handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _claim(handle, target)
-        _empty(part)
-        try:
-            yield part
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-        part.rename(target)
-        sync_directory(target.parent)
-    finally:
-        os.close(handle)
-
-
-def _claim(handle: int, target: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise store_error(f"{target}: another backup is being made there; wait for its end") from error
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _fill(state: Path, target: Path, now: int) -> Manifest:

@@ -20,6 +20,10 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}(?:T[0-9]{4})?")
 _STAGE = ".new"
 
 
+class UnreadableReportError(StoreError):
+    """A kept report is damaged, or of a version whose data were others."""
+
+
 class ReportFolder:
     """The reports of one state directory; several processes may write."""
 
@@ -38,15 +42,21 @@ class ReportFolder:
         return NAME.fullmatch(name) is not None and (self._path / name / "report.json").exists()
 
     def read(self, name: str, file: str) -> bytes | None:
-        """Return one of its files; None when it is not there. Raises ``StoreError``."""
+        """Return one of its files, a text in UTF-8; None when it is not there.
+
+        Raises ``StoreError``: ``UnreadableReportError`` for what is empty or no text (a power cut leaves NULs).
+        """
         if NAME.fullmatch(name) is None or "/" in file or file.startswith("."):
             return None
         try:
-            return (self._path / name / file).read_bytes()
+            content = (self._path / name / file).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StoreError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+        if not _is_text(content):
+            raise UnreadableReportError(f"report {name}: its file {file} is damaged; ask for another form")
+        return content
 
     def write(self, name: str, files: Mapping[str, bytes]) -> Path:
         """Put a report there, whole or not at all; one of that name is replaced. Raises ``StoreError``."""
@@ -71,3 +81,11 @@ class ReportFolder:
         for name in old:
             shutil.rmtree(self._path / name, ignore_errors=True)
         return len(old)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return False
+    return text != "" and "\0" not in text

@@ -270,10 +270,10 @@ class StateStore:
             connection.execute("DELETE FROM blind WHERE since > 0 AND until BETWEEN 1 AND ?", (before,))
         return deleted
 
-    def open_cases(self) -> list[Case]:
-        """Return the cases that are not closed, oldest first."""
-        rows = self._database.rows("reading cases", "SELECT json FROM cases WHERE closed_at = 0 ORDER BY opened_at, id")
-        return [_CASE.decode(text) for (text,) in rows]
+    def cases(self, ended_since: int | None = None) -> list[Case]:
+        """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first."""
+        statement = "SELECT json FROM cases WHERE closed_at = 0 OR closed_at >= ? ORDER BY opened_at, id"
+        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (ended_since,))]
 
     def recent_cases(self, limit: int) -> list[Case]:
         """Return the newest cases, open and closed, newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sensord.core.cases.builtin import plan_of
+from sensord.core.cases.builtin import built_in, plan_of, trouble_rule
 from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notice import Trouble
@@ -85,6 +85,17 @@ def test_a_trouble_of_the_daemon_takes_the_plan_that_is_named_for_it() -> None:
     assert [case.policy for case in desk.book.open.values()] == ["roster", "crowd"]
     assert told(desk.notice(4, "safe-mode", False)) == [("值班员-1", "people", "case_closed")]
     assert desk.notice(5, "safe-mode", False).told == []
+
+
+@pytest.mark.parametrize(
+    ("language", "told_to_use", "never"), [("zh", "控制台或命令行", "新消息"), ("en", "console or command line", "new")]
+)
+def test_without_a_key_nobody_is_sent_to_links(language: str, told_to_use: str, never: str) -> None:
+    """When the key is of no use new messages have none either, and it may be back at the next start."""
+    (rule,) = (one for one in built_in(definition()) if one.id == trouble_rule(Trouble.LINKS_VOID))
+    assert told_to_use in rule.message[language]
+    assert never not in rule.message[language]
+    assert all(word not in rule.message[language] for word in ("全部失效", "void"))
 
 
 def test_another_trouble_is_told_of_while_the_case_of_the_first_is_open() -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from sensord.config.load import Loaded
 from sensord.core.cases.reports import Span
+from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.points import Points
 from sensord.core.record import Group, Record, RecordKind
@@ -39,7 +40,17 @@ SILENCES = {
     "cam-C1-S": (LAST - 5 * HOUR, LAST + DAY),
 }
 KEY = "赣"
-WHOLE = definition(rules=(), plates=PlateAreas(("沪",), (KeyArea(KEY),)))
+SPACES = {"C1": 4, "C2": 60, "C3": 4}
+"""At the end there is room in the second, and more vehicles are in the third than it has spaces."""
+
+
+def _whole() -> Definition:
+    made = definition(rules=(), plates=PlateAreas(("沪",), (KeyArea(KEY),)))
+    places = (msgspec.structs.replace(one, parking=SPACES.get(one.id)) for one in made.places)
+    return msgspec.structs.replace(made, places=tuple(places))
+
+
+WHOLE = _whole()
 TRAFFIC = definition(plates=PlateAreas(("沪",)))
 """By which vehicles come: from the key area as from elsewhere."""
 _OF_POLICE = re.compile(r"(沪[A-Z][0-9A-Z]{4})7(?=\")")

@@ -1,7 +1,7 @@
 """Every number that a reader of the report on vehicles sees, held against the plain count over the journal's lines.
 
 In the two languages, in the document (its Markdown is read back) and in each of its CSV tables. Who is inside is no
-plain count: ``test_vehiclereport`` holds it against the core at that instant.
+plain count: ``test_vehiclereport`` holds it against the core at that instant; here every form says the same of it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,22 @@ from sensord.drivers.vehiclereport import KINDS, SORTS, Counts
 from sensord.drivers.vehiclesheets import VehicleSheets
 from sensord.drivers.vehiclewords import WORDS
 from tests.core.traffic import MONDAY
-from tests.drivers.recount import LAST, WHOLE, Ran, Recount, blind, expected
+from tests.drivers.recount import LAST, SPACES, WHOLE, Ran, Recount, blind, expected
 
 PLACES = Places(WHOLE.places, WHOLE.devices)
 BEFORE = MONDAY, MONDAY + DAY
 TODAY = LAST, LAST + DAY
 WAYS = ("inward", "outward")
 NUMBERS = (*WAYS, *SORTS, "new_energy")
+KINDS_IN_CHINESE = dict(zip(KINDS, ("街道", "街区", "居民区", "小区", "出入口"), strict=True))
+_TWICE = "inward 驶入 outward 驶出 local 本地 out_of_town 外地 key_area 重点地区 special 特种 none 无牌 unread 未识别"
+_TWICE += " new_energy 新能源 minutes_unknown 未知（分钟） start 开始 end 结束"
+_ONCE = "kind 类别 place 地点编号 name 地点 gates 出入口数 gates_unseen 失联出入口数 inside 在内 unsure 在内误差"
+_ONCE += " parking 车位 free 剩余车位 nearest 最近空位编号 nearest_name 最近空位 nearest_free 最近空位剩余"
+_ONCE += " province 省份 prefix 号牌前缀 city 城市"
+HEADS = dict(zip(f"{_TWICE} {_ONCE}".split()[::2], f"{_TWICE} {_ONCE}".split()[1::2], strict=True))
+HEADS |= {f"before_{name}": f"上周同期{HEADS[name]}" for name in _TWICE.split()[::2]}
+"""What stands above the columns of Chinese CSV."""
 LANGUAGES = pytest.mark.parametrize("language", ["zh", "en"])
 
 
@@ -109,6 +118,35 @@ def of_kind(kind: PlaceKind) -> list[str]:
     return [one.id for one in PLACES.places if one.kind is kind]
 
 
+class Room(NamedTuple):
+    """A compound with its spaces and what the report says is inside; ``free`` is below zero when it is overfull."""
+
+    place: str
+    parking: int
+    inside: int
+
+    @property
+    def free(self) -> int:
+        """How many spaces are left."""
+        return self.parking - self.inside
+
+    @property
+    def full(self) -> bool:
+        """Whether a tenth of the spaces, or less, is left."""
+        return self.free * 10 <= self.parking
+
+
+def rooms(ran: Ran) -> list[Room]:
+    """The compounds whose cameras are all heard as the day ends."""
+    inside = {one.place: one.inside or 0 for one in ran.report.of(PlaceKind.COMPOUND)}
+    last = LAST + DAY - MINUTE, LAST + DAY
+    return [
+        Room(place, SPACES[place], inside[place])
+        for place in of_kind(PlaceKind.COMPOUND)
+        if not any(plain(ran.found, place, *last).unknown)
+    ]
+
+
 # -- what a reader reads -----------------------------------------------------------------------------------------------
 
 Tables = dict[str, list[dict[str, str]]]
@@ -163,7 +201,26 @@ def test_who_is_inside(ran: Ran, kind: PlaceKind, language: str) -> None:
         here = [counted[one] for one in of_kind(PlaceKind.COMPOUND) if PLACES.above(one, kind) == place]
         inside, unsure = sum(one.inside or 0 for one in here), sum(one.unsure for one in here)
         assert row[say["inside"]] == f"{inside} ±{unsure}{plain(ran.found, place, *TODAY).doubt}"
-        assert row[say["parking"]] == str(sum(PLACES.by_id[one.place].parking or 0 for one in here))
+        assert row[say["parking"]] == str(sum(SPACES[one.place] for one in here))
+
+
+@LANGUAGES
+def test_where_it_is_full(ran: Ran, language: str) -> None:
+    """Each compound that is nearly full, what is left there or is too much, and where there is room."""
+    say, (lines, tables) = WORDS[language], read_back(ran, language)
+    full, free = ([one for one in rooms(ran) if one.full is want] for want in (True, False))
+    assert [(one.place, one.free < 0) for one in full] == [("C3", True)]
+    form = "{}（{}）" if language == "zh" else "{} ({})"
+    near = say["and"].join(form.format(PLACES.name(one.place, language), one.free) for one in free)
+    assert near
+    assert tables[say["balance"]] == [
+        {say["full"]: PLACES.name(one.place, language), say["free"]: str(one.free), say["nearest"]: near}
+        for one in full
+    ]
+    left = [f"超{-one.free}" if language == "zh" else f"{-one.free} over" for one in full]
+    named = [form.format(PLACES.name(one.place, language), said) for one, said in zip(full, left, strict=True)]
+    start = "车位紧张（剩余）：" if language == "zh" else "Nearly full (spaces left): "
+    assert lines[4:] == [start + say["and"].join(named)]
 
 
 @LANGUAGES
@@ -227,8 +284,8 @@ def test_the_lines_at_its_head(ran: Ran) -> None:
     first = provinces(elsewhere(ran.found, street))[:3]
     (chinese, english) = (read_back(ran, language)[0] for language in ("zh", "en"))
     assert chinese[0].startswith(
-        f"车辆：驶入 {now.inward}（上周同时 {then.inward}，{come:+d}?），"
-        f"驶出 {now.outward}（上周同时 {then.outward}，{gone:+d}?）"
+        f"车辆：驶入 {now.inward}（上周同期 {then.inward}，{come:+d}?），"
+        f"驶出 {now.outward}（上周同期 {then.outward}，{gone:+d}?）"
     )
     assert english[0].startswith(
         f"Vehicles: {now.inward} in (a week before {then.inward}, {come:+d}?), "
@@ -243,8 +300,8 @@ def test_the_lines_at_its_head(ran: Ran) -> None:
         f"{now.special} special, {now.none} without a plate, {now.unread} unread; {now.new_energy} new energy"
     )
     assert chinese[2] == (
-        "外地与重点地区的车登记最多：" + "、".join(f"{PROVINCES[prefix][0]} {count}" for prefix, count in first)
-        + "；到得最多：" + "、".join(f"{PLACES.name(place, 'zh')}（{count}）" for place, count in most)
+        "外地和重点地区车辆，登记地最多：" + "、".join(f"{PROVINCES[prefix][0]} {count}" for prefix, count in first)
+        + "；去往最多的小区：" + "、".join(f"{PLACES.name(place, 'zh')}（{count}）" for place, count in most)
     )  # fmt: skip
     assert english[2] == (
         "From out of town and key areas: most from "
@@ -258,44 +315,92 @@ def test_the_lines_at_its_head(ran: Ran) -> None:
 # -- what a program reads ----------------------------------------------------------------------------------------------
 
 
-def rows(ran: Ran, name: str) -> list[dict[str, str]]:
-    """One CSV table."""
-    made = VehicleSheets(ran.report, Sheet(PLACES, "Asia/Shanghai", "en")).makers[name]()
-    return list(csv.DictReader(csv_of(made, "en").splitlines(), strict=True))
+def rows(ran: Ran, name: str, language: str) -> list[dict[str, str]]:
+    """One CSV table, its columns by their English names."""
+    made = VehicleSheets(ran.report, Sheet(PLACES, "Asia/Shanghai", language)).makers[name]()
+    names = {head if language == "zh" else name: name for name, head in HEADS.items()}
+    text = csv_of(made, language).removeprefix("\ufeff")
+    found = [
+        {names[head]: cell for head, cell in row.items()} for row in csv.DictReader(text.splitlines(), strict=True)
+    ]
+    for row in found:
+        assert row["name"] == PLACES.name(row["place"], language)
+    return found
 
 
-def check(ran: Ran, row: dict[str, str], stretch: tuple[int, int]) -> None:
+def kind_of(place: str, language: str) -> str:
+    """The kind of a place as CSV has it."""
+    kind = PLACES.by_id[place].kind
+    return KINDS_IN_CHINESE[kind] if language == "zh" else str(kind)
+
+
+def times(stretch: tuple[int, int]) -> list[str]:
+    """When it begins and ends."""
+    return [format_instant(at, "Asia/Shanghai") for at in stretch]
+
+
+def check(ran: Ran, row: dict[str, str], stretch: tuple[int, int], language: str) -> None:
     """Hold a row's counts against the lines."""
     now = plain(ran.found, row["place"], *stretch)
     assert [row[name] for name in NUMBERS] == [now.number(name, none="") for name in NUMBERS]
     blind_for = (str(len(now.unknown)), str(sum(map(bool, now.unknown))), f"{sum(now.unknown) / MINUTE:.1f}")
     assert (row["gates"], row["gates_unseen"], row["minutes_unknown"]) == blind_for
-    assert [row["start"], row["end"]] == [format_instant(at, "Asia/Shanghai") for at in stretch]
+    assert [row["start"], row["end"]] == times(stretch)
+    assert row["kind"] == kind_of(row["place"], language)
 
 
-def test_the_main_table(ran: Ran) -> None:
-    """Every place once, now and a week before."""
-    found = rows(ran, "vehicles")
+@LANGUAGES
+def test_the_main_table(ran: Ran, language: str) -> None:
+    """Every place once, now and a week before; who is inside, but for gates, and the spaces there."""
+    found = rows(ran, "vehicles", language)
     assert [row["place"] for row in found] == [place for kind in KINDS for place in of_kind(kind)]
+    counted = {one.place: one for one in ran.report.of(PlaceKind.COMPOUND)}
     for row in found:
-        check(ran, row, TODAY)
+        check(ran, row, TODAY, language)
         then = plain(ran.found, row["place"], *BEFORE)
         assert [row[f"before_{name}"] for name in NUMBERS] == [then.number(name) for name in NUMBERS]
         assert row["before_minutes_unknown"] == f"{sum(then.unknown) / MINUTE:.1f}"
+        assert [row["before_start"], row["before_end"]] == times(BEFORE)
+        kind = PLACES.by_id[row["place"]].kind
+        here = [counted[one] for one in counted if PLACES.above(one, kind) == row["place"]]
+        inside = [str(sum(one.inside or 0 for one in here)), str(sum(one.unsure for one in here))]
+        said = [*inside, str(sum(SPACES[one.place] for one in here))] if here else [""] * 3
+        assert [row[name] for name in ("inside", "unsure", "parking")] == said
 
 
+@LANGUAGES
 @pytest.mark.parametrize(("name", "stretches"), [("vehicles-by-hour", hours()), ("vehicles-by-day", days())])
-def test_the_tables_of_hours_and_days(ran: Ran, name: str, stretches: list[tuple[int, int]]) -> None:
+def test_the_tables_of_hours_and_days(ran: Ran, name: str, stretches: list[tuple[int, int]], language: str) -> None:
     """Every place in every hour, and in every day."""
-    found = rows(ran, name)
+    found = rows(ran, name, language)
     every = [place for kind in KINDS for place in of_kind(kind)]
     assert [row["place"] for row in found] == every * len(stretches)
     for number, row in enumerate(found):
-        check(ran, row, stretches[number // len(every)])
+        check(ran, row, stretches[number // len(every)], language)
 
 
-def test_the_table_of_provinces(ran: Ran) -> None:
-    """Every prefix of every place."""
-    told = {(row["place"], row["prefix"]): int(row["inward"]) for row in rows(ran, "provinces")}
+@LANGUAGES
+def test_the_table_of_provinces(ran: Ran, language: str) -> None:
+    """Every prefix of every place, in words."""
+    found = rows(ran, "provinces", language)
+    told = {(row["place"], row["prefix"]): int(row["inward"]) for row in found}
     places = [place for kind in KINDS for place in of_kind(kind)]
     assert told == {(place, prefix): count for place in places for prefix, count in elsewhere(ran.found, place).items()}
+    for row in found:
+        names = PROVINCES[row["prefix"][0]][0 if language == "zh" else 1], CITIES.get(row["prefix"], "")
+        assert (row["province"], row["city"], row["kind"]) == (*names, kind_of(row["place"], language))
+        assert [row["start"], row["end"]] == times(TODAY)
+
+
+@LANGUAGES
+def test_the_table_of_spaces(ran: Ran, language: str) -> None:
+    """Each compound that is nearly full beside each that has room."""
+    full, free = ([one for one in rooms(ran) if one.full is want] for want in (True, False))
+    names = ("place", "free", "nearest", "nearest_name", "nearest_free")
+    told = [tuple(row[name] for name in names) for row in rows(ran, "spaces", language)]
+    assert told == [
+        (one.place, str(one.free), other.place, PLACES.name(other.place, language), str(other.free))
+        for one in full
+        for other in free
+    ]
+    assert told

@@ -6,15 +6,18 @@ import csv
 from collections import Counter
 from typing import get_args
 
+import msgspec
 import pytest
 
+from sensord.core.cases.listing import Table
 from sensord.core.cases.reports import VehicleTable
 from sensord.core.instant import HOUR
-from sensord.core.place import Places
+from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.blind import Blind
 from sensord.drivers.sheets import Sheet
 from sensord.drivers.tabular import csv_of
-from sensord.drivers.vehiclereport import VehicleReport
+from sensord.drivers.vehiclepages import VehiclePages
+from sensord.drivers.vehiclereport import VehicleReport, balance
 from sensord.drivers.vehiclesheets import VehicleSheets
 from tests.core.traffic import MONDAY, definition
 from tests.drivers.test_vehiclereport import SPAN, ZONE, report
@@ -99,6 +102,29 @@ def test_provinces_add_up_to_who_came_from_elsewhere() -> None:
         ("Jiangsu", "苏A", "南京", "1"),
         ("Jiangsu", "苏E", "苏州", "2"),
     ]
+
+
+def test_a_number_below_zero_stays_one_and_a_text_never_becomes_a_formula() -> None:
+    """What our tables write as a number, and nothing else that begins with a sign."""
+    numbers = ("-11", "-0.5", "7", "-", "")
+    others = ("-1+cmd", "-inf", "-1_000", "-１", "-1e5", "-.5", "-1\n", "+1", "=1", "@sum")
+    table = Table("", ("cell",), [(cell,) for cell in (*numbers, *others)])
+    (_, *found) = csv.reader(csv_of(table, "en").splitlines(keepends=True))
+    assert ["".join(row) for row in found] == [*numbers, *(f"'{cell}" for cell in others)]
+
+
+def test_a_compound_may_be_fuller_than_full() -> None:
+    """Programs get a number below zero; a reader, by how many there are too many."""
+    made = report()
+    compounds = {one.place: one for one in made.of(PlaceKind.COMPOUND)}
+    compounds["C1"].inside = 15
+    made = msgspec.structs.replace(made, balance=list(balance(PLACES, compounds)))
+    for language, head, said in (
+        ("zh", "剩余车位", "车位紧张（剩余）：小区C1（超11）"),
+        ("en", "free", "Nearly full (spaces left): Compound C1 (11 over)"),
+    ):
+        assert {row[head] for row in rows("spaces", made, language)} == {"-11"}
+        assert VehiclePages(made, PLACES, language).lines()[-1] == said
 
 
 def test_spaces_are_named_a_row_each() -> None:

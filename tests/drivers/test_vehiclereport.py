@@ -217,7 +217,7 @@ def test_every_place_lists_the_provinces_of_who_came_to_it() -> None:
     """Block, grid, compound, gate; a place that nobody saw has no data, which is not nobody from elsewhere."""
     never = Blind("cam-C2-N", MONDAY, 0)
     tables = {table.title: table.rows for table in VehiclePages(report(never), NOWHERE, "zh").tables()}
-    listed = {kind: tables[f"外地与重点地区车辆的登记省份 · {kind}"] for kind in ("街区", "居民区", "小区", "出入口")}
+    listed = {kind: tables[f"外地和重点地区车辆的登记省份 · {kind}"] for kind in ("街区", "居民区", "小区", "出入口")}
     assert listed["街区"] == [("B1", "4", "1", "江苏 4、安徽 1")]
     assert listed["居民区"] == [("G1", "4", "0", "江苏 4"), ("G2", "0", "1", "安徽 1")]
     assert listed["小区"] == [("C1", "4", "0", "江苏 4"), ("C2", "-", "-", "-"), ("C3", "0", "1", "安徽 1")]

@@ -135,7 +135,7 @@ def open_cases(stage: Stage) -> list[Case]:
     """The cases that are written down as open."""
     state = StateStore(stage.daemon.state)
     try:
-        return state.open_cases()
+        return state.cases()
     finally:
         state.close()
 

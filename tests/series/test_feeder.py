@@ -66,8 +66,10 @@ async def test_a_sink_that_gets_no_further_shows_while_something_waits(
     sink.failures = [DeliveryError("down")] * 1_000_000
     meter, pulse = PrometheusMeter(), Pulse()
     async with feeding(sink, journal.reader(), applied, JsonPoints(), meter, pulse=pulse) as followed:
+        unproven = [followed.unproven]
         now[0] += 3600
         await until(lambda: followed.stalled == 0)
+        assert [*unproven, followed.unproven] == [True, False], "until it has moved, or has everything"
         journal_points(journal, some_points(10))
         applied.applied = journal.last_seq
         await until(lambda: len(sink.asked) > 1)

@@ -122,6 +122,85 @@ def test_a_damaged_file_is_not_taken_for_a_backup(tmp_path: Path) -> None:
         back_up(tmp_path / "state", tmp_path / "backup", 0)
 
 
+def test_what_is_not_a_backups_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a backup is made, a link or somebody's folder is refused, and nothing there is deleted or given away."""
+    made(tmp_path / "state", 1)
+    part, theirs = tmp_path / ".backup.part", tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    (theirs / "thesis.txt").write_text("years of work")
+
+    def refused() -> None:
+        with pytest.raises(StoreError, match=r"backup\.part: .* holds something else; move it away"):
+            back_up(tmp_path / "state", tmp_path / "backup", 0)
+        assert not (tmp_path / "backup").exists()
+
+    for link in (theirs, theirs / "thesis.txt", tmp_path / "nowhere"):
+        part.symlink_to(link)
+        refused()
+        assert part.is_symlink()
+        part.unlink()
+    theirs.rename(part)
+    refused()
+    assert (part / "thesis.txt").read_text() == "years of work"
+    assert part.stat().st_mode & 0o777 == 0o755
+    shutil.rmtree(part)
+    part.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: part.stat().st_uid + 1)
+        refused()
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    (tmp_path / "other").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="is there already"):
+        back_up(tmp_path / "state", tmp_path / "other", 0)
+
+
+def test_a_backup_that_was_shot_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it had copied is thrown away, links in it are not followed; and one that failed leaves nothing."""
+    made(tmp_path / "state", 5)
+    for name in ("a.token", "b.token"):
+        (tmp_path / "state" / name).write_text(name)
+    part, shot = tmp_path / ".backup.part", tmp_path / "shot"
+
+    def copied(source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes())
+
+    def fails(source: Path, target: Path) -> None:
+        if source.name == "b.token":
+            shutil.copytree(part, shot, copy_function=copied)  # what a process that is shot now leaves
+            raise KeyboardInterrupt
+        copied(str(source), str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", fails)
+        with pytest.raises(KeyboardInterrupt):
+            back_up(tmp_path / "state", tmp_path / "backup", 0)
+    assert not part.exists()
+    shot.rename(part)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").touch()
+    (part / "link").symlink_to(tmp_path / "theirs")
+    (part / "left.db").touch()
+    manifest = back_up(tmp_path / "state", tmp_path / "backup", 0)
+    found = {str(path.relative_to(tmp_path / "backup")) for path in (tmp_path / "backup").rglob("*") if path.is_file()}
+    assert found == {"backup.json", *manifest.files}
+    assert (tmp_path / "theirs" / "thesis.txt").exists()
+
+
+def test_one_backup_at_a_time_is_made_in_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second says so and takes nothing from the first."""
+    made(tmp_path / "state", 1)
+    (tmp_path / "state" / "api.token").write_text("secret")
+    copy = shutil.copyfile
+
+    def copied(source: Path, target: Path) -> None:
+        with pytest.raises(StoreError, match="another backup is being made there"):
+            back_up(tmp_path / "state", tmp_path / "backup", 1)
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
+    assert back_up(tmp_path / "state", tmp_path / "backup", 0).made_at == 0
+
+
 @pytest.mark.parametrize("name", ["/etc/hosts", "../other", "journal/../../other", ".hidden", "a/b"])
 def test_a_manifest_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     """A backup from a stranger's hands can neither read nor write outside of its folder and the state directory."""

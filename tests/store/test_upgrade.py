@@ -87,7 +87,7 @@ def test_a_case_that_was_open_is_carried_over(old: Path) -> None:
     text = "json_set(CAST(json AS TEXT), '$.state', 'acknowledged', '$.pending', json('[[5, 1]]'), '$.closed_at', 0)"
     change(old / "state.db", f"UPDATE cases SET closed_at = 0, json = CAST({text} AS BLOB)")
     with closing(StateStore(old)) as state:
-        (case,) = state.open_cases()
+        (case,) = state.cases()
     assert (case.state, case.pending) == (State.HANDLING, [])
 
 

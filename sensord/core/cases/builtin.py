@@ -148,10 +148,10 @@ _ROWS: dict[str, _Row] = {
     trouble_rule(Trouble.LINKS_VOID): _Row(
         PlaceKind.STREET,
         ((Level.YELLOW, 1.0),),
-        ("消息中的链接失效", "Links in messages are void"),
+        ("消息中的链接打不开", "Links in messages do not open"),
         (
-            "签名密钥损坏或不可用（{time}）：此前消息中的链接全部失效，请用新消息的链接、控制台或命令行答复。",
-            "The key that signs links was of no use at {time}: those in earlier messages are void. Answer otherwise.",
+            "链接签名密钥损坏或不可用（{time}）：以前消息里的链接打不开，请用控制台或命令行答复。",
+            "The key of links is damaged or of no use ({time}): old links do not open. Use console or command line.",
         ),
     ),
     trouble_rule(Trouble.TOKENS_LOST): _Row(

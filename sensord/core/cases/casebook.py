@@ -7,7 +7,7 @@ shard; its code is counted, and so is the same in every run of the whole street.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -19,14 +19,15 @@ from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
-from sensord.core.cases.notice import Notice, Trouble
+from sensord.core.cases.notice import Notice, Trouble, Used
 from sensord.core.cases.notification import Hold
+from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
 from sensord.core.cases.watch import RETRY, Watched, hole_transitions
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY
+from sensord.core.instant import DAY, to_datetime
 from sensord.core.level import Level
 from sensord.core.people.coverage import cover
 from sensord.core.place import PlaceKind, Places
@@ -68,7 +69,8 @@ class CaseBook:
         self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
         self._answers = Answers(self._flow)
         self.ended: dict[str, Case] = {case.id: case for case in state.ended}
-        self._flow.remembered = self.ended
+        self._taken: dict[str, int] = {}
+        self._flow.remembered = (self.ended, self._taken)
         for case in state.open:
             self._flow.adopt(case)
         for case in sorted(state.open, key=lambda case: case.filed):
@@ -99,10 +101,13 @@ class CaseBook:
 
     def find(self, name: str) -> Case | None:
         """The case of that id or code, open or ended lately."""
-        found = self.open.get(name) or self.ended.get(name)
+        found = self._by_id(name)
         if found is None and name.isdigit():
             found = next((case for case in self._known() if case.code == name), None)
         return found
+
+    def _by_id(self, name: str) -> Case | None:
+        return self.open.get(name) or self.ended.get(name)
 
     def _known(self) -> Iterator[Case]:
         yield from self.open.values()
@@ -165,13 +170,45 @@ class CaseBook:
     def notice(self, notice: Notice, at: int, story: Story) -> None:
         """Take a trouble of the daemon itself, unless it is known; without a street nobody could be told."""
         self.advance(at, story)
+        self._taken.clear()
+        for case in notice.orphans:
+            self._end_orphan(case, at, story)
+        self._settle_ended(at, story)
         street = next((place.id for place in self._places.places if place.kind is PlaceKind.STREET), None)
         if street is not None:
             rule, key = trouble_rule(notice.trouble), notice.trouble.value
             self._built_in(rule, key, street, lowest(rule) if notice.active else Level.NONE, at, story)
-        for case in notice.orphans:
-            self._end_orphan(case, at, story)
         self._settle_ended(at, story)
+
+    def used(self, written: Iterable[Case], now: int) -> Used | None:
+        """What of these cases, which are written down, shows that identities are taken of which we do not know.
+
+        A case that we do not know counts when it has begun after ``now``, where we stand: it could begin once more.
+        """
+        events, counters = dict[str, int](), dict[str, int]()
+        for case in written:
+            known = self._by_id(case.id)
+            if known.events < case.events if known is not None else case.opened_at > now:
+                events[case.id] = case.events
+            year = to_datetime(case.opened_at, self._definition.zone).year
+            count_on(counters, counters_of(case.code, case.filed, year))
+        codes = self._flow.codes
+        counters = {name: count for name, count in counters.items() if count > codes.get(name, 0)}
+        return Used(events, counters) if events or counters else None
+
+    def count_on(self, used: Used, story: Story) -> None:
+        """Count on from where a lost past has stopped, lest something gets an identity that something else has had.
+
+        What came due in that past comes due again, and is told again: better twice than never. The notice follows.
+        """
+        count_on(self._flow.codes, used.counters)
+        for name, events in used.events.items():
+            case = self._by_id(name)
+            if case is None:
+                self._taken[name] = events
+            else:
+                case.events = max(case.events, events)
+                story.changed[name] = case
 
     def _end_orphan(self, case: Case, at: int, story: Story) -> None:
         """Void a case whose opening the journal has lost, and say so to those who were told; what goes on is a new one.
@@ -211,7 +248,7 @@ class CaseBook:
             return
         name, event, person, channel = parts
         for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
-            case = self.open.get(case_id) or self.ended.get(case_id)
+            case = self._by_id(case_id)
             told = case.told.get(receiver) if case is not None else None
             if case is None or told is None:
                 continue

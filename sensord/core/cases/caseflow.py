@@ -16,7 +16,7 @@ from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
-from sensord.core.cases.numbering import next_code, unused
+from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
@@ -50,7 +50,7 @@ class Flow(Stages):
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
         self.dispatcher = Dispatcher(definition, places, self._rules, self.roster, self.mutes, damper, desk)
         self.just_ended: list[Case] = []
-        self.remembered: Container[str] = ()
+        self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)
 
     def adopt(self, case: Case) -> None:
@@ -114,7 +114,7 @@ class Flow(Stages):
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
         name = f"{transition.place}-{policy}-{moment}"
         case = Case(
-            id=unused(name, self.remembered),
+            id=unused(name, *self.remembered),
             policy=policy,
             place=transition.place,
             grid=self._places.above(transition.place, PlaceKind.GRID) or "",
@@ -218,7 +218,7 @@ class Flow(Stages):
         """File a case: it gets its code, its links, and is dispatched."""
         self.unschedule(case, Due.FILE)
         case.code = self._code(case, at)
-        case.filed = self.codes["filed"] = self.codes.get("filed", 0) + 1
+        case.filed = self.codes[FILED] = self.codes.get(FILED, 0) + 1
         event = self.happen(case, Happening.FILE, at, case.code or "sensord", story)
         self.dispatcher.own(case, at, ())
         self._link(case, at, story)

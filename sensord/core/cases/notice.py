@@ -48,16 +48,27 @@ class Trouble(StrEnum):
     """The changes of the duty plan that came over the API cannot be read: the plan is in force without them."""
 
 
+class Used(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a past that the journal has lost has counted: the ``events`` by case, and the ``counters`` of codes.
+
+    Two messages may not have one identity: the second would be taken for a repetition of the first.
+    """
+
+    events: dict[str, int] = {}
+    counters: dict[str, int] = {}
+
+
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """A trouble begins (``active``), or is over.
 
     ``orphans`` are open cases, in full, whose opening the journal has lost: people were told of them, and the core does
-    not know them any more.
+    not know them any more. ``used`` are identities that are taken without the core's knowledge.
     """
 
     trouble: Trouble
     active: bool
     orphans: tuple[Case, ...] = ()
+    used: Used | None = None
 
 
 def decode_notice(text: bytes) -> Notice:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from sensord.core.cases.policy import Category
 
-_CODES = 99_999
+FILED = "filed"
+"""The counter of all that was filed."""
+_DIGITS = 5
+_CODES = 10**_DIGITS - 1
 
 
-def unused(name: str, taken: Container[str]) -> str:
+def unused(name: str, *taken: Container[str]) -> str:
     """Return the name, with a number behind it where it is taken."""
     nth = 1
-    while (unique := name if nth == 1 else f"{name}-{nth}") in taken:
+    while any((unique := name if nth == 1 else f"{name}-{nth}") in names for names in taken):
         nth += 1
     return unique
 
@@ -22,4 +25,15 @@ def next_code(codes: dict[str, int], district: str, category: Category, year: in
     stem = f"{district}{category.major}{category.minor}"
     counted = f"{year}:{stem}"
     codes[counted] = codes.get(counted, 0) % _CODES + 1
-    return f"{stem}{codes[counted]:05}"
+    return f"{stem}{codes[counted]:0{_DIGITS}}"
+
+
+def counters_of(code: str, filed: int, year: int) -> dict[str, int]:
+    """What ``codes`` held when a case got this code in that year, as the ``filed``-th of the site (0: not filed)."""
+    counters = {FILED: filed} if filed else {}
+    return counters | ({f"{year}:{code[:-_DIGITS]}": int(code[-_DIGITS:])} if code else {})
+
+
+def count_on(counters: dict[str, int], others: Mapping[str, int]) -> None:
+    """Let no counter be behind the other one of its name."""
+    counters.update({name: max(count, counters.get(name, 0)) for name, count in others.items()})
