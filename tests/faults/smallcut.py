@@ -117,21 +117,24 @@ def _start(starts: Starts, kept: _Kept) -> None:
 def _lost(place: Path, kept: _Kept) -> int:
     """Go on as the daemon does after a power cut; returns how much is gone of what was answered with yes."""
     changes, accesses, tokens = AuditLog(place), AccessLog(place), TokenStore(place)
-    found = 0
+    found = _whole_lost(place, kept)
     try:
         names = {one.name for one in tokens.all()}
         found += len(set(kept.tokens) - names)
         _change(changes, kept)
         _access(accesses, kept)
     except StoreError:
-        return 1
-    found += _keys_lost(place, kept)
-    known = KnownSessions(place)
-    found += sum(not known.has(f"session-{number}") for number in range(kept.sessions)) + known.has("a new one")
-    found += max(0, kept.starts - Starts(place).deaths())
+        return found + 1
     kept.changes, gone = _verified(changes, kept.changes)
     kept.accesses, more = _verified(accesses, kept.accesses)
     return found + gone + more + max(0, kept.stretches - len(Lost.load(place).stretches))
+
+
+def _whole_lost(place: Path, kept: _Kept) -> int:
+    """How much is gone of the files that are written as a whole: keys, sessions, starts."""
+    known = KnownSessions(place)
+    sessions = sum(not known.has(f"session-{number}") for number in range(kept.sessions)) + known.has("a new one")
+    return _keys_lost(place, kept) + sessions + max(0, kept.starts - Starts(place).deaths())
 
 
 def _keys_lost(place: Path, kept: _Kept) -> int:
