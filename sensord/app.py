@@ -97,7 +97,8 @@ class App:
         self.harm = Harm(health, self._directory)
         self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
-        self.journal, self.state, self._damage, self._lost = open_stores(self._directory, settings.timezone, meter)
+        stores = open_stores(self._directory, settings.timezone, meter)
+        self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self.state.on_outbox = self._wake
         repeated = self.state.outbox.recover(self.clock())
@@ -184,6 +185,7 @@ class App:
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
                 stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
+                unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),
             ),
             self._bulkheads.stuck,
         )
@@ -238,7 +240,7 @@ class App:
         self.inlet.start()
         self.troubles.recall(self.core.used)
         await self._define(self._loaded.definition)
-        self.troubles.find(Trouble.STATE_LOST, bool(self._lost))
+        self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)

@@ -5,7 +5,7 @@ Sequence numbers (``seq``) count journal groups from 1. Instants are ns since th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -112,6 +112,13 @@ class Outbox(Protocol):
 
     def fail(self, key: str, now: int, error: str) -> None:
         """Record that it will never be delivered on this channel."""
+        ...
+
+    def let_go(self, channel: str, now: int, limit: int, spared: Collection[str]) -> int:
+        """Make the first ``limit`` rows due that wait, red first, then oldest, but for those keys that are ``spared``.
+
+        Returns how many others than these still have to wait.
+        """
         ...
 
     def next_due(self, channel: str, at_least: Level = Level.NONE) -> int | None:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 
 import structlog
 
@@ -60,36 +61,58 @@ class Troubles:
         """``known`` is what the core takes for active at the start."""
         self._submit, self._clock, self._meter = submit, clock, meter
         self._said = dict(known)
+        self._found: dict[Trouble, Callable[[], None]] = {}
+        """What this start has found, and has not been able to say."""
         self._gap_at: float | None = None
 
-    def report(self, trouble: Trouble, active: bool, then: Callable[[], None] = lambda: None) -> None:
-        """Say how it stands; only a change is journaled, and ``then`` is called once that is durable.
+    def report(self, trouble: Trouble, active: bool) -> None:
+        """Say how it stands; only a change is journaled. One that cannot be journaled now is said again later."""
+        if self._said.get(trouble, False) is not active:
+            self._journal(trouble, active)
 
-        One that cannot be journaled now is said again later.
-        """
-        if self._said.get(trouble, False) is active:
-            then()
-            return
-        try:
-            journaled = self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
-            journaled.add_done_callback(lambda done: None if done.exception() else then())
-        except UnavailableError as error:
-            log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
-            return
-        self._said[trouble] = active
-        if active:
-            self._meter.count("troubles_total", trouble=trouble.value)
-
-    def find(self, trouble: Trouble, found: bool, then: Callable[[], None] = lambda: None) -> None:
+    def find(self, trouble: Trouble, then: Callable[[], None] = lambda: None) -> None:
         """Say what a start has found: a loss is one of its own, so whatever is said of the one before ends first.
 
         That may be over, as people know, and the core not know it: what is lost can hold the record of that. ``then``
-        is called once it is durable.
+        is called once it is durable; until then it is said again and again.
         """
-        if found:
-            self._said[trouble] = True
-            self.report(trouble, False)
-        self.report(trouble, found, then)
+        self._found[trouble] = then
+        self._tell(trouble)
+
+    def _tell(self, trouble: Trouble) -> None:
+        then = self._found[trouble]
+        if self._journal(trouble, False) and self._journal(trouble, True, then):
+            del self._found[trouble]
+
+    def _journal(self, trouble: Trouble, active: bool, then: Callable[[], None] | None = None) -> bool:
+        """Hand it to the committer; False: that takes nothing now."""
+        try:
+            journaled = self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+        except UnavailableError as error:
+            log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
+            return False
+        self._said[trouble] = active
+        if active:
+            self._meter.count("troubles_total", trouble=trouble.value)
+        journaled.add_done_callback(partial(self._journaled, trouble, active, then))
+        return True
+
+    def _journaled(self, trouble: Trouble, active: bool, then: Callable[[], None] | None, done: Future[int]) -> None:
+        """It is durable; or it is not, and nothing was said."""
+        if done.exception() is None:
+            if then is not None:
+                then()
+            return
+        self._said[trouble] = not active
+        if then is not None:
+            self._found[trouble] = then
+
+    def lose_state(self, *, lost: bool, anew: bool) -> None:
+        """Say that the state is ``lost`` until it is made again; of a loss that this start found, ``anew``, as such."""
+        if anew:
+            self.find(Trouble.STATE_LOST)
+        else:
+            self.report(Trouble.STATE_LOST, lost)
 
     def recall(self, used: Used | None) -> None:
         """Tell the core which identities are taken, before anything else: what it tells of has others from here on."""
@@ -98,7 +121,7 @@ class Troubles:
             self._notify(Notice(Trouble.JOURNAL_DAMAGED, self._stands, used=used))
 
     def lose(self, orphans: tuple[Case, ...], *, damaged: bool, then: Callable[[], None] = lambda: None) -> None:
-        """Say which open cases have lost their beginning (the core ends them), and whether the journal was damaged.
+        """Say which open cases have lost their beginning (the core ends them), and whether the journal is ``damaged``.
 
         ``then`` is called once people are sure to hear of the damage.
         """
@@ -106,7 +129,10 @@ class Troubles:
             log.error("cases of which the journal has lost the beginning are void", cases=[one.id for one in orphans])
             self._meter.count("orphaned_cases_total", len(orphans))
             self._notify(Notice(Trouble.JOURNAL_DAMAGED, self._stands, orphans))
-        self.find(Trouble.JOURNAL_DAMAGED, damaged, then)
+        if damaged:
+            self.find(Trouble.JOURNAL_DAMAGED, then)
+        else:
+            self.report(Trouble.JOURNAL_DAMAGED, False)
 
     @property
     def _stands(self) -> bool:
@@ -123,8 +149,10 @@ class Troubles:
         self._gap_at = time.monotonic()
         self.report(Trouble.POSSIBLE_GAP, True)
 
-    def expire(self) -> None:
-        """Let what has no end of its own end."""
+    def go_on(self) -> None:
+        """Say what could not be said; let what has no end of its own end."""
+        for trouble in list(self._found):
+            self._tell(trouble)
         if self._gap_at is None or time.monotonic() - self._gap_at > GAP_SHOWN:
             self.report(Trouble.POSSIBLE_GAP, False)
 
@@ -145,13 +173,15 @@ class Conditions:
         applied: Callable[[], int],
         given_up: Callable[[], int] = lambda: 0,
         stalled: Callable[[], Mapping[str, float]] = dict,
+        unproven: Callable[[], bool] = lambda: False,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
         ``given_up`` says how many days of the journal were deleted before their time since the start, ``stalled`` for
-        how many seconds each sink has got no further though something waits for it.
+        how many seconds each sink has got no further though something waits for it, ``unproven`` whether one of them
+        has still to show, since the start, that it does get on.
         """
-        self._given_up, self._stalled = given_up, stalled
+        self._given_up, self._stalled, self._unproven = given_up, stalled, unproven
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
@@ -169,7 +199,7 @@ class Conditions:
         self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
         self._state_sinks()
         self._state_pressure()
-        self._troubles.expire()
+        self._troubles.go_on()
 
     def _state_sinks(self) -> None:
         """Whether time series get on, however it may be that they do not."""
@@ -178,7 +208,8 @@ class Conditions:
             self._meter.gauge("sink_stalled_seconds", seconds, sink=sink)
         said = [f"sink {sink} gets no further for {age:.0f} s" for sink, age in since.items() if age >= STALLED]
         self._health.set_fact("series", not said, "; ".join(said))
-        self._troubles.report(Trouble.SERIES_STALLED, bool(said))
+        if said or not self._unproven():
+            self._troubles.report(Trouble.SERIES_STALLED, bool(said))
 
     def _state_clock(self) -> None:
         """Whether times in messages and duty plans are right."""

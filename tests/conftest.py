@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from sensord.config.load import load
 from sensord.store.state import StateStore
 from tests.morning import Built, Morning, built
 from tests.notify.receiver import Receiver
 from tests.support.broker import Mosquitto
+
+# How long an example takes to make says how busy the machine is, not what the code does.
+settings.register_profile("sensord", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sensord")
 
 # Without the values of variables: to show them takes seconds for a large object, and a test then waits in vain.
 structlog.configure(

@@ -10,6 +10,7 @@ import msgspec
 from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.instant import SECOND
 from sensord.core.record import Record
+from sensord.errors import UnavailableError
 from sensord.ingest.clock import ArrivalClock
 from sensord.ingest.committer import Reserve
 from sensord.supervisor import LATE, Conditions, Troubles
@@ -24,6 +25,22 @@ class Parts:
 
     def __init__(self) -> None:
         self.reserve = Reserve()
+
+
+class Submitted:
+    """What was submitted, as the queue to the committer takes it, or refuses it."""
+
+    def __init__(self) -> None:
+        self.notices, self.futures, self.refuses = list[tuple[Trouble, bool]](), list[Future[int]](), False
+
+    def __call__(self, record: Record, _timeout: float) -> Future[int]:
+        """Take a record, or do not."""
+        if self.refuses:
+            raise UnavailableError("the queue is full")
+        notice = msgspec.json.decode(record.payload, type=Notice)
+        self.notices.append((notice.trouble, notice.active))
+        self.futures.append(Future())
+        return self.futures[-1]
 
 
 def test_readings_that_are_late_for_long_are_told_of_until_nothing_waits() -> None:
@@ -66,13 +83,7 @@ def test_pages_that_wait_for_long_are_a_fact() -> None:
 def test_a_sink_that_gets_no_further_is_told_of() -> None:
     """After ten minutes, by its name, whatever holds it up; and it is over as soon as it moves."""
     parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
-    since, noticed = {"rollups": 1.0, "influxdb": 0.0}, list[tuple[Trouble, bool]]()
-
-    def submit(record: Record, _timeout: float) -> Future[int]:
-        notice = msgspec.json.decode(record.payload, type=Notice)
-        noticed.append((notice.trouble, notice.active))
-        return Future()
-
+    since, submit = {"rollups": 1.0, "influxdb": 0.0}, Submitted()
     troubles = Troubles(submit, clock, meter, {})
     several = health, troubles, parts, parts, parts, meter
     conditions = Conditions(*several, clock=clock, applied=clock, stalled=lambda: since)  # type: ignore[arg-type]
@@ -82,7 +93,7 @@ def test_a_sink_that_gets_no_further_is_told_of() -> None:
         seen.append(health.ready()[1]["facts"]["series"])  # type: ignore[index]
     good = {"ok": True, "detail": ""}
     assert seen == [good, {"ok": False, "detail": "sink influxdb gets no further for 600 s"}, good]
-    assert noticed == [(Trouble.SERIES_STALLED, True), (Trouble.SERIES_STALLED, False)]
+    assert submit.notices == [(Trouble.SERIES_STALLED, True), (Trouble.SERIES_STALLED, False)]
     assert meter.value("sink_stalled_seconds", sink="rollups") == 1
 
 
@@ -101,13 +112,7 @@ def test_a_missing_permission_is_a_fact() -> None:
 def test_a_full_disk_says_whether_people_are_still_told_of_crowds() -> None:
     """As long as there is a reserve; then that is a trouble of its own, and no fact says that the newest go ahead."""
     parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
-    noticed = list[tuple[Trouble, bool]]()
-
-    def submit(record: Record, _timeout: float) -> Future[int]:
-        notice = msgspec.json.decode(record.payload, type=Notice)
-        noticed.append((notice.trouble, notice.active))
-        return Future()
-
+    submit = Submitted()
     troubles = Troubles(submit, clock, meter, {})
     conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
     parts.blocked = parts.pressed = parts.open = True
@@ -125,20 +130,15 @@ def test_a_full_disk_says_whether_people_are_still_told_of_crowds() -> None:
     parts.blocked = False
     conditions.state()
     on, off = (Trouble.DISK_FULL, True), (Trouble.DISK_FULL, False)
-    assert noticed == [on, (Trouble.DISK_RESERVE_USED, True), off, (Trouble.DISK_RESERVE_USED, False)]
+    assert submit.notices == [on, (Trouble.DISK_RESERVE_USED, True), off, (Trouble.DISK_RESERVE_USED, False)]
 
 
 def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
     """Beyond a minute, either way, and from the first day given up; each is a fact and a trouble."""
-    wall, cut, noticed = 10**18, 0, list[tuple[Trouble, bool]]()
+    wall, cut, submit = 10**18, 0, Submitted()
     parts, health, meter = Parts(), Health(), PrometheusMeter()
     clock = ArrivalClock(0, lambda: wall, lambda: 0)
     clock.arrival()
-
-    def submit(record: Record, _timeout: float) -> Future[int]:
-        notice = msgspec.json.decode(record.payload, type=Notice)
-        noticed.append((notice.trouble, notice.active))
-        return Future()
 
     troubles = Troubles(submit, clock, meter, {})
     conditions = Conditions(
@@ -160,23 +160,87 @@ def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
         seen.append((facts["clock"]["ok"], facts["keeping"]["ok"]))  # type: ignore[index]
     assert seen == [(True, True), (False, True), (False, False), (True, False)]
     clock_on, clock_off = (Trouble.HOST_CLOCK, True), (Trouble.HOST_CLOCK, False)
-    assert noticed == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]
+    assert submit.notices == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]
+
+
+ENDS, BEGINS = (Trouble.JOURNAL_DAMAGED, False), (Trouble.JOURNAL_DAMAGED, True)
 
 
 def test_each_loss_that_a_start_finds_is_told_of() -> None:
     """Though the core takes the one before for active, or does not know of it yet: that is over, and this begins."""
-    noticed = list[tuple[Trouble, bool]]()
-
-    def submit(record: Record, _timeout: float) -> Future[int]:
-        notice = msgspec.json.decode(record.payload, type=Notice)
-        noticed.append((notice.trouble, notice.active))
-        return Future()
-
+    submit = Submitted()
     troubles = Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.JOURNAL_DAMAGED: True})
     troubles.lose((), damaged=True)
-    troubles.find(Trouble.STATE_LOST, True)
-    assert noticed == [
-        (trouble, on) for trouble in (Trouble.JOURNAL_DAMAGED, Trouble.STATE_LOST) for on in (False, True)
-    ]
-    troubles.find(Trouble.STATE_LOST, False)
-    assert noticed[4:] == [(Trouble.STATE_LOST, False)]
+    troubles.find(Trouble.STATE_LOST)
+    assert submit.notices == [ENDS, BEGINS, (Trouble.STATE_LOST, False), (Trouble.STATE_LOST, True)]
+    troubles.go_on()
+    troubles.report(Trouble.STATE_LOST, True)
+    assert len(submit.notices) == 4, "said once"
+    troubles.report(Trouble.STATE_LOST, False)
+    assert submit.notices[4:] == [(Trouble.STATE_LOST, False)]
+
+
+def test_a_loss_is_forgotten_when_it_is_durably_said_and_not_before() -> None:
+    """The queue takes nothing, then the commit fails; what was found is kept for the next start until it is said."""
+    submit, forgotten = Submitted(), list[str]()
+    submit.refuses = True
+    troubles = Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.JOURNAL_DAMAGED: True})
+    troubles.lose((), damaged=True, then=lambda: forgotten.append("told"))
+    submit.refuses = False
+    troubles.go_on()
+    assert submit.notices == [ENDS, BEGINS]
+    for future in submit.futures:
+        future.set_exception(UnavailableError("the disk is full"))
+    assert forgotten == []
+    troubles.go_on()
+    assert submit.notices == [ENDS, BEGINS] * 2
+    for future in submit.futures[2:]:
+        future.set_result(7)
+    troubles.go_on()
+    assert (forgotten, len(submit.notices)) == (["told"], 4)
+
+
+def test_what_could_not_be_journaled_is_said_again() -> None:
+    """A change whose commit failed was not said."""
+    submit = Submitted()
+    troubles = Troubles(submit, ArrivalClock(), PrometheusMeter(), {})
+    troubles.report(Trouble.DISK_FULL, True)
+    submit.futures[0].set_exception(UnavailableError("the disk is full"))
+    troubles.report(Trouble.DISK_FULL, True)
+    assert submit.notices == [(Trouble.DISK_FULL, True)] * 2
+
+
+def test_series_that_were_stuck_are_so_until_a_sink_gets_on() -> None:
+    """A start proves nothing: that it is over is said once a sink has got further since."""
+    submit, parts, stalled, unproven = Submitted(), Parts(), 0.0, True
+    troubles = Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.SERIES_STALLED: True})
+    conditions = Conditions(
+        Health(),
+        troubles,
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        parts,  # type: ignore[arg-type]
+        PrometheusMeter(),
+        clock=ArrivalClock(),
+        applied=ArrivalClock(),
+        stalled=lambda: {"influxdb": stalled},
+        unproven=lambda: unproven,
+    )
+    conditions.state()
+    stalled = 3600.0
+    conditions.state()
+    assert submit.notices == []
+    stalled, unproven = 0.0, False
+    conditions.state()
+    assert submit.notices == [(Trouble.SERIES_STALLED, False)]
+
+
+def test_a_state_that_is_still_being_made_again_is_no_other_loss() -> None:
+    """The starts between, before all of it is made again, tell nobody that it is over and has begun anew."""
+    submit = Submitted()
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {}).lose_state(lost=True, anew=True)
+    assert submit.notices == [(Trouble.STATE_LOST, False), (Trouble.STATE_LOST, True)]
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.STATE_LOST: True}).lose_state(lost=True, anew=False)
+    assert len(submit.notices) == 2
+    Troubles(submit, ArrivalClock(), PrometheusMeter(), {Trouble.STATE_LOST: True}).lose_state(lost=False, anew=False)
+    assert submit.notices[2:] == [(Trouble.STATE_LOST, False)]

@@ -4,6 +4,8 @@ Rules:
 
 - A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``). What
   cannot succeed, or is older than ``give_up`` seconds, is recorded as failed; one attempt is always made.
+- Once the channel delivers again after an outage, what was put off is tried without waiting for its own turn, in
+  order, a few for each delivery (``recovery.py``).
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
   is repeated from memory, marked as possibly repeated, and stays marked. At most ``IN_DOUBT_LIMIT`` of these
   are held; beyond it they go back to the outbox unmarked.
@@ -29,6 +31,7 @@ from sensord.core.level import Level
 from sensord.errors import DeliveryError, SensordError
 from sensord.notify.outcome import InDoubtError, backoff
 from sensord.notify.pace import Pace
+from sensord.notify.recovery import Recovery
 from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 
 IN_DOUBT_LIMIT = 1000
@@ -82,6 +85,7 @@ class OutboxWorker:
         self._clock = clock
         self._limits = limits or Limits()
         self._pace: Pace | None = None
+        self._recovery = Recovery()
         self._links = links
         self._on_settled = on_settled
         self._sending: set[asyncio.Task[None]] = set()
@@ -195,7 +199,7 @@ class OutboxWorker:
 
     async def _deliver(self, entry: Entry) -> None:
         """Send one entry and record how it ended; the boundary for whatever a channel may raise."""
-        started = time.monotonic()
+        started, began = time.monotonic(), self._clock()
         receipt, failure = "", None
         try:
             async with asyncio.timeout(self._limits.send):
@@ -211,7 +215,7 @@ class OutboxWorker:
         elif not failure.retryable:
             await self._give_up(entry, failure)
         else:
-            await self._put_off(entry, failure)
+            await self._put_off(entry, failure, began)
 
     def _linked(self, entry: Entry) -> Entry:
         return entry if self._links is None else replace(entry, link=self._links.link(entry.notification))
@@ -226,6 +230,20 @@ class OutboxWorker:
         if entry.possibly_repeated:
             self._count("repeated")
         self._log.info("notification sent", repeated=entry.possibly_repeated, **_named(entry))
+        if self._recovery.deliver(now):
+            await self._let_go(now)
+
+    async def _let_go(self, now: int) -> None:
+        """Let the first of what was put off go out now, as many as may be under way."""
+        many, failed = self._limits.concurrency, frozenset(self._recovery.failed)
+        doubtful = [one for due, one in self._doubtful.values() if due > now and one.notification.key not in failed]
+        doubtful.sort(key=lambda one: (-one.notification.level, one.notification.at))
+        for entry in doubtful[:many]:
+            self._doubtful[entry.notification.key] = (now, entry)
+        left = list[int]()
+        await self._record(lambda: left.append(self._outbox.let_go(self._channel.name, now, many, failed)))
+        if len(doubtful) <= many and not any(left):
+            self._recovery.finish()
 
     async def _give_up(self, entry: Entry, error: DeliveryError) -> None:
         key, now = entry.notification.key, self._clock()
@@ -234,11 +252,12 @@ class OutboxWorker:
         self._count("failed")
         self._log.error("notification failed for good", error=str(error), **_named(entry))
 
-    async def _put_off(self, entry: Entry, error: DeliveryError) -> None:
-        limits, key = self._limits, entry.notification.key
-        delay = backoff(max(0, entry.attempts - 1), limits.base, limits.longest)
-        delay = max(delay, min(error.retry_after or 0.0, LONGEST_WISH))
-        due = self._clock() + round(delay * SECOND)
+    async def _put_off(self, entry: Entry, error: DeliveryError, began: int) -> None:
+        limits, key, now = self._limits, entry.notification.key, self._clock()
+        wish = min(error.retry_after or 0.0, LONGEST_WISH)
+        self._recovery.fail(key, began, now, wish)
+        delay = max(wish, backoff(max(0, entry.attempts - 1), limits.base, limits.longest))
+        due = now + round(delay * SECOND)
         if due - entry.notification.at > limits.give_up * SECOND:
             await self._give_up(entry, error)
             return

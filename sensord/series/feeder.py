@@ -34,7 +34,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.point import Point
 from sensord.core.record import Group
-from sensord.errors import DeliveryError, SensordError, SnapshotError
+from sensord.errors import DeliveryError, SensordError, SnapshotError, StoreError
 from sensord.ports import AT_EASE, Changes, Cursor, JournalReader, Meter, Pressure, Sink, Standing
 from sensord.series.refusal import backoff
 
@@ -120,7 +120,7 @@ class Feeder:
         """The last group that a sink can have: nothing of this run is journaled yet, and what it writes is added."""
         self._checkpoint = Cursor(0, 0, b"")
         self._failures = 0
-        self._moved_at = time.monotonic()
+        self._moved_at = self._began_at = time.monotonic()
         self._log = log.bind(sink=sink.name)
 
     @property
@@ -128,12 +128,22 @@ class Feeder:
         """For how long (seconds) the sink has got no further although something waits for it."""
         return time.monotonic() - self._moved_at
 
+    @property
+    def unproven(self) -> bool:
+        """Whether it has got no further since the start: it may be as stuck as it was before that."""
+        return self._moved_at == self._began_at
+
     async def run(self) -> None:
-        """Follow the journal until cancelled; the boundary of this task, so it outlives every fault."""
+        """Follow the journal until cancelled; the boundary of this task, so it outlives every fault but one.
+
+        Raises ``StoreError`` when a file of ours must not be touched again by this process, as after a failed sync.
+        """
         while True:
             try:
                 await self._follow()
-            except Exception as error:  # noqa: BLE001  # the task's boundary
+            except Exception as error:
+                if isinstance(error, StoreError) and not error.retryable:
+                    raise
                 self._meter.count("sink_failures_total", sink=self._sink.name)
                 described = _described(error)
                 self._pulse.went(self.name, described["failure"])

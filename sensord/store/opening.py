@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sensord.ports import Meter
+from sensord.store.findings import Findings
 from sensord.store.journal import Journal
 from sensord.store.salvage import open_or_mend
 from sensord.store.sqlite import store_error
@@ -18,12 +19,16 @@ HALF_RESTORED = "half-restored"
 
 
 class Stores(NamedTuple):
-    """Both stores; what was found damaged about the journal, and why the state is a new one (empty: all is well)."""
+    """Both stores; what was found damaged about the journal, and why the state is a new one (empty: all is well).
+
+    ``anew``: it is this start that began the new one; one before has else, and it is not made again yet.
+    """
 
     journal: Journal
     state: StateStore
     damage: str
     lost: str
+    anew: bool
 
 
 def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
@@ -43,12 +48,14 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
             directory, after, journaled, torn=bool(damage), time_of=lambda seq: _time_of(journal, seq)
         )
         if state.applied > journaled:
-            damage = damage or f"groups {journaled + 1} to {state.applied} are lost: no file holds the end"
+            found = Findings(journal.directory)
+            found.add(f"groups {journaled + 1} to {state.applied} are lost: no file holds the end")
+            damage = "; ".join(found.texts)
             journal.go_on_after(state.applied, state.applied_at, now)
     except BaseException:
         journal.close()
         raise
-    return Stores(journal, state, damage, lost)
+    return Stores(journal, state, damage, lost, bool(lost) and state.doubt == after)
 
 
 def _time_of(journal: Journal, seq: int) -> int:

@@ -12,7 +12,7 @@ unknown, so it is sent again, marked as possibly repeated, under the same key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -60,6 +60,19 @@ class OutboxTable:
                 "UPDATE outbox SET state = 'pending', due = ?, error = ? WHERE key = ? AND state = 'sending'",
                 (due, error[:500], key),
             )
+
+    def let_go(self, channel: str, now: int, limit: int, spared: Collection[str]) -> int:
+        """Make the first rows due that wait, the highest level first, then the oldest; returns how many still wait."""
+        waiting = "channel = ? AND state = 'pending' AND key NOT IN (SELECT value FROM json_each(?))"
+        keys = msgspec.json.encode(list(spared)).decode()
+        with self._database.transaction("letting notifications go") as connection:
+            connection.execute(
+                "UPDATE outbox SET due = ? WHERE due > ? AND key IN "
+                f"(SELECT key FROM outbox WHERE {waiting} ORDER BY level DESC, at, seq, ord LIMIT ?)",
+                (now, now, channel, keys, limit),
+            )
+            later = connection.execute(f"SELECT count(*) FROM outbox WHERE {waiting} AND due > ?", (channel, keys, now))
+            return int(later.fetchone()[0])
 
     def _settle(self, key: str, state: str, now: int, receipt: str, error: str) -> None:
         with self._database.transaction("settling a notification") as connection:

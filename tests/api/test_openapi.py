@@ -45,7 +45,7 @@ def test_no_request_makes_the_server_fail(api: Any, daemon: Daemon, method: str,
     statuses: Counter[int] = Counter()
 
     @given(data=st.data())
-    @settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=16, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
     def try_one(data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from(modes))
         try:

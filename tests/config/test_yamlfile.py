@@ -242,7 +242,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     raw=st.one_of(
         st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -254,7 +254,7 @@ def test_random_bytes_never_raise_anything_but_a_config_error(raw: bytes) -> Non
     _survives(raw)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(_PIECES, max_size=40))
 @pytest.mark.usefixtures("_parser")
 def test_random_yaml_like_text_never_raises_anything_but_a_config_error(pieces: list[str]) -> None:

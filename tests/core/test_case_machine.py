@@ -306,6 +306,4 @@ class Cases(RuleBasedStateMachine):
 
 
 TestCases = Cases.TestCase
-TestCases.settings = settings(
-    max_examples=int(os.environ.get("SENSORD_EXAMPLES", "60")), stateful_step_count=40, deadline=None
-)
+TestCases.settings = settings(max_examples=int(os.environ.get("SENSORD_EXAMPLES", "60")), stateful_step_count=40)

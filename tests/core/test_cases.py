@@ -175,7 +175,7 @@ _STEPS = st.lists(
 
 
 @given(_STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_interleaving_keeps_the_promises(steps: list[tuple[str, str, Level, str, int]]) -> None:
     """No case without alerts but clear ones, none closed while alarming, no key twice, and every case ends."""
     desk, now, keys = Desk(), 0, list[str]()

@@ -65,7 +65,7 @@ def wild(dice: random.Random, hour: int) -> float | None:
     share=st.sampled_from((0.0, 0.05, 0.5)),
     every=st.sampled_from((10, 30, 60)),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_distance_from_the_usual_is_the_obvious_one(
     seed: int, season: Season, smallest: float, share: float, every: int
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_distance_from_the_usual_is_the_obvious_one(
     ahead=st.floats(0.5, 30),
     comparison=st.sampled_from((Comparison.ABOVE, Comparison.BELOW)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_forecast_is_the_obvious_one(seed: int, panes: int, ahead: float, comparison: Comparison) -> None:
     """For every key and pane the value expected is that of the reference in plain Python."""
     dice, keys = random.Random(seed), 3

@@ -82,7 +82,7 @@ def test_who_is_on_duty(person: str, when: str, shift: str | None) -> None:
 
 
 @given(st.integers(0, 10 * 24 * 60), st.sampled_from("甲乙丙丁戊己"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_duty_changes_only_at_boundaries(minute: int, person: str) -> None:
     """Between two boundaries nobody's duty changes: that is what lets the check look at every minute."""
     start = at("2025-12-29")

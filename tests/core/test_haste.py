@@ -57,7 +57,7 @@ def state(one: Ladder) -> dict[str, bytes]:
     damped=st.booleans(),
     reach=st.integers(1, 8),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_ladder_passes_by_what_changes_no_level(
     rows: list[tuple[float | None, ...]], comparison: Comparison, hold: int, clear: int, damped: bool, reach: int
 ) -> None:
@@ -99,7 +99,7 @@ def batch_of(arrivals: list[tuple[int, int, bool]]) -> Batch:
     by=st.sampled_from(("lane", "compound", "grid", "device")),
     noted=st.integers(0, 5),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_who_will_be_alive_is_who_is_alive_then(
     arrivals: list[tuple[int, int, bool]], instants: list[int], by: str, noted: int
 ) -> None:

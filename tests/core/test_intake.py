@@ -158,7 +158,9 @@ def test_a_key_that_is_there_twice_is_refused(name: str, around: int) -> None:
 
 
 @given(
-    st.dictionaries(st.text(max_size=3), st.recursive(st.integers() | st.text(), st.lists), max_size=5),
+    st.dictionaries(
+        st.text(max_size=3), st.recursive(st.integers() | st.text(max_size=9), st.lists, max_leaves=8), max_size=5
+    ),
     st.booleans(),
     st.booleans(),
 )
@@ -236,7 +238,7 @@ def test_a_reading_without_stamp_is_flagged() -> None:
 
 
 @given(payload=st.binary(max_size=200), kind=st.sampled_from(("crowd", "plate", "report", "level", "status")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_raise(payload: bytes, kind: str) -> None:
     """Whatever arrives, the site steps on."""
     site = Site(definition())
@@ -257,7 +259,7 @@ _JSON = st.recursive(
 
 
 @given(body=_JSON, kind=st.sampled_from(("crowd", "plate", "report", "level", "status")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_json_raises(body: object, kind: str) -> None:
     """Whatever JSON arrives, on whichever device, the site steps on, and can be saved and restored."""
     device = {"crowd": "crowd-0", "plate": "camera-0", "report": "report-0"}.get(kind, "crowd-0")

@@ -78,6 +78,51 @@ def test_who_comes_and_goes_is_not_there_at_night() -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(
+    ("errands", "plate", "sureness", "since", "over"),
+    [
+        (3, A_STRAY, 0.7, True, True),
+        (2, A_STRAY, 0.7, True, False),
+        (3, B, 0.7, True, False),
+        (3, A_STRAY, 0.97, True, False),
+        (3, A_STRAY, 0.7, False, False),
+    ],
+)
+def test_who_comes_and_goes_is_not_there_under_a_misread_plate(
+    restart: bool, errands: int, plate: str, sureness: float, since: bool, over: bool
+) -> None:
+    """Of a courier's plate one character was misread as it came, nobody saw it leave, and it has passed since."""
+    follower = Follower(rules=())
+    for number in range(errands):
+        follower.see(at(600 * number, A), at(600 * number + 120, A, "out"), tick(600 * number + 200))
+    follower.see(at(3600, plate, "in", sureness), tick(3700))
+    if since:
+        follower.see(at(7200, A, gate="C2-N"), at(9000, A, "out", gate="C2-N"), tick(9100))
+    if restart:
+        follower.restart()
+    rows = follower.see(tick(NIGHT + 60))
+    assert [(row.event, row.vehicle) for row in rows] == ([("ended", plate)] if over else [])
+    assert follower.inside()[0] == (not over)
+    assert follower.tracker.counts["visit", "missed_exit"] == over
+
+
+@pytest.mark.parametrize("plate", ["苏A12345", A_STRAY])
+def test_a_neighbour_of_another_province_or_that_is_known_is_no_courier(plate: str) -> None:
+    """Provinces have the same numbers, each its own; and who was seen before under this plate bears it."""
+    follower = Follower(rules=())
+    follower.names[token("苏A12345")] = "苏A12345"
+    if plate == A_STRAY:
+        follower.see(at(-7200, plate), at(-7000, plate, "out"), tick(-6000))
+    for number in range(4):
+        second = 600 * number + (3600 if number == 3 else 0)
+        follower.see(at(second, A), at(second + 120, A, "out"), tick(second + 200))
+        if number == 2:
+            follower.see(at(3600, plate, "in", 0.7), tick(3700))
+    assert follower.see(tick(NIGHT + 60)) == []
+    assert follower.inside()[0] == 1
+
+
+@pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("read", [(A, A_STRAY), (A_STRAY, A)])
 def test_who_was_read_twice_is_gone_when_it_has_left(read: tuple[str, str], restart: bool) -> None:
     """Two sure readings of one passage were two vehicles; the one never seen before goes with the other, unmissed."""

@@ -72,7 +72,7 @@ def state(window: Sliding | Session) -> dict[str, bytes]:
     known=st.booleans(),
     left=st.integers(0, 11),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_many_panes_at_once_are_the_same_bits(
     aggregate: Aggregate | None, rows: list[Reading], length: int, start: int, count: int, known: bool, left: int
 ) -> None:

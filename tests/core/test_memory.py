@@ -202,7 +202,7 @@ ODD = (
     ),
     sizes=st.lists(st.integers(1, 2 * DEVICES), min_size=1, max_size=3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_odd_messages_among_good_ones_are_read_as_by_themselves(
     odd: list[tuple[int, int, bool, bytes]], sizes: list[int]
 ) -> None:

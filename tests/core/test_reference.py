@@ -38,7 +38,7 @@ def changes(transitions: Iterable[Transition]) -> list[Change]:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_engine_does_what_the_handbook_says(seed: int) -> None:
     """Every change of every rule, at its instant, with its levels and its number of samples, is the reference's."""
     dice = random.Random(seed)
@@ -65,7 +65,7 @@ def cut(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6),
     restart=st.integers(0, 7),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_cuts_and_restarts_do_not_matter(seed: int, sizes: list[int], restart: int) -> None:
     """However the stretch is cut, and wherever it is resumed from a snapshot, the transitions are the same bytes."""
     dice = random.Random(seed)
@@ -81,7 +81,7 @@ def test_cuts_and_restarts_do_not_matter(seed: int, sizes: list[int], restart: i
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_shards_add_up(seed: int) -> None:
     """Two engines that share the residential grids find together what one finds alone, for rules below a block."""
     dice = random.Random(seed)

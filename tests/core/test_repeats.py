@@ -15,7 +15,7 @@ def repeated(repeats: Repeats, boot: int, seq: int) -> bool:
 
 
 @given(first=st.integers(0, 2**53 - 5000), sent=st.integers(1, 5000), again=st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_everything_under_way_may_come_again(first: int, sent: int, again: int) -> None:
     """However much the broker had under way, sent again in order several times: each message counts once."""
     repeats = Repeats()
@@ -26,7 +26,7 @@ def test_everything_under_way_may_come_again(first: int, sent: int, again: int) 
 
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, 2 * RANGES)), max_size=300), st.integers(0, 299))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_order_counts_each_number_once(arrivals: list[tuple[int, int]], restart: int) -> None:
     """Of two boots, the first arrival of a number is new, every other one a repeat; saved and restored in between."""
     repeats, seen = Repeats(), set[tuple[int, int]]()

@@ -8,8 +8,9 @@ import pytest
 
 from sensord.core.instant import HOUR, SECOND
 from sensord.core.stream import DIRECTION
+from sensord.core.vehicles.passage import DOUBTFUL
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
-from tests.core.follower import A_CONFUSED, A_STRAY, NIGHT, A, B, C, Follower, at, short, tick
+from tests.core.follower import A_CONFUSED, A_STRAY, GREEN, NIGHT, A, B, C, Follower, at, short, tick
 from tests.core.traffic import SECRETS, START, definition, passage, places, token
 
 
@@ -236,6 +237,60 @@ def test_a_known_vehicle_does_not_leave_under_its_neighbours_plate() -> None:
     assert follower.inside() == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("inside", "sureness", "known", "left"),
+    [
+        ((A,), 0.7, False, A),
+        ((A,), 0.97, False, A_STRAY),
+        ((A,), 0.7, True, A_STRAY),
+        ((A, A_CONFUSED), 0.7, False, A_STRAY),
+    ],
+)
+def test_a_known_vehicle_leaves_under_a_doubtful_plate_that_nobody_knows(
+    inside: tuple[str, ...], sureness: float, known: bool, left: str
+) -> None:
+    """Any one character may be wrong, if one vehicle only can be meant; a sure plate or a known one is itself."""
+    follower = Follower()
+    for number, plate in enumerate((*inside, A_STRAY) if known else inside):
+        second = 600 * number - 7200
+        follower.see(at(second, plate), at(second + 60, plate, "out"), tick(second + 120))
+    follower.see(*[at(60 * number, plate) for number, plate in enumerate(inside)])
+    (row,) = follower.see(at(3600, A_STRAY, "out", sureness), tick(3700))
+    assert (row.vehicle, row.numbers.get("stay")) == (left, 1.0 if left == A else None)
+    assert follower.inside()[0] == len(inside) - (left == A)
+
+
+@pytest.mark.parametrize(
+    ("came", "read"), [(A, "沪A1?345"), (A, "沪A1中345"), (GREEN, "沪A012345"), (GREEN, "沪AD1234B")]
+)
+def test_who_leaves_with_one_character_illegible_is_the_one_inside(came: str, read: str) -> None:
+    """What is read has no plate's form, but one vehicle inside has all its other characters; read again, it is that."""
+    follower = Follower()
+    follower.see(at(0, came), at(60, B))
+    rows = follower.see(at(3600, read, "out"), at(3615, read, "out"), tick(3621))
+    assert [(row.event, row.vehicle, row.numbers["stay"]) for row in rows] == [("passed", came, 1.0)]
+    follower.see(at(3630, came, "out"), tick(3700))
+    assert follower.inside() == (1, 0)
+    assert "missed_entry" not in {name for _, name in follower.tracker.counts}
+
+
+@pytest.mark.parametrize(("inside", "read"), [((A, A_CONFUSED), "沪A1?345"), ((A,), "沪A1??45"), ((A,), "沪B1?345")])
+def test_who_leaves_unread_may_be_anybody(inside: tuple[str, ...], read: str) -> None:
+    """Two vehicles inside have the other characters, or two are illegible, or another is another: one has left."""
+    follower = Follower()
+    follower.see(*[at(60 * number, plate) for number, plate in enumerate(inside)])
+    (row,) = follower.see(at(3600, read, "out"), tick(3700))
+    assert (row.vehicle, "stay" in row.numbers) == ("", False)
+    assert follower.inside() == (len(inside) - 1, 1)
+
+
+def test_who_comes_after_an_unread_exit_has_not_left_by_it() -> None:
+    """What is decided late may have been before the vehicle came."""
+    follower = Follower()
+    follower.see(at(0, "沪A1?345", "out"), at(10, A), tick(60))
+    assert follower.inside() == (0, 1)
+
+
 def test_first_seen_short_visits_and_roaming() -> None:
     """The numbers of a passage: days away, recent visits, short visits, compounds entered within the hour."""
     follower = Follower()
@@ -279,17 +334,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert follower.tracker.counts["visit", "forgotten"] > 80
 
 
-def test_who_leaves_misread_is_shown_as_it_came() -> None:
+@pytest.mark.parametrize("read", [A_CONFUSED, "沪A1?345"])
+def test_who_leaves_misread_is_shown_as_it_came(read: str) -> None:
     """The mask, and the message that shows the plate, are those of the entry: no car bears the other plate."""
     follower = Follower()
     entered = follower.intake.decode((at(0, A),), START).batch
     follower.tracker.take(entered)
-    follower.tracker.take(follower.intake.decode((at(3600, A_CONFUSED, "out", 0.7),), START + HOUR).batch)
+    follower.tracker.take(follower.intake.decode((at(3600, read, "out", 0.7),), START + HOUR).batch)
     said = follower.tracker.take(follower.intake.decode((tick(3700),), START + 3700 * SECOND).batch)
     assert said.sightings is not None
     assert entered.sightings is not None
     (row,) = np.flatnonzero(said.labels["direction"] == DIRECTION.words.index("out"))
     assert said.sightings.who[row, 0] == token(A)
+    assert said.labels["certainty"][row] == DOUBTFUL
     assert said.sightings.masks[row] == entered.sightings.masks[0] != ""
     assert said.sightings.seen_at[row] == START
 

@@ -113,7 +113,7 @@ def rows_of(made: Batch) -> list[str]:
     [2],
     0,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_columns_are_followed_like_single_readings(
     readings: list[Shown], late: list[int], sizes: list[int], restart: int
 ) -> None:

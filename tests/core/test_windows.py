@@ -81,7 +81,7 @@ def near(got: float, wanted: float, aggregate: Aggregate) -> bool:
 
 
 @given(READINGS, st.sampled_from(AGGREGATES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """For every key and every pane, the window's value is the obvious aggregate of the readings in its panes."""
     points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
@@ -93,7 +93,7 @@ def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], 
 
 
 @given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_session_goes_on_until_its_gap(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """A session holds every reading since the last ``gap`` empty panes in a row, and nothing once they have passed."""
     points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]
@@ -109,7 +109,7 @@ def test_a_session_goes_on_until_its_gap(readings: list[tuple[int, int, int, int
 
 
 @given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_last_readings_are_the_last_ones(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """A window of N readings holds the N with the latest event times, of equal times the later arrivals."""
     points = [(pane, key, offset, float(value)) for pane, key, offset, value in readings]

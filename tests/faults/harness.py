@@ -156,9 +156,9 @@ class Stage:
         code = self._launcher.order(wait=pid, patience=60.0)
         return None if code is None else int(code)
 
-    def begin(self) -> None:
+    def begin(self, environment: Mapping[str, str] | None = None) -> None:
         """Start the daemon for the first time, and the sensors once it has its session at the broker."""
-        self.start()
+        self.start(environment=environment)
         self.await_ready()
         wait_until(lambda: self.answers("/readyz"), 30, "the daemon is connected")
         self.sensors.speak()

@@ -19,6 +19,7 @@ import sensord.api.application  # what the daemon imports late
 import sensord.app
 import sensord.cli
 import sensord.ingest.committer
+import sensord.notify.worker
 from sensord.drivers.live import LiveCore
 from sensord.ingest.clock import ArrivalClock
 from tests.faults.names import show
@@ -26,6 +27,8 @@ from tests.faults.points import put_in
 
 AGES = "SENSORD_TEST_AGES"
 """How long workers may be silent, in seconds (JSON, by kind), when a test cannot wait for minutes."""
+PUT_OFF = "SENSORD_TEST_PUT_OFF"
+"""Seconds until a page is tried again that failed, as after many failures."""
 SNAPSHOT_INTERVAL = 0.7
 """Seconds: two minutes in the field, but a daemon that is to be killed does not live so long."""
 FIRST_UPKEEP = 2.0
@@ -57,6 +60,9 @@ def start(order: dict[str, Any]) -> int:
             _set_clock(order["ahead"])
         if AGES in order["environment"]:
             sensord.app._AGES.update(json.loads(order["environment"][AGES]))
+        if PUT_OFF in order["environment"]:
+            put_off = float(order["environment"][PUT_OFF])
+            vars(sensord.notify.worker)["backoff"] = lambda *_: put_off
         if order["point"]:
             put_in(order["point"], order["nth"], order["deed"])
         sensord.cli.main()

@@ -134,8 +134,11 @@ def named(table: dict[str, Point], *when: When) -> list[str]:
     return [name for name, point in table.items() if point.when in when]
 
 
-OUTSIDE: dict[str, Point] = {"a receiver's name is looked up": Point("sensord.notify.http:resolve", after=False)}
-"""Where others keep us waiting; being shot there is nothing new."""
+OUTSIDE: dict[str, Point] = {
+    "a receiver's name is looked up": Point("sensord.notify.http:resolve", after=False),
+    "roll-ups to be written": Point(f"{_STORE}.rollups:RollupSink._write", after=False),
+}
+"""Where others keep us waiting, or a disk refuses; being shot there is nothing new."""
 
 
 def strike() -> None:

@@ -4,7 +4,8 @@ A seccomp filter (Linux) makes the named system calls return EIO, so that the er
 disk that dies: SQLite and the program on top of it see nothing else. It is for the whole process, and for good.
 
 Worse is a disk that fails once: the kernel has dropped what it could not write, and says of the next call that all is
-well. For that the filter asks a thread of the same process about each call (seccomp's user notification).
+well. For that the filter asks a thread of the same process about each call (seccomp's user notification), which takes
+back what was written to the file since the filter was put in.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import os
 import platform
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 CALLS = {
     "x86_64": {"fsync": 74, "fdatasync": 75, "pwrite64": 18, "pread64": 17},
@@ -29,8 +33,10 @@ _ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
 _LISTENER, _NO_THREAD_ID = 8, 16
 _HEAR, _ANSWER = 0xC0502100, 0xC0182101
 """The requests with which a question is heard, and answered: ``ioctl`` numbers of ``linux/seccomp.h``."""
-_QUESTION, _REPLY = struct.Struct("QI68x"), struct.Struct("QqiI")
+_QUESTION, _REPLY = struct.Struct("QI20xQ40x"), struct.Struct("QqiI")
+"""A question (its number, the thread, the call's first argument), and the reply to it."""
 _GO_ON = 1
+_OPEN = Path("/proc/self/fd")
 
 
 class _Program(ctypes.Structure):
@@ -48,21 +54,42 @@ def refuse(*names: str) -> None:
 
 
 def refuse_once(*names: str) -> None:
-    """Let the next of these system calls of this thread fail with EIO, and none after it; raises ``OSError``."""
+    """Let the next of these system calls of this thread fail with EIO, and none after it; raises ``OSError``.
+
+    The file is then as it was when this was called, if it is a log of SQLite's: so nothing may be under way in one.
+    """
+    logs = {path: path.read_bytes() for path in _open_files() if path.name.endswith("-wal")}
     thread = threading.get_native_id()
     listener = _filter(names, _ASK, _ALL_THREADS | _LISTENER | _NO_THREAD_ID)
-    threading.Thread(target=_answer, args=(listener, thread), daemon=True).start()
+    threading.Thread(target=_answer, args=(listener, thread, logs), daemon=True).start()
 
 
-def _answer(listener: int, thread: int) -> None:
+def _open_files() -> Iterator[Path]:
+    """The files that this process has open."""
+    for number in _OPEN.iterdir():
+        with suppress(OSError):  # closed since
+            yield number.readlink()
+
+
+def _answer(listener: int, thread: int, logs: Mapping[Path, bytes]) -> None:
     """Say of each call what becomes of it."""
     refused = False
     while True:
         question = bytearray(_QUESTION.size)
         fcntl.ioctl(listener, _HEAR, question)
-        number, asking = _QUESTION.unpack(question)
+        number, asking, file = _QUESTION.unpack(question)
         now, refused = not refused and asking == thread, refused or asking == thread
+        if now:
+            _take_back(file, logs)
         fcntl.ioctl(listener, _ANSWER, _REPLY.pack(number, 0, -errno.EIO if now else 0, 0 if now else _GO_ON))
+
+
+def _take_back(file: int, logs: Mapping[Path, bytes]) -> None:
+    """Put a log back to what the disk has of it."""
+    content = logs.get((_OPEN / str(file)).readlink())
+    if content is not None:
+        os.pwrite(file, content, 0)
+        os.ftruncate(file, len(content))
 
 
 def _filter(names: Sequence[str], verdict: int, flags: int) -> int:

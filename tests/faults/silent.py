@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -17,8 +18,12 @@ PERIOD = 5
 """Seconds between two readings that a sensor promises here; three of them may pass."""
 MUTE, NEVER = 1, 3
 """The lane whose sensor falls silent in the middle of a crowd, and the one of which nothing was ever heard."""
+ALLOWED = 3
+"""So many periods a sensor may be silent, by ``_RULE``."""
 SILENT = "失联"
-RULE = """
+"""The rule's name: it is in every text of such a case."""
+_LANE = re.compile(r"(\d+)弄")
+_RULE = """
 rules:
   - id: silent
     name: {zh: 失联}
@@ -42,7 +47,7 @@ def silent_sensors(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """
     recovery, ended = list[float](), 0
     stage = Stage(directory, seed, influx=False, speech=Speech(lanes=NEVER, moods=None))
-    _prepare(stage)
+    prepare(stage, PERIOD)
     with stage:
         stage.sensors.silent = {NEVER}
         stage.begin()
@@ -69,27 +74,29 @@ def silent_sensors(directory: Path, rounds: Iterable[int], seed: int) -> Row:
         row.lost += ended
         row.remark += (
             f"; {ended} times a crowd's case ended while nobody saw it; recovery is from the last word to the page, "
-            f"with the {3 * PERIOD} s that a sensor may be silent"
+            f"with the {ALLOWED * PERIOD} s that a sensor may be silent"
         )
         return row
 
 
-def _prepare(stage: Stage) -> None:
-    """Sensors that promise to speak often, a rule on their silence, and a plan of its own for that."""
+def prepare(stage: Stage, period: int) -> None:
+    """Sensors of crowds that promise to speak every ``period`` seconds, a rule on silence, and a plan of its own."""
     folder = stage.daemon.directory
     places = folder / "places.yaml"
-    places.write_text(places.read_text("utf-8").replace("period: 1h", f"period: {PERIOD}s"), "utf-8")
-    (folder / "rules" / "silent.yaml").write_text(RULE, "utf-8")
-    add_plan(folder)
-
-
-def add_plan(folder: Path) -> None:
-    """Add the plan of what is done when a device is silent."""
+    lines = places.read_text("utf-8").splitlines(keepends=True)
+    lines = [line.replace("period: 1h", f"period: {period}s") if "stream: crowd" in line else line for line in lines]
+    places.write_text("".join(lines), "utf-8")
+    (folder / "rules" / "silent.yaml").write_text(_RULE, "utf-8")
     (folder / "dispatch.yaml").write_text(DISPATCH + _PLAN, "utf-8")
 
 
+def named(text: str) -> set[int]:
+    """The lanes that a page names whose sensors are silent; none when it is about something else."""
+    return {int(lane) for lane in _LANE.findall(text)} if SILENT in text else set()
+
+
 def _told(stage: Stage, lane: int, least: int) -> bool:
-    return sum(f"{lane}弄" in text and SILENT in text and "秒" in text for text in stage.texts()) >= least
+    return sum(lane in named(text) and "秒" in text for text in stage.texts()) >= least
 
 
 def _plans(stage: Stage, wanted: set[str]) -> bool:

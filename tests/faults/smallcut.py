@@ -1,4 +1,4 @@
-"""Experiments with power cuts: registers, tokens and keys, by their own code, on a disk that loses power."""
+"""Experiments with power cuts: every small file that is kept, by its own code, on a disk that loses power."""
 
 from __future__ import annotations
 
@@ -6,44 +6,64 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+from sensord.api.links import own_key
 from sensord.api.tokens import Role, TokenStore
-from sensord.errors import StoreError
+from sensord.config.files import PRIVATE
+from sensord.config.platekeys import add_key, load_keys
+from sensord.core.instant import SECOND
+from sensord.errors import SensordError, StoreError
 from sensord.ports import Change
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.lost import Lost, Stretch
+from sensord.store.sessions import KnownSessions
+from sensord.store.starts import FAST_DEATHS, Starts
 from tests.faults.smalldisk import SmallDisk
 from tests.faults.tally import Row
 
 LIVES = 4
 MOST = 12
+_PLATES = "plate.keys"
 
 
 class _Kept:
-    """What was answered with yes before the power went: lines of each register, names of tokens, lost stretches."""
+    """What was answered with yes before the power went.
+
+    Lines of each register, names of tokens, lost stretches, secrets of plates by their names, the key with which links
+    were signed, sessions that were there, and starts that have not come to a good end.
+    """
 
     def __init__(self) -> None:
-        self.changes = self.accesses = self.stretches = 0
+        self.changes = self.accesses = self.stretches = self.sessions = self.starts = 0
         self.tokens = list[str]()
+        self.plates = dict[str, bytes]()
+        self.links = b""
+
+    @property
+    def many(self) -> int:
+        """How much that is."""
+        lines = self.changes + self.accesses + self.stretches + self.sessions + self.starts
+        return lines + len(self.tokens) + len(self.plates) + bool(self.links)
 
 
 def small_cuts(directory: Path, seeds: int, first: int = 0) -> Row:
     """Cut the power ``LIVES`` times for each seed; returns what was answered with yes, and is gone or unreadable."""
-    row, answered = Row("power cut (registers, tokens, list of lost groups)", seeds * LIVES), 0
+    row, answered = Row("power cut (small files)", seeds * LIVES), 0
     for seed in range(first, first + seeds):
         dice, place, kept = random.Random(seed), directory / f"{seed}-0", _Kept()
         place.mkdir(parents=True)
         for life in range(LIVES):
-            disk = SmallDisk(place, dice, dice.randrange(3, 120))
+            disk = SmallDisk(place, dice, dice.randrange(3, 300))
             with disk.power(), suppress(StoreError):
                 _live(place, kept)
             place = directory / f"{seed}-{life + 1}"
             place.mkdir()
             for name, content in (disk.left or {}).items():
                 (place / name).write_bytes(content)
+                (place / name).chmod(PRIVATE)
             row.lost += _lost(place, kept)
-        answered += kept.changes + kept.accesses + kept.stretches + len(kept.tokens)
-    row.remark = f"{answered:,} lines, tokens and stretches that were answered with yes"
+        answered += kept.many
+    row.remark = f"{answered:,} lines of registers, tokens, lost stretches, keys, sessions, starts answered with yes"
     return row
 
 
@@ -60,6 +80,10 @@ def _live(place: Path, kept: _Kept) -> None:
         first = kept.stretches * 10
         (Lost.load(place) | [Stretch(first, first + 5)]).save(place)
         kept.stretches += 1
+        _key(place, kept)
+        KnownSessions(place).add(f"session-{kept.sessions}")
+        kept.sessions += 1
+        _start(Starts(place), kept)
 
 
 def _change(register: AuditLog, kept: _Kept) -> None:
@@ -73,6 +97,23 @@ def _access(register: AccessLog, kept: _Kept) -> None:
     kept.accesses += 1
 
 
+def _key(place: Path, kept: _Kept) -> None:
+    """Add a key for plates; the one for links is made once."""
+    file = place / _PLATES
+    name = add_key(file, SECOND * len(load_keys(file).keys if file.exists() else ()))
+    kept.plates[name] = load_keys(file).secrets[name]
+    kept.links = own_key(place, 0)[0]
+
+
+def _start(starts: Starts, kept: _Kept) -> None:
+    """Start, die at once, and after enough of that come to a good end."""
+    if kept.starts >= FAST_DEATHS:
+        kept.starts = 0
+        starts.settle()
+    starts.begin(0)
+    kept.starts += 1
+
+
 def _lost(place: Path, kept: _Kept) -> int:
     """Go on as the daemon does after a power cut; returns how much is gone of what was answered with yes."""
     changes, accesses, tokens = AuditLog(place), AccessLog(place), TokenStore(place)
@@ -84,9 +125,23 @@ def _lost(place: Path, kept: _Kept) -> int:
         _access(accesses, kept)
     except StoreError:
         return 1
+    found += _keys_lost(place, kept)
+    known = KnownSessions(place)
+    found += sum(not known.has(f"session-{number}") for number in range(kept.sessions)) + known.has("a new one")
+    found += max(0, kept.starts - Starts(place).deaths())
     kept.changes, gone = _verified(changes, kept.changes)
     kept.accesses, more = _verified(accesses, kept.accesses)
     return found + gone + more + max(0, kept.stretches - len(Lost.load(place).stretches))
+
+
+def _keys_lost(place: Path, kept: _Kept) -> int:
+    """How many keys are gone or others; without one a plate, or a link, means nothing any more."""
+    try:
+        secrets = load_keys(place / _PLATES).secrets if kept.plates else {}
+        links = own_key(place, 1)[0]
+    except SensordError:
+        return 1
+    return sum(secrets.get(name) != secret for name, secret in kept.plates.items()) + (kept.links not in (b"", links))
 
 
 def _verified(register: AuditLog | AccessLog, wanted: int) -> tuple[int, int]:

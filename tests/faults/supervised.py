@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -24,11 +25,14 @@ HANGING = {"received, not journaled": "committer", "stepped, nothing written": "
 """Where a worker hangs, and its name."""
 DYING = ("received, not journaled", "stepped, nothing written", "outputs committed")
 DISKS = {
-    "fsync fails": "refuse to sync",
-    "fsync fails once": "refuse to sync once",
-    "writing fails (EIO)": "refuse to write",
-    "reading fails (EIO)": "refuse to read",
+    "fsync fails": ("received, not journaled", "refuse to sync", "/journal/"),
+    "fsync of the journal fails once": ("received, not journaled", "refuse to sync once", "/journal/"),
+    "fsync of the state fails once": ("outputs written, not committed", "refuse to sync once", "/state"),
+    "fsync of the roll-ups fails once": ("roll-ups to be written", "refuse to sync once", "/rollups"),
+    "writing fails (EIO)": ("received, not journaled", "refuse to write", "/journal/"),
+    "reading fails (EIO)": ("received, not journaled", "refuse to read", "/"),
 }
+"""Where the kernel begins to refuse, what it does, and what the file is called of which the daemon must say so."""
 
 
 def unhealthy(stage: Stage, worker: str) -> bool:
@@ -165,24 +169,29 @@ def failing_disk(directory: Path, rounds: Iterable[int], seed: int, name: str) -
     """Let the kernel refuse: the daemon must end, not try again and go on; the next one finds all acknowledged there.
 
     Files are not closed in good order then: what the process could not write, it does not acknowledge either. A sync
-    that fails once would succeed when it is tried again, and mean nothing: who tries lives on, and is counted as lost.
+    that fails once would succeed when it is tried again, and mean nothing, for what was to be synced is gone: who tries
+    lives on, and is counted as lost. So are last words that do not name the file.
     """
-    dice, recovery, lived = random.Random(seed), list[float](), 0
+    dice, recovery, lived, unnamed = random.Random(seed), list[float](), 0, 0
+    point, deed, file = DISKS[name]
+    words = re.compile(re.escape(file) + r"[^ ]*\.db: [^(]* failed \(disk I/O error\)")
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         for _ in rounds:
             stage.end(signal.SIGKILL)
-            stage.start("received, not journaled", dice.randint(2, 20), DISKS[name])
+            said = len(stage.daemon.log.read_text(encoding="utf-8"))
+            stage.start(point, dice.randint(2, 20), deed)
             stage.await_ready()
             code = stage.await_end(60)
             lived += code in (None, 0)
             if code is None:
                 stage.end(signal.SIGKILL)
+            unnamed += words.search(stage.daemon.log.read_text(encoding="utf-8"), said) is None
             _start_again(stage, recovery)
         stage.settle()
         row = stage.verdict(f"disk: {name}", len(recovery), recovery)
-        row.lost += lived
-        row.remark += f"; {lived} times it did not end by itself"
+        row.lost += lived + unnamed
+        row.remark += f"; {lived} times it did not end by itself, {unnamed} times it did not say which file it was"
         return row
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.receivers import WAYS, failing_receiver, second_ways
+from tests.faults.waiting import well_again, worst_first
 
 
 @pytest.mark.timeout(240)
@@ -23,3 +24,17 @@ def test_a_first_way_that_fails_is_followed_by_the_second(tmp_path: Path) -> Non
     row = second_ways(tmp_path, range(2), 4, after=5)
     assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
     assert len(row.recovery) == 4
+
+
+@pytest.mark.timeout(240)
+def test_the_worst_goes_out_first_when_many_pages_wait(tmp_path: Path) -> None:
+    """Red before orange and yellow, the red of a crowd that has come last too; what is less bad follows, all of it."""
+    row = worst_first(tmp_path, range(1), 4)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
+
+
+@pytest.mark.timeout(240)
+def test_what_was_put_off_follows_as_soon_as_the_receiver_is_well(tmp_path: Path) -> None:
+    """The first page that arrives takes all others with it, whose own turn would be minutes later."""
+    row = well_again(tmp_path, range(1), 4)
+    assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row

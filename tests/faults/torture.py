@@ -50,6 +50,7 @@ from tests.faults.supervised import (
     stuck_sink,
 )
 from tests.faults.tally import Row, merged, table
+from tests.faults.waiting import well_again, worst_first
 from tests.support import program
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -158,6 +159,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "host": _each(host_jumps, 50),
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
+    "well-again": _each(well_again, 50),
+    "order": _each(worst_first, 50),
     "names": _ways(unresolved, NAMELESS, 50),
     "mail": _each(dribbling_mail, 20),
     "second-channel": _each(second_ways, 100),

@@ -31,7 +31,7 @@ from sensord.store.dayfile import decode_group, encode_records
 from tests.core.street import START, definition
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
-fuzzed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+fuzzed = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 _HOSTILE = st.sampled_from(
     [

@@ -66,7 +66,7 @@ def test_nonsense_is_refused_and_nothing_else(target: Target) -> None:
         target.feed(seed)
 
     @given(mutations(target.seeds))
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     def feed(data: bytes) -> None:
         target.feed(data)
 

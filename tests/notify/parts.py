@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +122,10 @@ class StoredOutbox:
     def retry(self, key: str, due: int, error: str) -> None:
         """Waits again."""
         self._sound().retry(key, due, error)
+
+    def let_go(self, channel: str, now: int, limit: int, spared: Collection[str]) -> int:
+        """Due now."""
+        return self._sound().let_go(channel, now, limit, spared)
 
     def next_due(self, channel: str, at_least: Level = Level.NONE) -> int | None:
         """The earliest waiting row."""

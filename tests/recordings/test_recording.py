@@ -38,7 +38,7 @@ from tests.recordings.parts import decisions, journal, live
         st.booleans(),
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_line_holds_the_whole_record(record: Record) -> None:
     """Whatever a record holds comes back byte for byte."""
     line = encode_line(record)

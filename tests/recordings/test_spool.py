@@ -14,7 +14,7 @@ from sensord.recordings import spool
 from sensord.recordings.spool import Spool
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(times=st.lists(st.integers(1, 40), max_size=80), run=st.integers(1, 20), block=st.integers(1, 7))
 def test_it_sorts_like_a_list(times: list[int], run: int, block: int) -> None:
     """Whatever the runs, the order is that of a stable sort, and it can be read twice at once."""

@@ -16,8 +16,9 @@ from sensord.core.record import Record, RecordKind
 from sensord.errors import DeliveryError, SnapshotError, StoreError
 from sensord.ports import Cursor
 from sensord.series import feeder
-from sensord.series.feeder import QUIET_GROUPS
+from sensord.series.feeder import QUIET_GROUPS, Feeder
 from sensord.store.journal import Journal
+from sensord.store.sqlite import store_error
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import until
 from tests.series.parts import START, Applied, JsonPoints, MemorySink, Pulse, feeding, journal_points, some_points
@@ -65,8 +66,10 @@ async def test_a_sink_that_gets_no_further_shows_while_something_waits(
     sink.failures = [DeliveryError("down")] * 1_000_000
     meter, pulse = PrometheusMeter(), Pulse()
     async with feeding(sink, journal.reader(), applied, JsonPoints(), meter, pulse=pulse) as followed:
+        unproven = [followed.unproven]
         now[0] += 3600
         await until(lambda: followed.stalled == 0)
+        assert [*unproven, followed.unproven] == [True, False], "until it has moved, or has everything"
         journal_points(journal, some_points(10))
         applied.applied = journal.last_seq
         await until(lambda: len(sink.asked) > 1)
@@ -230,10 +233,20 @@ async def test_a_bug_in_the_decoder_loses_nothing(journal: Journal) -> None:
 async def test_a_cursor_that_cannot_be_saved_is_tried_again(journal: Journal) -> None:
     """A full disk under the cursor is a fault of our own: the feeder starts again and gets through."""
     points, sink = some_points(50), MemorySink()
-    sink.failures = [StoreError("state.db: the disk is full")]
+    sink.failures = [store_error("state.db: the disk is full", retryable=True)]
     journal_points(journal, points)
     async with feeding(sink, journal.reader(), Applied(5), JsonPoints(), PrometheusMeter()):
         await until(lambda: len(sink.points) == 50)
+
+
+async def test_a_file_that_must_not_be_touched_again_ends_the_feeder(journal: Journal) -> None:
+    """After a failed sync only another process can tell what the disk has: with the feeder the daemon ends."""
+    sink = MemorySink()
+    sink.failures = [store_error("rollups.db: writing failed (disk I/O error)")]
+    journal_points(journal, some_points(50))
+    ends = Feeder(sink, journal.reader(), Applied(5), JsonPoints(), PrometheusMeter(), Pulse())
+    with pytest.raises(StoreError, match="disk I/O error"):
+        await asyncio.wait_for(ends.run(), 20)
 
 
 async def test_silence_moves_the_cursor_now_and_then(journal: Journal) -> None:

@@ -48,7 +48,7 @@ def _settled(point: Point, at: int) -> Point:
     return Point(point.measurement, {f"tag_{name}": value for name, value in point.tags.items()}, fields, at)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(POINTS, min_size=40, max_size=80))
 def test_any_point_is_accepted_and_kept(influxdb: Influx1, drawn: list[Point]) -> None:
     """A thousand random points and more: the database takes every line and gives back exactly the same."""

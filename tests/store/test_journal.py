@@ -93,7 +93,7 @@ _OFFSETS = st.lists(st.integers(-3 * DAY // HOUR, 30).map(lambda hours: hours * 
 
 
 @given(turns=st.lists(st.tuples(_OFFSETS, st.booleans()), min_size=1, max_size=10))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_time_never_goes_back(turns: list[tuple[list[int], bool]]) -> None:
     """Whatever clock the records bring, and over any restarts: each keeps its time, or takes the latest before it."""
     with TemporaryDirectory() as directory:

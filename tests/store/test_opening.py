@@ -11,6 +11,7 @@ import pytest
 from sensord.core.site import Step
 from sensord.store import sqlite
 from sensord.store.dayfile import day_files
+from sensord.store.findings import forget
 from sensord.store.journal import Journal
 from sensord.store.lost import Lost
 from sensord.store.opening import Stores, open_stores
@@ -88,6 +89,9 @@ def test_a_newest_day_that_is_missing_is_the_journals_loss(tmp_path: Path) -> No
         assert f"to {GROUPS} are lost" in stores.damage
         assert (stores.state.applied, stores.journal.last_seq) == (GROUPS, GROUPS)
     with opened(tmp_path) as stores:
+        assert f"to {GROUPS} are lost" in stores.damage, "nobody was told by then"
+    forget(tmp_path / "journal")
+    with opened(tmp_path) as stores:
         assert (stores.lost, stores.damage) == ("", ""), "it is told of once"
 
 
@@ -118,10 +122,10 @@ def test_a_crash_while_a_lost_state_is_made_again_changes_nothing(lived: Path) -
     """The next start knows still what is in doubt, and says so, until it has come to what is new."""
     (lived / "state.db").unlink()
     with opened(lived) as stores:
-        assert stores.lost == "the state database was gone"
+        assert (stores.lost, stores.anew) == ("the state database was gone", True)
         doubt = stores.state.doubt
     with opened(lived) as stores:
-        assert stores.lost == "the state was lost, and is not made again yet"
+        assert (stores.lost, stores.anew) == ("the state was lost, and is not made again yet", False)
         assert stores.state.doubt == doubt
         stores.state.apply(_step(10))
     with opened(lived) as stores:

@@ -35,7 +35,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @given(after=st.integers(0, 70), limit=st.integers(1, 80))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_stretch_can_be_read(after: int, limit: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """From any group on, up to any limit, over the borders of days: the groups that follow, in order."""
     directory = tmp_path_factory.getbasetemp() / "stretch"
@@ -261,7 +261,7 @@ def day() -> tuple[str, bytes]:
 
 
 @given(place=st.integers(0, 2**20), flip=st.integers(1, 255))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_flipped_bit_goes_unnoticed(day: tuple[str, bytes], place: int, flip: int) -> None:
     """Wherever the disk changes a byte of a day file: the groups are read as written, or an error is raised."""
     name, whole = day
@@ -279,7 +279,7 @@ def test_no_flipped_bit_goes_unnoticed(day: tuple[str, bytes], place: int, flip:
 
 
 @given(seq=st.integers(1, 60), place=st.integers(0, 2**16), flip=st.integers(1, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_group_proves_that_it_is_whole(seq: int, place: int, flip: int) -> None:
     """A blob read back is the group that was written; with any one byte changed it is refused."""
     (group,) = groups(seq, seq)

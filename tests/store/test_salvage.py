@@ -121,7 +121,7 @@ def test_it_opens_and_goes_on(days: dict[str, bytes], tmp_path: Path, damage: Da
 @example(number=1, flips=[(47, 1)], page=False)  # "unsupported file format"
 @example(number=1, flips=[(60, 1)], page=False)  # a version beyond any
 @example(number=3, flips=[(18, 4)], page=False)  # "attempt to write a readonly database"
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_after_two_starts_all_that_is_left_can_be_read(number: int, flips: list[tuple[int, int]], page: bool) -> None:
     """Whatever bytes are changed, singly or a page at a time: what is read is what was written, and it can be read."""
     with TemporaryDirectory() as folder:

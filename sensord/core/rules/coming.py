@@ -58,7 +58,7 @@ class Coming:
         devices, received_at = batch.device[part], batch.received_at[part]
         speaks = (bases[devices] >= 0) & (batch.flags[part] & DERIVED == 0)
         devices, received_at = devices[speaks], received_at[speaks]
-        rows = np.searchsorted(instants, received_at, side="right")
-        np.maximum.at(until, (rows, bases[devices]), received_at + liveness.deadline[devices])
+        cells = np.searchsorted(instants, received_at, side="right") * until.shape[1] + bases[devices]
+        np.maximum.at(until.reshape(-1), cells, received_at + liveness.deadline[devices])
         alive = instants[:, None] < np.maximum.accumulate(until, axis=0)
         return np.repeat(alive, table.width, axis=1)

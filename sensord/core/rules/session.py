@@ -8,12 +8,36 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.batch import Float64, Int64
 from sensord.core.rules.summary import Columns, Readings, Summary
 from sensord.core.rules.window import Ahead, Array, Summarised
+
+
+class _Steps(NamedTuple):
+    """The panes that hold something, sorted by key; the first of each key is the latest one before those looked at.
+
+    ``key`` and ``at`` (int64: the pane, counted from the first that is looked at) say which; ``start`` is the pane in
+    which its session began, ``number`` (float64) what the session holds with this pane.
+    """
+
+    key: Int64
+    at: Int64
+    start: Int64
+    number: Float64
+
+    def spread(self, shape: tuple[int, ...], gap: int) -> Float64:
+        """What each key's session holds at each pane's end, float64 (panes, keys): 0 where it is over."""
+        panes, keys = shape
+        since = np.maximum(self.at, 0)
+        until = np.where(np.diff(self.key, append=keys) > 0, panes, np.append(since[1:], panes))
+        lasts = np.maximum(np.minimum(until, self.at + gap) - since, 0)
+        numbers = np.stack([self.number, np.zeros(len(since))], axis=1)
+        return np.repeat(numbers, np.stack([lasts, until - since - lasts], axis=1).reshape(-1)).reshape(keys, panes).T
 
 
 class Sessions:
@@ -34,17 +58,34 @@ class Sessions:
         self.newest[occupied] = pane
         return over
 
-    def ahead(self, pane: int, occupied: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Int64, Int64]:
-        """Look at what ``seal`` would do pane by pane, shapes (panes, keys): (begins, start, newest).
+    def ahead(self, pane: int, held: Float64, before: Float64) -> _Steps:
+        """Look at what ``seal`` would do pane by pane, from ``pane`` on.
 
-        Where ``start`` is greater than ``newest`` there is no session.
+        ``held`` float64 (panes, keys) is how much each pane holds, ``before`` (keys,) how much the sessions so far.
         """
-        panes = pane + np.arange(len(occupied))[:, None]
-        latest = np.maximum.accumulate(np.concatenate([self.newest[None], np.where(occupied, panes, 0)]))
-        begins = occupied & (panes - latest[:-1] > self._gap)
-        over = ~occupied & (panes - latest[1:] >= self._gap)
-        start = np.maximum.accumulate(np.concatenate([self.start[None], np.where(begins, panes, 0)]))[1:]
-        return begins, np.where(over, 1, start), np.where(over, 0, latest[1:])
+        cells, everyone, none = np.flatnonzero(held), np.arange(len(before)), self.start > self.newest
+        at, key = np.divmod(cells, len(before))
+        # A key without a session: as if its last one had just ended.
+        latest = np.where(none, -self._gap - 1, self.newest - pane)
+        order = np.argsort(np.concatenate([everyone, key]), kind="stable")
+        columns = (everyone, key), (latest, at), (before, held.reshape(-1)[cells])
+        key, at, count = (np.concatenate(column)[order] for column in columns)
+        new = np.diff(key, prepend=-1) > 0
+        begins = new | (np.diff(at, prepend=0) > self._gap)
+        first = np.maximum.accumulate(np.where(begins, np.arange(len(at)), 0))
+        start, total = np.where(new, self.start[key], pane + at), np.cumsum(count)
+        return _Steps(key, at, start[first], total - (total - count)[first])
+
+    def take(self, pane: int, sealed: int, steps: _Steps) -> Float64:
+        """Move on by so many panes, as was seen; return what each key's session holds then."""
+        latest = np.zeros(len(self.start), np.int64)
+        passed = np.flatnonzero(steps.at < sealed)
+        latest[steps.key[passed]] = passed  # the last one of a key stays
+        at = steps.at[latest]
+        over = sealed - 1 - at >= self._gap
+        self.start[:] = np.where(over, 1, steps.start[latest])
+        self.newest[:] = np.where(over, 0, pane + at)
+        return np.where(over, 0.0, steps.number[latest])
 
     def arrays(self) -> dict[str, Array]:
         """The state by name."""
@@ -77,14 +118,11 @@ class Session(Summarised):
         if set(self._sum) != {"count"}:
             return None
         held = self._open.ahead(pane, count, readings)["count"]
-        begins, start, newest = self._sessions.ahead(pane, held > 0)
-        running = np.cumsum(np.concatenate([self._sum["count"][None], held]), axis=0)
-        before = np.maximum.accumulate(np.where(begins, running[:-1], 0.0))
-        number = np.where(start > newest, 0.0, running[1:] - before)
+        steps = self._sessions.ahead(pane, held, self._sum["count"])
+        number = steps.spread(held.shape, self.length)
 
         def take(sealed: int) -> None:
-            self._sessions.start[:], self._sessions.newest[:] = start[sealed - 1], newest[sealed - 1]
-            self._sum["count"][:] = number[sealed - 1]
+            self._sum["count"][:] = self._sessions.take(pane, sealed, steps)
             self._open.empty(pane, sealed)
 
         window = {"count": number}

@@ -64,6 +64,8 @@ class WindowedRule:
         self._besides = 2 * length  # the blocks in which the first and the last of many panes lie
         self._most = max(_MOST_CELLS // max(len(table), 1), _FEW)
         self._reach = self._least = min(max(2 * _FEW, length), self._most)
+        self._eventful = -1
+        """The pane in which something happens, as was found by looking ahead: that one is sealed by itself."""
 
     @property
     def due(self) -> int:
@@ -175,7 +177,7 @@ class WindowedRule:
     def skip(self, coming: Coming, *, watched: bool) -> None:
         """Jump over panes in an empty window, and seal at once those in which no level changes."""
         before = -1
-        while before < self._panes.pane and self.due <= coming.to:
+        while before < self._panes.pane != self._eventful and self.due <= coming.to:
             before = self._panes.pane
             if self._panes.empty:
                 self._jump(coming)
@@ -221,7 +223,7 @@ class WindowedRule:
         if eventless == len(outlook.ends):
             self._reach = min(2 * self._reach, self._most)
         else:
-            self._reach = max(eventless, self._least)
+            self._reach, self._eventful = max(eventless, self._least), self._panes.pane
 
     def _foreseeable(self, coming: Coming) -> int:
         """Until which instant only values, and who is heard, decide how an active level goes on; 0: more does."""

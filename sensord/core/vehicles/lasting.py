@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones
+from sensord.core.vehicles.passage import DOUBTFUL, Read
+from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Compound, Ended, Visit
+from sensord.core.vehicles.visit import Compound, Ended, Trace, Visit
 
 AT_HOME = 3
 """A vehicle that was inside over night on so many visits lives here."""
@@ -85,6 +87,7 @@ class Lasting(Acquaintance):
     def dusk(self, now: int) -> list[Ended]:
         """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
         ended: list[Ended] = []
+        couriers = [trace for trace in self.traces.values() if trace.courier is not None]
         for place, here in self.compounds.items():
             for token, visit in list(here.visits.items()):
                 visit.nights += 1
@@ -95,7 +98,7 @@ class Lasting(Acquaintance):
                 if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
                     self._drop_visit(place, token)
                     ended.append(Ended(place, token, visit, twice=True))
-                elif not lives_here and self._is_over(token, visit, now):
+                elif not lives_here and (self._is_over(token, visit, now) or self._was_courier(visit, couriers)):
                     self._over(place, token)
                     ended.append(Ended(place, token, visit))
         return ended
@@ -115,6 +118,30 @@ class Lasting(Acquaintance):
             return True
         trace, lately = self.traces.get(token), visit.entered_at - self._tracking.recent
         return trace is not None and sum(lately < when <= visit.entered_at for when in trace.shorts) >= COURIER
+
+    def _errand(self, trace: Trace, at: int, stay: int, shown: Read) -> None:
+        """A visit of ``stay`` ns ended at ``at``: note it if it was short. ``shown`` is a reading of the vehicle."""
+        lately = at - self._tracking.recent
+        trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
+        if stay < self._tracking.short:
+            trace.shorts.append(at)
+            if len(trace.shorts) >= COURIER:
+                trace.courier = shown.province, shown.early, shown.late
+
+    def _was_courier(self, visit: Visit, couriers: Iterable[Trace]) -> bool:
+        """Whether a visit under a doubtful plate, never seen before, is one of these, which has passed since."""
+        read, since = visit.read, visit.entered_at + self._tracking.merge
+        return (
+            visit.stranger
+            and visit.certainty == DOUBTFUL
+            and any(
+                courier.last_at > since
+                and courier.courier is not None
+                and courier.courier[0] == read.province
+                and neighbours(read.early, read.late, *courier.courier[1:])
+                for courier in couriers
+            )
+        )
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""

@@ -20,8 +20,6 @@ minute. What comes after a passage was decided can make it surer, or show anothe
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from sensord.core.instant import MINUTE
@@ -41,7 +39,7 @@ _STANDING = MINUTE
 """A vehicle that is read in a lane again within this time, with no other behind it, has not gone from there."""
 
 
-class Read(NamedTuple):
+class Read(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One reading of a camera. Times ns; ``token`` to ``late`` as in ``Identity``; the rest label codes."""
 
     received_at: int
@@ -110,7 +108,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         It is certain when the best reading is sure, or when two readings agree.
         """
         best = self.kept[0]
-        return -1 if not best[4] else CERTAIN if best[9] or self.votes[0] > 1 else DOUBTFUL
+        return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
 
     def shows(self, token: int) -> bool:
         """Whether one of the readings at least is of this pseudonym."""
@@ -119,7 +117,7 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
     def kin(self) -> list[int]:
         """Everything under which this vehicle may be read again: families, and pseudonyms that were not the best."""
         if len(self.kept) == 1:
-            return [self.kept[0][6]]
+            return [self.kept[0].family]
         return [read.family for read in self.kept if read.token] + [read.token for read in self.kept[1:] if read.token]
 
     def add(self, read: Read) -> None:
@@ -203,21 +201,18 @@ class Passages:
 
         That is so when all earlier ones of the lane are over and the last was another vehicle's; else None.
         """
-        lanes = self.open[read[11]]
+        lanes, event_at = self.open[read.direction], read.event_at
         here = lanes.get(gate)
-        if here is None:
-            here = lanes[gate] = []
-        elif here:
-            if here[-1].kept[0][4] == read[4]:
+        if here:
+            if here[-1].kept[0].token == read.token:
                 return None
-            over = read[1] - self._merge
+            over = event_at - self._merge
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
-            here.clear()
-        due = 0 if read[9] and not read[11] else read[0] + self._settle
-        passage = Passage([read], [1 + more], read[1], last_at, due)
-        here.append(passage)
+        due = 0 if read.sure and not read.direction else read.received_at + self._settle
+        passage = Passage([read], [1 + more], event_at, last_at, due)
+        lanes[gate] = [passage]
         self.merged += more
         return passage
 

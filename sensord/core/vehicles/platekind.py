@@ -121,6 +121,11 @@ def may_be(text: str, colour: str) -> bool:
     return any(form.fullmatch(text) for kind, form in _PARTLY.items() if fits(kind, colour))
 
 
+def nearly(text: str) -> bool:
+    """Whether a text would have a plate's form if one of its characters, misread or not read, were another."""
+    return len(text) in (7, 8) and any(may_be(f"{text[:place]}?{text[place + 1 :]}", "") for place in range(len(text)))
+
+
 def fits(kind: PlateKind, colour: str) -> bool:
     """Whether a kind may have a colour; an unknown one ("") fits every kind."""
     return not colour or colour in _COLOURS.get(kind, colour)

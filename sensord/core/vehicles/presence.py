@@ -10,20 +10,26 @@ out, inside before                  the visit ends; how long it was is known
 in, inside the same compound        its exit was missed: that visit ends now, without a length; another begins
 in or out, inside another compound  its exit there was missed: that visit ends without a length
 out, not inside                     a vehicle of the same family is inside, or one that was also read so when it came:
-                                    that is it, misread once, unless both are known and certain; otherwise its entry was
-                                    missed
+                                    that is it, misread once, unless both are known and certain; so is one that was
+                                    never seen before, or the only one, if the plate that leaves is in doubt and
+                                    unknown, and differs in one character; otherwise its entry was missed
 inside at night, does not live      its exit was missed, if it has been inside for ``believed``, or if it only comes and
 here                                goes: the visit ends without a length
 inside for ``remember``             its exit was missed, even if it lives here
 inside at night, never seen before  it was that one, read twice: in two sure readings that differ in one character, or
 it came; another came in the same   in two that both differ in one from what left
 moment, and has gone since
+inside at night, in doubt, never    it was that one, and its exit was missed
+seen before; one character from
+one of its province that comes and
+goes, and has passed since
 inside at night for a day, never    it was that one, and its exit was missed; within a day it may be the other of two
 seen before; it was also read as    vehicles with one plate
 one that has been seen since
 out, inside under a misreading      when it came under a plate never seen before, and leaves under one that was, or that
                                     is certain where the other was in doubt: it came under this one
 what no single vehicle can do       two vehicles with one plate (``clones.py`` says what that is, and when it is sure)
+out, one character illegible        the one inside that has all its other characters, if there is one such and no more
 unread or no plate                  changes the number inside, and by how much that may be wrong; so it does on the next
                                     days, until something explains it, for as long as a visit is ``believed``
 ==================================  ===============================================================================
@@ -75,7 +81,7 @@ class Presence(Lasting):
     def enter(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove into the compound ``place`` by its ``gate``."""
         here, read, at = self.compounds[place], passage.kept[0], passage.first_at
-        token = read[4]
+        token = read.token
         if not token:
             here.anonymous += 1
             return _ANONYMOUS
@@ -100,7 +106,7 @@ class Presence(Lasting):
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
-        due = at + self._marks[0] if read[0] - at < self._marks[0] else self._next_due(at, read[0])
+        due = at + self._marks[0] if read.received_at - at < self._marks[0] else self._next_due(at, read.received_at)
         visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
         here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
@@ -116,19 +122,21 @@ class Presence(Lasting):
 
     def leave(self, place: str, gate: str, passage: Passage) -> Seen:
         """A vehicle drove out of the compound ``place`` by its ``gate``."""
-        here, mine, at = self.compounds[place], passage.kept[0][4], passage.first_at
-        if not mine:
-            here.anonymous -= 1
-            return _ANONYMOUS
+        here, mine, at = self.compounds[place], passage.kept[0].token, passage.first_at
         token, cloned, ended, certainty = mine, False, _NONE, passage.certainty
         if token not in here.visits:
             token, cloned, ended = self._who(place, passage)
+            if not token:
+                here.anonymous -= 1
+                return _ANONYMOUS
+            if not mine:
+                passage.decided, certainty = token, DOUBTFUL
         trace = self.traces.get(token) or self._trace(token, at)
         if at < trace.last_at:
             return Seen(_HISTORY, mine, certainty)
         visit, itself = here.remove(token), token == mine
-        sure, shown = itself and certainty == CERTAIN, itself or passage.shows(token)
-        if visit is not None and shown and self.clones.suspicions:
+        sure, shows = itself and certainty == CERTAIN, itself or passage.shows(token)
+        if visit is not None and shows and self.clones.suspicions:
             cloned = self.clones.settled(place, token, visit) or cloned
         if trace.inside == place:
             trace.inside = ""
@@ -139,13 +147,10 @@ class Presence(Lasting):
             self._note(token, trace, gate, at, sure)
             return Seen(_MISSED_ENTRY, mine, certainty, cloned=cloned, ended=ended)
         # A visit that began misread has one end that shows the plate: that has to be certain.
-        self._note(token, trace, gate, at, shown and (sure or not visit.misread))
+        self._note(token, trace, gate, at, shows and (sure or not visit.misread))
         stay = at - visit.entered_at
-        if trace.shorts:
-            lately = at - self._tracking.recent
-            trace.shorts = [when for when in trace.shorts[-63:] if when > lately]
-        if stay < self._tracking.short:
-            trace.shorts = [*trace.shorts, at]
+        if trace.shorts or stay < self._tracking.short:
+            self._errand(trace, at, stay, passage.kept[0] if itself else visit.read)
         pairing = _LEFT if itself and not visit.misread else _LEFT_MISREAD
         other = None if itself else visit.read
         numbers = stay / HOUR if stay >= 0 else _NAN, _NAN, _NAN, _NAN, float(len(trace.shorts)), _NAN
@@ -180,11 +185,16 @@ class Presence(Lasting):
     def _who(self, place: str, passage: Passage) -> tuple[int, bool, tuple[Ended, ...]]:
         """The vehicle that a passage out of ``place`` shows, and what its having been there means: (cloned, ended)."""
         here, mine = self.compounds[place], passage.kept[0].token
+        if not mine:
+            return here.only_near(passage), False, _NONE
         token = here.who(passage)
         if token == mine:
             if token in here.visits or token in self.traces or token in self.known:
                 return token, False, _NONE
-            return self.clones.relative(place, passage) or token, False, _NONE
+            who = self.clones.relative(place, passage)
+            if not who and passage.certainty == DOUBTFUL:
+                who = here.only_near(passage)
+            return who or token, False, _NONE
         visit, trace = here.visits[token], self.traces.get(mine)
         known_later = trace is not None and trace.last_at > passage.first_at
         # Of two readings the one that was seen before is right; where neither was, the one that is certain.
@@ -257,7 +267,8 @@ class Presence(Lasting):
         if trace is None or not before.last_at:
             return None
         earlier = [entry for entry in trace.entries if entry[0] != at]
-        back = self.traces[token] = Trace(before.last_at, before.gate, "", earlier, trace.shorts, before.witnessed)
+        back = Trace(before.last_at, before.gate, "", earlier, trace.shorts, before.witnessed, trace.courier)
+        self.traces[token] = back
         where, ghost = self.compounds.get(before.inside), self.clones.ghosts.get((before.inside, token))
         if where is not None and token in where.visits:  # two vehicles, one plate: the other one never left
             back.inside = before.inside
@@ -275,41 +286,62 @@ class Presence(Lasting):
     ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
         """The entry by ``gate`` was another vehicle's than it was decided with: more readings, at ``now`` (ns), say so.
 
-        Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, if it is
-        inside and was not already, and that of the one it was taken for, if that one is inside elsewhere. And the
-        vehicle's own visit elsewhere that is over by that.
+        Returns the visits that go on by that, each with its compound and pseudonym: that of the vehicle, and that of
+        the one it was taken for, if that one is inside elsewhere. And the visits that are over by that: those of the
+        vehicle as for ``enter``, or the one that was misread, when the vehicle had come already or has passed since.
         """
-        token = passage.decided
-        here, read = self.compounds[place], passage.best
-        visit = here.remove(token)
-        if visit is None or read.token in here.visits:
+        here, token, at, read = self.compounds[place], passage.decided, passage.first_at, passage.best
+        visit, before = here.visits.get(token), passage.before
+        if visit is None or visit.entered_at != at:  # it is over, or this one never began
             return [], _NONE
-        visit.read, visit.certainty, visit.kin = read, passage.certainty, passage.kin()
-        here.add(read.token, visit)
-        before, other = passage.before, self._take_back(token, passage.before, visit.entered_at)
-        mine = self._trace(read.token, visit.entered_at)
-        passage.before = self._before(read.token, mine)
-        visit.stranger = passage.before is None
-        self.clones.take(place, read.token)
-        # Two places at once are said when the visit ends under the plate: then it has a witness.
-        ended = self._elsewhere(place, gate, mine, read.token, visit.entered_at, sure=False)[1] if mine.gate else _NONE
-        mine.entries += [(visit.entered_at, place)]
-        mine.inside = place
-        self._note(read.token, mine, gate, visit.entered_at, passage.certainty == CERTAIN)
-        visits = [(place, read.token, visit)]
+        here.remove(token)
+        visits, other = list[tuple[str, int, Visit]](), self._take_back(token, before, at)
+        here.rename_twin(token, read.token)
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
             visits.append((before.inside, token, other))
-        return visits, ended
+        mine = self._trace(read.token, at)
+        if mine.last_at > at or (read.token in here.visits and self._just_came(mine, gate, at)):
+            return visits, (Ended(place, token, visit, twice=True),)
+        return [(place, read.token, visit), *visits], self._enter_renamed(place, gate, passage, visit, mine)
+
+    def _just_came(self, trace: Trace, gate: str, at: int) -> bool:
+        """Whether a vehicle that is inside came by this gate at the moment ``at``, too."""
+        return trace.gate == gate and at - trace.last_at <= self._tracking.merge
+
+    def _enter_renamed(self, place: str, gate: str, passage: Passage, visit: Visit, trace: Trace) -> tuple[Ended, ...]:
+        """As ``enter``: the visit is that of the vehicle which the passage shows now. Returns what is over by that."""
+        here, token, at = self.compounds[place], passage.best.token, visit.entered_at
+        passage.before = self._before(token, trace)
+        visit.read, visit.certainty, visit.kin = passage.best, passage.certainty, passage.kin()
+        visit.stranger = passage.before is None
+        self.clones.take(place, token)
+        # Two places at once are said when the visit ends under the plate: then it has a witness.
+        ended = self._elsewhere(place, gate, trace, token, at, sure=False)[1] if trace.gate else _NONE
+        if (old := here.remove(token)) is not None:
+            here.missed_exit()
+            ended = (*ended, Ended(place, token, old))
+        here.add(token, visit)
+        trace.entries += [(at, place)]
+        trace.inside = place
+        self._note(token, trace, gate, at, passage.certainty == CERTAIN)
+        return ended
 
     def adopt(self, former: int, token: int) -> tuple[str, Visit] | None:
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
         hour = self.known.pop(former, None)
         if hour is not None:
             self.known.setdefault(token, hour)
+        nights = self.homes.pop(former, 0)
+        if nights:
+            self.homes[token] = self.homes.get(token, 0) + nights
+        for compound in self.compounds.values():
+            compound.rename_twin(former, token)
+            compound.rename_kin(former, token)
         trace = self.traces.pop(former, None)
         if trace is None or token in self.traces:
             return None
+        trace.courier = None  # under the former key it is nobody's neighbour
         self.traces[token] = trace
         self.clones.adopt(former, token, self.compounds)
         here = self.compounds.get(trace.inside)

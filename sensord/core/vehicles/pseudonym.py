@@ -113,6 +113,12 @@ class Pseudonymiser:
         family = _number(self._current, b"family", plate.translate(COLLAPSED).encode())
         return Identity(_number(self._current, b"plate", text), former, family, *self._neighbourhood(plate))
 
+    def locate(self, text: str, at: int) -> Identity:
+        """Return the neighbourhood at the instant ``at`` (ns) of a text that is no plate; it has no pseudonym."""
+        if not self._from <= at < self._until:
+            self._turn(at)
+        return Identity(0, 0, 0, *self._neighbourhood(text))
+
     def _neighbourhood(self, plate: str) -> tuple[int, int]:
         """The hashes of a plate without each of its characters; a short one's are filled up with that of the whole."""
         without = [plate[:place] + plate[place + 1 :] for place in range(_LONGEST)]

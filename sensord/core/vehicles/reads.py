@@ -9,7 +9,7 @@ it takes them one by one: ``Reads`` has both.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -51,10 +51,6 @@ class Runs(NamedTuple):
     whole: list[bool]
 
 
-_make_read = partial(tuple.__new__, Read)
-"""Readings are made of rows of columns by the hundred thousand: this way without a call of Python's for each."""
-
-
 class _Lanes(NamedTuple):
     """Readings sorted by lane, within a lane by arrival.
 
@@ -89,7 +85,7 @@ class Reads:
         else:
             rows = rows[(gate_of[batch.device[rows]] >= 0) & (direction[rows] >= 0)]
         self.positions, self._batch, self._names = rows, batch, names
-        self._sightings = (batch.sightings or nobody(len(batch))).select(rows)
+        self._sightings = batch.sightings or nobody(len(batch))
         confidence = batch.fields.get("confidence")
         self._confidence = np.ones(len(rows)) if confidence is None else confidence[rows]
         self._labels = [self._column(name) for name in _LABELS]
@@ -107,11 +103,10 @@ class Reads:
         at, batch, seen = self.positions[rows], self._batch, self._sightings
         columns = [batch.received_at[at].tolist(), batch.event_at[at].tolist()]
         columns += [list(map(self._names.__getitem__, batch.device[at].tolist())), self._confidence[rows].tolist()]
-        columns += seen.who[rows].T.tolist()
-        masks = seen.masks
-        columns += [seen.sure[rows].tolist(), [masks[row] for row in rows.tolist()]]
+        columns += seen.who[at].T.tolist()
+        columns += [seen.sure[at].tolist(), list(map(seen.masks.__getitem__, at.tolist()))]
         columns += [codes[rows].tolist() for codes in self._labels]
-        return map(_make_read, zip(*columns, strict=True))
+        return starmap(Read, zip(*columns, strict=True))
 
     def one(self, row: int) -> Read:
         """The reading of one row."""
@@ -122,13 +117,13 @@ class Reads:
         batch, rows = self._batch, self.positions
         lane = gate_of[batch.device[rows]] * 2 + self._labels[0]
         order = np.argsort(lane.astype(np.min_scalar_type(lane.max())), kind="stable")  # which is quick for small types
-        lane, token, event_at = lane[order], self._sightings.who[order, 0], batch.event_at[rows[order]]
+        lane, token, event_at = lane[order], self._sightings.who[rows[order], 0], batch.event_at[rows[order]]
         gap = np.diff(event_at)
         again = (lane[1:] == lane[:-1]) & (token[1:] == token[:-1]) & (token[1:] != 0)
         follows: Bools = np.concatenate([[False], again & (gap >= 0) & (gap <= tracking.merge)])
         first = np.flatnonzero(~follows)
         lanes = _Lanes(lane, order, follows, first, np.append(first[1:], len(order)) - 1)
-        sure = np.logical_or.reduceat(self._sightings.sure[order] & follows, first)
+        sure = np.logical_or.reduceat(self._sightings.sure[rows[order]] & follows, first)
         whole = self._whole(lanes, sure, tracking)
         self.heads, self.members = order[first], order
         arrival = np.argsort(self.heads)
@@ -157,13 +152,13 @@ class Reads:
         They are over before they are decided, or were decided by their first reading. ``sure`` is whether a reading
         after the first one is: that would decide an entry.
         """
-        batch, seen, order = self._batch, self._sightings, lanes.order
-        head, last = order[lanes.first], order[lanes.last]
-        arrival, inward = batch.received_at[self.positions], self._labels[0][head] == 0
-        settles = arrival[head] + tracking.settle
-        whole = (inward & seen.sure[head]) | ((arrival[last] < settles) & ~(inward & sure))
+        arrival, seen, order = self._batch.received_at, self._sightings, lanes.order
+        first = order[lanes.first]
+        head, last = self.positions[first], self.positions[order[lanes.last]]
+        inward, in_time = self._labels[0][first] == 0, arrival[last] < arrival[head] + tracking.settle
+        whole = (inward & seen.sure[head]) | (in_time & ~(inward & sure))
         self._foresee(lanes, ~whole)
-        legible = (seen.who[head, 0] != 0) & (self._labels[1][head] != UNREAD)
+        legible = (seen.who[head, 0] != 0) & (self._labels[1][first] != UNREAD)
         result: Bools = whole & legible & (seen.who[head, 1] == 0)
         return result
 

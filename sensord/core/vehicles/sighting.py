@@ -13,7 +13,7 @@ import numpy as np
 from sensord.core.batch import Int64, Sightings
 from sensord.core.token import number
 from sensord.core.vehicles.plate import Plate, PlateRead, PlateTable, Verdict, mask, recognise
-from sensord.core.vehicles.platekind import PlateKind
+from sensord.core.vehicles.platekind import PlateKind, nearly
 from sensord.core.vehicles.pseudonym import NOBODY, Identity, Pseudonymiser
 from sensord.core.vehicles.tracking import PlateAreas, stretch
 
@@ -66,8 +66,12 @@ class Identifier:
     def _look(self, seen: tuple[str, str], at: int) -> tuple[Plate, Identity, str, str]:
         """Recognise and identify a plate by its text and colour; every one once in a while."""
         plate, who = recognise(*seen), NOBODY
-        if self._pseudonymiser is not None and plate.kind not in (PlateKind.NONE, PlateKind.UNREAD):
+        if self._pseudonymiser is None or plate.kind is PlateKind.NONE:
+            pass
+        elif plate.kind is not PlateKind.UNREAD:
             who = self._pseudonymiser.identify(plate.text, at)
+        elif nearly(plate.text):
+            who = self._pseudonymiser.locate(plate.text, at)
         if len(self._kept) >= _KEPT:
             self._kept.clear()
         found = self._kept[seen] = plate, who, "watch" if self._watched(who, at) else "other", mask(plate)

@@ -18,6 +18,7 @@ from collections import Counter
 from heapq import heappop, heappush
 
 import numpy as np
+from msgspec.structs import replace
 
 from sensord.core.batch import Batch
 from sensord.core.definition import Definition
@@ -103,7 +104,7 @@ class Tracker:
         for place, here in self.presence.compounds.items():
             for visit in here.visits.values():
                 if visit.read.device not in self._numbers and place in cameras:
-                    visit.read = visit.read._replace(device=cameras[place])
+                    visit.read = replace(visit.read, device=cameras[place])
         self.presence.redue(at)
         schedule(self)
 
@@ -118,7 +119,7 @@ class Tracker:
         if len(batch):
             self._take(Reads(batch, self._gate_of, self._devices, self._tracking))
         if self._due <= batch.now:
-            self._advance(batch.now)
+            self._advance(batch.now, len(batch))
         self._count()
         return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
 
@@ -140,8 +141,8 @@ class Tracker:
         for row, position, read, start, stop, best, sure, last_at, last_received_at, whole in rows:
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
-            if self._due <= read[0]:
-                self._advance(read[0])
+            if self._due <= read.received_at:
+                self._advance(read.received_at, position)
             if whole and self._pass(position, read, stop - start, best, last_at):
                 continue
             passage = self._see(position, read)
@@ -155,23 +156,23 @@ class Tracker:
 
     def _pass(self, position: int, read: Read, more: int, best: Read | None, last_at: int) -> bool:
         """Take a whole passage at once; False when the one before it in the lane is still open."""
-        gate = self._gate[read[2]]
+        gate = self._gate[read.device]
         passage = self.passages.alone(gate, read, more, last_at)
         if passage is None:
             return False
         if passage.due:
             self._wait(gate, passage)
         else:
-            self._decide(position, read[0], gate, passage)
+            self._decide(position, read.received_at, gate, passage)
         if best is not None:
             passage.kept[0] = best
         return True
 
     def _singly(self, reads: Reads, row: int) -> None:
-        read = reads.one(row)
+        read, position = reads.one(row), int(reads.positions[row]) + 1
         if self._due <= read.received_at:
-            self._advance(read.received_at)
-        self._see(int(reads.positions[row]) + 1, read)
+            self._advance(read.received_at, position)
+        self._see(position, read)
 
     def _again(self, passage: Passage, read: Read, run: Run) -> bool:
         """Take a run with its first reading, unless something might happen in between that depends on which came."""
@@ -217,7 +218,7 @@ class Tracker:
             for ended in gone:
                 self._end(position, at, ended)
             passage.decided = token
-            if visits:
+            if visits or gone:
                 self._recognise(position, at, gate, passage)
         elif direction == _IN:
             self.presence.compounds[place].relate(passage.decided, passage.kin())
@@ -231,7 +232,7 @@ class Tracker:
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
         due = passage.due
-        heappush(self.settling, (due, gate, passage.kept[0][11]))
+        heappush(self.settling, (due, gate, passage.kept[0].direction))
         self._due = min(self._due, due)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -245,15 +246,16 @@ class Tracker:
             due = near[0][0]
         self._due = due
 
-    def _advance(self, to: int) -> None:
+    def _advance(self, to: int, before: int) -> None:
         """Let happen what is due at or before ``to``, each at its own instant.
 
+        The readings of the batch that arrive earlier stand at positions below ``before``.
         At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
         """
         settling, arrivals = self.settling, self._arrivals
         while (at := self._due) <= to:
             # The position before the first reading that arrives at or after that instant, which never falls.
-            position = self._place = bisect_left(arrivals, at, self._place)
+            position = self._place = bisect_left(arrivals, at, self._place, before)
             near = self.stays.near
             if settling and settling[0][0] == at:
                 _, gate, direction = heappop(settling)
@@ -310,8 +312,8 @@ class Tracker:
     def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
         place, presence, read = self._compound[gate], self.presence, passage.kept[0]
-        passage.decided = read[4]
-        seen = presence.leave(place, gate, passage) if read[11] else presence.enter(place, gate, passage)
+        passage.decided = read.token
+        seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
@@ -327,7 +329,7 @@ class Tracker:
     def _tell(self, position: int, at: int, event: int, read: Read, event_at: int, here: Compound, seen: Seen) -> None:
         """Say what a passage means that ``read`` shows, and that was at ``event_at``."""
         if seen.shown is not None:
-            read = seen.shown._replace(device=read.device, direction=read.direction)
+            read = replace(seen.shown, device=read.device, direction=read.direction)
         what = event_at, seen.certainty, seen.token
         self._say(position, at, event, read, what, here, seen.numbers)
         if seen.cloned:
@@ -363,7 +365,7 @@ class Tracker:
 
         ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
-        device = self._numbers.get(read[2])
+        device = self._numbers.get(read.device)
         if device is None:  # the camera that saw it come is gone, and its compound has no other
             return
         event_at, certainty, token = what
@@ -377,13 +379,13 @@ class Tracker:
                 event_at,
                 at,
                 token,
-                read[0],
+                read.received_at,
                 event,
-                read[11],
-                read[12],
-                read[13],
-                read[14],
-                read[15],
+                read.direction,
+                read.sort,
+                read.province,
+                read.energy,
+                read.listed,
                 certainty,
                 stay,
                 nights,
@@ -395,4 +397,4 @@ class Tracker:
                 doubt + anonymous if anonymous >= 0 else doubt - anonymous,
             )
         )
-        self._masks.append(read[10])
+        self._masks.append(read.mask)

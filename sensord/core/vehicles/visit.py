@@ -61,6 +61,7 @@ class Trace(msgspec.Struct, array_like=True, gc=False):
     ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
     recent entries as (event time, compound), ``shorts`` the ends of its recent short visits. ``witnessed`` is when it
     last passed for certain: in a passage that is, or at the end of a visit that began under the same plate.
+    ``courier`` is there once it comes and goes: its province and neighbourhood, for who may be it, misread.
     """
 
     last_at: int
@@ -69,6 +70,7 @@ class Trace(msgspec.Struct, array_like=True, gc=False):
     entries: list[tuple[int, str]] = []
     shorts: list[int] = []
     witnessed: int = 0
+    courier: tuple[int, int, int] | None = None
 
 
 class Ghost(msgspec.Struct, array_like=True, gc=False):
@@ -119,7 +121,9 @@ class Seen(msgspec.Struct, gc=False):
 
 
 class Compound:
-    """Who is inside one compound: ``visits`` by pseudonym, in order of entry; ``kin`` finds misread ones.
+    """Who is inside one compound: ``visits`` by pseudonym, in order of entry.
+
+    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin.
 
     ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
     first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
@@ -131,6 +135,7 @@ class Compound:
         self.parking = parking
         self.visits: dict[int, Visit] = {}
         self._kin: dict[int, list[int]] = {}
+        self._twins: dict[int, list[int]] = {}
         self.anonymous = self.missed = self.doubtful = self.spread = 0
         self.carried: list[int] = []
         self.lacking: list[int] = []
@@ -146,8 +151,11 @@ class Compound:
                 known[kin] = [token]
             else:
                 relatives.append(token)
+        for one in visit.twins:
+            self._twins.setdefault(one, []).append(token)
         if twin:
-            self.pair(token, twin)
+            self._pair(token, twin)
+            self._pair(twin, token)
 
     def remove(self, token: int) -> Visit | None:
         """Let a vehicle out; None when it is not inside."""
@@ -161,6 +169,10 @@ class Compound:
                     del known[kin]
                 else:
                     relatives.remove(token)
+            for twin in visit.twins:
+                self._twins[twin].remove(token)
+                if not self._twins[twin]:
+                    del self._twins[twin]
         return visit
 
     def relate(self, token: int, kin: list[int]) -> None:
@@ -172,12 +184,30 @@ class Compound:
                     visit.kin.append(one)
                     self._kin.setdefault(one, []).append(token)
 
-    def pair(self, one: int, other: int) -> None:
-        """Note of two that came at the same moment that both may be one vehicle."""
-        for token, twin in ((one, other), (other, one)):
-            visit = self.visits.get(token)
-            if visit is not None:
-                visit.twins = (*visit.twins, twin)
+    def _pair(self, token: int, twin: int) -> None:
+        """Note of one inside that it may be another that came at the same moment."""
+        visit = self.visits.get(token)
+        if visit is not None:
+            visit.twins = (*visit.twins, twin)
+            self._twins.setdefault(twin, []).append(token)
+
+    def rename_twin(self, former: int, token: int) -> None:
+        """Who was known under one pseudonym is known under another: whoever may be that vehicle names it so.
+
+        Nobody is a twin of itself: two that turn out to be one vehicle are none.
+        """
+        for one in self._twins.pop(former, ()):
+            twins = self.visits[one].twins
+            self.visits[one].twins = tuple(twin for twin in twins if twin != former)
+            if one != token:
+                self._pair(one, token)
+
+    def rename_kin(self, former: int, token: int) -> None:
+        """As ``rename_twin``, of those that may be read under that pseudonym when they leave."""
+        for one in self._kin.pop(former, ()):
+            visit = self.visits[one]
+            visit.kin = [token if kin == former else kin for kin in visit.kin]
+            self._kin.setdefault(token, []).append(one)
 
     def pair_all(self, token: int, passage: Passage, settle: int) -> None:
         """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
@@ -189,7 +219,8 @@ class Compound:
                 and visit.read.device == came.read.device
                 and neighbours(read.early, read.late, visit.read.early, visit.read.late)
             ):
-                visit.twins = (*visit.twins, token, read.token)
+                self._pair(other, token)
+                self._pair(other, read.token)
 
     def who(self, passage: Passage) -> int:
         """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""
@@ -205,14 +236,17 @@ class Compound:
 
     def _near(self, passage: Passage) -> int:
         """A vehicle inside, never seen before it came, whose plate is one character from this one's; 0: none."""
-        near = (
+        near = (token for token, visit in self.visits.items() if visit.stranger and _neighbour(passage, visit))
+        return min(near, default=0)
+
+    def only_near(self, passage: Passage) -> int:
+        """The one vehicle inside whose plate is one character from this one's; 0: there is none, or more than one."""
+        near = [
             token
             for token, visit in self.visits.items()
-            if visit.stranger
-            for read in passage.kept
-            if read.token and neighbours(read.early, read.late, visit.read.early, visit.read.late)
-        )
-        return min(near, default=0)
+            if visit.entered_at < passage.first_at and _neighbour(passage, visit)
+        ]
+        return near[0] if len(near) == 1 else 0
 
     # -- how sure that is ----------------------------------------------------------------------------------------------
 
@@ -287,3 +321,12 @@ class Compound:
     def unsure(self) -> int:
         """By how many ``inside`` may be wrong."""
         return abs(self.anonymous) + self.doubtful + self.spread
+
+
+def _neighbour(passage: Passage, visit: Visit) -> bool:
+    """Whether one of a passage's readings differs in one character from the one that a visit began with."""
+    entry = visit.read
+    return any(
+        (read.early or read.late) and neighbours(read.early, read.late, entry.early, entry.late)
+        for read in passage.kept
+    )
