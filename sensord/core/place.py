@@ -13,6 +13,7 @@ that grid, so a street partitions exactly by grid.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -23,6 +24,12 @@ from sensord.core.stream import Stream
 
 _METRES_PER_DEGREE = 111_320
 """Of a great circle: 40,075 km of equator by 360 degrees."""
+_WHICH_GATE = re.compile(
+    r"|[ ·，]*([东南西北中前后正侧大主]{0,2}|[0-9一二三四五六七八九十]+号)门"
+    r"|,? ((north|south|east|west|main|front|back|rear|side)[ -]?){0,2}gate( [0-9a-z])?",
+    re.IGNORECASE,
+)
+"""What follows a compound's name in that of a gate which says where it is. A gate on 保德路 is not one of 保德."""
 
 
 class PlaceKind(StrEnum):
@@ -125,8 +132,11 @@ class Places:
             return place
         name = found.label(language)
         compound = self.above(place, PlaceKind.COMPOUND) if found.kind is PlaceKind.GATE else None
-        before = "" if compound is None else self.by_id[compound].label(language)
-        return name if name.startswith(before) else f"{before} {name}"
+        if compound is None:
+            return name
+        before = self.by_id[compound].label(language)
+        says_it = name.startswith(before) and _WHICH_GATE.fullmatch(name.removeprefix(before))
+        return name if says_it else f"{before} {name}"
 
     def above(self, place: str, kind: PlaceKind) -> str | None:
         """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""
