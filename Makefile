@@ -47,8 +47,8 @@ score: $(VENV)/.develop  ## score the shipped rules on every simulated scenario
 services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where that is allowed
 	@scripts/install-services.sh
 
-# Three at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
-JOBS    ?= 3
+# Four at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
+JOBS    ?= 4
 
 test: $(VENV)/.develop services  ## run all tests (ARGS="-k word", JOBS=1 one after the other)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
