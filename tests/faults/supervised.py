@@ -174,7 +174,8 @@ def failing_disk(directory: Path, rounds: Iterable[int], seed: int, name: str) -
     """
     dice, recovery, lived, unnamed = random.Random(seed), list[float](), 0, 0
     point, deed, file = DISKS[name]
-    words = re.compile(re.escape(file) + r"[^ ]*\.db: [^(]* failed \(disk I/O error\)")
+    why = r"(disk I/O error|database disk image is malformed)"  # a page that cannot be read may be the latter to SQLite
+    words = re.compile(re.escape(file) + rf"[^ ]*\.db: [^(]* failed \({why}\)")
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         for _ in rounds:
