@@ -7,6 +7,7 @@ answer meanwhile.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from collections import defaultdict
@@ -154,7 +155,8 @@ class Crowds(Thread):
         while not self._stop_now.is_set():
             lane = lane % BUSY + 1
             self._come(lane)
-            self._await(partial(self._gone, f"L{lane}"))
+            # However long that takes: another crowd there would join the open case, and nobody be told of a new one.
+            self._await(partial(self._gone, f"L{lane}"), math.inf)
 
     def _come(self, lane: int) -> None:
         late = _metric(self._stage, "reading_age_seconds", 0.0) > OPEN
@@ -191,9 +193,9 @@ class Crowds(Thread):
     def _pages(self, lane: int) -> int:
         return self._stage.places().count(f"L{lane}")
 
-    def _await(self, condition: Callable[[], bool]) -> bool:
+    def _await(self, condition: Callable[[], bool], patience: float = MOST) -> bool:
         """Whether it comes true before it takes too long, or we are to stop."""
-        deadline = time.monotonic() + MOST
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline and not self._stop_now.wait(0.1):
             with suppress(*_BUSY):
                 if condition():
