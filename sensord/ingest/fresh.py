@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -42,6 +42,8 @@ STEPS = 100
 """A topic's messages are handed on so many times at most while a message is under way in its turn."""
 PROOF = 5.0
 """Seconds within which our own connection must hear the echo that it has published."""
+_WATCHED = 100
+"""So many of our latest echoes are waited for."""
 MOST = 4 << 20
 """What the newest messages of all topics may take, in bytes."""
 
@@ -123,7 +125,9 @@ class FreshLane:
         self.missing = ""
         self._proven = False
         self._asked = 0  # the number of the lane's own subscription
-        self._heard_at = self._answered_at = self._looked_at = 0.0
+        self._sent: deque[tuple[int, float]] = deque(maxlen=_WATCHED)  # echoes that have not come to ourselves
+        self._heard_at = 0.0  # when the newest echo was sent that has: how old is what the lane hears
+        self._answered_at = self._looked_at = 0.0
         self._stopping = Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
         self.error: BaseException | None = None
@@ -172,6 +176,7 @@ class FreshLane:
             who = self._settings, self._ahead.client_id, self._password, self._tls
             with Wire(*who, self._hear, self._answered) as wire:
                 wire.subscribe([self._ahead.echo])
+                self._sent.clear()
                 self._heard_at = self._answered_at = time.monotonic()
                 while not self._stopping.is_set():
                     wire.turn(TURN)
@@ -203,6 +208,7 @@ class FreshLane:
         if not self._proven:
             self._echoes.forget()
         if (payload := self._echoes.next()) is not None:
+            self._sent.append((self._echoes.number(payload), time.monotonic()))
             wire.publish(self._ahead.echo, payload)
         wanted = self._backlog.pressed and self._proven and bool(self._ahead.filters)
         if wanted and not self.open:
@@ -215,7 +221,10 @@ class FreshLane:
             _log.info("the backlog is worked off; readings come in their turn again")
 
     def _judge(self) -> None:
-        """Whether our echo comes back to ourselves soon after the broker has it, as it must; raises ``OSError``."""
+        """Whether our echo comes back to ourselves soon after it was sent, as it must; raises ``OSError``.
+
+        Echoes that come regularly, but late, say that the lane itself has more to hear than it can.
+        """
         if self.open and time.monotonic() - self._heard_at > PROOF:
             raise OSError("the lane has fallen behind itself; a new connection begins with what is said now")
         if self._answered_at - self._heard_at > PROOF:
@@ -254,8 +263,9 @@ class FreshLane:
             self._conflated.put(Record(RecordKind.MESSAGE, self._clock(), topic, payload, ahead=True))
 
     def _prove(self, payload: bytes) -> None:
-        if self._echoes.number(payload):
-            self._heard_at = time.monotonic()
+        if number := self._echoes.number(payload):
+            while self._sent and self._sent[0][0] <= number:
+                self._heard_at = self._sent.popleft()[1]
             self._proven, self.missing = True, ""
 
     def _lack(self, why: str) -> None:

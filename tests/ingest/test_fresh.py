@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.ingest import fresh
-from sensord.ingest.fresh import WORKER, Conflated
-from tests.ingest.lane import running
+from sensord.ingest.fresh import WORKER, Conflated, FreshLane
+from tests.ingest.lane import Bench, running
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 
@@ -130,3 +132,43 @@ def test_what_is_kept_is_bounded_and_what_is_left_out_counted() -> None:
     assert taken[0].payload == b"new"
     assert len(taken) + kept.what["no_room"] == 100
     assert len(taken) < 10
+
+
+class Slow:
+    """A wire by which an echo comes back at every ``nth`` turn: with 2, each comes later than the one before."""
+
+    def __init__(self, lane: FreshLane, nth: int) -> None:
+        self._lane, self._nth, self._turns, self._under_way = lane, nth, 0, list[bytes]()
+
+    def subscribe(self, _filters: Sequence[str]) -> int:
+        """Take a subscription."""
+        return 1
+
+    def publish(self, _topic: str, payload: bytes) -> None:
+        """Send an echo; perhaps one comes back."""
+        self._under_way.append(payload)
+        self._turns += 1
+        if self._turns % self._nth == 0:
+            self._lane._prove(self._under_way.pop(0))
+
+
+@pytest.mark.parametrize(("nth", "begins_anew"), [(1, False), (2, True)])
+def test_a_lane_whose_echoes_come_later_and_later_begins_anew(
+    nth: int, begins_anew: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is said than it can hear: what it hands on would be older and older, though an echo comes in time."""
+    seconds, bench = [100.0], Bench(Mqtt(port=1), None)
+    monkeypatch.setattr(fresh, "PROOF", 5.0)
+    monkeypatch.setattr(fresh, "time", SimpleNamespace(monotonic=lambda: seconds[0], time_ns=time.time_ns))
+    wire, lane = Slow(bench.lane, nth), bench.lane
+    lane._heard_at = lane._answered_at = seconds[0]
+    bench.core.behind, began_anew = 10.0, False
+    for _ in range(60):
+        seconds[0] += 1.0
+        bench.lane._backlog.look()
+        try:
+            lane._tend(wire)  # type: ignore[arg-type]
+        except OSError:
+            began_anew = True
+            break
+    assert (began_anew, lane.missing) == (begins_anew, "")
