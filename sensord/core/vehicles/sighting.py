@@ -65,17 +65,20 @@ class Identifier:
 
     def _look(self, seen: tuple[str, str], at: int) -> tuple[Plate, Identity, str, str]:
         """Recognise and identify a plate by its text and colour; every one once in a while."""
-        plate, who = recognise(*seen), NOBODY
-        if self._pseudonymiser is None or plate.kind is PlateKind.NONE:
-            pass
-        elif plate.kind is not PlateKind.UNREAD:
-            who = self._pseudonymiser.identify(plate.text, at)
-        elif nearly(plate.text):
-            who = self._pseudonymiser.locate(plate.text, at)
+        plate = recognise(*seen)
+        who = self._identify(plate, at)
         if len(self._kept) >= _KEPT:
             self._kept.clear()
         found = self._kept[seen] = plate, who, "watch" if self._watched(who, at) else "other", mask(plate)
         return found
+
+    def _identify(self, plate: Plate, at: int) -> Identity:
+        """Who a plate is; of one that is nearly a plate only what it may be, and of anything else nobody."""
+        if self._pseudonymiser is None or plate.kind is PlateKind.NONE:
+            return NOBODY
+        if plate.kind is not PlateKind.UNREAD:
+            return self._pseudonymiser.identify(plate.text, at)
+        return self._pseudonymiser.locate(plate.text, at) if nearly(plate.text) else NOBODY
 
     def _watched(self, who: Identity, at: int) -> bool:
         return any(
