@@ -15,6 +15,7 @@ Int8 = NDArray[np.int8]
 Float64 = NDArray[np.float64]
 
 Bools = NDArray[np.bool_]
+Texts = NDArray[np.object_]
 
 CLOCK_SUSPECT = 1
 """Flag: the device's stamp was missing, implausible or jumped; event time is the time of arrival."""

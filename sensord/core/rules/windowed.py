@@ -23,7 +23,7 @@ from sensord.core.rules.thresholds import Thresholds
 from sensord.core.rules.trend import Heading
 from sensord.core.rules.window import Table
 
-_FEW, _MOST_CELLS = 4, 1 << 15
+_FEW, _MOST_CELLS = 4, 1 << 16
 """So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
 _SPARED = 1024
 """What is spared of a pane that is not sealed by itself is worth looking at so many cells."""

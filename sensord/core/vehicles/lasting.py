@@ -156,5 +156,6 @@ class Lasting(Acquaintance):
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
         self.clones.night(now)
         oldest = (now - self._tracking.remember) // HOUR
-        self.known = {token: hour for token, hour in self.known.items() if hour >= oldest}
+        for token in [token for token, hour in self.known.items() if hour < oldest]:
+            del self.known[token]
         self.homes = {token: nights for token, nights in self.homes.items() if token in self.known}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensord.core.batch import Batch, Bools, Int8, Int64
+from sensord.core.batch import Batch, Bools, Int8, Int64, Texts
 from sensord.core.stream import Stream
 from sensord.core.vehicles.passage import UNREAD, Read
 from sensord.core.vehicles.tracking import Tracking
@@ -40,15 +40,23 @@ class Run(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """The runs of all first readings as columns. ``whole``: it is one passage, where none before it is still open."""
+    """The runs of all first readings as columns; ``more`` is how many readings follow.
 
-    start: list[int]
-    stop: list[int]
+    ``whole``: it is one passage, where none before it is still open.
+    """
+
+    start: Int64
+    more: list[int]
     best: list[Read | None]
-    sure: list[bool]
+    sure: Bools
     last_at: list[int]
-    last_received_at: list[int]
+    last_received_at: Int64
     whole: list[bool]
+
+    def run(self, number: int) -> Run:
+        """The run of one first reading."""
+        start, sure, end = int(self.start[number]), bool(self.sure[number]), int(self.last_received_at[number])
+        return Run(start, start + self.more[number], self.best[number], sure, self.last_at[number], end)
 
 
 class _Lanes(NamedTuple):
@@ -77,7 +85,7 @@ class Reads:
     ``positions``, which are those in the batch.
     """
 
-    def __init__(self, batch: Batch, gate_of: Int64, names: list[str], tracking: Tracking) -> None:
+    def __init__(self, batch: Batch, gate_of: Int64, names: Texts, tracking: Tracking) -> None:
         rows = np.flatnonzero(batch.stream == Stream.PLATE)
         direction = batch.labels.get("direction")
         if direction is None or not len(rows):
@@ -89,7 +97,7 @@ class Reads:
         confidence = batch.fields.get("confidence")
         self._confidence = np.ones(len(rows)) if confidence is None else confidence[rows]
         self._labels = [self._column(name) for name in _LABELS]
-        self.heads, self.members, self.runs = rows[:0], rows[:0], Runs([], [], [], [], [], [], [])
+        self.heads, self.members, self.runs = rows[:0], rows[:0], Runs(rows[:0], [], [], rows[:0] > 0, [], rows[:0], [])
         self._made: dict[int, Read] = {}
         if len(rows):
             self._find_runs(gate_of, tracking)
@@ -102,7 +110,7 @@ class Reads:
         """Make the readings of some rows."""
         at, batch, seen = self.positions[rows], self._batch, self._sightings
         columns = [batch.received_at[at].tolist(), batch.event_at[at].tolist()]
-        columns += [list(map(self._names.__getitem__, batch.device[at].tolist())), self._confidence[rows].tolist()]
+        columns += [self._names[batch.device[at]].tolist(), self._confidence[rows].tolist()]
         columns += seen.who[at].T.tolist()
         columns += [seen.sure[at].tolist(), list(map(seen.masks.__getitem__, at.tolist()))]
         columns += [codes[rows].tolist() for codes in self._labels]
@@ -131,12 +139,12 @@ class Reads:
         first, last, surest = first[arrival], lanes.last[arrival], self._surest(lanes)[arrival]
         made, end = self.made(order[surest[surest != first]]), order[last]
         self.runs = Runs(
-            (first + 1).tolist(),
-            (last + 1).tolist(),
+            first + 1,
+            (last - first).tolist(),
             [next(made) if better else None for better in (surest != first).tolist()],
-            sure[arrival].tolist(),
+            sure[arrival],
             batch.event_at[rows[end]].tolist(),
-            batch.received_at[rows[end]].tolist(),
+            batch.received_at[rows[end]],
             whole[arrival].tolist(),
         )
 

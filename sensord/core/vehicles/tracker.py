@@ -47,7 +47,7 @@ class Tracker:
         self.on = on and bool(definition.plate_keys)
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._lateness = definition.lateness_of(Stream.VISIT)
-        self._devices = [device.id for device in places.devices]
+        self._devices = np.array([device.id for device in places.devices], np.object_)
         self._numbers = places.device_index
         self._gates = [device.place for device in places.devices]
         above = [places.above(device.place, PlaceKind.COMPOUND) for device in places.devices]
@@ -136,20 +136,21 @@ class Tracker:
     def _take(self, reads: Reads) -> None:
         """Take the readings in order; what only says again what was just said is taken with it."""
         heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
-        singly: list[int] = []
-        rows = zip(heads, positions, reads.made(reads.heads), *reads.runs, strict=True)
-        for row, position, read, start, stop, best, sure, last_at, last_received_at, whole in rows:
+        singly, runs = list[int](), reads.runs
+        columns = heads, positions, reads.made(reads.heads), runs.more, runs.best, runs.last_at, runs.whole
+        for number, (row, position, read, more, best, last_at, whole) in enumerate(zip(*columns, strict=True)):
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
             if self._due <= read.received_at:
                 self._advance(read.received_at, position)
-            if whole and self._pass(position, read, stop - start, best, last_at):
+            if whole and self._pass(position, read, more, best, last_at):
                 continue
             passage = self._see(position, read)
-            if start == stop:
+            if not more:
                 continue
-            if not self._again(passage, read, Run(start, stop, best, sure, last_at, last_received_at)):
-                for member in reads.members[start:stop].tolist():
+            run = runs.run(number)
+            if not self._again(passage, read, run):
+                for member in reads.members[run.start : run.stop].tolist():
                     heappush(singly, member)
         while singly:
             self._singly(reads, heappop(singly))
