@@ -126,6 +126,6 @@ def _seen(sightings: Sightings | None, at: Int64, order: Int64) -> Sightings | N
         np.concatenate([np.zeros((missing, sightings.who.shape[1]), np.int64), sightings.who]),
         np.concatenate([at[:missing], sightings.seen_at]),
         np.concatenate([np.zeros(missing, np.bool_), sightings.sure]),
-        [""] * missing + sightings.masks,
+        np.concatenate([np.full(missing, "", np.object_), sightings.masks]),
     )
     return whole.select(order)

@@ -28,13 +28,13 @@ class Sightings:
     """Who was seen, a row for each reading of a batch; zeros and "" where nobody was identified.
 
     ``who`` int64 (n, 5): the columns of ``Identity``, the pseudonym first. ``seen_at`` int64 (n,): when the message
-    that shows it arrived (ns). ``sure`` bool (n,), ``masks`` n texts.
+    that shows it arrived (ns). ``sure`` bool (n,), ``masks`` object (n,): texts.
     """
 
     who: Int64
     seen_at: Int64
     sure: Bools
-    masks: list[str]
+    masks: Texts
 
     def cut(self, start: int, stop: int) -> Sightings:
         """The rows ``start <= i < stop``; no column is copied."""
@@ -43,8 +43,7 @@ class Sightings:
 
     def select(self, rows: Int64) -> Sightings:
         """The rows at these positions."""
-        masks = self.masks
-        return Sightings(self.who[rows], self.seen_at[rows], self.sure[rows], [masks[row] for row in rows.tolist()])
+        return Sightings(self.who[rows], self.seen_at[rows], self.sure[rows], self.masks[rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def _sightings(pa: Any, rows: Any) -> Sightings | None:
         np.stack([rows[name].fill_null(0).to_numpy(zero_copy_only=False) for name in _WHO], axis=1),
         np.where(nobody, rows["received_at"].cast(pa.int64()).to_numpy(), seen_at),
         rows["vehicle_sure"].fill_null(False).to_numpy(zero_copy_only=False),
-        rows["vehicle_mask"].fill_null("").to_pylist(),
+        rows["vehicle_mask"].fill_null("").to_numpy(zero_copy_only=False),
     )
 
 

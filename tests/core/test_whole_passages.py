@@ -89,7 +89,7 @@ def rows_of(made: Batch) -> list[str]:
     table: list[Array] = [made.device, made.event_at, made.received_at, seen.who[:, 0], seen.seen_at]
     table += [made.labels[name] for name in sorted(made.labels)] + [made.fields[name] for name in sorted(made.fields)]
     columns = [column[rows].tolist() for column in table]
-    return list(map(repr, zip(*columns, [seen.masks[row] for row in rows.tolist()], strict=True)))
+    return list(map(repr, zip(*columns, seen.masks[rows].tolist(), strict=True)))
 
 
 @given(

@@ -62,6 +62,8 @@ class SingleRule:
         if values is None or not len(self.table):
             return []
         keys = self.table.of(batch)
+        if not (keys >= 0).any():
+            return []
         if self._capacity is not None:
             values = values * 100.0 / self._capacity[keys]
         with np.errstate(invalid="ignore"):

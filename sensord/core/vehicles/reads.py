@@ -112,7 +112,7 @@ class Reads:
         columns = [batch.received_at[at].tolist(), batch.event_at[at].tolist()]
         columns += [self._names[batch.device[at]].tolist(), self._confidence[rows].tolist()]
         columns += seen.who[at].T.tolist()
-        columns += [seen.sure[at].tolist(), list(map(seen.masks.__getitem__, at.tolist()))]
+        columns += [seen.sure[at].tolist(), seen.masks[at].tolist()]
         columns += [codes[rows].tolist() for codes in self._labels]
         return starmap(Read, zip(*columns, strict=True))
 

@@ -93,7 +93,7 @@ def sightings(seen: Mapping[int, Sighting], received_at: Int64) -> Sightings | N
         return None
     count = len(received_at)
     who = np.full((count, len(NOBODY)), NOBODY, np.int64)
-    sure, masks = np.zeros(count, np.bool_), [""] * count
+    sure, masks = np.zeros(count, np.bool_), np.full(count, "", np.object_)
     for row, one in seen.items():
         who[row], sure[row], masks[row] = one.identity, one.sure, one.mask
     return Sightings(who, received_at, sure, masks)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import DERIVED, Batch, Float64, Int64, Sightings
+from sensord.core.batch import DERIVED, Batch, Float64, Int64, Sightings, Texts
 from sensord.core.stream import STREAMS, Stream
 from sensord.core.vehicles.pseudonym import NOBODY
 
@@ -43,10 +43,10 @@ def merged(batch: Batch, rows: list[bytes], masks: list[str], parking: Float64) 
     table = table[order]
     theirs = table["position"] + np.arange(len(table))
     places = _Places(np.delete(np.arange(len(batch) + len(table)), theirs), theirs)
-    return _joined(places, batch, _columns(batch.now, table, [masks[row] for row in order.tolist()], parking))
+    return _joined(places, batch, _columns(batch.now, table, np.array(masks, np.object_)[order], parking))
 
 
-def _columns(now: int, table: NDArray[np.void], masks: list[str], parking: Float64) -> Batch:
+def _columns(now: int, table: NDArray[np.void], masks: Texts, parking: Float64) -> Batch:
     count = len(table)
     who = np.zeros((count, len(NOBODY)), np.int64)
     who[:, 0] = table["token"]
@@ -76,11 +76,6 @@ class _Places(NamedTuple):
         both = np.empty((len(self.ours) + len(self.theirs), *one.shape[1:]), one.dtype)
         both[self.ours], both[self.theirs] = one, other
         return both
-
-    def texts(self, one: list[str], other: list[str]) -> list[str]:
-        """Both lists as one."""
-        both, order = [*one, *other], self.column(np.arange(len(one)), len(one) + np.arange(len(other)))
-        return [both[row] for row in order.tolist()]
 
     def filled_up(self, one: NDArray[Value] | None, other: NDArray[Value] | None, none: Value) -> NDArray[Value]:
         """As ``column``; of the batch that has no such column it is all ``none``."""
@@ -114,11 +109,11 @@ def _sightings(places: _Places, one: Batch, other: Batch) -> Sightings:
         places.column(ours.who, theirs.who),
         places.column(ours.seen_at, theirs.seen_at),
         places.column(ours.sure, theirs.sure),
-        places.texts(ours.masks, theirs.masks),
+        places.column(ours.masks, theirs.masks),
     )
 
 
 def nobody(count: int) -> Sightings:
     """Sightings of ``count`` readings in which nobody was identified."""
     nobody: Int64 = np.zeros((count, len(NOBODY)), np.int64)
-    return Sightings(nobody, nobody[:, 0], np.zeros(count, np.bool_), [""] * count)
+    return Sightings(nobody, nobody[:, 0], np.zeros(count, np.bool_), np.full(count, "", np.object_))
