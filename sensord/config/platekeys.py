@@ -14,11 +14,12 @@ import re
 import secrets as randomness
 import stat
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from sensord.config.files import PRIVATE, write_whole
 from sensord.config.secret import read_secret
-from sensord.core.instant import format_instant, parse_instant
+from sensord.core.instant import SECOND, format_instant, parse_instant
 from sensord.core.vehicles.pseudonym import LEAST_BYTES, Secrets, check_value
 from sensord.core.vehicles.tracking import PlateKey
 from sensord.errors import ConfigError, Problem
@@ -84,13 +85,16 @@ def _read(text: str, before: list[PlateKey]) -> tuple[PlateKey, bytes]:
 def add_key(path: Path, since: int) -> str:
     """Add a new random key in force from ``since`` (ns) to a key file, made if there is none; return the key's name.
 
-    Raises ``ConfigError`` when the file is there and wrong, or a key of it comes into force at or after ``since``.
+    The file knows whole seconds: the key is in force from the beginning of that second on. Raises ``ConfigError`` when
+    the file is there and wrong, or a key of it comes into force at or after that.
     """
     known = load_keys(path).keys if path.exists() else ()
+    since -= since % SECOND
     if known and since <= known[-1].since:
         fault = f"the key {known[-1].id} comes into force at {format_instant(known[-1].since)}, not before the new one"
         raise ConfigError([Problem(str(path), len(known), 1, fault, "choose a later instant")])
-    name = f"k{len(known) + 1}"
+    taken = {key.id for key in known}
+    name = next(name for name in (f"k{number}" for number in count(len(known) + 1)) if name not in taken)
     secret = base64.b64encode(randomness.token_bytes(LEAST_BYTES)).decode()
     line = f"{name} {format_instant(since)} {secret}"
     lines = [*path.read_text(encoding="utf-8").splitlines(), line] if path.exists() else [line]

@@ -42,6 +42,16 @@ def test_a_key_cannot_come_into_force_before_another(tmp_path: Path) -> None:
         add_key(path, 200 * SECOND)
 
 
+def test_a_key_that_is_made_can_be_read(tmp_path: Path) -> None:
+    """Two keys of one second would be in no order, and two of one name nobody's: neither is written."""
+    path = written(tmp_path / "plate.keys", f"k2 2026-01-01T00:00:00Z {GOOD}\n")
+    since = load_keys(path).keys[0].since
+    with pytest.raises(ConfigError, match="comes into force"):
+        add_key(path, since + SECOND // 2)
+    assert add_key(path, since + SECOND) == "k3"
+    assert [key.since - since for key in load_keys(path).keys] == [0, SECOND]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -17,8 +17,8 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.record import Group
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
-from sensord.core.vehicles.visit import Compound
 from sensord.drivers.tabular import FORMS, Document, render
 from sensord.drivers.vehiclepages import VehiclePages, provinces
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Kept, Line, Passed, VehicleReport, balance, build

@@ -11,10 +11,11 @@ from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones
+from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.passage import DOUBTFUL, Read
 from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Compound, Ended, Trace, Visit
+from sensord.core.vehicles.visit import Ended, Trace, Visit
 
 AT_HOME = 3
 """A vehicle that was inside over night on so many visits lives here."""

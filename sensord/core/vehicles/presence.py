@@ -37,7 +37,7 @@ unread or no plate                  changes the number inside, and by how much t
 A vehicle *lives here* when it was inside over night on ``lasting.AT_HOME`` visits (as long as it is remembered); it
 *comes and goes* when it made ``lasting.COURIER`` short visits on the day before it came. Every visit longer than a day
 of a vehicle that does not live here may be over, and makes the number inside unsure by one; what else does is said in
-``visit.Compound``.
+``compound.Compound``.
 
 A passage older than what is known of its vehicle (stored readings that come late) is counted and changes nothing else.
 """

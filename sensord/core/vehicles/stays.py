@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappush
 
+from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.tally import SLOT
-from sensord.core.vehicles.visit import Compound
 
 Stay = tuple[int, str, int]
 """An instant (ns) at which a stay reaches a mark; the compound and the pseudonym."""

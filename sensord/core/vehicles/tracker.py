@@ -25,6 +25,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
+from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.marks import marks_of, sees
 from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
@@ -32,7 +33,7 @@ from sensord.core.vehicles.reads import Reads, Run
 from sensord.core.vehicles.stays import Stays
 from sensord.core.vehicles.tally import SLOT, Occupancy
 from sensord.core.vehicles.trackerstate import Due, load, save, schedule
-from sensord.core.vehicles.visit import NO_NUMBERS, Compound, Ended, Numbers, Pairing, Seen, Visit
+from sensord.core.vehicles.visit import NO_NUMBERS, Ended, Numbers, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
 _PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
@@ -136,8 +137,8 @@ class Tracker:
     def _take(self, reads: Reads) -> None:
         """Take the readings in order; what only says again what was just said is taken with it."""
         heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
-        singly, runs = list[int](), reads.runs
-        columns = heads, positions, reads.made(reads.heads), runs.more, runs.best, runs.last_at, runs.whole
+        singly, runs, made = list[int](), reads.runs, reads.made(reads.heads)
+        columns = heads, positions, made, runs.more, runs.best, runs.last_at, runs.whole
         for number, (row, position, read, more, best, last_at, whole) in enumerate(zip(*columns, strict=True)):
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
@@ -146,10 +147,7 @@ class Tracker:
             if whole and self._pass(position, read, more, best, last_at):
                 continue
             passage = self._see(position, read)
-            if not more:
-                continue
-            run = runs.run(number)
-            if not self._again(passage, read, run):
+            if more and not self._again(passage, read, run := runs.run(number)):
                 for member in reads.members[run.start : run.stop].tolist():
                     heappush(singly, member)
         while singly:

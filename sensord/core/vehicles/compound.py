@@ -1,0 +1,227 @@
+"""Who is inside one compound, whom those may be read as when they leave, and how sure that is. Pure."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from sensord.core.vehicles.passage import Passage
+from sensord.core.vehicles.pseudonym import neighbours
+from sensord.core.vehicles.visit import Visit
+
+WEEK = 7
+"""Of so many days it is known how many passages were found missing."""
+USUAL = 3
+"""From so many days on there is a usual number of them."""
+
+
+class Compound:
+    """Who is inside one compound: ``visits`` by pseudonym, in order of entry.
+
+    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin.
+
+    ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
+    first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
+    ``doubtful`` how many visits may be over, and ``spread`` by how many ``inside`` may be wrong for passages that are
+    missing and not found yet.
+    """
+
+    def __init__(self, parking: int | None) -> None:
+        self.parking = parking
+        self.visits: dict[int, Visit] = {}
+        self._kin: dict[int, list[int]] = {}
+        self._twins: dict[int, list[int]] = {}
+        self.anonymous = self.missed = self.doubtful = self.spread = 0
+        self.carried: list[int] = []
+        self.lacking: list[int] = []
+
+    def add(self, token: int, visit: Visit, twin: int = 0) -> None:
+        """Let a vehicle in; ``twin`` (0: nobody) is who came at the same moment, if it is not the same vehicle."""
+        self.visits[token] = visit
+        self.doubtful += visit.doubted
+        known = self._kin
+        for kin in visit.kin:
+            relatives = known.get(kin)
+            if relatives is None:
+                known[kin] = [token]
+            else:
+                relatives.append(token)
+        for one in visit.twins:
+            self._twins.setdefault(one, []).append(token)
+        if twin:
+            self._pair(token, twin)
+            self._pair(twin, token)
+
+    def remove(self, token: int) -> Visit | None:
+        """Let a vehicle out; None when it is not inside."""
+        visit = self.visits.pop(token, None)
+        if visit is not None:
+            self.doubtful -= visit.doubted
+            known = self._kin
+            for kin in visit.kin:
+                relatives = known[kin]
+                if len(relatives) == 1:
+                    del known[kin]
+                else:
+                    relatives.remove(token)
+            for twin in visit.twins:
+                self._twins[twin].remove(token)
+                if not self._twins[twin]:
+                    del self._twins[twin]
+        return visit
+
+    def relate(self, token: int, kin: list[int]) -> None:
+        """Note under what else a vehicle inside may be read."""
+        visit = self.visits.get(token)
+        if visit is not None:
+            for one in kin:
+                if one not in visit.kin:
+                    visit.kin.append(one)
+                    self._kin.setdefault(one, []).append(token)
+
+    def _pair(self, token: int, twin: int) -> None:
+        """Note of one inside that it may be another that came at the same moment."""
+        visit = self.visits.get(token)
+        if visit is not None:
+            visit.twins = (*visit.twins, twin)
+            self._twins.setdefault(twin, []).append(token)
+
+    def rename_twin(self, former: int, token: int) -> None:
+        """Who was known under one pseudonym is known under another: whoever may be that vehicle names it so.
+
+        Nobody is a twin of itself: two that turn out to be one vehicle are none.
+        """
+        for one in self._twins.pop(former, ()):
+            twins = self.visits[one].twins
+            self.visits[one].twins = tuple(twin for twin in twins if twin != former)
+            if one != token:
+                self._pair(one, token)
+
+    def rename_kin(self, former: int, token: int) -> None:
+        """As ``rename_twin``, of those that may be read under that pseudonym when they leave."""
+        for one in self._kin.pop(former, ()):
+            visit = self.visits[one]
+            visit.kin = [token if kin == former else kin for kin in visit.kin]
+            self._kin.setdefault(token, []).append(one)
+
+    def pair_all(self, token: int, passage: Passage, settle: int) -> None:
+        """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
+        read, came = passage.kept[0], self.visits[token]
+        for other, visit in self.visits.items():
+            near = visit.stranger and other != token and abs(visit.entered_at - came.entered_at) <= settle
+            if (
+                near
+                and visit.read.device == came.read.device
+                and neighbours(read.early, read.late, visit.read.early, visit.read.late)
+            ):
+                self._pair(other, token)
+                self._pair(other, read.token)
+
+    def who(self, passage: Passage) -> int:
+        """The vehicle inside that a passage shows: itself, or one that may have been misread; else itself."""
+        visits = self.visits
+        for read in passage.kept:
+            if read.token in visits:
+                return read.token
+        for read in passage.kept:
+            relatives = self._kin.get(read.token) or self._kin.get(read.family)
+            if read.token and relatives:
+                return min(relatives)  # not the first that came: a restart would not know which that was
+        return self._near(passage) or passage.kept[0].token
+
+    def _near(self, passage: Passage) -> int:
+        """A vehicle inside, never seen before it came, whose plate is one character from this one's; 0: none."""
+        near = (token for token, visit in self.visits.items() if visit.stranger and _neighbour(passage, visit))
+        return min(near, default=0)
+
+    def only_near(self, passage: Passage) -> int:
+        """The one vehicle inside whose plate is one character from this one's; 0: there is none, or more than one."""
+        near = [
+            token
+            for token, visit in self.visits.items()
+            if visit.entered_at < passage.first_at and _neighbour(passage, visit)
+        ]
+        return near[0] if len(near) == 1 else 0
+
+    # -- how sure that is ----------------------------------------------------------------------------------------------
+
+    def lack(self, passages: int) -> None:
+        """So many more passages are found missing; -1: one is found after all."""
+        self.missed += passages
+        self._weigh()
+
+    def doubt(self, visit: Visit, *, doubted: bool) -> None:
+        """Say of a visit whether it may be over."""
+        self.doubtful += doubted - visit.doubted
+        visit.doubted = doubted
+
+    def _weigh(self) -> None:
+        """Find the spread anew.
+
+        Each passage that is missing and not found yet makes the number wrong by one, this way or the other; they are
+        found within a day or so, so there are about as many as a day brings to light, and as many independent steps
+        of one lead as far astray as the root of their number. More than twice the usual number, or when nothing is
+        usual yet, is no chance: we have just begun to look, or a camera did not. That counts in full.
+        """
+        usual = median(self.lacking) if len(self.lacking) >= USUAL else 0.0
+        lately = max(self.missed, *self.lacking[-1:], 0)
+        excess = max(lately - 2 * usual, 0.0)
+        self.spread = math.ceil(math.sqrt(usual) + excess)
+
+    def night(self, days: int) -> None:
+        """A day is over. Unread entries and exits that nothing has explained for ``days`` are not counted any more."""
+        self.lacking = [*self.lacking[1 - WEEK :], self.missed]
+        self.missed = 0
+        self._weigh()
+        self._carry(days)
+
+    def _carry(self, days: int) -> None:
+        """Add the day's unread passages to those carried over; what they are fewer by, the oldest are."""
+        today, carried = self.anonymous - sum(self.carried), self.carried
+        for index, past in enumerate(carried):
+            if past * today < 0:
+                met = min(abs(past), abs(today)) * (1 if today > 0 else -1)
+                carried[index] += met
+                today -= met
+        self.carried = [*carried, today][-days:]
+        self.anonymous = sum(self.carried)
+
+    def missed_exit(self) -> None:
+        """An exit was missed: when an unread one was counted, that was it."""
+        if self.anonymous < 0:
+            self.anonymous += 1
+        else:
+            self.lack(1)
+
+    def missed_entry(self) -> None:
+        """An entry was missed: when an unread one was counted, that was it."""
+        if self.anonymous > 0:
+            self.anonymous -= 1
+        else:
+            self.lack(1)
+
+    def came_back(self) -> None:
+        """The exit that was thought to be missed did not happen."""
+        if self.missed:
+            self.lack(-1)
+        else:
+            self.anonymous -= 1
+
+    @property
+    def inside(self) -> int:
+        """How many vehicles are inside."""
+        return max(len(self.visits) + self.anonymous, 0)
+
+    @property
+    def unsure(self) -> int:
+        """By how many ``inside`` may be wrong."""
+        return abs(self.anonymous) + self.doubtful + self.spread
+
+
+def _neighbour(passage: Passage, visit: Visit) -> bool:
+    """Whether one of a passage's readings differs in one character from the one that a visit began with."""
+    entry = visit.read
+    return any(
+        (read.early or read.late) and neighbours(read.early, read.late, entry.early, entry.late)
+        for read in passage.kept
+    )
