@@ -88,18 +88,19 @@ class Blindness:
         allowed = self._deadline[camera]
         odd = (arrival - heard >= allowed) | (event_at - last > allowed) | (first & (self._since[camera] >= 0))
         for number in np.unique(camera[odd]).tolist():
-            mine = np.flatnonzero(camera == number)
-            said += self._walk(number, event_at[mine].tolist(), arrival[mine].tolist())
+            mine = slice(*np.searchsorted(camera, [number, number + 1]).tolist())
+            said += self._walk(number, event_at[mine], arrival[mine], odd[mine])
         here = camera[begins]
         self._heard[here] = arrival[np.append(begins[1:], len(rows)) - 1]
         self._last[here] = np.maximum(self._last[here], np.maximum.reduceat(event_at, begins))
         self._due = 0
 
-    def _walk(self, camera: int, event_at: list[int], arrival: list[int]) -> Iterator[_Said]:
-        """Go through a camera's messages one by one: among them it fell silent, or was heard again."""
-        allowed = int(self._deadline[camera])
-        last, heard, since = int(self._last[camera]), int(self._heard[camera]), int(self._since[camera])
-        for happened, arrived in zip(event_at, arrival, strict=True):
+    def _walk(self, camera: int, event_at: Int64, arrival: Int64, odd: Bools) -> Iterator[_Said]:
+        """Go through the odd ones of a camera's messages: before them it fell silent, or was heard again by them."""
+        allowed, since = int(self._deadline[camera]), int(self._since[camera])
+        before = np.maximum.accumulate(np.append(self._last[camera], event_at)), np.append(self._heard[camera], arrival)
+        columns = (column[np.flatnonzero(odd)].tolist() for column in (event_at, arrival, *before))
+        for happened, arrived, last, heard in zip(*columns, strict=True):
             if since < 0 and arrived - heard >= allowed:
                 since = last + allowed
                 yield heard + allowed, 0, camera, self._stretch(camera, since, 0)
@@ -107,7 +108,7 @@ class Blindness:
                 since = last + allowed
             if since >= 0:
                 yield arrived, 1, camera, self._stretch(camera, since, max(since, happened))
-            last, heard, since = max(last, happened), arrived, -1
+            since = -1
         self._since[camera] = -1
 
     def _pass(self, now: int, said: list[_Said]) -> None:

@@ -17,6 +17,8 @@ SLOT = 15 * MINUTE
 """Passages are counted by so much of event time, and who is inside is noted so often: so finely may a report's
 beginning and end lie."""
 _COLUMNS = (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY)
+_WORDS = [np.array(["", *label.words], np.object_) for label in _COLUMNS]
+"""The words of each column's codes, the first for the code -1."""
 
 
 class PassageCount(msgspec.Struct, frozen=True):
@@ -55,14 +57,18 @@ def count_passages(batch: Batch, places: Places) -> list[PassageCount]:
     rows = np.flatnonzero((batch.stream == Stream.VISIT) & (event == EVENT.words.index("passed")))
     if not len(rows):
         return []
-    columns = [batch.event_at[rows] // SLOT, batch.device[rows].astype(np.int64)]
-    columns += [batch.labels[label.name][rows].astype(np.int64) for label in _COLUMNS]
-    columns.append(_letters(batch, rows))
-    kinds, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
-    return [
-        _count(slot * SLOT, places.devices[device].place, codes, letter, count)
-        for (slot, device, *codes, letter), count in zip(kinds.tolist(), counts.tolist(), strict=True)
-    ]
+    slots, slot = np.unique(batch.event_at[rows] // SLOT, return_inverse=True)
+    codes = [batch.labels[label.name][rows].astype(np.int64) + 1 for label in _COLUMNS]
+    columns = [slot, batch.device[rows].astype(np.int64), *codes, _letters(batch, rows)]
+    # As one number for each kind, in the order of the columns: those sort quickly.
+    shape = tuple(int(column.max()) + 1 for column in columns)
+    kinds, counts = np.unique(np.ravel_multi_index(columns, shape), return_counts=True)
+    slot, device, *codes, letter = np.unravel_index(kinds, shape)
+    direction, sort, province, energy = (words[code].tolist() for words, code in zip(_WORDS, codes, strict=True))
+    prefix = [one + chr(other) if other else one for one, other in zip(province, letter.tolist(), strict=True)]
+    gate = [places.devices[number].place for number in device.tolist()]
+    made = ((slots[slot] * SLOT).tolist(), gate, direction, sort, prefix, energy, counts.tolist())
+    return list(map(PassageCount, *made))
 
 
 def _letters(batch: Batch, rows: Int64) -> Int64:
@@ -76,11 +82,3 @@ def _letters(batch: Batch, rows: Int64) -> Int64:
         if mask[:1] in PROVINCES and "A" <= mask[1:2] <= "Z":
             letters[place] = ord(mask[1])
     return letters
-
-
-def _count(start: int, gate: str, codes: list[int], letter: int, count: int) -> PassageCount:
-    direction, sort, province, energy = (
-        label.words[code] if code >= 0 else "" for label, code in zip(_COLUMNS, codes, strict=True)
-    )
-    prefix = province + chr(letter) if letter else province
-    return PassageCount(start, gate, direction, sort, prefix, energy, count)
