@@ -104,9 +104,7 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
 @click.option(
     "--publish",
     is_flag=True,
-    help=say(
-        "发布到 --config 的 MQTT 服务器；号牌换成编造的", "publish to the broker of --config, plates made up"
-    ),
+    help=say("发布到 --config 的 MQTT 服务器；号牌换成编造的", "publish to the broker of --config, plates made up"),
 )
 @plain_options
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help=say("发布倍速", "speed-up when publishing"))

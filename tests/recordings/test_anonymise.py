@@ -9,13 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sensord.core.definition import decode_definition
 from sensord.core.intake.codec.native import Plate
 from sensord.core.record import Record, RecordKind
+from sensord.core.site import definition_record
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
 from sensord.recordings.work import export
+from tests.core.traffic import START, definition
 from tests.recordings.parts import decisions, journal, live
 
 KEY = b"k" * 32
@@ -47,6 +50,25 @@ def test_a_made_up_plate_keeps_its_class(plate: str) -> None:
     assert made != plate
     assert table.classify(made, 1.0, 0) == table.classify(plate, 1.0, 0)
     assert Pseudonyms(b"another" * 5, AREAS, {}).plate(read, 0)[0] != made or "?" in made
+
+
+@pytest.mark.parametrize("plate", [None, "苏E12345"])
+def test_a_plate_in_the_word_for_a_colour_goes(plate: str | None) -> None:
+    """A gateway may fill its fields in another order than was agreed."""
+    said = Plate(plate=plate, direction="in", color="皖K13579")
+    made = Pseudonyms(KEY, AREAS, {}).message(said, "camera", 0)
+    assert made.color == "***"
+
+
+def test_an_area_that_is_a_plate_goes() -> None:
+    """Earlier versions took a whole plate for the beginning of one; its vehicle is one of elsewhere then."""
+    areas = PlateAreas(("沪", "沪A12345"), (KeyArea("皖K23456"), KeyArea("皖K")))
+    recorded = definition_record(definition(plates=areas), START)
+    (made,) = anonymise([recorded], KEY)
+    assert decode_definition(made.payload).plates == PlateAreas(("沪",), (KeyArea("皖K"),))
+    assert not [plate for plate in TRUE if plate.encode() in made.payload]
+    (kept,) = anonymise([recorded], None)
+    assert decode_definition(kept.payload).plates == areas
 
 
 @pytest.mark.parametrize(
