@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import stat
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,7 @@ from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
-from sensord.recordings.work import export
+from sensord.recordings.work import WHOLE, changed, export, merged
 from tests.core.traffic import START, definition
 from tests.recordings.parts import decisions, journal, live
 
@@ -128,3 +130,18 @@ def test_texts_and_the_unreadable_go() -> None:
     payloads = [record.payload for record in anonymise(records, KEY)]
     assert msgspec.json.decode(payloads[0]) == {"severity": "red", "place": "", "code": "", "text": "", "by": ""}
     assert set(payloads[1]) == set(payloads[2]) == {ord("!")}
+
+
+@pytest.mark.parametrize(("key", "modes"), [(None, {0o600, 0o700}), (KEY, {0o644, 0o755})])
+def test_copies_of_true_plates_are_for_nobody_else(tmp_path: Path, key: bytes | None, modes: set[int]) -> None:
+    """A part of a recording, or several as one, is as private as what it was made of."""
+    before = os.umask(0o022)
+    try:
+        export(journal(), tmp_path / "whole", WHOLE, key, readings=False)
+        changed(tmp_path / "whole", tmp_path / "part", WHOLE, None, (), None, readings=False)
+        merged([tmp_path / "whole"], tmp_path / "both", readings=False)
+    finally:
+        os.umask(before)
+    for name in ("whole", "part", "both"):
+        paths = [tmp_path / name, *(tmp_path / name).rglob("*")]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == modes
