@@ -217,7 +217,7 @@ class Presence(Lasting):
         visit.misread = True
         here.add(mine, visit)
         trace = self._trace(mine, visit.entered_at)
-        elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate in self._places.by_id else None
+        elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate else None
         gate = self._places.device_index.get(visit.read.device)
         if elsewhere is None or elsewhere == place or gate is None:
             return False, _NONE
