@@ -173,12 +173,9 @@ class Reporter:
         """Make the report of a span; returns it, and its pages by language. Raises ``StoreError``."""
         definition = self._loaded().definition
         cases = self._history.between(span.start, span.end)
-        heard = Heard(
-            cases,
-            self._history.alarms(span.start, min(span.end, now)),
-            self._crowds(definition, span, now),
-            self.vehicles.make(span, now),
-        )
+        alarms = self._history.alarms(span.start, min(span.end, now))
+        crowds, vehicles = self._crowds(definition, span, now), self.vehicles.make(span, now)
+        heard = Heard(cases, alarms, crowds, vehicles, *self._history.since)
         report = build(definition, span, heard, now)
         return report, {language: Pages(report, definition, cases, language) for language in LANGUAGES}
 

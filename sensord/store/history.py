@@ -20,6 +20,16 @@ _HOLD = msgspec.json.Decoder(Hold)
 _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
 
 
+class Since(NamedTuple):
+    """Of what happened before these instants (ns) not all is known: it was deleted, or nobody was there yet.
+
+    ``cases`` are those that have ended, ``alerts`` the transitions.
+    """
+
+    cases: int
+    alerts: int
+
+
 class Message(NamedTuple):
     """A notification and what became of it: ``state`` is the outbox's, ``settled_at`` ns (0: not yet)."""
 
@@ -36,6 +46,11 @@ class History:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def since(self) -> Since:
+        """From when on the state knows what was; asked after what was, for meanwhile some may go."""
+        return Since(*self._database.rows("looking at what is kept", "SELECT cases, alerts FROM kept")[0])
 
     def cases(self, which: str, limit: int) -> list[Case]:
         """Cases that are ``open``, ``closed`` or ``all``, newest first."""

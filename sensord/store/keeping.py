@@ -8,8 +8,6 @@ before anything goes: what is gone is unknown, and must not read as nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sensord.core.instant import DAY
 from sensord.core.vehicles.tally import SLOT
 from sensord.store.sqlite import Database
@@ -44,27 +42,11 @@ _TALLIES = (
 )
 
 
-class Since(NamedTuple):
-    """What happened before these instants (ns) is not known (any more): deleted, or before the first group applied.
-
-    ``alerts`` are transitions and the stories of cases, ``cases`` those that have ended.
-    """
-
-    tallies: int
-    cases: int
-    alerts: int
-
-
 class Keeping:
     """Safe from any thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    @property
-    def since(self) -> Since:
-        """From when on the state knows what was."""
-        return Since(*self._database.rows("looking at what is kept", "SELECT tallies, cases, alerts FROM kept")[0])
 
     def prune(self, story: int, history: int, batch: int = 2000) -> int:
         """Delete what ended before the instants ``story`` and ``history`` (ns), and surplus dead letters, the oldest.

@@ -152,7 +152,7 @@ class StateStore:
             _write(connection, step, send_since, doubt_until)
             _tally(connection, step)
             if not self._applied:  # nobody knows what there was before the first of them
-                connection.execute("UPDATE kept SET cases = max(cases, ?1), alerts = max(alerts, ?1)", (step.at,))
+                connection.execute("UPDATE kept SET cases = max(cases, ?)", (step.at,))
             connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
         self._applied = step.seq
         if step.notifications:
