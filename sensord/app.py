@@ -142,7 +142,7 @@ class App:
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings.journal, self.meter)
+        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings, self.meter)
         self.inlet = Inlet(
             self._loaded,
             self._directory,
@@ -265,7 +265,7 @@ class App:
             ("http", self._serve),
             (self._results.name, self._results.run),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
-            ("upkeep", self._upkeep.state),
+            ("upkeep", self._upkeep.run),
             ("watch", self._reloader.watch),
             ("reports", self._report_task().run),
         ]

@@ -11,7 +11,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from sensord.config.settings import Journal as Limits
+from sensord.config.settings import Settings
 from sensord.core.instant import parse_duration
 from sensord.ports import Meter
 from sensord.store.expiry import expire
@@ -24,11 +24,12 @@ INTERVAL, PAUSE = 600.0, 0.1
 class Upkeep:
     """Deletes what is past its keeping. ``given_up``: journal days deleted before their time since the start."""
 
-    def __init__(self, directory: Path, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
+    def __init__(self, directory: Path, journal: Journal, state: StateStore, settings: Settings, meter: Meter) -> None:
         self._folders = (directory, journal.directory)
         self._journal, self._state, self._meter = journal, state, meter
         self.given_up = 0
-        self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
+        self._keep, self._most = parse_duration(settings.journal.keep), settings.journal.max_mib << 20
+        self._history = settings.kept
 
     def journal(self) -> None:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
@@ -47,10 +48,14 @@ class Upkeep:
             expire(folder, now - self._keep, self._journal.zone)
         self._meter.gauge("journal_bytes", self._journal.size)
 
-    async def state(self) -> None:
-        """Delete finished rows of the state database that are past their keeping, a few at a time, for ever."""
+    def state(self) -> bool:
+        """Delete rows of the state database that are past their keeping, a few; returns whether there may be more."""
+        now = time.time_ns()
+        return self._state.keeping.prune(now - self._keep, now - self._history) > 0
+
+    async def run(self) -> None:
+        """Keep the state database in bounds, for ever."""
         pause = INTERVAL
         while True:
             await asyncio.sleep(pause)
-            more = await asyncio.to_thread(self._state.prune, time.time_ns() - self._keep)
-            pause = PAUSE if more else INTERVAL
+            pause = PAUSE if await asyncio.to_thread(self.state) else INTERVAL

@@ -17,7 +17,7 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.lint import lint_dispatch, lint_lengths, lint_nearest, lint_silence
+from sensord.config.lint import lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
@@ -99,6 +99,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_nearest(dispatch.document, dispatch.policies, parts.places, rules.reach),
         *parts.vehicles.warnings,
+        *lint_history(dispatch.document, dispatch.reports, settings.kept),
         *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
