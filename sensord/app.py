@@ -125,10 +125,7 @@ class App:
     def _build_core(self) -> None:
         """The core, and the way in, which tells whether more comes in than the core takes."""
         self.core = LiveCore(
-            self.journal.reader(),
-            self.state,
-            self.meter,
-            self.health,
+            *(self.journal.reader(), self.state, self.meter, self.health),
             on_outcomes=self._results.hear,
             secrets=self._secrets,
             assumed=self._assumed(),
