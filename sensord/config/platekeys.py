@@ -100,3 +100,30 @@ def add_key(path: Path, since: int) -> str:
     lines = [*path.read_text(encoding="utf-8").splitlines(), line] if path.exists() else [line]
     write_whole(path, "".join(f"{one}\n" for one in lines).encode(), PRIVATE)
     return name
+
+
+def check_rotation(path: Path, since: int, now: int, overlap: int) -> None:
+    """Refuse, at ``now``, a further key in force from ``since`` that would make strangers of vehicles (all ns).
+
+    For ``overlap`` after a change the former key's pseudonyms are recognised beside the new one's, and no others are.
+    Raises ``ConfigError``. A first key may be in force since any time: there is no other that it could replace.
+    """
+    known = load_keys(path).keys if path.exists() else ()
+    if not known:
+        return
+    fault = hint = ""
+    until = known[-1].since + overlap
+    if since < now:
+        fault = f"{format_instant(since)} is past: the vehicles that came since are known by the key {known[-1].id}"
+        hint = "leave --since out, or choose an instant to come"
+    elif len(known) > 1 and since < until:
+        fault = (
+            f"until {format_instant(until)} vehicles are recognised by the key {known[-2].id}, too, and a further key "
+            "would end that: only one former key is recognised"
+        )
+        hint = (
+            f"choose --since {format_instant(until)} or later; a shorter tracking.overlap in vehicles.yaml, with "
+            "--config, ends it sooner"
+        )
+    if fault:
+        raise ConfigError([Problem(str(path), len(known), 1, fault, hint)])
