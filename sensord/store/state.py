@@ -27,7 +27,7 @@ from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.history import History
 from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database
+from sensord.store.sqlite import Database, Questions
 from sensord.store.tables import STATE
 
 FILE = "state.db"
@@ -71,8 +71,9 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self.outbox = OutboxTable(self._database)
-        self.history, self.keeping = History(self._database), Keeping(self._database)
+        self._questions = Questions(directory / FILE, STATE)
+        self.outbox = OutboxTable(self._database, self._questions)
+        self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
 
@@ -249,6 +250,7 @@ class StateStore:
 
     def close(self) -> None:
         """Checkpoint and close."""
+        self._questions.close()
         self._database.close()
 
 
@@ -262,9 +264,16 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
         [(one.id, seq, place[id(one)], one.at, encode(one)) for one in step.transitions],
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (one.id, one.opened_at, one.closed_at, encode(one, order="deterministic"), one.vehicle is not None)
+            (
+                one.id,
+                one.opened_at,
+                one.closed_at,
+                encode(one, order="deterministic"),
+                one.vehicle is not None,
+                one.code,
+            )
             for one in step.cases
         ],
     )

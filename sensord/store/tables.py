@@ -40,7 +40,10 @@ STATE = Schema(
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
-        "cases": {"vehicle": "json_type(CAST(json AS TEXT), '$.vehicle') IS 'object'"},
+        "cases": {
+            "vehicle": "json_type(CAST(json AS TEXT), '$.vehicle') IS 'object'",
+            "code": "coalesce(json_extract(CAST(json AS TEXT), '$.code'), '')",
+        },
         "passages": {"start": "hour"},  # counted by the hour once, by the quarter of an hour now
     },
     convert={3: _TO_STAGES, 6: _KEPT},
@@ -68,10 +71,11 @@ STATE = Schema(
         # ``vehicle``: it holds a pseudonym and a mask, which do not outlive the journal.
         """CREATE TABLE cases (
             id TEXT PRIMARY KEY, opened_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, json BLOB NOT NULL,
-            vehicle INTEGER NOT NULL DEFAULT 0
+            vehicle INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT ''
         ) WITHOUT ROWID""",
         "CREATE INDEX cases_by_end ON cases (closed_at)",
         "CREATE INDEX cases_by_start ON cases (opened_at DESC, id)",
+        "CREATE INDEX cases_by_code ON cases (code)",
         "CREATE INDEX cases_with_vehicle ON cases (closed_at) WHERE vehicle = 1",
         """CREATE TABLE case_events (
             id TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -89,6 +93,7 @@ STATE = Schema(
             receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID""",
         "CREATE INDEX outbox_waiting ON outbox (channel, due) WHERE state = 'pending'",
+        "CREATE INDEX outbox_unsettled ON outbox (channel, level, at) WHERE state IN ('pending', 'sending')",
         "CREATE INDEX outbox_unreported ON outbox (at) WHERE reported = 0 AND state IN ('sent', 'failed')",
         'CREATE INDEX outbox_by_case ON outbox ("case", seq, ord)',
         "CREATE INDEX outbox_by_at ON outbox (at)",
