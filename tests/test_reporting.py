@@ -22,7 +22,7 @@ from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind, Places
 from sensord.core.site import Step
-from sensord.drivers.tabular import Document, csv_of, render
+from sensord.drivers.tabular import Document, render
 from sensord.store.state import StateStore
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
@@ -152,10 +152,12 @@ def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
 
 def test_cells_are_escaped_for_where_they_go() -> None:
     """No cell breaks a table, runs as a script, or as a spreadsheet's formula."""
-    document = Document("t", "en", [Table("t", ("a", "b"), [("<script>|", "=1+1")])])
-    assert "<script>" not in render(document, "html")
-    assert "\\|" in render(document, "md")
-    assert "'=1+1" in csv_of(document.tables[0], "en")
+    hostile = "<script>|", "[x](javascript:1)", "a\\", "b\r\nc"
+    document = Document(*("<b>", "en"), [Table("<i>", ("<u>", *"abc"), [hostile])], ["<img>"], ["<p>"])
+    for form in ("html", "md"):
+        assert not [one for one in ("<script>", "<b>", "<i>", "<u>", "<img>", "<p>\n") if one in render(document, form)]
+    row = render(document, "md").splitlines()[-3]
+    assert row == "| &lt;script>\\| | \\[x\\](javascript:1) | a\\\\ | b  c |"
 
 
 def test_cells_stand_where_their_column_does() -> None:
