@@ -140,6 +140,13 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
+def reworded(path: Path) -> None:
+    """Turn one letter over in what is written of each case: SQLite sees nothing wrong with that."""
+    words = "UPDATE cases SET json = CAST(replace(CAST(json AS TEXT), '\"rule\"', '\"Rule\"') AS BLOB)"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute(words).rowcount > 0
+
+
 def start_mended(stage: Stage) -> None:
     """Start the daemon on damaged files; damage that shows only when the core reads ends it, but only once."""
     stage.start()
