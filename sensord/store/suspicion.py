@@ -8,6 +8,7 @@ file until ``damage.py`` has moved it. What a row holds is never quoted: it may 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,9 +79,13 @@ def read(path: Path, doing: str, make: Callable[..., _T], *columns: object) -> _
 
 
 def suspected(path: Path) -> str:
-    """Say what the last run has found damaged about a file; empty: nothing. Raises ``OSError``."""
-    mark = _mark(path)
-    return mark.read_bytes().decode(errors="replace").strip() or "it is suspect" if mark.is_file() else ""
+    """Say what the last run has found damaged about a file; empty: nothing. That there is a mark is what counts."""
+    mark, said = _mark(path), ""
+    if not mark.is_file():
+        return ""
+    with suppress(OSError):
+        said = mark.read_bytes().decode(errors="replace")
+    return said or "it is suspect"
 
 
 def acquit(path: Path) -> None:
