@@ -26,7 +26,7 @@ from sensord.config.rosterchanges import CHANGES_FILE, Added, load_changes
 from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, read_signing_key, resolve_path
 from sensord.config.settings import Settings
-from sensord.config.vehicles import load_vehicles
+from sensord.config.vehicles import Vehicles, load_vehicles
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
@@ -98,7 +98,8 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *find_holes(dispatch, staff.people, parts.places, rules.reach),
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_nearest(dispatch.document, dispatch.policies, parts.places, rules.reach),
-        *lint_lengths(rules.written, parts.vehicles[1]),
+        *parts.vehicles.warnings,
+        *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
     ]
@@ -116,7 +117,7 @@ class _Parts:
     staff: Staff
     calendar: Calendar
     rules: RuleSet
-    vehicles: tuple[PlateAreas, Tracking]
+    vehicles: Vehicles
     ring: KeyRing
     link_key: bytes | None
     added: Added
@@ -172,9 +173,9 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
         built_in=dispatch.built_in,
-        plates=parts.vehicles[0],
+        plates=parts.vehicles.areas,
         plate_keys=parts.ring.keys,
-        tracking=parts.vehicles[1],
+        tracking=parts.vehicles.tracking,
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
         calendar=parts.calendar if any(rule.active or rule.baseline for rule in rules) else Calendar(),
@@ -183,9 +184,11 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
     )
 
 
-def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:
+def _vehicles(settings: Settings, base: Path) -> Vehicles:
     path = settings.files.vehicles
-    return load_vehicles(resolve_path(path, base), settings.timezone) if path else (PlateAreas(), Tracking())
+    if not path:
+        return Vehicles(PlateAreas(), Tracking(), [])
+    return load_vehicles(resolve_path(path, base), settings.timezone)
 
 
 def _ring(settings: Settings, base: Path) -> KeyRing:

@@ -21,7 +21,7 @@ from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
-from sensord.store.sqlite import Database
+from sensord.store.sqlite import Database, Questions
 
 PUT_OFF = 5 * MINUTE
 """So long a row that cannot be read is passed over, until it is looked at again (ns)."""
@@ -29,10 +29,10 @@ _NOTIFICATION = msgspec.json.Decoder(Notification)
 
 
 class OutboxTable:
-    """Implements ``ports.Outbox`` and ``ports.Settled``."""
+    """Implements ``ports.Outbox`` and ``ports.Settled``. Whole tables are looked at by ``questions`` only."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, questions: Questions) -> None:
+        self._database, self._questions = database, questions
 
     def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
         """Take due rows of a channel, the highest level first, then the oldest.
@@ -131,7 +131,7 @@ class OutboxTable:
     def waiting(self) -> dict[str, int]:
         """Count the notifications that are not settled, by channel (channels that ever had one)."""
         statement = "SELECT channel, sum(state IN ('pending', 'sending')) FROM outbox GROUP BY channel"
-        return {str(channel): int(count) for channel, count in self._database.rows("counting", statement)}
+        return {str(channel): int(count) for channel, count in self._questions.rows("counting", statement)}
 
     def oldest(self) -> dict[str, int]:
         """When (ns) the oldest page that is not settled was decided, by channel; 0: none is. Reports are no pages."""
@@ -139,12 +139,12 @@ class OutboxTable:
             "SELECT channel, min(CASE WHEN state IN ('pending', 'sending') AND level > 0 THEN at END) "
             "FROM outbox GROUP BY channel"
         )
-        return {str(channel): int(at or 0) for channel, at in self._database.rows("looking at the outbox", statement)}
+        return {str(channel): int(at or 0) for channel, at in self._questions.rows("looking at the outbox", statement)}
 
     def totals(self) -> dict[str, int]:
         """Count notifications: ``sent``, ``pending`` (with those being sent) and ``failed``."""
         statement = "SELECT state, count(*) FROM outbox GROUP BY state"
-        found = {str(state): int(count) for state, count in self._database.rows("counting", statement)}
+        found = {str(state): int(count) for state, count in self._questions.rows("counting", statement)}
         pending = found.get("pending", 0) + found.get("sending", 0)
         return {"sent": found.get("sent", 0), "pending": pending, "failed": found.get("failed", 0)}
 

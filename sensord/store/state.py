@@ -25,7 +25,7 @@ from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.history import History
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database
+from sensord.store.sqlite import Database, Questions
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
@@ -82,8 +82,9 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self.outbox = OutboxTable(self._database)
-        self.history = History(self._database)
+        self._questions = Questions(directory / FILE, STATE)
+        self.outbox = OutboxTable(self._database, self._questions)
+        self.history = History(self._questions)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = self._position("seq")
 
@@ -298,6 +299,7 @@ class StateStore:
 
     def close(self) -> None:
         """Checkpoint and close."""
+        self._questions.close()
         self._database.close()
 
 

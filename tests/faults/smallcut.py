@@ -170,7 +170,7 @@ def _keys_lost(place: Path, kept: _Kept) -> int:
 def _verified(register: AuditLog | AccessLog, wanted: int) -> tuple[int, int]:
     """How many lines the register has, all of them chained, and how many are gone."""
     try:
-        number, _ = register.verify()
+        number = register.verify().number
     except StoreError:
         return wanted, 1
     return number, max(0, wanted - number)
