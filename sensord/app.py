@@ -100,6 +100,7 @@ class App:
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self.state.on_outbox = self._wake
+        self.state.suspicion.hear = self._hear_damage
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
@@ -355,6 +356,11 @@ class App:
         if outcome.accepted:
             self.harm.note_missing(self._reloader.loaded.without)
             self.harm.tell(self.troubles)
+
+    def _hear_damage(self, why: str) -> None:
+        """Something in the state database is not what was written; the next start makes it anew."""
+        self.meter.count("state_damage_total")
+        self.health.set_fact("state", False, why)
 
     def _wake(self) -> None:
         for worker in self._workers:
