@@ -34,7 +34,7 @@ from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
 from sensord.harm import Harm
-from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
 from sensord.notify.build import build_channels
@@ -99,6 +99,7 @@ class App:
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
+        self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
         self.state.on_outbox = self._wake
         self.state.suspicion.hear = self._hear_damage
         repeated = self.state.outbox.recover(self.clock())
@@ -141,7 +142,8 @@ class App:
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings, self.meter)
+        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
+        self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
             self._loaded,
             self._directory,
@@ -272,7 +274,7 @@ class App:
 
     def _report_task(self) -> ReportTask:
         parts = self._reports, self.state.history, lambda: self._reloader.loaded, self.meter
-        return ReportTask(*parts, pressure=self.inlet.backlog)
+        return ReportTask(*parts, self.clock, pressure=self.inlet.backlog, keeping=self._keeping)
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
