@@ -28,7 +28,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
-from sensord.core.site import definition_record
+from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
@@ -121,7 +121,8 @@ class App:
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
-        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
+        define = self._definitions.put_into_force
+        self._reloader = Reloader(self._config, self._loaded, meter, define, self._hear_reload, self._secrets)
         self._build_supervisor()
 
     def _build_core(self) -> None:
@@ -140,6 +141,8 @@ class App:
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
+        in_force = None if self.core.assumes else self.core.site.definition.version
+        self._definitions = Definitions(self.queue.submit, self.clock, in_force)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
         parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
@@ -240,7 +243,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._define(self._loaded.definition)
+        await self._begin_definition()
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -315,8 +318,14 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        place = self._directory / "http.port"
-        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
+        await serve(app, http.host, http.port, self._note_port, self.meter)
+
+    def _note_port(self, port: int) -> None:
+        """Write down where this machine's commands ask; where that is not possible (full disk), we serve anyway."""
+        try:
+            write_private(self._directory / "http.port", str(port))
+        except OSError as error:
+            log.error("the HTTP port could not be written down: commands get no answer", why=str(error))
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
@@ -324,13 +333,12 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    async def _define(self, definition: Definition) -> None:
-        """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version and not self.core.assumes:
-            return
-        log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
-        record = definition_record(definition, self.clock())
-        await asyncio.wrap_future(await asyncio.to_thread(self.queue.submit, record, timeout=5.0))
+    async def _begin_definition(self) -> None:
+        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
+        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
+        if not durable.done():
+            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
+        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
 
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""
