@@ -95,7 +95,6 @@ class App:
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
         self.harm = Harm(health, self._directory)
-        self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
@@ -136,6 +135,8 @@ class App:
             clock=self.clock,
         )
         self.core.recover()
+        self._loaded = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        self._secrets.update(self._loaded.secrets)
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)

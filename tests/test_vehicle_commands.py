@@ -125,8 +125,8 @@ def test_any_stretch_can_be_asked_for(config: Path) -> None:
 def test_a_key_is_rotated_by_command(config: Path, tmp_path: Path) -> None:
     """The new key stands after the old one, and the configuration loads with both."""
     path = tmp_path / "state" / "plate.keys"
-    assert "k2" in run("plate-key", str(path), "--since", "2100-01-01T00:00:00+08:00")
-    assert [key.id for key in load(config).definition.plate_keys] == ["k1", "k2"]
+    assert "k2-" in run("plate-key", str(path), "--since", "2100-01-01T00:00:00+08:00")
+    assert [key.id[:3] for key in load(config).definition.plate_keys] == ["k1-", "k2-"]
     assert CliRunner().invoke(cli, ["plate-key", str(path), "--since", "soon"]).exit_code == 2
 
 
