@@ -148,13 +148,7 @@ class App:
         parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
         self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
-            self._loaded,
-            self._directory,
-            self.queue,
-            self.journal,
-            self.core,
-            self.meter,
-            self.health,
+            *(self._loaded, self._directory, self.queue, self.journal, self.core, self.meter, self.health),
             clock=self.clock,
             on_gap=self.troubles.gap,
             upkeep=self._upkeep.journal,
@@ -179,12 +173,7 @@ class App:
             self.state.outbox,
             self._starts,
             Conditions(
-                self.health,
-                self.troubles,
-                self.inlet.committer,
-                self.inlet.backlog,
-                self.inlet.lane,
-                self.meter,
+                *(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane, self.meter),
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,

@@ -60,7 +60,7 @@ ROTATIONS: dict[str, tuple[list[int], int, str]] = {
     "a second key at once": ([0], 50 * DAY, ""),
     "a second key to come": ([49], 60 * DAY, ""),
     "a second key dated back": ([0], 50 * DAY - SECOND, "is past: the vehicles .* known by the key k1"),
-    "a third key in the overlap": ([0, 45], 50 * DAY, "until 1970-02-22T.* recognised by the key k1, too"),
+    "a third key in the overlap": ([0, 45], 50 * DAY, "until 1970-02-22T.* recognised by the key k1.*, too"),
     "a third key before the overlap ends": ([0, 45], 45 * DAY + WEEK - SECOND, "choose --since 1970-02-22T"),
     "a third key when it has ended": ([0, 45], 45 * DAY + WEEK, ""),
     "a third key in the overlap of one to come": ([0, 55], 56 * DAY, "until 1970-03-04T"),
