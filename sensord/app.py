@@ -41,7 +41,6 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
@@ -196,9 +195,7 @@ class App:
         bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
             ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
-            self.state.outbox,
-            self.meter,
-            self.health,
+            *(self.state.outbox, self.meter, self.health),
             self.clock,  # what is due is written in journal time, which goes its own way when the host's clock is set
             limits,
             links=self._links,
@@ -357,7 +354,7 @@ class App:
             self.harm.tell(self.troubles)
 
     def _hear_damage(self, why: str) -> None:
-        """Something in the state database is not what was written; the next start makes it anew."""
+        """Something in the state database was changed; the next start makes it anew."""
         self.meter.count("state_damage_total")
         self.health.set_fact("state", False, why)
 
@@ -375,8 +372,7 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
-        await asyncio.gather(*(let_go(carrier) for carrier in carriers))
+        await asyncio.gather(*(let_go(carrier) for carrier in (*self._channels.values(), *self._feeders)))
         self._close_stores()
 
     def _close_stores(self) -> None:

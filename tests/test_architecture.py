@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reportmessages": {"errors", "core", "config", "notify", "ports", "reporting", "store"},
     "revealing": {"errors", "words", "core", "config", "drivers", "store"},
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
-    "upkeep": {"core", "config", "ports", "store"},
+    "upkeep": {"errors", "core", "config", "ports", "store"},
+    "defining": {"core"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
     "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "api",
         "bulkheads",
+        "defining",
         "desk",
         "drivers",
         "harm",

@@ -10,7 +10,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.cases.reports import CASE as REPORT_CASE
-from sensord.store.sqlite import Questions
+from sensord.store.database import Questions
 
 _TRANSITION = msgspec.json.Decoder(Transition)
 _EVENT = msgspec.json.Decoder(CaseEvent)
