@@ -372,7 +372,7 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        await asyncio.gather(*(let_go(carrier) for carrier in (*self._channels.values(), *self._feeders)))
+        await asyncio.gather(*map(let_go, self._channels.values()), *map(let_go, self._feeders))
         self._close_stores()
 
     def _close_stores(self) -> None:
