@@ -16,6 +16,7 @@ from sensord.config.settings import InfluxV1, InfluxV2, Webhook
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.webhook import WebhookChannel
+from sensord.phrasebook import chinese
 from sensord.ports import Cursor, Sink
 from sensord.series.influx_v1 import InfluxV1Sink
 from sensord.series.influx_v2 import InfluxV2Sink
@@ -70,6 +71,7 @@ async def test_a_receivers_answer_is_bounded_whatever_its_encoding(bomb: str) ->
         assert growth.peak < ROOM
     assert isinstance(error, InDoubtError)
     assert ("compressed" if "gzip" in bomb else "64 KiB") in str(error)
+    assert chinese(str(error)).endswith("压缩过的应答（并未要求压缩）" if "gzip" in bomb else "超过 64 KiB 的内容")
 
 
 @every_bomb
@@ -94,6 +96,7 @@ async def test_a_databases_answer_is_bounded_whatever_its_encoding(
         assert growth.peak < ROOM
     assert error.retryable
     assert ("compressed" if "gzip" in bomb else "64 KiB") in str(error)
+    assert chinese(str(error)).startswith("时序库 influxdb：数据库应答了 200，但带着")
 
 
 @both
