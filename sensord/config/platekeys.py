@@ -114,6 +114,17 @@ def add_key(path: Path, since: int) -> str:
     return name
 
 
+def note_loss(path: Path, keys: tuple[PlateKey, ...]) -> str:
+    """Write down which keys are missing, in the place of the file that held them; returns what to do about it.
+
+    A key that is made instead would be told from the lost ones by nobody, and vehicles would be others without a word.
+    Raises ``OSError``.
+    """
+    lost = (" ".join((_REMARK, key.id, format_instant(key.since), key.check)) for key in keys)
+    write_whole(path, (_GONE + "".join(f"{line}\n" for line in lost)).encode(), PRIVATE)
+    return f"{path.name} is gone: {_RESTORE}"
+
+
 def check_rotation(path: Path, since: int, now: int, overlap: int) -> None:
     """Refuse, at ``now``, a further key in force from ``since`` that would make strangers of vehicles (all ns).
 
@@ -139,14 +150,3 @@ def check_rotation(path: Path, since: int, now: int, overlap: int) -> None:
         )
     if fault:
         raise ConfigError([Problem(str(path), len(known), 1, fault, hint)])
-
-
-def note_loss(path: Path, keys: tuple[PlateKey, ...]) -> str:
-    """Write down which keys are missing, in the place of the file that held them; returns what to do about it.
-
-    A key that is made instead would be told from the lost ones by nobody, and vehicles would be others without a word.
-    Raises ``OSError``.
-    """
-    lost = (" ".join((_REMARK, key.id, format_instant(key.since), key.check)) for key in keys)
-    write_whole(path, (_GONE + "".join(f"{line}\n" for line in lost)).encode(), PRIVATE)
-    return f"{path.name} is gone: {_RESTORE}"
