@@ -7,7 +7,6 @@ as far as the core had when it decided, so that nothing that was journaled befor
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -231,10 +230,13 @@ class ReportTask:
         history: History,
         loaded: Callable[[], Loaded],
         meter: Meter,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
         pressure: Pressure = AT_EASE,
+        *,
+        keeping: Callable[[], int | None],
     ) -> None:
-        self._pressure = pressure
+        """``clock`` is journal time (ns), ``keeping`` that by which reports are deleted; None while none may be."""
+        self._pressure, self._keeping = pressure, keeping
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
         self._meter = meter
         self._seen = 0
@@ -259,7 +261,9 @@ class ReportTask:
             waits = (self._pressure.pressed or self._reporter.waits(seq)) and now - since < PATIENCE
             if not waits and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
                 self._make(span, now)
-        self._reporter.folder.prune(now - keep)
+        expiring = self._keeping()
+        if expiring is not None:
+            self._reporter.folder.prune(expiring - keep)
 
     def _make(self, span: Span, now: int) -> None:
         try:

@@ -24,7 +24,7 @@ from sensord.drivers.tabular import FORMS
 from sensord.errors import DeliveryError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Entry
-from sensord.reporting import PATIENCE, ReportTask
+from sensord.reporting import PATIENCE
 from sensord.reportmessages import ReportFiller
 from sensord.store.reports import ReportFolder
 from sensord.telemetry.metrics import PrometheusMeter
@@ -172,7 +172,7 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     assert reporter.waits(len(morning.groups) + 1)
     now = [DUE + MINUTE]
     reporter.waits = lambda seq: True  # type: ignore[method-assign]
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, PrometheusMeter(), lambda: now[0])
+    task = morning.tasked(reporter, lambda: now[0])
     task.turn()
     assert reporter.folder.names() == []
     now[0] += PATIENCE
@@ -190,8 +190,7 @@ class Pressed:
 def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, passes: bool) -> None:
     """Pressed, none is made; it is as soon as that is over, and after five minutes even so."""
     reporter, pressure, now = morning.reporter(), Pressed(), [DUE + MINUTE]
-    loaded, meter = lambda: morning.loaded, PrometheusMeter()
-    task = ReportTask(reporter, morning.state.history, loaded, meter, lambda: now[0], pressure=pressure)
+    task = morning.tasked(reporter, lambda: now[0], pressure=pressure)
     task.turn()
     assert reporter.folder.names() == []
     if passes:
@@ -205,7 +204,7 @@ def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, pa
 def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Morning) -> None:
     """It ends nothing else: not the task, not the daemon."""
     reporter, now, meter = morning.reporter(), [DUE + MINUTE], PrometheusMeter()
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, meter, lambda: now[0])
+    task = morning.tasked(reporter, lambda: now[0], meter=meter)
     tried: list[int] = []
 
     def fail(span: Span, at: int) -> None:

@@ -17,11 +17,14 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from sensord.core.cases.notification import Notification
+from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
 from sensord.store.sqlite import Database, Questions
 
+PUT_OFF = 5 * MINUTE
+"""So long a row that cannot be read is passed over, until it is looked at again (ns)."""
 _NOTIFICATION = msgspec.json.Decoder(Notification)
 _UNSETTLED = "state IN ('pending', 'sending')"
 """As in the index that finds them."""
@@ -35,18 +38,30 @@ class OutboxTable:
         self._channels: dict[str, int] = {}
 
     def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
-        """Take due rows of a channel, the highest level first, then the oldest."""
-        with self._database.transaction("claiming notifications") as connection:
+        """Take due rows of a channel, the highest level first, then the oldest.
+
+        One that is not what was written stays, holds nobody up, and makes the file suspect.
+        """
+        doing = "claiming notifications"
+        with self._database.transaction(doing) as connection:
             rows = connection.execute(
-                "SELECT key, json, attempts, possibly_repeated FROM outbox WHERE channel = ? AND state = 'pending' "
-                "AND due <= ? AND level >= ? ORDER BY level DESC, at, seq, ord LIMIT ?",
+                "SELECT CAST(key AS BLOB), CAST(json AS BLOB), attempts, possibly_repeated FROM outbox "
+                "WHERE channel = ? AND state = 'pending' AND due <= ? AND level >= ? "
+                "ORDER BY level DESC, at, seq, ord LIMIT ?",
                 (channel, now, int(at_least), limit),
             ).fetchall()
+            entries = self._database.suspicion.readable(doing, _entry, rows)
+            taken = [entry.notification.key for entry in entries]
             connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?",
-                [(row[0],) for row in rows],
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?", [(key,) for key in taken]
             )
-        return [Entry(_NOTIFICATION.decode(text), attempts + 1, bool(again)) for _, text, attempts, again in rows]
+            damaged = {row[0] for row in rows}.difference(key.encode() for key in taken)
+            connection.executemany(
+                "UPDATE outbox SET due = ?1 WHERE channel = ?2 AND state = 'pending' AND due <= ?3 "
+                "AND CAST(key AS BLOB) = ?4",
+                [(now + PUT_OFF, channel, now, key) for key in damaged],
+            )
+        return entries
 
     def done(self, key: str, now: int, receipt: str) -> None:
         """Record that the receiver took it."""
@@ -139,3 +154,11 @@ class OutboxTable:
         found = {str(state): int(count) for state, count in self._questions.rows("counting", statement)}
         pending = found.get("pending", 0) + found.get("sending", 0)
         return {"sent": found.get("sent", 0), "pending": pending, "failed": found.get("failed", 0)}
+
+
+def _entry(key: bytes, text: bytes, attempts: int, again: int) -> Entry:
+    """Make what a worker is handed; raises what a row of another shape makes it raise."""
+    notification = _NOTIFICATION.decode(text)
+    if notification.key.encode() != key:
+        raise ValueError("a row holds another notification than its key says")
+    return Entry(notification, attempts + 1, bool(again))

@@ -28,6 +28,7 @@ from sensord.store.history import History
 from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
 from sensord.store.sqlite import Database, Questions
+from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
 FILE = "state.db"
@@ -75,7 +76,7 @@ class StateStore:
         self.outbox = OutboxTable(self._database, self._questions)
         self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
-        self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
+        self._applied = self._position("seq")
 
     @classmethod
     def open_or_set_aside(
@@ -124,6 +125,16 @@ class StateStore:
         rows = self._database.rows("comparing with the journal", statement, (journaled,))
         return any(time_of(seq) == at for seq, at in rows)
 
+    @property
+    def suspicion(self) -> Suspicion:
+        """What has shown to be damaged since the start."""
+        return self._database.suspicion
+
+    def _position(self, column: str) -> int:
+        doing = "reading the position"
+        rows = self._database.rows(doing, f"SELECT {column} FROM position")
+        return self.suspicion.read(doing, lambda: int(rows[0][0]))
+
     # -- the core's outputs ------------------------------------------------------------------------------------------
 
     @property
@@ -134,12 +145,12 @@ class StateStore:
     @property
     def applied_at(self) -> int:
         """Journal time at the last group whose outputs are written down (ns)."""
-        return int(self._database.rows("reading the position", "SELECT at FROM position")[0][0])
+        return self._position("at")
 
     @property
     def doubt(self) -> int:
         """Decisions before this instant (ns) may have been told of by a daemon whose state was lost; 0: none."""
-        return int(self._database.rows("reading the position", "SELECT doubt FROM position")[0][0])
+        return self._position("doubt")
 
     def apply(self, step: Outputs, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write a step's outputs and its position; a step at or before the position is ignored.
@@ -200,7 +211,7 @@ class StateStore:
             "loading the core's state", "SELECT seq, crc, state FROM snapshots ORDER BY seq DESC"
         )
         for seq, crc, state in rows:
-            if zlib.crc32(state) == crc:
+            if isinstance(state, bytes) and zlib.crc32(state) == crc:
                 return int(seq), bytes(state)
             log.error("a saved state of the core is damaged; trying the one before", seq=seq)
         return None
@@ -239,14 +250,19 @@ class StateStore:
     # -- cases -------------------------------------------------------------------------------------------------------
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
-        """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first."""
+        """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first.
+
+        Raises ``DamageError`` when one is not what was written: without it nobody would know of a case that is open.
+        """
+        doing = "reading cases"
         statement = "SELECT json FROM cases WHERE closed_at = 0 OR closed_at >= ? ORDER BY opened_at, id"
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (ended_since,))]
+        rows = self._database.rows(doing, statement, (ended_since,))
+        return [self.suspicion.read(doing, _CASE.decode, text) for (text,) in rows]
 
     def recent_cases(self, limit: int) -> list[Case]:
         """Return the newest cases, open and closed, newest first."""
-        statement = "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
+        doing, statement = "reading cases", "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
+        return self.suspicion.readable(doing, _CASE.decode, self._database.rows(doing, statement, (limit,)))
 
     def close(self) -> None:
         """Checkpoint and close."""
