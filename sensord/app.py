@@ -95,13 +95,13 @@ class App:
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
         self.harm = Harm(health, self._directory)
-        self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
         self.state.on_outbox = self._wake
+        self.state.suspicion.hear = self._hear_damage
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
@@ -128,16 +128,15 @@ class App:
     def _build_core(self) -> None:
         """The core, and the way in, which tells whether more comes in than the core takes."""
         self.core = LiveCore(
-            self.journal.reader(),
-            self.state,
-            self.meter,
-            self.health,
+            *(self.journal.reader(), self.state, self.meter, self.health),
             on_outcomes=self._results.hear,
             secrets=self._secrets,
             assumed=self._assumed(),
             clock=self.clock,
         )
         self.core.recover()
+        self._loaded = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        self._secrets.update(self._loaded.secrets)
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)
@@ -146,16 +145,10 @@ class App:
         self._definitions = Definitions(self.queue.submit, self.clock, in_force)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        limits = self._settings.journal
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, limits, self.meter, self._keeping)
+        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
+        self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
-            self._loaded,
-            self._directory,
-            self.queue,
-            self.journal,
-            self.core,
-            self.meter,
-            self.health,
+            *(self._loaded, self._directory, self.queue, self.journal, self.core, self.meter, self.health),
             clock=self.clock,
             on_gap=self.troubles.gap,
             upkeep=self._upkeep.journal,
@@ -180,12 +173,7 @@ class App:
             self.state.outbox,
             self._starts,
             Conditions(
-                self.health,
-                self.troubles,
-                self.inlet.committer,
-                self.inlet.backlog,
-                self.inlet.lane,
-                self.meter,
+                *(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane, self.meter),
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
@@ -244,7 +232,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._begin_definition()
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact)
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -270,7 +258,7 @@ class App:
             ("http", self._serve),
             (self._results.name, self._results.run),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
-            ("upkeep", self._upkeep.state),
+            ("upkeep", self._upkeep.run),
             ("watch", self._reloader.watch),
             ("reports", self._report_task().run),
         ]
@@ -334,13 +322,6 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    async def _begin_definition(self) -> None:
-        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
-        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
-        if not durable.done():
-            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
-        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
-
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""
         self._socket.reloading()
@@ -367,6 +348,11 @@ class App:
         if outcome.accepted:
             self.harm.note_missing(self._reloader.loaded.without)
             self.harm.tell(self.troubles)
+
+    def _hear_damage(self, why: str) -> None:
+        """Something in the state database is not what was written; the next start makes it anew."""
+        self.meter.count("state_damage_total")
+        self.health.set_fact("state", False, why)
 
     def _wake(self) -> None:
         for worker in self._workers:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from sensord.config.load import Loaded, load
 from sensord.core.alert import Vehicle
@@ -23,6 +24,13 @@ from sensord.store.reader import DirectoryReader
 from sensord.words import say
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{16}")
+
+
+class Asker(NamedTuple):
+    """Who on the roster asks for plates, and why."""
+
+    by: str
+    reason: str
 
 
 def plate_filler(directory: Path, definition: Callable[[], Definition], secrets: Secrets) -> PlateFiller:
@@ -56,15 +64,16 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     yield from lines
 
 
-def admit_export(config: Path, journal: Path, by: str, reason: str, stretch: str) -> Loaded:
-    """Write down that the plates of a stretch of a journal are taken out of it; only then may they be.
+def admit_export(config: Path, journal: Path | None, asked: Asker, stretch: str) -> Loaded:
+    """Write down that the plates of a stretch of a journal, or recording (None), are taken out; only then may they be.
 
     Returns the configuration, whose site keys follow the vehicles. Raises ``SensordError`` as :func:`reveal` does, and
     when the journal is not that of the configuration: its accesses are written down elsewhere.
     """
+    by, reason = asked
     loaded = _asked(config, by, reason, f"* {stretch}")
     directory = loaded.resolve(loaded.settings.state_dir)
-    if journal.resolve() != (directory / "journal").resolve():
+    if journal is not None and journal.resolve() != (directory / "journal").resolve():
         text = f"{journal} 不是 {config} 的日志目录", f"{journal} is not the journal of {config}"
         raise SensordError(say(*text))
     at = format_instant(time.time_ns(), loaded.settings.timezone)

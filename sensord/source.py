@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from sensord.recordings.parquet import Columns
 from sensord.recordings.recording import Recording, groups, is_recording, open_recording
 from sensord.recordings.series import Series, read_series
 from sensord.recordings.transform import cut
+from sensord.recordings.writer import PSEUDONYMS
 from sensord.store.reader import DirectoryReader
 from sensord.words import say
 
@@ -170,11 +171,22 @@ class Opened:
             return None if manifest is None else manifest.counts.get(RecordKind.MESSAGE.name.lower(), 0)
         return len(self.series.records) if self.series is not None else None
 
-    def messages(self, start: int = 0, end: int = FAR) -> Iterator[Record]:
-        """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order."""
-        for item in self.recorded(start, end):
-            if isinstance(item, Group):
-                yield from (record for record in item.records if record.kind == RecordKind.MESSAGE)
+    @property
+    def made_up(self) -> bool:
+        """Whether it says of itself that its plates mean no vehicle."""
+        manifest = None if self.records is None else self.records.manifest
+        return manifest is not None and manifest.plates == PSEUDONYMS
+
+    def messages(
+        self, start: int = 0, end: int = FAR, through: Callable[[Iterable[Record]], Iterable[Record]] = iter
+    ) -> Iterator[Record]:
+        """Yield the raw messages that arrived at ``start <= t < end`` (ns), in order.
+
+        All records go ``through`` a function before: what it does to messages may hang on the definition in force.
+        """
+        groups_of = (item for item in self.recorded(start, end) if isinstance(item, Group))
+        records = through(record for group in groups_of for record in group.records)
+        return (record for record in records if record.kind == RecordKind.MESSAGE)
 
     def recorded(self, start: int = 0, end: int = FAR) -> Iterator[Recorded]:
         """Yield everything that arrived at ``start <= t < end`` (ns), and a last tick."""

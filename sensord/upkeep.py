@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from sensord.config.settings import Journal as Limits
+from sensord.config.settings import Settings
 from sensord.core.instant import parse_duration
 from sensord.errors import StoreError
 from sensord.ports import Meter
@@ -36,7 +36,7 @@ class Upkeep:
         directory: Path,
         journal: Journal,
         state: StateStore,
-        limits: Limits,
+        settings: Settings,
         meter: Meter,
         clock: Callable[[], int | None],
     ) -> None:
@@ -45,7 +45,8 @@ class Upkeep:
         self._folders = (directory, journal.directory)
         self._journal, self._state, self._meter = journal, state, meter
         self.given_up = 0
-        self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
+        self._keep, self._most = parse_duration(settings.journal.keep), settings.journal.max_mib << 20
+        self._history = settings.kept
 
     def journal(self) -> None:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
@@ -68,20 +69,23 @@ class Upkeep:
         for folder in self._folders:
             expire(folder, now - self._keep, self._journal.zone)
 
-    async def state(self) -> None:
-        """Delete finished rows of the state database that are past their keeping, a few at a time, for ever."""
-        pause = INTERVAL
-        while True:
-            await asyncio.sleep(pause)
-            pause = PAUSE if await asyncio.to_thread(self._prune_state) else INTERVAL
+    def state(self) -> bool:
+        """Delete rows of the state database that are past their keeping, a few; returns whether there may be more.
 
-    def _prune_state(self) -> bool:
-        """Delete a few rows; returns whether there are more. What a full disk refuses is tried again later."""
+        What a full disk refuses is tried again later. Raises ``StoreError`` for everything else.
+        """
         now = self._clock()
         try:
-            return now is not None and bool(self._state.prune(now - self._keep))
+            return now is not None and self._state.keeping.prune(now - self._keep, now - self._history) > 0
         except StoreError as error:
             if not error.retryable:
                 raise
             log.warning("old rows cannot be deleted now; it is tried again later", why=str(error))
             return False
+
+    async def run(self) -> None:
+        """Keep the state database in bounds, for ever."""
+        pause = INTERVAL
+        while True:
+            await asyncio.sleep(pause)
+            pause = PAUSE if await asyncio.to_thread(self.state) else INTERVAL

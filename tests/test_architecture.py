@@ -111,6 +111,7 @@ READS_ARGUMENTS = {
     "commands/deskcli.py",
     "commands/offline.py",
     "commands/options.py",
+    "commands/publishing.py",
     "commands/recordingcli.py",
     "commands/vehicles.py",
     "simulators/demo.py",

@@ -87,6 +87,7 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     # A camera is believed for three minutes after each of its messages: seven, ten minutes apart; the other has none.
     assert (street.gates, street.unseen, street.unknown) == (2, 2, 2 * DAY - 7 * 3 * MINUTE)
     assert street.before is None, "nobody looked a week before"
+    assert report.cases is not None
     crowd = next(case for case in report.case_list if case.place == "L001")
     assert (crowd.peak, report.cases.acknowledge) == (
         "orange",
@@ -94,6 +95,27 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     )
     assert report.cases.opened == len(report.case_list) == sum(report.cases.levels.values())
     assert {one.person for one in report.silent} >= {"志愿者-01"}
+
+
+@pytest.mark.parametrize(("until", "known"), [(CROWD[0] + 10 * MINUTE, True), (DUE, False)])
+def test_alarms_that_are_deleted_are_not_none(morning: Morning, until: int, known: bool) -> None:
+    """Of a part of the time there is a question mark, of all of it no number: never zero minutes of alarm."""
+    whole, _ = morning.reporter().make(Span("day", DUE - DAY, DUE), DUE + HOUR)
+    morning.state.keeping.prune(until, 0)
+    report, pages = morning.reporter().make(Span("day", DUE - DAY, DUE), DUE + HOUR)
+    (lane, was), text = (one.lanes[0] for one in (report, whole) if one.lanes), pages["en"].document()
+    row = next(table for table in text.tables if table.title == "Crowds, by lane").rows[0]
+    assert (report.alarms_since, whole.alarms_since) == (until, 0)
+    if known:
+        assert lane.levels
+        assert was.levels
+        assert 0 < sum(lane.levels.values()) < sum(was.levels.values())
+        assert row[4:8] == ("0?", "0?", "0.3?", "0?")
+    else:
+        assert lane.levels is None
+        assert row[4:8] == ("-",) * 4
+    assert any("Alarms before 2026-11-24" in note for note in text.notes)
+    assert ("- lanes had alarms" in " ".join(text.lead)) is not known
 
 
 def test_no_vehicle_is_in_a_report(morning: Morning) -> None:

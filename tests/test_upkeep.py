@@ -10,13 +10,21 @@ from pathlib import Path
 import pytest
 
 from sensord.config.settings import Journal as Limits
+from sensord.config.settings import Settings
+from sensord.core.alert import Vehicle
+from sensord.core.cases.case import Case, State
 from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.level import Level
 from sensord.core.record import Record, RecordKind
+from sensord.core.site import Step
+from sensord.core.vehicles.tally import PassageCount
 from sensord.errors import StoreError
 from sensord.ingest.clock import KeepingClock
 from sensord.store.dayfile import day_files
 from sensord.store.journal import Journal
+from sensord.store.passages import tallies
 from sensord.store.sqlite import store_error
+from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.upkeep import Upkeep
 from tests.ingest.test_clock import Host, begun, clock_of
@@ -44,8 +52,8 @@ def _given_up(directory: Path, state: object) -> tuple[int, float, int]:
             noise = bytes((number * 7 + place * place) % 251 for place in range(1 << 10)) * 16
             journal.append([Record(RecordKind.MESSAGE, START + number * DAY, f"t/{n}", noise) for n in range(4)])
         each = journal.size // 3
-        limits = Limits(keep="36500d", max_mib=1)
-        upkeep = Upkeep(directory, journal, state, limits, meter, lambda: START)  # type: ignore[arg-type]
+        settings = Settings(site="test", journal=Limits(keep="36500d", max_mib=1))
+        upkeep = Upkeep(directory, journal, state, settings, meter, lambda: START)  # type: ignore[arg-type]
         upkeep._most = 2 * each + each // 2  # a cap in whole mebibytes would want a large journal
         upkeep.journal()
         return upkeep.given_up, meter.value("journal_days_given_up_total"), journal.first_seq
@@ -66,12 +74,29 @@ def test_there_is_a_cap_without_a_setting() -> None:
     assert Limits().max_mib == 2048
 
 
+def test_what_reports_look_back_on_outlives_the_journal(tmp_path: Path) -> None:
+    """As it comes: counts and cases of forty days ago stay, the vehicles of cases do not; what is older still goes."""
+    old, now = START - 40 * DAY, START
+    case = Case("old", "vehicle", "C1-N", "G1", "stranger", State.CLOSED, Level.BLUE, Level.BLUE, old, closed_at=old)
+    case.vehicle = Vehicle("3fa94c0e5b7712d8", "沪A·**345", old)
+    counts = [PassageCount(old - day * DAY, "C1-N", "in", "local", "沪", "fuel", 5) for day in (0, 365)]
+    with closing(Journal(tmp_path / "journal")) as journal, closing(StateStore(tmp_path)) as state:
+        state.apply(Step(1, now, passages=counts, cases=[case]))
+        upkeep = Upkeep(tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: now)
+        while upkeep.state():
+            pass
+        (found,) = state.recent_cases(10)
+        assert (found.id, found.vehicle) == ("old", None)
+        with tallies(tmp_path) as stored:
+            assert [one.start for one in stored.counts(0, now)] == [old]
+
+
 def _days_left(directory: Path, clock: Callable[[], int | None]) -> int:
     """How many of ten days of a journal are left after one upkeep, thirty being kept."""
     with closing(Journal(directory / "journal")) as journal:
         for number in range(10):
             journal.append([Record(RecordKind.TICK, START - (9 - number) * DAY)])
-        parts = directory, journal, AllApplied(), Limits(), PrometheusMeter()
+        parts = directory, journal, AllApplied(), Settings(site="test"), PrometheusMeter()
         Upkeep(*parts, clock).journal()  # type: ignore[arg-type]
         return len(day_files(journal.directory))
 
@@ -119,7 +144,12 @@ class Refusing:
         """Raise these, one after the other."""
         self.errors, self.pruned = errors, 0
 
-    def prune(self, before: int) -> int:
+    @property
+    def keeping(self) -> Refusing:
+        """What deletes."""
+        return self
+
+    def prune(self, story: int, history: int) -> int:
         """Delete nothing."""
         if self.errors:
             raise self.errors.pop()
@@ -137,8 +167,8 @@ def test_a_full_disk_does_not_end_the_upkeep_of_the_state(
 
     async def until_pruned() -> None:
         with closing(Journal(tmp_path / "journal")) as journal:
-            parts = tmp_path, journal, state, Limits(), PrometheusMeter(), lambda: START
-            task = asyncio.ensure_future(Upkeep(*parts).state())  # type: ignore[arg-type]
+            parts = tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: START
+            task = asyncio.ensure_future(Upkeep(*parts).run())  # type: ignore[arg-type]
             async with asyncio.timeout(10):
                 while not (state.pruned or task.done()):  # noqa: ASYNC110  # what is waited for sets no event
                     await asyncio.sleep(0.01)

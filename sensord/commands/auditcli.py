@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 
 import click
@@ -10,6 +12,9 @@ from sensord.commands.options import config_option
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.words import say
+
+_SPACES = re.compile(r"\s+")
+_UNSEEN = ("Cc", "Cf", "Co", "Zl", "Zp")
 
 
 @click.group(
@@ -29,8 +34,14 @@ def verify(config: Path) -> None:
     directory = _state(config)
     registers = (("次访问", "accesses", AccessLog(directory)), ("次修改", "changes", AuditLog(directory)))
     for zh, en, register in registers:
-        number, last = register.verify()
+        number, last, unfinished = register.verify()
         click.echo(say(f"完好：{number} {zh}，末尾 {last}", f"intact: {number} {en}, the last is {last}"))
+        if unfinished:
+            text = (
+                "其后有一行因断电或崩溃没有写完，不算数",
+                "after it a crash left a line unfinished: it does not count",
+            )
+            click.echo(f"{register.path.name}: {say(*text)}")
 
 
 @audit.command("list", help=say("列出访问记录。", "List the accesses."))
@@ -38,7 +49,7 @@ def verify(config: Path) -> None:
 def list_accesses(config: Path) -> None:
     """Print the accesses, oldest first."""
     for access in AccessLog(_state(config)).entries():
-        click.echo("  ".join((str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)))
+        _print(str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)
 
 
 @audit.command("changes", help=say("列出经接口、命令行的修改。", "List the changes over the API and by command."))
@@ -48,7 +59,18 @@ def list_changes(config: Path) -> None:
     for line in AuditLog(_state(config)).entries():
         change = line.change
         about = " ".join(f"{name}={text}" for name, text in change.about.items())
-        click.echo("  ".join((str(line.number), change.at, change.token, change.role, change.what, about)).rstrip())
+        _print(str(line.number), change.at, change.token, change.role, change.what, about)
+
+
+def _print(*columns: str) -> None:
+    """Print one line. What a person wrote into a column makes no other line or column."""
+    click.echo("  ".join(_SPACES.sub(" ", "".join(map(_seen, column))) for column in columns).rstrip())
+
+
+def _seen(character: str) -> str:
+    """A character, or its code where it would not be seen (controls, changes of direction, ends of lines)."""
+    unseen = unicodedata.category(character) in _UNSEEN
+    return character.encode("unicode_escape").decode() if unseen else character
 
 
 def _state(config: Path) -> Path:

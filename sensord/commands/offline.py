@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from sensord.commands.options import asked_plain, plain_options
 from sensord.phrasebook import shown
 from sensord.words import say
 
@@ -26,7 +27,7 @@ _TEXT_WIDTH = 160
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 _READ = frozenset({"source", "mapping", "rules", "config", "keys", "start", "end", "raw"})
 _USED = {
-    "publish": _READ | {"publish", "speed"},
+    "publish": _READ | {"publish", "speed", "plain_plates", "by", "reason"},
     "state": _READ | {"state", "form", "output"},
     "who": _READ | {"who", "processes"},
     "table": _READ | {"form", "show", "limit", "processes"},
@@ -101,8 +102,11 @@ def span(start: str | None, end: str | None, zone: str) -> tuple[int, int]:
              "progress file: after an interruption go on from there (with --format json --output)"),
 )  # fmt: skip
 @click.option(
-    "--publish", is_flag=True, help=say("发布到 --config 的 MQTT 服务器", "publish to the broker of --config")
+    "--publish",
+    is_flag=True,
+    help=say("发布到 --config 的 MQTT 服务器；号牌换成编造的", "publish to the broker of --config, plates made up"),
 )
+@plain_options
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help=say("发布倍速", "speed-up when publishing"))
 @click.option(
     "--processes",
@@ -129,6 +133,9 @@ def replay(
     output: Path | None,
     state: Path | None,
     publish: bool,
+    plain_plates: bool,
+    by: str | None,
+    reason: str | None,
     speed: float,
     processes: int,
     raw: bool,
@@ -140,7 +147,9 @@ def replay(
     _refuse_idle(context, f"--{kind}" if kind in ("publish", "state", "who") else f"--format {kind}", _USED[kind])
     plain = Source(source, mapping, rules, config, raw=raw or publish, keys=keys)
     if publish:
-        _publish(plain, start, end, speed)
+        from sensord.commands.publishing import publish as publish_all
+
+        publish_all(plain, start, end, speed, asked_plain(plain_plates, config, by, reason))
         return
     opened = plain.open()
     begin, stop = span(start, end, opened.zone)
@@ -205,20 +214,6 @@ def _resume(plain: Source, opened: Opened, begin: int, stop: int, form: str, out
     if not resumable.run(lambda: bool(stopping)):
         click.echo(say("已暂停；用同一命令继续", "stopped; the same command goes on"), err=True)
         raise SystemExit(130)
-
-
-def _publish(plain: Source, start: str | None, end: str | None, speed: float) -> None:
-    from sensord.commands.progress import bar
-    from simulators.publish import publish_records
-
-    config = _required(plain.config, "--config")
-    opened = plain.open()
-    begin, stop = span(start, end, opened.zone)
-    with bar(opened.message_total if start is None and end is None else None) as show:
-        done = publish_records(
-            config, opened.messages(begin, stop), speed, None if show is None else lambda now: show(now.messages)
-        )
-    click.echo(say(f"已发送 {done.messages} 条消息", f"{done.messages} messages sent"))
 
 
 @click.command(

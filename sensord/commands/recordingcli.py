@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sensord.commands.offline import EXISTING, FILE, NEW, span, span_options
+from sensord.commands.options import asked_plain, plain_options
 from sensord.words import say
 
 if TYPE_CHECKING:
@@ -27,15 +28,8 @@ def recording() -> None:
 @click.option("--readings/--no-readings", default=True, show_default=True, help="Parquet")
 @click.option("--messages/--no-messages", default=True, show_default=True, help="JSON lines")
 @click.option("--zone", default="Asia/Shanghai", show_default=True, help=say("时区", "time zone of --from and --to"))
-@click.option(
-    "--plain-plates",
-    is_flag=True,
-    help=say("保留真实号牌；需要 --config、--by、--reason，并写入访问日志",
-             "keep true plates; needs --config, --by, --reason, and is written to the access log"),
-)  # fmt: skip
+@plain_options
 @click.option("--config", type=FILE, default=None, help=say("日志所属的配置", "the configuration of the journal"))
-@click.option("--by", default=None, help=say("谁要导出（名册中的编号）", "who asks (an id of the roster)"))
-@click.option("--reason", default=None, help=say("理由", "the reason"))
 def export_(
     journal: Path,
     target: Path,
@@ -55,12 +49,11 @@ def export_(
     from sensord.source import journal_records
 
     stretch = span(start, end, zone)
-    if plain_plates:
-        if config is None or by is None or reason is None:
-            needs = "--plain-plates 需要 --config、--by 和 --reason", "--plain-plates needs --config, --by and --reason"
-            raise click.UsageError(say(*needs))
+    plain = asked_plain(plain_plates, config, by, reason)
+    if plain is not None:
+        assert config is not None
         _free(target)
-        admitted = admit_export(config, journal, by, reason, f"{start or '…'}/{end or '…'}")
+        admitted = admit_export(config, journal, plain, f"{start or '…'}/{end or '…'}")
         made = export(
             journal_records(journal),
             target,
@@ -70,9 +63,6 @@ def export_(
             messages=messages,
             secrets=admitted.secrets,
         )
-    elif by is not None or reason is not None:
-        only = "--by 和 --reason 只用于 --plain-plates", "--by and --reason go with --plain-plates"
-        raise click.UsageError(say(*only))
     else:
         key = secrets.token_bytes(32)
         made = export(journal_records(journal), target, stretch, key, readings=readings, messages=messages)

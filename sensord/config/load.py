@@ -17,16 +17,16 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.lint import lint_dispatch, lint_lengths, lint_nearest, lint_silence
+from sensord.config.lint import lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
-from sensord.config.platekeys import KeyRing, add_key, load_keys
+from sensord.config.platekeys import KeyRing, add_key, load_keys, note_loss
 from sensord.config.rosterchanges import CHANGES_FILE, Added, load_changes
 from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, read_signing_key, resolve_path
 from sensord.config.settings import Settings
-from sensord.config.vehicles import load_vehicles
+from sensord.config.vehicles import Vehicles, load_vehicles
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
@@ -35,7 +35,7 @@ from sensord.core.instant import parse_duration
 from sensord.core.place import Places
 from sensord.core.schedule import Calendar
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.core.vehicles.tracking import PlateAreas, Tracking
+from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path", "with_keys"]
@@ -98,7 +98,9 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *find_holes(dispatch, staff.people, parts.places, rules.reach),
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_nearest(dispatch.document, dispatch.policies, parts.places, rules.reach),
-        *lint_lengths(rules.written, parts.vehicles[1]),
+        *parts.vehicles.warnings,
+        *lint_history(dispatch.document, dispatch.reports, settings.kept),
+        *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
     ]
@@ -116,7 +118,7 @@ class _Parts:
     staff: Staff
     calendar: Calendar
     rules: RuleSet
-    vehicles: tuple[PlateAreas, Tracking]
+    vehicles: Vehicles
     ring: KeyRing
     link_key: bytes | None
     added: Added
@@ -172,9 +174,9 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
         built_in=dispatch.built_in,
-        plates=parts.vehicles[0],
+        plates=parts.vehicles.areas,
         plate_keys=parts.ring.keys,
-        tracking=parts.vehicles[1],
+        tracking=parts.vehicles.tracking,
         lateness={word: parse_duration(text) for word, text in settings.lateness.items()},
         zone=settings.timezone,
         calendar=parts.calendar if any(rule.active or rule.baseline for rule in rules) else Calendar(),
@@ -183,9 +185,11 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
     )
 
 
-def _vehicles(settings: Settings, base: Path) -> tuple[PlateAreas, Tracking]:
+def _vehicles(settings: Settings, base: Path) -> Vehicles:
     path = settings.files.vehicles
-    return load_vehicles(resolve_path(path, base), settings.timezone) if path else (PlateAreas(), Tracking())
+    if not path:
+        return Vehicles(PlateAreas(), Tracking(), [])
+    return load_vehicles(resolve_path(path, base), settings.timezone)
 
 
 def _ring(settings: Settings, base: Path) -> KeyRing:
@@ -200,15 +204,18 @@ def _link_key(settings: Settings, base: Path) -> bytes | None:
     return read_signing_key(resolve_path(named, base)) if named else None
 
 
-def with_keys(loaded: Loaded, now: int) -> Loaded:
+def with_keys(loaded: Loaded, now: int, named: tuple[PlateKey, ...] = ()) -> Loaded:
     """Make the site key of pseudonyms at a daemon's first start, unless the configuration names a file.
 
-    Returns what was loaded, with the key; without one, and why, when the file cannot be made.
+    Returns what was loaded, with the key; without one, and why, when the file cannot be made, and when vehicles were
+    followed by keys (those that the definition in force ``named``) whose file has gone: then none is made.
     """
     keys = key_file(loaded.settings, loaded.base)
     if Spare.PLATES in loaded.without or keys.exists():  # what cannot be read may not be asked for, either
         return loaded
     try:
+        if named:
+            return loaded.unfollowed(note_loss(keys, named))
         add_key(keys, now)
     except OSError as error:
         return loaded.unfollowed(f"the site key cannot be made: {error.strerror}")

@@ -25,6 +25,7 @@ from sensord.config.rostertext import ChangeText
 from sensord.config.schema import Entry, convert
 from sensord.config.yamlfile import MAX_BYTES_REGISTER, read_yaml
 from sensord.core.people.duty import Change
+from sensord.core.vehicles.blot import without_plates
 from sensord.errors import Problem
 
 CHANGES_FILE = "roster.changes.yaml"
@@ -73,7 +74,8 @@ def load_changes(path: Path, people: Collection[str], zone: str) -> Added:
 
 
 def write_changes(path: Path, entries: Sequence[AddedChange]) -> None:
-    """Put the file there as a whole; raises ``OSError``."""
-    lines = [f"  - {json.dumps(msgspec.to_builtins(entry), ensure_ascii=False)}\n" for entry in entries]
+    """Put the file there as a whole, without plates in what people noted; raises ``OSError``."""
+    bare = [msgspec.structs.replace(entry, note=without_plates(entry.note)) for entry in entries]
+    lines = [f"  - {json.dumps(msgspec.to_builtins(entry), ensure_ascii=False)}\n" for entry in bare]
     body = "changes:\n" + "".join(lines) if lines else "changes: []\n"
     write_whole(path, (_HEAD + body).encode())

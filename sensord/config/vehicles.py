@@ -1,7 +1,8 @@
 """``vehicles.yaml``: how plates are sorted, whom to look out for, and how passages become visits, checked.
 
 Operators edit it and reload (SIGHUP); it is part of the definition, so a replay sorts as live running did. A date is
-local and begins at midnight; ``until`` is the last day. Vehicles on the watch list appear by pseudonym, never by plate.
+local and begins at midnight; ``until`` is the last day. Vehicles on the watch list appear by pseudonym, never by plate;
+and because somebody will write one all the same, no mistake in this file is told with what stands in it (``wordless``).
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
 from sensord.config.findings import Findings
 from sensord.config.schema import Duration, Entry, Text, convert
-from sensord.config.yamlfile import KeyPath, read_yaml
+from sensord.config.wordless import wordless
+from sensord.config.yamlfile import Document, KeyPath, read_yaml
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, zone_info
 from sensord.core.region import PROVINCES
+from sensord.core.vehicles.blot import without_plates
 from sensord.core.vehicles.plate import recognise
-from sensord.core.vehicles.tracking import FOREVER, KeyArea, PlateAreas, Tracking, Watched
+from sensord.core.vehicles.tracking import FOREVER, LONGEST_PREFIX, KeyArea, PlateAreas, Tracking, Watched
+from sensord.errors import ConfigError, Problem
 
-_PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]{0,6}")
+_PREFIX = re.compile(r"[\u4e00-\u9fff][A-Z0-9]*")
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?!\n)$", description="a date: 2026-11-24")]
 Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):00(?!\n)$", description='a full hour in quotes: "03:00"')]
 Pseudonym = Annotated[
@@ -101,10 +105,18 @@ _LIMITS = {
 }
 
 
-def load_vehicles(path: Path, zone: str) -> tuple[PlateAreas, Tracking]:
+class Vehicles(NamedTuple):
+    """What the file says, and what in it was probably not meant."""
+
+    areas: PlateAreas
+    tracking: Tracking
+    warnings: list[Problem]
+
+
+def load_vehicles(path: Path, zone: str) -> Vehicles:
     """Read ``vehicles.yaml``; raises ``ConfigError`` with every mistake and its position."""
-    document = read_yaml(path)
-    text, findings = convert(document, VehiclesFile), Findings(document)
+    document, text = _read(path)
+    findings = Findings(document)
     _prefixes(findings, ((("local", index), prefix) for index, prefix in enumerate(text.local)))
     _prefixes(findings, ((("key_areas", index, "prefix"), area.prefix) for index, area in enumerate(text.key_areas)))
     if text.sure < text.floor:
@@ -118,15 +130,37 @@ def load_vehicles(path: Path, zone: str) -> tuple[PlateAreas, Tracking]:
         for index, one in enumerate(text.watch)
     ]
     tracking = _tracking(findings, text.tracking)
-    findings.finish()
-    return PlateAreas(text.local, tuple(areas), tuple(watch), text.floor, text.sure), tracking
+    _plates_in_words(findings, text)
+    areas_and_lists = PlateAreas(text.local, tuple(areas), tuple(watch), text.floor, text.sure)
+    return Vehicles(areas_and_lists, tracking, findings.finish())
+
+
+def _read(path: Path) -> tuple[Document, VehiclesFile]:
+    try:
+        document = read_yaml(path)
+        return document, convert(document, VehiclesFile)
+    except ConfigError as error:
+        raise wordless(error, path) from None  # what was raised first may hold a plate
 
 
 def _prefixes(findings: Findings, prefixes: Iterable[tuple[KeyPath, str]]) -> None:
     for path, prefix in prefixes:
-        if _PREFIX.fullmatch(prefix) is None or recognise(prefix).text != prefix or prefix[0] not in PROVINCES:
+        if len(prefix) > LONGEST_PREFIX:
+            message = f"a beginning of more than {LONGEST_PREFIX} characters names one vehicle, or a few"
+            findings.error(path, message, "for one vehicle use the watch list: it takes what sensord pseudonym prints")
+        elif _PREFIX.fullmatch(prefix) is None or recognise(prefix).text != prefix or prefix[0] not in PROVINCES:
             hint = "write a province character, and a letter if you want: 沪, 苏E"
-            findings.error(path, f"{prefix!r} cannot begin a plate", hint)
+            findings.error(path, "this cannot begin a plate", hint)
+
+
+def _plates_in_words(findings: Findings, text: VehiclesFile) -> None:
+    """Warn of plates where people write about a list; nothing that is computed reads these words."""
+    words: list[tuple[KeyPath, str]] = []
+    words += [(("key_areas", index, "name"), one.name) for index, one in enumerate(text.key_areas)]
+    words += [(("watch", index, "reason"), one.reason) for index, one in enumerate(text.watch)]
+    for path, said in words:
+        if without_plates(said) != said:
+            findings.warn(path, "this holds a plate, or what looks like one", "name the case or the order instead")
 
 
 def _validity(findings: Findings, path: KeyPath, since: str | None, until: str | None, zone: str) -> tuple[int, int]:

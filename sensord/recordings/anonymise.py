@@ -25,7 +25,7 @@ from sensord.core.vehicles.blot import without_plates
 from sensord.core.vehicles.plate import Plate as Recognised
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
-from sensord.core.vehicles.tracking import PlateAreas
+from sensord.core.vehicles.tracking import LONGEST_PREFIX, PlateAreas
 
 _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _DIGITS = "0123456789"
@@ -42,10 +42,10 @@ class Pseudonyms:
     def message(self, true: Plate, device: str, at: int) -> Plate:
         """Return a device's message with a made-up plate, its colour in a word that means the same everywhere."""
         if true.plate is None:
-            return true
+            return msgspec.structs.replace(true, color=true.color and without_plates(true.color))
         colour = self._colours.get(device, {}).get(true.color or "", true.color or "")
         plate, colour = self.plate(PlateRead(true.plate, _SURE, colour=colour), at)
-        return msgspec.structs.replace(true, plate=plate, color=colour or None)
+        return msgspec.structs.replace(true, plate=plate, color=without_plates(colour) or None)
 
     def plate(self, true: PlateRead, at: int) -> tuple[str, str]:
         """Return the made-up plate of a true one, and its colour, which may have stood in front of it.
@@ -84,12 +84,12 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
     template = TopicTemplate(Definition("", (), (), ()).topics)
     for record in records:
         if record.kind == RecordKind.DEFINITION:
-            definition = decode_definition(record.payload)
+            definition = _without_addresses(decode_definition(record.payload))
+            definition = definition if key is None else _without_plates(definition)
             colours = Context.of(definition.zone, definition.devices).colours
             pseudonyms = None if key is None else Pseudonyms(key, definition.plates, colours)
             template = TopicTemplate(definition.topics)
-            bare = _without_addresses(definition)
-            yield msgspec.structs.replace(record, payload=(bare if key is None else _without_plates(bare)).encode())
+            yield msgspec.structs.replace(record, payload=definition.encode())
         elif record.kind == RecordKind.MESSAGE:
             yield _cleaned(record, template, pseudonyms)
         elif record.kind == RecordKind.ACTION:
@@ -111,9 +111,14 @@ def _without_addresses(definition: Definition) -> Definition:
 
 
 def _without_plates(definition: Definition) -> Definition:
-    """Vehicles that were followed are followed on, under the key for made-up plates; the watch list goes."""
+    """Vehicles that were followed are followed on, under the key for made-up plates; the watch list goes.
+
+    So do areas that are plates, or all but: earlier versions took them.
+    """
     keys = MADE_UP_KEYS if definition.plate_keys else ()
-    plates = msgspec.structs.replace(definition.plates, watch=())
+    areas = tuple(area for area in definition.plates.key if len(area.prefix) <= LONGEST_PREFIX)
+    local = tuple(prefix for prefix in definition.plates.local if len(prefix) <= LONGEST_PREFIX)
+    plates = msgspec.structs.replace(definition.plates, local=local, key=areas, watch=())
     return msgspec.structs.replace(definition, plates=plates, plate_keys=keys)
 
 

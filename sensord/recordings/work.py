@@ -119,8 +119,16 @@ def changed(
     if by is not None:
         records = shift(records, _signed(by))
         history.append(f"shifted by {by}")
-    secrets = {} if config is None else load(config).secrets
-    return write(target, records, readings=readings, plates=_plates([recording]), history=history, secrets=secrets)
+    secrets, plates = {} if config is None else load(config).secrets, _plates([recording])
+    return write(
+        target,
+        records,
+        readings=readings,
+        plates=plates,
+        history=history,
+        secrets=secrets,
+        private=plates == PLAIN,
+    )
 
 
 def _signed(text: str) -> int:
@@ -168,8 +176,8 @@ def merged(sources: Iterable[Path], target: Path, *, readings: bool) -> Manifest
     """Write several recordings as one, in order of arrival."""
     recordings = [_with_messages(source) for source in sources]
     history = [f"merged from {', '.join(recording.path.name for recording in recordings)}"]
-    stream = merge(*(recording.records() for recording in recordings))
-    return write(target, stream, readings=readings, plates=_plates(recordings), history=history)
+    stream, plates = merge(*(recording.records() for recording in recordings)), _plates(recordings)
+    return write(target, stream, readings=readings, plates=plates, history=history, private=plates == PLAIN)
 
 
 def anonymised(source: Path, target: Path, key: bytes, *, readings: bool) -> Manifest:
@@ -192,6 +200,7 @@ def _history(recording: Recording) -> list[str]:
 
 
 def _plates(recordings: Iterable[Recording]) -> str:
+    """What the plates of a copy are; one with true plates is for the eyes of whoever makes it, as an export is."""
     made_up = all(one.manifest is not None and one.manifest.plates == PSEUDONYMS for one in recordings)
     return PSEUDONYMS if made_up else PLAIN
 

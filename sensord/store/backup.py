@@ -75,27 +75,38 @@ def _fill(state: Path, target: Path, now: int) -> Manifest:
     """Copy all that belongs into an empty folder, and make it durable."""
     prepare_directory(target / "journal")
     names = _reports(state, target)
-    with ExitStack() as held:  # the two files of a register must be of one moment
-        there = [held.enter_context(one.still()) for one in (AccessLog(state), AuditLog(state))]
-        apart = {access.FILE, access.HEAD, audit.FILE, audit.HEAD}.difference(*there)
-        plain = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
-        plain = [name for name in plain if name not in apart]
-        plain += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
-        for name in plain:
-            if not name.endswith(".db"):
-                create_file(target / name)
-                shutil.copyfile(state / name, target / name)
-    names += plain
+    registers = _registers(state)
+    plain = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
+    plain = [name for name in plain if name not in (access.FILE, access.HEAD, audit.FILE, audit.HEAD)]
+    plain += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
+    for name in plain:
+        if not name.endswith(".db"):
+            create_file(target / name)
+            shutil.copyfile(state / name, target / name)
+    for name, content in registers.items():
+        create_file(target / name)
+        (target / name).write_bytes(content)
     _copy_databases(state, target, [name for name in plain if name.endswith(".db")])
     days = [f"journal/{path.name}" for path in day_files(state / "journal")]  # only now: a day may have begun meanwhile
     _copy_databases(state, target, days)
     _refuse_behind(target)
-    names += days
+    names += [*plain, *registers, *days]
     manifest = Manifest(now, {name: _checksum(target / name) for name in names})
     create_file(target / MANIFEST)
     (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     _sync((*(target / name for name in names), target / MANIFEST))
     return manifest
+
+
+def _registers(state: Path) -> dict[str, bytes]:
+    """Return the registers' files by name, the two of each of one moment.
+
+    They are read before anything is written: the backup's disk may hang, and nobody may have to wait for that who has
+    to write down here what he did.
+    """
+    with ExitStack() as held:
+        there = [held.enter_context(one.still()) for one in (AccessLog(state), AuditLog(state))]
+        return {name: (state / name).read_bytes() for names in there for name in names}
 
 
 def _reports(state: Path, target: Path) -> list[str]:

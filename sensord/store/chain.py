@@ -1,9 +1,11 @@
 """A register that shows what was done to it: append-only, each line chained to the one before by its hash.
 
-A line is a JSON object; its ``hash`` is the SHA-256 of the line before's hash and of everything else in the line, so a
-line that was changed, taken out or put in shows. That lines were cut off the end shows in a file beside it, the *head*,
-which holds the number and hash of the last; copy both away now and then. What a crash left of a line that was never
-finished (it has no end, and the head does not know it) was told to nobody, and is replaced by the next.
+A line is a JSON object; its ``hash`` is the SHA-256 of the line before's hash and of everything else in the line, and
+each line is byte for byte as it was written, so one that was changed, taken out or put in shows. That lines were cut
+off the end shows in a file beside it, the *head*, which holds the number and hash of the last; copy both away now and
+then. What a crash left of a line that was never finished (it has no end, or no middle, and the head does not know it)
+was told to nobody, and is replaced by the next; a head that is one line behind is no damage, either, and follows at the
+next start. Who appends, who looks and who verifies read the end in one way, under one lock.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Generic, Protocol, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -56,10 +60,45 @@ Draft = Callable[[int, str], LineT]
 """Makes a line, all but its hash, of its number and the hash of the one before."""
 
 
+class Verdict(NamedTuple):
+    """What an intact register has: how many lines, the hash of the last, and whether a crash left one unfinished."""
+
+    number: int
+    hash: str
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _End(Generic[LineT]):
+    """How a register ends: its last finished line, where that ends (a byte), how long the file is, what is wrong.
+
+    ``behind``: a crash came between the line and its head.
+    """
+
+    last: LineT | None
+    place: int
+    size: int
+    behind: bool
+    fault: str
+
+
 def digest(line: Line) -> str:
     """What the ``hash`` of a line must be."""
     plain = msgspec.structs.replace(line, hash="")  # type: ignore[type-var]  # every line is a struct
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+def _written(line: Line) -> bytes:
+    """A line as it stands in the file."""
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _as_written(line: Line, text: bytes) -> bool:
+    """Whether a line still is what was written, byte for byte.
+
+    What a decoder passes over (a key twice, a key that nobody knows, spaces) is read by people all the same.
+    """
+    return digest(line) == line.hash and _written(line) == text
 
 
 class Chain(Generic[LineT]):
@@ -78,10 +117,10 @@ class Chain(Generic[LineT]):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                last = self._last(file)
+                last = self._mended(file)
                 unhashed = draft(*((last.number + 1, last.hash) if last is not None else (1, GENESIS)))
                 line = msgspec.structs.replace(unhashed, hash=digest(unhashed))  # type: ignore[type-var]
-                file.write(msgspec.json.encode(line) + b"\n")
+                file.write(_written(line))
                 file.flush()
                 os.fsync(file.fileno())
                 if last is None:
@@ -91,8 +130,25 @@ class Chain(Generic[LineT]):
             raise StoreError(f"{self.path}: nothing can be written down here ({error.strerror})") from error
         return line
 
-    def _last(self, file: BinaryIO) -> LineT | None:
-        """Read the last line that was finished, and stand behind it; what was begun after it is cut off.
+    def _mended(self, file: BinaryIO) -> LineT | None:
+        """Return the last line that was finished, and stand behind it: what a crash left is cut off, the head follows.
+
+        Raises ``StoreError`` when the end is not what a crash leaves.
+        """
+        end = self._end(file)
+        if end.fault:
+            raise StoreError(f"{end.fault}: run sensord audit verify")
+        if end.place < end.size:
+            file.truncate(end.place)
+        file.seek(end.place)
+        if end.behind and end.last is not None:
+            os.fsync(file.fileno())  # no head may know a line that a power cut can still take
+            sync_directory(self.path.parent)
+            self._note_head(end.last)
+        return end.last
+
+    def _end(self, file: BinaryIO) -> _End[LineT]:
+        """Read how the register ends; whoever calls holds the lock.
 
         A power cut may leave the end of a line without its middle: such a line was told to nobody, either, unless the
         head knows it.
@@ -103,29 +159,26 @@ class Chain(Generic[LineT]):
         whole = text[: text.rfind(b"\n") + 1]
         last = self._sound(whole)
         if last is None:
-            whole = whole[: whole.rstrip(b"\n").rfind(b"\n") + 1]
+            whole = whole[: whole[:-1].rfind(b"\n") + 1]
             last = self._sound(whole)
-        cut = len(whole) < len(text)
-        if self._noted() not in (_known(last), _one_behind(last)) or (cut and last is None and whole):
-            if cut:
-                raise StoreError(f"{self.path}: the last line is damaged: run sensord audit verify")
-            raise StoreError(f"{self.path}: its end is not what {self.head.name} says: run sensord audit verify")
-        if cut:
-            end = size - len(text) + len(whole)
-            file.truncate(end)
-            file.seek(end)
-        return last
+        cut, noted = len(whole) < len(text), self._noted()
+        fault = ""
+        if noted not in (_known(last), _one_behind(last)) or (last is None and whole):
+            damaged = f"{self.path}: the last line is damaged"
+            fault = damaged if cut else f"{self.path}: its end is not what {self.head.name} says"
+        return _End(last, size - len(text) + len(whole), size, noted != _known(last), fault)
 
     def _sound(self, lines: bytes) -> LineT | None:
         """Read the last of these lines; None when there is none, or it is not as it was written."""
-        text = lines.rstrip(b"\n").rpartition(b"\n")[2]
+        text = lines[lines[:-1].rfind(b"\n") + 1 :]
         try:
-            return self._read(text) if text else None
+            line = self._read(text) if text else None
         except _MALFORMED:
             return None
+        return line if line is not None and _as_written(line, text) else None
 
     def look(self) -> str:
-        """Say what is wrong with the register's end (empty: nothing), as who appends next would find it.
+        """Say what is wrong with the register's end (empty: nothing), as who appends next would find it, and mend it.
 
         For a start: :meth:`verify` looks at all of it, and may take long.
         """
@@ -134,7 +187,7 @@ class Chain(Generic[LineT]):
                 return f"{self.path.name} is gone" if self.head.exists() else ""
             with self.path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                self._last(file)
+                self._mended(file)
         except OSError as error:
             return f"{self.path}: cannot be read ({error.strerror})"
         except StoreError as error:
@@ -171,35 +224,64 @@ class Chain(Generic[LineT]):
             yield (self.path.name, self.head.name) if self.head.exists() else ()
 
     def entries(self) -> Iterator[LineT]:
-        """Yield every line, oldest first; raises ``StoreError`` for one that was not written here."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                try:
-                    yield self._read(text)
-                except _MALFORMED as error:
-                    raise StoreError(f"{self.path}:{number}: this line was not written here") from error
+        """Yield every finished line, oldest first; raises ``StoreError`` for one that was not written here."""
+        with self._ended() as (file, end):
+            for _, line in self._lines(file, end):
+                yield line
 
-    def verify(self) -> tuple[int, str]:
-        """Check the whole chain; return (number of lines, hash of the last).
+    def verify(self) -> Verdict:
+        """Check the whole chain.
 
         Raises ``StoreError`` naming the first line that was changed, taken out, put in, or cut off.
         """
         number, before = 0, GENESIS
-        for line in self.entries():
-            number += 1
-            if line.number != number or line.before != before:
-                raise StoreError(f"{self.path}:{number}: a line was taken out or put in here")
-            if digest(line) != line.hash:
-                raise StoreError(f"{self.path}:{number}: this line was changed")
-            before = line.hash
-        if self.head.exists() or number:
-            noted = self._noted()
-            if noted != [str(number), before]:
-                said = " ".join(noted)[:20] or "nothing"
+        with self._ended() as (file, end):
+            for text, line in self._lines(file, end):
+                number += 1
+                if line.number != number or line.before != before:
+                    raise StoreError(f"{self.path}:{number}: a line was taken out or put in here")
+                if not _as_written(line, text):
+                    raise StoreError(f"{self.path}:{number}: this line was changed")
+                before = line.hash
+            if end.fault:
+                said = " ".join(self._noted())[:20] or "nothing"
                 raise StoreError(f"{self.path}: it ends with {number} {before[:12]}, but {self.head.name} says {said}")
-        return number, before
+            return Verdict(number, before, unfinished=end.place < end.size)
+
+    @contextmanager
+    def _ended(self) -> Iterator[tuple[BinaryIO, _End[LineT]]]:
+        """Hand out the file and how it ends at one moment; raises ``StoreError``.
+
+        Nobody has to wait to append meanwhile: what stands before that end stays as it is.
+        """
+        known = self.head.exists()  # before the file is looked for: it comes after its first line
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError as error:
+            if known:
+                raise StoreError(f"{self.path.name} is gone") from error
+            yield BytesIO(), _End(None, 0, 0, behind=False, fault="")
+            return
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read ({error.strerror})") from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            end = self._end(file)
+            fcntl.flock(file, fcntl.LOCK_UN)
+            yield file, end
+
+    def _lines(self, file: BinaryIO, end: _End[LineT]) -> Iterator[tuple[bytes, LineT]]:
+        """Yield every line up to the end, as bytes and decoded; all there is when something is wrong with the end."""
+        file.seek(0)
+        left = end.size if end.fault else end.place
+        for number, text in enumerate(file, 1):
+            if left <= 0:
+                return
+            left -= len(text)
+            try:
+                yield text, self._read(text)
+            except _MALFORMED as error:
+                raise StoreError(f"{self.path}:{number}: this line was not written here") from error
 
 
 def _known(last: Line | None) -> list[str]:

@@ -10,7 +10,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.cases.reports import CASE as REPORT_CASE
-from sensord.store.sqlite import Database
+from sensord.store.sqlite import Questions
 
 _TRANSITION = msgspec.json.Decoder(Transition)
 _EVENT = msgspec.json.Decoder(CaseEvent)
@@ -18,6 +18,16 @@ _CASE = msgspec.json.Decoder(Case)
 _NOTIFICATION = msgspec.json.Decoder(Notification)
 _HOLD = msgspec.json.Decoder(Hold)
 _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
+
+
+class Since(NamedTuple):
+    """Of what happened before these instants (ns) not all is known: it was deleted, or nobody was there yet.
+
+    ``cases`` are those that have ended, ``alerts`` the transitions.
+    """
+
+    cases: int
+    alerts: int
 
 
 class Message(NamedTuple):
@@ -32,35 +42,39 @@ class Message(NamedTuple):
 
 
 class History:
-    """Safe from any thread."""
+    """Safe from any thread, and in nobody's way: looking for what was long ago holds up no decision and no page."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+
+    @property
+    def since(self) -> Since:
+        """From when on the state knows what was; asked after what was, for meanwhile some may go."""
+        return Since(*self._questions.rows("looking at what is kept", "SELECT cases, alerts FROM kept")[0])
 
     def cases(self, which: str, limit: int) -> list[Case]:
         """Cases that are ``open``, ``closed`` or ``all``, newest first."""
         statement = f"SELECT json FROM cases {_WHICH[which]} ORDER BY opened_at DESC, id LIMIT ?"
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
+        return [_CASE.decode(text) for (text,) in self._questions.rows("reading cases", statement, (limit,))]
 
     def between(self, start: int, end: int) -> list[Case]:
         """Cases that were open at some time in [start, end) (ns), in the order in which they were opened."""
         statement = (
             "SELECT json FROM cases WHERE opened_at < ? AND (closed_at = 0 OR closed_at >= ?) ORDER BY opened_at, id"
         )
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (end, start))]
+        return [_CASE.decode(text) for (text,) in self._questions.rows("reading cases", statement, (end, start))]
 
     def case(self, name: str) -> Case | None:
         """The case of that id, or of that sixteen-digit code; None when there is none."""
-        rows = self._database.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))
+        rows = self._questions.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))
         if not rows and name.isascii() and name.isdigit():
-            statement = "SELECT json FROM cases WHERE json_extract(CAST(json AS TEXT), '$.code') = ?"
-            rows = self._database.rows("reading a case", statement, (name,))
+            rows = self._questions.rows("reading a case", "SELECT json FROM cases WHERE code = ?", (name,))
         return _CASE.decode(rows[0][0]) if rows else None
 
     def events(self, case: str) -> list[CaseEvent]:
         """A case's events, in order."""
         statement = 'SELECT json FROM case_events WHERE "case" = ? ORDER BY seq, ord'
-        return [_EVENT.decode(text) for (text,) in self._database.rows("reading a case", statement, (case,))]
+        return [_EVENT.decode(text) for (text,) in self._questions.rows("reading a case", statement, (case,))]
 
     def messages(self, case: str) -> list[Message]:
         """Who was told of a case, over what, and what became of it, in the order of the decisions."""
@@ -70,7 +84,7 @@ class History:
         )
         return [
             Message(_NOTIFICATION.decode(text), str(state), int(attempts), int(settled_at), bool(repeated), str(error))
-            for text, state, attempts, settled_at, repeated, error in self._database.rows(
+            for text, state, attempts, settled_at, repeated, error in self._questions.rows(
                 "reading messages", statement, (case,)
             )
         ]
@@ -82,7 +96,7 @@ class History:
             f"SELECT json FROM holds WHERE seq BETWEEN (SELECT min(seq) {of_case}) AND (SELECT max(seq) {of_case}) "
             "ORDER BY seq, ord"
         )
-        rows = self._database.rows("reading holds", statement, (case, case))
+        rows = self._questions.rows("reading holds", statement, (case, case))
         return [hold for (text,) in rows if (hold := _HOLD.decode(text)).case == case]
 
     def changes(self, after: int, upto: int) -> list[tuple[int, Transition | CaseEvent]]:
@@ -92,19 +106,19 @@ class History:
             f"SELECT seq, 0, ord, json FROM transitions {where} UNION ALL "
             f"SELECT seq, 1, ord, json FROM case_events {where} ORDER BY 1, 2, 3"
         )
-        rows = self._database.rows("reading changes", statement, (after, upto, after, upto))
+        rows = self._questions.rows("reading changes", statement, (after, upto, after, upto))
         return [(int(seq), (_EVENT if rank else _TRANSITION).decode(text)) for seq, rank, _, text in rows]
 
     def alarms(self, start: int, end: int) -> list[Transition]:
         """Transitions of [start, end), in order, after the last one of each alert before ``start``."""
         text = "CAST(json AS TEXT)"
-        before = self._database.rows(
+        before = self._questions.rows(
             "reading alarms",
             f"SELECT json, max(seq * 1000000 + ord) AS newest FROM transitions WHERE at < ? "
             f"GROUP BY json_extract({text}, '$.rule'), json_extract({text}, '$.key') ORDER BY newest",
             (start,),
         )
-        within = self._database.rows(
+        within = self._questions.rows(
             "reading alarms", "SELECT json FROM transitions WHERE at >= ? AND at < ? ORDER BY seq, ord", (start, end)
         )
         return [_TRANSITION.decode(row[0]) for row in (*before, *within)]
@@ -115,7 +129,7 @@ class History:
         Each as its journal group and the event that names it, in order.
         """
         told = "SELECT DISTINCT seq, json_extract(CAST(json AS TEXT), '$.event') FROM"
-        rows = self._database.rows(
+        rows = self._questions.rows(
             "looking for reports",
             f'{told} outbox WHERE "case" = ?1 AND seq > ?2 AND at >= ?3 UNION '
             f"{told} holds WHERE seq > ?2 AND at >= ?3 AND json_extract(CAST(json AS TEXT), '$.case') = ?1 ORDER BY 1",

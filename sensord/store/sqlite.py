@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from sensord.config.files import sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
+from sensord.store.suspicion import Suspicion
 
 BUSY_SECONDS = 5.0
 _BEYOND_ANY = 1000
@@ -66,8 +67,13 @@ class Schema(NamedTuple):
 
 
 def is_damage(error: DatabaseFault) -> bool:
-    """Say whether SQLite found the file itself malformed."""
-    return isinstance(error, UnicodeDecodeError) or _primary(error) in _DAMAGED
+    """Say whether the file itself is malformed: SQLite says so, or a text in it is none."""
+    return isinstance(error, UnicodeDecodeError) or _primary(error) in _DAMAGED or _is_no_text(error)
+
+
+def _is_no_text(error: DatabaseFault) -> bool:
+    """Whether Python could not read a text that SQLite gave it: the one such error that has no code of SQLite's."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 def _is_unreadable(error: DatabaseFault, path: Path, doing: str) -> bool:
@@ -97,7 +103,8 @@ def translate(error: DatabaseFault, path: Path, doing: str) -> StoreError:
         advice = "the disk reported an I/O error: sensord must stop now; check the disk ('dmesg'), then start it again"
     else:
         advice = "check that the directory exists and belongs to sensord's user"
-    message = f"{path}: {doing} failed ({error}); {advice}"
+    said = "a text in it is not what was written" if _is_no_text(error) else error  # Python quotes the text
+    message = f"{path}: {doing} failed ({said}); {advice}"
     if not full and (is_damage(error) or (doing in (OPENING, READING) and _is_unreadable(error, path, doing))):
         return DamageError(message, path)
     return store_error(message, retryable=full or code in _TRANSIENT)
@@ -350,12 +357,13 @@ def roll_back(connection: sqlite3.Connection) -> None:
 class Database:
     """A file with one connection that many threads share under a lock: each method is one transaction.
 
-    After an I/O error every further call raises that same error: see the module's rules.
+    After an I/O error every further call raises that same error: see the module's rules. Damage that shows is noted in
+    ``suspicion``.
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
         prepare_directory(path.parent)
-        self.path = path
+        self.path, self.suspicion = path, Suspicion(path)
         self.connection = open_writer(path, schema)
         self._lock = threading.RLock()
         self._broken: StoreError | None = None
@@ -387,9 +395,38 @@ class Database:
             problem = translate(error, self.path, doing)
             if is_final(error, problem):
                 self._broken = problem
+            if isinstance(problem, DamageError):
+                self.suspicion.note(problem)
             raise problem from error
 
     def close(self) -> None:
         """Checkpoint and close; further calls fail."""
         with self._lock, translated(self.path, "closing"):
             self.connection.close()
+
+
+class Questions:
+    """A connection of its own to a file that is open for writing: what is asked here holds up no writer.
+
+    Many threads share it under a lock, so one question is looked into at a time, however many people ask. Each sees
+    all that was committed before it. It is opened by the first.
+    """
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self._path, self._schema = path, schema
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one query and return all its rows; raises ``StoreError``."""
+        with self._lock, translated(self._path, doing):
+            if self._connection is None:
+                self._connection = open_reader(self._path, self._schema)
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

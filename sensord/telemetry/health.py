@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from sensord.core.vehicles.blot import without_plates
+
 TROUBLED = 10.0
 """Seconds for which a worker's attempts may fail before that is a bad fact: one refusal is nobody's business."""
 
@@ -81,9 +83,12 @@ class Health:
             self._standing[worker] = _Failing(since, why) if why else None
 
     def set_fact(self, name: str, ok: bool, detail: str = "") -> None:
-        """State how something stands (``mqtt``, ``journal``, ``rules``); the latest word counts."""
+        """State how something stands (``mqtt``, ``journal``, ``rules``); the latest word counts.
+
+        Anybody may read it, so a plate that somebody wrote where none belongs is blotted out.
+        """
         with self._lock:
-            self._facts[name] = _Fact(ok, detail)
+            self._facts[name] = _Fact(ok, without_plates(detail))
 
     def live(self) -> tuple[bool, dict[str, object]]:
         """Whether every worker has shown progress of late, and each one's silence in seconds."""

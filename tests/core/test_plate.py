@@ -47,7 +47,7 @@ KINDS: dict[PlateKind, list[str | None]] = {
     PlateKind.CONSULATE: ["沪22478领", "沪A1234领"],
     PlateKind.EMBASSY: ["使123456", "使·123456"],
     PlateKind.ARMED_POLICE: ["WJ警00081", "WJ京1234J", "wj沪·12345", "WJ12345", "WJ沪1O34J"],
-    PlateKind.ARMY: ["BA12345", "VA 12345", "BA12O45", "BA-12345"],
+    PlateKind.ARMY: ["BA12345", "VA 12345", "BA12O45", "BA-12345", *(f"{letter}Z12345" for letter in "BCGHJKLNSV")],
     PlateKind.RESCUE: ["沪X1234应急"],
     PlateKind.TEMPORARY: ["沪A1234临", "沪A12345临", "临沪A12345", "临苏E1O345", "临沪A·1234"],
     PlateKind.NONE: [
@@ -94,6 +94,7 @@ KINDS: dict[PlateKind, list[str | None]] = {
         "沪A①②③④⑤",
         "沪Aı2345",
         "沪A½234",
+        *(f"{letter}A12345" for letter in "ADEFMPQRTUWXYZ"),
     ],
 }
 
@@ -162,13 +163,20 @@ def test_nobody_is_out_of_town_on_a_guess() -> None:
         ("沪X1234应急", "blue", Verdict.DOUBTFUL),
         ("临沪A1234", "blue", Verdict.SURE),
         ("沪A1234临", "green", Verdict.DOUBTFUL),
+        ("BA12345", "white", Verdict.SURE),
+        ("BA12345", "green", Verdict.UNREAD),
+        ("BA12345", "blue", Verdict.UNREAD),
+        ("BA12345", "7", Verdict.SURE),
         ("蓝苏ED12345", "", Verdict.DOUBTFUL),
         ("蓝苏ED12345", "green", Verdict.SURE),
         ("绿苏ED12345", "", Verdict.SURE),
     ],
 )
 def test_the_colour_is_held_against_the_form(plate: str, colour: str, verdict: Verdict) -> None:
-    """A colour that the form cannot have makes the reading doubtful; an unknown colour proves nothing."""
+    """A colour that the form cannot have makes the reading doubtful; an unknown colour proves nothing.
+
+    Without a province character the form proves little: in another colour, an army plate is a green one cut short.
+    """
     assert sort(plate, colour=colour)[1] is verdict
 
 

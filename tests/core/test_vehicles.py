@@ -32,6 +32,7 @@ from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Watche
 from sensord.errors import PlateKeyError
 from tests.core.street import grouped
 from tests.core.traffic import (
+    KEYS,
     PLATES,
     ROOM,
     SECRETS,
@@ -239,6 +240,19 @@ def test_a_watched_vehicle_is_found_by_its_pseudonym() -> None:
     assert raised(START, "沪A12345") > 0
     assert raised(START, "沪A12346") == 0
     assert raised(START + HOUR, "沪A12345") == 0
+
+
+@pytest.mark.parametrize("latest_first", [False, True])
+def test_a_vehicle_that_is_listed_twice_is_watched_under_either_entry(latest_first: bool) -> None:
+    """Whichever stands last in the file: each entry counts for as long as it is valid, and not in between."""
+    entries = [Watched(word(token("沪A12345")), START + since, START + since + HOUR) for since in (0, 3 * HOUR)]
+    areas = PlateAreas(watch=tuple(entries[::-1] if latest_first else entries))
+    identifier = Identifier(areas, Pseudonymiser(KEYS, 0, SECRETS))
+
+    def listed(at: int) -> str:
+        return identifier.see(PlateRead("沪A12345", 0.97), START + at).labels["list"]
+
+    assert [listed(hours * HOUR) for hours in (0, 1, 3, 4)] == ["watch", "other", "watch", "other"]
 
 
 def test_the_watch_list_outlives_a_rotation_for_the_overlap() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import stat
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sensord.core.definition import decode_definition
 from sensord.core.intake.codec.native import Plate
 from sensord.core.record import Record, RecordKind
+from sensord.core.site import definition_record
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
-from sensord.recordings.work import export
+from sensord.recordings.work import WHOLE, changed, export, merged
+from tests.core.traffic import START, definition
 from tests.recordings.parts import decisions, journal, live
 
 KEY = b"k" * 32
@@ -47,6 +52,25 @@ def test_a_made_up_plate_keeps_its_class(plate: str) -> None:
     assert made != plate
     assert table.classify(made, 1.0, 0) == table.classify(plate, 1.0, 0)
     assert Pseudonyms(b"another" * 5, AREAS, {}).plate(read, 0)[0] != made or "?" in made
+
+
+@pytest.mark.parametrize("plate", [None, "苏E12345"])
+def test_a_plate_in_the_word_for_a_colour_goes(plate: str | None) -> None:
+    """A gateway may fill its fields in another order than was agreed."""
+    said = Plate(plate=plate, direction="in", color="皖K13579")
+    made = Pseudonyms(KEY, AREAS, {}).message(said, "camera", 0)
+    assert made.color == "***"
+
+
+def test_an_area_that_is_a_plate_goes() -> None:
+    """Earlier versions took a whole plate for the beginning of one; its vehicle is one of elsewhere then."""
+    areas = PlateAreas(("沪", "沪A12345"), (KeyArea("皖K23456"), KeyArea("皖K")))
+    recorded = definition_record(definition(plates=areas), START)
+    (made,) = anonymise([recorded], KEY)
+    assert decode_definition(made.payload).plates == PlateAreas(("沪",), (KeyArea("皖K"),))
+    assert not [plate for plate in TRUE if plate.encode() in made.payload]
+    (kept,) = anonymise([recorded], None)
+    assert decode_definition(kept.payload).plates == areas
 
 
 @pytest.mark.parametrize(
@@ -106,3 +130,18 @@ def test_texts_and_the_unreadable_go() -> None:
     payloads = [record.payload for record in anonymise(records, KEY)]
     assert msgspec.json.decode(payloads[0]) == {"severity": "red", "place": "", "code": "", "text": "", "by": ""}
     assert set(payloads[1]) == set(payloads[2]) == {ord("!")}
+
+
+@pytest.mark.parametrize(("key", "modes"), [(None, {0o600, 0o700}), (KEY, {0o644, 0o755})])
+def test_copies_of_true_plates_are_for_nobody_else(tmp_path: Path, key: bytes | None, modes: set[int]) -> None:
+    """A part of a recording, or several as one, is as private as what it was made of."""
+    before = os.umask(0o022)
+    try:
+        export(journal(), tmp_path / "whole", WHOLE, key, readings=False)
+        changed(tmp_path / "whole", tmp_path / "part", WHOLE, None, (), None, readings=False)
+        merged([tmp_path / "whole"], tmp_path / "both", readings=False)
+    finally:
+        os.umask(before)
+    for name in ("whole", "part", "both"):
+        paths = [tmp_path / name, *(tmp_path / name).rglob("*")]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == modes

@@ -26,8 +26,8 @@ def log(tmp_path: Path) -> AccessLog:
 
 def test_an_intact_log(log: AccessLog) -> None:
     """Three accesses, chained; the last hash is told so that it can be kept elsewhere."""
-    number, last = log.verify()
-    assert number == 3
+    number, last, unfinished = log.verify()
+    assert (number, unfinished) == (3, False)
     assert [one.number for one in log.entries()] == [1, 2, 3]
     assert list(log.entries())[-1].hash == last
 
@@ -49,7 +49,14 @@ DAMAGE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "the end cut off": lambda lines: lines[:2],
     "all of it gone": lambda lines: [],
     "lines exchanged": lambda lines: [lines[1], lines[0], lines[2]],
-    "garbage": lambda lines: [*lines, b"{}\n"],
+    "garbage": lambda lines: [*lines[:2], b"{}\n", lines[2]],
+    "two lines of garbage": lambda lines: [*lines, b"{}\n", b"{}\n"],
+    "the last newline gone": lambda lines: [*lines[:2], lines[2].rstrip()],
+    "a name before the true one": lambda lines: [lines[0], lines[1].replace(b"{", b'{"by":"X",', 1), lines[2]],
+    "a key that nobody knows": lambda lines: [lines[0], lines[1].replace(b"}", b',"note":"X"}'), lines[2]],
+    "spaces": lambda lines: [lines[0], lines[1].replace(b",", b", "), lines[2]],
+    "spelt otherwise": lambda lines: [*lines[:2], lines[2].replace("协查".encode(), b"\\u534f\\u67e5")],
+    "a line's end moved": lambda lines: [lines[0], lines[1].replace(b"\n", b"\r\n"), lines[2]],
 }
 
 
@@ -60,6 +67,21 @@ def test_whatever_is_done_to_it_shows(log: AccessLog, tmp_path: Path, damage: st
     path.write_bytes(b"".join(DAMAGE[damage](_lines(path))))
     with pytest.raises(StoreError):
         log.verify()
+
+
+def test_a_changed_end_is_refused_by_all_alike(log: AccessLog, tmp_path: Path) -> None:
+    """Who appends, who looks and who verifies read the end in one way: none goes on from what another calls damaged."""
+    path = tmp_path / FILE
+    for damage in ("the last newline gone", "spelt otherwise", "two lines of garbage", "the end cut off"):
+        before = path.read_bytes()
+        path.write_bytes(b"".join(DAMAGE[damage](_lines(path))))
+        with pytest.raises(StoreError):
+            log.verify()
+        assert "run sensord audit verify" in log.look()
+        with pytest.raises(StoreError, match="run sensord audit verify"):
+            add(log)
+        path.write_bytes(before)
+    assert log.verify()[0] == 3
 
 
 def test_a_forged_chain_disagrees_with_the_head(log: AccessLog, tmp_path: Path) -> None:
@@ -101,7 +123,11 @@ def test_a_later_form_is_refused(log: AccessLog, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behind", [False, True], ids=["head", "head-behind"])
-@pytest.mark.parametrize("left", [b'{"number":4,"at":"2026-', b'{"number":4' + bytes(500) + b'"version":1}\n'])
+@pytest.mark.parametrize(
+    "left",
+    [b'{"number":4,"at":"2026-', b'{"number":4' + bytes(500) + b'"version":1}\n', b"{}\n", b"\n"],
+    ids=["no end", "no middle", "nothing of it", "its end only"],
+)
 def test_what_a_crash_left_of_a_line_is_replaced(log: AccessLog, tmp_path: Path, left: bytes, behind: bool) -> None:
     """It has no end, or no middle, and the head does not know it: nobody was told of it, and the register goes on."""
     if behind:  # a crash before that one came between a line and its head
@@ -109,8 +135,10 @@ def test_what_a_crash_left_of_a_line_is_replaced(log: AccessLog, tmp_path: Path,
         (tmp_path / HEAD).write_text(f"{second.number} {second.hash}\n", encoding="ascii")
     with (tmp_path / FILE).open("ab") as file:
         file.write(left)
-    log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
-    assert log.verify()[0] == 4
+    number, _, unfinished = log.verify()
+    assert (number, unfinished, len(list(log.entries()))) == (3, True, 3)
+    add(log)
+    assert log.verify()[::2] == (4, False)
 
 
 def test_a_line_that_lost_its_end_is_not_taken_for_a_crash(log: AccessLog, tmp_path: Path) -> None:
@@ -161,12 +189,61 @@ def test_a_crash_between_a_line_and_its_head_is_no_damage(log: AccessLog, tmp_pa
     before = head.read_bytes()
     add(log)
     head.write_bytes(before)
+    assert log.verify()[0] == 4
     assert log.look() == ""
+    assert head.read_text(encoding="ascii").split() == ["4", log.verify().hash]
     add(log)
-    assert log.verify()[0] > 0
+    assert log.verify()[0] == 5
+
+
+def test_a_register_is_verified_while_lines_are_added(tmp_path: Path) -> None:
+    """What is verified is how the register stood at one moment, not a line whose head is still being written."""
+
+    def write() -> None:
+        for _ in range(200):
+            add(AccessLog(tmp_path))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = [0]
+    while writer.is_alive():
+        seen.append(AccessLog(tmp_path).verify()[0])
+    writer.join()
+    assert seen == sorted(seen)
+    assert AccessLog(tmp_path).verify()[0] == 200
+
+
+WRITTEN = {
+    "access.log": (
+        '{"number":1,"at":"2026-01-05T08:00:00+08:00","by":"派出所-1",'
+        '"reason":"协查 \\"2026/118\\" \\\\ é\u2028🚓\\t.",'
+        f'"vehicle":"{"0" * 16}","via":"reveal","case":"C-7","before":"{"0" * 64}",'
+        '"hash":"321d97897af7b13bd52d64786cc56e489693e75404050bbbef1417abe5f8e3a0","version":1}\n'
+    ),
+    "audit.log": (
+        '{"number":1,"change":{"at":"2026-01-05T08:00:00+08:00","token":"console","role":"admin","what":"rules.put",'
+        f'"seq":7,"about":{{"rule":"crowd-hot","a/b":"ü"}}}},"before":"{"0" * 64}",'
+        '"hash":"b231a742dc660b59a6dd087427a61eac88afd681f48f1a56abf6a7e4b97ba760","version":1}\n'
+    ),
+}
+"""Lines of version 1 as they are in files since that version."""
+
+
+@pytest.mark.parametrize(("file", "register"), [("access", AccessLog), ("audit", AuditLog)])
+def test_registers_that_were_written_earlier_stay_valid(
+    tmp_path: Path, file: str, register: type[AccessLog | AuditLog]
+) -> None:
+    """Quotes, tabs and characters beyond ASCII among them: a line is spelt today as it was."""
+    text = WRITTEN[f"{file}.log"]
+    (tmp_path / f"{file}.log").write_text(text, encoding="utf-8")
+    (tmp_path / f"{file}.head").write_text(f"1 {text[-79:-15]}\n", encoding="ascii")
+    assert register(tmp_path).verify()[0] == 1
+    assert register(tmp_path).look() == ""
 
 
 def test_a_register_that_was_taken_away_is_missed(log: AccessLog, tmp_path: Path) -> None:
     """The head tells that there was one."""
     (tmp_path / "access.log").unlink()
     assert "gone" in log.look()
+    with pytest.raises(StoreError, match="gone"):
+        log.verify()

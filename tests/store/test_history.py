@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,13 @@ def test_changes_come_group_by_group(state: StateStore) -> None:
     changes = [(seq, change.id) for seq, change in state.history.changes(0, 3)]
     assert changes == [(1, "t-1"), (1, "case-1:1"), (2, "case-2:1"), (3, "t-2"), (3, "case-1:2")]
     assert [seq for seq, _ in state.history.changes(1, 2)] == [2]
+
+
+def test_what_was_is_looked_up_beside_what_is_written(state: StateStore) -> None:
+    """Whoever asks waits for no transaction, and so none waits for whoever asks; what is committed is seen."""
+    questions = (lambda: len(state.history.cases("all", 10)), state.outbox.waiting, state.outbox.oldest)
+    with ThreadPoolExecutor() as pool, state._database.transaction("applying a step") as connection:
+        connection.execute("DELETE FROM cases")
+        found = [pool.submit(question).result(timeout=30) for question in questions]
+    assert found == [3, {"desk": 1, "sms": 1}, {"desk": START, "sms": START}]
+    assert state.history.cases("all", 10) == []

@@ -104,3 +104,12 @@ def test_a_worker_that_gets_nowhere_is_a_fact_once_that_lasts() -> None:
     clock.now += 30
     assert "notify-people" in str(health.ready()[1]["facts"]), "nobody need try again for it to show"
     assert not health.ready()[0]
+
+
+def test_a_fact_shows_no_plate() -> None:
+    """Readiness is told to anybody; a plate may stand in a file that is refused, or in a topic."""
+    health = Health()
+    health.set_fact("rules", False, "places.yaml:3: unknown place '皖K13579'")
+    _, told = health.ready()
+    assert "13579" not in str(told)
+    assert "unknown place '***'" in str(told)

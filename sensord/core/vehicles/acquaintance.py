@@ -40,6 +40,17 @@ class Acquaintance:
         trace = self.traces[token] = Trace(0, "")
         return trace, max(away, 0)
 
+    def _seen_after(self, token: int, at: int) -> bool:
+        """Whether a vehicle was seen after ``at`` (ns). Of one without a trace the hour is known: it counts in full.
+
+        A trace lasts for more than an hour, so nothing but a stored passage can be as old as that.
+        """
+        trace = self.traces.get(token)
+        if trace is not None:
+            return at < trace.last_at
+        hour = self.known.get(token)
+        return hour is not None and at < (hour + 1) * HOUR
+
     def _before(self, token: int, trace: Trace) -> Before | None:
         """What is known of a vehicle now, in case that this passage turns out to have been another's."""
         hour = self.known.get(token)

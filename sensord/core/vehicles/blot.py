@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sensord.core.vehicles.platekind import ANY_PROVINCE
+from sensord.core.vehicles.platekind import ANY_PROVINCE, ARMY
 
 _P, _C, _DIGIT, _GAP = f"[{ANY_PROVINCE}]", "[A-Z0-9]", "[0-9IO]", r"[^A-Z0-9\u4e00-\u9fff]{0,3}"
 _ENDING = "(?:[挂学警港澳领临]|应急)"
@@ -17,7 +17,7 @@ _LIKE = re.compile(
     rf"|{_P}{_GAP}[A-Z](?=(?:{_GAP}{_C}){{0,3}}{_GAP}[0-9])(?:{_GAP}{_C}){{4}}{_C}{{0,2}}(?:{_GAP}{_ENDING})?"
     rf"|{_P}(?:{_GAP}{_DIGIT}){{5}}{_GAP}领|使(?:{_GAP}{_DIGIT}){{6}}"
     rf"|WJ{_GAP}(?:{_P}|警)?(?:{_GAP}{_DIGIT}){{4}}{_C}{{0,2}}"
-    rf"|(?<![A-Z0-9])(?!GB(?:18030|28181))(?-i:[BCGHJKLNSV][A-HJ-NP-Z])[·•. -]?{_DIGIT}{{5}}(?![A-Z0-9])",
+    rf"|(?<![A-Z0-9])(?!GB(?:18030|28181))(?-i:[{ARMY}][A-HJ-NP-Z])[·•. -]?{_DIGIT}{{5}}(?![A-Z0-9])",
     re.IGNORECASE,
 )
 """What may be a plate. One of the army begins with the letter of a service or command; two standards look like that."""

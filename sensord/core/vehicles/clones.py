@@ -48,8 +48,6 @@ class Drives:
 
     def _shortest(self, one: str, other: str) -> int:
         places = self._places
-        if one not in places.by_id:
-            return -1
         if places.above(one, PlaceKind.COMPOUND) == places.above(other, PlaceKind.COMPOUND):
             return -1
         metres = places.metres(one, other)

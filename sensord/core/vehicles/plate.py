@@ -107,7 +107,7 @@ def recognise(raw: str | None, colour: str = "") -> Plate:
     front = _IN_FRONT.match(text)
     seen = colour_of(colour) or (colour_of(front[1]) if front else "")
     text = _joined(text[front.end() :] if front else text, seen)
-    kind = kind_of(text)
+    kind = kind_of(text, seen)
     province = next((one for one in text[:3] if one in PROVINCES), "") if kind is not PlateKind.UNREAD else ""
     return Plate(text, kind, province, seen)
 

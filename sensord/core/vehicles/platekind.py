@@ -44,6 +44,8 @@ CIVIL = (PlateKind.ORDINARY, *NEW_ENERGY, PlateKind.TRAILER, PlateKind.SCHOOL, P
 """The kinds that are sorted by where they are registered; the others are on duty, or of another state or system."""
 
 ANY_PROVINCE = "".join(PROVINCES)
+ARMY = "BCGHJKLNSV"
+"""The letters of services and commands: with one of them an army plate begins."""
 
 
 def _forms(unread: str = "") -> dict[PlateKind, re.Pattern[str]]:
@@ -63,7 +65,7 @@ def _forms(unread: str = "") -> dict[PlateKind, re.Pattern[str]]:
         PlateKind.CONSULATE: f"{province}(?:{digit}{{5}}|{letter}{serial}{{4}})领",
         PlateKind.EMBASSY: f"使{digit}{{6}}",
         PlateKind.ARMED_POLICE: f"WJ(?:{province}|警)?{digit}{{4}}[A-Z0-9{unread}]",
-        PlateKind.ARMY: f"{letter}{{2}}{digit}{{5}}",
+        PlateKind.ARMY: f"[{ARMY}{unread}]{letter}{digit}{{5}}",
         PlateKind.RESCUE: f"{civil}应急",
         PlateKind.TEMPORARY: f"{civil}{serial}?临|临{civil}{serial}?",
     }
@@ -111,9 +113,14 @@ def colour_of(word: str) -> str:
     return _COLOUR_OF.get(_BESIDE_COLOUR.sub("", word.lower()), "")
 
 
-def kind_of(text: str) -> PlateKind:
-    """Return the kind of a plate in its one form; ``UNREAD`` when it has no plate's form."""
-    return next((kind for kind, form in _KNOWN.items() if form.fullmatch(text)), PlateKind.UNREAD)
+def kind_of(text: str, colour: str = "") -> PlateKind:
+    """Return the kind of a plate in its one form; ``UNREAD`` when it has no plate's form.
+
+    So is one of the army in a colour that none of those has: so looks a plate whose province character was not read.
+    Any other form says more than a colour does, in which cameras err at night.
+    """
+    kind = next((kind for kind, form in _KNOWN.items() if form.fullmatch(text)), PlateKind.UNREAD)
+    return PlateKind.UNREAD if kind is PlateKind.ARMY and not fits(kind, colour) else kind
 
 
 def may_be(text: str, colour: str) -> bool:

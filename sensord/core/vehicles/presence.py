@@ -86,10 +86,10 @@ class Presence(Lasting):
             here.anonymous += 1
             return _ANONYMOUS
         trace, hour, certainty = self.traces.get(token), self.known.get(token), passage.certainty
+        if at < trace.last_at if trace is not None else self._seen_after(token, at):
+            return Seen(_HISTORY, token, certainty)
         if trace is None:
             trace, away = self._new_trace(token, at, hour)
-        elif at < trace.last_at:
-            return Seen(_HISTORY, token, certainty)
         else:
             away = at - trace.last_at
         if hour is not None:
@@ -131,9 +131,10 @@ class Presence(Lasting):
                 return _ANONYMOUS
             if not mine:
                 passage.decided, certainty = token, DOUBTFUL
-        trace = self.traces.get(token) or self._trace(token, at)
-        if at < trace.last_at:
+        trace = self.traces.get(token)
+        if at < trace.last_at if trace is not None else self._seen_after(token, at):
             return Seen(_HISTORY, mine, certainty)
+        trace = trace or self._trace(token, at)
         visit, itself = here.remove(token), token == mine
         sure, shows = itself and certainty == CERTAIN, itself or passage.shows(token)
         if visit is not None and shows and self.clones.suspicions:
@@ -195,8 +196,7 @@ class Presence(Lasting):
             if not who and passage.certainty == DOUBTFUL:
                 who = here.only_near(passage)
             return who or token, False, _NONE
-        visit, trace = here.visits[token], self.traces.get(mine)
-        known_later = trace is not None and trace.last_at > passage.first_at
+        visit, known_later = here.visits[token], self._seen_after(mine, passage.first_at)
         # Of two readings the one that was seen before is right; where neither was, the one that is certain.
         surer = visit.certainty == DOUBTFUL and passage.certainty == CERTAIN
         if not visit.stranger and mine in self.known and visit.certainty == passage.certainty == CERTAIN:
@@ -217,7 +217,7 @@ class Presence(Lasting):
         visit.misread = True
         here.add(mine, visit)
         trace = self._trace(mine, visit.entered_at)
-        elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate in self._places.by_id else None
+        elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate else None
         gate = self._places.device_index.get(visit.read.device)
         if elsewhere is None or elsewhere == place or gate is None:
             return False, _NONE
@@ -258,8 +258,12 @@ class Presence(Lasting):
 
         Returns its visit elsewhere that seemed to be over, and goes on.
         """
-        trace = self.traces.pop(token, None)
         self.clones.take_back(token, at)
+        trace = self.traces.get(token)
+        if trace is not None and trace.last_at > at:
+            self._passed_anyway(token, trace, at)
+            return None
+        self.traces.pop(token, None)
         if before is None:
             self.known.pop(token, None)
             return None
@@ -281,6 +285,12 @@ class Presence(Lasting):
         back.inside = before.inside
         return ghost.visit
 
+    def _passed_anyway(self, token: int, trace: Trace, at: int) -> None:
+        """As ``_take_back``, of a vehicle that has passed since: what is known of it by that stays."""
+        trace.entries = [entry for entry in trace.entries if entry[0] != at]
+        if trace.inside and token not in self.compounds[trace.inside].visits:
+            trace.inside = ""
+
     def rename(
         self, place: str, gate: str, passage: Passage, now: int
     ) -> tuple[list[tuple[str, int, Visit]], tuple[Ended, ...]]:
@@ -300,14 +310,15 @@ class Presence(Lasting):
         if before is not None and other is not None:
             other.due = self._next_due(other.entered_at, now)
             visits.append((before.inside, token, other))
-        mine = self._trace(read.token, at)
-        if mine.last_at > at or (read.token in here.visits and self._just_came(mine, gate, at)):
+        if self._seen_after(read.token, at) or (read.token in here.visits and self._just_came(read.token, gate, at)):
             return visits, (Ended(place, token, visit, twice=True),)
+        mine = self._trace(read.token, at)
         return [(place, read.token, visit), *visits], self._enter_renamed(place, gate, passage, visit, mine)
 
-    def _just_came(self, trace: Trace, gate: str, at: int) -> bool:
+    def _just_came(self, token: int, gate: str, at: int) -> bool:
         """Whether a vehicle that is inside came by this gate at the moment ``at``, too."""
-        return trace.gate == gate and at - trace.last_at <= self._tracking.merge
+        trace = self.traces.get(token)
+        return trace is not None and trace.gate == gate and at - trace.last_at <= self._tracking.merge
 
     def _enter_renamed(self, place: str, gate: str, passage: Passage, visit: Visit, trace: Trace) -> tuple[Ended, ...]:
         """As ``enter``: the visit is that of the vehicle which the passage shows now. Returns what is over by that."""
@@ -331,7 +342,7 @@ class Presence(Lasting):
         """A vehicle known under the former key's pseudonym goes on under the new one's. Returns its visit."""
         hour = self.known.pop(former, None)
         if hour is not None:
-            self.known.setdefault(token, hour)
+            self.known[token] = max(hour, self.known.get(token, hour))
         nights = self.homes.pop(former, 0)
         if nights:
             self.homes[token] = self.homes.get(token, 0) + nights

@@ -15,7 +15,7 @@ from sensord.core.token import number
 from sensord.core.vehicles.plate import Plate, PlateRead, PlateTable, Verdict, mask, recognise
 from sensord.core.vehicles.platekind import PlateKind, nearly
 from sensord.core.vehicles.pseudonym import NOBODY, Identity, Pseudonymiser
-from sensord.core.vehicles.tracking import PlateAreas, stretch
+from sensord.core.vehicles.tracking import PlateAreas, Watched, stretch
 
 _KEPT = 4096
 
@@ -34,7 +34,9 @@ class Identifier:
 
     def __init__(self, areas: PlateAreas, pseudonymiser: Pseudonymiser | None) -> None:
         self._table, self._pseudonymiser = PlateTable(areas), pseudonymiser
-        self._watch = {number(one.vehicle): one for one in areas.watch}
+        self._watch: dict[int, list[Watched]] = {}
+        for one in areas.watch:
+            self._watch.setdefault(number(one.vehicle), []).append(one)
         self._kept: dict[tuple[str, str], tuple[Plate, Identity, str, str]] = {}
         self._from = self._until = 0
 
@@ -57,7 +59,7 @@ class Identifier:
 
     def _turn(self, at: int) -> None:
         """Forget what was kept: a key or an entry of the watch list has begun or ended."""
-        edges = [edge for one in self._watch.values() for edge in (one.since, one.until)]
+        edges = [edge for entries in self._watch.values() for one in entries for edge in (one.since, one.until)]
         if self._pseudonymiser is not None:
             edges += self._pseudonymiser.edges()
         self._from, self._until = stretch(edges, at)
@@ -81,10 +83,9 @@ class Identifier:
         return self._pseudonymiser.locate(plate.text, at) if nearly(plate.text) else NOBODY
 
     def _watched(self, who: Identity, at: int) -> bool:
-        return any(
-            token in self._watch and self._watch[token].since <= at < self._watch[token].until
-            for token in (who.token, who.former)
-        )
+        """Whether one of the entries of a vehicle is valid, under whichever of its pseudonyms it stands."""
+        entries = (one for token in (who.token, who.former) for one in self._watch.get(token, ()))
+        return any(one.since <= at < one.until for one in entries)
 
 
 def sightings(seen: Mapping[int, Sighting], received_at: Int64) -> Sightings | None:

@@ -49,13 +49,15 @@ class Tracker:
         self._tracking, self._offset = definition.tracking, utc_offset(definition.zone)
         self._lateness = definition.lateness_of(Stream.VISIT)
         self._devices = np.array([device.id for device in places.devices], np.object_)
-        self._numbers = places.device_index
-        self._gates = [device.place for device in places.devices]
-        above = [places.above(device.place, PlaceKind.COMPOUND) for device in places.devices]
-        self._gate = dict(zip(self._devices, self._gates, strict=True))
-        self._compound = {gate: place for gate, place in zip(self._gates, above, strict=True) if place is not None}
+        self.places, self._numbers = places, places.device_index
+        gates = [device.place for device in places.devices]
+        above = [places.above(gate, PlaceKind.COMPOUND) for gate in gates]
+        self._gate = dict(zip(self._devices, gates, strict=True))
+        cameras = (device.stream is Stream.PLATE for device in places.devices)
+        lanes = zip(gates, above, cameras, strict=True)
+        self._compound = {gate: place for gate, place, camera in lanes if camera and place is not None}
         numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
-        self._gate_of = np.array([numbers.get(gate, -1) for gate in self._gates] or [-1], np.int64)
+        self._gate_of = np.array([numbers.get(gate, -1) for gate in gates] or [-1], np.int64)
         spaces = [None if place is None else places.by_id[place].parking for place in above]
         self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
@@ -91,21 +93,11 @@ class Tracker:
     def carry_over(self, old: Tracker, at: int) -> None:
         """Take over, at the journal instant ``at``, the state of the tracker of the definition before.
 
-        A visit that began at a camera which is gone goes on as if it had begun at another of its compound. Without site
-        keys everything is forgotten: nobody would notice who leaves meanwhile.
+        Without site keys everything is forgotten: nobody would notice who leaves meanwhile.
         """
         if not self.on:
             return
-        load(self, save(old))
-        cameras = {
-            self._compound[gate]: device
-            for device, gate in zip(self._devices, self._gates, strict=True)
-            if gate in self._compound
-        }
-        for place, here in self.presence.compounds.items():
-            for visit in here.visits.values():
-                if visit.read.device not in self._numbers and place in cameras:
-                    visit.read = replace(visit.read, device=cameras[place])
+        load(self, save(old), old.places)
         self.presence.redue(at)
         schedule(self)
 
@@ -365,7 +357,7 @@ class Tracker:
         ``what`` is when it happened (ns), how certain it is who it was, and the vehicle's pseudonym.
         """
         device = self._numbers.get(read.device)
-        if device is None:  # the camera that saw it come is gone, and its compound has no other
+        if device is None:  # its compound has no camera any more
             return
         event_at, certainty, token = what
         stay, nights, away, visits, shorts, compounds = numbers

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
-from sensord.core.vehicles.passage import Passage
+from sensord.core.place import Places
+from sensord.core.vehicles.moves import Moves, compound_of
+from sensord.core.vehicles.passage import Before, Passage, Read
+from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.visit import Ghost, Suspicion, Trace, Visit
 from sensord.errors import SnapshotError
 
@@ -69,33 +73,34 @@ def save(tracker: Tracker) -> bytes:
     return msgspec.msgpack.encode(state)
 
 
-def load(tracker: Tracker, saved: bytes) -> None:
+def load(tracker: Tracker, saved: bytes, before: Places | None = None) -> None:
     """Take the state back; gates, compounds and cameras that exist no more are left out.
 
-    Raises ``SnapshotError`` when the bytes are not a tracker's state.
+    ``before`` are the places and devices of the definition under which it was saved, where that was another one.
+    Visits and traces keep their compound then. Raises ``SnapshotError`` when the bytes are not a tracker's state.
     """
     try:
         state = msgspec.msgpack.decode(saved, type=_State)
     except msgspec.DecodeError as error:
         raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
-    presence = tracker.presence
+    presence, moves = tracker.presence, Moves(before or tracker.places, tracker.places)
     tracker.stays.begin(state.clock)
-    for direction, gates in enumerate((state.inward, state.outward)):
-        tracker.passages.open[direction].update(
-            {gate: passages for gate, passages in gates.items() if gate in tracker.gates}
-        )
+    for lanes, gates in zip(tracker.passages.open, (state.inward, state.outward), strict=True):
+        _open(tracker, lanes, gates, moves)
     for inside in state.compounds:
         if (here := presence.compounds.get(inside.place)) is None:
             continue
         here.anonymous, here.carried, here.lacking = inside.anonymous, inside.carried, inside.lacking
         here.lack(inside.missed)
         for token, visit in inside.visits:
+            visit.read = _seen_by(visit.read, inside.place, moves)
             here.add(token, visit)
     for token, trace in state.traces:
-        trace.inside = trace.inside if trace.inside in presence.compounds else ""
+        _locate(trace, presence, moves)
         presence.traces[token] = trace
     for place, token, ghost in state.ghosts:
         if place in presence.compounds:
+            ghost.visit.read = _seen_by(ghost.visit.read, place, moves)
             presence.clones.keep(place, token, ghost)
     presence.clones.suspicions = dict(state.suspicions)
     hours = np.frombuffer(state.hours, np.int32).tolist()
@@ -104,6 +109,32 @@ def load(tracker: Tracker, saved: bytes) -> None:
     presence.known = {token: shared[hour] for token, hour in zip(tokens, hours, strict=True)}
     presence.homes = dict(state.homes)
     schedule(tracker)
+
+
+def _open(tracker: Tracker, lanes: dict[str, list[Passage]], saved: dict[str, list[Passage]], moves: Moves) -> None:
+    """Open the passages of one direction again, each at the gate where it is now."""
+    for old, passages in saved.items():
+        gate = moves.gate(old)
+        if gate not in tracker.gates:
+            continue
+        for passage in passages:
+            passage.kept = [_seen_by(read, compound_of(tracker.places, gate), moves) for read in passage.kept]
+            if passage.before is not None:
+                _locate(passage.before, tracker.presence, moves)
+        lanes.setdefault(gate, []).extend(passages)
+
+
+def _seen_by(read: Read, compound: str, moves: Moves) -> Read:
+    """The reading, as one of a camera that stands in its compound."""
+    camera = moves.camera(compound, read.device)
+    return read if camera == read.device else replace(read, device=camera)
+
+
+def _locate(known: Trace | Before, presence: Presence, moves: Moves) -> None:
+    """Let a vehicle have been seen where that place is now; it is in no compound that is gone."""
+    if known.inside not in presence.compounds:
+        known.inside = ""
+    known.gate = moves.gate(known.gate) or known.inside
 
 
 def schedule(tracker: Tracker) -> None:

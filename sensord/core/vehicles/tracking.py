@@ -19,6 +19,10 @@ def stretch(edges: Iterable[int], at: int) -> tuple[int, int]:
     return since, min((edge for edge in known if edge > at), default=FOREVER)
 
 
+LONGEST_PREFIX = 5
+"""Characters of a plate's beginning that still say where a vehicle is from, and not which one it is."""
+
+
 class KeyArea(msgspec.Struct, frozen=True, omit_defaults=True):
     """An area to look into, by the prefix of its plates, from ``since`` until ``until`` (ns, exclusive)."""
 

@@ -51,9 +51,10 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
 class Trace(msgspec.Struct, array_like=True, gc=False):
     """What is known of a vehicle seen lately.
 
-    ``gate`` is where it was last seen, ``inside`` where it is believed to be ("": nowhere). ``entries`` are its
-    recent entries as (event time, compound), ``shorts`` the ends of its recent short visits. ``witnessed`` is when it
-    last passed for certain: in a passage that is, or at the end of a visit that began under the same plate.
+    ``gate`` is where it was last seen (the compound, when that gate is no more), ``inside`` where it is believed to be
+    ("": nowhere). ``entries`` are its recent entries as (event time, compound), ``shorts`` the ends of its recent short
+    visits. ``witnessed`` is when it last passed for certain: in a passage that is, or at the end of a visit that began
+    under the same plate.
     ``courier`` is there once it comes and goes: its province and neighbourhood, for who may be it, misread.
     """
 
