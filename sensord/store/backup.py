@@ -222,8 +222,10 @@ def _refuse_behind(copy: Path) -> None:
     with translated(state, "backing up"), closing(sqlite3.connect(state)) as connection:
         (applied,) = connection.execute("SELECT seq FROM position").fetchone()
     if applied > end:
-        lost = f"the state has applied group {applied}, the journal ends with {end}"
-        raise store_error(f"{lost}: it was not backed up; start sensord, which says what is lost, and take another")
+        raise store_error(
+            f"the state has applied group {applied}, the journal ends with {end}: it was not backed up; start sensord, "
+            "which says what is lost, and take another"
+        )
 
 
 def _copy_database(source: Path, target: Path) -> None:
