@@ -229,7 +229,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._begin_definition()
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact)
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -318,13 +318,6 @@ class App:
         await asyncio.wrap_future(await asyncio.to_thread(self.desk.receipts, receipts))
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
-
-    async def _begin_definition(self) -> None:
-        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
-        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
-        if not durable.done():
-            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
-        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
 
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""
