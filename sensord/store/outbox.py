@@ -21,7 +21,8 @@ from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
-from sensord.store.sqlite import Database, Questions
+from sensord.store.questions import Questions
+from sensord.store.sqlite import Database
 
 PUT_OFF = 5 * MINUTE
 """So long a row that cannot be read is passed over, until it is looked at again (ns)."""

@@ -403,30 +403,3 @@ class Database:
         """Checkpoint and close; further calls fail."""
         with self._lock, translated(self.path, "closing"):
             self.connection.close()
-
-
-class Questions:
-    """A connection of its own to a file that is open for writing: what is asked here holds up no writer.
-
-    Many threads share it under a lock, so one question is looked into at a time, however many people ask. Each sees
-    all that was committed before it. It is opened by the first.
-    """
-
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self._path, self._schema = path, schema
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one query and return all its rows; raises ``StoreError``."""
-        with self._lock, translated(self._path, doing):
-            if self._connection is None:
-                self._connection = open_reader(self._path, self._schema)
-            return self._connection.execute(statement, parameters).fetchall()
-
-    def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None

@@ -25,7 +25,8 @@ from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.history import History
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database, Questions
+from sensord.store.questions import Questions
+from sensord.store.sqlite import Database
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
@@ -82,7 +83,7 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self._questions = Questions(directory / FILE, STATE)
+        self._questions = Questions(directory / FILE, STATE, self._database.suspicion)
         self.outbox = OutboxTable(self._database, self._questions)
         self.history = History(self._questions)
         self.on_outbox: Callable[[], None] = lambda: None
