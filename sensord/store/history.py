@@ -11,7 +11,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.cases.reports import CASE as REPORT_CASE
-from sensord.store.questions import Questions
+from sensord.store.database import Questions
 
 _TRANSITION = msgspec.json.Decoder(Transition)
 _EVENT = msgspec.json.Decoder(CaseEvent)
@@ -135,5 +135,5 @@ def _change(seq: int, rank: int, _place: int, text: bytes) -> tuple[int, Transit
 
 def _report(seq: int, event: str | None) -> tuple[int, str]:
     if event is None:
-        raise ValueError("nothing names the report")
+        raise KeyError("event")
     return int(seq), str(event)

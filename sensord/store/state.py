@@ -23,10 +23,9 @@ from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
+from sensord.store.database import Database, Questions
 from sensord.store.history import History
 from sensord.store.outbox import OutboxTable
-from sensord.store.questions import Questions
-from sensord.store.sqlite import Database
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
