@@ -33,7 +33,7 @@ from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
-from sensord.harm import Harm
+from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
@@ -99,8 +99,7 @@ class App:
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
-        self.state.on_outbox = self._wake
-        self.state.suspicion.hear = self._hear_damage
+        self.state.on_outbox, self.state.suspicion.hear = self._wake, partial(hear_damage, health, meter)
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
@@ -345,11 +344,6 @@ class App:
         if outcome.accepted:
             self.harm.note_missing(self._reloader.loaded.without)
             self.harm.tell(self.troubles)
-
-    def _hear_damage(self, why: str) -> None:
-        """Something in the state database was changed; the next start makes it anew."""
-        self.meter.count("state_damage_total")
-        self.health.set_fact("state", False, why)
 
     def _wake(self) -> None:
         for worker in self._workers:
