@@ -28,20 +28,19 @@ from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
-from sensord.core.site import definition_record
+from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
 from sensord.harm import Harm
-from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
 from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
@@ -99,7 +98,9 @@ class App:
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
+        self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
         self.state.on_outbox = self._wake
+        self.state.suspicion.hear = self._hear_damage
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
@@ -119,7 +120,8 @@ class App:
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
-        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
+        define = self._definitions.put_into_force
+        self._reloader = Reloader(self._config, self._loaded, meter, define, self._hear_reload, self._secrets)
         self._build_supervisor()
 
     def _build_core(self) -> None:
@@ -138,17 +140,14 @@ class App:
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
+        in_force = None if self.core.assumes else self.core.site.definition.version
+        self._definitions = Definitions(self.queue.submit, self.clock, in_force)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings.journal, self.meter)
+        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
+        self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
-            self._loaded,
-            self._directory,
-            self.queue,
-            self.journal,
-            self.core,
-            self.meter,
-            self.health,
+            *(self._loaded, self._directory, self.queue, self.journal, self.core, self.meter, self.health),
             clock=self.clock,
             on_gap=self.troubles.gap,
             upkeep=self._upkeep.journal,
@@ -173,12 +172,7 @@ class App:
             self.state.outbox,
             self._starts,
             Conditions(
-                self.health,
-                self.troubles,
-                self.inlet.committer,
-                self.inlet.backlog,
-                self.inlet.lane,
-                self.meter,
+                *(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane, self.meter),
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
@@ -201,9 +195,7 @@ class App:
         bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
             ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
-            self.state.outbox,
-            self.meter,
-            self.health,
+            *(self.state.outbox, self.meter, self.health),
             self.clock,  # what is due is written in journal time, which goes its own way when the host's clock is set
             limits,
             links=self._links,
@@ -237,7 +229,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._define(self._loaded.definition)
+        await self._begin_definition()
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -263,7 +255,7 @@ class App:
             ("http", self._serve),
             (self._results.name, self._results.run),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
-            ("upkeep", self._upkeep.state),
+            ("upkeep", self._upkeep.run),
             ("watch", self._reloader.watch),
             ("reports", self._report_task().run),
         ]
@@ -271,7 +263,7 @@ class App:
 
     def _report_task(self) -> ReportTask:
         parts = self._reports, self.state.history, lambda: self._reloader.loaded, self.meter
-        return ReportTask(*parts, pressure=self.inlet.backlog)
+        return ReportTask(*parts, self.clock, pressure=self.inlet.backlog, keeping=self._keeping)
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -312,8 +304,14 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        place = self._directory / "http.port"
-        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
+        await serve(app, http.host, http.port, self._note_port, self.meter)
+
+    def _note_port(self, port: int) -> None:
+        """Write down where this machine's commands ask; where that is not possible (full disk), we serve anyway."""
+        try:
+            write_private(self._directory / "http.port", str(port))
+        except OSError as error:
+            log.error("the HTTP port could not be written down: commands get no answer", why=str(error))
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
@@ -321,13 +319,12 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    async def _define(self, definition: Definition) -> None:
-        """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version and not self.core.assumes:
-            return
-        log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
-        record = definition_record(definition, self.clock())
-        await asyncio.wrap_future(await asyncio.to_thread(self.queue.submit, record, timeout=5.0))
+    async def _begin_definition(self) -> None:
+        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
+        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
+        if not durable.done():
+            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
+        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
 
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""
@@ -356,6 +353,11 @@ class App:
             self.harm.note_missing(self._reloader.loaded.without)
             self.harm.tell(self.troubles)
 
+    def _hear_damage(self, why: str) -> None:
+        """Something in the state database was changed; the next start makes it anew."""
+        self.meter.count("state_damage_total")
+        self.health.set_fact("state", False, why)
+
     def _wake(self) -> None:
         for worker in self._workers:
             worker.wake()
@@ -370,8 +372,7 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
-        await asyncio.gather(*(let_go(carrier) for carrier in carriers))
+        await asyncio.gather(*map(let_go, self._channels.values()), *map(let_go, self._feeders))
         self._close_stores()
 
     def _close_stores(self) -> None:

@@ -15,14 +15,15 @@ ADAPTER = {"errors", "core", "config", "ports"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "words": set(),
+    "answers": set(),
     "phrasebook": {"errors", "words"},
     "core": {"errors"},
     "ports": {"core"},
     "config": {"errors", "core"},
     "ingest": ADAPTER,
     "store": ADAPTER,
-    "notify": ADAPTER,
-    "series": ADAPTER,
+    "notify": ADAPTER | {"answers"},
+    "series": ADAPTER | {"answers"},
     "telemetry": ADAPTER,
     "api": ADAPTER | {"phrasebook"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
@@ -39,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reportmessages": {"errors", "core", "config", "notify", "ports", "reporting", "store"},
     "revealing": {"errors", "words", "core", "config", "drivers", "store"},
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
-    "upkeep": {"core", "config", "ports", "store"},
+    "upkeep": {"errors", "core", "config", "ports", "store"},
+    "defining": {"core"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
     "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
@@ -48,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "api",
         "bulkheads",
+        "defining",
         "desk",
         "drivers",
         "harm",
@@ -70,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"phrasebook", "words"}
     | {
         "ahead",
+        "answers",
         "api",
         "backtest",
         "drivers",

@@ -17,7 +17,7 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.lint import lint_dispatch, lint_lengths, lint_nearest, lint_silence
+from sensord.config.lint import lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
@@ -99,6 +99,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_nearest(dispatch.document, dispatch.policies, parts.places, rules.reach),
         *parts.vehicles.warnings,
+        *lint_history(dispatch.document, dispatch.reports, settings.kept),
         *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
@@ -210,7 +211,7 @@ def with_keys(loaded: Loaded, now: int, named: tuple[PlateKey, ...] = ()) -> Loa
     followed by keys (those that the definition in force ``named``) whose file has gone: then none is made.
     """
     keys = key_file(loaded.settings, loaded.base)
-    if keys.exists() or Spare.PLATES in loaded.without:
+    if Spare.PLATES in loaded.without or keys.exists():  # what cannot be read may not be asked for, either
         return loaded
     try:
         if named:
@@ -252,18 +253,26 @@ class _Problems:
         """Return what ``read`` returns, or None after noting what is wrong."""
         try:
             return read()
-        except ConfigError as error:
-            self.found += error.problems
+        except (ConfigError, OSError) as error:
+            self.found += _problems_of(error)
             return None
 
     def spare(self, part: Spare, read: Callable[[], T], instead: T) -> T | None:
         """As :meth:`attempt`; who is lenient gets ``instead``, and it is noted what is missing."""
         try:
             return read()
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             if not self._lenient:
-                self.found += error.problems
+                self.found += _problems_of(error)
                 return None
-            first = error.problems[0]
+            first = _problems_of(error)[0]
             self.without[part] = f"{Path(first.file).name}: {first.message}"
             return instead
+
+
+def _problems_of(error: ConfigError | OSError) -> list[Problem]:
+    """What a person is told; also of a file that may not even be asked for, because its folder is closed to us."""
+    if isinstance(error, ConfigError):
+        return list(error.problems)
+    hint = "check the path, and that the daemon's user may read it"
+    return [Problem(str(error.filename), 1, 1, f"cannot be read: {error.strerror}", hint)]

@@ -99,10 +99,7 @@ def add_key(path: Path, since: int) -> str:
     check value: no other key, not even one that was lost, is called so, and the two can stand in one file. Raises
     ``ConfigError`` when the file is there and wrong, or a key of it comes into force at or after that.
     """
-    content, known = "", tuple[PlateKey, ...]()
-    if path.exists():
-        content = read_secret(path)
-        known = (_load(path, content) if content.startswith(_REMARK) else load_keys(path)).keys
+    content, known = read_secret(path) if path.exists() else "", _known(path)
     since -= since % SECOND
     if known and since <= known[-1].since:
         fault = f"the key {known[-1].id} comes into force at {format_instant(known[-1].since)}, not before the new one"
@@ -114,6 +111,14 @@ def add_key(path: Path, since: int) -> str:
     return name
 
 
+def _known(path: Path) -> tuple[PlateKey, ...]:
+    """The keys that another would follow: none where there is no file, or remarks say what was lost."""
+    if not path.exists():
+        return ()
+    content = read_secret(path)
+    return (_load(path, content) if content.startswith(_REMARK) else load_keys(path)).keys
+
+
 def note_loss(path: Path, keys: tuple[PlateKey, ...]) -> str:
     """Write down which keys are missing, in the place of the file that held them; returns what to do about it.
 
@@ -123,3 +128,30 @@ def note_loss(path: Path, keys: tuple[PlateKey, ...]) -> str:
     lost = (" ".join((_REMARK, key.id, format_instant(key.since), key.check)) for key in keys)
     write_whole(path, (_GONE + "".join(f"{line}\n" for line in lost)).encode(), PRIVATE)
     return f"{path.name} is gone: {_RESTORE}"
+
+
+def check_rotation(path: Path, since: int, now: int, overlap: int) -> None:
+    """Refuse, at ``now``, a further key in force from ``since`` that would make strangers of vehicles (all ns).
+
+    For ``overlap`` after a change the former key's pseudonyms are recognised beside the new one's, and no others are.
+    Raises ``ConfigError``. A first key may be in force since any time: there is no other that it could replace.
+    """
+    known = _known(path)
+    if not known:
+        return
+    fault = hint = ""
+    until = known[-1].since + overlap
+    if since < now:
+        fault = f"{format_instant(since)} is past: the vehicles that came since are known by the key {known[-1].id}"
+        hint = "leave --since out, or choose an instant to come"
+    elif len(known) > 1 and since < until:
+        fault = (
+            f"until {format_instant(until)} vehicles are recognised by the key {known[-2].id}, too, and a further key "
+            "would end that: only one former key is recognised"
+        )
+        hint = (
+            f"choose --since {format_instant(until)} or later; a shorter tracking.overlap in vehicles.yaml, with "
+            "--config, ends it sooner"
+        )
+    if fault:
+        raise ConfigError([Problem(str(path), len(known), 1, fault, hint)])

@@ -20,6 +20,7 @@ from sensord.store.sqlite import (
     store_error,
     translate,
 )
+from sensord.store.suspicion import acquit, suspected
 
 log = structlog.get_logger(__name__)
 
@@ -81,12 +82,17 @@ def _move_logs(path: Path, aside: Path) -> None:
 def set_aside_if_damaged(path: Path, schema: Schema, now: int) -> Path | None:
     """Look the file over and move it aside when it is damaged; returns where to, or None. Raises ``StoreError``.
 
-    So are the logs of a file that is gone.
+    So are one in which the last run has met damage, which need not show here, and the logs of a file that is gone.
     """
     finish_setting_aside(path)
     if path.exists():
-        damage = damage_of(path, schema)
+        damage = suspected(path) or damage_of(path, schema)
     else:
-        logs = [suffix for suffix in LOGS if path.with_name(path.name + suffix).exists()]
-        damage = "it is gone, and has left its logs" if logs else ""
-    return set_aside(path, now, damage) if damage else None
+        damage = "it is gone, and has left its logs" if _orphaned_logs(path) else ""
+    aside = set_aside(path, now, damage) if damage else None
+    acquit(path)  # a crash before this costs the new file, which is made again
+    return aside
+
+
+def _orphaned_logs(path: Path) -> bool:
+    return any(path.with_name(path.name + suffix).exists() for suffix in LOGS)

@@ -10,7 +10,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.cases.reports import CASE as REPORT_CASE
-from sensord.store.sqlite import Questions
+from sensord.store.database import Questions
 
 _TRANSITION = msgspec.json.Decoder(Transition)
 _EVENT = msgspec.json.Decoder(CaseEvent)
@@ -18,6 +18,16 @@ _CASE = msgspec.json.Decoder(Case)
 _NOTIFICATION = msgspec.json.Decoder(Notification)
 _HOLD = msgspec.json.Decoder(Hold)
 _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
+
+
+class Since(NamedTuple):
+    """Of what happened before these instants (ns) not all is known: it was deleted, or nobody was there yet.
+
+    ``cases`` are those that have ended, ``alerts`` the transitions.
+    """
+
+    cases: int
+    alerts: int
 
 
 class Message(NamedTuple):
@@ -37,6 +47,11 @@ class History:
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
 
+    @property
+    def since(self) -> Since:
+        """From when on the state knows what was; asked after what was, for meanwhile some may go."""
+        return Since(*self._questions.rows("looking at what is kept", "SELECT cases, alerts FROM kept")[0])
+
     def cases(self, which: str, limit: int) -> list[Case]:
         """Cases that are ``open``, ``closed`` or ``all``, newest first."""
         statement = f"SELECT json FROM cases {_WHICH[which]} ORDER BY opened_at DESC, id LIMIT ?"
@@ -53,8 +68,7 @@ class History:
         """The case of that id, or of that sixteen-digit code; None when there is none."""
         rows = self._questions.rows("reading a case", "SELECT json FROM cases WHERE id = ?", (name,))
         if not rows and name.isascii() and name.isdigit():
-            statement = "SELECT json FROM cases WHERE json_extract(CAST(json AS TEXT), '$.code') = ?"
-            rows = self._questions.rows("reading a case", statement, (name,))
+            rows = self._questions.rows("reading a case", "SELECT json FROM cases WHERE code = ?", (name,))
         return _CASE.decode(rows[0][0]) if rows else None
 
     def events(self, case: str) -> list[CaseEvent]:

@@ -35,9 +35,8 @@ from sensord.store.sqlite import (
     translate,
     translated,
 )
+from sensord.store.suspicion import Suspicion
 
-SUSPECT = "suspect"
-"""Names the day file in which a reader of a running daemon has met damage."""
 _log = structlog.get_logger(__name__)
 _INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
 
@@ -108,10 +107,7 @@ class Journal:
 
     def _suspect(self, error: DamageError) -> None:
         self._sound = False
-        try:
-            (self.directory / SUSPECT).write_text(error.path.name, encoding="utf-8")
-        except OSError as problem:
-            _log.error("a damaged file could not be noted for the next start", file=error.path.name, why=str(problem))
+        Suspicion(error.path).note(error)
 
     def go_on_after(self, seq: int, at: int, now: int) -> None:
         """Let the next group be ``seq + 1``, not before the instant ``at`` (ns): what lies between is lost.

@@ -17,12 +17,17 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from sensord.core.cases.notification import Notification
+from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
-from sensord.store.sqlite import Database, Questions
+from sensord.store.database import Database, Questions
 
+PUT_OFF = 5 * MINUTE
+"""So long a row that cannot be read is passed over, until it is looked at again (ns)."""
 _NOTIFICATION = msgspec.json.Decoder(Notification)
+_UNSETTLED = "state IN ('pending', 'sending')"
+"""As in the index that finds them."""
 
 
 class OutboxTable:
@@ -30,20 +35,33 @@ class OutboxTable:
 
     def __init__(self, database: Database, questions: Questions) -> None:
         self._database, self._questions = database, questions
+        self._channels: dict[str, int] = {}
 
     def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
-        """Take due rows of a channel, the highest level first, then the oldest."""
-        with self._database.transaction("claiming notifications") as connection:
+        """Take due rows of a channel, the highest level first, then the oldest.
+
+        One that is not what was written stays, holds nobody up, and makes the file suspect.
+        """
+        doing = "claiming notifications"
+        with self._database.transaction(doing) as connection:
             rows = connection.execute(
-                "SELECT key, json, attempts, possibly_repeated FROM outbox WHERE channel = ? AND state = 'pending' "
-                "AND due <= ? AND level >= ? ORDER BY level DESC, at, seq, ord LIMIT ?",
+                "SELECT CAST(key AS BLOB), CAST(json AS BLOB), attempts, possibly_repeated FROM outbox "
+                "WHERE channel = ? AND state = 'pending' AND due <= ? AND level >= ? "
+                "ORDER BY level DESC, at, seq, ord LIMIT ?",
                 (channel, now, int(at_least), limit),
             ).fetchall()
+            entries = self._database.suspicion.readable(doing, _entry, rows)
+            taken = [entry.notification.key for entry in entries]
             connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?",
-                [(row[0],) for row in rows],
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?", [(key,) for key in taken]
             )
-        return [Entry(_NOTIFICATION.decode(text), attempts + 1, bool(again)) for _, text, attempts, again in rows]
+            damaged = {row[0] for row in rows}.difference(key.encode() for key in taken)
+            connection.executemany(
+                "UPDATE outbox SET due = ?1 WHERE channel = ?2 AND state = 'pending' AND due <= ?3 "
+                "AND CAST(key AS BLOB) = ?4",
+                [(now + PUT_OFF, channel, now, key) for key in damaged],
+            )
+        return entries
 
     def done(self, key: str, now: int, receipt: str) -> None:
         """Record that the receiver took it."""
@@ -115,16 +133,20 @@ class OutboxTable:
 
     def waiting(self) -> dict[str, int]:
         """Count the notifications that are not settled, by channel (channels that ever had one)."""
-        statement = "SELECT channel, sum(state IN ('pending', 'sending')) FROM outbox GROUP BY channel"
-        return {str(channel): int(count) for channel, count in self._questions.rows("counting", statement)}
+        return self._unsettled(f"SELECT channel, count(*) FROM outbox WHERE {_UNSETTLED} GROUP BY channel")
 
     def oldest(self) -> dict[str, int]:
         """When (ns) the oldest page that is not settled was decided, by channel; 0: none is. Reports are no pages."""
-        statement = (
-            "SELECT channel, min(CASE WHEN state IN ('pending', 'sending') AND level > 0 THEN at END) "
-            "FROM outbox GROUP BY channel"
-        )
-        return {str(channel): int(at or 0) for channel, at in self._questions.rows("looking at the outbox", statement)}
+        return self._unsettled(f"SELECT channel, min(at) FROM outbox WHERE {_UNSETTLED} AND level > 0 GROUP BY channel")
+
+    def _unsettled(self, statement: str) -> dict[str, int]:
+        """A number for each channel that ever had a notification, 0 where none waits; asked once a second."""
+        if not self._channels:  # a look at all of them, and one is enough: later ones wait at first
+            rows = self._questions.rows("looking at the outbox", "SELECT DISTINCT channel FROM outbox")
+            self._channels = {str(channel): 0 for (channel,) in rows}
+        found = {str(one): int(number) for one, number in self._questions.rows("looking at the outbox", statement)}
+        self._channels |= dict.fromkeys(found, 0)
+        return self._channels | found
 
     def totals(self) -> dict[str, int]:
         """Count notifications: ``sent``, ``pending`` (with those being sent) and ``failed``."""
@@ -132,3 +154,11 @@ class OutboxTable:
         found = {str(state): int(count) for state, count in self._questions.rows("counting", statement)}
         pending = found.get("pending", 0) + found.get("sending", 0)
         return {"sent": found.get("sent", 0), "pending": pending, "failed": found.get("failed", 0)}
+
+
+def _entry(key: bytes, text: bytes, attempts: int, again: int) -> Entry:
+    """Make what a worker is handed; raises what a row of another shape makes it raise."""
+    notification = _NOTIFICATION.decode(text)
+    if notification.key.encode() != key:
+        raise ValueError("a row holds another notification than its key says")
+    return Entry(notification, attempts + 1, bool(again))

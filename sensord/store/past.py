@@ -6,7 +6,7 @@ import sqlite3
 import zlib
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +16,10 @@ from sensord.core.intake.reader import DeadLetter
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE
+from sensord.store.suspicion import read
 from sensord.store.tables import STATE
+
+_T = TypeVar("_T")
 
 
 class Past:
@@ -39,6 +42,9 @@ class Past:
                     return []
                 raise
 
+    def _read(self, doing: str, kind: type[_T], text: bytes) -> _T:
+        return read(self._path, doing, msgspec.json.Decoder(kind).decode, text)
+
     def snapshot_before(self, at: int) -> tuple[int, bytes] | None:
         """Return (seq, state) of the newest sound snapshot that was taken at or before the instant ``at`` (ns)."""
         statement = "SELECT seq, crc, state FROM snapshots WHERE at <= ? ORDER BY seq DESC LIMIT 5"
@@ -51,12 +57,12 @@ class Past:
         """Return a case's events in order; none when there is no such case."""
         statement = 'SELECT json FROM case_events WHERE "case" = ? ORDER BY seq, ord'
         rows = self._rows("looking for a case", statement, (case,))
-        return [msgspec.json.decode(text, type=CaseEvent) for (text,) in rows]
+        return [self._read("looking for a case", CaseEvent, text) for (text,) in rows]
 
     def transition(self, name: str) -> Transition | None:
         """Return a transition by its id."""
         rows = self._rows("looking for an alert", "SELECT json FROM transitions WHERE id = ?", (name,))
-        return msgspec.json.decode(rows[0][0], type=Transition) if rows else None
+        return self._read("looking for an alert", Transition, rows[0][0]) if rows else None
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """Return the newest dead letters, newest first."""

@@ -7,8 +7,8 @@ silence. A day file that is missing between two others is lost likewise.
 It may be shot at any moment: what is found is written down before anything is moved (``findings.py``), and a copy gets
 another name once it is whole and what it lacks is known, so that the next start puts it in place.
 
-Damage that only shows while the daemon runs (a group that a reader meets) is noted in the file ``suspect``; the daemon
-then ends, and its next start does the work: nothing is repaired under the feet of who reads.
+Damage that only shows while the daemon runs (a group that a reader meets) is noted (``suspicion.py``); the daemon then
+ends, and its next start does the work: nothing is repaired under the feet of who reads.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sensord.config.files import ASIDE, sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
 from sensord.store.damage import finish_setting_aside, set_aside
-from sensord.store.dayfile import RECORDS, SCHEMA, day_files, decode_group
+from sensord.store.dayfile import DAY_FILE, RECORDS, SCHEMA, day_files, decode_group
 from sensord.store.findings import Findings
-from sensord.store.journal import SUSPECT, Journal
+from sensord.store.journal import Journal
 from sensord.store.lost import Lost, Stretch
 from sensord.store.sqlite import (
     FAULTS,
@@ -37,6 +37,7 @@ from sensord.store.sqlite import (
     refuse_empty,
     translated,
 )
+from sensord.store.suspicion import MARK, acquit, suspected
 
 PART, KEPT = ".part", ".kept"
 """How the name of a copy ends that is being made, and of one that is whole."""
@@ -58,7 +59,7 @@ def open_or_mend(
     prepare_directory(directory)
     mender = _Mender(directory, now)
     mender.finish()
-    mender.look_at_suspect()
+    mender.look_at_suspects()
     while True:
         try:
             return Journal(directory, zone=zone, meter=meter), "; ".join(mender.found.texts)
@@ -84,20 +85,24 @@ class _Mender:
             self._exchange(
                 kept.with_name(kept.name.removesuffix(KEPT)), "an earlier start has copied what is good of it"
             )
+        self._set_orphans_aside()
 
-    def look_at_suspect(self) -> None:
-        """Mend the file in which a reader of the last run has met damage."""
-        mark = self._directory / SUSPECT
-        if not mark.exists():
-            return
-        suspect = next((path for path in day_files(self._directory) if self._is_suspect(path)), None)
-        if suspect is not None:
-            self.mend(DamageError(f"{suspect}: a reader met damage in it", suspect))
-        mark.unlink(missing_ok=True)
+    def _set_orphans_aside(self) -> None:
+        """Move the log of a day file that is gone; of one before all others nothing is lost, it was deleted for age."""
+        files, why = day_files(self._directory), "is gone, and has left its log"
+        named = {log.with_name(log.name.removesuffix("-wal")) for log in self._directory.glob("journal-*.db-wal")}
+        for path in sorted(path for path in named.difference(files) if DAY_FILE.fullmatch(path.name)):
+            if not files or path > files[0]:
+                self.found.add(f"{path.name} {why}")
+                set_aside(path, self._now, f"it {why}")
 
-    def _is_suspect(self, path: Path) -> bool:
-        mark = self._directory / SUSPECT
-        return mark.exists() and path.name in mark.read_text("utf-8")
+    def look_at_suspects(self) -> None:
+        """Mend the files in which readers of the last run have met damage."""
+        for mark in sorted(self._directory.glob(f"journal-*.db{MARK}")):
+            suspect = mark.with_name(mark.name.removesuffix(MARK))
+            if suspect.exists() and suspected(suspect):
+                self.mend(DamageError(f"{suspect}: a reader met damage in it", suspect))
+            acquit(suspect)
 
     def mend(self, error: DamageError) -> None:
         """Do what lets the journal be opened in spite of this; raises the error when there is nothing to do."""
@@ -135,8 +140,7 @@ class _Mender:
         """Move the damaged file aside, and the copy into its place if there is one; may be begun again anywhere."""
         if path.exists():
             set_aside(path, self._now, why)
-        if self._is_suspect(path):
-            (self._directory / SUSPECT).unlink()
+        acquit(path)
         kept = path.with_name(path.name + KEPT)
         if kept.exists():
             kept.replace(path)

@@ -1,6 +1,7 @@
 """The state database: what came of the journal. One transaction per step: outputs and position move together.
 
-It can always be rebuilt from the journal; the journal cannot be rebuilt from it.
+It can be rebuilt from the journal as far back as that is kept (``keeping`` says what outlives it); the journal cannot
+be rebuilt from it.
 """
 
 from __future__ import annotations
@@ -23,28 +24,18 @@ from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
+from sensord.store.database import Database, Questions
 from sensord.store.history import History
+from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database, Questions
+from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
 FILE = "state.db"
-_NEWEST = "SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2"
-_PRUNED = (
-    ("transitions", "at < ?"),
-    ("case_events", "at < ?"),
-    ("holds", "at < ?"),
-    ("dead_letters", "at < ?"),
-    ("outbox", "at < ? AND state IN ('sent', 'failed', 'skipped')"),
-    ("cases", "closed_at > 0 AND closed_at < ?"),
-    ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
-)
 FIRST_START = 1000
 """Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
 _ALWAYS = 1 << 62
 """An instant (ns) that is before nothing."""
-MOST_DEAD_LETTERS = 100_000
-"""So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
 
 log = structlog.get_logger()
@@ -83,9 +74,9 @@ class StateStore:
         self._database = Database(directory / FILE, begun)
         self._questions = Questions(directory / FILE, STATE)
         self.outbox = OutboxTable(self._database, self._questions)
-        self.history = History(self._questions)
+        self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
-        self._applied = int(self._database.rows("reading the position", "SELECT seq FROM position")[0][0])
+        self._applied = self._position("seq")
 
     @classmethod
     def open_or_set_aside(
@@ -134,6 +125,16 @@ class StateStore:
         rows = self._database.rows("comparing with the journal", statement, (journaled,))
         return any(time_of(seq) == at for seq, at in rows)
 
+    @property
+    def suspicion(self) -> Suspicion:
+        """What has shown to be damaged since the start."""
+        return self._database.suspicion
+
+    def _position(self, column: str) -> int:
+        doing = "reading the position"
+        rows = self._database.rows(doing, f"SELECT {column} FROM position")
+        return self.suspicion.read(doing, lambda: int(rows[0][0]))
+
     # -- the core's outputs ------------------------------------------------------------------------------------------
 
     @property
@@ -144,12 +145,12 @@ class StateStore:
     @property
     def applied_at(self) -> int:
         """Journal time at the last group whose outputs are written down (ns)."""
-        return int(self._database.rows("reading the position", "SELECT at FROM position")[0][0])
+        return self._position("at")
 
     @property
     def doubt(self) -> int:
         """Decisions before this instant (ns) may have been told of by a daemon whose state was lost; 0: none."""
-        return int(self._database.rows("reading the position", "SELECT doubt FROM position")[0][0])
+        return self._position("doubt")
 
     def apply(self, step: Outputs, *, send_since: int = 0, doubt_until: int = 0) -> None:
         """Write a step's outputs and its position; a step at or before the position is ignored.
@@ -162,6 +163,8 @@ class StateStore:
         with self._database.transaction("applying a step") as connection:
             _write(connection, step, send_since, doubt_until)
             _tally(connection, step)
+            if not self._applied:  # nobody knows what there was before the first of them
+                connection.execute("UPDATE kept SET cases = max(cases, ?)", (step.at,))
             connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
         self._applied = step.seq
         if step.notifications:
@@ -197,7 +200,7 @@ class StateStore:
                 "INSERT OR REPLACE INTO snapshots SELECT ?, at, ?, ? FROM position", (seq, zlib.crc32(state), state)
             )
             connection.execute(
-                f"DELETE FROM snapshots WHERE seq NOT IN ({_NEWEST}) AND EXISTS (SELECT 1 FROM snapshots AS older "
+                f"DELETE FROM snapshots WHERE seq NOT IN ({NEWEST}) AND EXISTS (SELECT 1 FROM snapshots AS older "
                 "WHERE older.seq < snapshots.seq AND older.at / ? = snapshots.at / ?)",
                 (HOUR, HOUR),
             )
@@ -208,7 +211,7 @@ class StateStore:
             "loading the core's state", "SELECT seq, crc, state FROM snapshots ORDER BY seq DESC"
         )
         for seq, crc, state in rows:
-            if zlib.crc32(state) == crc:
+            if isinstance(state, bytes) and zlib.crc32(state) == crc:
                 return int(seq), bytes(state)
             log.error("a saved state of the core is damaged; trying the one before", seq=seq)
         return None
@@ -219,7 +222,7 @@ class StateStore:
 
         0 when there is none.
         """
-        statement = f"SELECT coalesce(min(seq), 0) FROM ({_NEWEST})"
+        statement = f"SELECT coalesce(min(seq), 0) FROM ({NEWEST})"
         return int(self._database.rows("looking at snapshots", statement)[0][0])
 
     # -- cursors of the journal's other readers ----------------------------------------------------------------------
@@ -244,42 +247,22 @@ class StateStore:
         """The group from which each consumer would have to read again after a crash."""
         return dict(self._database.rows("looking at cursors", "SELECT name, checkpoint FROM cursors"))
 
-    # -- housekeeping ------------------------------------------------------------------------------------------------
-
-    def prune(self, before: int, batch: int = 2000) -> int:
-        """Delete what ended before the instant ``before``, and the oldest of too many dead letters.
-
-        A bounded batch of rows per table; returns how many.
-        """
-        deleted = 0
-        for table, condition in _PRUNED:
-            identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key", "snapshots": "seq"}.get(table, "id")
-            statement = (
-                f"DELETE FROM {table} WHERE {identity} IN (SELECT {identity} FROM {table} WHERE {condition} LIMIT ?)"
-            )
-            with self._database.transaction("deleting old rows") as connection:
-                deleted += connection.execute(statement, (before, batch)).rowcount
-        with self._database.transaction("deleting dead letters") as connection:
-            surplus = (
-                "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters ORDER BY seq, idx LIMIT "
-                "min(?, max(0, (SELECT count(*) FROM dead_letters) - ?)))"
-            )
-            deleted += connection.execute(surplus, (10 * batch, MOST_DEAD_LETTERS)).rowcount
-        with self._database.transaction("deleting old rows") as connection:
-            connection.execute("DELETE FROM passages WHERE start < ?", (before,))
-            connection.execute("DELETE FROM occupancy WHERE at < ?", (before,))
-            connection.execute("DELETE FROM blind WHERE since > 0 AND until BETWEEN 1 AND ?", (before,))
-        return deleted
+    # -- cases -------------------------------------------------------------------------------------------------------
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
-        """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first."""
+        """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first.
+
+        Raises ``DamageError`` when one is not what was written: without it nobody would know of a case that is open.
+        """
+        doing = "reading cases"
         statement = "SELECT json FROM cases WHERE closed_at = 0 OR closed_at >= ? ORDER BY opened_at, id"
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (ended_since,))]
+        rows = self._database.rows(doing, statement, (ended_since,))
+        return [self.suspicion.read(doing, _CASE.decode, text) for (text,) in rows]
 
     def recent_cases(self, limit: int) -> list[Case]:
         """Return the newest cases, open and closed, newest first."""
-        statement = "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
-        return [_CASE.decode(text) for (text,) in self._database.rows("reading cases", statement, (limit,))]
+        doing, statement = "reading cases", "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
+        return self.suspicion.readable(doing, _CASE.decode, self._database.rows(doing, statement, (limit,)))
 
     def close(self) -> None:
         """Checkpoint and close."""
@@ -297,8 +280,18 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
         [(one.id, seq, place[id(one)], one.at, encode(one)) for one in step.transitions],
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
-        [(one.id, one.opened_at, one.closed_at, encode(one, order="deterministic")) for one in step.cases],
+        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                one.id,
+                one.opened_at,
+                one.closed_at,
+                encode(one, order="deterministic"),
+                one.vehicle is not None,
+                one.code,
+            )
+            for one in step.cases
+        ],
     )
     _insert(
         connection,

@@ -102,6 +102,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("host_clock_offset_seconds", "By how much the host's clock is ahead of journal time, in seconds."),
     _histogram("step_seconds", "Time of one step of the core with its transaction, in seconds.", QUICK),
     _counter("state_refusals_total", "Writes that the state database refused for now (disk full)."),
+    _counter("state_damage_total", "Times that something in the state database was not what was written."),
     _gauge("snapshot_bytes", "Size of the newest state snapshot, in bytes."),
     _histogram("snapshot_seconds", "Time to take and save a snapshot, in seconds.", QUICK),
     _counter("reloads_total", "Reloads of rules and configuration: applied, refused.", "outcome"),

@@ -12,6 +12,7 @@ from sensord.config.load import load
 from sensord.config.rules import World, load_rules
 from sensord.core.place import Places
 from sensord.errors import Problem
+from sensord.phrasebook import chinese
 from tests.config.rejection import STREET, street
 
 WARNED = Path(__file__).parent / "warned"
@@ -92,6 +93,31 @@ def test_files_that_do_not_fit_together(tmp_path: Path, name: str) -> None:
         assert any(re.search(expected, warning) for warning in warnings), warnings
 
 
+@pytest.mark.parametrize(
+    ("every", "kept", "journal", "needed"),
+    [
+        ("quarter", "190d", "1d", "191d"),
+        ("quarter", "191d", "1d", None),
+        ("week", "14d", "1d", "15d"),
+        ("week", "1d", "30d", None),
+        ("day", "8d", "1d", "9d"),
+        ("day", "9d", "1d", None),
+    ],
+)
+def test_a_report_that_looks_back_too_far(
+    tmp_path: Path, every: str, kept: str, journal: str, needed: str | None
+) -> None:
+    """Whoever keeps less than a report is made of hears of it where the report is written."""
+    shutil.copytree(STREET, folder := tmp_path / "street")
+    with (folder / "sensord.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nhistory: {{keep: {kept}}}\njournal: {{keep: {journal}}}\n")
+    with (folder / "dispatch.yaml").open("a", encoding="utf-8") as file:
+        file.write(f'\nreports:\n  - {{id: made, every: {every}, at: ["07:30"], tell: [cadre]}}\n')
+    warnings = [str(one) for one in load(folder / "sensord.yaml").warnings]
+    expected = f"the report made looks back on {needed}, but cases and counts are kept for {kept}"
+    assert [expected in one for one in warnings] == ([True] if needed else [])
+
+
 LENGTHS = {
     "stay of 800 hours": (("stay", 800), ".*blue of long can never fire: vehicles.yaml says tracking.remember: 30d"),
     "stay of 720 hours": (
@@ -120,3 +146,22 @@ def test_lengths_that_no_visit_reaches(tmp_path: Path, name: str) -> None:
     about = [one for one in warnings if "of long" in one]
     assert [bool(re.match(expected or "^$", one)) for one in about] == [True] * (expected is not None), warnings
     assert all("vehicles.yaml:9:" in one for one in about)
+
+
+def test_a_vehicle_that_is_on_the_watch_list_twice(tmp_path: Path) -> None:
+    """Each entry counts, so one that was forgotten goes on: every further one is named, in both languages."""
+    (tmp_path / "vehicles.yaml").write_text(
+        "watch:\n"
+        '  - {vehicle: "3fa94c0e5b7712d8", reason: 协查1, until: 2026-12-31}\n'
+        '  - {vehicle: "0fa94c0e5b7712d8", reason: 协查1}\n'
+        '  - {vehicle: "3fa94c0e5b7712d8", reason: 协查2, since: 2027-01-01}\n',
+        encoding="utf-8",
+    )
+    files = "files: {rules: rules, vehicles: ../vehicles.yaml}"
+    (warning,) = edited(tmp_path / "street", "sensord.yaml", "files: {rules: rules}", files)
+    assert (Path(warning.file).name, warning.line, warning.column) == ("vehicles.yaml", 4, 15)
+    assert warning.message == "this vehicle is on the watch list more than once"
+    assert (chinese(warning.message), chinese(warning.hint)) == (
+        "这辆车在布控名单里不止一条",
+        "每一条在各自的日期内有效：除非是两项任务，只留一条",
+    )

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sensord.config.load import Spare, load, with_keys
-from sensord.config.platekeys import add_key, load_keys, note_loss
-from sensord.core.instant import SECOND, format_instant, parse_instant
+from sensord.config.platekeys import add_key, check_rotation, load_keys, note_loss
+from sensord.core.instant import DAY, SECOND, format_instant, parse_instant
 from sensord.core.vehicles.pseudonym import check_value
 from sensord.errors import ConfigError
 from tests.config.rejection import STREET
@@ -55,6 +55,34 @@ def test_a_key_that_is_made_can_be_read(tmp_path: Path) -> None:
         add_key(path, since + SECOND // 2)
     assert add_key(path, since + SECOND).startswith("k2-")
     assert [key.since - since for key in load_keys(path).keys] == [0, SECOND]
+
+
+WEEK = 7 * DAY
+ROTATIONS: dict[str, tuple[list[int], int, str]] = {
+    "a first key of any time": ([], 0, ""),
+    "a second key at once": ([0], 50 * DAY, ""),
+    "a second key to come": ([49], 60 * DAY, ""),
+    "a second key dated back": ([0], 50 * DAY - SECOND, "is past: the vehicles .* known by the key k1"),
+    "a third key in the overlap": ([0, 45], 50 * DAY, "until 1970-02-22T.* recognised by the key k1.*, too"),
+    "a third key before the overlap ends": ([0, 45], 45 * DAY + WEEK - SECOND, "choose --since 1970-02-22T"),
+    "a third key when it has ended": ([0, 45], 45 * DAY + WEEK, ""),
+    "a third key in the overlap of one to come": ([0, 55], 56 * DAY, "until 1970-03-04T"),
+}
+"""The days at which there are keys already, since when the new one is in force, and why it is refused on day 50."""
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_a_key_that_would_make_strangers_of_vehicles_is_refused(tmp_path: Path, name: str) -> None:
+    """Only one former key is recognised, and nobody is recognised by a key that was not there yet."""
+    days, since, fault = ROTATIONS[name]
+    path = tmp_path / "plate.keys"
+    for day in days:
+        add_key(path, day * DAY)
+    if not fault:
+        check_rotation(path, since, 50 * DAY, WEEK)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        check_rotation(path, since, 50 * DAY, WEEK)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +133,7 @@ def test_a_key_that_comes_after_a_loss_can_stand_beside_the_lost_one(tmp_path: P
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(ConfigError, match="holds no key: put it back from a backup"):
         load_keys(path)
+    check_rotation(path, 5 * SECOND, 9 * SECOND, DAY)  # nothing is rotated: it begins anew
     name = add_key(path, 5 * SECOND)
     assert [key.id for key in load_keys(path).keys] == [name]
     both = written(tmp_path / "both", lost.read_text(encoding="ascii") + path.read_text(encoding="utf-8"))

@@ -140,6 +140,19 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
+def orphaned(path: Path) -> None:
+    """Take the file away, and leave the log that a crash has left."""
+    assert path.with_name(path.name + "-wal").exists()
+    path.unlink()
+
+
+def reworded(path: Path) -> None:
+    """Turn one letter over in what is written of each case: SQLite sees nothing wrong with that."""
+    words = "UPDATE cases SET json = CAST(replace(CAST(json AS TEXT), '\"rule\"', '\"Rule\"') AS BLOB)"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute(words).rowcount > 0
+
+
 def start_mended(stage: Stage) -> None:
     """Start the daemon on damaged files; damage that shows only when the core reads ends it, but only once."""
     stage.start()
@@ -172,10 +185,11 @@ def damaged_journal(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         journal = stage.daemon.state / "journal"
-        for damage in _shuffled((flipped, truncated, zeroed, headless, emptied), rounds, seed):
+        for damage in _shuffled((flipped, truncated, zeroed, headless, emptied, orphaned), rounds, seed):
             wait_until(stage.crowds, 60, "there is a crowd")
             stage.end(signal.SIGKILL)
-            damage(folded(max(journal.glob("*.db"))))
+            newest = max(journal.glob("*.db"))
+            damage(newest if damage is orphaned else folded(newest))
             kept, told, seen = _kept(journal), told_times(stage, HOLE), told_times(stage, "") + 2
             began = time.monotonic()
             start_mended(stage)
@@ -198,8 +212,8 @@ def damaged_journal(directory: Path, rounds: Iterable[int], seed: int) -> Row:
 
 
 def _kept(journal: Path) -> int:
-    """How many damaged files there are."""
-    return len(list(journal.glob("*.damaged-*[0-9]")))
+    """How many damaged files there are, or logs of files that are gone."""
+    return len({path.name.removesuffix("-shm").removesuffix("-wal") for path in journal.glob("*.damaged-*")})
 
 
 def damaged_state(directory: Path, rounds: Iterable[int], seed: int) -> Row:

@@ -11,13 +11,15 @@ from sensord.api.tokens import Role, TokenStore
 from sensord.config.files import PRIVATE
 from sensord.config.platekeys import add_key, load_keys
 from sensord.core.instant import SECOND
-from sensord.errors import SensordError, StoreError
+from sensord.errors import DamageError, SensordError, StoreError
 from sensord.ports import Change
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.findings import Findings
 from sensord.store.lost import Lost, Stretch
 from sensord.store.sessions import KnownSessions
 from sensord.store.starts import FAST_DEATHS, Starts
+from sensord.store.suspicion import Suspicion, suspected
 from tests.faults.smalldisk import SmallDisk
 from tests.faults.tally import Row
 
@@ -30,11 +32,11 @@ class _Kept:
     """What was answered with yes before the power went.
 
     Lines of each register, names of tokens, lost stretches, secrets of plates by their names, the key with which links
-    were signed, sessions that were there, and starts that have not come to a good end.
+    were signed, sessions that were there, starts that have not come to a good end, and what was found damaged.
     """
 
     def __init__(self) -> None:
-        self.changes = self.accesses = self.stretches = self.sessions = self.starts = 0
+        self.changes = self.accesses = self.stretches = self.sessions = self.starts = self.findings = 0
         self.tokens = list[str]()
         self.plates = dict[str, bytes]()
         self.links = b""
@@ -42,7 +44,7 @@ class _Kept:
     @property
     def many(self) -> int:
         """How much that is."""
-        lines = self.changes + self.accesses + self.stretches + self.sessions + self.starts
+        lines = self.changes + self.accesses + self.stretches + self.sessions + self.starts + self.findings
         return lines + len(self.tokens) + len(self.plates) + bool(self.links)
 
 
@@ -63,7 +65,9 @@ def small_cuts(directory: Path, seeds: int, first: int = 0) -> Row:
                 (place / name).chmod(PRIVATE)
             row.lost += _lost(place, kept)
         answered += kept.many
-    row.remark = f"{answered:,} lines of registers, tokens, lost stretches, keys, sessions, starts answered with yes"
+    row.remark = (
+        f"{answered:,} lines of registers, tokens, lost stretches, keys, sessions, starts, findings answered with yes"
+    )
     return row
 
 
@@ -84,6 +88,7 @@ def _live(place: Path, kept: _Kept) -> None:
         KnownSessions(place).add(f"session-{kept.sessions}")
         kept.sessions += 1
         _start(Starts(place), kept)
+        _find(place, kept)
 
 
 def _change(register: AuditLog, kept: _Kept) -> None:
@@ -114,6 +119,20 @@ def _start(starts: Starts, kept: _Kept) -> None:
     kept.starts += 1
 
 
+def _find(place: Path, kept: _Kept) -> None:
+    """Find a damaged file at a start, and one while running."""
+    Findings(place).add(f"finding {kept.findings}")
+    Suspicion(place / "state.db").note(DamageError(f"finding {kept.findings}", place / "state.db"))
+    kept.findings += 1
+
+
+def _found_lost(place: Path, kept: _Kept) -> int:
+    """How much is gone of what was found damaged; the newest mark counts, or the one that was under way."""
+    texts = {f"finding {number}" for number in range(kept.findings)}
+    marked = suspected(place / "state.db") in {f"finding {kept.findings - 1}", f"finding {kept.findings}"}
+    return len(texts.difference(Findings(place).texts)) + (not marked if texts else 0)
+
+
 def _lost(place: Path, kept: _Kept) -> int:
     """Go on as the daemon does after a power cut; returns how much is gone of what was answered with yes."""
     changes, accesses, tokens = AuditLog(place), AccessLog(place), TokenStore(place)
@@ -134,7 +153,8 @@ def _whole_lost(place: Path, kept: _Kept) -> int:
     """How much is gone of the files that are written as a whole: keys, sessions, starts."""
     known = KnownSessions(place)
     sessions = sum(not known.has(f"session-{number}") for number in range(kept.sessions)) + known.has("a new one")
-    return _keys_lost(place, kept) + sessions + max(0, kept.starts - Starts(place).deaths())
+    starts = max(0, kept.starts - Starts(place).deaths())
+    return _keys_lost(place, kept) + sessions + starts + _found_lost(place, kept)
 
 
 def _keys_lost(place: Path, kept: _Kept) -> int:

@@ -13,7 +13,20 @@ from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
 from tests.faults.harness import Stage
-from tests.faults.outside import HOLE, LOST, emptied, flipped, folded, gone, headless, start_mended, truncated, zeroed
+from tests.faults.outside import (
+    HOLE,
+    LOST,
+    emptied,
+    flipped,
+    folded,
+    gone,
+    headless,
+    reworded,
+    start_mended,
+    truncated,
+    zeroed,
+)
+from tests.store.parts import change
 from tests.support import wait_until
 from tests.support.daemon import places
 
@@ -36,6 +49,35 @@ def test_a_lost_state_is_built_anew_and_people_are_told(stage: Stage, damage: Ca
     assert stage.fact("state") is False
     kept = list(stage.daemon.state.glob("state.db.damaged-*"))
     assert bool(kept) is (damage is not gone)
+
+
+def test_a_row_that_is_not_what_was_written_stops_the_daemon_once(stage: Stage) -> None:
+    """No look at the file shows an open case that cannot be read; the start that meets it lets the next one mend it."""
+    crowd_then_stop(stage)
+    state = stage.daemon.state
+    reworded(folded(state / "state.db"))
+    start_mended(stage)
+    wait_until(lambda: any(LOST in text for text in stage.texts()), 20, "people are told")
+    assert list(state.glob("state.db.damaged-*[0-9]"))
+
+
+def test_a_page_that_cannot_be_read_is_said_and_crowds_are_told_of(stage: Stage) -> None:
+    """The fact and the number of times show it at once; people hear of it when the next start has made a new file."""
+    told = crowd_then_stop(stage)
+    change(
+        folded(stage.daemon.state / "state.db"),
+        "UPDATE outbox SET state = 'pending', due = 0, json = x'7b' WHERE key = (SELECT min(key) FROM outbox)",
+    )
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: stage.fact("state") is False, 20, "the fact says so")
+    assert stage.metric("state_damage_total") > 0
+    wait_until(lambda: len(stage.titles()) > told + 1, 40, "crowds are told of")
+    assert not any(LOST in text for text in stage.texts())
+    assert stage.end(signal.SIGTERM) == 0
+    stage.start()
+    stage.await_ready()
+    wait_until(lambda: any(LOST in text for text in stage.texts()), 20, "people are told")
 
 
 def test_after_a_loss_all_is_as_if_nothing_had_been(stage: Stage) -> None:

@@ -142,5 +142,8 @@ def as_left_by_a_crash(directory: Path, copy: Path) -> Path:
     """Copy a directory whose databases are still open: what a process that dies now leaves behind."""
     copy.mkdir(mode=0o700)
     for path in directory.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
+        if path.is_dir():
+            as_left_by_a_crash(path, copy / path.name)
+        else:
+            (copy / path.name).write_bytes(path.read_bytes())
     return copy

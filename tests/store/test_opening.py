@@ -17,7 +17,7 @@ from sensord.store.lost import Lost
 from sensord.store.opening import Stores, open_stores
 from sensord.store.state import FIRST_START, StateStore
 from sensord.telemetry.metrics import PrometheusMeter
-from tests.store.parts import change, made, records_of
+from tests.store.parts import as_left_by_a_crash, change, made, records_of
 
 GROUPS = 80
 
@@ -93,6 +93,37 @@ def test_a_newest_day_that_is_missing_is_the_journals_loss(tmp_path: Path) -> No
     forget(tmp_path / "journal")
     with opened(tmp_path) as stores:
         assert (stores.lost, stores.damage) == ("", ""), "it is told of once"
+
+
+def test_a_newest_day_that_has_left_its_log_is_the_journals_loss(tmp_path: Path) -> None:
+    """As it is after a crash; the log is set aside, the state is kept, and the day's file is begun anew behind it."""
+    with closing(Journal(tmp_path / "lived" / "journal")) as journal, closing(StateStore(tmp_path / "lived")) as state:
+        for seq in range(1, GROUPS + 1):
+            journal.append(records_of(seq))
+            if seq in (GROUPS // 2, GROUPS):
+                state.apply(_step(seq))
+                state.save_snapshot(seq, b"the core")
+        crashed = as_left_by_a_crash(tmp_path / "lived", tmp_path / "crashed")
+    day = day_files(crashed / "journal")[-1]
+    log = day.with_name(f"{day.name}-wal").read_bytes()
+    day.unlink()
+    for _ in range(2):
+        with opened(crashed) as stores:
+            assert f"{day.name} is gone, and has left its log" in stores.damage
+            assert (stores.lost, stores.state.applied) == ("", GROUPS)
+            assert stores.journal.append(records_of(stores.journal.last_seq + 1)) == stores.journal.last_seq
+    (aside,) = (crashed / "journal").glob(f"{day.name}.damaged-*-wal")
+    assert aside.read_bytes() == log
+
+
+def test_the_log_of_a_day_that_was_deleted_is_no_loss(tmp_path: Path) -> None:
+    """A crash may come between a day's file and its log; that goes when what it holds is past its keeping."""
+    made(tmp_path / "journal", GROUPS)
+    day = day_files(tmp_path / "journal")[0]
+    day.rename(day.with_name(f"{day.name}-wal"))
+    with opened(tmp_path) as stores:
+        assert stores.damage == ""
+    assert day.with_name(f"{day.name}-wal").exists()
 
 
 def test_the_journal_of_another_street_is_not_ours_though_it_is_shorter(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sensord.store.journal import Journal
 from sensord.store.lost import Lost, Stretch
 from sensord.store.reader import DirectoryReader
 from sensord.store.salvage import open_or_mend
-from tests.store.parts import change, fill, groups, made, overwrite, read_all
+from tests.store.parts import change, fill, groups, made, overwrite, read_all, records_of
 
 NOW = 7
 VERSION = 63
@@ -169,6 +169,39 @@ def test_only_what_is_damaged_is_lost(days: dict[str, bytes], tmp_path: Path) ->
     assert open_or_mend(tmp_path / "j", NOW)[1] == found, "it is said until people are told"
     forget(tmp_path / "j")
     assert open_or_mend(tmp_path / "j", NOW)[1] == ""
+
+
+def _spoilt(mark: Path) -> None:
+    mark.write_bytes(b"\xff\xfe\xfd")
+
+
+def _blanked(mark: Path) -> None:
+    mark.write_bytes(b"")
+
+
+def _folder(mark: Path) -> None:
+    mark.unlink()
+    mark.mkdir()
+
+
+def _alone(mark: Path) -> None:
+    mark.with_name(mark.name.removesuffix(".suspect")).unlink()
+
+
+@pytest.mark.parametrize("damage", [_spoilt, _blanked, _folder, _alone])
+def test_a_mark_that_is_damaged_stops_no_start(days: dict[str, bytes], tmp_path: Path, damage: Damage) -> None:
+    """That there is one says enough; what it says it about may be gone by then."""
+    path = laid(days, tmp_path / "j")[3]
+    change(path, "UPDATE groups SET records = x'00' WHERE seq = 70")
+    with closing(Journal(tmp_path / "j")) as journal, pytest.raises(DamageError):
+        read_all(journal.reader())
+    (mark,) = (tmp_path / "j").glob("*.suspect")
+    damage(mark)
+    journal, found = open_or_mend(tmp_path / "j", NOW)
+    with closing(journal):
+        assert ("groups 70 to 70 are lost" in found) is (damage in (_spoilt, _blanked))
+        assert journal.append(records_of(90)) == journal.last_seq
+    assert not [one for one in (tmp_path / "j").glob("*.suspect") if one.is_file()]
 
 
 def test_a_number_that_cannot_be_right_is_not_believed(days: dict[str, bytes], tmp_path: Path) -> None:
