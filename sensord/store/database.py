@@ -1,13 +1,13 @@
-"""A database at work: one connection that writes, and one that looks things up in nobody's way."""
+"""A database file that many threads share: one connection that writes, and one for what people ask."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sensord.errors import DamageError, StoreError
 from sensord.store.sqlite import (
@@ -23,6 +23,8 @@ from sensord.store.sqlite import (
     translated,
 )
 from sensord.store.suspicion import Suspicion
+
+_T = TypeVar("_T")
 
 
 class Database:
@@ -80,20 +82,33 @@ class Questions:
     """A connection of its own to a file that is open for writing: what is asked here holds up no writer.
 
     Many threads share it under a lock, so one question is looked into at a time, however many people ask. Each sees
-    all that was committed before it. It is opened by the first.
+    all that was committed before it. It is opened by the first. Damage that shows makes the file suspect.
     """
 
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self._path, self._schema = path, schema
+    def __init__(self, path: Path, schema: Schema, suspicion: Suspicion) -> None:
+        self._path, self._schema, self._suspicion = path, schema, suspicion
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
     def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one query and return all its rows; raises ``StoreError``."""
-        with self._lock, translated(self._path, doing):
-            if self._connection is None:
-                self._connection = open_reader(self._path, self._schema)
-            return self._connection.execute(statement, parameters).fetchall()
+        try:
+            with self._lock, translated(self._path, doing):
+                if self._connection is None:
+                    self._connection = open_reader(self._path, self._schema)
+                return self._connection.execute(statement, parameters).fetchall()
+        except DamageError as error:
+            self._suspicion.note(error)
+            raise
+
+    def values(self, doing: str, make: Callable[..., _T], statement: str, parameters: Sequence[Any] = ()) -> list[_T]:
+        """Run one query and make a value of each row; passes over one that is not what was written."""
+        return self._suspicion.readable(doing, make, self.rows(doing, statement, parameters))
+
+    def value(self, doing: str, make: Callable[..., _T], statement: str, parameters: Sequence[Any] = ()) -> _T | None:
+        """The same of the first row; None when there is none. Raises ``DamageError``: it is not what was written."""
+        rows = self.rows(doing, statement, parameters)
+        return self._suspicion.read(doing, make, *rows[0]) if rows else None
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""

@@ -160,5 +160,5 @@ def _entry(key: bytes, text: bytes, attempts: int, again: int) -> Entry:
     """Make what a worker is handed; raises what a row of another shape makes it raise."""
     notification = _NOTIFICATION.decode(text)
     if notification.key.encode() != key:
-        raise ValueError("a row holds another notification than its key says")
+        raise KeyError("the row holds the notification of another key")
     return Entry(notification, attempts + 1, bool(again))

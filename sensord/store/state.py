@@ -72,7 +72,7 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self._questions = Questions(directory / FILE, STATE)
+        self._questions = Questions(directory / FILE, STATE, self._database.suspicion)
         self.outbox = OutboxTable(self._database, self._questions)
         self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
