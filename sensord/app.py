@@ -28,13 +28,13 @@ from sensord.core.definition import Definition
 from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
-from sensord.core.site import definition_record
+from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
 from sensord.harm import Harm, hear_damage
-from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
 from sensord.notify.build import build_channels
@@ -95,11 +95,11 @@ class App:
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
         self.harm = Harm(health, self._directory)
-        self._loaded = with_keys(self._loaded, time.time_ns())
         self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
+        self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
         self.state.on_outbox, self.state.suspicion.hear = self._wake, partial(hear_damage, health, meter)
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
@@ -120,37 +120,34 @@ class App:
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
-        self._reloader = Reloader(self._config, self._loaded, meter, self._define, self._hear_reload, self._secrets)
+        define = self._definitions.put_into_force
+        self._reloader = Reloader(self._config, self._loaded, meter, define, self._hear_reload, self._secrets)
         self._build_supervisor()
 
     def _build_core(self) -> None:
         """The core, and the way in, which tells whether more comes in than the core takes."""
         self.core = LiveCore(
-            self.journal.reader(),
-            self.state,
-            self.meter,
-            self.health,
+            *(self.journal.reader(), self.state, self.meter, self.health),
             on_outcomes=self._results.hear,
             secrets=self._secrets,
             assumed=self._assumed(),
             clock=self.clock,
         )
         self.core.recover()
+        self._loaded = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        self._secrets.update(self._loaded.secrets)
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
         self.harm.note_missing(self._loaded.without)
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
+        in_force = None if self.core.assumes else self.core.site.definition.version
+        self._definitions = Definitions(self.queue.submit, self.clock, in_force)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        self._upkeep = Upkeep(self._directory, self.journal, self.state, self._settings.journal, self.meter)
+        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
+        self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
-            self._loaded,
-            self._directory,
-            self.queue,
-            self.journal,
-            self.core,
-            self.meter,
-            self.health,
+            *(self._loaded, self._directory, self.queue, self.journal, self.core, self.meter, self.health),
             clock=self.clock,
             on_gap=self.troubles.gap,
             upkeep=self._upkeep.journal,
@@ -175,12 +172,7 @@ class App:
             self.state.outbox,
             self._starts,
             Conditions(
-                self.health,
-                self.troubles,
-                self.inlet.committer,
-                self.inlet.backlog,
-                self.inlet.lane,
-                self.meter,
+                *(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane, self.meter),
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
@@ -239,7 +231,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._define(self._loaded.definition)
+        await self._begin_definition()
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -265,7 +257,7 @@ class App:
             ("http", self._serve),
             (self._results.name, self._results.run),
             (SUPERVISOR, lambda: self._supervisor.run(self._fail)),
-            ("upkeep", self._upkeep.state),
+            ("upkeep", self._upkeep.run),
             ("watch", self._reloader.watch),
             ("reports", self._report_task().run),
         ]
@@ -273,7 +265,7 @@ class App:
 
     def _report_task(self) -> ReportTask:
         parts = self._reports, self.state.history, lambda: self._reloader.loaded, self.meter
-        return ReportTask(*parts, pressure=self.inlet.backlog)
+        return ReportTask(*parts, self.clock, pressure=self.inlet.backlog, keeping=self._keeping)
 
     async def _guarded(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -314,8 +306,14 @@ class App:
         office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
-        place = self._directory / "http.port"
-        await serve(app, http.host, http.port, lambda port: write_private(place, str(port)), self.meter)
+        await serve(app, http.host, http.port, self._note_port, self.meter)
+
+    def _note_port(self, port: int) -> None:
+        """Write down where this machine's commands ask; where that is not possible (full disk), we serve anyway."""
+        try:
+            write_private(self._directory / "http.port", str(port))
+        except OSError as error:
+            log.error("the HTTP port could not be written down: commands get no answer", why=str(error))
 
     async def _journal_receipts(self, receipts: list[Receipt]) -> None:
         """Raises ``UnavailableError`` or ``StoreError``; then they are journaled (again) later."""
@@ -323,13 +321,12 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    async def _define(self, definition: Definition) -> None:
-        """Journal a definition, unless it is the one in force, and wait until it is durable."""
-        if definition.version == self.core.site.definition.version and not self.core.assumes:
-            return
-        log.info("a new definition comes into force", version=definition.version, rules=len(definition.rules))
-        record = definition_record(definition, self.clock())
-        await asyncio.wrap_future(await asyncio.to_thread(self.queue.submit, record, timeout=5.0))
+    async def _begin_definition(self) -> None:
+        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
+        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
+        if not durable.done():
+            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
+        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
 
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""

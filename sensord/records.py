@@ -112,16 +112,19 @@ class Records:
         first = date(year, number * 3 - 2, 1)
         return table.instant(first.toordinal(), 0), table.instant(following.toordinal(), 0)
 
-    def listed(self, name: str, start: int, end: int) -> list[Plain]:
-        """One list as data: ``problems`` (cases), ``tasks`` (the ledger), ``responsibilities``, ``silent``."""
+    def listed(self, name: str, start: int, end: int) -> Plain:
+        """One list as data: ``problems`` (cases), ``tasks`` (the ledger), ``responsibilities``, ``silent``.
+
+        Where cases that ended in that time are deleted, ``known_since`` says from when on the list is whole.
+        """
         cases = self._history.between(start, end)
-        if name == "problems":
-            return [self._problem(case) for case in cases]
-        if name == "tasks":
-            return self._ledger(cases)
-        if name == "silent":
-            return [plain(one, self._zone) for one in silent(cases)]
-        return self.scores(start, end)
+        makers: dict[str, Callable[[], list[Plain]]] = {
+            "problems": lambda: [self._problem(case) for case in cases],
+            "tasks": lambda: self._ledger(cases),
+            "silent": lambda: [plain(one, self._zone) for one in silent(cases)],
+            "responsibilities": lambda: self._standings(cases),
+        }
+        return {name: makers[name](), **self._known(start)}
 
     def document(self, name: str, start: int, end: int, form: str, language: str) -> str:
         """One list as a document in a form for people."""
@@ -136,12 +139,12 @@ class Records:
         if form == "csv":
             return csv_of(table, language)
         first, last = (format_instant(instant, self._zone)[:16].replace("T", " ") for instant in (start, end))
-        return render(Document(f"{table.title} · {first} – {last}", language, [table]), form)
+        notes = lister.notes(start, self._history.since.cases)
+        return render(Document(f"{table.title} · {first} – {last}", language, [table], notes=notes), form)
 
-    def scores(self, start: int, end: int) -> list[Plain]:
+    def scores(self, start: int, end: int) -> Plain:
         """What each residential grid and role did in the cases that have ended, by the configured formula."""
-        found = standings(self._history.between(start, end), self._loaded().score)
-        return [{"grid": one.grid, "role": one.role, **msgspec.to_builtins(one.marks)} for one in found]
+        return {"scores": self._standings(self._history.between(start, end)), **self._known(start)}
 
     def ledger(self, person: str, shift: str | None, start: int, end: int) -> Plain:
         """What a person, or whoever was on a shift, was told and did, and who of them did not respond."""
@@ -149,11 +152,20 @@ class Records:
         lines = self._ledger(cases, person, shift)
         unanswered = sum(line["silent"] for line in lines)
         who = [plain(one, self._zone) for one in silent(cases, person, shift)]
-        return {"pages": len(lines), "unanswered": unanswered, "silent": who, "lines": lines}
+        return {"pages": len(lines), "unanswered": unanswered, "silent": who, "lines": lines, **self._known(start)}
 
     @property
     def _zone(self) -> str:
         return self._loaded().definition.zone
+
+    def _known(self, start: int) -> Plain:
+        """From when on all cases that have ended are known, where that is later than ``start`` (ns)."""
+        since = self._history.since.cases
+        return {"known_since": format_instant(since, self._zone)} if since > start else {}
+
+    def _standings(self, cases: list[Case]) -> list[Plain]:
+        found = standings(cases, self._loaded().score)
+        return [{"grid": one.grid, "role": one.role, **msgspec.to_builtins(one.marks)} for one in found]
 
     def _problem(self, case: Case) -> Plain:
         hidden = {"told", "alerts", "samples", "events"}

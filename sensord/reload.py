@@ -180,17 +180,32 @@ class Reloader:
 
 
 def signature(config: Path, loaded: Loaded) -> Signature:
-    """Return (path, inode, size, time of change) of every file of a configuration; what is missing is left out."""
+    """Return (path, inode, size, time of change) of every file of a configuration; what is missing is left out.
+
+    The time is that of the inode, so that new rights count as a change. What cannot be looked at is there with the
+    error in place of the time. Never raises ``OSError``.
+    """
     return tuple(_states(config, loaded))
 
 
 def _states(config: Path, loaded: Loaded) -> Iterator[tuple[str, int, int, int]]:
     files: list[Path] = [config, key_file(loaded.settings, loaded.base)]
     for path in map(loaded.resolve, filter(None, msgspec.to_builtins(loaded.settings.files).values())):
-        files += sorted(path.iterdir()) if path.is_dir() else [path]
+        files += _within(path)
     for path in files[:MOST_FILES]:
         try:
             state = path.stat()
-        except OSError:
+        except FileNotFoundError:
             continue
-        yield str(path), state.st_ino, state.st_size, state.st_mtime_ns
+        except OSError as error:  # no longer to be looked at: that is a change, too, and the reload says which
+            yield str(path), 0, 0, error.errno or 0
+        else:
+            yield str(path), state.st_ino, state.st_size, state.st_ctime_ns
+
+
+def _within(path: Path) -> list[Path]:
+    """The files of a folder; the path itself when it is a file, or a folder that cannot be read."""
+    try:
+        return sorted(path.iterdir())
+    except OSError:
+        return [path]

@@ -7,7 +7,6 @@ as far as the core had when it decided, so that nothing that was journaled befor
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -37,7 +36,7 @@ from sensord.errors import SensordError
 from sensord.ports import AT_EASE, CrowdSlot, Meter, Pressure
 from sensord.store.history import History
 from sensord.store.measured import MeasuredReader
-from sensord.store.passages import PassageReader
+from sensord.store.passages import tallies
 from sensord.store.reports import ReportFolder, UnreadableReportError
 
 LANGUAGES = ("zh", "en")
@@ -93,7 +92,7 @@ class VehicleReporter:
     """Makes reports on vehicles from a state database, which a daemon may be writing; safe from any thread."""
 
     def __init__(self, loaded: Callable[[], Loaded], directory: Path) -> None:
-        self._loaded, self._passages = loaded, PassageReader(directory)
+        self._loaded, self._directory = loaded, directory
 
     def span(self, day: date | None, start: int | None, end: int | None, now: int) -> Span:
         """What somebody asks for at ``now``: a local day, or [start, end) in ns; yesterday when it is neither.
@@ -118,11 +117,12 @@ class VehicleReporter:
     def make(self, span: Span, now: int) -> VehicleReport:
         """Make the report of a span, as far as it has passed. Raises ``StoreError``."""
         definition = self._loaded().definition
-        laid, stored = windows(span, definition.zone, now), self._passages
-        # How far the core has come is read first: what it writes meanwhile may be counted, and is not called unknown.
-        applied_at, reach = stored.applied_at, laid.reach
-        kept = Kept(stored.counts(*reach), stored.occupancy(laid.whole.end), stored.blind(*reach), applied_at)
-        return build_vehicles(definition, span, kept, now)
+        laid = windows(span, definition.zone, now)
+        with tallies(self._directory) as stored:
+            reach = laid.reach
+            counted, inside = stored.counts(*reach), stored.occupancy(laid.whole.end)
+            kept = Kept(counted, inside, stored.blind(*reach), stored.applied_at, stored.since)
+            return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str, table: VehicleTable | None = None) -> str:
         """Write a report as ``json``, in one of the forms of documents, or one of its tables as ``csv``."""
@@ -172,12 +172,9 @@ class Reporter:
         """Make the report of a span; returns it, and its pages by language. Raises ``StoreError``."""
         definition = self._loaded().definition
         cases = self._history.between(span.start, span.end)
-        heard = Heard(
-            cases,
-            self._history.alarms(span.start, min(span.end, now)),
-            self._crowds(definition, span, now),
-            self.vehicles.make(span, now),
-        )
+        alarms = self._history.alarms(span.start, min(span.end, now))
+        crowds, vehicles = self._crowds(definition, span, now), self.vehicles.make(span, now)
+        heard = Heard(cases, alarms, crowds, vehicles, *self._history.since)
         report = build(definition, span, heard, now)
         return report, {language: Pages(report, definition, cases, language) for language in LANGUAGES}
 
@@ -233,10 +230,13 @@ class ReportTask:
         history: History,
         loaded: Callable[[], Loaded],
         meter: Meter,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
         pressure: Pressure = AT_EASE,
+        *,
+        keeping: Callable[[], int | None],
     ) -> None:
-        self._pressure = pressure
+        """``clock`` is journal time (ns), ``keeping`` that by which reports are deleted; None while none may be."""
+        self._pressure, self._keeping = pressure, keeping
         self._reporter, self._history, self._loaded, self._clock = reporter, history, loaded, clock
         self._meter = meter
         self._seen = 0
@@ -261,7 +261,9 @@ class ReportTask:
             waits = (self._pressure.pressed or self._reporter.waits(seq)) and now - since < PATIENCE
             if not waits and now - span.end >= self._reporter.grace and now >= self._rest.get(span, 0):
                 self._make(span, now)
-        self._reporter.folder.prune(now - keep)
+        expiring = self._keeping()
+        if expiring is not None:
+            self._reporter.folder.prune(expiring - keep)
 
     def _make(self, span: Span, now: int) -> None:
         try:

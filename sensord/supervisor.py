@@ -21,7 +21,7 @@ from sensord.core.record import Record
 from sensord.core.site import notice_record
 from sensord.errors import UnavailableError
 from sensord.ingest.backlog import Backlog
-from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.clock import WRONG, ArrivalClock
 from sensord.ingest.committer import Committer
 from sensord.ingest.fresh import FreshLane
 from sensord.ports import Meter
@@ -36,8 +36,6 @@ GAP_SHOWN = 600.0
 
 LATE = 30.0
 """Seconds that readings are behind from which people are told."""
-WRONG = 60.0
-"""Seconds by which our time and the host's clock differ from which people are told."""
 UNSENT = 120.0
 """Seconds that a page may wait for its channel before it is said."""
 STALLED = 600.0
@@ -215,7 +213,7 @@ class Conditions:
         """Whether times in messages and duty plans are right."""
         apart = self._clock.apart / SECOND
         self._meter.gauge("host_clock_offset_seconds", apart)
-        wrong, detail = abs(apart) > WRONG, ""
+        wrong, detail = abs(apart) > WRONG / SECOND, ""
         if wrong and apart > 0:
             detail = (
                 f"our time is {apart:.0f} s behind the host's clock, and so are messages and duty plans; "

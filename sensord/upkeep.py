@@ -3,16 +3,21 @@
 What alerts need is never deleted: the groups that the core would step again after a crash. A sink that is away is
 waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
 counted: plates are not kept, and alerting is not endangered, for the sake of time series.
+
+How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from sensord.config.settings import Journal as Limits
+import structlog
+
+from sensord.config.settings import Settings
 from sensord.core.instant import parse_duration
+from sensord.errors import StoreError
 from sensord.ports import Meter
 from sensord.store.expiry import expire
 from sensord.store.journal import Journal
@@ -20,15 +25,28 @@ from sensord.store.state import StateStore
 
 INTERVAL, PAUSE = 600.0, 0.1
 
+log = structlog.get_logger()
+
 
 class Upkeep:
     """Deletes what is past its keeping. ``given_up``: journal days deleted before their time since the start."""
 
-    def __init__(self, directory: Path, journal: Journal, state: StateStore, limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        journal: Journal,
+        state: StateStore,
+        settings: Settings,
+        meter: Meter,
+        clock: Callable[[], int | None],
+    ) -> None:
+        """``clock`` says by which instant (ns) things are deleted; None while none may be."""
+        self._clock = clock
         self._folders = (directory, journal.directory)
         self._journal, self._state, self._meter = journal, state, meter
         self.given_up = 0
-        self._keep, self._most = parse_duration(limits.keep), limits.max_mib << 20
+        self._keep, self._most = parse_duration(settings.journal.keep), settings.journal.max_mib << 20
+        self._history = settings.kept
 
     def journal(self) -> None:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
@@ -36,21 +54,38 @@ class Upkeep:
         What was set aside as damaged goes when it is past its keeping, too. Called on the journal's thread. Raises
         ``StoreError``.
         """
-        now = time.time_ns()
+        now = self._clock()
         needed = min(self._state.snapshot_seq, self._state.applied) + 1
-        self._journal.prune(self._keep, now, needed)
+        if now is not None:
+            self._expire(now, needed)
         if self._most:
             early = self._journal.prune_to_size(self._most, needed)
             self._meter.count("journal_days_given_up_total", len(early))
             self.given_up += len(early)
-        for folder in self._folders:
-            expire(folder, now - self._keep, self._journal.zone)
         self._meter.gauge("journal_bytes", self._journal.size)
 
-    async def state(self) -> None:
-        """Delete finished rows of the state database that are past their keeping, a few at a time, for ever."""
+    def _expire(self, now: int, needed: int) -> None:
+        self._journal.prune(self._keep, now, needed)
+        for folder in self._folders:
+            expire(folder, now - self._keep, self._journal.zone)
+
+    def state(self) -> bool:
+        """Delete rows of the state database that are past their keeping, a few; returns whether there may be more.
+
+        What a full disk refuses is tried again later. Raises ``StoreError`` for everything else.
+        """
+        now = self._clock()
+        try:
+            return now is not None and self._state.keeping.prune(now - self._keep, now - self._history) > 0
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("old rows cannot be deleted now; it is tried again later", why=str(error))
+            return False
+
+    async def run(self) -> None:
+        """Keep the state database in bounds, for ever."""
         pause = INTERVAL
         while True:
             await asyncio.sleep(pause)
-            more = await asyncio.to_thread(self._state.prune, time.time_ns() - self._keep)
-            pause = PAUSE if more else INTERVAL
+            pause = PAUSE if await asyncio.to_thread(self.state) else INTERVAL

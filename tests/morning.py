@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sensord.config.load import Loaded, load, with_keys
 from sensord.config.settings import Rollups
@@ -53,7 +54,12 @@ class Morning:
 
     def task(self, now: int) -> ReportTask:
         """The task, at an instant."""
-        return ReportTask(self.reporter(), self.state.history, lambda: self.loaded, PrometheusMeter(), lambda: now)
+        return self.tasked(self.reporter(), lambda: now)
+
+    def tasked(self, reporter: Reporter, clock: Callable[[], int], **more: Any) -> ReportTask:
+        """The task of a reporter, by a clock."""
+        parts = reporter, self.state.history, lambda: self.loaded
+        return ReportTask(*parts, **{"meter": PrometheusMeter(), "clock": clock, "keeping": clock, **more})
 
 
 def _records(loaded: Loaded) -> Iterator[Record]:

@@ -37,6 +37,7 @@ def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
     report = msgspec.json.decode(morning.reporter().folder.read(NAME, "report.json") or b"", type=DayReport)
     glance = {row["item"]: row["value"] for row in _rows(morning, None)}
     assert [glance[name] for name in ("opened", "orange", "blue")] == ["11", "1", "10"]
+    assert report.cases is not None
     assert glance["minutes_to_acknowledge"] == str(report.cases.acknowledge)
     assert [row["id"] for row in _rows(morning, "cases")] == [case.id for case in report.case_list]
     (crowd,) = (row for row in _rows(morning, "cases", "zh") if row["编号"] == "L001-crowd-20261124T060102")
@@ -50,7 +51,8 @@ def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
     lanes = {row["place"]: row for row in _rows(morning, "lanes")}
     assert [lanes["L001"][name] for name in ("most_people", "people_per_m2")] == ["417", "2.32"]
     assert (lanes["L002"]["most_people"], lanes["L002"]["minutes_unknown"]) == ("", "1440.0")
-    assert lanes["L001"]["minutes_orange"] == f"{(report.lanes or ())[0].levels['orange'] / MINUTE:.1f}"
+    levels = (report.lanes or ())[0].levels or {}
+    assert lanes["L001"]["minutes_orange"] == f"{levels['orange'] / MINUTE:.1f}"
     street = next(row for row in _rows(morning, "vehicles") if row["kind"] == "street")
     assert (street["inward"], street["out_of_town"], street["before_inward"]) == ("5", "3", "")
     assert {row["prefix"][0] for row in _rows(morning, "provinces")} == {"苏", "皖", "粤"}

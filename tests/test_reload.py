@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,3 +203,57 @@ def test_the_signature_sees_every_file(desk: Desk) -> None:
     assert len(signature(desk.config, loaded)) == 7
     desk.rules.unlink()
     assert len(signature(desk.config, loaded)) == 6
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Take the right to list a folder, and to look at what lies in it; root has it whatever the mode says."""
+
+    def refusing(real: Callable[..., Any], itself: bool) -> Callable[..., Any]:
+        def call(path: Path, *arguments: Any, **named: Any) -> Any:
+            if folder in path.parents or (itself and path == folder):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *arguments, **named)
+
+        return call
+
+    monkeypatch.setattr(Path, "iterdir", refusing(Path.iterdir, itself=True))
+    monkeypatch.setattr(Path, "stat", refusing(Path.stat, itself=False))
+
+
+@pytest.mark.parametrize("named", ["rules", "rules/crowd.yaml"])
+def test_a_closed_folder_of_rules_is_a_refused_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """The watch sees it and goes on, whether the folder is named or a file in it; the rules in force stay."""
+    desk = Desk(tmp_path / "street")
+    text = desk.config.read_text(encoding="utf-8")
+    desk.config.write_text(f"{text}reload: {{every: 20ms}}\n".replace("rules: rules", f"rules: {named}"), "utf-8")
+    loaded = load(desk.config)
+    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report, {})
+
+    async def close_and_open() -> None:
+        await until(lambda: bool(desk.reloader._seen))
+        with monkeypatch.context() as patch:
+            closed(patch, desk.rules.parent)
+            await until(lambda: len(desk.told) == 1)
+        await until(lambda: len(desk.told) == 2)
+
+    asyncio.run(watched(desk, close_and_open))
+    assert [outcome.accepted for outcome in desk.told] == [False, True]
+    assert "cannot be read: Permission denied" in str(desk.told[0].problems[0])
+    assert desk.defined[-1].version == loaded.definition.version
+
+
+def test_new_rights_of_a_file_are_a_change(desk: Desk) -> None:
+    """A file that was closed to us is told of now, not when somebody edits it one day."""
+    before = signature(desk.config, load(desk.config))
+    desk.rules.chmod(0o400)
+    assert signature(desk.config, load(desk.config)) != before
+
+
+def test_a_closed_folder_of_state_is_a_refused_reload(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file may not even be asked for is a mistake of the configuration, said with its path."""
+    loaded = desk.reloader.loaded
+    closed(monkeypatch, loaded.resolve(loaded.settings.state_dir))
+    desk.edit("above: 1.0", "abov: 1.0")
+    assert not desk.reload().accepted

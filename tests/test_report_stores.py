@@ -24,7 +24,7 @@ from sensord.drivers.tabular import FORMS
 from sensord.errors import DeliveryError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Entry
-from sensord.reporting import PATIENCE, ReportTask
+from sensord.reporting import PATIENCE
 from sensord.reportmessages import ReportFiller
 from sensord.store.reports import ReportFolder
 from sensord.telemetry.metrics import PrometheusMeter
@@ -87,6 +87,7 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     # A camera is believed for three minutes after each of its messages: seven, ten minutes apart; the other has none.
     assert (street.gates, street.unseen, street.unknown) == (2, 2, 2 * DAY - 7 * 3 * MINUTE)
     assert street.before is None, "nobody looked a week before"
+    assert report.cases is not None
     crowd = next(case for case in report.case_list if case.place == "L001")
     assert (crowd.peak, report.cases.acknowledge) == (
         "orange",
@@ -94,6 +95,27 @@ def _check_numbers(report: DayReport, morning: Morning) -> None:
     )
     assert report.cases.opened == len(report.case_list) == sum(report.cases.levels.values())
     assert {one.person for one in report.silent} >= {"志愿者-01"}
+
+
+@pytest.mark.parametrize(("until", "known"), [(CROWD[0] + 10 * MINUTE, True), (DUE, False)])
+def test_alarms_that_are_deleted_are_not_none(morning: Morning, until: int, known: bool) -> None:
+    """Of a part of the time there is a question mark, of all of it no number: never zero minutes of alarm."""
+    whole, _ = morning.reporter().make(Span("day", DUE - DAY, DUE), DUE + HOUR)
+    morning.state.keeping.prune(until, 0)
+    report, pages = morning.reporter().make(Span("day", DUE - DAY, DUE), DUE + HOUR)
+    (lane, was), text = (one.lanes[0] for one in (report, whole) if one.lanes), pages["en"].document()
+    row = next(table for table in text.tables if table.title == "Crowds, by lane").rows[0]
+    assert (report.alarms_since, whole.alarms_since) == (until, 0)
+    if known:
+        assert lane.levels
+        assert was.levels
+        assert 0 < sum(lane.levels.values()) < sum(was.levels.values())
+        assert row[4:8] == ("0?", "0?", "0.3?", "0?")
+    else:
+        assert lane.levels is None
+        assert row[4:8] == ("-",) * 4
+    assert any("Alarms before 2026-11-24" in note for note in text.notes)
+    assert ("- lanes had alarms" in " ".join(text.lead)) is not known
 
 
 def test_no_vehicle_is_in_a_report(morning: Morning) -> None:
@@ -150,7 +172,7 @@ def test_roll_ups_that_lag_are_waited_for(morning: Morning) -> None:
     assert reporter.waits(len(morning.groups) + 1)
     now = [DUE + MINUTE]
     reporter.waits = lambda seq: True  # type: ignore[method-assign]
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, PrometheusMeter(), lambda: now[0])
+    task = morning.tasked(reporter, lambda: now[0])
     task.turn()
     assert reporter.folder.names() == []
     now[0] += PATIENCE
@@ -168,8 +190,7 @@ class Pressed:
 def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, passes: bool) -> None:
     """Pressed, none is made; it is as soon as that is over, and after five minutes even so."""
     reporter, pressure, now = morning.reporter(), Pressed(), [DUE + MINUTE]
-    loaded, meter = lambda: morning.loaded, PrometheusMeter()
-    task = ReportTask(reporter, morning.state.history, loaded, meter, lambda: now[0], pressure=pressure)
+    task = morning.tasked(reporter, lambda: now[0], pressure=pressure)
     task.turn()
     assert reporter.folder.names() == []
     if passes:
@@ -183,7 +204,7 @@ def test_reports_give_way_while_more_comes_in_than_is_taken(morning: Morning, pa
 def test_a_report_that_cannot_be_made_is_tried_again_a_minute_later(morning: Morning) -> None:
     """It ends nothing else: not the task, not the daemon."""
     reporter, now, meter = morning.reporter(), [DUE + MINUTE], PrometheusMeter()
-    task = ReportTask(reporter, morning.state.history, lambda: morning.loaded, meter, lambda: now[0])
+    task = morning.tasked(reporter, lambda: now[0], meter=meter)
     tried: list[int] = []
 
     def fail(span: Span, at: int) -> None:

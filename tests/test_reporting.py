@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ from sensord.config.load import load
 from sensord.core.cases.case import Case, State, Told
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.score import Score, mark
-from sensord.core.instant import MINUTE, parse_instant
+from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind, Places
 from sensord.core.site import Step
-from sensord.drivers.tabular import Document, csv_of, render
+from sensord.drivers.tabular import Document, render
 from sensord.store.state import StateStore
 
 STREET = Path(__file__).resolve().parent / "config" / "street"
@@ -102,13 +103,30 @@ def test_lists_say_who_did_what(config: Path) -> None:
 
 
 def test_reports_measure_and_list(config: Path) -> None:
-    """A day's report has the medians, the cases by grid and level, and the lists; another day's is empty."""
+    """A day's report has the medians, the cases by grid and level, and the lists; of the day before nothing."""
     reporter = Lists(config, T0 + 60 * MINUTE, "zh")
     for text in (reporter.daily("2026-01-05", "md"), reporter.latest("md")):
         assert "| 接单用时中位数（分钟） | 2.0 |" in text
         assert "| 疏散用时中位数（分钟） | 29.0 |" in text
         assert "| 志愿者-01 |" in text
-    assert "| 立案 | 0 |" in reporter.daily("2026-01-04", "md")
+    before = reporter.daily("2026-01-04", "md")
+    assert "案件：没有数据（2026-01-05 10:00 之前的案件已到期删除，或从未有过）" in before
+    assert "立案" not in before, "nobody was there to see anything: that is not none"
+    assert "立案,\n" in reporter.daily("2026-01-04", "csv")
+
+
+def test_what_is_deleted_is_not_nothing(config: Path) -> None:
+    """A list, a score or a report that lacks cases for their age says so; with the default keeping none does."""
+    reporter, deleted = Lists(config, T0 + DAY, "en"), "Cases that ended before 2026-01-05 10:30 were deleted"
+    with closing(StateStore(config.parent.parent / "state")) as state:
+        state.keeping.prune(T0 + HOUR, 0)
+        for name in ("problems", "responsibilities"):
+            assert deleted not in reporter.listed(name, "2026-01-05T10:00", None, "md")
+        state.keeping.prune(T0 + HOUR, T0 + 30 * MINUTE)
+    for name in ("problems", "tasks", "silent", "responsibilities"):
+        assert deleted in reporter.listed(name, "2026-01-05T10:00", None, "md")
+        assert deleted not in reporter.listed(name, "2026-01-05T10:30", None, "md")
+    assert deleted in reporter.daily("2026-01-05", "txt")
 
 
 def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
@@ -134,10 +152,12 @@ def test_the_command_writes_each_form(config: Path, tmp_path: Path) -> None:
 
 def test_cells_are_escaped_for_where_they_go() -> None:
     """No cell breaks a table, runs as a script, or as a spreadsheet's formula."""
-    document = Document("t", "en", [Table("t", ("a", "b"), [("<script>|", "=1+1")])])
-    assert "<script>" not in render(document, "html")
-    assert "\\|" in render(document, "md")
-    assert "'=1+1" in csv_of(document.tables[0], "en")
+    hostile = "<script>|", "[x](javascript:1)", "a\\", "b\r\nc"
+    document = Document(*("<b>", "en"), [Table("<i>", ("<u>", *"abc"), [hostile])], ["<img>"], ["<p>"])
+    for form in ("html", "md"):
+        assert not [one for one in ("<script>", "<b>", "<i>", "<u>", "<img>", "<p>\n") if one in render(document, form)]
+    row = render(document, "md").splitlines()[-3]
+    assert row == "| &lt;script>\\| | \\[x\\](javascript:1) | a\\\\ | b  c |"
 
 
 def test_cells_stand_where_their_column_does() -> None:

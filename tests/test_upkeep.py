@@ -1,16 +1,33 @@
-"""A journal over its cap: the oldest days go, whoever of the databases still needs them, and the count is told."""
+"""What goes, and what does not: over the cap, past its keeping, while the clock is wrong, while the disk is full."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from sensord.config.settings import Journal as Limits
-from sensord.core.instant import DAY
+from sensord.config.settings import Settings
+from sensord.core.alert import Vehicle
+from sensord.core.cases.case import Case, State
+from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.level import Level
 from sensord.core.record import Record, RecordKind
+from sensord.core.site import Step
+from sensord.core.vehicles.tally import PassageCount
+from sensord.errors import StoreError
+from sensord.ingest.clock import KeepingClock
+from sensord.store.dayfile import day_files
 from sensord.store.journal import Journal
+from sensord.store.passages import tallies
+from sensord.store.sqlite import store_error
+from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.upkeep import Upkeep
+from tests.ingest.test_clock import Host, begun, clock_of
 
 START = 1_764_000_000 * 10**9
 
@@ -35,7 +52,8 @@ def _given_up(directory: Path, state: object) -> tuple[int, float, int]:
             noise = bytes((number * 7 + place * place) % 251 for place in range(1 << 10)) * 16
             journal.append([Record(RecordKind.MESSAGE, START + number * DAY, f"t/{n}", noise) for n in range(4)])
         each = journal.size // 3
-        upkeep = Upkeep(directory, journal, state, Limits(keep="36500d", max_mib=1), meter)  # type: ignore[arg-type]
+        settings = Settings(site="test", journal=Limits(keep="36500d", max_mib=1))
+        upkeep = Upkeep(directory, journal, state, settings, meter, lambda: START)  # type: ignore[arg-type]
         upkeep._most = 2 * each + each // 2  # a cap in whole mebibytes would want a large journal
         upkeep.journal()
         return upkeep.given_up, meter.value("journal_days_given_up_total"), journal.first_seq
@@ -54,3 +72,112 @@ def test_what_alerts_need_stays(tmp_path: Path) -> None:
 def test_there_is_a_cap_without_a_setting() -> None:
     """A box whose database is away does not fill its disk by default."""
     assert Limits().max_mib == 2048
+
+
+def test_what_reports_look_back_on_outlives_the_journal(tmp_path: Path) -> None:
+    """As it comes: counts and cases of forty days ago stay, the vehicles of cases do not; what is older still goes."""
+    old, now = START - 40 * DAY, START
+    case = Case("old", "vehicle", "C1-N", "G1", "stranger", State.CLOSED, Level.BLUE, Level.BLUE, old, closed_at=old)
+    case.vehicle = Vehicle("3fa94c0e5b7712d8", "沪A·**345", old)
+    counts = [PassageCount(old - day * DAY, "C1-N", "in", "local", "沪", "fuel", 5) for day in (0, 365)]
+    with closing(Journal(tmp_path / "journal")) as journal, closing(StateStore(tmp_path)) as state:
+        state.apply(Step(1, now, passages=counts, cases=[case]))
+        upkeep = Upkeep(tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: now)
+        while upkeep.state():
+            pass
+        (found,) = state.recent_cases(10)
+        assert (found.id, found.vehicle) == ("old", None)
+        with tallies(tmp_path) as stored:
+            assert [one.start for one in stored.counts(0, now)] == [old]
+
+
+def _days_left(directory: Path, clock: Callable[[], int | None]) -> int:
+    """How many of ten days of a journal are left after one upkeep, thirty being kept."""
+    with closing(Journal(directory / "journal")) as journal:
+        for number in range(10):
+            journal.append([Record(RecordKind.TICK, START - (9 - number) * DAY)])
+        parts = directory, journal, AllApplied(), Settings(site="test"), PrometheusMeter()
+        Upkeep(*parts, clock).journal()  # type: ignore[arg-type]
+        return len(day_files(journal.directory))
+
+
+@pytest.mark.parametrize("jump", [40 * DAY, -40 * DAY, 2 * MINUTE])
+def test_a_host_clock_that_is_set_while_we_run_deletes_nothing(tmp_path: Path, jump: int) -> None:
+    """Nobody knows how old a day is while the clocks are apart; what is deleted is lost for good."""
+    host = Host(START)
+    keeping = KeepingClock(begun(host), START, lambda: host.steady)
+    host.wall += jump
+    assert keeping() is None
+    assert _days_left(tmp_path, keeping) == 10
+
+
+def test_a_host_that_starts_ahead_and_is_set_right_deletes_nothing(tmp_path: Path) -> None:
+    """A box whose own clock is 40 days ahead, until the time comes over the network ten minutes later."""
+    host = Host(START + 40 * DAY)
+    keeping = KeepingClock(begun(host, START), START, lambda: host.steady)
+    host.passes(10 * MINUTE)
+    assert _days_left(tmp_path, keeping) == 10
+    host.wall -= 40 * DAY
+    assert keeping() is None
+
+
+def test_after_a_long_time_off_what_is_past_its_keeping_goes_in_time(tmp_path: Path) -> None:
+    """Forty days off and two running: the clocks agree, and one day, the current one, is left."""
+    host = Host(START + 40 * DAY)
+    clock = begun(host, START)
+    keeping = KeepingClock(clock, START, lambda: host.steady)
+    host.passes(48 * HOUR)
+    assert keeping() == clock() == host.wall
+    assert _days_left(tmp_path, keeping) == 1
+
+
+def test_a_first_start_knows_the_time_at_once() -> None:
+    """There is no run before whose time could be compared."""
+    host = Host(START)
+    assert KeepingClock(clock_of(host), 0, lambda: host.steady)() == START
+
+
+class Refusing:
+    """A state database on a disk that is full, for as long as the test says."""
+
+    def __init__(self, errors: list[StoreError]) -> None:
+        """Raise these, one after the other."""
+        self.errors, self.pruned = errors, 0
+
+    @property
+    def keeping(self) -> Refusing:
+        """What deletes."""
+        return self
+
+    def prune(self, story: int, history: int) -> int:
+        """Delete nothing."""
+        if self.errors:
+            raise self.errors.pop()
+        self.pruned += 1
+        return 0
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_full_disk_does_not_end_the_upkeep_of_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """It is tried again; any other failure is the daemon's end, as ever."""
+    state = Refusing([store_error("state.db: the disk is full", retryable=full)])
+    monkeypatch.setattr("sensord.upkeep.INTERVAL", 0.0)
+
+    async def until_pruned() -> None:
+        with closing(Journal(tmp_path / "journal")) as journal:
+            parts = tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: START
+            task = asyncio.ensure_future(Upkeep(*parts).run())  # type: ignore[arg-type]
+            async with asyncio.timeout(10):
+                while not (state.pruned or task.done()):  # noqa: ASYNC110  # what is waited for sets no event
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=full)
+
+    if full:
+        asyncio.run(until_pruned())
+        assert state.pruned
+    else:
+        with pytest.raises(StoreError):
+            asyncio.run(until_pruned())

@@ -29,7 +29,7 @@ from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.core.vehicles.tally import PassageCount
 from sensord.drivers.replay import replay
 from sensord.drivers.vehiclereport import VehicleReport
-from sensord.errors import SensordError
+from sensord.errors import ConfigError, SensordError
 from sensord.recordings.manifest import read_manifest
 from sensord.source import Source
 from sensord.store.access import AccessLog
@@ -125,9 +125,25 @@ def test_any_stretch_can_be_asked_for(config: Path) -> None:
 def test_a_key_is_rotated_by_command(config: Path, tmp_path: Path) -> None:
     """The new key stands after the old one, and the configuration loads with both."""
     path = tmp_path / "state" / "plate.keys"
-    assert "k2" in run("plate-key", str(path), "--since", "2027-01-01T00:00:00+08:00")
-    assert [key.id for key in load(config).definition.plate_keys] == ["k1", "k2"]
+    assert "k2-" in run("plate-key", str(path), "--since", "2100-01-01T00:00:00+08:00")
+    assert [key.id[:3] for key in load(config).definition.plate_keys] == ["k1-", "k2-"]
     assert CliRunner().invoke(cli, ["plate-key", str(path), "--since", "soon"]).exit_code == 2
+
+
+def test_a_key_is_not_rotated_twice_in_an_overlap(config: Path, tmp_path: Path) -> None:
+    """Nothing is written then, or that is dated back; the overlap is the configuration's, where one is given."""
+    path = tmp_path / "state" / "plate.keys"
+    run("plate-key", str(path), "--since", "2100-01-01T00:00:00+08:00")
+    before = path.read_text(encoding="utf-8")
+    for since in ("2100-01-10T00:00:00+08:00", "2020-01-01T00:00:00+08:00", ""):
+        with pytest.raises(ConfigError):
+            run("plate-key", str(path), "--since", since)
+    assert path.read_text(encoding="utf-8") == before
+    vehicles = config.parent / "vehicles.yaml"
+    vehicles.write_text("tracking: {overlap: 7d}\n", encoding="utf-8")
+    text = config.read_text(encoding="utf-8").replace("rules: rules}", "rules: rules, vehicles: vehicles.yaml}")
+    config.write_text(text, encoding="utf-8")
+    assert "k3" in run("plate-key", str(path), "--since", "2100-01-10T00:00:00+08:00", "--config", str(config))
 
 
 def test_a_pseudonym_is_made_without_showing_the_plate(config: Path, tmp_path: Path) -> None:

@@ -66,20 +66,20 @@ class Records(Protocol):
         """The span of a quarter; raises ``Refused``."""
         ...
 
-    def listed(self, name: str, start: int, end: int) -> list[Plain]:
-        """One list as data."""
+    def listed(self, name: str, start: int, end: int) -> Plain:
+        """One list as data; where it lacks what is deleted, ``known_since`` says from when on it is whole."""
         ...
 
     def document(self, name: str, start: int, end: int, form: str, language: str) -> str:
         """One list as a document."""
         ...
 
-    def scores(self, start: int, end: int) -> list[Plain]:
-        """The score of each grid and role."""
+    def scores(self, start: int, end: int) -> Plain:
+        """The score of each grid and role, likewise."""
         ...
 
     def ledger(self, person: str, shift: str | None, start: int, end: int) -> Plain:
-        """What a person (or, with "", a shift) was told and did."""
+        """What a person (or, with "", a shift) was told and did, likewise."""
         ...
 
 

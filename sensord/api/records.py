@@ -139,7 +139,7 @@ def _lists(router: APIRouter, records: Records) -> None:
     ) -> Response:
         span = covered(start, to)
         if form == "json":
-            return answers.json(200, {name: await run_in_threadpool(records.listed, name, *span)})
+            return answers.json(200, await run_in_threadpool(records.listed, name, *span))
         return document(await run_in_threadpool(records.document, name, *span, form, language), form)
 
     @router.get("/scores", summary="The quarterly score of each grid and role", dependencies=_VIEWER)
@@ -147,7 +147,7 @@ def _lists(router: APIRouter, records: Records) -> None:
         quarter: Annotated[str, Query(max_length=6, description="2026Q4; default: the present one")] = "",
     ) -> Response:
         span = records.quarter(quarter)
-        return answers.json(200, {"scores": await run_in_threadpool(records.scores, *span)})
+        return answers.json(200, await run_in_threadpool(records.scores, *span))
 
     @router.get("/people/{person}/ledger", summary="What somebody was told and did", dependencies=_VIEWER)
     async def of_person(person: Id, start: From = None, to: To = None) -> Response:

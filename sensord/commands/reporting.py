@@ -48,10 +48,11 @@ class Lists:
         start, end = self._span(since, until, quarter=name == "responsibilities")
         with self._history() as history:
             table = self._table(name, history.between(start, end))
+            notes = self._lister.notes(start, history.since.cases)
         if form == "csv":
             return csv_of(table, self._language)
         title = f"{table.title} · {self._day(start)} – {self._day(end)}"
-        return render(Document(title, self._language, [table]), form)
+        return render(Document(title, self._language, [table], notes=notes), form)
 
     def daily(self, day: str | None, form: str, table: ReportTable | None = None) -> str:
         """Print the report of a local day (yesterday unless one is given)."""

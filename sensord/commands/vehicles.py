@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sensord.commands.options import config_option
+from sensord.commands.options import EXISTING, config_option
 from sensord.commands.reportcli import output_options, table_option, write
 from sensord.core.cases.reports import VehicleTable
 from sensord.errors import SensordError
@@ -79,15 +79,25 @@ def reveal(config: Path, vehicle: str, by: str, reason: str) -> None:
 )
 @click.argument("file", type=_NEW)
 @click.option("--since", default="", help=say("生效时间（RFC 3339）", "from when on (RFC 3339); default: now"))
-def plate_key(file: Path, since: str) -> None:
+@click.option(
+    "--config",
+    type=EXISTING,
+    help=say("配置文件：tracking.overlap 不是 30d 时给出", "the configuration, where its tracking.overlap is not 30d"),
+)
+def plate_key(file: Path, since: str, config: Path | None) -> None:
     """Write a new key; an existing one is never changed."""
-    from sensord.config.platekeys import add_key
+    from sensord.config.load import load
+    from sensord.config.platekeys import add_key, check_rotation
     from sensord.core.instant import parse_instant
+    from sensord.core.vehicles.tracking import Tracking
 
+    now = time.time_ns()
     try:
-        at = parse_instant(since) if since else time.time_ns()
+        at = parse_instant(since) if since else now
     except ValueError:
         raise click.BadParameter(say(f"{since} 不是时间", f"{since} is no time")) from None
+    tracking = load(config).definition.tracking if config else Tracking()
+    check_rotation(file, at, now, tracking.overlap)
     name = add_key(file, at)
     click.echo(say(f"{file}：新密钥 {name}；重新加载后生效", f"{file}: new key {name}; reload to put it into force"))
 

@@ -21,6 +21,7 @@ _LIMITS: tuple[tuple[KeyPath, int, int], ...] = (
     (("mqtt", "keepalive"), SECOND, 65_535 * SECOND),
     (("mqtt", "session_expiry"), SECOND, 365 * DAY),
     (("journal", "keep"), HOUR, 3650 * DAY),
+    (("history", "keep"), DAY, 3650 * DAY),
     (("report_files", "keep"), DAY, 3650 * DAY),
 )
 _LATENESS = HOUR

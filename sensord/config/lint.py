@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import Document, KeyPath
 from sensord.core.cases.policy import Mode, Policy, Role
+from sensord.core.cases.reportplan import Every, ReportPlan
 from sensord.core.instant import DAY, HOUR, format_duration
 from sensord.core.level import Level
 from sensord.core.place import Device, PlaceKind, Places
@@ -207,6 +208,24 @@ def _too_long(level: str, rule: str, field: str, threshold: float, tracking: Tra
         f"by tracking.believed: {format_duration(tracking.believed)} in vehicles.yaml"
     )
     return message, "write a lower threshold, or a longer believed"
+
+
+_LOOKS_BACK = {Every.DAY: 9, Every.WEEK: 15, Every.QUARTER: 191}
+"""Days, to the beginning of what a report is held against."""
+
+
+def lint_history(document: Document, reports: Sequence[ReportPlan], kept: int) -> Iterator[Problem]:
+    """Warn of reports that look back on more than is kept (``kept``, ns): what is gone is shown as unknown."""
+    for number, plan in enumerate(reports):
+        days = _LOOKS_BACK[plan.every]
+        if kept < days * DAY:
+            message = f"the report {plan.id} looks back on {days}d, but cases and counts are kept for {_in_days(kept)}"
+            hint = f"write history: {{keep: {days}d}} or more in sensord.yaml"
+            yield document.problem(("reports", number), message, hint, severity="warning")
+
+
+def _in_days(duration: int) -> str:
+    return f"{duration // DAY}d" if duration % DAY == 0 else format_duration(duration)
 
 
 def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:

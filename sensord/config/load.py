@@ -17,11 +17,11 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.lint import lint_dispatch, lint_lengths, lint_nearest, lint_silence
+from sensord.config.lint import lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
-from sensord.config.platekeys import KeyRing, add_key, load_keys
+from sensord.config.platekeys import KeyRing, add_key, load_keys, note_loss
 from sensord.config.rosterchanges import CHANGES_FILE, Added, load_changes
 from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, read_signing_key, resolve_path
@@ -35,7 +35,7 @@ from sensord.core.instant import parse_duration
 from sensord.core.place import Places
 from sensord.core.schedule import Calendar
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.core.vehicles.tracking import PlateAreas, Tracking
+from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking
 from sensord.errors import ConfigError, Problem
 
 __all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path", "with_keys"]
@@ -99,6 +99,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_dispatch(dispatch.document, dispatch.roles, dispatch.policies, rules.written, dispatch.built_in.values()),
         *lint_nearest(dispatch.document, dispatch.policies, parts.places, rules.reach),
         *parts.vehicles.warnings,
+        *lint_history(dispatch.document, dispatch.reports, settings.kept),
         *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_silence(str(folder), parts.places, definition.rules),
@@ -203,15 +204,18 @@ def _link_key(settings: Settings, base: Path) -> bytes | None:
     return read_signing_key(resolve_path(named, base)) if named else None
 
 
-def with_keys(loaded: Loaded, now: int) -> Loaded:
+def with_keys(loaded: Loaded, now: int, named: tuple[PlateKey, ...] = ()) -> Loaded:
     """Make the site key of pseudonyms at a daemon's first start, unless the configuration names a file.
 
-    Returns what was loaded, with the key; without one, and why, when the file cannot be made.
+    Returns what was loaded, with the key; without one, and why, when the file cannot be made, and when vehicles were
+    followed by keys (those that the definition in force ``named``) whose file has gone: then none is made.
     """
     keys = key_file(loaded.settings, loaded.base)
-    if keys.exists() or Spare.PLATES in loaded.without:
+    if Spare.PLATES in loaded.without or keys.exists():  # what cannot be read may not be asked for, either
         return loaded
     try:
+        if named:
+            return loaded.unfollowed(note_loss(keys, named))
         add_key(keys, now)
     except OSError as error:
         return loaded.unfollowed(f"the site key cannot be made: {error.strerror}")
@@ -249,18 +253,26 @@ class _Problems:
         """Return what ``read`` returns, or None after noting what is wrong."""
         try:
             return read()
-        except ConfigError as error:
-            self.found += error.problems
+        except (ConfigError, OSError) as error:
+            self.found += _problems_of(error)
             return None
 
     def spare(self, part: Spare, read: Callable[[], T], instead: T) -> T | None:
         """As :meth:`attempt`; who is lenient gets ``instead``, and it is noted what is missing."""
         try:
             return read()
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             if not self._lenient:
-                self.found += error.problems
+                self.found += _problems_of(error)
                 return None
-            first = error.problems[0]
+            first = _problems_of(error)[0]
             self.without[part] = f"{Path(first.file).name}: {first.message}"
             return instead
+
+
+def _problems_of(error: ConfigError | OSError) -> list[Problem]:
+    """What a person is told; also of a file that may not even be asked for, because its folder is closed to us."""
+    if isinstance(error, ConfigError):
+        return list(error.problems)
+    hint = "check the path, and that the daemon's user may read it"
+    return [Problem(str(error.filename), 1, 1, f"cannot be read: {error.strerror}", hint)]

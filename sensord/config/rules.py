@@ -60,9 +60,9 @@ def load_rules(folder: Path, world: World) -> RuleSet:
 
 
 def _files(folder: Path) -> list[Path]:
-    if folder.is_file():
-        return [folder]
     try:
+        if folder.is_file():
+            return [folder]
         names = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
     except OSError as error:
         hint = "files.rules names the folder of rule files"

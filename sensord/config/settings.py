@@ -14,6 +14,7 @@ from msgspec import Meta, field
 
 from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Webhook
 from sensord.config.section import Duration, Name, Port, Section, Text
+from sensord.core.instant import parse_duration
 
 __all__ = ["Apprise", "ChannelSettings", "Duration", "MqttChannel", "Name", "Port", "Settings", "Text", "Webhook"]
 
@@ -93,6 +94,17 @@ class Journal(Section, frozen=True, kw_only=True):
     max_mib: Annotated[int, Meta(ge=0, le=1 << 24)] = 2048
     ballast_mib: Annotated[int, Meta(ge=0, le=4096)] = 64
     group_records: Annotated[int, Meta(ge=1, le=20000)] = 2000
+
+
+class History(Section, frozen=True, kw_only=True):
+    """How long what reports look back on stays in the state database.
+
+    That is cases that have ended, counts of vehicles, and when cameras were blind. No plate, mask or pseudonym is in
+    it: those go with the journal (``journal.keep``; a shorter time here counts as that). A quarter is held against the
+    one before when 191 days are kept. 400 days of 50 gates with 19,000 passages a day take 243 MB.
+    """
+
+    keep: Duration = "400d"
 
 
 class InfluxV2(Section, frozen=True, kw_only=True, tag_field="type", tag="influxdb2"):
@@ -176,6 +188,7 @@ class Settings(Section, frozen=True, kw_only=True):
     http: Http = Http()
     answers: Answers = Answers()
     journal: Journal = Journal()
+    history: History = History()
     lateness: dict[Literal["crowd", "plate", "level", "report", "status"], Duration] = field(default_factory=dict)
     plates: Plates = Plates()
     report_files: ReportFiles = ReportFiles()
@@ -183,3 +196,8 @@ class Settings(Section, frozen=True, kw_only=True):
     channels: tuple[ChannelSettings, ...] = ()
     reload: Reload = Reload()
     log: Logging = Logging()
+
+    @property
+    def kept(self) -> int:
+        """How long (ns) reports can look back: no shorter than the journal."""
+        return max(parse_duration(self.history.keep), parse_duration(self.journal.keep))

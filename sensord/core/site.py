@@ -144,6 +144,7 @@ class Site:
         for index, record in () if _APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._collect(counts)  # the tracker will be another one
                 self._redefine(record, step, story)
                 start = index + 1
             elif record.kind == RecordKind.NOTICE:
@@ -165,18 +166,23 @@ class Site:
         step, story = Step(seq, decoded.batch.now), Story()
         step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
         self._decoded(decoded, decoded.batch.now, step, story)
-        return self._closed(step, story, decoded.counts)
+        return self._closed(step, story, Counter(decoded.counts))
 
     def _closed(self, step: Step, story: Story, counts: Counter[tuple[str, str]]) -> Step:
         """Put what happened to the cases, and what was counted, into the step."""
         step.transitions, step.events, step.outcomes = story.transitions, story.events, story.outcomes
         step.notifications, step.holds, step.told = story.decisions.notifications, story.decisions.holds, story.told
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
-        step.counts = dict(counts + self.tracker.counts)
-        self.tracker.counts.clear()
+        self._collect(counts)
+        step.counts = dict(+counts)
         if self.tracker.on and (step.occupancy or step.definition or any(name == "visit" for name, _ in step.counts)):
             step.occupancy += self.tracker.inside((step.at // SLOT + 1) * SLOT)
         return step
+
+    def _collect(self, counts: Counter[tuple[str, str]]) -> None:
+        """Take what the tracker has counted since this was last done."""
+        counts.update(self.tracker.counts)
+        self.tracker.counts.clear()
 
     def _stretch(
         self,

@@ -9,7 +9,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, format_instant
-from sensord.core.level import BY_WORD, LADDER, NAMES
+from sensord.core.level import BY_WORD, LADDER, NAMES, Level
 from sensord.core.place import Places
 from sensord.drivers.dayreport import DayReport, LaneLine
 from sensord.drivers.tabular import Document
@@ -27,6 +27,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "unknown": "未知（分钟）",
         "cases_line": "案件：立案 {opened}（{levels}），结案 {closed}，未结 {open}；"
         "中位用时（分钟）：接单 {acknowledge}，到场 {arrive}，疏散 {disperse}",
+        "no_cases_line": "案件：没有数据（{since} 之前的案件已到期删除，或从未有过）",
+        "cases_since_line": "{since} 之前结案的案件已到期删除，或从未有过，不在其中",
         "answers_line": "响应：派单 {people} 人次，已响应 {answered}；未响应最多：{silent}",
         "nobody": "无",
         "and": "、",
@@ -36,6 +38,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_rollups": "人群：未启用汇总存储（sinks: rollups），没有数据",
         "more": "全文：sensord report show {name}",
         "blind_note": "“未知”：该弄有传感器失联的时间。失联不等于平静：这段时间里的人数不得而知。",
+        "alarms_note": "{since} 之前的告警已到期删除：各级别的分钟数只是其后的（“?”），“-”表示没有数据。",
         "unwatched_note": "另有 {count} 条弄没有人群传感器。",
         "quarters_note": "车辆按整刻钟统计：{start} – {end}。",
         "made_note": "生成于 {made}，定义版本 {version}。",
@@ -52,6 +55,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "unknown": "unknown (min)",
         "cases_line": "Cases: {opened} opened ({levels}), {closed} closed, {open} open; median minutes to acknowledge "
         "{acknowledge}, to arrive {arrive}, to disperse {disperse}",
+        "no_cases_line": "Cases: no data (those before {since} were deleted when their time had come, or never were)",
+        "cases_since_line": "Cases that ended before {since} were deleted when their time had come, or never were: "
+        "they are in no number",
         "answers_line": "Answers: {answered} of {people} who were told; most silent: {silent}",
         "nobody": "nobody",
         "and": ", ",
@@ -62,6 +68,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "more": "In full: sensord report show {name}",
         "blind_note": "Unknown: for how long a sensor of the lane was silent. Blind is not quiet: how many people were "
         "there then, nobody knows.",
+        "alarms_note": "Alarms before {since} were deleted when their time had come: the minutes at each level are "
+        'those since then ("?"), and "-" is no data.',
         "unwatched_note": "{count} more lanes have no sensor of crowds.",
         "quarters_note": "Vehicles are counted by whole quarters of an hour: {start} – {end}.",
         "made_note": "Made at {made}, definition {version}.",
@@ -85,21 +93,28 @@ class Pages:
     def document(self) -> Document:
         """The whole report."""
         found, lister = self._report, self._lister
-        tables = [lister.summary(found.cases), lister.crowd(self._cases), *self._crowds(), *self._vehicles.tables()]
-        tables += [lister.problems(self._cases), lister.silent(self._cases)]
+        tables = [*self._crowds(), *self._vehicles.tables()]
+        if found.cases is not None:
+            tables = [lister.summary(found.cases), lister.crowd(self._cases), *tables]
+            tables += [lister.problems(self._cases), lister.silent(self._cases)]
         title = self._say["title"].format(start=self._time(found.start), end=self._time(found.end))
         return Document(title, self._language, tables, self.lines(), list(self._notes()))
 
     def lines(self) -> list[str]:
         """The most important, a line each: cases, answers, crowds, vehicles."""
-        found = self._report
-        levels = (f"{NAMES[self._language][level]} {found.cases.levels[level.word]}" for level in reversed(LADDER))
-        numbers = {name: getattr(found.cases, name) for name in ("opened", "closed", "open", "people", "answered")}
+        return [*self._case_lines(), self._crowd_line(), *self._vehicles.lines()]
+
+    def _case_lines(self) -> list[str]:
+        found, since = self._report.cases, self._time(self._report.cases_since)
+        if found is None:
+            return [self._say["no_cases_line"].format(since=since)]
+        levels = (f"{NAMES[self._language][level]} {found.levels[level.word]}" for level in reversed(LADDER))
+        numbers = {name: getattr(found, name) for name in ("opened", "closed", "open", "people", "answered")}
         for name in ("acknowledge", "arrive", "disperse"):
-            numbers[name] = "-" if (value := getattr(found.cases, name)) is None else f"{value:.1f}"
-        words = {**numbers, "levels": self._say["and"].join(levels), "silent": self._silent()}
-        texts = [self._say[name].format(**words) for name in ("cases_line", "answers_line")]
-        return [*texts, self._crowd_line(), *self._vehicles.lines()]
+            numbers[name] = "-" if (value := getattr(found, name)) is None else f"{value:.1f}"
+        words = {**numbers, "levels": self._say["and"].join(levels), "silent": self._silent(), "since": since}
+        also = ("cases_since_line",) if self._report.cases_since else ()
+        return [self._say[name].format(**words) for name in ("cases_line", "answers_line", *also)]
 
     def _silent(self) -> str:
         """The few who left most unanswered, over all grids and shifts."""
@@ -125,8 +140,13 @@ class Pages:
         if fullest is None:
             return self._say["no_crowd_line"].format(**words)
         words |= {"people": f"{fullest.peak:g}", "lane": self._lister.place(fullest.lane)}
-        words |= {"when": self._time(fullest.peak_at), "alarmed": sum(any(lane.levels.values()) for lane in lanes)}
+        words |= {"when": self._time(fullest.peak_at), "alarmed": self._alarmed(lanes)}
         return self._say["crowd_line"].format(**words)
+
+    def _alarmed(self, lanes: Sequence[LaneLine]) -> str:
+        """How many lanes had alarms; ``-`` when none of that time are kept."""
+        known = [any(lane.levels.values()) for lane in lanes if lane.levels is not None]
+        return (f"{sum(known)}" if known else "-") + ("?" if known and self._report.alarms_since else "")
 
     def _crowds(self) -> list[Table]:
         say, lanes = self._say, self._report.lanes
@@ -137,7 +157,7 @@ class Pages:
         return [Table(say["crowds"], head, [self._lane(lane) for lane in sorted(lanes, key=_order)])]
 
     def _lane(self, lane: LaneLine) -> tuple[str, ...]:
-        at_levels = (_minutes(lane.levels.get(level.word, 0)) for level in reversed(LADDER))
+        at_levels = (self._lasted(lane, level) for level in reversed(LADDER))
         return (
             self._lister.place(lane.lane),
             "-" if lane.peak is None else f"{lane.peak:g}",
@@ -147,9 +167,17 @@ class Pages:
             _minutes(lane.unknown),
         )
 
+    def _lasted(self, lane: LaneLine, level: Level) -> str:
+        """The minutes at a level; with a question mark where alarms of a part of the time are not kept."""
+        if lane.levels is None:
+            return "-"
+        return _minutes(lane.levels.get(level.word, 0)) + ("?" if self._report.alarms_since else "")
+
     def _notes(self) -> list[str]:
         say, found = self._say, self._report
         notes = [say["blind_note"]] if found.lanes is not None else []
+        if found.lanes is not None and found.alarms_since:
+            notes.append(say["alarms_note"].format(since=self._time(found.alarms_since)))
         notes += [say["unwatched_note"].format(count=found.unwatched)] if found.unwatched else []
         notes += self._vehicles.notes()
         counted = found.vehicles.start, found.vehicles.end
@@ -175,5 +203,5 @@ def _fullness(lane: LaneLine) -> tuple[float, int]:
 
 def _order(lane: LaneLine) -> tuple[object, ...]:
     """The worst first: by minutes at the highest level, then blindness, then people."""
-    levels = [-lane.levels.get(level.word, 0) for level in sorted(BY_WORD.values(), reverse=True)]
+    levels = [-(lane.levels or {}).get(level.word, 0) for level in sorted(BY_WORD.values(), reverse=True)]
     return (*levels, -lane.unknown, -(lane.peak or 0.0), lane.lane)

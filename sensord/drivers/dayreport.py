@@ -3,7 +3,7 @@
 Crowds come from the roll-ups (event time, to the minute; by the hour where minutes are no longer kept), the minutes per
 level from the alerts, cases from the ledger; vehicles are a report of their own (``vehiclereport``). Rule: blind is not
 quiet. A lane's ``unknown`` is how long one of its sensors was silent beyond its deadline; a lane that nobody watches is
-counted, too.
+counted, too. Of cases and alarms not all is known for ever: ``cases_since`` and ``alarms_since`` say from when on.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from sensord.ports import CrowdSlot
 class LaneLine(msgspec.Struct, frozen=True):
     """One lane: its fullest moment (people, people/m2, ns), and durations in ns.
 
-    ``levels`` is for how long its alarms stood at each level. ``peak`` is None when no head count was heard.
+    ``levels`` is for how long its alarms stood at each level; None: no alarm of that time is kept. ``peak`` is None
+    when no head count was heard.
     """
 
     lane: str
     peak: float | None
     peak_at: int
     density: float | None
-    levels: dict[str, int]
+    levels: dict[str, int] | None
     unknown: int
 
 
@@ -62,7 +63,8 @@ class DayReport(msgspec.Struct, frozen=True):
     """The report of [start, end). ``made_at`` is when it was made, ``version`` the definition it was made with.
 
     ``lanes`` is None when no roll-ups are kept: nothing is known of crowds then. ``unwatched`` counts lanes without a
-    sensor.
+    sensor. Of what was before ``cases_since`` and ``alarms_since`` (ns; 0: all of its time is known) not all is known;
+    ``cases`` is None when that is all of its time.
     """
 
     name: str
@@ -71,21 +73,28 @@ class DayReport(msgspec.Struct, frozen=True):
     zone: str
     made_at: int
     version: str
-    cases: Figures
+    cases: Figures | None
     case_list: tuple[CaseLine, ...]
     silent: tuple[Silent, ...]
     lanes: tuple[LaneLine, ...] | None
     unwatched: int
     vehicles: VehicleReport
+    cases_since: int = 0
+    alarms_since: int = 0
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What the stores hold of a stretch: ``crowds`` per device (None: no roll-ups), and the report on its vehicles."""
+    """What the stores hold of a stretch: ``crowds`` per device (None: no roll-ups), and the report on its vehicles.
+
+    Before ``cases_since`` and ``alarms_since`` (ns) not all is known.
+    """
 
     cases: Sequence[Case]
     alarms: Sequence[Transition]
     crowds: Iterable[tuple[str, Sequence[CrowdSlot]]] | None
     vehicles: VehicleReport
+    cases_since: int = 0
+    alarms_since: int = 0
 
 
 def reach(definition: Definition, start: int) -> int:
@@ -97,6 +106,7 @@ def build(definition: Definition, span: Span, heard: Heard, made_at: int) -> Day
     """Put the report together."""
     places = Places(definition.places, definition.devices)
     watched = {device.place for device in _watching(definition)}
+    until = min(span.end, made_at)
     return DayReport(
         name=span.name,
         start=span.start,
@@ -104,12 +114,14 @@ def build(definition: Definition, span: Span, heard: Heard, made_at: int) -> Day
         zone=definition.zone,
         made_at=made_at,
         version=definition.version,
-        cases=figures(heard.cases, span.start, span.end),
+        cases=figures(heard.cases, span.start, span.end) if heard.cases_since < until else None,
         case_list=tuple(map(_case, heard.cases)),
         silent=tuple(silent(heard.cases)),
-        lanes=None if heard.crowds is None else tuple(_lanes(definition, places, span, heard, min(span.end, made_at))),
+        lanes=None if heard.crowds is None else tuple(_lanes(definition, places, span, heard, until)),
         unwatched=sum(place.kind is PlaceKind.LANE and place.id not in watched for place in places.places),
         vehicles=heard.vehicles,
+        cases_since=heard.cases_since if heard.cases_since > span.start else 0,
+        alarms_since=heard.alarms_since if heard.alarms_since > span.start else 0,
     )
 
 
@@ -148,7 +160,8 @@ def _lanes(definition: Definition, places: Places, span: Span, heard: Heard, unt
         area = places.by_id[lane].area_m2
         density = round(most / area, 2) if most is not None and area else None
         unknown = _covered(stretch for one in sensors for stretch in one.blind)
-        yield LaneLine(lane, most, -at, density, levels.get(lane, {}), unknown)
+        stood = levels.get(lane, {}) if heard.alarms_since < until else None
+        yield LaneLine(lane, most, -at, density, stood, unknown)
 
 
 def _seen(device: Device, slots: Sequence[CrowdSlot], start: int, end: int) -> _Seen:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from sensord.core.cases.case import STAGES, State
 from sensord.core.cases.listing import Table
 from sensord.core.level import BY_WORD, LADDER, NAMES
@@ -38,8 +40,9 @@ class DaySheets:
     def _summary(self) -> Table:
         """A row for each number of the cases."""
         found = self._report.cases
-        numbers = {name: str(found.levels.get(name, getattr(found, name, ""))) for name in _FIGURES}
-        numbers |= {f"minutes_to_{name}": maybe(getattr(found, name)) for name in _MEDIANS}
+        known = {} if found is None else {**msgspec.structs.asdict(found), **found.levels}
+        numbers = {name: maybe(known.get(name)) for name in _FIGURES}
+        numbers |= {f"minutes_to_{name}": maybe(known.get(name)) for name in _MEDIANS}
         rows = [(self._sheet.word(name), value) for name, value in numbers.items()]
         return self._sheet.table(("item", "value"), rows)
 
@@ -67,6 +70,6 @@ class DaySheets:
 
     def _lane(self, lane: LaneLine) -> _Row:
         most = ("", "") if lane.peak is None else (f"{lane.peak:g}", self._sheet.time(lane.peak_at))
-        levels = (minutes(lane.levels.get(level.word, 0)) for level in LADDER)
+        levels = ("" if lane.levels is None else minutes(lane.levels.get(level.word, 0)) for level in LADDER)
         where = (lane.lane, self._sheet.name(lane.lane))
         return (*where, *most, maybe(lane.density), *levels, minutes(lane.unknown))

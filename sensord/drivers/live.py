@@ -13,17 +13,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Used
-from sensord.core.definition import Definition
+from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
+from sensord.core.record import RecordKind
 from sensord.core.rules.carry import Carried
 from sensord.core.site import Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
+from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers import overview
 from sensord.drivers.again import Again
 from sensord.errors import SnapshotError, StoreError
@@ -200,6 +203,17 @@ class LiveCore:
                 return seq
         self.site, self.assumes = Site(self._assumed, self._secrets, lenient=True), self._assumed is not None
         return 0
+
+    def named_keys(self) -> tuple[PlateKey, ...]:
+        """The site keys by which vehicles were followed: of the definition in force, else of the journal's first."""
+        if self.position:
+            return self.site.definition.plate_keys
+        records = (record for group in self._journal.read(0, READ_GROUPS) for record in group.records)
+        first = next((record for record in records if record.kind == RecordKind.DEFINITION), None)
+        try:
+            return () if first is None else decode_definition(first.payload).plate_keys
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ()
 
     def start(self) -> None:
         """Start the thread."""

@@ -34,6 +34,8 @@ th,td{padding:1mm 1.6mm}.wide{overflow:visible}h2{break-after:avoid}tr{break-ins
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9.,:%± /()?+-]*|-")
 _BELOW_ZERO = re.compile(r"-[0-9]+(\.[0-9]+)?")
 """A number that begins like a formula, as we write them: ``float`` would take ``-inf`` and ``-1_000``, too."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "[": "\\[", "]": "\\]", "<": "&lt;", "\n": " ", "\r": " "})
 _PART = re.compile(r"[^,、]*[,、]* ?")
 _NOTHING = "-"
 _LONG = 40
@@ -110,17 +112,23 @@ def _width(text: str) -> int:
 
 
 def _markdown(document: Document) -> str:
-    parts = [f"# {document.title}"]
+    parts = [f"# {_plain(document.title)}"]
     if document.lead:
-        parts.append("\n".join(f"- {line}" for line in document.lead))
+        parts.append("\n".join(f"- {_plain(line)}" for line in document.lead))
     for table in document.tables:
         body = [_row(table.columns), _row(["---"] * len(table.columns)), *(_row(row) for row in table.rows)]
-        parts.append("\n".join([f"## {table.title}", "", *(body if table.rows else [_NONE[document.language]])]))
-    return "\n\n".join([*parts, *document.notes]) + "\n"
+        whole = body if table.rows else [_NONE[document.language]]
+        parts.append("\n".join([f"## {_plain(table.title)}", "", *whole]))
+    return "\n\n".join([*parts, *map(_plain, document.notes)]) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(map(_plain, cells)) + " |"
+
+
+def _plain(text: str) -> str:
+    """A text in Markdown that is nothing but text: no HTML, no link or picture, no cell's or line's end."""
+    return text.translate(_MARKDOWN)
 
 
 def _html(document: Document) -> str:
@@ -187,8 +195,13 @@ def csv_of(table: Table, language: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """A spreadsheet runs what begins like a formula; an apostrophe before it makes it a text, which no number is."""
-    harmless = len(cell) < 2 or cell[0] not in "=+-@" or _BELOW_ZERO.fullmatch(cell)
+    """A spreadsheet runs what begins like a formula; an apostrophe before it makes it a text, which no number is.
+
+    Spaces and full-width signs do not hide a formula from all of them, and a control character may begin a row.
+    """
+    cell = _CONTROL.sub(" ", cell)
+    seen = unicodedata.normalize("NFKC", cell).strip()
+    harmless = len(seen) < 2 or seen[0] not in "=+-@" or _BELOW_ZERO.fullmatch(cell)
     return cell if harmless else f"'{cell}"
 
 

@@ -47,7 +47,7 @@ class VehiclePages:
         """How many passed, what kinds they were, what nobody could see, and where it is full: a line each."""
         found, say = self._report, self._say
         if not found.lines or found.street.counted is None:
-            return [say["nothing"]]
+            return [say["nothing_kept"].format(since=self._time(found.since)) if found.since else say["nothing"]]
         street = found.street
         words = {name: getattr(street.counted, name) for name in _COUNTS}
         inside = say["inside_line"].format(inside=self._inside(street), at=self._clock(found.inside_at))
@@ -57,7 +57,9 @@ class VehiclePages:
         if street.provinces:
             made.append(say["from_line"].format(named=self._foremost(street.provinces), places=self._visited()))
         if street.unknown:
-            made.append(say["blind_line"].format(gates=street.unseen, of=street.gates, lasted=self._lasted(street)))
+            text, since = say["gone_line" if found.since else "blind_line"], self._time(found.since)
+            blind = {"gates": street.unseen, "of": street.gates, "lasted": self._lasted(street)}
+            made.append(text.format(**blind, since=since))
         if found.balance:
             full = self._listed((one.compound, self._left(one.free)) for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""

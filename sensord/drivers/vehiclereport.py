@@ -3,8 +3,9 @@
 The one way to count: the scheduled report, the command and the API all build it. It adds up what the core counted
 (``core.vehicles.tally``), so a replay of the same journal gives the same numbers. Kinds (local, out-of-town ...) are
 those of arrivals, so they add up to ``inward``. Passages are counted at gates; a place's numbers are the sum of its
-gates'. Blind is not quiet: ``unknown`` says for how long nobody could see, and where nobody saw anything in all the
-time, the numbers are None and never zero.
+gates'. Blind is not quiet: ``unknown`` says for how long nobody could see, or what was counted is not kept any more,
+and where nothing is known of all the time, the numbers are None and never zero. Nothing is held against a time of which
+the beginning is not known, for a part of a week says nothing beside a whole one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sensord.core.definition import Definition
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
-from sensord.core.vehicles.tally import ELSEWHERE, Occupancy, PassageCount
+from sensord.core.vehicles.tally import ELSEWHERE, SLOT, Occupancy, PassageCount
 from sensord.drivers.vehiclespan import Window, Windows, windows
 
 KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
@@ -110,7 +111,8 @@ class VehicleReport(msgspec.Struct, frozen=True):
 
     ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
     what it is held against. ``strays`` passed at gates that are no more: they are in no line. ``inside_at`` is when
-    ``inside`` was counted: at the end, or as lately as the core has come; 0: that is not known.
+    ``inside`` was counted: at the end, or as lately as the core has come; 0: that is not known. What passed before
+    ``since`` is not kept (ns; 0: everything of its time is).
     """
 
     start: int
@@ -126,6 +128,7 @@ class VehicleReport(msgspec.Struct, frozen=True):
     hourly: tuple[Stretch, ...]
     daily: tuple[Stretch, ...]
     balance: tuple[Balance, ...]
+    since: int = 0
 
     def of(self, kind: PlaceKind) -> list[Line]:
         """The lines of one kind of place."""
@@ -140,13 +143,14 @@ class VehicleReport(msgspec.Struct, frozen=True):
 class Kept(NamedTuple):
     """What the state holds of a stretch: tallies of the ``reach``, who was inside at its end, when cameras were blind.
 
-    ``applied_at`` is the journal time up to which all that is known (ns).
+    ``applied_at`` is the journal time up to which all that is known (ns), ``since`` from when on it is kept.
     """
 
     counts: Iterable[PassageCount]
     occupancy: Sequence[Occupancy]
     blind: Sequence[Blind]
     applied_at: int
+    since: int = 0
 
 
 def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> VehicleReport:
@@ -169,6 +173,7 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
         tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.hours),
         tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.days),
         tuple(balance(places, tally.seen(inside_at, lines))),
+        kept.since if kept.since > laid.whole.start else 0,
     )
 
 
@@ -176,7 +181,7 @@ class Eyes:
     """The gates (and other places with a camera), and when each was blind: when one of its cameras was.
 
     A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
-    stopped.
+    stopped, and before the time that is kept. ``begins`` is from when on something is known of a gate.
     """
 
     def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
@@ -184,17 +189,21 @@ class Eyes:
         of_camera: dict[str, list[Window]] = {}
         for one in kept.blind:
             of_camera.setdefault(one.device, []).append(Window(one.since, one.until or _FOREVER))
-        always = [Window(0, _FOREVER)]
+        always, gone = [Window(0, _FOREVER)], Window(0, kept.since)
         self.blind: dict[str, list[Window]] = {}
         for place in places.places:
             cameras = [one for one in places.devices if one.place == place.id and one.stream is Stream.PLATE]
             if cameras:
                 # No row at all: nobody looked. After the last thing that was written down, nobody knows.
-                self.blind[place.id] = [stretch for one in cameras for stretch in of_camera.get(one.id, always)] + [
-                    Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
-                ]
+                stopped = Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
+                seen = [stretch for one in cameras for stretch in of_camera.get(one.id, always)]
+                self.blind[place.id] = [gone, stopped, *seen]
             elif place.kind is PlaceKind.GATE:
                 self.blind[place.id] = always
+        self.begins = {
+            gate: max(stretch.end for stretch in (gone, *stretches) if not stretch.start)
+            for gate, stretches in self.blind.items()
+        }
 
     def unknown(self, gate: str, window: Window) -> int:
         """For how long (ns) of a stretch at least one camera of a gate was blind."""
@@ -264,7 +273,9 @@ class _Tally:
         """The numbers of one place, but for who is inside."""
         gates = self.gates[kind, place]
         made = Line(kind.value, place, *self._sums(gates, self._laid.whole))
-        *_, made.before_unknown, made.before = self._sums(gates, self._laid.before)
+        *_, made.before_unknown, before = self._sums(gates, self._laid.before)
+        begun = min((self.eyes.begins[gate] for gate in gates), default=_FOREVER) // SLOT * SLOT
+        made.before = before if begun <= self._laid.before.start else None
         for gate in gates:
             for prefix, count in self._from[gate].items():
                 into = made.provinces if len(prefix) == 1 else made.cities

@@ -59,13 +59,16 @@ WORDS: dict[str, dict[str, str]] = {
         "无牌 {none}，未识别 {unread}；新能源 {new_energy}",
         "from_line": "外地和重点地区车辆，登记地最多：{named}；去往最多的小区：{places}",
         "blind_line": "看不见：{of} 个出入口中 {gates} 个曾失联，共 {lasted}；这段时间过了多少车不得而知",
+        "nothing_kept": "车辆：没有数据（{since} 之前的统计已到期删除，或从未有过）",
+        "gone_line": "不得而知：{since} 之前的统计已到期删除，或从未有过；连同失联，{of} 个出入口中 {gates} 个有不知道"
+        "的时间，共 {lasted}；这段时间过了多少车不得而知，数字只是看见的",
         "full_line": "车位紧张（剩余）：{full}",
         "over": "超{count}",
         "minutes": "{count} 分钟",
         "hours": "{count} 小时",
         "no_gates": "无摄像头",
         "note_kinds": "分类为驶入车辆；号牌前缀只说明登记地。外地和重点地区车辆按登记省份列出。",
-        "note_unknown": "“未知”：出入口的摄像头失联的时间（括号内为失联过的出入口数）。失联不等于没有车："
+        "note_unknown": "“未知”：出入口的摄像头失联或统计已到期删除的时间（括号内为出入口数）。失联不等于没有车："
         "“-”表示没有数据，“?”表示有一部分不得而知，数字只是看见的。",
         "note_before": "上周同期：{start} – {end}。",
         "note_inside": "“在内”为 {at} 的数；“±”为可能的误差。",
@@ -129,6 +132,10 @@ WORDS: dict[str, dict[str, str]] = {
         "from_line": "From out of town and key areas: most from {named}; most to {places}",
         "blind_line": "Not seen: {gates} of {of} gates were silent for a while, {lasted} in all; what passed "
         "then, nobody knows",
+        "nothing_kept": "Vehicles: no data (what passed before {since} was deleted when its time had come, or never "
+        "counted)",
+        "gone_line": "Not known: what passed before {since} was deleted when its time had come, or never counted; with "
+        "silences {gates} of {of} gates were not seen for a while, {lasted} in all, and the numbers are what was seen",
         "full_line": "Nearly full (spaces left): {full}",
         "over": "{count} over",
         "minutes": "{count} min",
@@ -136,7 +143,8 @@ WORDS: dict[str, dict[str, str]] = {
         "no_gates": "no camera",
         "note_kinds": "Kinds are those of arrivals; a prefix tells the place of registration only. Vehicles from out "
         "of town and from key areas are listed by province of registration.",
-        "note_unknown": "Unknown: for how long the cameras of a gate were silent (in brackets, how many gates were). "
+        "note_unknown": "Unknown: for how long the cameras of a gate were silent, or what was counted is not kept any "
+        "more (in brackets, of how many gates). "
         'Blind is not quiet: "-" is no data, "?" says that a part is unknown, and the number is what was seen.',
         "note_before": "A week before: {start} – {end}.",
         "note_inside": "Inside is as of {at}; ± is by how many it may be wrong.",

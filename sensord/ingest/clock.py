@@ -24,6 +24,10 @@ from sensord.core.instant import SECOND
 
 STEP = 2 * SECOND
 """Smaller disagreements are followed at once (forwards) or waited out (backwards)."""
+WRONG = 60 * SECOND
+"""By so much our time and the host's clock may differ; beyond it people are told, and nothing is deleted by age."""
+CATCH_UP = 24
+"""After a start what is past its keeping goes no faster than so many times the time that really passes."""
 
 
 class ArrivalClock:
@@ -69,3 +73,23 @@ class ArrivalClock:
         """By how much the host's clock is ahead of ours (ns; negative: behind): far from 0 once somebody has set it."""
         with self._lock:
             return self._wall() - (self._now + self._steady() - self._ticks)
+
+
+class KeepingClock:
+    """The instant by which what is past its keeping is deleted, ns since the epoch. Safe from any thread.
+
+    A clock that is wrong for a moment must not delete what is lost for good. So it is journal time, and none at all
+    while the host's clock and ours are apart. A host that starts with a wrong clock leads journal time with it; from
+    the newest group of the run before, this one follows by a day an hour, until somebody has set the host's right.
+    """
+
+    def __init__(self, clock: ArrivalClock, newest: int, steady: Callable[[], int] = time.monotonic_ns) -> None:
+        """``newest`` is the newest instant that was journaled before this start (ns); 0: none was."""
+        self._clock, self._steady = clock, steady
+        self._newest, self._began = newest or clock(), steady()
+
+    def __call__(self) -> int | None:
+        """Return the instant; None while nothing may be deleted by its age."""
+        if abs(self._clock.apart) > WRONG:
+            return None
+        return min(self._clock(), self._newest + CATCH_UP * (self._steady() - self._began))

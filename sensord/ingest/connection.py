@@ -33,6 +33,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
+from sensord.ingest.client import Listener
 
 BURST = 500
 """Messages read in a row before writing and housekeeping get their turn."""
@@ -46,6 +47,8 @@ ANSWER = 10.0
 """Seconds for which the broker may be silent before it has answered our CONNECT and SUBSCRIBE."""
 KEPT_ALIVE_NO_LONGER = 141
 """paho's own word for a ping without an answer, in MQTT 5's reason codes."""
+NO_PACKET = 130
+"""paho's own word for a packet that it cannot read, in MQTT 5's reason codes ("protocol error")."""
 TAKEN_OVER = 142
 """MQTT 5 reason code "session taken over": somebody else connected with our client id."""
 _PUBACK = struct.Struct("!BBH")
@@ -59,6 +62,8 @@ class Ending(StrEnum):
     """No way there: no address, no route, nobody listens."""
     UNTRUSTED = "untrusted"
     """No TLS with it: a certificate that we, or it, do not accept."""
+    UNREADABLE = "unreadable"
+    """It sent a packet of its own that is none; messages that are none end nothing (``client``)."""
     REFUSED = "refused"
     """It refused us (password, access list), or closed the connection before it had accepted us."""
     DISMISSED = "dismissed"
@@ -113,7 +118,7 @@ class Connection:
         self._client = self._build(password, tls)
 
     def _build(self, password: str | None, tls: ssl.SSLContext | None) -> Client:
-        client = Client(
+        client = Listener(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
@@ -209,6 +214,8 @@ class Connection:
             self._end(ending, f"the broker closed the connection: {reason}")
         elif reason.value == KEPT_ALIVE_NO_LONGER:
             self._end(Ending.SILENT, "the broker did not answer our ping: half-open connection")
+        elif reason.value == NO_PACKET:
+            self._end(Ending.UNREADABLE, "the broker sent what is no MQTT 5; check mqtt.port and the broker's version")
         elif self.ready:
             self._end(Ending.CUT, f"the connection was cut: {reason}")
         else:

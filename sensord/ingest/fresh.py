@@ -27,6 +27,7 @@ from paho.mqtt.client import MQTTMessage
 from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.ingest.backlog import Backlog, Echoes
+from sensord.ingest.client import Unreadable
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, tls_context
 from sensord.ingest.topics import Ahead
@@ -250,6 +251,9 @@ class FreshLane:
             self._lack("the broker refuses it")
 
     def _hear(self, message: MQTTMessage) -> None:
+        if isinstance(message, Unreadable):
+            self._conflated.what["bad_packet"] += 1
+            return
         try:
             topic, payload = message.topic, bytes(message.payload)
         except ValueError:

@@ -31,6 +31,7 @@ from paho.mqtt.client import MQTTMessage
 from sensord.config.settings import Mqtt, Tls
 from sensord.core.record import Record, RecordKind
 from sensord.errors import ConfigError, Problem
+from sensord.ingest.client import Unreadable
 from sensord.ingest.connection import Connection, Ending
 from sensord.ingest.queue import Arrival, ArrivalQueue
 from sensord.ingest.topics import Session, kind_of
@@ -301,8 +302,10 @@ class MqttReceiver:
     def _take_message(self, message: MQTTMessage) -> bool:
         """Stamp and queue one message; True when there is room for another.
 
-        A topic that is no UTF-8 and a payload over the limit are not journaled.
+        A packet that is none, a topic that is no UTF-8 and a payload over the limit are not journaled.
         """
+        if isinstance(message, Unreadable):
+            return self._refuse(message, "bad_packet")
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
+from sensord.ingest.client import Listener
 from sensord.ingest.connection import ANSWER, BURST, packet_size
 
 _TURN = 0.2
@@ -60,7 +61,7 @@ class Wire:
             raise
 
     def _build(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> Client:
-        client = Client(
+        client = Listener(
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
         if settings.username is not None:

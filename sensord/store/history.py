@@ -22,6 +22,16 @@ _TEXT = "CAST(json AS TEXT)"
 _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
 
 
+class Since(NamedTuple):
+    """Of what happened before these instants (ns) not all is known: it was deleted, or nobody was there yet.
+
+    ``cases`` are those that have ended, ``alerts`` the transitions.
+    """
+
+    cases: int
+    alerts: int
+
+
 class Message(NamedTuple):
     """A notification and what became of it: ``state`` is the outbox's, ``settled_at`` ns (0: not yet)."""
 
@@ -36,11 +46,16 @@ class Message(NamedTuple):
 class History:
     """Safe from any thread, and in nobody's way: looking for what was long ago holds up no decision and no page.
 
-    A row that is not what was written is left out of lists, and makes the file suspect (``suspicion.py``).
+    A row that is not what was written is left out of lists, and said (``suspicion.py``).
     """
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
+
+    @property
+    def since(self) -> Since:
+        """From when on the state knows what was; asked after what was, for meanwhile some may go."""
+        return Since(*self._questions.rows("looking at what is kept", "SELECT cases, alerts FROM kept")[0])
 
     def cases(self, which: str, limit: int) -> list[Case]:
         """Cases that are ``open``, ``closed`` or ``all``, newest first."""
@@ -59,7 +74,7 @@ class History:
         one = partial(self._questions.value, "reading a case", _CASE.decode)
         found = one("SELECT json FROM cases WHERE id = ?", (name,))
         if found is None and name.isascii() and name.isdigit():
-            found = one(f"SELECT json FROM cases WHERE {_part('code')} = ?", (name,))
+            found = one("SELECT json FROM cases WHERE code = ?", (name,))
         return found
 
     def events(self, case: str) -> list[CaseEvent]:

@@ -26,6 +26,8 @@ from sensord.store.database import Database, Questions
 PUT_OFF = 5 * MINUTE
 """So long a row that cannot be read is passed over, until it is looked at again (ns)."""
 _NOTIFICATION = msgspec.json.Decoder(Notification)
+_UNSETTLED = "state IN ('pending', 'sending')"
+"""As in the index that finds them."""
 
 
 class OutboxTable:
@@ -33,6 +35,7 @@ class OutboxTable:
 
     def __init__(self, database: Database, questions: Questions) -> None:
         self._database, self._questions = database, questions
+        self._channels: dict[str, int] = {}
 
     def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
         """Take due rows of a channel, the highest level first, then the oldest.
@@ -130,16 +133,20 @@ class OutboxTable:
 
     def waiting(self) -> dict[str, int]:
         """Count the notifications that are not settled, by channel (channels that ever had one)."""
-        statement = "SELECT channel, sum(state IN ('pending', 'sending')) FROM outbox GROUP BY channel"
-        return {str(channel): int(count) for channel, count in self._questions.rows("counting", statement)}
+        return self._unsettled(f"SELECT channel, count(*) FROM outbox WHERE {_UNSETTLED} GROUP BY channel")
 
     def oldest(self) -> dict[str, int]:
         """When (ns) the oldest page that is not settled was decided, by channel; 0: none is. Reports are no pages."""
-        statement = (
-            "SELECT channel, min(CASE WHEN state IN ('pending', 'sending') AND level > 0 THEN at END) "
-            "FROM outbox GROUP BY channel"
-        )
-        return {str(channel): int(at or 0) for channel, at in self._questions.rows("looking at the outbox", statement)}
+        return self._unsettled(f"SELECT channel, min(at) FROM outbox WHERE {_UNSETTLED} AND level > 0 GROUP BY channel")
+
+    def _unsettled(self, statement: str) -> dict[str, int]:
+        """A number for each channel that ever had a notification, 0 where none waits; asked once a second."""
+        if not self._channels:  # a look at all of them, and one is enough: later ones wait at first
+            rows = self._questions.rows("looking at the outbox", "SELECT DISTINCT channel FROM outbox")
+            self._channels = {str(channel): 0 for (channel,) in rows}
+        found = {str(one): int(number) for one, number in self._questions.rows("looking at the outbox", statement)}
+        self._channels |= dict.fromkeys(found, 0)
+        return self._channels | found
 
     def totals(self) -> dict[str, int]:
         """Count notifications: ``sent``, ``pending`` (with those being sent) and ``failed``."""

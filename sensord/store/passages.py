@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from sensord.core.instant import HOUR
 from sensord.core.vehicles.blind import Blind
@@ -20,19 +19,32 @@ _LATELY = HOUR + SLOT
 """While a daemon is stopped, how it was is told, with its instant, for so long: what is older is none of today."""
 
 
-class PassageReader:
-    """Every method raises ``StoreError`` when the file cannot be read."""
+@contextmanager
+def tallies(directory: Path) -> Iterator[Tallies]:
+    """Open the tallies of one moment, whatever is counted and deleted meanwhile.
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE
+    Raises ``StoreError`` when the file cannot be read.
+    """
+    path = directory / FILE
+    if not path.exists():
+        raise StoreError(f"{path}: there is no state database here; has the daemon ever run?")
+    with closing(open_reader(path, STATE)) as connection, translated(path, "reading the tallies"):
+        connection.execute("BEGIN")
+        yield Tallies(connection)
+
+
+class Tallies:
+    """Every method raises ``sqlite3.Error``, which :func:`tallies` translates."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
     def counts(self, start: int, end: int) -> Iterator[PassageCount]:
         """Yield the passages of the slots ``start <= slot < end`` (ns): of a quarter of a year they are a million."""
         columns = "start, gate, direction, sort, province, energy, count"
-        with self._reading() as connection:
-            statement = f"SELECT {columns} FROM passages WHERE start >= ? AND start < ?"
-            for row in connection.execute(statement, (start, end)):
-                yield PassageCount(*row)
+        statement = f"SELECT {columns} FROM passages WHERE start >= ? AND start < ?"
+        for row in self._connection.execute(statement, (start, end)):
+            yield PassageCount(*row)
 
     def occupancy(self, at: int) -> list[Occupancy]:
         """Return who was inside at the last full quarter of an hour at or before the instant ``at`` (ns).
@@ -42,7 +54,7 @@ class PassageReader:
         """
         newest = "SELECT max(at) FROM occupancy WHERE at <= ? AND at > ?"
         statement = f"SELECT at, compound, inside, unsure FROM occupancy WHERE at = ({newest})"
-        return [Occupancy(*row) for row in self._rows(statement, (at, at - _LATELY))]
+        return [Occupancy(*row) for row in self._connection.execute(statement, (at, at - _LATELY))]
 
     def blind(self, start: int, end: int) -> list[Blind]:
         """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond.
@@ -50,20 +62,14 @@ class PassageReader:
         Those from 0 on are always there: a camera without one was never spoken of.
         """
         statement = "SELECT device, since, until FROM blind WHERE since < ? AND (until = 0 OR until > ? OR since = 0)"
-        return [Blind(*row) for row in self._rows(statement, (end, start))]
+        return [Blind(*row) for row in self._connection.execute(statement, (end, start))]
 
     @property
     def applied_at(self) -> int:
         """Journal time up to which all this is known (ns)."""
-        return int(self._rows("SELECT at FROM position", ())[0][0])
+        return int(self._connection.execute("SELECT at FROM position").fetchone()[0])
 
-    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
-        with self._reading() as connection:
-            return connection.execute(statement, values).fetchall()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not self._path.exists():
-            raise StoreError(f"{self._path}: there is no state database here; has the daemon ever run?")
-        with closing(open_reader(self._path, STATE)) as connection, translated(self._path, "reading the tallies"):
-            yield connection
+    @property
+    def since(self) -> int:
+        """What passed before this instant (ns) was deleted."""
+        return int(self._connection.execute("SELECT tallies FROM kept").fetchone()[0])

@@ -1,6 +1,7 @@
 """The state database: what came of the journal. One transaction per step: outputs and position move together.
 
-It can always be rebuilt from the journal; the journal cannot be rebuilt from it.
+It can be rebuilt from the journal as far back as that is kept (``keeping`` says what outlives it); the journal cannot
+be rebuilt from it.
 """
 
 from __future__ import annotations
@@ -25,27 +26,16 @@ from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.database import Database, Questions
 from sensord.store.history import History
+from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
 FILE = "state.db"
-_NEWEST = "SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2"
-_PRUNED = (
-    ("transitions", "at < ?"),
-    ("case_events", "at < ?"),
-    ("holds", "at < ?"),
-    ("dead_letters", "at < ?"),
-    ("outbox", "at < ? AND state IN ('sent', 'failed', 'skipped')"),
-    ("cases", "closed_at > 0 AND closed_at < ?"),
-    ("snapshots", f"at < ? AND seq NOT IN ({_NEWEST})"),
-)
 FIRST_START = 1000
 """Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
 _ALWAYS = 1 << 62
 """An instant (ns) that is before nothing."""
-MOST_DEAD_LETTERS = 100_000
-"""So many are kept (about 30 MB); they are counted by reason all the same, and the messages are in the journal."""
 _CASE = msgspec.json.Decoder(Case)
 
 log = structlog.get_logger()
@@ -84,7 +74,7 @@ class StateStore:
         self._database = Database(directory / FILE, begun)
         self._questions = Questions(directory / FILE, STATE, self._database.suspicion)
         self.outbox = OutboxTable(self._database, self._questions)
-        self.history = History(self._questions)
+        self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = self._position("seq")
 
@@ -173,6 +163,8 @@ class StateStore:
         with self._database.transaction("applying a step") as connection:
             _write(connection, step, send_since, doubt_until)
             _tally(connection, step)
+            if not self._applied:  # nobody knows what there was before the first of them
+                connection.execute("UPDATE kept SET cases = max(cases, ?)", (step.at,))
             connection.execute("UPDATE position SET seq = ?, at = ?", (step.seq, step.at))
         self._applied = step.seq
         if step.notifications:
@@ -208,7 +200,7 @@ class StateStore:
                 "INSERT OR REPLACE INTO snapshots SELECT ?, at, ?, ? FROM position", (seq, zlib.crc32(state), state)
             )
             connection.execute(
-                f"DELETE FROM snapshots WHERE seq NOT IN ({_NEWEST}) AND EXISTS (SELECT 1 FROM snapshots AS older "
+                f"DELETE FROM snapshots WHERE seq NOT IN ({NEWEST}) AND EXISTS (SELECT 1 FROM snapshots AS older "
                 "WHERE older.seq < snapshots.seq AND older.at / ? = snapshots.at / ?)",
                 (HOUR, HOUR),
             )
@@ -230,7 +222,7 @@ class StateStore:
 
         0 when there is none.
         """
-        statement = f"SELECT coalesce(min(seq), 0) FROM ({_NEWEST})"
+        statement = f"SELECT coalesce(min(seq), 0) FROM ({NEWEST})"
         return int(self._database.rows("looking at snapshots", statement)[0][0])
 
     # -- cursors of the journal's other readers ----------------------------------------------------------------------
@@ -255,32 +247,7 @@ class StateStore:
         """The group from which each consumer would have to read again after a crash."""
         return dict(self._database.rows("looking at cursors", "SELECT name, checkpoint FROM cursors"))
 
-    # -- housekeeping ------------------------------------------------------------------------------------------------
-
-    def prune(self, before: int, batch: int = 2000) -> int:
-        """Delete what ended before the instant ``before``, and the oldest of too many dead letters.
-
-        A bounded batch of rows per table; returns how many.
-        """
-        deleted = 0
-        for table, condition in _PRUNED:
-            identity = {"holds": "rowid", "dead_letters": "rowid", "outbox": "key", "snapshots": "seq"}.get(table, "id")
-            statement = (
-                f"DELETE FROM {table} WHERE {identity} IN (SELECT {identity} FROM {table} WHERE {condition} LIMIT ?)"
-            )
-            with self._database.transaction("deleting old rows") as connection:
-                deleted += connection.execute(statement, (before, batch)).rowcount
-        with self._database.transaction("deleting dead letters") as connection:
-            surplus = (
-                "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters ORDER BY seq, idx LIMIT "
-                "min(?, max(0, (SELECT count(*) FROM dead_letters) - ?)))"
-            )
-            deleted += connection.execute(surplus, (10 * batch, MOST_DEAD_LETTERS)).rowcount
-        with self._database.transaction("deleting old rows") as connection:
-            connection.execute("DELETE FROM passages WHERE start < ?", (before,))
-            connection.execute("DELETE FROM occupancy WHERE at < ?", (before,))
-            connection.execute("DELETE FROM blind WHERE since > 0 AND until BETWEEN 1 AND ?", (before,))
-        return deleted
+    # -- cases -------------------------------------------------------------------------------------------------------
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
         """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first.
@@ -313,8 +280,18 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
         [(one.id, seq, place[id(one)], one.at, encode(one)) for one in step.transitions],
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
-        [(one.id, one.opened_at, one.closed_at, encode(one, order="deterministic")) for one in step.cases],
+        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                one.id,
+                one.opened_at,
+                one.closed_at,
+                encode(one, order="deterministic"),
+                one.vehicle is not None,
+                one.code,
+            )
+            for one in step.cases
+        ],
     )
     _insert(
         connection,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sensord.store.sqlite import Schema
 
+_VALID = "json_valid(CAST(json AS TEXT))"  # a row that is not what was written must not stop an upgrade
 _STAGES = """CASE json_extract(CAST(json AS TEXT), '$.state')
     WHEN 'open' THEN 'dispatched' WHEN 'acknowledged' THEN 'handling' WHEN 'clear' THEN 'verifying'
     ELSE json_extract(CAST(json AS TEXT), '$.state') END"""
@@ -25,15 +26,28 @@ _TO_STAGES = (
         WHERE json_extract(CAST(json AS TEXT), '$.state') IN ('open', 'acknowledged', 'clear')""",
 )
 
+_KEPT = (
+    # How far earlier versions had deleted was not written down. Nothing older than what is left can be vouched for; the
+    # two newest saved states stay for ever, and tell nothing.
+    """INSERT OR REPLACE INTO kept SELECT 1, since, since, since FROM (SELECT coalesce((SELECT min(at) FROM (
+            SELECT at FROM occupancy UNION ALL SELECT at FROM transitions UNION ALL SELECT at FROM case_events UNION ALL
+            SELECT at FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)
+        )), at) AS since FROM position)""",
+)
+
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=5,
+    version=6,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
+        "cases": {
+            "vehicle": f"CASE WHEN {_VALID} THEN json_type(CAST(json AS TEXT), '$.vehicle') IS 'object' ELSE 1 END",
+            "code": f"CASE WHEN {_VALID} THEN coalesce(json_extract(CAST(json AS TEXT), '$.code'), '') ELSE '' END",
+        },
         "passages": {"start": "hour"},  # counted by the hour once, by the quarter of an hour now
     },
-    convert={3: _TO_STAGES},
+    convert={3: _TO_STAGES, 6: _KEPT},
     statements=(
         # Decisions before ``doubt`` may have been told of by a daemon whose state was lost; 0: there was none.
         """CREATE TABLE position (
@@ -41,6 +55,12 @@ STATE = Schema(
             doubt INTEGER NOT NULL DEFAULT 0
         )""",
         "INSERT INTO position VALUES (1, 0, 0, 0)",
+        # What happened before these instants was deleted, and is unknown: it must never be taken for nothing.
+        """CREATE TABLE kept (
+            one INTEGER PRIMARY KEY CHECK (one = 1), tallies INTEGER NOT NULL, cases INTEGER NOT NULL,
+            alerts INTEGER NOT NULL
+        )""",
+        "INSERT INTO kept VALUES (1, 0, 0, 0)",
         """CREATE TABLE snapshots (
             seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, state BLOB NOT NULL
         )""",
@@ -49,10 +69,15 @@ STATE = Schema(
         ) WITHOUT ROWID""",
         "CREATE INDEX transitions_by_seq ON transitions (seq, ord)",
         "CREATE INDEX transitions_by_at ON transitions (at)",
+        # ``vehicle``: it holds a pseudonym and a mask, which do not outlive the journal.
         """CREATE TABLE cases (
-            id TEXT PRIMARY KEY, opened_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, json BLOB NOT NULL
+            id TEXT PRIMARY KEY, opened_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, json BLOB NOT NULL,
+            vehicle INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT ''
         ) WITHOUT ROWID""",
         "CREATE INDEX cases_by_end ON cases (closed_at)",
+        "CREATE INDEX cases_by_start ON cases (opened_at DESC, id)",
+        "CREATE INDEX cases_by_code ON cases (code)",
+        "CREATE INDEX cases_with_vehicle ON cases (closed_at) WHERE vehicle = 1",
         """CREATE TABLE case_events (
             id TEXT PRIMARY KEY, seq INTEGER NOT NULL, ord INTEGER NOT NULL, at INTEGER NOT NULL,
             "case" TEXT NOT NULL, json BLOB NOT NULL
@@ -69,6 +94,7 @@ STATE = Schema(
             receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID""",
         "CREATE INDEX outbox_waiting ON outbox (channel, due) WHERE state = 'pending'",
+        "CREATE INDEX outbox_unsettled ON outbox (channel, level, at) WHERE state IN ('pending', 'sending')",
         "CREATE INDEX outbox_unreported ON outbox (at) WHERE reported = 0 AND state IN ('sent', 'failed')",
         'CREATE INDEX outbox_by_case ON outbox ("case", seq, ord)',
         "CREATE INDEX outbox_by_at ON outbox (at)",
@@ -87,6 +113,7 @@ STATE = Schema(
         """CREATE TABLE blind (
             device TEXT, since INTEGER, until INTEGER NOT NULL, PRIMARY KEY (device, since)
         ) WITHOUT ROWID""",
+        "CREATE INDEX blind_by_end ON blind (until)",
         """CREATE TABLE cursors (
             name TEXT PRIMARY KEY, seq INTEGER NOT NULL, checkpoint INTEGER NOT NULL, state BLOB NOT NULL
         )""",

@@ -128,6 +128,9 @@ def test_lists_and_scores_are_data_and_documents(viewer: httpx.Client) -> None:
         ("G01", "", 40.0), ("G01", "cadre", 60.0), ("G01", "volunteer", 20.0)
     ]  # fmt: skip
     assert ask("lists/responsibilities").json()["responsibilities"] == scores
+    before = viewer.get("/api/v1/scores", params={"quarter": "2026Q1"}).json()
+    assert before["scores"] == []
+    assert before["known_since"] > "2026-11", "nobody was there to see anything: that is not none"
     assert viewer.get("/api/v1/scores", params={"quarter": "2026Q5"}).status_code == 422
     assert viewer.get("/api/v1/lists/tasks", params={"from": "1990-01-01T00:00:00Z"}).status_code == 422
     assert viewer.get("/api/v1/lists/tasks", params={"to": "2263-01-01T00:00:00Z"}).status_code == 422

@@ -92,6 +92,31 @@ def test_files_that_do_not_fit_together(tmp_path: Path, name: str) -> None:
         assert any(re.search(expected, warning) for warning in warnings), warnings
 
 
+@pytest.mark.parametrize(
+    ("every", "kept", "journal", "needed"),
+    [
+        ("quarter", "190d", "1d", "191d"),
+        ("quarter", "191d", "1d", None),
+        ("week", "14d", "1d", "15d"),
+        ("week", "1d", "30d", None),
+        ("day", "8d", "1d", "9d"),
+        ("day", "9d", "1d", None),
+    ],
+)
+def test_a_report_that_looks_back_too_far(
+    tmp_path: Path, every: str, kept: str, journal: str, needed: str | None
+) -> None:
+    """Whoever keeps less than a report is made of hears of it where the report is written."""
+    shutil.copytree(STREET, folder := tmp_path / "street")
+    with (folder / "sensord.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nhistory: {{keep: {kept}}}\njournal: {{keep: {journal}}}\n")
+    with (folder / "dispatch.yaml").open("a", encoding="utf-8") as file:
+        file.write(f'\nreports:\n  - {{id: made, every: {every}, at: ["07:30"], tell: [cadre]}}\n')
+    warnings = [str(one) for one in load(folder / "sensord.yaml").warnings]
+    expected = f"the report made looks back on {needed}, but cases and counts are kept for {kept}"
+    assert [expected in one for one in warnings] == ([True] if needed else [])
+
+
 LENGTHS = {
     "stay of 800 hours": (("stay", 800), ".*blue of long can never fire: vehicles.yaml says tracking.remember: 30d"),
     "stay of 720 hours": (

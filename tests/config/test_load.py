@@ -394,3 +394,19 @@ def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
     """As on a full disk: nobody is followed, and everything else goes on."""
     loaded = with_keys(load(_with_state_beside(copy)), 1)
     assert "site key cannot be made" in loaded.without[Spare.PLATES]
+
+
+def test_no_site_key_is_made_in_place_of_lost_ones(copy: Path) -> None:
+    """Vehicles would be others without a word. The file says what it held; put back, it serves."""
+    config, path = _with_state_beside(copy), copy / "state" / "plate.keys"
+    path.parent.mkdir(exist_ok=True)
+    made = named = with_keys(load(config), 1).definition.plate_keys
+    content = path.read_bytes()
+    path.unlink()
+    for _ in range(2):
+        loaded = with_keys(load(config, lenient=True), 2, named)
+        assert (loaded.definition.plate_keys, "put it back" in loaded.without[Spare.PLATES]) == ((), True)
+        assert made[0].id in path.read_text(encoding="utf-8")
+        named = ()  # from the second start on the definition in force names none
+    path.write_bytes(content)
+    assert with_keys(load(config), 3).definition.plate_keys == made

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sensord.config.platekeys import add_key, load_keys
-from sensord.core.instant import SECOND, parse_instant
+from sensord.config.platekeys import add_key, check_rotation, load_keys, note_loss
+from sensord.core.instant import DAY, SECOND, format_instant, parse_instant
 from sensord.core.vehicles.pseudonym import check_value
 from sensord.errors import ConfigError
 
@@ -19,16 +19,18 @@ GOOD = base64.b64encode(bytes(32)).decode()
 def written(path: Path, text: str) -> Path:
     """Write a key file that only its owner can read."""
     path.touch(mode=0o600)
-    path.write_text(text, encoding="ascii")
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 def test_a_key_is_made_and_another_follows(tmp_path: Path) -> None:
     """Two keys, oldest first, with secrets that fit their check values; nobody else can read the file."""
     path = tmp_path / "plate.keys"
-    assert (add_key(path, 100 * SECOND), add_key(path, 200 * SECOND)) == ("k1", "k2")
+    names = add_key(path, 100 * SECOND), add_key(path, 200 * SECOND)
     ring = load_keys(path)
-    assert [(key.id, key.since) for key in ring.keys] == [("k1", 100 * SECOND), ("k2", 200 * SECOND)]
+    assert [(key.id, key.since) for key in ring.keys] == [*zip(names, (100 * SECOND, 200 * SECOND), strict=True)]
+    assert [name[:3] for name in names] == ["k1-", "k2-"]
+    assert all(key.check.startswith(key.id[3:]) for key in ring.keys)
     assert all(check_value(ring.secrets[key.id]) == key.check for key in ring.keys)
     assert len({*ring.secrets.values()}) == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -48,8 +50,36 @@ def test_a_key_that_is_made_can_be_read(tmp_path: Path) -> None:
     since = load_keys(path).keys[0].since
     with pytest.raises(ConfigError, match="comes into force"):
         add_key(path, since + SECOND // 2)
-    assert add_key(path, since + SECOND) == "k3"
+    assert add_key(path, since + SECOND).startswith("k2-")
     assert [key.since - since for key in load_keys(path).keys] == [0, SECOND]
+
+
+WEEK = 7 * DAY
+ROTATIONS: dict[str, tuple[list[int], int, str]] = {
+    "a first key of any time": ([], 0, ""),
+    "a second key at once": ([0], 50 * DAY, ""),
+    "a second key to come": ([49], 60 * DAY, ""),
+    "a second key dated back": ([0], 50 * DAY - SECOND, "is past: the vehicles .* known by the key k1"),
+    "a third key in the overlap": ([0, 45], 50 * DAY, "until 1970-02-22T.* recognised by the key k1.*, too"),
+    "a third key before the overlap ends": ([0, 45], 45 * DAY + WEEK - SECOND, "choose --since 1970-02-22T"),
+    "a third key when it has ended": ([0, 45], 45 * DAY + WEEK, ""),
+    "a third key in the overlap of one to come": ([0, 55], 56 * DAY, "until 1970-03-04T"),
+}
+"""The days at which there are keys already, since when the new one is in force, and why it is refused on day 50."""
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_a_key_that_would_make_strangers_of_vehicles_is_refused(tmp_path: Path, name: str) -> None:
+    """Only one former key is recognised, and nobody is recognised by a key that was not there yet."""
+    days, since, fault = ROTATIONS[name]
+    path = tmp_path / "plate.keys"
+    for day in days:
+        add_key(path, day * DAY)
+    if not fault:
+        check_rotation(path, since, 50 * DAY, WEEK)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        check_rotation(path, since, 50 * DAY, WEEK)
 
 
 @pytest.mark.parametrize(
@@ -85,5 +115,30 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_no_text_of_a_configuration_shows_a_key(tmp_path: Path) -> None:
     """What is loaded can be printed without giving the secret away."""
     path = tmp_path / "plate.keys"
-    add_key(path, SECOND)
-    assert repr(load_keys(path).secrets["k1"]) not in repr(load_keys(path))
+    name = add_key(path, SECOND)
+    assert repr(load_keys(path).secrets[name]) not in repr(load_keys(path))
+
+
+def test_a_key_that_comes_after_a_loss_can_stand_beside_the_lost_one(tmp_path: Path) -> None:
+    """Its name is no other key's, so that one file can hold both once the lost one is found."""
+    lost, path = tmp_path / "lost", tmp_path / "plate.keys"
+    add_key(lost, SECOND)
+    ring = load_keys(lost)
+    assert "plate.keys is gone: put it back" in note_loss(path, ring.keys)
+    remarks = path.read_text(encoding="utf-8")
+    assert all(part in remarks for key in ring.keys for part in (key.id, key.check, format_instant(key.since)))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(ConfigError, match="holds no key: put it back from a backup"):
+        load_keys(path)
+    name = add_key(path, 5 * SECOND)
+    assert [key.id for key in load_keys(path).keys] == [name]
+    both = written(tmp_path / "both", lost.read_text(encoding="ascii") + path.read_text(encoding="utf-8"))
+    assert [key.id for key in load_keys(both).keys] == [ring.keys[0].id, name]
+
+
+def test_a_key_file_that_was_emptied_takes_no_key(tmp_path: Path) -> None:
+    """Nothing says that its keys are given up."""
+    path = written(tmp_path / "plate.keys", "")
+    with pytest.raises(ConfigError):
+        add_key(path, SECOND)
+    assert path.read_bytes() == b""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sensord.core.alert import Transition, change_of, transition_id
+from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import BookState, CaseBook, Story
 from sensord.core.cases.notice import Notice, Trouble
@@ -38,6 +38,17 @@ class Desk:
         self.book.transition(
             Transition(name, rule, "v", place, place, change, level, previous, at, at, 2.5, 1.0, 3), story
         )
+        return story
+
+    def another(self, second: int, level: Level, rule: str, place: str = "G1-L1") -> Story:
+        """An alert that stands at a level goes on with another vehicle."""
+        at, story = START + second * SECOND, Story()
+        vehicle = Vehicle(f"vehicle-{second}", f"苏E·**{second:03}", at)
+        name = transition_id(rule, "v", place, at, Change.ANOTHER, level, vehicle)
+        told = Transition(
+            name, rule, "v", place, place, Change.ANOTHER, level, level, at, at, 1.0, 1.0, 1, vehicle=vehicle
+        )
+        self.book.transition(told, story)
         return story
 
     def act(self, second: int, verb: str, by: str = "居委干部-1", case: str | None = None, **more: Any) -> Story:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -24,7 +25,7 @@ from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope, Verb
 from tests.core.desk import Desk
-from tests.core.street import START, definition
+from tests.core.street import START, definition, rules
 
 _PEOPLE = (
     Person("志愿者-1", "volunteer", "G1-1", (Contact("people", "v1"),), shifts=("day",)),
@@ -84,6 +85,7 @@ def _whole() -> Definition:
         duty=duty,
         damping=Damping({"people": 4}, per_hour=12, digest_every=10 * MINUTE, storm_at=30),
         inhibitions=(Inhibition(("crowd-sum",), ("density",)),),
+        rules=tuple(msgspec.structs.replace(one, each=one.id == "visitors") for one in rules()),
     )
 
 
@@ -205,7 +207,7 @@ class Cases(RuleBasedStateMachine):
 
     @rule(
         seconds=_SECOND,
-        which=st.sampled_from(("density", "crowd-sum", "visitors")),
+        which=st.sampled_from(("density", "crowd-sum", "visitors", "key-area")),
         place=st.sampled_from(_PLACES),
         level=st.sampled_from(Level),
     )
@@ -214,6 +216,13 @@ class Cases(RuleBasedStateMachine):
         self._both("alert", seconds, level, which, "G1" if which == "crowd-sum" else place)
         if which == "crowd-sum" and level is not self.wide[1]:
             self.wide = (self._time, level)
+
+    @rule(seconds=_SECOND, place=st.sampled_from(_PLACES))
+    def another(self, seconds: int, place: str) -> None:
+        """An alert on vehicles goes on with another one, perhaps in a case of a higher level."""
+        level = self.desk.levels.get(("visitors", place), Level.NONE)
+        if level is not Level.NONE:
+            self._both("another", seconds, level, "visitors", place)
 
     @rule(
         seconds=_SECOND,

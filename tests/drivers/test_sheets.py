@@ -107,10 +107,21 @@ def test_provinces_add_up_to_who_came_from_elsewhere() -> None:
 def test_a_number_below_zero_stays_one_and_a_text_never_becomes_a_formula() -> None:
     """What our tables write as a number, and nothing else that begins with a sign."""
     numbers = ("-11", "-0.5", "7", "-", "")
-    others = ("-1+cmd", "-inf", "-1_000", "-１", "-1e5", "-.5", "-1\n", "+1", "=1", "@sum")
+    others = ("-1+cmd", "-inf", "-1_000", "-１", "-1e5", "-.5", "+1", "=1", "@sum")
     table = Table("", ("cell",), [(cell,) for cell in (*numbers, *others)])
     (_, *found) = csv.reader(csv_of(table, "en").splitlines(keepends=True))
     assert ["".join(row) for row in found] == [*numbers, *(f"'{cell}" for cell in others)]
+
+
+@pytest.mark.parametrize(
+    "cell", ["\t=1+1", "\r=1+1", "\n=1+1", " =1+1", "＝1+1", "　＋1+1", "－1+1", "＠sum", "\x00=1", "-1\n"]
+)
+def test_a_hidden_formula_is_none_and_stays_in_its_row(cell: str) -> None:
+    """Behind tabs, line ends and spaces, and in full width: spreadsheets look through all of that."""
+    (_, *found) = csv.reader(csv_of(Table("", ("cell", "next"), [(cell, "1")]), "en").splitlines(keepends=True))
+    assert len(found) == 1
+    assert found[0][0].startswith("'")
+    assert found[0][1] == "1"
 
 
 def test_a_compound_may_be_fuller_than_full() -> None:

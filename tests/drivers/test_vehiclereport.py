@@ -24,7 +24,7 @@ from sensord.drivers.vehiclepages import VehiclePages, provinces
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Kept, Line, Passed, VehicleReport, balance, build
 from sensord.drivers.vehiclespan import windows
 from sensord.reporting import VehicleReporter
-from sensord.store.passages import PassageReader
+from sensord.store.passages import tallies
 from sensord.store.state import StateStore
 from simulators.traffic import Traffic
 from tests.core.street import grouped
@@ -321,7 +321,7 @@ def test_inside_is_as_of_now_or_of_the_end(journal: list[Group], tmp_path: Path,
     reporter = VehicleReporter(lambda: loaded, tmp_path)
     for end in (now, MONDAY + 2 * DAY, now // SLOT * SLOT - 3 * SLOT):
         made = reporter.make(Span("asked", MONDAY + DAY, end), now)
-        assert made.inside_at == min(end, PassageReader(tmp_path).applied_at)
+        assert made.inside_at == min(end, applied_at(tmp_path))
         assert inside(made) == {
             place: (here.inside, here.unsure) for place, here in _at(journal, made.inside_at).items()
         }
@@ -334,7 +334,7 @@ def test_inside_is_told_of_a_daemon_that_has_stopped(journal: list[Group], tmp_p
     loaded = cast("Loaded", SimpleNamespace(definition=definition(rules=())))
     reporter = VehicleReporter(lambda: loaded, tmp_path)
     soon, late = (reporter.make(Span("day", MONDAY + DAY, MONDAY + 2 * DAY), stopped + wait) for wait in (HOUR, DAY))
-    assert soon.inside_at == PassageReader(tmp_path).applied_at
+    assert soon.inside_at == applied_at(tmp_path)
     assert inside(soon) == {place: (here.inside, here.unsure) for place, here in _at(journal, stopped).items()}
     assert (late.inside_at, late.street.inside) == (0, None)
 
@@ -367,17 +367,29 @@ def test_inside_of_long_ago_is_not_told(tmp_path: Path, minute: int, known: int)
     assert made.street.inside == (4 if known else None)
 
 
-def test_old_tallies_are_deleted(journal: list[Group], tmp_path: Path) -> None:
-    """What is past its keeping goes, tallies like everything else."""
+def applied_at(directory: Path) -> int:
+    """How far a state has come."""
+    with tallies(directory) as stored:
+        return stored.applied_at
+
+
+def test_a_day_whose_tallies_are_deleted_is_unknown(journal: list[Group], tmp_path: Path) -> None:
+    """What is past its keeping goes, and its day has no numbers from then on: never nobody."""
     store, site = StateStore(tmp_path), Site(None, SECRETS)
     for group in journal:
         store.apply(site.step(group))
-    reader = PassageReader(tmp_path)
-    assert list(reader.counts(0, MONDAY + DAY))
-    assert len(reader.blind(MONDAY, MONDAY + 2 * DAY)) > 8
-    store.prune(MONDAY + DAY)
-    assert not list(reader.counts(0, MONDAY + DAY))
-    assert list(reader.counts(MONDAY + DAY, MONDAY + 2 * DAY))
-    ended = [one for one in reader.blind(0, MONDAY + DAY) if 0 < one.until < MONDAY + DAY]
-    assert {one.since for one in ended} == {0}, "since when cameras are heard stays known"
+    kept = from_state(tmp_path, 1)
+    assert counted(from_state(tmp_path, 0).street).inward > 0
+    assert counted(kept.daily[-2].lines[0]).inward > 0
+    store.keeping.prune(MONDAY + DAY, MONDAY + DAY)
+    gone, after = from_state(tmp_path, 0), from_state(tmp_path, 1)
+    assert {line.counted for line in gone.lines} == {None}
+    assert (gone.street.unknown, gone.since, after.since) == (4 * DAY, MONDAY + DAY, 0)
+    assert "没有数据（2025-11-25 00:00 之前的统计已到期删除" in VehiclePages(gone, NOWHERE, "zh").lines()[0]
+    assert after.street == kept.street
+    assert after.daily[-2].lines[0].counted is None
+    with tallies(tmp_path) as stored:
+        assert not list(stored.counts(0, MONDAY + DAY))
+        ended = [one for one in stored.blind(0, MONDAY + DAY) if 0 < one.until < MONDAY + DAY]
+        assert {one.since for one in ended} == {0}, "since when cameras are heard stays known"
     store.close()

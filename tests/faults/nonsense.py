@@ -11,12 +11,14 @@ from pathlib import Path
 from tests.faults.harness import Stage
 from tests.faults.tally import Row
 from tests.support import wait_until
+from tests.support.broker import marked
 
 SENSOR = "t/C1/crowd/crowd-1"
 GROWTH = 64 << 20
 """Bytes of resident memory that nonsense may cost."""
 STRANGERS = 2000
 HUGE = 10 << 20
+MARKED = "UserProperty", "ContentType", "ResponseTopic"
 
 
 def _deep(_: random.Random) -> bytes:
@@ -48,6 +50,8 @@ NONSENSE: dict[str, Callable[[random.Random], bytes]] = {
 def nonsense(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Publish every kind of nonsense among the readings; each message must be accounted for, and memory stay bounded.
 
+    Some have properties over which the client library would end the connection, and could not be acknowledged.
+
     What the shipped broker lets in and the daemon does not take must be counted as dropped. 10 MB are more than the
     broker may send it, which drops them without a word: that shows in no number of ours, and costs nothing.
     """
@@ -59,7 +63,8 @@ def nonsense(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             batch = [(SENSOR, make(dice)) for make in NONSENSE.values()]
             batch += [(f"t/C1/crowd/stranger-{dice.randrange(10**9)}", b'{"count": 1}') for _ in range(STRANGERS)]
             stage.broker.publish_all(batch)
-            sent += len(batch)
+            stage.broker.publish_all([(SENSOR, b"")] * len(MARKED), properties=marked(dice.choice(MARKED)))
+            sent += len(batch) + len(MARKED)
             stage.broker.publish_all([(SENSOR, bytes(size)) for size in (257 << 10, 800 << 10, 1 << 20, HUGE)])
             large, done = large + 3, done + 1
             wait_until(partial(_accounted, stage, sent, large), 60, "all of it is accounted for")

@@ -5,13 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from sensord.store.ballast import LOW, Ballast
 from tests.faults.outside import FULL, MIB, fill, on_small_disk, small_disk
 from tests.faults.sensors import MANY, Speech
+from tests.notify.receiver import Receiver
 from tests.support import wait_until
+from tests.support.broker import Mosquitto
+from tests.support.daemon import Daemon
+
+PORT = 38871
+"""Where a daemon serves that cannot write its port down."""
 
 
 @pytest.fixture
@@ -92,3 +100,63 @@ def test_what_is_kept_back_is_given_up_and_filled_again(tmp_path: Path, monkeypa
         free = left
         assert ballast.available() is room
         assert (tmp_path / "ballast").exists() is room
+
+
+class Crowded(Daemon):
+    """A daemon on a disk that a neighbour keeps full; where it serves is known without a file."""
+
+    place: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Where its HTTP server listens."""
+        return f"http://127.0.0.1:{PORT}"
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask it, on a disk that is full again."""
+        if self.place is not None:
+            fill(self.place)
+        return super().get(path)
+
+
+@pytest.fixture
+def crowded(tmp_path: Path, place: Path) -> Iterator[Crowded]:
+    """A daemon that was shot, and whose rules were changed since."""
+    broker = Mosquitto(tmp_path, log="warning").start()
+    with Receiver() as people:
+        settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": 16}}
+        daemon = Crowded(tmp_path / "sensord", broker.port, people.url + "/notify", http={"port": PORT}, **settings)
+        daemon.state = place / "state"
+        daemon.start()
+        daemon.kill()
+        rules = daemon.directory / "rules" / "crowd.yaml"
+        rules.write_text(rules.read_text(encoding="utf-8").replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+        yield daemon
+        daemon.kill()
+    broker.stop()
+
+
+@pytest.mark.timeout(240)
+def test_new_rules_come_into_force_from_what_is_kept_back(crowded: Crowded, place: Path) -> None:
+    """A start on a full disk gives the ballast up for them."""
+    fill(place, leave=LOW // 2)
+    crowded.start(ready="/healthz")
+    wait_until(lambda: crowded.fact("journal") is False, 30, "the full disk shows")
+    wait_until(lambda: crowded.fact("rules") is True, 30, "the rules are in force")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("freed", [True, False])
+def test_a_start_with_new_rules_on_a_disk_without_a_byte_goes_on(crowded: Crowded, place: Path, freed: bool) -> None:
+    """It answers, says what is the matter, and obeys; or the rules come into force once there is space."""
+    (crowded.state / "ballast").unlink()
+    crowded.place = place
+    fill(place)
+    crowded.start(ready="/healthz")
+    wait_until(lambda: crowded.fact("journal") is False, 30, "the full disk shows")
+    assert crowded.fact("rules") is False
+    if freed:
+        crowded.place = None
+        (place / "hog").unlink()
+        wait_until(lambda: crowded.fact("rules") is True, 30, "the rules are in force")
+    assert crowded.stop() == 0

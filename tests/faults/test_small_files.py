@@ -112,3 +112,23 @@ def test_other_site_keys_count_as_new_ones_from_the_second_start_on(stage: Stage
         stage.await_ready()
         followed(stage, wanted=wanted)
         assert stage.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("state_too", [False, True])
+def test_site_keys_that_are_gone_are_missed_and_not_replaced(stage: Stage, whole: Path, state_too: bool) -> None:
+    """At every start, until they are put back; the journal tells when the state has gone with them."""
+    path = whole / "plate.keys"
+    keys = path.read_bytes()
+    path.unlink()
+    if state_too:
+        (whole / "state.db").unlink()
+    for _ in range(2):
+        stage.start()
+        stage.await_ready()
+        followed(stage, wanted=False)
+        assert stage.end(signal.SIGTERM) == 0
+        assert "put it back from a backup" in path.read_text(encoding="utf-8")
+    stage.start()
+    path.write_bytes(keys)
+    followed(stage, wanted=True)
+    assert stage.end(signal.SIGTERM) == 0

@@ -14,9 +14,11 @@ from sensord.core.vehicles.blot import without_plates
 from sensord.core.vehicles.plate import mask, recognise
 from sensord.core.vehicles.platekind import PlateKind
 from sensord.errors import DecodeError
+from sensord.ingest.client import Listener
 from sensord.ingest.topics import KINDS, kind_of, sessions
 from tests.core.street import START, definition
 from tests.fuzz.target import Target, each
+from tests.ingest.raw import GOOD, hearing, packet, publish
 
 _CONTEXT = Context("Asia/Shanghai")
 _READINGS, _COMMANDS = "t/{compound}/{kind}/{device}", "t/commands/by/{user}/{case}"
@@ -63,6 +65,12 @@ def _topic(data: bytes) -> None:
     assert sessions(_READINGS, _COMMANDS, "sensord")
 
 
+def _packet(data: bytes) -> None:
+    """A PUBLISH (its flags, then what follows its length) costs nothing but itself: the one behind it is heard."""
+    with hearing(Listener) as say:
+        assert say(packet(0x30 | ord(data[:1] or b"0") & 0x0F, data[1:]) + GOOD)[-1].payload == b"!"
+
+
 def _plate(data: bytes) -> None:
     """Recognising twice is recognising once; what is masked does not give the plate away; texts lose their plates."""
     raw = data.decode("utf-8", "replace")
@@ -107,6 +115,12 @@ def _record(line: bytes, at: int) -> Record:
     return Record(kind, at, topic.decode("utf-8", "replace"), payload, line[:1] == b"R", line[:1] == b"D")
 
 
+_MARKED = (b"\x26\x00\x01a\x00\x03\xef\xbb\xbf", b"\x03\x00\x03\xef\xbb\xbf", b"\x0b\x01\x02\x00\x00\x00\x09\x01\x01")
+"""Properties of a message: for anybody's use, a content type, and some numbers."""
+_PACKETS = (
+    *(publish(b"t/C1/crowd/crowd-0", b'{"count":3}', properties, 9) for properties in _MARKED),
+    publish(b"t/C1/plate/camera-0", b""),
+)
 _CASE = "G1-L1-crowd-20231114T221320"
 _STREET = each(
     b'rt/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":1}\nrt/C1/crowd/crowd-0 {"count":90,"boot":1,"seq":2}',
@@ -121,6 +135,7 @@ _STREET = each(
 TARGETS = (
     *(_codec(name, stream) for name in sorted(CODECS) for stream in Stream if stream not in SOURCE),
     Target("topic", _topic, each("t/C1/crowd/crowd-0", "t/commands/x", "+/#", "$SYS/broker", "")),
+    Target("packet", _packet, tuple(whole[:1] + whole[2:] for whole in _PACKETS)),
     Target("plate", _plate, _PLATES),
     Target("site", _Street(), _STREET),
 )

@@ -13,9 +13,9 @@ START = 1_777_000_000 * SECOND
 class Host:
     """The host's two clocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: int = START) -> None:
         """Begin together."""
-        self.wall, self.steady = START, 0
+        self.wall, self.steady = wall, 0
 
     def passes(self, duration: int) -> None:
         """Let time pass on both."""
@@ -23,13 +23,14 @@ class Host:
         self.steady += duration
 
 
-def _clock(host: Host, floor: int = 0) -> ArrivalClock:
+def clock_of(host: Host, floor: int = 0) -> ArrivalClock:
+    """The clock of arrivals on such a host."""
     return ArrivalClock(floor, lambda: host.wall, lambda: host.steady)
 
 
-def _begun(host: Host, floor: int = 0) -> ArrivalClock:
+def begun(host: Host, floor: int = 0) -> ArrivalClock:
     """A clock that has stamped its first message."""
-    clock = _clock(host, floor)
+    clock = clock_of(host, floor)
     clock.arrival()
     return clock
 
@@ -37,7 +38,7 @@ def _begun(host: Host, floor: int = 0) -> ArrivalClock:
 def test_before_the_first_message_it_follows_forward_at_once() -> None:
     """A box that started 60 hours in the past and is set by NTP: no message is of then; after one, no leap."""
     host = Host()
-    clock = _clock(host)
+    clock = clock_of(host)
     host.wall += 60 * HOUR
     assert clock.arrival() == host.wall
     host.wall += 60 * HOUR
@@ -57,7 +58,7 @@ def _run(host: Host, clock: ArrivalClock, duration: int, step: int = SECOND) -> 
 def test_it_follows_the_host() -> None:
     """Nobody touches the clock: the host's time, exactly; small steps forward are followed at once."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     assert clock() == START
     host.passes(10 * SECOND)
     assert clock() == START + 10 * SECOND
@@ -68,7 +69,7 @@ def test_it_follows_the_host() -> None:
 def test_a_small_step_back_is_waited_out() -> None:
     """Time stands still for a moment rather than going back."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     host.wall -= SECOND
     assert clock() == START
     host.passes(SECOND)
@@ -80,7 +81,7 @@ def test_a_small_step_back_is_waited_out() -> None:
 def test_an_hour_back_neither_stops_nor_reverses_time() -> None:
     """Half speed until the host has caught up, then its time again: absences and escalation go on."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     host.wall -= HOUR
     instants = [START, *_run(host, clock, HOUR)]
     assert [after - before for before, after in pairwise(instants)] == [SECOND // 2] * 3600
@@ -92,7 +93,7 @@ def test_an_hour_back_neither_stops_nor_reverses_time() -> None:
 def test_an_hour_forward_is_no_leap() -> None:
     """Double speed until the host's time is reached: no sensor seems silent at once."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     host.wall += HOUR
     assert clock.apart == HOUR
     _run(host, clock, HOUR // 2)
@@ -106,7 +107,7 @@ def test_an_hour_forward_is_no_leap() -> None:
 def test_an_hour_forward_is_made_up_for_evenly() -> None:
     """Each second counts twice until the host's time is reached."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     host.wall += HOUR
     instants = [START, *_run(host, clock, 2 * HOUR)]
     steps = [after - before for before, after in pairwise(instants)]
@@ -118,7 +119,7 @@ def test_an_hour_forward_is_made_up_for_evenly() -> None:
 def test_time_never_goes_back_however_often_the_clock_is_set() -> None:
     """Jumps in both directions in a row."""
     host = Host()
-    clock = _begun(host)
+    clock = begun(host)
     instants = [clock()]
     for jump in (HOUR, -2 * HOUR, 5 * SECOND, -3 * SECOND, 30 * MINUTE, -30 * MINUTE):
         host.wall += jump
@@ -129,7 +130,7 @@ def test_time_never_goes_back_however_often_the_clock_is_set() -> None:
 def test_after_a_restart_it_continues_from_the_journal() -> None:
     """A host whose clock is behind the journal starts at the journal's time, and time goes on."""
     host = Host()
-    clock = _begun(host, floor=START + HOUR)
+    clock = begun(host, floor=START + HOUR)
     assert clock() == START + HOUR
     host.passes(10 * SECOND)
     assert clock() == START + HOUR + 5 * SECOND
@@ -138,4 +139,4 @@ def test_after_a_restart_it_continues_from_the_journal() -> None:
 def test_downtime_is_no_jump() -> None:
     """After a day of downtime the first instant is the host's."""
     host = Host()
-    assert _clock(host, floor=START - 24 * HOUR)() == START
+    assert clock_of(host, floor=START - 24 * HOUR)() == START

@@ -42,9 +42,9 @@ def test_old_states_go_with_everything_else(tmp_path: Path) -> None:
     """Pruning deletes what is past its keeping, but never the two that a restart needs."""
     state = StateStore(tmp_path)
     save_every(state, 60, 3 * HOUR)
-    assert state.prune(START + 2 * HOUR) == 2
+    assert state.keeping.prune(START + 2 * HOUR, 0) == 2
     assert Past(tmp_path).snapshot_before(START + HOUR) is None
-    assert state.prune(START + DAY) == 0
+    assert state.keeping.prune(START + DAY, 0) == 0
     assert state.load_snapshot() is not None
     state.close()
 
@@ -70,12 +70,12 @@ def test_without_a_database_it_says_so(tmp_path: Path) -> None:
 
 def test_dead_letters_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway gone mad fills no disk: beyond the bound the oldest go, in pieces; the newest stay, and can be read."""
-    monkeypatch.setattr("sensord.store.state.MOST_DEAD_LETTERS", 50)
+    monkeypatch.setattr("sensord.store.keeping.MOST_DEAD_LETTERS", 50)
     state = StateStore(tmp_path)
     for seq in range(1, 5):
         letters = [DeadLetter(index, START, f"t/{index}", "unknown_device", "") for index in range(100)]
         state.apply(Step(seq, START, dead=letters))
-    while state.prune(0, batch=10):
+    while state.keeping.prune(0, 0, batch=10):
         pass
     kept = Past(tmp_path).dead_letters(1000)
     assert [letter.index for letter in kept] == list(range(99, 49, -1))

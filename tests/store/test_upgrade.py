@@ -24,7 +24,7 @@ from sensord.drivers.replay import journal_groups
 from sensord.errors import SnapshotError, StoreError
 from sensord.store.dayfile import SCHEMA
 from sensord.store.journal import Journal
-from sensord.store.passages import PassageReader
+from sensord.store.passages import tallies
 from sensord.store.reader import DirectoryReader
 from sensord.store.rollups import RollupSink
 from sensord.store.sqlite import Schema, has_tables, open_reader, open_writer
@@ -59,7 +59,7 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
         cursor = state.load("influxdb")
         assert cursor is not None
         assert (cursor.seq, cursor.checkpoint) == (50, 50)
-        assert state.prune(1 << 62) > 0
+        assert state.keeping.prune(1 << 62, 1 << 62) > 0
     with closing(open_reader(old / "state.db", STATE)) as connection:
         assert has_tables(connection, STATE)
 
@@ -176,5 +176,6 @@ def test_passages_that_were_counted_by_the_hour_are_kept(tmp_path: Path) -> None
     ):
         change(tmp_path / "state.db", statement)
     StateStore(tmp_path).close()
-    (kept,) = PassageReader(tmp_path).counts(0, DAY)
+    with tallies(tmp_path) as stored:
+        (kept,) = stored.counts(0, DAY)
     assert (kept.start, kept.gate, kept.count) == (HOUR, "C1-N", 7)

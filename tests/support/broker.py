@@ -80,16 +80,24 @@ class Mosquitto:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return [line for line in lines if all(word in line for word in words)]
 
-    def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> None:
+    def publish(
+        self, topic: str, payload: bytes, qos: int = 1, retain: bool = False, properties: Properties | None = None
+    ) -> None:
         """Publish one message and wait until the broker has it."""
-        self.publish_all([(topic, payload)], qos, retain)
+        self.publish_all([(topic, payload)], qos, retain, properties)
 
-    def publish_all(self, messages: Sequence[tuple[str, bytes]], qos: int = 1, retain: bool = False) -> None:
-        """Publish messages in this order and wait until the broker has them."""
+    def publish_all(
+        self,
+        messages: Sequence[tuple[str, bytes]],
+        qos: int = 1,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> None:
+        """Publish messages in this order, each with these properties, and wait until the broker has them."""
         client = paho_client("")
         client.connect("127.0.0.1", self.port)
         client.loop_start()
-        sent = [client.publish(topic, payload, qos, retain) for topic, payload in messages]
+        sent = [client.publish(topic, payload, qos, retain, properties) for topic, payload in messages]
         for item in sent:
             item.wait_for_publish(10)
         client.disconnect()
@@ -105,6 +113,13 @@ def paho_client(name: str) -> Client:
         reconnect_on_failure=False,
         manual_ack=True,
     )
+
+
+def marked(name: str) -> Properties:
+    """A property of a message that begins with a byte order mark, as texts of some editors do."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's, untyped
+    setattr(properties, name, ("\ufeff", "\ufeff") if name == "UserProperty" else "\ufeff")
+    return properties
 
 
 def take_over(port: int, name: str) -> None:

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from sensord.core.alert import Free, Gap, Vehicle
+from sensord.core.alert import Free, Gap, Transition, Vehicle
 from sensord.core.level import Level
 
 
@@ -155,7 +155,8 @@ class Told(msgspec.Struct):
     account), ``round`` in which round last; what supervisors are told for their information, and that a case has
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
-    round of the last answer. ``failed`` lists channels that did not deliver.
+    round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
+    person heard, in that order: of these, and of no others, they hear the end.
     """
 
     role: str
@@ -176,6 +177,7 @@ class Told(msgspec.Struct):
     heard: int = 0
     said: dict[str, int] = {}
     failed: list[str] = []
+    rules: list[str] = []
 
     @property
     def answered(self) -> bool:
@@ -206,8 +208,8 @@ class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
-    ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces`` and ``gap`` are those of the transition that last
-    raised the level, for texts. ``owner`` is who answers for the case now, ``lead`` who leads a joint dispatch.
+    ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces`` and ``gap`` are those of the latest transition that
+    reached the level of the case, for texts. ``owner`` answers for the case now, ``lead`` leads a joint dispatch.
     ``answer`` is how far people have come in the present ``round``, which begins when the alarm comes back or the
     case is given back. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the
     first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
@@ -267,6 +269,17 @@ class Case(msgspec.Struct):
     pending: list[tuple[int, Due, int]] = []
     fallbacks: dict[str, tuple[str, str, str]] = {}
     muted: str = ""
+
+
+def subject(transition: Transition) -> dict[str, object]:
+    """What texts about a case say of an alert, by the fields of ``Case``."""
+    fields = ("rule", "key", "value", "threshold", "samples", "vehicle", "spaces", "gap")
+    return {field: getattr(transition, field) for field in fields}
+
+
+def about(case: Case, transition: Transition) -> Case:
+    """The case as far as one of its alerts goes, to be read only: its level, its rule, what its text says."""
+    return msgspec.structs.replace(case, level=transition.level, **subject(transition))
 
 
 class CaseEvent(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import PREFIX, built_in
-from sensord.core.cases.case import TABLE, Case, CaseEvent, Due, Happening, State
+from sensord.core.cases.case import TABLE, Case, CaseEvent, Due, Happening, State, about, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -98,17 +98,31 @@ class Flow(Stages):
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
         """The case stands where it stood, and people hear of what this alert is about all the same."""
-        self._seen(case, transition)
+        lesser = transition.level < case.level
+        if not lesser:
+            self._seen(case, transition)
         event = self.happen(case, what[0], transition.at, transition.id, story)
-        if case.state is not State.ACCEPTED:
+        if case.state is State.ACCEPTED:
+            return
+        if lesser:
+            self._tell_of(case, transition, event, what[1], story)
+        else:
             self.dispatch(case, event, what[1], story)
+
+    def _tell_of(self, case: Case, transition: Transition, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell of a lesser alert by its own level and rule; how the case itself stands is told as before."""
+        of = about(case, transition)
+        muted = self.mutes.of_case(of, self._rules.get(of.rule), event.at)
+        if muted is not None:
+            self.dispatcher.muted(of, event, muted[0], story.decisions)
+        elif not self.dispatcher.rose(case, event, reason, story.decisions, of) and not case.muted:
+            self._await_duty(case, event.at)
 
     @staticmethod
     def _seen(case: Case, transition: Transition) -> None:
         """What messages about the case say from now on."""
-        case.rule, case.key = transition.rule, transition.key
-        case.value, case.threshold, case.samples = transition.value, transition.threshold, transition.samples
-        case.vehicle, case.spaces, case.gap = transition.vehicle, transition.spaces, transition.gap
+        for field, value in subject(transition).items():
+            setattr(case, field, value)
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")

@@ -14,7 +14,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.message import Names, compose
+from sensord.core.cases.message import ENDS, Names, compose, compose_end
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
@@ -101,14 +101,17 @@ class Dispatcher:
 
     # -- what happens to the case ------------------------------------------------------------------------------------
 
-    def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> bool:
-        """The case was opened, rose in level, or came back. Returns whether anybody could be told."""
-        policy = self.policy(case)
+    def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
+        """The case was opened, rose in level, or came back. Returns whether anybody could be told.
+
+        ``of`` is the case as far as a lesser alert goes, when only that is to be told of.
+        """
+        policy, level = self.policy(case), (of or case).level
         people: list[Person] = []
-        everybody = case.level >= policy.everybody_at
+        everybody = level >= policy.everybody_at
         fresh = event.previous if reason in _GOES_ON else 0
         for number, step in enumerate(policy.steps):
-            if case.level < step.at_least:
+            if level < step.at_least:
                 continue
             if step.after and fresh < step.at_least and not self._awaits(case, number):
                 self._desk.schedule(case, event.at + step.after, Due.STEP, number)
@@ -119,8 +122,9 @@ class Dispatcher:
         if not people:
             people = self._anybody(case, policy, event.at)
             reason = Reason.NOBODY_TOLD if policy.steps else reason
-        self.own(case, event.at, people)
-        self._tell(case, event, people, reason, decisions)
+        if of is None:
+            self.own(case, event.at, people)
+        self._tell(case, event, people, reason, decisions, of)
         return bool(people)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
@@ -305,15 +309,22 @@ class Dispatcher:
     # -- telling -----------------------------------------------------------------------------------------------------
 
     def _tell(
-        self, case: Case, event: CaseEvent, people: Iterable[Person], reason: Reason, decisions: Decisions
+        self,
+        case: Case,
+        event: CaseEvent,
+        people: Iterable[Person],
+        reason: Reason,
+        decisions: Decisions,
+        of: Case | None = None,
     ) -> None:
-        rule = self._rules.get(case.rule)
+        of = of or case
+        rule = self._rules.get(of.rule)
         for person in {person.id: person for person in people}.values():
             shift = self._roster.table.shift_at(person.id, event.at)
-            held = self._mutes.of_person(person.id, case, rule, event.at)
+            held = self._mutes.of_person(person.id, of, rule, event.at)
             if shift is None:
                 held = Reason.HELD_OFF_DUTY
-            elif case.muted and reason in (Reason.CASE_CLOSED, Reason.CASE_VOID):
+            elif case.muted and reason in ENDS:
                 held = Reason(case.muted)
             if held is not None:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
@@ -322,7 +333,7 @@ class Dispatcher:
             if reason not in _NOTICES:
                 told.ask(shift or "", event.at, case.round)
             first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
-            self._page(case, event, person, first, reason, decisions)
+            self._page(of, event, person, first, reason, decisions)
             for contact in person.contacts:
                 if contact not in first:
                     number = max((int(taken) for taken in case.fallbacks), default=0) + 1
@@ -338,8 +349,7 @@ class Dispatcher:
         reason: Reason,
         decisions: Decisions,
     ) -> None:
-        rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
-        title, text = compose(case, rule, role, reason, event, person.language, self._names)
+        title, text = self._words(case, event, person, reason)
         for contact in contacts:
             message = Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
@@ -356,3 +366,14 @@ class Dispatcher:
             why, due = waits
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
+
+    def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
+        """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
+        heard = case.told[person.id].rules
+        if reason in ENDS:
+            rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
+            return compose_end(case, rules, reason, event, person.language, self._names)
+        if case.rule not in heard:
+            heard.append(case.rule)
+        rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
+        return compose(case, rule, role, reason, event, person.language, self._names)

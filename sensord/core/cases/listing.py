@@ -43,6 +43,7 @@ _TEXTS = {
         "false": "误报",
         "unreported": "无人反馈",
         "disagreed": "报告与传感器不符",
+        "since": "{since} 之前结案的案件已到期删除，或从未有过，不在其中。",
         "waiting": "待响应",
         "answered": "已接单",
         "there": "已到场",
@@ -74,6 +75,8 @@ _TEXTS = {
         "false": "false alarm",
         "unreported": "nobody reported",
         "disagreed": "report and sensors disagreed",
+        "since": "Cases that ended before {since} were deleted when their time had come, or never were: they are not "
+        "in it.",
         "waiting": "waiting",
         "answered": "acknowledged",
         "there": "on the scene",
@@ -215,6 +218,10 @@ class Lister:
         )
         rows = [(self._say[name], value) for name, value in facts]
         return Table(self._say["summary"], (self._say["item"], self._say["value"]), rows)
+
+    def notes(self, start: int, since: int) -> list[str]:
+        """What a list from ``start`` on lacks when not all cases are known of the time before ``since`` (ns)."""
+        return [self._say["since"].format(since=self._time(since))] if since > start else []
 
     def _table(self, title: str, columns: str, rows: Sequence[tuple[str, ...]]) -> Table:
         return Table(self._say[title], tuple(self._say[columns].split()), rows)

@@ -101,7 +101,8 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
-_ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
+ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
+"""What is said when a case has ended, by how."""
 _SAID = {
     "zh": {
         Reason.HELP_NEEDED: "{by}请求支援{why}。",
@@ -153,13 +154,12 @@ def compose(
     places, zone = names.places, names.zone
     device = case.key if case.key in places.device_index else ""
     words = {
-        "place": _place(case.place, language, places)
-        + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else ""),
+        "place": _where(case, language, places),
         "grid": _place(case.grid, language, places),
-        "level": NAMES[language][case.peak if reason in _ENDS else case.level],
+        "level": NAMES[language][case.level],
         "value": _number(case.value),
         "threshold": _number(case.threshold),
-        "rule": _name(rule, case, language),
+        "rule": _name(rule, case.rule, language),
         "time": to_datetime(event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
@@ -172,9 +172,20 @@ def compose(
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
-    if reason in _ENDS:
-        return title, _ENDS[reason][language].format_map(words)
     return title, _said(event, reason, language) + _body(rule, words, language)
+
+
+def compose_end(
+    case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
+) -> tuple[str, str]:
+    """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
+    words = {
+        "place": _where(case, language, names.places),
+        "rule": ("、" if language == "zh" else ", ").join(_name(rules[rule], rule, language) for rule in rules),
+        "time": to_datetime(event.at, names.zone).strftime("%m-%d %H:%M:%S"),
+        "case": case.code or case.id,
+    }
+    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
 
 
 def _said(event: CaseEvent, reason: Reason, language: str) -> str:
@@ -204,9 +215,16 @@ def _default(rule: Rule | None) -> Mapping[str, str]:
     return _HEADING if rule.trend is not None else _UNUSUAL
 
 
-def _name(rule: Rule | None, case: Case, language: str) -> str:
+def _name(rule: Rule | None, name: str, language: str) -> str:
     """The rule's name; a rule that was removed while its case was open is called by its id."""
-    return case.rule if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+    return name if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
+
+
+def _where(case: Case, language: str, places: Places) -> str:
+    """The place's name, and the device when the alert is about one."""
+    device = case.key if case.key in places.device_index else ""
+    place = _place(case.place, language, places)
+    return place + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else "")
 
 
 def _place(place: str, language: str, places: Places) -> str:

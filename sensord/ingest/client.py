@@ -1,0 +1,64 @@
+"""paho's client, but for the properties of messages: whatever they hold, what is published is heard.
+
+A broker hands on the properties that a device gives its messages, and paho ends the connection over one that it does
+not like: U+FEFF in a text is enough, which MQTT 5 allows (1.5.4). At QoS 1 the broker sends such a message again, as
+the first of each connection, so that one message would deafen us for good. We use no property of a message, so they
+are cut out before paho reads it. There is no public way to do so; a test holds paho to the version whose insides were
+looked at.
+"""
+
+from __future__ import annotations
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
+
+_QOS, _QOS_1 = 0x06, 0x02
+"""Bits of a PUBLISH's first byte."""
+_LONGEST = 4
+"""Bytes of the longest length that MQTT knows."""
+
+
+class Unreadable(MQTTMessage):
+    """A message whose parts do not fit into its packet; of QoS 0 when its number cannot be told either."""
+
+
+class Listener(Client):
+    """Hands on every message that the broker sends, without its properties; one that is none as ``Unreadable``."""
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        first, body = self._in_packet["command"], self._in_packet["packet"]
+        plain = without_properties(first, body)
+        if plain is None:
+            self._handle_on_message(_unreadable(first, body))
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        self._in_packet["packet"] = plain
+        return super()._handle_publish()
+
+
+def without_properties(first: int, body: bytearray) -> bytearray | None:
+    """Cut the properties out of a PUBLISH: its first byte, and what follows its length. None when it is none."""
+    at = _head(first, body)
+    length = size = 0
+    for size, byte in enumerate(body[at : at + _LONGEST], 1):
+        length |= (byte & 0x7F) << 7 * (size - 1)
+        if byte < 0x80:
+            break
+    else:
+        return None
+    end = at + size + length
+    if end > len(body) or first & _QOS == _QOS:
+        return None
+    return body[:at] + b"\0" + body[end:] if end > at + 1 else body
+
+
+def _head(first: int, body: bytearray) -> int:
+    """Where topic and packet number end, and the properties begin."""
+    return 2 + int.from_bytes(body[:2]) + (2 if first & _QOS else 0)
+
+
+def _unreadable(first: int, body: bytearray) -> Unreadable:
+    end = _head(first, body)
+    number = int.from_bytes(body[end - 2 : end]) if first & _QOS == _QOS_1 and end <= len(body) else 0
+    message = Unreadable(mid=number)
+    message.qos = 1 if number else 0
+    return message

@@ -1,0 +1,64 @@
+"""Handing definitions to the journal: each once, in their order, whether the one before is durable yet or not."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sensord.config.load import load
+from sensord.core.record import Record
+from sensord.defining import Definitions
+from sensord.errors import UnavailableError
+
+SAMPLE = Path(__file__).parent / "config" / "street" / "sensord.yaml"
+ONE = load(SAMPLE).definition
+OTHER = msgspec.structs.replace(ONE, district="another")
+
+
+class Queue:
+    """A journal that takes nothing until the test says so."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self.waiting: list[Future[int]] = []
+        self.closed = False
+
+    def submit(self, record: Record, timeout: float) -> Future[int]:
+        """Let it wait."""
+        if self.closed:
+            raise UnavailableError("closed")
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+
+def test_what_is_in_force_is_not_journaled_again() -> None:
+    """At most starts nothing has changed; without one in force the definition is journaled whatever it is."""
+    queue = Queue()
+    assert Definitions(queue.submit, lambda: 0, ONE.version).hand_over(ONE).done()
+    assert queue.waiting == []
+    assert not Definitions(queue.submit, lambda: 0, None).hand_over(ONE).done()
+    assert len(queue.waiting) == 1
+
+
+def test_one_that_waits_is_the_newest() -> None:
+    """It is not handed over twice, and going back to the one in force is a change, for it will be in force by then."""
+    queue = Queue()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    first = definitions.hand_over(OTHER)
+    assert definitions.hand_over(OTHER) is first
+    assert definitions.hand_over(ONE) is not first
+    assert len(queue.waiting) == 2
+
+
+def test_one_that_was_not_taken_is_tried_again() -> None:
+    """A queue without a place keeps nothing."""
+    queue = Queue()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    queue.closed = True
+    with pytest.raises(UnavailableError):
+        definitions.hand_over(OTHER)
+    queue.closed = False
+    assert not definitions.hand_over(OTHER).done()
