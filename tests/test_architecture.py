@@ -15,14 +15,15 @@ ADAPTER = {"errors", "core", "config", "ports"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "words": set(),
+    "answers": set(),
     "phrasebook": {"errors", "words"},
     "core": {"errors"},
     "ports": {"core"},
     "config": {"errors", "core"},
     "ingest": ADAPTER,
     "store": ADAPTER,
-    "notify": ADAPTER,
-    "series": ADAPTER,
+    "notify": ADAPTER | {"answers"},
+    "series": ADAPTER | {"answers"},
     "telemetry": ADAPTER,
     "api": ADAPTER | {"phrasebook"},
     "defining": {"core"},
@@ -72,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"phrasebook", "words"}
     | {
         "ahead",
+        "answers",
         "api",
         "backtest",
         "drivers",

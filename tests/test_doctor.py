@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from sensord.commands.doctor import Finding, examine
+from sensord.config.settings import TOKEN_FILE
 from sensord.store.journal import Journal
 from sensord.store.starts import Starts
 from sensord.store.state import StateStore
 from tests.store.parts import change, fill
 from tests.support import free_port
+from tests.support.bombs import BOMBS, ROOM, Growth, bombing
 from tests.support.daemon import Daemon
 
 
@@ -97,3 +99,20 @@ def test_small_files_that_are_damaged_are_found(daemon: Daemon) -> None:
     wrong = ("plates", "changes", "audit.log")
     assert [found[name].ok for name in wrong] == [False] * 3
     assert "plate.keys" in found["plates"].detail
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_answer_without_end_does_not_fill_its_memory(daemon: Daemon, bomb: str) -> None:
+    """Neither a database's, of which only the status matters, nor that of whoever has the daemon's port."""
+    (daemon.state / TOKEN_FILE).write_text("token\n", encoding="ascii")
+    with bombing(bomb) as url:
+        (daemon.state / "http.port").write_text(url.rpartition(":")[2], encoding="ascii")
+        text = daemon.config.read_text(encoding="utf-8")
+        one, two = f"type: influxdb1, name: one, url: {url}", f"type: influxdb2, name: two, url: {url}"
+        sinks = f"sinks:\n- {{{one}, database: d}}\n- {{{two}, bucket: b}}\n"
+        daemon.config.write_text(text + sinks, encoding="utf-8")
+        growth = Growth()
+        found = findings(daemon)
+        assert growth.peak < 2 * ROOM
+    assert (found["sink one"].ok, found["sink two"].ok) == (True, True)
+    assert found["daemon"].detail.endswith("but not as the daemon does")

@@ -17,6 +17,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sensord import answers
 from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
@@ -124,10 +125,11 @@ def _broker(loaded: Loaded) -> Finding:
 
 def _http(subject: str, url: str) -> Finding:
     try:
-        answer = httpx.get(url, timeout=TIMEOUT)
+        with answers.blocking_client(TIMEOUT) as asking:
+            status = answers.ask(asking, asking.build_request("GET", url)).status
     except httpx.HTTPError as error:
         return Finding(subject, False, f"{url}: {error}")
-    return Finding(subject, answer.status_code < 400, f"{url}: HTTP {answer.status_code}")
+    return Finding(subject, status < 400, f"{url}: HTTP {status}")
 
 
 def _listens(subject: str, url: str) -> Finding:

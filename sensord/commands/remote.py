@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import httpx
+import msgspec
 
+from sensord import answers
 from sensord.config.load import Loaded, load
 from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
@@ -16,6 +18,10 @@ from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.phrasebook import told
 from sensord.store.past import Past
 from sensord.words import language, say
+
+TIMEOUT = 15.0
+LARGEST = 16 << 20
+"""Bytes of an answer: the daemon's lists are longer than a stranger's answers, and still not endless."""
 
 
 def _base(loaded: Loaded) -> str:
@@ -40,20 +46,37 @@ def _token(loaded: Loaded) -> str:
         raise UnavailableError(say(zh, en)) from error
 
 
-def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {_token(loaded)}"}
+def _fetch(
+    loaded: Loaded,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Ask whoever has the daemon's port; returns status and answer. Raises ``UnavailableError``."""
+    where = _base(loaded)
     try:
-        answer = httpx.request(method, _base(loaded) + path, timeout=15.0, json=body, headers=headers, trust_env=False)
+        with answers.blocking_client(TIMEOUT) as asking:
+            request = asking.build_request(method, where + path, json=body, headers=headers)
+            answer = answers.ask(asking, request, LARGEST)
     except httpx.HTTPError as error:
-        where = _base(loaded)
         raise UnavailableError(
             say(f"守护进程在 {where} 没有应答；它在运行吗？", f"the daemon does not answer at {where}; does it run?")
         ) from error
-    if answer.status_code == 422 and (problems := answer.json().get("problems")):
+    try:
+        return answer.status, msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError) as error:
+        zh = f"{where} 有应答（HTTP {answer.status}），但不是守护进程的应答"
+        en = f"{where} answers (HTTP {answer.status}), but not as the daemon does"
+        raise UnavailableError(say(zh, en)) from error
+
+
+def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    status, found = _fetch(loaded, method, path, body, {"Authorization": f"Bearer {_token(loaded)}"})
+    if status == 422 and (problems := found.get("problems")):
         raise ConfigError([Problem(**problem) for problem in problems])
-    if answer.status_code >= 400:
-        raise SensordError(_said(answer.json()) or f"HTTP {answer.status_code}")
-    found: dict[str, Any] = answer.json()
+    if status >= 400:
+        raise SensordError(_said(found) or f"HTTP {status}")
     return found
 
 
@@ -65,10 +88,7 @@ def overview(config: Path) -> dict[str, Any]:
 def readiness(config: Path) -> dict[str, str]:
     """Return what the running daemon says is not as it should be: name to detail. Raises ``UnavailableError``."""
     loaded = load(config, lenient=True)
-    try:
-        report = httpx.get(_base(loaded) + "/readyz", timeout=15.0).json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise UnavailableError(say("守护进程没有应答", "the daemon does not answer")) from error
+    report = _fetch(loaded, "GET", "/readyz")[1]
     stuck = {
         name: say(f"{worker['silent_seconds']:.0f} 秒没有动静", f"silent for {worker['silent_seconds']:.0f} s")
         for name, worker in report["workers"].items()

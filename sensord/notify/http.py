@@ -4,6 +4,7 @@
 what came back                          what it means (:func:`judge_status`)
 ======================================  =================================================================
 2xx                                     taken; the body may say otherwise, which is the channel's to judge
+2xx, too large or encoded               in doubt: what it says is not read (:mod:`sensord.answers`)
 408, 425, 429, 5xx                      failed; tried again, ``Retry-After`` is honoured
 502, 504, or nothing after the request  in doubt; tried again as possibly repeated
 3xx                                     failed for good: redirects are never followed
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from sensord import answers
 from sensord.config.channels import Success
 from sensord.core.instant import SECOND, parse_duration
 from sensord.errors import DeliveryError
@@ -33,7 +34,6 @@ from sensord.notify.outcome import InDoubtError, parse_retry_after
 from sensord.notify.target import resolve
 from sensord.notify.words import plain_code
 
-_ANSWER_LIMIT = 65_536
 _RETRYABLE_4XX = frozenset({408, 425, 429})
 _IN_DOUBT = frozenset({502, 504})
 """A gateway's word: what stands behind it may have taken the request."""
@@ -44,7 +44,7 @@ _PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: ``retry_after`` is the receiver's wish in seconds, ``body`` its first 64 KiB."""
+    """What came back: ``retry_after`` is the receiver's wish in seconds, ``body`` its first 64 KiB at most."""
 
     host: str
     status: int
@@ -87,12 +87,7 @@ class HttpSender:
         self.clock = clock
         self._allow = allow
         self._timeout = parse_duration(timeout) / SECOND
-        self._client = httpx.AsyncClient(
-            timeout=self._timeout,
-            follow_redirects=False,
-            trust_env=False,  # a proxy would resolve the name itself, past our check
-            verify=ssl.create_default_context(),  # the system's authorities, an organisation's own included
-        )
+        self._client = answers.client(self._timeout)
 
     async def send(
         self,
@@ -102,7 +97,7 @@ class HttpSender:
         *,
         method: str = "POST",
     ) -> Reply:
-        """Send one request; raises ``DeliveryError`` only when nothing came back (see the module's table)."""
+        """Send one request; raises ``DeliveryError`` only when nothing came back that can be judged."""
         attempt = _Attempt()
         sending = {"Host": url.netloc.decode(), **(headers or {})}
         try:
@@ -139,17 +134,11 @@ class HttpSender:
         raise DeliveryError(f"host {url.host} has no address: check the url and this machine's DNS")
 
     async def _exchange(self, request: httpx.Request, host: str) -> Reply:
-        response = await self._client.send(request, stream=True)
-        try:
-            text = b""
-            async for part in response.aiter_bytes():
-                text += part
-                if len(text) > _ANSWER_LIMIT:
-                    break
-        finally:
-            await response.aclose()
-        wish = parse_retry_after(response.headers.get("Retry-After"), self.clock())
-        return Reply(host, response.status_code, wish, text)
+        answer = await answers.read(await self._client.send(request, stream=True))
+        if answer.fault and answer.success:
+            raise InDoubtError(f"channel {self.name}: {host} answered {answer.status}, but with {answer.fault}")
+        wish = parse_retry_after(answer.headers.get("Retry-After"), self.clock())
+        return Reply(host, answer.status, wish, answer.body)
 
     def _no_answer(self, host: str, error: Exception, attempt: _Attempt) -> DeliveryError:
         kind = type(error).__name__

@@ -5,13 +5,15 @@ Message-ID is made of the notification's key, so that mailboxes recognise a repe
 out-of-office programs from answering.
 
 ``timeout`` bounds the conversation as a whole. The client's own timeout begins anew with every byte, so a server that
-dribbles would hold its thread for ever: when time is up, the connection is cut under it.
+dribbles would hold its thread for ever: when time is up, the connection is cut under it. The client would
+also take in a reply of lines without end: what a server says in one conversation is bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import smtplib
 import socket
 import ssl
@@ -21,6 +23,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
+from sensord.answers import LIMIT
 from sensord.config.channels import Smtp
 from sensord.core.instant import SECOND, parse_duration, to_datetime
 from sensord.errors import DeliveryError
@@ -64,12 +67,32 @@ class _Conversation:
             raise TimeoutError
 
 
+class _Said(io.BufferedReader):
+    """What the server says, up to ``LIMIT`` bytes; then it ends, as if the server had hung up."""
+
+    def __init__(self, line: io.RawIOBase) -> None:
+        super().__init__(line)
+        self._left = LIMIT
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line, as far as there is room."""
+        line = super().readline(self._left if size is None or size < 0 else min(size, self._left))
+        self._left -= len(line)
+        return line if self._left else b""
+
+
 class _Server(smtplib.SMTP):
     """The standard library's client on a connection of which the conversation knows; with ``tls`` from its start."""
 
     def __init__(self, settings: Smtp, timeout: float, conversation: _Conversation, tls: ssl.SSLContext | None) -> None:
         self._conversation, self._tls = conversation, tls
         super().__init__(settings.host, settings.port, timeout=timeout)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The base class's, which reads from a file that it makes when there is none."""
+        if self.file is None and self.sock is not None:
+            self.file = _Said(self.sock.makefile("rb", buffering=0))
+        return super().getreply()
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """The base class's hook for connections of another kind."""

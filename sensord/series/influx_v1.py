@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import ssl
 
 import httpx
 
+from sensord import answers
 from sensord.config.settings import InfluxV1
 from sensord.ports import CursorStore, Meter
 from sensord.series.linesink import TIMEOUT, LineSink
-from sensord.series.refusal import refused, unreachable
+from sensord.series.refusal import judge, unreachable
 
 
 class InfluxV1Sink(LineSink):
@@ -29,12 +29,10 @@ class InfluxV1Sink(LineSink):
     ) -> None:
         super().__init__(settings.name, cursors, meter, timeout)
         self._query = {"db": settings.database, "precision": "ns"}
-        self._client = httpx.AsyncClient(
+        self._client = answers.client(
+            timeout,
             base_url=settings.url,
             auth=httpx.BasicAuth(settings.username, password) if settings.username else None,
-            timeout=timeout,
-            trust_env=False,
-            verify=ssl.create_default_context(),  # the system's authorities, an organisation's own included
         )
 
     async def close(self) -> None:
@@ -43,11 +41,10 @@ class InfluxV1Sink(LineSink):
 
     async def _send(self, lines: str) -> None:
         body = await asyncio.to_thread(gzip.compress, lines.encode(), 3)
+        encoded = {"Content-Encoding": "gzip"}
+        request = self._client.build_request("POST", "/write", params=self._query, content=body, headers=encoded)
         try:
-            answer = await self._client.post(
-                "/write", params=self._query, content=body, headers={"Content-Encoding": "gzip"}
-            )
+            answer = await answers.read(await self._client.send(request, stream=True))
         except httpx.RequestError as error:
             raise unreachable(self.name, error) from error
-        if not answer.is_success:
-            raise refused(self.name, answer.status_code, answer.text, answer.headers.get("Retry-After"))
+        judge(self.name, answer)

@@ -4,22 +4,59 @@ VictoriaMetrics keeps milliseconds, so two points of a series within one millise
 the same time; it skips lines that it cannot read instead of answering 400, and it merges repeated writes only
 when it is started with ``-dedup.minScrapeInterval=1ms``.
 
-The client's own retries, batching and threads are off: the feeder does these, once, for every sink.
+The maker's client makes the request: address, parameters, credentials, compression. Its own transport reads an answer
+whole and decompressed, however large that is, so ours stands in its place. Retries, batching and threads of the client
+are off: the feeder does these, once, for every sink.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import httpx
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
-from influxdb_client.rest import ApiException
-from urllib3.exceptions import HTTPError
 
+from sensord import answers
 from sensord.config.settings import InfluxV2
 from sensord.ports import CursorStore, Meter
 from sensord.series.linesink import TIMEOUT, LineSink
-from sensord.series.refusal import refused, unreachable
+from sensord.series.refusal import judge, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the client is told of an answer that says that the points are written."""
+
+    status: int
+    reason: str = ""
+    data: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Transport:
+    """Stands in for the client's urllib3 pool; everything but success is raised past the client."""
+
+    def __init__(self, sink: str, timeout: float) -> None:
+        self._sink = sink
+        self._http = answers.blocking_client(timeout)
+
+    def request(self, method: str, url: str, *, body: bytes, headers: Mapping[str, str], **_: object) -> _Taken:
+        """Make the client's request; raises ``DeliveryError`` unless the database has taken the points."""
+        request = self._http.build_request(method, url, content=body, headers=headers)
+        try:
+            answer = answers.ask(self._http, request)
+        except httpx.RequestError as error:
+            raise unreachable(self._sink, error) from error
+        judge(self._sink, answer)
+        return _Taken(answer.status)
+
+    def clear(self) -> None:
+        """Close the connections: what the client calls at its end."""
+        self._http.close()
 
 
 class InfluxV2Sink(LineSink):
@@ -29,15 +66,10 @@ class InfluxV2Sink(LineSink):
         self, settings: InfluxV2, token: str, cursors: CursorStore, meter: Meter, *, timeout: float = TIMEOUT
     ) -> None:
         super().__init__(settings.name, cursors, meter, timeout)
-        self._settings = settings
-        self._client = InfluxDBClient(
-            settings.url,
-            token,
-            org=settings.org,
-            timeout=round(timeout * 1000),
-            enable_gzip=True,
-            retries=False,
-        )
+        self._bucket = settings.bucket
+        self._client = InfluxDBClient(settings.url, token, org=settings.org, enable_gzip=True)
+        rest: Any = self._client.api_client.rest_client  # typed as if no other transport could stand there
+        rest.pool_manager = _Transport(settings.name, timeout)
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
 
     async def close(self) -> None:
@@ -45,15 +77,4 @@ class InfluxV2Sink(LineSink):
         await asyncio.to_thread(self._client.close)
 
     async def _send(self, lines: str) -> None:
-        await asyncio.to_thread(self._post, lines)
-
-    def _post(self, lines: str) -> None:
-        try:
-            self._api.write(self._settings.bucket, record=lines)  # its default precision is ns
-        except ApiException as error:
-            if not error.status:  # no answer at all: the client reports a failed TLS handshake this way
-                raise unreachable(self.name, error) from error
-            wish = error.headers.get("Retry-After") if error.headers else None
-            raise refused(self.name, error.status, error.body or "", wish) from error
-        except (HTTPError, OSError) as error:
-            raise unreachable(self.name, error) from error
+        await asyncio.to_thread(self._api.write, self._bucket, record=lines)  # its default precision is ns

@@ -4,6 +4,7 @@
 answer                  meaning
 ======================  ===============================================================================
 2xx                     written
+2xx with a fault        too large or compressed, so hardly a database's: retryable (:mod:`sensord.answers`)
 400, 413, 422           a bad point, or too large a batch: not retryable, the feeder bisects it
 401, 403, 404, 3xx      the configuration is wrong: retryable, because a wrong token must not cost points
 429, 503 and any other  throttled or broken: retryable, ``Retry-After`` is honoured
@@ -20,6 +21,7 @@ import random
 import re
 from datetime import UTC, datetime
 
+from sensord.answers import Answer
 from sensord.errors import DeliveryError
 
 _BAD_POINT = frozenset({400, 413, 422})
@@ -31,7 +33,16 @@ _WHAT_TO_FIX = {
 }
 
 
-def refused(sink: str, status: int, detail: str, retry_after: str | None) -> DeliveryError:
+def judge(sink: str, answer: Answer) -> None:
+    """Return when the points are written; raises ``DeliveryError`` for everything else, as the module's table says."""
+    if not answer.success:
+        said = answer.body.decode(errors="replace") or answer.fault
+        raise _refused(sink, answer.status, said, answer.headers.get("Retry-After"))
+    if answer.fault:
+        raise DeliveryError(f"sink {sink}: the database answered {answer.status}, but with {answer.fault}")
+
+
+def _refused(sink: str, status: int, detail: str, retry_after: str | None) -> DeliveryError:
     """Turn an answer that is not 2xx into an error; of ``detail``, its body, 200 characters are kept.
 
     A server that repeats our request repeats how we identified ourselves: that part is masked.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sensord.core.instant import DAY
 from sensord.core.vehicles.tally import SLOT
-from sensord.store.sqlite import Database
+from sensord.store.database import Database
 
 NEWEST = "SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2"
 """The saved states from which a restart goes on: they stay, however old."""

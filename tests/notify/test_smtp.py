@@ -26,6 +26,7 @@ from sensord.notify.smtp import SmtpChannel
 from sensord.ports import Attachment
 from tests.notify.parts import entry
 from tests.support import POLL, free_port, program
+from tests.support.bombs import ROOM, SIZE, Growth, listening
 
 BOX = "cadre01@example.org"
 
@@ -199,6 +200,39 @@ async def test_a_server_that_dribbles_is_cut_off() -> None:
         assert await asyncio.to_thread(server.cut.wait, 10)
     assert caught.value.retryable
     assert not isinstance(caught.value, InDoubtError)
+
+
+def _endless(line: socket.socket) -> None:
+    """Say a line again and again, none of which is the reply's last."""
+    for _ in range(0, SIZE, 8000):
+        line.sendall(b"250-" + b"x" * 7994 + b"\r\n")
+
+
+def _endless_after_the_text(line: socket.socket) -> None:
+    """Be a mail server until the text is there."""
+    heard = line.makefile("rb")
+    line.sendall(b"220 hello\r\n")
+    for command in heard:
+        line.sendall(b"354 go on\r\n" if command.startswith(b"data") else b"250 ok\r\n")
+        if command.startswith(b"data"):
+            break
+    while heard.readline() != b".\r\n":
+        pass
+    _endless(line)
+
+
+@pytest.mark.parametrize(("serve", "doubt"), [(_endless, False), (_endless_after_the_text, True)])
+async def test_a_reply_without_end_does_not_fill_the_memory(
+    serve: Callable[[socket.socket], None], doubt: bool
+) -> None:
+    """It counts as a server that hangs up; after the text nobody knows whether it was taken."""
+    with listening(serve) as port:
+        growth = Growth()
+        with pytest.raises(DeliveryError) as caught:
+            await channel(port, timeout="20s", host="127.0.0.1").send(entry(address=BOX))
+        assert growth.peak < ROOM
+    assert caught.value.retryable
+    assert isinstance(caught.value, InDoubtError) is doubt
 
 
 async def test_a_server_that_is_silent_after_the_text_is_in_doubt(serve: Serve) -> None:
