@@ -33,7 +33,7 @@ from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
-from sensord.harm import Harm
+from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
 from sensord.inlet import Inlet
@@ -41,7 +41,6 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.ports import Channel
 from sensord.reload import Reloaded, Reloader
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
@@ -101,8 +100,7 @@ class App:
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
-        self.state.on_outbox = self._wake
-        self.state.suspicion.hear = self._hear_damage
+        self.state.on_outbox, self.state.suspicion.hear = self._wake, partial(hear_damage, health, meter)
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
@@ -197,9 +195,7 @@ class App:
         bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
             ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),
-            self.state.outbox,
-            self.meter,
-            self.health,
+            *(self.state.outbox, self.meter, self.health),
             self.clock,  # what is due is written in journal time, which goes its own way when the host's clock is set
             limits,
             links=self._links,
@@ -233,7 +229,7 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await self._begin_definition()
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact)
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -323,13 +319,6 @@ class App:
 
     # -- definitions, outcomes ---------------------------------------------------------------------------------------
 
-    async def _begin_definition(self) -> None:
-        """Hand over the definition of this start; until it is durable, the one before is in force, and that is said."""
-        durable = await asyncio.to_thread(self._definitions.hand_over, self._loaded.definition)
-        if not durable.done():
-            self.health.set_fact("rules", False, "the rules of this start wait for the journal; those before hold")
-        durable.add_done_callback(lambda done: self.health.set_fact("rules", done.exception() is None))
-
     async def _reload(self, cause: str) -> Reloaded:
         """Read the configuration again; a bad one leaves the old rules running and says so."""
         self._socket.reloading()
@@ -357,11 +346,6 @@ class App:
             self.harm.note_missing(self._reloader.loaded.without)
             self.harm.tell(self.troubles)
 
-    def _hear_damage(self, why: str) -> None:
-        """Something in the state database is not what was written; the next start makes it anew."""
-        self.meter.count("state_damage_total")
-        self.health.set_fact("state", False, why)
-
     def _wake(self) -> None:
         for worker in self._workers:
             worker.wake()
@@ -376,8 +360,7 @@ class App:
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
         await _end(tasks)
-        carriers: list[Channel | Feeder] = [*self._channels.values(), *self._feeders]
-        await asyncio.gather(*(let_go(carrier) for carrier in carriers))
+        await asyncio.gather(*map(let_go, self._channels.values()), *map(let_go, self._feeders))
         self._close_stores()
 
     def _close_stores(self) -> None:

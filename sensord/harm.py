@@ -19,6 +19,7 @@ from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.supervisor import Troubles
 from sensord.telemetry.health import Health
+from sensord.telemetry.metrics import PrometheusMeter
 
 _FACTS = {
     Trouble.LINKS_VOID: "links",
@@ -65,3 +66,9 @@ class Harm:
         """Let people hear of it, or that it is over."""
         for trouble, why in self._said.items():
             troubles.report(trouble, bool(why))
+
+
+def hear_damage(health: Health, meter: PrometheusMeter, why: str) -> None:
+    """Something in the state database is not what was written: the next start makes it anew."""
+    meter.count("state_damage_total")
+    health.set_fact("state", ok=False, detail=why)

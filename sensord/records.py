@@ -62,7 +62,11 @@ class Records:
 
     def make_report(self, day: date) -> str:
         """Make the report of a local day; returns its name. Raises ``Refused`` for a day that has not begun."""
-        span, now = self._reporter.day(day), self._clock()
+        now = self._clock()
+        try:
+            span = self._reporter.day(day)
+        except NoTimeError as error:
+            raise Refused(422, f"body.day: {error}") from error
         if not 0 <= span.start <= now:
             raise Refused(
                 422,

@@ -60,8 +60,14 @@ _NOT_OURS = (msgspec.DecodeError, RecursionError, OSError, ValueError, LookupErr
 log = structlog.get_logger()
 
 
+class NoTimeError(ValueError):
+    """Somebody asks for a report on a time of which there is none."""
+
+
 def day_span(definition: Definition, day: date) -> Span:
-    """The span of a local day, by which a report is made on request."""
+    """The span of a local day, by which a report is made on request; raises ``NoTimeError`` for the calendar's ends."""
+    if not 1970 < day.year < 2200:
+        raise NoTimeError(f"{day} is out of range: a day lies within 1971 to 2199")
     table, ordinal = DutyTable(definition.duty, {}, definition.zone), day.toordinal()
     return Span(f"day-{day:%Y%m%d}", table.instant(ordinal, 0), table.instant(ordinal + 1, 0))
 
@@ -82,10 +88,6 @@ def _places(definition: Definition) -> Places:
 
 def _json(report: DayReport | VehicleReport) -> str:
     return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
-
-
-class NoTimeError(ValueError):
-    """Somebody asks for a report on a time of which there is none."""
 
 
 class VehicleReporter:
@@ -207,7 +209,7 @@ class Reporter:
         return report
 
     def day(self, day: date) -> Span:
-        """The span of a local day, by which a report is made on request."""
+        """The span of a local day, by which a report is made on request; raises ``NoTimeError``."""
         return day_span(self._loaded().definition, day)
 
     @property

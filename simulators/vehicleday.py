@@ -21,7 +21,7 @@ from sensord.core.site import definition_record
 from sensord.core.stream import Stream
 from simulators.traffic import Faults, Traffic
 
-PULSE = 2 * MINUTE
+PULSE = MINUTE
 """So far apart are a camera's signs of life."""
 Silences = Mapping[str, tuple[int, int]]
 """Camera -> when it says nothing, [from, to) in ns."""

@@ -44,7 +44,7 @@ def test_a_reason_forges_no_line_of_the_list(config: Path, state: Path) -> None:
     AuditLog(state).append(Change("-", "a\nb", "admin", "reload", 0, {"to": "\x1b[1A"}))
     said = run("audit", "list", "--config", str(config))
     assert said.count("\n") == 1
-    assert [len(said.split("  ")), said.split("  ")[2]] == [6, "a b"]
+    assert [len(said.split("  ")), said.split("  ")[2]] == [7, "a b"]
     assert not {*"\x1b\u202e\u2028\t"} & {*said}
     assert (r"x\n2 2026-11-30" in said, r"协查\x1b[2K" in said) == (True, True)
     assert run("audit", "changes", "--config", str(config)) == "1  -  a\\nb  admin  reload  to=\\x1b[1A\n"

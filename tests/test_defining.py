@@ -62,3 +62,13 @@ def test_one_that_was_not_taken_is_tried_again() -> None:
         definitions.hand_over(OTHER)
     queue.closed = False
     assert not definitions.hand_over(OTHER).done()
+
+
+def test_a_start_says_whether_its_rules_are_durable() -> None:
+    """Those before hold until then, and who asks is told so."""
+    queue, said = Queue(), list[tuple[str, bool]]()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    definitions.begin(OTHER, lambda name, good, _detail: said.append((name, good)))
+    assert said == [("rules", False)]
+    queue.waiting[0].set_result(7)
+    assert said == [("rules", False), ("rules", True)]

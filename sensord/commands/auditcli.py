@@ -49,7 +49,8 @@ def verify(config: Path) -> None:
 def list_accesses(config: Path) -> None:
     """Print the accesses, oldest first."""
     for access in AccessLog(_state(config)).entries():
-        _print(str(access.number), access.at, access.by, access.vehicle, access.via, access.reason)
+        account = access.account or "-"  # older lines have none
+        _print(str(access.number), access.at, access.by, account, access.vehicle, access.via, access.reason)
 
 
 @audit.command("changes", help=say("列出经接口、命令行的修改。", "List the changes over the API and by command."))

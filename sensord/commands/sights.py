@@ -190,6 +190,9 @@ def doubt(rule: Rule, sight: Sight) -> str:
             f"规则生效还不满一个窗口（{window}）", f"the rule has not been in force for a whole window ({window}) yet"
         ),
         Doubt.BLIND: say("这里的传感器全部失联或卡住", "every sensor here is silent or stuck"),
+        Doubt.PARTLY_BLIND: say(
+            "这里有摄像头失联，没看到的不算没有", "a camera here is silent: what it misses is not known to be nothing"
+        ),
         Doubt.ASLEEP: say("不在规则的有效时间内", "the rule is outside its active times"),
         Doubt.LEARNING: say("还在学习这里平常是怎样的", "it is still learning what is usual here")
         if rule.trend is None

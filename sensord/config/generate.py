@@ -21,6 +21,10 @@ _HEADER = """\
 _PLACES_NOTE = """\
 # 除“临汾路99弄”以外，小区、弄、出入口等名称和面积均为示例，不是真实地址，使用前请换成本地数据。
 # Only 临汾路99弄 is a real address. All other names, areas and numbers are illustrative: replace them.
+# 摄像头没有过车时也要每个 period 发一次 status，否则安静的夜里会报失联。
+# 发不了 status 的，把 period 放长：三个 period 要长过夜里没有车的时间（例如 2h）。
+# Cameras must send `status` once in every period, vehicles or not, or a quiet night is taken for silence. For one that
+# cannot, write a longer period: three of them must outlast the longest time without a vehicle (2h, say).
 # (生成 / generated: sensord generate)
 
 """

@@ -131,6 +131,7 @@ def load_vehicles(path: Path, zone: str) -> Vehicles:
     ]
     tracking = _tracking(findings, text.tracking)
     _plates_in_words(findings, text)
+    _listed_twice(findings, text.watch)
     areas_and_lists = PlateAreas(text.local, tuple(areas), tuple(watch), text.floor, text.sure)
     return Vehicles(areas_and_lists, tracking, findings.finish())
 
@@ -161,6 +162,16 @@ def _plates_in_words(findings: Findings, text: VehiclesFile) -> None:
     for path, said in words:
         if without_plates(said) != said:
             findings.warn(path, "this holds a plate, or what looks like one", "name the case or the order instead")
+
+
+def _listed_twice(findings: Findings, watch: tuple[WatchedText, ...]) -> None:
+    """Warn of a vehicle with several entries: an order that was withdrawn may go on in another one."""
+    known = set[str]()
+    for index, one in enumerate(watch):
+        if one.vehicle in known:
+            hint = "each entry counts on its own days: keep one, unless they are of two orders"
+            findings.warn(("watch", index, "vehicle"), "this vehicle is on the watch list more than once", hint)
+        known.add(one.vehicle)
 
 
 def _validity(findings: Findings, path: KeyPath, since: str | None, until: str | None, zone: str) -> tuple[int, int]:

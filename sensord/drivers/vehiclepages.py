@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sensord.core.cases.listing import Table
 from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import PlaceKind, Places
-from sensord.core.region import CITIES, PROVINCES
+from sensord.core.region import PROVINCES, city
 from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
@@ -237,7 +237,7 @@ def provinces(line: Line, language: str) -> list[tuple[str, ...]]:
     rows = list[tuple[str, ...]]()
     for province, count in _most_first(line.provinces):
         here = {prefix: number for prefix, number in line.cities.items() if prefix[0] == province}
-        cities = [f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {number}" for prefix, number in _most_first(here)]
+        cities = [f"{prefix} {city(prefix, language)}".strip() + f" {number}" for prefix, number in _most_first(here)]
         rows.append((_province(province, language), str(count), WORDS[language]["and"].join(cities)))
     return rows
 

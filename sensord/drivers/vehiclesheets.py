@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sensord.core.cases.listing import Table
-from sensord.core.region import CITIES, PROVINCES
+from sensord.core.region import PROVINCES, city
 from sensord.drivers.sheets import Sheet, maybe, minutes
 from sensord.drivers.vehiclereport import Counts, Line, Passed, Stretch, VehicleReport
 
@@ -65,7 +65,7 @@ class VehicleSheets:
             counts |= {province: count - known} if count > known else {}
         for prefix, count in sorted(counts.items()):
             name = PROVINCES[prefix[0]][0 if self._sheet.language == "zh" else 1]
-            yield (*times, *self._place(line), name, prefix, CITIES.get(prefix, ""), str(count))
+            yield (*times, *self._place(line), name, prefix, city(prefix, self._sheet.language), str(count))
 
     def _spaces(self) -> Table:
         """A row for each compound that is nearly full and each of the nearest with free spaces."""

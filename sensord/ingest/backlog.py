@@ -24,6 +24,8 @@ HOPELESS = 60.0
 then by leaving readings at the broker."""
 _MOST = 7200
 """Echoes that are waited for: two hours' worth. Beyond that the oldest count, and no new ones are sent."""
+_DIGITS = 18
+"""Of an echo's number at most: Python refuses to read thousands of them."""
 
 
 class Echoes:
@@ -45,9 +47,13 @@ class Echoes:
             return b"%d %d" % (self._run, self._number)
 
     def number(self, payload: bytes) -> int:
-        """Read the number of an echo; 0 when it is none of this run."""
-        run, _, number = payload.partition(b" ")
-        return int(number) if run == b"%d" % self._run and number.isdigit() else 0
+        """Read the number of an echo; 0 when it is none that we have sent in this run."""
+        run, _, text = payload.partition(b" ")
+        if run != b"%d" % self._run or len(text) > _DIGITS or not text.isdigit():
+            return 0
+        number = int(text)
+        with self._lock:
+            return number if number <= self._number else 0
 
     def returned(self, number: int) -> None:
         """Note that this one has come back, and with it all before it: one that did not was lost."""

@@ -12,6 +12,8 @@ Rules:
   from the space that was kept back, so that absence and escalation advance and people can answer; and the newest
   readings (``Lane.FRESH``), so that people are told of new crowds, as long as there is space for them (``Reserve``).
   Without space they are let go, and counted: stale ones would be of no use, and all come in their turn.
+- While the journal refuses our own records and commands, too, no more of them are taken: their lanes are bounded, the
+  group at hand is not.
 - Any other failure ends the thread, and with it the daemon: after a failed ``fsync`` nothing about the file can be
   trusted.
 """
@@ -206,7 +208,9 @@ class Committer:
         """Commit, resolve, acknowledge; False when the journal refused until we were told to stop."""
         try:
             while not self._commit_now(arrivals):
-                arrivals = [*self._commit_own(arrivals), *self._queue.take_urgent(self._pace.retry)]
+                arrivals = self._commit_own(arrivals)
+                refused = any(arrival.lane <= Lane.COMMANDS for arrival in arrivals)
+                arrivals += self._queue.take_urgent(self._pace.retry, own=not refused)
                 self._pulse.beat(WORKER)
                 if self._stopping.is_set():
                     _log.warning("stopped while the disk is full; the broker keeps the messages", records=len(arrivals))

@@ -190,16 +190,16 @@ class ArrivalQueue:
         self._bytes[lane] -= size - before
         return size
 
-    def take_urgent(self, timeout: float) -> list[Arrival]:
+    def take_urgent(self, timeout: float, *, own: bool = True) -> list[Arrival]:
         """Take our own records, commands, and readings of now that came ahead, but no other readings.
 
-        Waits up to ``timeout`` seconds for a first of the former two.
+        Waits up to ``timeout`` seconds for a first of the former two; without ``own`` they stay, for the whole time.
         """
         with self._arrived:
-            commands = self._waiting[Lane.COMMANDS]
-            self._arrived.wait_for(lambda: self._own or commands or self._closed, timeout)
-            taken = self._take_own()
-            self._take(Lane.COMMANDS, taken, len(taken) + OWN_LIMIT, 0, GROUP_BYTES)
+            self._arrived.wait_for(lambda: self._closed or (own and self._pressing()), timeout)
+            taken = self._take_own() if own else []
+            if own:
+                self._take(Lane.COMMANDS, taken, len(taken) + OWN_LIMIT, 0, GROUP_BYTES)
             self._take(Lane.FRESH, taken, 1 << 30, 0, GROUP_BYTES)
             self._room.notify_all()
             return taken

@@ -29,7 +29,7 @@ from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.beside import made_beside
 from sensord.store.dayfile import SCHEMA as JOURNAL
-from sensord.store.dayfile import day_files
+from sensord.store.dayfile import day_files, read_span
 from sensord.store.lock import StateLock
 from sensord.store.lost import FILE as LOST
 from sensord.store.opening import HALF_RESTORED
@@ -78,7 +78,6 @@ def _fill(state: Path, target: Path, now: int) -> Manifest:
     registers = _registers(state)
     plain = sorted(path.name for path in state.iterdir() if path.is_file() and _belongs(path))
     plain = [name for name in plain if name not in (access.FILE, access.HEAD, audit.FILE, audit.HEAD)]
-    plain += [f"journal/{path.name}" for path in day_files(state / "journal")]
     plain += ["journal/" + LOST] if (state / "journal" / LOST).exists() else []
     for name in plain:
         if not name.endswith(".db"):
@@ -87,10 +86,11 @@ def _fill(state: Path, target: Path, now: int) -> Manifest:
     for name, content in registers.items():
         create_file(target / name)
         (target / name).write_bytes(content)
-    names += [*plain, *registers]
-    for name in names:
-        if name.endswith(".db"):
-            _copy_database(state / name, target / name)
+    _copy_databases(state, target, [name for name in plain if name.endswith(".db")])
+    days = [f"journal/{path.name}" for path in day_files(state / "journal")]  # only now: a day may have begun meanwhile
+    _copy_databases(state, target, days)
+    _refuse_behind(target)
+    names += [*plain, *registers, *days]
     manifest = Manifest(now, {name: _checksum(target / name) for name in names})
     create_file(target / MANIFEST)
     (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -207,6 +207,25 @@ def _verified(backup: Path) -> Manifest:
         if name.endswith(".db"):
             refuse_newer(path)
     return manifest
+
+
+def _copy_databases(state: Path, target: Path, names: Iterable[str]) -> None:
+    for name in names:
+        _copy_database(state / name, target / name)
+
+
+def _refuse_behind(copy: Path) -> None:
+    """Raise ``StoreError`` when the journal of a copy ends before what its state has applied."""
+    state, end = copy / "state.db", max((read_span(path).last_seq for path in day_files(copy / "journal")), default=0)
+    if not state.exists():
+        return
+    with translated(state, "backing up"), closing(sqlite3.connect(state)) as connection:
+        (applied,) = connection.execute("SELECT seq FROM position").fetchone()
+    if applied > end:
+        raise store_error(
+            f"the state has applied group {applied}, the journal ends with {end}: it was not backed up; start sensord, "
+            "which says what is lost, and take another"
+        )
 
 
 def _copy_database(source: Path, target: Path) -> None:

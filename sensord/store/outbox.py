@@ -21,7 +21,7 @@ from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
 from sensord.ports import Entry
-from sensord.store.sqlite import Database, Questions
+from sensord.store.database import Database, Questions
 
 PUT_OFF = 5 * MINUTE
 """So long a row that cannot be read is passed over, until it is looked at again (ns)."""
@@ -160,5 +160,5 @@ def _entry(key: bytes, text: bytes, attempts: int, again: int) -> Entry:
     """Make what a worker is handed; raises what a row of another shape makes it raise."""
     notification = _NOTIFICATION.decode(text)
     if notification.key.encode() != key:
-        raise ValueError("a row holds another notification than its key says")
+        raise KeyError("the row holds the notification of another key")
     return Entry(notification, attempts + 1, bool(again))

@@ -20,7 +20,8 @@ from sensord.core.instant import HOUR, MINUTE, parse_duration
 from sensord.core.point import Point
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside_if_damaged
-from sensord.store.sqlite import Database, Schema
+from sensord.store.database import Database
+from sensord.store.sqlite import Schema
 
 FILE = "rollups.db"
 SLOTS = {"minute": MINUTE, "hour": HOUR}

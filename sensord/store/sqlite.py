@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sensord.config.files import sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
-from sensord.store.suspicion import Suspicion
 
 BUSY_SECONDS = 5.0
 _BEYOND_ANY = 1000
@@ -352,81 +350,3 @@ def roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-
-
-class Database:
-    """A file with one connection that many threads share under a lock: each method is one transaction.
-
-    After an I/O error every further call raises that same error: see the module's rules. Damage that shows is noted in
-    ``suspicion``.
-    """
-
-    def __init__(self, path: Path, schema: Schema) -> None:
-        prepare_directory(path.parent)
-        self.path, self.suspicion = path, Suspicion(path)
-        self.connection = open_writer(path, schema)
-        self._lock = threading.RLock()
-        self._broken: StoreError | None = None
-
-    @contextmanager
-    def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction: durable when the block has ended, undone when it raises."""
-        with self._lock, self._guarded(doing):
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.connection
-                self.connection.execute("COMMIT")
-            except BaseException:
-                roll_back(self.connection)
-                raise
-
-    def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one query and return all its rows."""
-        with self._lock, self._guarded(doing):
-            return self.connection.execute(statement, parameters).fetchall()
-
-    @contextmanager
-    def _guarded(self, doing: str) -> Iterator[None]:
-        if self._broken is not None:
-            raise store_error(str(self._broken))
-        try:
-            yield
-        except FAULTS as error:
-            problem = translate(error, self.path, doing)
-            if is_final(error, problem):
-                self._broken = problem
-            if isinstance(problem, DamageError):
-                self.suspicion.note(problem)
-            raise problem from error
-
-    def close(self) -> None:
-        """Checkpoint and close; further calls fail."""
-        with self._lock, translated(self.path, "closing"):
-            self.connection.close()
-
-
-class Questions:
-    """A connection of its own to a file that is open for writing: what is asked here holds up no writer.
-
-    Many threads share it under a lock, so one question is looked into at a time, however many people ask. Each sees
-    all that was committed before it. It is opened by the first.
-    """
-
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self._path, self._schema = path, schema
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    def rows(self, doing: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one query and return all its rows; raises ``StoreError``."""
-        with self._lock, translated(self._path, doing):
-            if self._connection is None:
-                self._connection = open_reader(self._path, self._schema)
-            return self._connection.execute(statement, parameters).fetchall()
-
-    def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None

@@ -24,10 +24,10 @@ from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
+from sensord.store.database import Database, Questions
 from sensord.store.history import History
 from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
-from sensord.store.sqlite import Database, Questions
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
@@ -72,7 +72,7 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self._questions = Questions(directory / FILE, STATE)
+        self._questions = Questions(directory / FILE, STATE, self._database.suspicion)
         self.outbox = OutboxTable(self._database, self._questions)
         self.history, self.keeping = History(self._questions), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None

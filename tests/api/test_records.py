@@ -19,6 +19,7 @@ from tests.api.parts import CASE, START, Daemon
 from tests.notify.parts import notification
 
 T0 = parse_instant("2026-11-24 10:00")
+NEVER = "body.day: 9999-12-31 超出范围：日期须在 1971 至 2199 年之间"
 SPAN = {"from": "2026-11-24T00:00:00+08:00", "to": "2026-11-25T00:00:00+08:00"}
 
 
@@ -65,6 +66,8 @@ def test_a_report_is_made_listed_and_fetched_in_each_form(viewer: httpx.Client, 
     assert viewer.get("/api/v1/reports/day-20200101", params={"form": "csv"}).status_code == 404
     tomorrow = viewer.post("/api/v1/reports", json={"day": "2199-01-01"}, headers=operator)
     assert (tomorrow.status_code, "has not begun" in tomorrow.json()["detail_en"]) == (422, True)
+    never = viewer.post("/api/v1/reports", json={"day": "9999-12-31"}, headers=operator)
+    assert (never.status_code, never.json()["detail"]) == (422, NEVER)
     audit = viewer.get("/api/v1/audit", headers=daemon.bearer(Role.ADMIN)).json()["changes"]
     assert [(one["token"], one["what"], one["about"]) for one in audit] == [
         ("t-operator", "report", {"report": "day-20261124"})
@@ -100,6 +103,8 @@ def test_vehicles_of_any_time_are_told_in_each_form(viewer: httpx.Client, daemon
     assert refused["detail"] == "query.table：只用于 form=csv"
     for wrong in (
         {"day": "2199-01-01"},
+        {"day": "9999-12-31"},
+        {"day": "0001-01-01"},
         {"day": "2026-11-24", "to": SPAN["to"]},
         {"from": SPAN["to"], "to": SPAN["from"]},
         {"from": "1990-01-01T00:00:00Z"},

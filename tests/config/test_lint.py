@@ -12,6 +12,7 @@ from sensord.config.load import load
 from sensord.config.rules import World, load_rules
 from sensord.core.place import Places
 from sensord.errors import Problem
+from sensord.phrasebook import chinese
 from tests.config.rejection import STREET, street
 
 WARNED = Path(__file__).parent / "warned"
@@ -145,3 +146,22 @@ def test_lengths_that_no_visit_reaches(tmp_path: Path, name: str) -> None:
     about = [one for one in warnings if "of long" in one]
     assert [bool(re.match(expected or "^$", one)) for one in about] == [True] * (expected is not None), warnings
     assert all("vehicles.yaml:9:" in one for one in about)
+
+
+def test_a_vehicle_that_is_on_the_watch_list_twice(tmp_path: Path) -> None:
+    """Each entry counts, so one that was forgotten goes on: every further one is named, in both languages."""
+    (tmp_path / "vehicles.yaml").write_text(
+        "watch:\n"
+        '  - {vehicle: "3fa94c0e5b7712d8", reason: 协查1, until: 2026-12-31}\n'
+        '  - {vehicle: "0fa94c0e5b7712d8", reason: 协查1}\n'
+        '  - {vehicle: "3fa94c0e5b7712d8", reason: 协查2, since: 2027-01-01}\n',
+        encoding="utf-8",
+    )
+    files = "files: {rules: rules, vehicles: ../vehicles.yaml}"
+    (warning,) = edited(tmp_path / "street", "sensord.yaml", "files: {rules: rules}", files)
+    assert (Path(warning.file).name, warning.line, warning.column) == ("vehicles.yaml", 4, 15)
+    assert warning.message == "this vehicle is on the watch list more than once"
+    assert (chinese(warning.message), chinese(warning.hint)) == (
+        "这辆车在布控名单里不止一条",
+        "每一条在各自的日期内有效：除非是两项任务，只留一条",
+    )

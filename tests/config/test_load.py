@@ -1,16 +1,15 @@
-"""Loading a whole configuration: what comes out, that every file's mistakes come at once, and secrets."""
+"""Loading a whole configuration: what comes out, that every file's mistakes come at once."""
 
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
+from sensord.config.load import Loaded, Spare, load, with_keys
 from sensord.config.settings import MqttChannel, Webhook
 from sensord.core.cases.case import Answer
 from sensord.core.cases.policy import Step
@@ -285,47 +284,6 @@ def test_an_unknown_variable_in_a_path_is_refused(monkeypatch: pytest.MonkeyPatc
         street().resolve(text)
 
 
-@pytest.mark.parametrize(
-    ("raw", "secret"), [(b"abc", "abc"), (b"abc\n", "abc"), (b"abc\r\n", "abc"), (b" a b \n\n", " a b \n")]
-)
-def test_a_secret_loses_one_line_break_and_nothing_else(tmp_path: Path, raw: bytes, secret: str) -> None:
-    """Editors add a line break; blanks may belong to the secret."""
-    path = tmp_path / "secret"
-    path.write_bytes(raw)
-    path.chmod(0o600)
-    assert read_secret(path) == secret
-
-
-@pytest.mark.parametrize(
-    ("raw", "mode", "words"),
-    [
-        (b"abc", 0o644, "chmod o-r"),
-        (b"abc", 0o604, "by everybody"),
-        (b"\n", 0o600, "is empty"),
-        (b"\xff", 0o600, "not UTF-8"),
-        (bytes(64), 0o600, "is damaged"),
-        (b"x" * 70_000, 0o600, "larger than 64 KiB"),
-    ],
-)
-def test_a_secret_that_is_none_is_refused(tmp_path: Path, raw: bytes, mode: int, words: str) -> None:
-    """The message says what to do and never holds the secret."""
-    path = tmp_path / "secret"
-    path.write_bytes(raw)
-    path.chmod(mode)
-    with pytest.raises(ConfigError, match=words) as caught:
-        read_secret(path)
-    assert "abc" not in str(caught.value).replace(str(path), "")
-
-
-def test_a_secret_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
-    """Opening a pipe would block the start for ever."""
-    os.mkfifo(tmp_path / "secret", 0o600)
-    with pytest.raises(ConfigError, match="not a regular file"):
-        read_secret(tmp_path / "secret")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_secret(tmp_path / "missing")
-
-
 def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     """The core must know how much a robot may say, and that its addresses are people in one group."""
     shutil.copytree(STREET, tmp_path / "street")
@@ -394,19 +352,3 @@ def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
     """As on a full disk: nobody is followed, and everything else goes on."""
     loaded = with_keys(load(_with_state_beside(copy)), 1)
     assert "site key cannot be made" in loaded.without[Spare.PLATES]
-
-
-def test_no_site_key_is_made_in_place_of_lost_ones(copy: Path) -> None:
-    """Vehicles would be others without a word. The file says what it held; put back, it serves."""
-    config, path = _with_state_beside(copy), copy / "state" / "plate.keys"
-    path.parent.mkdir(exist_ok=True)
-    made = named = with_keys(load(config), 1).definition.plate_keys
-    content = path.read_bytes()
-    path.unlink()
-    for _ in range(2):
-        loaded = with_keys(load(config, lenient=True), 2, named)
-        assert (loaded.definition.plate_keys, "put it back" in loaded.without[Spare.PLATES]) == ((), True)
-        assert made[0].id in path.read_text(encoding="utf-8")
-        named = ()  # from the second start on the definition in force names none
-    path.write_bytes(content)
-    assert with_keys(load(config), 3).definition.plate_keys == made

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from sensord.config.load import Spare, load, with_keys
 from sensord.config.platekeys import add_key, check_rotation, load_keys, note_loss
 from sensord.core.instant import DAY, SECOND, format_instant, parse_instant
 from sensord.core.vehicles.pseudonym import check_value
 from sensord.errors import ConfigError
+from tests.config.rejection import STREET
 
 GOOD = base64.b64encode(bytes(32)).decode()
 
@@ -130,6 +133,7 @@ def test_a_key_that_comes_after_a_loss_can_stand_beside_the_lost_one(tmp_path: P
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(ConfigError, match="holds no key: put it back from a backup"):
         load_keys(path)
+    check_rotation(path, 5 * SECOND, 9 * SECOND, DAY)  # nothing is rotated: it begins anew
     name = add_key(path, 5 * SECOND)
     assert [key.id for key in load_keys(path).keys] == [name]
     both = written(tmp_path / "both", lost.read_text(encoding="ascii") + path.read_text(encoding="utf-8"))
@@ -142,3 +146,19 @@ def test_a_key_file_that_was_emptied_takes_no_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         add_key(path, SECOND)
     assert path.read_bytes() == b""
+
+
+def test_no_site_key_is_made_in_place_of_lost_ones(tmp_path: Path) -> None:
+    """Vehicles would be others without a word. The file says what it held; put back, it serves."""
+    config, path = shutil.copytree(STREET, tmp_path / "street") / "sensord.yaml", tmp_path / "plate.keys"
+    config.write_text(config.read_text(encoding="utf-8") + f"state_dir: {tmp_path}\n", encoding="utf-8")
+    made = named = with_keys(load(config), 1).definition.plate_keys
+    content = path.read_bytes()
+    path.unlink()
+    for _ in range(2):
+        loaded = with_keys(load(config, lenient=True), 2, named)
+        assert (loaded.definition.plate_keys, "put it back" in loaded.without[Spare.PLATES]) == ((), True)
+        assert made[0].id in path.read_text(encoding="utf-8")
+        named = ()  # from the second start on the definition in force names none
+    path.write_bytes(content)
+    assert with_keys(load(config), 3).definition.plate_keys == made

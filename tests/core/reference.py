@@ -117,10 +117,17 @@ class Reference:
 
     def sighted(self, rule: Rule, key: str, at: int) -> bool:
         """Whether at least one device of a key is heard and not stuck."""
-        return any(
+        return any(self._seeing(rule, key, at))
+
+    def in_full(self, rule: Rule, key: str, at: int) -> bool:
+        """Whether a key is seen in full; no camera sees what passes another one."""
+        return rule.stream not in (Stream.PLATE, Stream.VISIT) or all(self._seeing(rule, key, at))
+
+    def _seeing(self, rule: Rule, key: str, at: int) -> list[bool]:
+        return [
             self.heard(device, at) and not any(self.frozen(stuck, device, at) for stuck in self.stuck_rules)
             for device in self.devices_of(rule)[key.split("/", maxsplit=1)[0]]
-        )
+        ]
 
     # -- stuck and absent --------------------------------------------------------------------------------------------
 

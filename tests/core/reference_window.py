@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sensord.core.instant import DAY
 from sensord.core.rules.rule import Aggregate, Capacity, Comparison, Rule, Value
 from sensord.core.stream import Stream
-from tests.core.reference_ladder import Ladder
+from tests.core.reference_ladder import Ladder, meets
 from tests.core.reference_values import LOCAL, Change, Reading
 
 if TYPE_CHECKING:
@@ -89,9 +89,23 @@ class Windowed:
             value = None if value is None or math.isnan(value) else self._percent(value)
             if len(seen) < rule.min_samples or not reference.sighted(rule, self.key, at):
                 value = None
+            if not reference.in_full(rule, self.key, at) and not self._suffices(value, ladder):
+                value = None
             full = rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST) or end - reference.since >= rule.window
             yield from ladder.move(at, end, value if full else None, len(seen))
             pane += 1
+
+    def _suffices(self, value: float | None, ladder: Ladder) -> bool:
+        """Whether what some of the cameras saw alarms by itself, and is no reason to lower anything."""
+        rule = self.rule
+        if value is None or rule.readings or rule.comparison not in (Comparison.ABOVE, Comparison.AT_LEAST):
+            return False
+        if self.value.aggregate not in (Aggregate.COUNT, Aggregate.DISTINCT, Aggregate.OCCUPANCY):
+            return False
+        lowest = meets(rule, ladder.rungs[0][0], value, 0.0)
+        return lowest and all(
+            meets(rule, rung, value, margin) for rung, margin in ladder.rungs if rung.level <= ladder.level
+        )
 
     def _percent(self, value: float) -> float | None:
         if self.rule.percent_of is None:

@@ -112,11 +112,13 @@ def test_who_will_be_alive_is_who_is_alive_then(
     late = [second for second in instants if noted == 0 or second * SECOND > batch.received_at[noted - 1]]
     if not late:
         return
-    found = Coming(batch, noted, foreseeing, ()).alive(np.array(late, np.int64) * SECOND, table)
+    found = Coming(batch, noted, foreseeing, ()).silent(np.array(late, np.int64) * SECOND, table)
     for row, second in enumerate(late):
         before = slice(noted, int(np.searchsorted(batch.received_at, second * SECOND)))
         noting.note(batch.device[before], batch.received_at[before], batch.flags[before])
-        assert found[row].tolist() == table.among(noting.alive(second * SECOND)).tolist()
+        alive = noting.alive(second * SECOND)
+        assert (found[row] < table.counted()).tolist() == table.among(alive).tolist()
+        assert (found[row] > 0).tolist() == table.among(~alive).tolist()
 
 
 def setting() -> Setting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensord.core.region import CITIES, PROVINCES, registered
+from sensord.core.cities import CITIES
+from sensord.core.region import PROVINCES, registered
 from sensord.core.vehicles.plate import PlateRead, PlateTable, Verdict, mask, recognise
 from sensord.core.vehicles.platekind import CIVIL, PlateKind, colour_of
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
@@ -249,10 +251,12 @@ def test_the_table_of_registration() -> None:
         "藏": 7, "陕": 12, "甘": 14, "青": 8, "宁": 5, "新": 16,
     }  # fmt: skip
     assert all(prefix[1] in "ABCDEFGHJKLMNPQRSTUVWXYZ" for prefix in CITIES)
+    assert all(re.fullmatch("[A-Z][a-zü']+", english) for _, english in CITIES.values())
+    assert all(dict(CITIES.values())[chinese] == english for chinese, english in CITIES.values())
     zh = {"渝A": "重庆", "渝F": "重庆万州", "琼C": "海南", "陕V": "陕西杨凌"}
     zh |= {"苏E": "江苏苏州", "沪A": "上海", "苏Y": "江苏", "皖": "安徽"}
     assert {prefix: registered(prefix, "zh") for prefix in zh} == zh
-    assert registered("皖K·**579", "en") == "Anhui, 阜阳"
+    assert registered("皖K·**579", "en") == "Anhui, Fuyang"
     assert registered("京N·**579", "en") == "Beijing"
     assert [registered(prefix, "zh") for prefix in ("使1·***456", "WJ·***34J", "BA", "")] == [""] * 4
     assert registered("临皖K·**579", "zh") == "安徽阜阳"

@@ -156,6 +156,11 @@ def token(plate: str) -> int:
     return Pseudonymiser(KEYS, 0, SECRETS).identify(plate, START).token
 
 
+def sign(gate: str, at: int) -> Record:
+    """A sign of life of a gate's camera at ``at``."""
+    return Record(RecordKind.MESSAGE, at, f"t/{gate.partition('-')[0]}/status/cam-{gate}", b'{"battery": 80}')
+
+
 def passage(
     gate: str, at: int, plate: str | None, direction: str = "in", confidence: float = 0.97, stamp: int = 0
 ) -> Record:

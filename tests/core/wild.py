@@ -35,7 +35,9 @@ from tests.core.reference_values import Reading
 
 START = street.START
 DEVICES = (
-    *street.devices()[:5],
+    *street.devices()[:4],
+    Device("camera-0", Stream.PLATE, "C1-N", 10 * SECOND),
+    Device("camera-1", Stream.PLATE, "C1-N", 10 * SECOND),
     Device("spaces-0", Stream.LEVEL, "C1", 15 * SECOND),
     Device("spaces-1", Stream.LEVEL, "C1", 15 * SECOND),
     Device("report-0", Stream.REPORT, "G2-L1", HOUR),

@@ -8,7 +8,7 @@ import pytest
 
 from sensord.core.instant import MINUTE, format_instant
 from sensord.core.place import PlaceKind
-from sensord.core.region import CITIES, PROVINCES
+from sensord.core.region import PROVINCES, city
 from sensord.drivers.sheets import Sheet
 from sensord.drivers.tabular import csv_of
 from sensord.drivers.vehiclereport import KINDS
@@ -111,7 +111,7 @@ def test_the_table_of_provinces(ran: Ran, language: str) -> None:
     places = [place for kind in KINDS for place in of_kind(kind)]
     assert told == {(place, prefix): count for place in places for prefix, count in elsewhere(ran.found, place).items()}
     for row in found:
-        names = PROVINCES[row["prefix"][0]][0 if language == "zh" else 1], CITIES.get(row["prefix"], "")
+        names = PROVINCES[row["prefix"][0]][0 if language == "zh" else 1], city(row["prefix"], language)
         assert (row["province"], row["city"], row["kind"]) == (*names, kind_of(row["place"], language))
         assert [row["start"], row["end"]] == times(TODAY)
 

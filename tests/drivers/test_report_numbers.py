@@ -15,7 +15,7 @@ import pytest
 
 from sensord.core.instant import DAY, HOUR, MINUTE, format_instant
 from sensord.core.place import PlaceKind, Places
-from sensord.core.region import CITIES, PROVINCES
+from sensord.core.region import PROVINCES, city
 from sensord.drivers.tabular import render
 from sensord.drivers.vehiclepages import VehiclePages
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts
@@ -224,7 +224,7 @@ def test_where_they_are_registered(ran: Ran, kind: PlaceKind, language: str) -> 
         assert told == [(names[prefix], count) for prefix, count in provinces(elsewhere(ran.found, street))]
         cities = Counter(city for row in found for city in row[say["cities"]].split(say["and"]))
         assert cities == Counter(
-            f"{prefix} {CITIES.get(prefix, '')}".strip() + f" {count}"
+            f"{prefix} {city(prefix, language)}".strip() + f" {count}"
             for prefix, count in elsewhere(ran.found, street).items()
         )
         return

@@ -97,10 +97,10 @@ def test_provinces_add_up_to_who_came_from_elsewhere() -> None:
         if row["place"] == "street"
     ]
     assert street == [
-        ("Anhui", "皖K", "阜阳", "1"),
+        ("Anhui", "皖K", "Fuyang", "1"),
         ("Jiangsu", "苏", "", "1"),
-        ("Jiangsu", "苏A", "南京", "1"),
-        ("Jiangsu", "苏E", "苏州", "2"),
+        ("Jiangsu", "苏A", "Nanjing", "1"),
+        ("Jiangsu", "苏E", "Suzhou", "2"),
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError, UnavailableError
 from sensord.ingest.committer import AGAIN, WORKER, Committer, Pace, Reserve
-from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
+from sensord.ingest.queue import OWN_LIMIT, Arrival, ArrivalQueue, Lane
 from sensord.ports import Room
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, message
@@ -269,6 +269,27 @@ def test_readings_of_now_that_the_disk_refuses_are_not_kept(bench: Bench, start:
     bench.queue.put(message(b"later", mid=3))
     wait_until(lambda: bench.acknowledged == [(1, 3)])
     assert bench.journal.payloads == [b"later"]
+
+
+def test_what_waits_is_bounded_when_the_disk_takes_nothing_at_all(
+    bench: Bench, start: Callable[..., Committer]
+) -> None:
+    """Not even commands are taken on top of those that were refused: their lane fills, and so does that of actions."""
+    bench.journal.errors = [disk_full() for _ in range(100_000)]
+    bench.queue.put(message(b"first", mid=1, lane=Lane.COMMANDS))
+    start()
+    wait_until(lambda: bench.journal.attempts >= 2)
+    actions = [bench.queue.submit(Record(RecordKind.ACTION, 1), 0) for _ in range(OWN_LIMIT)]
+    bench.queue.put(message(b"x" * (1 << 18), mid=2, lane=Lane.COMMANDS))
+    bench.queue.put(message(b"now", mid=3, lane=Lane.FRESH))
+    wait_until(lambda: bench.meter.value("fresh_messages_total", what="no_space") == 1)
+    assert not bench.queue.has_room(Lane.COMMANDS)
+    with pytest.raises(UnavailableError):
+        bench.queue.submit(Record(RecordKind.ACTION, 1), 0)
+    bench.journal.errors.clear()
+    wait_until(lambda: bench.acknowledged[-1:] == [(1, 2)])
+    assert all(action.done() for action in actions)
+    assert bench.journal.payloads == [b"first", b"x" * (1 << 18)]
 
 
 def test_how_long_the_reserve_lasts_is_told_from_what_was_used() -> None:

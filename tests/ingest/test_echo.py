@@ -57,6 +57,17 @@ def test_an_echo_of_another_run_is_none_of_ours(payload: bytes) -> None:
     assert Echoes().number(payload) == 0
 
 
+@pytest.mark.parametrize("number", [b"9" * 5000, "²".encode(), b"-1", b"1_0", b"+1", b"2", b""])
+def test_a_number_that_no_echo_of_ours_has_is_none(number: bytes) -> None:
+    """Our run is no secret to whoever may read the topic; neither is a word of thousands of digits."""
+    echoes = Echoes()
+    payload = echoes.next()
+    assert payload is not None
+    run, _, _ = payload.partition(b" ")
+    assert echoes.number(run + b" " + number) == 0
+    assert echoes.number(payload) == 1
+
+
 def test_what_is_waited_for_is_bounded() -> None:
     """After two hours no more are sent; the oldest still tells."""
     clock = Clock()

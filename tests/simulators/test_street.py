@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from sensord.core.stream import Stream
 from sensord.core.vehicles.plate import PlateTable
 from simulators.scenario import BackgroundEntry, KeyAreaVehicle, Silence
 from simulators.street import Message, Street
+from simulators.vehicleday import watched
 from tests.simulators.small import CROWD, START, definition, scenario, street
 
 
@@ -34,6 +35,21 @@ def test_the_same_seed_gives_the_same_street() -> None:
     one = street(3)
     assert list(one.messages()) == list(one.messages())
     assert list(street(3).messages()) != list(street(4).messages())
+
+
+def test_cameras_send_status_in_every_period() -> None:
+    """As the installation guide asks of real ones: no quiet gate is taken for a silent one."""
+    street_now = street(3)
+    days = watched(definition(), START, 1, 5, silences={})
+    sources = [
+        [(message.at, message.topic) for message in street_now.messages()],
+        [(record.received_at, record.topic) for record in days if record.kind == RecordKind.MESSAGE],
+    ]
+    for said, device in product(sources, definition().devices):
+        if device.stream is Stream.PLATE:
+            signs = [at for at, topic in said if topic.endswith(f"/status/{device.id}")]
+            assert len(signs) > 5
+            assert max(later - earlier for earlier, later in pairwise(signs)) <= device.period
 
 
 def test_another_device_changes_no_other_one() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from sensord.errors import StoreError
 from sensord.ports import Change
+from sensord.store import chain
 from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.audit import AuditLog
 from tests.support.damages import DAMAGES, Damage
@@ -30,6 +33,23 @@ def test_an_intact_log(log: AccessLog) -> None:
     assert (number, unfinished) == (3, False)
     assert [one.number for one in log.entries()] == [1, 2, 3]
     assert list(log.entries())[-1].hash == last
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [("4294967295\n", "{me}"), ("{uid}\n", "{me}"), ("3999999999\n", "{me} (uid 3999999999)"), ("", "{me}")],
+)
+def test_the_account_of_the_system_is_written_down(
+    log: AccessLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str, said: str
+) -> None:
+    """``by`` is what somebody wrote: who was logged in when it was written is there, too, whoever they became."""
+    (tmp_path / "loginuid").write_text(login.format(uid=os.getuid()))
+    monkeypatch.setattr("sensord.store.access._LOGIN", tmp_path / "loginuid")
+    log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+    line = list(log.entries())[-1]
+    assert line.account == said.format(me=pwd.getpwuid(os.getuid()).pw_name)
+    assert line.version == 2
+    assert log.verify().number == 4
 
 
 def test_nothing_was_ever_accessed(tmp_path: Path) -> None:
@@ -115,7 +135,7 @@ def test_a_later_form_is_refused(log: AccessLog, tmp_path: Path) -> None:
     """A line that a newer program wrote is neither called damaged nor continued in the old form."""
     path = tmp_path / FILE
     lines = _lines(path)
-    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b'"version":1', b'"version":2')]))
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b'"version":2', b'"version":3')]))
     with pytest.raises(StoreError, match="newer sensord"):
         log.verify()
     with pytest.raises(StoreError, match="newer sensord"):
@@ -227,6 +247,17 @@ WRITTEN = {
     ),
 }
 """Lines of version 1 as they are in files since that version."""
+
+
+def test_a_lock_that_is_kept_is_not_waited_for(log: AccessLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that hangs must not hold up the daemon's start, an answer, or a message with a plate."""
+    monkeypatch.setattr(chain, "PATIENCE", 0.05)
+    with log.still():
+        with pytest.raises(StoreError, match="keeps it locked"):
+            log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+        assert "keeps it locked" in log.look()
+    assert log.look() == ""
+    assert log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal").number == 4
 
 
 @pytest.mark.parametrize(("file", "register"), [("access", AccessLog), ("audit", AuditLog)])

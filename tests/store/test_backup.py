@@ -13,8 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sensord.core.instant import SECOND, parse_instant
+from sensord.core.record import Record, RecordKind
 from sensord.core.site import Step
 from sensord.errors import LockedError, StoreError
+from sensord.store import backup
 from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
 from sensord.store.journal import Journal
@@ -84,6 +87,39 @@ def test_a_backup_under_writing_is_whole_and_fits_together(tmp_path: Path) -> No
             found = read_all(journal.reader())
             assert found == groups(1, len(found))
             assert 5 <= state.applied <= len(found)
+
+
+def test_a_backup_across_midnight_has_the_new_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day begins while the state is being copied: what the copy has applied, the copied journal holds."""
+    directory, midnight = tmp_path / "state", parse_instant("2026-11-25", "Asia/Shanghai")
+    real = backup._copy_database
+    with closing(Journal(directory / "journal")) as journal, closing(StateStore(directory)) as state:
+
+        def live(at: int) -> None:
+            state.apply(Step(journal.append([Record(RecordKind.TICK, at)]), at))
+
+        def copy(source: Path, target: Path) -> None:
+            if source.name == "state.db":
+                live(midnight)
+            real(source, target)
+
+        live(midnight - SECOND)
+        monkeypatch.setattr(backup, "_copy_database", copy)
+        back_up(directory, tmp_path / "backup", 0)
+    restore(tmp_path / "backup", tmp_path / "new")
+    stores = open_stores(tmp_path / "new", "Asia/Shanghai", PrometheusMeter())
+    with closing(stores.journal), closing(stores.state):
+        assert (stores.journal.last_seq, stores.state.applied, stores.damage) == (2, 2, "")
+
+
+def test_a_journal_that_is_behind_its_state_is_no_backup(tmp_path: Path) -> None:
+    """Its end is lost; the start says so, and a backup that claims to be whole would not."""
+    made(tmp_path / "state", 40)
+    with closing(StateStore(tmp_path / "state")) as state:
+        state.apply(Step(41, records_of(41)[-1].received_at))
+    with pytest.raises(StoreError, match="has applied group 41, the journal ends with 40"):
+        back_up(tmp_path / "state", tmp_path / "backup", 0)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_what_was_changed_since_is_not_put_back(tmp_path: Path) -> None:

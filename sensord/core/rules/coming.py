@@ -10,7 +10,7 @@ import numpy as np
 from sensord.core.batch import DERIVED, Batch, Int64
 from sensord.core.rules.evaluator import NEVER
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.liveness import Bools, Liveness
+from sensord.core.rules.liveness import Liveness
 
 if TYPE_CHECKING:
     from sensord.core.rules.stuck import StuckRule
@@ -29,7 +29,7 @@ class Coming:
         self.quiet = min(int(batch.received_at[noted]), self.to) if noted < len(batch) else self.to
 
     def certain(self, table: KeyTable) -> int:
-        """Until before which instant ``alive`` can say who is heard among a table's devices; 0: it cannot.
+        """Until before which instant ``silent`` can say who is heard among a table's devices; 0: it cannot.
 
         A rule that holds devices for stuck may change that whenever it is evaluated, and each reading of such a device;
         and where a device can speak of several places, not only its own is alive by it.
@@ -42,23 +42,28 @@ class Coming:
                 due = 0 if rule.frozen.any() else min(due, rule.due)
         return due
 
-    def alive(self, instants: Int64, table: KeyTable) -> Bools:
-        """Return which keys have a device that is alive just before each of these instants (ns), bool (instants, keys).
+    def silent(self, instants: Int64, table: KeyTable) -> Int64:
+        """Return how many of each key's devices are silent just before each of these instants (ns; instants, keys).
 
-        The instants are such that ``certain`` allows.
+        The instants are such that ``certain`` allows. After each arrival a device is silent from its deadline on, until
+        it is heard again: at the instants from ``begins`` until before ``ends``.
         """
         batch, liveness = self._batch, self.liveness
         assert table.firsts is not None
         bases = table.firsts // table.width
         sources = np.flatnonzero(bases >= 0)
-        until = np.full((len(instants), len(table) // table.width), np.iinfo(np.int64).min)
-        np.maximum.at(until[0], bases[sources], liveness.heard_at[sources] + liveness.deadline[sources])
         stop = self._noted + int(np.searchsorted(batch.received_at[self._noted :], instants[-1]))
         part = slice(self._noted, stop)
-        devices, received_at = batch.device[part], batch.received_at[part]
-        speaks = (bases[devices] >= 0) & (batch.flags[part] & DERIVED == 0)
-        devices, received_at = devices[speaks], received_at[speaks]
-        cells = np.searchsorted(instants, received_at, side="right") * until.shape[1] + bases[devices]
-        np.maximum.at(until.reshape(-1), cells, received_at + liveness.deadline[devices])
-        alive = instants[:, None] < np.maximum.accumulate(until, axis=0)
-        return np.repeat(alive, table.width, axis=1)
+        speaks = (bases[batch.device[part]] >= 0) & (batch.flags[part] & DERIVED == 0)
+        devices = np.concatenate([sources, batch.device[part][speaks]])
+        heard_at = np.concatenate([liveness.heard_at[sources], batch.received_at[part][speaks]])
+        order = np.argsort(devices, kind="stable")
+        devices, heard_at = devices[order], heard_at[order]
+        again = np.append(np.where(devices[1:] == devices[:-1], heard_at[1:], NEVER), NEVER)
+        due = heard_at + liveness.deadline[devices]
+        late = np.flatnonzero(again >= due)
+        begins, ends = np.searchsorted(instants, due[late]), np.searchsorted(instants, again[late], side="right")
+        changes = np.zeros((len(instants) + 1, len(table) // table.width), np.int64)
+        np.add.at(changes, (begins, bases[devices[late]]), 1)
+        np.subtract.at(changes, (ends, bases[devices[late]]), 1)
+        return np.repeat(np.cumsum(changes[:-1], axis=0), table.width, axis=1)

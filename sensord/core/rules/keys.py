@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import Batch, Int8, Int32
+from sensord.core.batch import Batch, Int8, Int32, Int64
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.rule import Rule
 from sensord.core.stream import LABELS, SOURCE, Stream
@@ -31,11 +31,14 @@ class KeyTable:
     ``version`` is the rule's and ``devices`` the registry's; ``keys`` are the key ids, sorted by their place or device,
     and ``places`` the place of each; ``of_device`` int32 (devices,) maps a device to the first of its ``width`` keys
     (one per combination of words), -1 for none; ``sources`` bool (devices,) marks those whose readings it looks at.
+    ``together`` says that each device sees a part of its own, so that a key is seen in full only by all of them: what
+    passes one camera of a gate does not pass the others.
     ``only`` restricts the table to the devices of some residential grids (a shard).
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
+        self.together = SOURCE.get(rule.stream, rule.stream) is Stream.PLATE if rule.stream is not None else False
         sources = [number for number, device in enumerate(places.devices) if _looks_at(rule, device, places, only)]
         homes = [_base(rule, places.devices[number], places.devices[number].place, places) for number in sources]
         spots = list(_spots(rule, sources, places))
@@ -99,6 +102,11 @@ class KeyTable:
     def feeding(self, first: int) -> frozenset[int]:
         """Return the devices (positions in the registry) whose readings can belong to a place's or device's keys."""
         return frozenset(self._feeds[self._feeds[:, 1] == first, 0].tolist())
+
+    def counted(self) -> Int64:
+        """Return how many devices each key has, int64 (keys,)."""
+        bases = np.bincount(self._feeds[:, 1] // self.width, minlength=len(self.keys) // self.width)
+        return np.repeat(bases, self.width)
 
     def _steps(self) -> Iterator[int]:
         step = self.width
@@ -164,6 +172,7 @@ class PlaceTable(KeyTable):
     def __init__(self, rule: Rule, parts: Iterable[KeyTable], places: Places) -> None:
         self.version, self.devices = rule.version, places.devices
         found = {places.above(place, PlaceKind(rule.by)) for part in parts for place in part.places}
+        self.together = False
         self.keys = sorted(place for place in found if place is not None)
         self.places, self.devices_of, self.width = self.keys, [""] * len(self.keys), 1
         self.of_device = np.full(len(places.devices), -1, np.int32)

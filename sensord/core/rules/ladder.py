@@ -77,6 +77,17 @@ class Ladder:
         with np.errstate(invalid="ignore"):
             return not self._busy and not bool(self.thresholds.meets(0, value).any())
 
+    def stands(self, value: Float64) -> Bools:
+        """Where a value, (keys,) or (evaluations, keys), meets the lowest rung and keeps the active ones.
+
+        It may raise, and can lower nothing.
+        """
+        with np.errstate(invalid="ignore"):
+            stands = self.thresholds.meets(0, value)
+            for index, level in enumerate(self.rungs):
+                stands &= (self.active < level) | self.thresholds.keeps(index, value)
+        return stands
+
     def meeting(self, values: Float64) -> int | None:
         """The first row of values, shape (evaluations, keys), in which one meets the lowest rung; None: none does."""
         with np.errstate(invalid="ignore"):

@@ -36,6 +36,8 @@ class Doubt(IntEnum):
     """The rule's baseline or trend has not seen enough of the key yet."""
     ASLEEP = 6
     """The rule is outside its active times: nothing is raised, and what is active runs out."""
+    PARTLY_BLIND = 7
+    """A camera of the key is silent, and what the others saw is not enough to raise or keep a level by itself."""
 
 
 class Sight(msgspec.Struct, frozen=True):

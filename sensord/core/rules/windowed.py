@@ -29,6 +29,11 @@ _SPARED = 1024
 """What is spared of a pane that is not sealed by itself is worth looking at so many cells."""
 _GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
 """What a window that is not yet full can understate, but never overstate."""
+_SUFFICES = (*_GROWS, Aggregate.SUM, Aggregate.RATE)
+"""What raises a level although a camera is silent: nothing that cameras tell is below zero, so more adds to it.
+
+The last value, and who is inside, may also be too high while an exit is not seen: better a word too many than none.
+"""
 
 
 class _Seen(NamedTuple):
@@ -59,6 +64,7 @@ class WindowedRule:
         if self._derivation is not None and not rule.min_samples:
             self._quiet_when_empty = False  # an empty window is a zero, and there is something to learn from it
         self.since, self.warm_at = since, since
+        self._devices = table.counted()
         self._seen: _Seen | None = None
         length = max(rule.window, rule.session) // rule.every
         self._besides = 2 * length  # the blocks in which the first and the last of many panes lie
@@ -132,8 +138,20 @@ class WindowedRule:
             doubts[:] = Doubt.WARMING_UP
         if at < self.warm_at:
             doubts[~self._warm_enough(value)] = Doubt.WARMING_UP
-        doubts[~self.table.among(liveness.alive(at))] = Doubt.BLIND
+        alive = liveness.alive(at)
+        if self.table.together and not alive[self.table.sources].all():
+            doubts[self.table.among(~alive) & ~self._suffices(value)] = Doubt.PARTLY_BLIND
+        doubts[~self.table.among(alive)] = Doubt.BLIND
         return doubts
+
+    def _suffices(self, value: Float64) -> Array:
+        """Where what is seen raises or keeps a level, so that whatever passes unseen could only raise it more.
+
+        ``value`` has the shape (keys,) or (evaluations, keys).
+        """
+        if not self._rising or self._aggregate not in _SUFFICES or self.rule.readings or self._derivation is not None:
+            return np.zeros(value.shape, np.bool_)
+        return self.ladder.stands(value)
 
     def _filling(self, end: int) -> bool:
         """Whether the window is not yet full, and would say too little to a rule on little."""
@@ -242,7 +260,10 @@ class WindowedRule:
             return len(outlook.ends) if met is None else met
         instants = outlook.ends + self._lateness
         known = ~np.isnan(outlook.value) & (outlook.samples >= self.rule.min_samples)
-        known &= coming.alive(instants, self.table)
+        silent = coming.silent(instants, self.table)
+        known &= silent < self._devices
+        if self.table.together:
+            known &= (silent == 0) | self._suffices(outlook.value)
         return self.ladder.pass_by(outlook.ends, outlook.value, known)
 
     # -- views and state ---------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 A rule on ``visit`` counts them as a compound's parking spaces less the vehicles inside; a rule on ``level`` takes what
 its own gauges show. What a compound has is as of just before the alert changed, so that it does not matter how the
-journal is cut. A gauge that is silent, or a compound of which nothing was heard, is not named:
-nobody is sent on a guess.
+journal is cut. A gauge that is silent, or a compound with a camera that is, is not named: nobody is sent on a guess.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.alert import Free, Transition
-from sensord.core.batch import Batch
+from sensord.core.batch import DERIVED, Batch
 from sensord.core.definition import Definition
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
@@ -28,10 +27,14 @@ ENOUGH = 0.05
 
 
 class _State(msgspec.Struct, array_like=True):
-    """The vehicles inside by compound, and what gauges showed last: (value, arrival in ns) by device."""
+    """The vehicles inside by compound, what gauges showed last, and when each camera was heard last.
+
+    ``gauges`` holds (value, arrival in ns) by device, ``heard`` the arrival in ns by device.
+    """
 
     inside: dict[str, float] = {}
     gauges: dict[str, tuple[float, int]] = {}
+    heard: dict[str, int] = {}
 
 
 class Spaces:
@@ -46,6 +49,7 @@ class Spaces:
         for rule in asking:
             if rule.stream is Stream.LEVEL:
                 self._gauge |= KeyTable(rule, places).of_device >= 0
+        self._camera = np.array([device.stream is Stream.PLATE for device in places.devices], np.bool_)
         self._parking = {
             place.id: place.parking for place in places.places if place.kind is PlaceKind.COMPOUND and place.parking
         }
@@ -57,16 +61,23 @@ class Spaces:
             return transition
         before = self._after(batch, int(np.searchsorted(batch.received_at, transition.at, side="left")))
         here = self._places.above(transition.place, PlaceKind.COMPOUND) or transition.place
-        free = self._inside(before) if stream is Stream.VISIT else self._shown(before, transition.at)
+        free = self._inside(before, transition.at) if stream is Stream.VISIT else self._shown(before, transition.at)
         found = [(place, count) for place, count in free if place != here]
         found.sort(key=lambda one: (self._places.nearness(here, one[0]), -one[1], one[0]))
         return msgspec.structs.replace(transition, spaces=tuple(Free(*one) for one in found[:NEAREST]))
 
-    def _inside(self, state: _State) -> Iterator[tuple[str, int]]:
+    def _inside(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
+        unseen = self._unseen(state, at)
         for place, inside in state.inside.items():
             parking = self._parking.get(place, 0)
-            if parking - inside > ENOUGH * parking:
+            if place not in unseen and parking - inside > ENOUGH * parking:
                 yield place, int(parking - inside)
+
+    def _unseen(self, state: _State, at: int) -> set[str]:
+        """The compounds of which a camera is silent just before ``at``: what passed it is missing in their numbers."""
+        devices = self._places.devices
+        cameras = ((self._compound[number], devices[number]) for number in np.flatnonzero(self._camera))
+        return {place for place, camera in cameras if at - state.heard.get(camera.id, 0) >= camera.deadline}
 
     def _shown(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
         shown: dict[str, float] = {}
@@ -99,7 +110,13 @@ class Spaces:
             for number, value in zip(device[rows].tolist(), values, strict=True):
                 if not math.isnan(value[0]):
                     gauges[self._places.devices[number].id] = value
-        return _State(inside, gauges)
+        heard = dict(self._state.heard)
+        spoke = np.zeros(len(self._camera), np.int64)
+        rows = np.flatnonzero(self._camera[device] & (batch.flags[:stop] & DERIVED == 0))
+        spoke[device[rows]] = batch.received_at[rows]
+        for number in np.flatnonzero(spoke):
+            heard[self._places.devices[number].id] = int(spoke[number])
+        return _State(inside, gauges, heard)
 
     def save(self) -> bytes:
         """Return the state as bytes."""
