@@ -38,7 +38,10 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     assert folder.names() == [], "late readings and undecided passages are waited for"
     morning.task(DUE + MINUTE).turn()
     assert folder.names() == [NAME]
-    files = {path.name for path in (morning.directory / "reports" / NAME).iterdir()}
+    made = morning.directory / "reports" / NAME
+    modes = {path.stat().st_mode & 0o777 for path in made.iterdir()}
+    assert (modes, made.stat().st_mode & 0o777, made.parent.stat().st_mode & 0o777) == ({0o600}, 0o700, 0o700)
+    files = {path.name for path in made.iterdir()}
     assert files == {
         "report.json",
         *(f"{tongue}.{form}" for tongue in ("zh", "en") for form in ("txt", "md", "html", "message")),

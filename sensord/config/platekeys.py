@@ -99,10 +99,7 @@ def add_key(path: Path, since: int) -> str:
     check value: no other key, not even one that was lost, is called so, and the two can stand in one file. Raises
     ``ConfigError`` when the file is there and wrong, or a key of it comes into force at or after that.
     """
-    content, known = "", tuple[PlateKey, ...]()
-    if path.exists():
-        content = read_secret(path)
-        known = (_load(path, content) if content.startswith(_REMARK) else load_keys(path)).keys
+    content, known = read_secret(path) if path.exists() else "", _known(path)
     since -= since % SECOND
     if known and since <= known[-1].since:
         fault = f"the key {known[-1].id} comes into force at {format_instant(known[-1].since)}, not before the new one"
@@ -112,6 +109,14 @@ def add_key(path: Path, since: int) -> str:
     line = f"{name} {format_instant(since)} {base64.b64encode(secret).decode()}"
     write_whole(path, "".join(f"{one}\n" for one in (*content.splitlines(), line)).encode(), PRIVATE)
     return name
+
+
+def _known(path: Path) -> tuple[PlateKey, ...]:
+    """The keys that another would follow: none where there is no file, or remarks say what was lost."""
+    if not path.exists():
+        return ()
+    content = read_secret(path)
+    return (_load(path, content) if content.startswith(_REMARK) else load_keys(path)).keys
 
 
 def note_loss(path: Path, keys: tuple[PlateKey, ...]) -> str:
@@ -131,7 +136,7 @@ def check_rotation(path: Path, since: int, now: int, overlap: int) -> None:
     For ``overlap`` after a change the former key's pseudonyms are recognised beside the new one's, and no others are.
     Raises ``ConfigError``. A first key may be in force since any time: there is no other that it could replace.
     """
-    known = load_keys(path).keys if path.exists() else ()
+    known = _known(path)
     if not known:
         return
     fault = hint = ""

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from sensord.config.dutyplan import read_change
-from sensord.config.files import write_whole
+from sensord.config.files import PRIVATE, write_whole
 from sensord.config.findings import Findings
 from sensord.config.plantext import Moment
 from sensord.config.rostertext import ChangeText
@@ -78,4 +78,4 @@ def write_changes(path: Path, entries: Sequence[AddedChange]) -> None:
     bare = [msgspec.structs.replace(entry, note=without_plates(entry.note)) for entry in entries]
     lines = [f"  - {json.dumps(msgspec.to_builtins(entry), ensure_ascii=False)}\n" for entry in bare]
     body = "changes:\n" + "".join(lines) if lines else "changes: []\n"
-    write_whole(path, (_HEAD + body).encode())
+    write_whole(path, (_HEAD + body).encode(), PRIVATE)

@@ -5,7 +5,7 @@ each line is byte for byte as it was written, so one that was changed, taken out
 off the end shows in a file beside it, the *head*, which holds the number and hash of the last; copy both away now and
 then. What a crash left of a line that was never finished (it has no end, or no middle, and the head does not know it)
 was told to nobody, and is replaced by the next; a head that is one line behind is no damage, either, and follows at the
-next start. Who appends, who looks and who verifies read the end in one way, under one lock.
+next start. Who appends, who looks and who verifies read the end in one way, under one lock that nobody keeps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from sensord.config.files import PRIVATE, sync_directory, write_whole
 from sensord.errors import StoreError
 
 GENESIS = "0" * 64
+PATIENCE, _TURN = 2.0, 0.01
+"""Seconds that who writes waits for a register's lock, and between two tries. It is held while a line is written."""
 _LONGEST = 64 << 10
 """Bytes at the end of a register within which its last line lies: what is written there is bounded by its writers."""
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -116,7 +119,7 @@ class Chain(Generic[LineT]):
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "rb+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                self._hold(file)
                 last = self._mended(file)
                 unhashed = draft(*((last.number + 1, last.hash) if last is not None else (1, GENESIS)))
                 line = msgspec.structs.replace(unhashed, hash=digest(unhashed))  # type: ignore[type-var]
@@ -129,6 +132,20 @@ class Chain(Generic[LineT]):
         except OSError as error:
             raise StoreError(f"{self.path}: nothing can be written down here ({error.strerror})") from error
         return line
+
+    def _hold(self, file: BinaryIO) -> None:
+        """Lock the register to write; raises ``StoreError`` when another process keeps it for long: people wait for this."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    fault = f"{self.path}: another process keeps it locked; end it, and try again"
+                    raise StoreError(fault) from error
+                time.sleep(_TURN)
+            else:
+                return
 
     def _mended(self, file: BinaryIO) -> LineT | None:
         """Return the last line that was finished, and stand behind it: what a crash left is cut off, the head follows.
@@ -186,7 +203,7 @@ class Chain(Generic[LineT]):
             if not self.path.exists():
                 return f"{self.path.name} is gone" if self.head.exists() else ""
             with self.path.open("rb+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                self._hold(file)
                 self._mended(file)
         except OSError as error:
             return f"{self.path}: cannot be read ({error.strerror})"

@@ -22,7 +22,7 @@ from sensord.store.sqlite import (
     translate,
     translated,
 )
-from sensord.store.suspicion import Suspicion
+from sensord.store.suspicion import Suspicion, read
 
 _T = TypeVar("_T")
 
@@ -37,7 +37,11 @@ class Database:
     def __init__(self, path: Path, schema: Schema) -> None:
         prepare_directory(path.parent)
         self.path, self.suspicion = path, Suspicion(path)
-        self.connection = open_writer(path, schema)
+        try:
+            self.connection = open_writer(path, schema)
+        except DamageError as error:
+            self.suspicion.note(error)
+            raise
         self._lock = threading.RLock()
         self._broken: StoreError | None = None
 
@@ -102,13 +106,17 @@ class Questions:
             raise
 
     def values(self, doing: str, make: Callable[..., _T], statement: str, parameters: Sequence[Any] = ()) -> list[_T]:
-        """Run one query and make a value of each row; passes over one that is not what was written."""
-        return self._suspicion.readable(doing, make, self.rows(doing, statement, parameters))
+        """Run one query and make a value of each row; passes over one that is not what was written, and says so."""
+        return self._suspicion.left(doing, make, self.rows(doing, statement, parameters))
 
     def value(self, doing: str, make: Callable[..., _T], statement: str, parameters: Sequence[Any] = ()) -> _T | None:
         """The same of the first row; None when there is none. Raises ``DamageError``: it is not what was written."""
         rows = self.rows(doing, statement, parameters)
-        return self._suspicion.read(doing, make, *rows[0]) if rows else None
+        try:
+            return read(self._path, doing, make, *rows[0]) if rows else None
+        except DamageError as error:
+            self._suspicion.say(error)
+            raise
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""

@@ -46,7 +46,7 @@ class Message(NamedTuple):
 class History:
     """Safe from any thread, and in nobody's way: looking for what was long ago holds up no decision and no page.
 
-    A row that is not what was written is left out of lists, and makes the file suspect (``suspicion.py``).
+    A row that is not what was written is left out of lists, and said (``suspicion.py``).
     """
 
     def __init__(self, questions: Questions) -> None:

@@ -29,6 +29,7 @@ _FORGET = (
     "UPDATE cases SET json = CAST(json_set(CAST(json AS TEXT), '$.vehicle', NULL) AS BLOB), vehicle = 0 "
     f"WHERE id IN (SELECT id FROM cases WHERE {_ENDED} AND vehicle = 1 LIMIT ?)"
 )
+_BEYOND_FORGETTING = "DELETE FROM cases WHERE closed_at > 0 AND closed_at < ? AND NOT json_valid(CAST(json AS TEXT))"
 _SURPLUS = (
     "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters ORDER BY seq, idx LIMIT "
     "min(?, max(0, (SELECT count(*) FROM dead_letters) - ?)))"
@@ -52,13 +53,14 @@ class Keeping:
         """Delete what ended before the instants ``story`` and ``history`` (ns), and surplus dead letters, the oldest.
 
         A bounded number of rows per table; returns how many there were. Cases that ended before ``story`` lose their
-        vehicle, those before ``history`` go.
+        vehicle, those before ``history`` go, and such that cannot be read and so cannot forget anything.
         """
         self._mark("alerts", story)
         deleted = 0
         for table, identity, condition in _STORY:
             deleted += self._delete(table, identity, condition, story, batch)
         deleted += self._write("deleting dead letters", _SURPLUS, 10 * batch, MOST_DEAD_LETTERS)
+        deleted += self._write("deleting what cannot forget its vehicle", _BEYOND_FORGETTING, story)
         deleted += self._write("forgetting vehicles", _FORGET, story, batch)
         return deleted + self._prune_history(history, batch)
 

@@ -12,7 +12,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from sensord.config.files import PRIVATE
 from sensord.errors import StoreError
+from sensord.store.sqlite import prepare_directory
 
 FOLDER = "reports"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}(?:T[0-9]{4})?")
@@ -65,8 +67,10 @@ class ReportFolder:
         target, stage = self._path / name, self._path / f"{_STAGE}-{name}"
         try:
             shutil.rmtree(stage, ignore_errors=True)
-            stage.mkdir(parents=True)
+            prepare_directory(self._path)
+            stage.mkdir(mode=0o700)
             for file, content in files.items():
+                (stage / file).touch(PRIVATE)
                 (stage / file).write_bytes(content)
             shutil.rmtree(target, ignore_errors=True)
             stage.rename(target)

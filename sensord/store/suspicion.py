@@ -2,7 +2,8 @@
 
 SQLite looks after its pages, not after what a row holds. A row that is not what was written makes its file suspect, as
 does whatever SQLite itself finds malformed. Nothing is repaired under the feet of who reads: the mark lies beside the
-file until ``damage.py`` has moved it. What a row holds is never quoted: it may be a plate, or a phone number.
+file until ``damage.py`` has moved it. A row that people only look back at is passed over, and said: setting the file
+aside for it would cost what the journal has no more. What a row holds is never quoted: it may be a plate.
 """
 
 from __future__ import annotations
@@ -35,19 +36,25 @@ class Suspicion:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._said = set[str]()
+        self._said, self._marked = set[str](), False
         self.hear: Callable[[str], None] = lambda _why: None
 
     def note(self, error: DamageError) -> None:
-        """Let the next start set the file aside; a disk that takes no mark keeps nobody from going on."""
+        """Say it, and let the next start set the file aside; a disk that takes no mark keeps nobody from going on."""
+        if not self._marked:
+            try:
+                write_whole(_mark(self._path), str(error).encode(), PRIVATE)
+                self._marked = True
+            except OSError as problem:
+                log.error("damage could not be noted for the next start", file=self._path.name, why=str(problem))
+        self.say(error)
+
+    def say(self, error: DamageError) -> None:
+        """Say it only: what is beside it in the file may be nowhere else."""
         why = str(error)
         if why not in self._said:
-            log.error("a database is damaged; the next start sets it aside", file=self._path.name, why=why)
-            try:
-                write_whole(_mark(self._path), why.encode(), PRIVATE)
-                self._said.add(why)
-            except OSError as problem:
-                log.error("that could not be noted for the next start", file=self._path.name, why=str(problem))
+            self._said.add(why)
+            log.error("a database is damaged", file=self._path.name, set_aside=self._marked, why=why)
         self.hear(why)
 
     def read(self, doing: str, make: Callable[..., _T], *columns: object) -> _T:
@@ -60,12 +67,21 @@ class Suspicion:
 
     def readable(self, doing: str, make: Callable[..., _T], rows: Iterable[tuple[Any, ...]]) -> list[_T]:
         """Make a value of each row; passes over one that holds none, and notes it."""
+        return self._passing(self.note, doing, make, rows)
+
+    def left(self, doing: str, make: Callable[..., _T], rows: Iterable[tuple[Any, ...]]) -> list[_T]:
+        """The same of rows that nobody needs for what comes next: one that holds no value is only said."""
+        return self._passing(self.say, doing, make, rows)
+
+    def _passing(
+        self, tell: Callable[[DamageError], None], doing: str, make: Callable[..., _T], rows: Iterable[tuple[Any, ...]]
+    ) -> list[_T]:
         found = list[_T]()
         for row in rows:
             try:
                 found.append(read(self._path, doing, make, *row))
             except DamageError as error:
-                self.note(error)
+                tell(error)
         return found
 
 
@@ -74,8 +90,7 @@ def read(path: Path, doing: str, make: Callable[..., _T], *columns: object) -> _
     try:
         return make(*columns)
     except _NOT_OURS as error:
-        advice = "when the daemon starts again it sets the file aside and makes a new one from the journal"
-        raise DamageError(f"{path}: {doing} failed (a row is not what was written); {advice}", path) from error
+        raise DamageError(f"{path}: {doing} failed (a row is not what was written); keep the file", path) from error
 
 
 def suspected(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sensord.store.sqlite import Schema
 
+_VALID = "json_valid(CAST(json AS TEXT))"  # a row that is not what was written must not stop an upgrade
 _STAGES = """CASE json_extract(CAST(json AS TEXT), '$.state')
     WHEN 'open' THEN 'dispatched' WHEN 'acknowledged' THEN 'handling' WHEN 'clear' THEN 'verifying'
     ELSE json_extract(CAST(json AS TEXT), '$.state') END"""
@@ -41,8 +42,8 @@ STATE = Schema(
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
         "cases": {
-            "vehicle": "json_type(CAST(json AS TEXT), '$.vehicle') IS 'object'",
-            "code": "coalesce(json_extract(CAST(json AS TEXT), '$.code'), '')",
+            "vehicle": f"CASE WHEN {_VALID} THEN json_type(CAST(json AS TEXT), '$.vehicle') IS 'object' ELSE 1 END",
+            "code": f"CASE WHEN {_VALID} THEN coalesce(json_extract(CAST(json AS TEXT), '$.code'), '') ELSE '' END",
         },
         "passages": {"start": "hour"},  # counted by the hour once, by the quarter of an hour now
     },

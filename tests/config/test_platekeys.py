@@ -133,6 +133,7 @@ def test_a_key_that_comes_after_a_loss_can_stand_beside_the_lost_one(tmp_path: P
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(ConfigError, match="holds no key: put it back from a backup"):
         load_keys(path)
+    check_rotation(path, 5 * SECOND, 9 * SECOND, DAY)  # nothing is rotated: it begins anew
     name = add_key(path, 5 * SECOND)
     assert [key.id for key in load_keys(path).keys] == [name]
     both = written(tmp_path / "both", lost.read_text(encoding="ascii") + path.read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ def test_a_note_keeps_no_plate(tmp_path: Path) -> None:
     )
     path = tmp_path / "roster.changes.yaml"
     write_changes(path, [entry])
+    assert path.stat().st_mode & 0o777 == 0o600
     assert "13579" not in path.read_text(encoding="utf-8")
     (kept,) = load_changes(path, {"居委干部-01"}, "Asia/Shanghai").entries
     assert kept.note == "去处理***乱停"

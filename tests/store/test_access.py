@@ -12,6 +12,7 @@ import pytest
 
 from sensord.errors import StoreError
 from sensord.ports import Change
+from sensord.store import chain
 from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.audit import AuditLog
 from tests.support.damages import DAMAGES, Damage
@@ -246,6 +247,17 @@ WRITTEN = {
     ),
 }
 """Lines of version 1 as they are in files since that version."""
+
+
+def test_a_lock_that_is_kept_is_not_waited_for(log: AccessLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that hangs must not hold up the daemon's start, an answer, or a message with a plate."""
+    monkeypatch.setattr(chain, "PATIENCE", 0.05)
+    with log.still():
+        with pytest.raises(StoreError, match="keeps it locked"):
+            log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+        assert "keeps it locked" in log.look()
+    assert log.look() == ""
+    assert log.append(at="2026-01-04", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal").number == 4
 
 
 @pytest.mark.parametrize(("file", "register"), [("access", AccessLog), ("audit", AuditLog)])
