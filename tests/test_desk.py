@@ -71,7 +71,7 @@ def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:
     nothing: Any = None
     with closing(StateStore(tmp_path)) as state:
         state.apply(Step(1, START, cases=[case]))
-        desk = Desk(core, state, nothing, nothing, lambda: START)
+        desk = Desk(core, state, nothing, nothing, nothing)
         assert "known_since" not in (desk.case("old") or {})
         state.keeping.prune(START + 30 * DAY, 0)
         found = desk.case("old")
