@@ -18,18 +18,16 @@ from sensord.core.cases.figures import silent
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.reports import ReportTable, VehicleTable
 from sensord.core.cases.score import standings
-from sensord.core.instant import DAY, format_instant, parse_instant, to_datetime
+from sensord.core.instant import DAY, format_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, csv_of, render
-from sensord.reporting import NoTimeError, Reporter
+from sensord.reporting import FAR, NoTimeError, Reporter
 from sensord.store.history import History
 from sensord.store.reports import UnreadableReportError
 
 LONGEST = 400 * DAY
 """No list covers more."""
-FAR = parse_instant("2200-01-01", "UTC")
-"""Later instants are mistakes (and the stores' integers end in 2262)."""
 _QUARTER = re.compile(r"([0-9]{4})[Qq]([1-4])")
 
 Plain = dict[str, Any]

@@ -18,7 +18,7 @@ from sensord.config.load import Loaded
 from sensord.config.settings import Rollups
 from sensord.core.cases.reports import ReportTable, Span, VehicleTable, span_of
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, to_datetime
+from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, parse_instant, to_datetime
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.core.stream import Stream
@@ -52,6 +52,8 @@ TRY_AGAIN = MINUTE
 """So long after it failed a report is tried again."""
 CATCH_UP = 7 * DAY
 """A report that was decided while the daemon could not make it is made up for, so late at most."""
+FAR = parse_instant("2200-01-01", "UTC")
+"""Later instants are mistakes (and the stores' integers end in 2262)."""
 LONGEST = 400 * DAY
 """No report on vehicles covers more."""
 _NOT_OURS = (msgspec.DecodeError, RecursionError, OSError, ValueError, LookupError, ArithmeticError)
@@ -66,8 +68,8 @@ class NoTimeError(ValueError):
 
 def day_span(definition: Definition, day: date) -> Span:
     """The span of a local day, by which a report is made on request; raises ``NoTimeError`` for the calendar's ends."""
-    if not 1970 < day.year < 2200:
-        raise NoTimeError(f"{day} is out of range: a day lies within 1971 to 2199")
+    if not 1970 <= day.year < 2200:
+        raise NoTimeError(f"{day} is out of range: a day lies within 1970 to 2199")
     table, ordinal = DutyTable(definition.duty, {}, definition.zone), day.toordinal()
     return Span(f"day-{day:%Y%m%d}", table.instant(ordinal, 0), table.instant(ordinal + 1, 0))
 

@@ -217,3 +217,14 @@ def test_both_languages_have_the_same_columns() -> None:
     for name in ("problems", "tasks", "silent", "crowd"):
         tables = [getattr(Lister(whole, places, language), name)(CASES) for language in ("zh", "en")]
         assert [len(table.columns) for table in tables] == [len(row) for table in tables for row in table.rows[:1]]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "2200-01-02", "0001-01-01"])
+@pytest.mark.parametrize(
+    "asked", [["report", "daily", "--day"], ["report", "vehicles", "--day"], ["report", "vehicles", "--from"],
+              ["list", "problems", "--from"], ["list", "tasks", "--to"]]
+)  # fmt: skip
+def test_a_day_at_the_end_of_the_calendar_is_a_wrong_usage(config: Path, asked: list[str], day: str) -> None:
+    """It is said in the reader's language, wherever a day is taken."""
+    done = CliRunner().invoke(cli, [*asked, day, "--config", str(config)])
+    assert (done.exit_code, "1970" in done.output) == (2, True), done.output

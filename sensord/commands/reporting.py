@@ -16,7 +16,7 @@ from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.drivers.tabular import Document, csv_of, render
 from sensord.errors import SensordError
-from sensord.reporting import KeptReports, Reporter, VehicleReporter, day_span, yesterday
+from sensord.reporting import FAR, KeptReports, NoTimeError, Reporter, VehicleReporter, day_span, yesterday
 from sensord.store.history import History
 from sensord.store.state import StateStore
 from sensord.words import say
@@ -97,9 +97,17 @@ class Lists:
         first = date(moment.year, (moment.month - 1) // _QUARTER * _QUARTER + 1, 1).toordinal()
         start = self._days.instant(first, 0) if quarter else self._now - 30 * DAY
         return (
-            parse_instant(since, self._zone) if since else start,
-            parse_instant(until, self._zone) if until else self._now,
+            _instant(since, self._zone) if since else start,
+            _instant(until, self._zone) if until else self._now,
         )
+
+
+def _instant(text: str, zone: str) -> int:
+    """Read a time that stores can hold; raises ``ValueError`` (its text is shown)."""
+    instant = parse_instant(text, zone)
+    if not 0 <= instant < FAR:
+        raise NoTimeError(f"{text} is out of range: a day lies within 1970 to 2199")
+    return instant
 
 
 def vehicles(
@@ -116,7 +124,7 @@ def vehicles(
     """
     loaded = load(config)
     day, since, until = asked
-    start, end = (parse_instant(text, loaded.definition.zone) if text else None for text in (since, until))
+    start, end = (_instant(text, loaded.definition.zone) if text else None for text in (since, until))
     reporter = VehicleReporter(lambda: loaded, loaded.resolve(loaded.settings.state_dir))
     span = reporter.span(date.fromisoformat(day) if day else None, start, end, now)
     return reporter.printed(reporter.make(span, now), form, language, table)

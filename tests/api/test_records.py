@@ -19,7 +19,7 @@ from tests.api.parts import CASE, START, Daemon
 from tests.notify.parts import notification
 
 T0 = parse_instant("2026-11-24 10:00")
-NEVER = "body.day: 9999-12-31 超出范围：日期须在 1971 至 2199 年之间"
+NEVER = "body.day: 9999-12-31 超出范围：日期须在 1970 至 2199 年之间"
 SPAN = {"from": "2026-11-24T00:00:00+08:00", "to": "2026-11-25T00:00:00+08:00"}
 
 
