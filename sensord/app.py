@@ -93,6 +93,7 @@ class App:
         self._starts = Starts(self._directory)
         deaths = self._starts.begin(time.time_ns())
         self.safe_mode = deaths >= FAST_DEATHS
+        meter.count("deaths_total", self._starts.deaths_ever())
         self.harm = Harm(health, self._directory)
         self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
@@ -242,7 +243,7 @@ class App:
         finally:
             await self._shut_down(tasks)
         if not self._failed:
-            self._starts.settle()
+            self._starts.end()
         return 1 if self._failed else 0
 
     def _start_tasks(self) -> list[asyncio.Task[None]]:

@@ -134,7 +134,7 @@ class Chain(Generic[LineT]):
         return line
 
     def _hold(self, file: BinaryIO) -> None:
-        """Lock the register to write; raises ``StoreError`` when another process keeps it for long: people wait for this."""
+        """Lock the register to write; raises ``StoreError`` when another process keeps it for long: people wait."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

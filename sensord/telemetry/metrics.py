@@ -128,7 +128,12 @@ METRICS: tuple[Metric, ...] = (
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
     _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
-    _counter("worker_failures_total", "Workers that died of an error (the daemon stops then).", "worker"),
+    _counter("deaths_total", "Earlier runs on this state directory that ended in no good order; outlives the process."),
+    _counter(
+        "worker_failures_total",
+        "Workers that died of an error; the daemon stops then, and the next one begins at 0: see deaths_total.",
+        "worker",
+    ),
     _counter("http_requests_total", "Requests to our own HTTP server, by path and status.", "path", "status"),
     _counter("http_connections_dropped_total", "Connections that were let go: too slow, or too many.", "reason"),
     _histogram("http_request_seconds", "Time of one request to our own HTTP server, in seconds.", QUICK, "path"),

@@ -49,8 +49,10 @@ def test_a_thread_that_fails_ends_the_daemon(idle: Stage, point: str) -> None:
         assert "a fault of the program" in stage.daemon.tail()
         found = doctor(stage)
         assert (found.returncode, "连续 1 次" in found.stdout) == (4, True), found.stdout
-        stage.start()
+        stage.start(forgive=False)
         stage.await_ready()
+        wait_until(lambda: stage.answers("/metrics"), 30, "the daemon answers")
+        assert stage.metric("deaths_total") == 1, "the metric outlives the process"
 
 
 def test_a_worker_that_hangs_is_not_covered_by_the_others(idle: Stage) -> None:
@@ -132,6 +134,20 @@ def test_fast_deaths_are_counted_in_a_row(tmp_path: Path) -> None:
     assert [starts.begin(now) for now in range(4)] == [0, 1, 2, 3]
     starts.settle()
     assert starts.begin(9) == 0
+    starts.end()
+    assert starts.begin(10) == 0
     (tmp_path / "starts").write_bytes(b"[1, 2")
     assert starts.begin(10) == 0
     assert (tmp_path / "starts").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_death_is_counted_for_good(tmp_path: Path) -> None:
+    """Also after a long life; an end in good order is none, and a record of an earlier version is read."""
+    starts, seen = Starts(tmp_path), list[int]()
+    for close in (starts.end, starts.settle, starts.settle, starts.end, lambda: None, starts.end):
+        starts.begin(1)
+        seen.append(starts.deaths_ever())
+        close()
+    assert seen == [0, 0, 1, 2, 2, 3]
+    (tmp_path / "starts").write_bytes(b"[1, 2]")
+    assert (starts.begin(3), starts.deaths_ever()) == (2, 1)
