@@ -4,7 +4,8 @@ Rules:
 
 * One connection per file writes and checkpoints; every other connection is read-only.
 * A full disk is retryable (SQLite rolled back; nothing is half-written). Any other I/O error is final for this process:
-  after a failed fsync the kernel may have dropped the very pages that a second fsync would report as safe.
+  after a failed fsync the kernel may have dropped the very pages that a second fsync would report as safe. SQLite
+  does not follow this where it folds the log into the file by itself: it says nothing, and tries again.
 * A damaged file is named, never deleted, never repaired in place.
 * A file that a newer sensord wrote is refused, not guessed at.
 """

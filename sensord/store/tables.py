@@ -19,11 +19,13 @@ _TO_STAGES = (
         '$.told', (SELECT json_group_object(told.value, json_object('at', opened_at, 'number', told.key, 'role',
             coalesce((SELECT json_extract(CAST(sent.json AS TEXT), '$.role') FROM outbox AS sent
                 WHERE sent."case" = cases.id
-                AND json_extract(CAST(sent.json AS TEXT), '$.receiver') = told.value), '')))
+                AND CASE WHEN json_valid(CAST(sent.json AS TEXT))
+                    THEN json_extract(CAST(sent.json AS TEXT), '$.receiver') = told.value END), '')))
             FROM json_each(CAST(cases.json AS TEXT), '$.told') AS told)) AS BLOB)
-        WHERE json_type(CAST(json AS TEXT), '$.told') = 'array'""",
+        WHERE CASE WHEN {_VALID} THEN json_type(CAST(json AS TEXT), '$.told') = 'array' END""",
     f"""UPDATE case_events SET json = CAST(json_set(CAST(json AS TEXT), '$.state', {_STAGES}) AS BLOB)
-        WHERE json_extract(CAST(json AS TEXT), '$.state') IN ('open', 'acknowledged', 'clear')""",
+        WHERE CASE WHEN {_VALID}
+            THEN json_extract(CAST(json AS TEXT), '$.state') IN ('open', 'acknowledged', 'clear') END""",
 )
 
 _KEPT = (

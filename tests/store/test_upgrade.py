@@ -91,6 +91,18 @@ def test_a_case_that_was_open_is_carried_over(old: Path) -> None:
     assert (case.state, case.pending) == (State.HANDLING, [])
 
 
+@pytest.mark.parametrize("table", ["cases", "case_events", "transitions", "outbox"])
+def test_a_row_that_is_not_what_was_written_stops_no_upgrade(old: Path, table: str) -> None:
+    """It stays as it is; what is beside it is carried over."""
+    key = "key" if table == "outbox" else "id"
+    change(old / "state.db", f"UPDATE {table} SET json = x'7b' WHERE {key} = (SELECT min({key}) FROM {table})")
+    state, lost = StateStore.open_or_set_aside(old, 0, 121)
+    with closing(state):
+        assert not lost
+        assert len(state.recent_cases(10)) == (table != "cases")
+        assert state.decisions().splitlines().count(b"{") == (table != "cases")
+
+
 def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
     """A core state of another version is not guessed at: the journal is stepped again instead."""
     with closing(StateStore(old)) as state:
