@@ -67,7 +67,7 @@ class Desk:
         return [self._case(case) for case in self._state.history.cases(which, limit)]
 
     def case(self, case: str) -> Plain | None:
-        """One case with its story."""
+        """One case with its story; where a part of that is deleted, ``known_since`` says from when on it is whole."""
         history, zone = self._state.history, self.definition.zone
         found = history.case(case)
         if found is None:
@@ -85,7 +85,9 @@ class Desk:
             for message in history.messages(case)
         ]
         story = {"events": plain(history.events(case), zone), "holds": plain(history.holds(case), zone)}
-        return {**self._case(found), **story, "messages": messages}
+        since = history.since.alerts  # asked last: meanwhile some of it may go
+        known = {"known_since": format_instant(since, zone)} if since > found.opened_at else {}
+        return {**self._case(found), **story, "messages": messages, **known}
 
     def _case(self, case: Case) -> Plain:
         place = self._core.standing.tree.by_id.get(case.place)

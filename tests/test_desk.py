@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from sensord.core.cases.case import Case, State
+from sensord.core.instant import DAY
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.desk import describe_places
+from sensord.core.site import Step
+from sensord.desk import Desk, describe_places
 from sensord.drivers.overview import Standing
-from tests.core.street import definition
+from sensord.store.state import StateStore
+from tests.core.street import START, definition
 
 
 def described(levels: dict[str, Level], unknown: set[str]) -> dict[str, dict[str, object]]:
@@ -51,3 +60,21 @@ def test_the_worst_level_shows_above_and_beats_blindness(lane: str) -> None:
     assert (places[lane]["state"], places[lane]["unknown"]) == ("yellow", 1)
     street = next(place.id for place in tree.places if place.parent is None)
     assert (places["G1"]["state"], places[street]["level"]) == ("orange", "orange")
+
+
+def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:
+    """It stays for longer than its events and messages: an empty story of such a case is not one without any."""
+    whole = definition()
+    tree = Places(whole.places, whole.devices)
+    core: Any = SimpleNamespace(standing=Standing(whole, tree, {}, frozenset()), site=SimpleNamespace(definition=whole))
+    case = Case("old", "crowd", "L1", "G1", "r", State.CLOSED, Level.RED, Level.RED, START, closed_at=START + 1)
+    nothing: Any = None
+    with closing(StateStore(tmp_path)) as state:
+        state.apply(Step(1, START, cases=[case]))
+        desk = Desk(core, state, nothing, nothing, nothing)
+        assert "known_since" not in (desk.case("old") or {})
+        state.keeping.prune(START + 30 * DAY, 0)
+        found = desk.case("old")
+    assert found is not None
+    assert (found["id"], found["events"], found["messages"]) == ("old", [], [])
+    assert found["known_since"] == "2023-12-15T06:13:20+08:00"

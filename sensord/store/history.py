@@ -25,7 +25,7 @@ _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all":
 class Since(NamedTuple):
     """Of what happened before these instants (ns) not all is known: it was deleted, or nobody was there yet.
 
-    ``cases`` are those that have ended, ``alerts`` the transitions.
+    ``cases`` are those that have ended, ``alerts`` the transitions, stories of cases and messages.
     """
 
     cases: int
