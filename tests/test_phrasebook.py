@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sqlite3
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from sensord.cli import main
 from sensord.errors import ConfigError, Problem, StoreError
 from sensord.phrasebook import BOOK, chinese, shown, shown_problem
+from sensord.store.sqlite import OPENING, READING, translate
 from tests.config.rejection import REJECTED, problems_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +45,14 @@ PUT_TOGETHER = {
     *("Read-only file system", "No space left on device"),
 }
 """Parts of sentences that come together as the program runs, or from the operating system."""
+SQLITE = {
+    *("attempt to write a readonly database", "database disk image is malformed", "database is locked"),
+    *("database or disk is full", "database schema has changed", "database table is locked", "disk I/O error"),
+    *("file is not a database", "out of memory", "unable to open database file"),
+}
+"""What SQLite says itself of a file that fails."""
+DOING = re.compile(r"(?!nothing)[a-z]+ing( [a-z'-]+)*")
+"""What the store was doing: a part of each sentence about a database that fails."""
 SAME_IN_BOTH = {"[Errno {0}] {1}: {2}", "HTTP {0}", "DELETE /api/v1/roster/changes/{0}"}
 """No words of a language."""
 SAID_OF_ITSELF = {"set_fact": 2, "_end": 1}
@@ -141,7 +151,7 @@ def test_nothing_is_in_the_book_that_nobody_says() -> None:
     said = {
         text for folder in ("sensord", "simulators") for path in (ROOT / folder).rglob("*.py") for text in every(path)
     }
-    assert set(book()) - said - PUT_TOGETHER == set()
+    assert set(book()) - said - PUT_TOGETHER - SQLITE == set()
 
 
 def every(path: Path) -> Iterator[str]:
@@ -210,6 +220,37 @@ def test_what_varies_is_said_in_chinese_too(english: str, expected: str) -> None
 def test_no_text_is_too_strange(text: str) -> None:
     """Whatever the text, looking it up ends, and raises nothing."""
     assert isinstance(chinese(text), str)
+
+
+def done_by_the_store() -> set[str]:
+    """Everything that a failure of a database may be said to have happened at."""
+    folder = ROOT / "sensord" / "store"
+    calls = [node for path in folder.glob("*.py") for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    given = [argument for call in calls for argument in call.args[:2]]
+    texts = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return {text for text in texts if DOING.fullmatch(text)} - {"pending", "sending"} | {OPENING, READING}
+
+
+@pytest.mark.parametrize("doing", sorted(done_by_the_store()))
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_FULL, "database or disk is full"),
+        (sqlite3.SQLITE_BUSY, "database is locked"),
+        (sqlite3.SQLITE_CORRUPT, "database disk image is malformed"),
+        (sqlite3.SQLITE_IOERR, "disk I/O error"),
+        (sqlite3.SQLITE_READONLY, "attempt to write a readonly database"),
+        (None, "Could not decode to UTF-8 column 'x' with text 'y'"),
+    ],
+)
+def test_a_database_that_fails_is_told_of_in_chinese_alone(doing: str, code: int | None, said: str) -> None:
+    """What was being done, what SQLite says, and what to do: no English is left between the Chinese words."""
+    error = sqlite3.OperationalError(said)
+    if code is not None:
+        error.sqlite_errorcode = code
+    told = chinese(str(translate(error, Path("/s/state.db"), doing)))
+    english = re.findall(r"[A-Za-z]+", told.removeprefix("/s/state.db：").replace("I/O", ""))
+    assert set(english) <= {"sensord", "fuser", "dmesg"}, told
 
 
 def test_a_problem_keeps_the_form_that_editors_can_jump_to(monkeypatch: pytest.MonkeyPatch) -> None:

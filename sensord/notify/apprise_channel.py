@@ -63,9 +63,12 @@ class AppriseChannel:
 def _load(file: str, urls: Sequence[str]) -> Apprise:
     try:
         from apprise import Apprise  # noqa: PLC0415  # optional, slow, and rarely configured
+
+        from sensord.notify.apprise_answers import bound  # noqa: PLC0415  # likewise: it needs apprise's library
     except ImportError as error:
         problem = Problem(file, 1, 1, "apprise is not installed", "install it: pip install apprise")
         raise ConfigError([problem]) from error
+    bound()
     apprise = Apprise()
     problems = []
     for number, line in enumerate(urls, start=1):

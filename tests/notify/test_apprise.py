@@ -10,6 +10,7 @@ from sensord.notify.apprise_channel import AppriseChannel
 from sensord.notify.outcome import InDoubtError
 from tests.notify.parts import entry
 from tests.notify.receiver import Answer, Receiver
+from tests.support.bombs import BOMBS, ROOM, Growth, bombing
 
 SETTINGS = Apprise(name="services", url_file="urls.txt")
 
@@ -57,6 +58,17 @@ async def test_a_failure_is_in_doubt() -> None:
     assert caught.value.retryable
     titles = [request.json["title"] for request in receiver.requests]
     assert [title.split("临")[0] for title in titles] == ["", "（可能重复）", "(possibly repeated) "]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_a_services_answer_is_bounded_whatever_its_encoding(bomb: str) -> None:
+    """Its library would read it whole, and decompressed; it counts as a failure of the service."""
+    with bombing(bomb) as url:
+        channel = AppriseChannel(SETTINGS, [url.replace("http", "json")])
+        growth = Growth()
+        with pytest.raises(InDoubtError):
+            await channel.send(entry())
+        assert growth.peak < ROOM
 
 
 def test_lines_that_are_no_urls_are_refused_with_their_numbers() -> None:
