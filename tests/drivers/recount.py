@@ -54,8 +54,8 @@ WHOLE = _whole()
 TRAFFIC = definition(plates=PlateAreas(("沪",)))
 """By which vehicles come: from the key area as from elsewhere."""
 _OF_POLICE = re.compile(r"(沪[A-Z][0-9A-Z]{4})7(?=\")")
-SAVED, DIED = 166, 175
-"""Groups of the last day."""
+SAVED, DIED = LAST + 9 * HOUR, LAST + 13 * HOUR
+"""When the daemon saves its state for the last time, and when it dies."""
 
 # -- the recount -------------------------------------------------------------------------------------------------------
 
@@ -205,6 +205,7 @@ def run(directory: Path) -> Ran:
     groups = list(journal(WHOLE, MONDAY, with_police(traffic)))
     store, site, points = StateStore(directory), Site(None, SECRETS), Points()
     counted, read, saved = Counter[tuple[str, str]](), Counter[tuple[str, str, str]](), site.snapshot()
+    save, die = (next(n for n, group in enumerate(groups) if group.received_at > at) for at in (SAVED, DIED))
     for number, group in enumerate(groups):
         step = site.step(group)
         store.apply(step)
@@ -212,11 +213,11 @@ def run(directory: Path) -> Ran:
         for point in points.points(group, []):
             if point.measurement == "plate":
                 read[point.tags["place"], point.tags["direction"], point.tags["class"]] += 1
-        if number == SAVED:
+        if number == save:
             saved = site.snapshot()
-        if number == DIED:
+        if number == die:
             site = Site.restored(saved, SECRETS)
-            for again in groups[SAVED + 1 : DIED + 1]:
+            for again in groups[save + 1 : die + 1]:
                 store.apply(site.step(again))
     store.close()
     loaded = cast("Loaded", SimpleNamespace(definition=WHOLE))
