@@ -94,15 +94,18 @@ class Post:
                 threading.Thread(target=self._answer, args=(far, near), daemon=True).start()
 
     def _answer(self, far: socket.socket, near: socket.socket) -> None:
-        """Carry the server's answers; each comes whole, for the other side waits for it."""
-        with suppress(OSError), near, far:
-            passed = 0
-            while answer := far.recv(1 << 16):
+        """Carry the server's answers; one of several lines ends with the first that has no hyphen behind its code."""
+        with suppress(OSError), near, far, far.makefile("rb") as lines:
+            passed, answer = 0, b""
+            for line in lines:
+                answer += line
+                if line[3:4] == b"-":
+                    continue
                 if passed == self.dribbles:
                     self._dribble(near)
                     return
                 near.sendall(answer)
-                passed += 1
+                passed, answer = passed + 1, b""
 
     def _dribble(self, near: socket.socket) -> None:
         self.stuck += 1

@@ -11,7 +11,7 @@ from tests.faults.waiting import well_again, worst_first
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", list(WAYS)[:-2])  # of three lies one; ``make torture`` tells the others, too
 def test_a_receiver_that_fails_gets_every_page_later(way: str, tmp_path: Path) -> None:
     """Cut, hung, 500, 429, or a 200 that lies: each page arrives once it is well, and the other channel never waits."""
     row = failing_receiver(tmp_path, range(1), 4, way)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-SIZE = 600 << 20
+SIZE = 256 << 20
 """Bytes that each bomb would come to."""
 ROOM = 24 << 20
 """Bytes by which a process may grow while it takes an answer in: far less than a bomb, more than a test's own noise."""
