@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from sensord.recordings.work import WHOLE, export
 from sensord.source import journal_records
 from sensord.store.access import AccessLog
 from sensord.store.journal import Journal
-from simulators.broker import Broker, running_broker
+from simulators.broker import Broker
 from simulators.receiver import Inbox, Receiver
 from simulators.stage import SHIPPED, write_config
 from tests.core.traffic import MONDAY
@@ -31,21 +30,6 @@ from tests.simulators.test_publish import Subscriber
 
 PLATE = "皖K13579"
 REASON = ("--reason", "协查 118")
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Run mosquitto for this module."""
-    with running_broker(tmp_path_factory.mktemp("broker"), "mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def subscriber(broker: Broker) -> Iterator[Subscriber]:
-    """Subscribe to everything."""
-    one = Subscriber(broker)
-    yield one
-    one.close()
 
 
 def written(folder: Path, broker: Broker) -> Path:

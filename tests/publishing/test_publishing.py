@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from sensord.config.settings import Mqtt
 from sensord.core.instant import MILLISECOND, SECOND, format_instant, parse_instant
 from sensord.core.record import RecordKind
 from sensord.source import Source
-from simulators.broker import Broker, running_broker
+from simulators.broker import Broker
 from simulators.publish import publish
 from simulators.receiver import Inbox, Receiver
 from simulators.recorded import record_simulation
@@ -32,22 +31,7 @@ from simulators.street import Street
 from tests.simulators.small import START, eventually
 from tests.simulators.test_publish import Subscriber
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Run mosquitto for this module."""
-    with running_broker(tmp_path_factory.mktemp("broker"), "mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def subscriber(broker: Broker) -> Iterator[Subscriber]:
-    """Subscribe to everything."""
-    one = Subscriber(broker)
-    yield one
-    one.close()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
