@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from sensord.core.instant import MINUTE, SECOND
-from sensord.core.place import Device, Place
+from sensord.core.place import Device, Place, Places
 from sensord.core.stream import Stream
+from sensord.core.vehicles.moves import Moves
 from sensord.core.vehicles.trackerstate import save
 from tests.core.follower import A_CONFUSED, A, B, C, Follower, at, short, tick
 from tests.core.traffic import START, devices, places, token
@@ -55,6 +56,13 @@ def redefined(old: Follower, second: float, registry: Registry) -> Follower:
     new = Follower(**registry)
     new.tracker.carry_over(old.tracker, START + round(second * SECOND))
     return new
+
+
+def test_a_camera_that_stays_goes_on_with_its_visits() -> None:
+    """Not the other one of its gate, whichever is registered first."""
+    twins = [replace(device, id="a-twin") for device in devices() if device.id == "cam-C1-N"]
+    street = Places(places(), (*twins, *devices()))
+    assert Moves(street, street).camera("C1", "cam-C1-N") == "cam-C1-N"
 
 
 @pytest.mark.parametrize("restart", [False, True])
