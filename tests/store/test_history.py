@@ -109,3 +109,12 @@ def test_what_was_is_looked_up_beside_what_is_written(state: StateStore) -> None
         found = [pool.submit(question).result(timeout=30) for question in questions]
     assert found == [3, {"desk": 1, "sms": 1}, {"desk": START, "sms": START}]
     assert state.history.cases("all", 10) == []
+
+
+def test_a_channel_on_which_nothing_waits_is_counted_as_well(state: StateStore) -> None:
+    """Else its gauge would stand for ever at what waited last."""
+    assert state.outbox.waiting() == {"desk": 1, "sms": 1}
+    (entry,) = state.outbox.claim("desk", START, 10)
+    assert state.outbox.waiting()["desk"] == 1
+    state.outbox.done(entry.notification.key, START + 1, "")
+    assert (state.outbox.waiting(), state.outbox.oldest()) == ({"desk": 0, "sms": 1}, {"desk": 0, "sms": START})
