@@ -32,7 +32,7 @@ from bench.nab_score import PROFILES, Marks, mark, normalised, probation
 from sensord.config.mapping import load_mapping
 from sensord.config.rules import World, load_rules
 from sensord.core.alert import Change
-from sensord.core.definition import Definition
+from sensord.core.definition import decode_definition
 from sensord.core.instant import HOUR, MINUTE, parse_instant
 from sensord.core.record import Group, RecordKind
 from sensord.core.rules import baseline
@@ -122,7 +122,7 @@ def with_rule(files: Sequence[Series], rule: Rule) -> list[Series]:
     changed = []
     for series in files:
         first = series.groups[0]
-        definition = msgspec.json.decode(first.records[0].payload, type=Definition)
+        definition = decode_definition(first.records[0].payload)
         record = definition_record(msgspec.structs.replace(definition, rules=(rule,)), first.records[0].received_at)
         head = msgspec.structs.replace(first, records=(record, *first.records[1:]))
         changed.append(Series(series.name, series.at, [head, *series.groups[1:]], series.windows))

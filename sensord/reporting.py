@@ -22,6 +22,7 @@ from sensord.core.instant import DAY, MINUTE, SECOND, parse_duration, parse_inst
 from sensord.core.people.duty import DutyTable
 from sensord.core.place import Places
 from sensord.core.stream import Stream
+from sensord.decoders import json_decoder
 from sensord.drivers.daypages import Pages
 from sensord.drivers.dayreport import DayReport, Heard, build, reach
 from sensord.drivers.daysheets import DaySheets
@@ -41,6 +42,7 @@ from sensord.store.reports import ReportFolder, UnreadableReportError
 
 LANGUAGES = ("zh", "en")
 _DATA = "report.json"
+_REPORT = json_decoder(DayReport)
 _MAIN: VehicleTable = "vehicles"
 _GLANCE: ReportTable = "summary"
 LOOK = 2.0
@@ -151,7 +153,7 @@ class KeptReports:
         if found is None or form != "csv":
             return found
         try:
-            report = msgspec.json.decode(found, type=DayReport)
+            report = _REPORT.decode(found)
             return day_table(report, self._loaded().definition, language, table).encode()
         except _NOT_OURS as error:
             text = f"report {name}: no table can be made of its data; ask for txt, md or html"

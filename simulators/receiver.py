@@ -18,9 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from sensord.decoders import json_decoder
+
 KEPT = 500
 _PATH = "notify"
 _BODY_LIMIT = 64 * 1024
+_BODY = json_decoder(dict[str, Any])
 _QUIET_LIMIT = 30.0
 """Seconds after which a connection that says nothing is closed."""
 
@@ -90,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404)
             return
         try:
-            body = msgspec.json.decode(raw, type=dict[str, Any])
+            body = _BODY.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._refuse(400)
             return

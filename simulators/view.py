@@ -23,6 +23,7 @@ from rich.text import Text
 
 from sensord.core.instant import SECOND, to_datetime
 from sensord.core.level import BY_WORD, NAMES, Level
+from sensord.decoders import json_decoder
 from simulators.captions import WORDS
 from simulators.receiver import Inbox, Received
 from simulators.tracker import Event, Kind, Overview, SeenCase, Tracker
@@ -35,6 +36,7 @@ _SHOWN = 30
 _TALL = 32
 """Lines from which there is room for rules between the blocks."""
 _ZONE = "Asia/Shanghai"
+_OVERVIEW = json_decoder(dict[str, Any])
 _COLOURS = {
     Level.NONE: "dim green",
     Level.BLUE: "bold white on blue",
@@ -256,7 +258,7 @@ class View:
         try:
             answer = self._client.get("/api/v1/overview")
             answer.raise_for_status()
-            self.overview = msgspec.json.decode(answer.content, type=dict[str, Any])
+            self.overview = _OVERVIEW.decode(answer.content)
         except (httpx.HTTPError, msgspec.DecodeError):
             if not self.overview:
                 return []

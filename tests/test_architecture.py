@@ -11,15 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-ADAPTER = {"errors", "core", "config", "ports"}
+ADAPTER = {"errors", "decoders", "core", "config", "ports"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "words": set(),
     "answers": set(),
+    "decoders": set(),
     "phrasebook": {"errors", "words"},
-    "core": {"errors"},
+    "core": {"errors", "decoders"},
     "ports": {"core"},
-    "config": {"errors", "core"},
+    "config": {"errors", "decoders", "core"},
     "ingest": ADAPTER,
     "store": ADAPTER,
     "notify": ADAPTER | {"answers"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": ADAPTER | {"phrasebook"},
     "defining": {"core"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
-    "recordings": {"errors", "words", "core", "config"},
+    "recordings": {"errors", "decoders", "words", "core", "config"},
     "drivers": {"errors", "core", "config", "ports", "recordings"},
     "backtest": {"errors", "words", "core", "config", "drivers", "recordings", "source", "ahead"},
     "source": {"errors", "words", "core", "config", "store", "drivers", "recordings"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"api", "core", "config", "drivers", "reporting", "store"},
     "workshop": {"api", "errors", "core", "config", "reload"},
     "office": {"api", "records", "reload", "reporting", "store", "workshop"},
-    "reporting": {"errors", "core", "config", "ports", "drivers", "store"},
+    "reporting": {"errors", "decoders", "core", "config", "ports", "drivers", "store"},
     "reportmessages": {"errors", "core", "config", "notify", "ports", "reporting", "store"},
     "revealing": {"errors", "words", "core", "config", "drivers", "store"},
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
@@ -87,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {"errors", "phrasebook", "words", "config", "telemetry", "app", "commands", "simulators"},
     "__main__": {"cli"},
-    "simulators": {"errors", "phrasebook", "words", "core", "config", "recordings", "source", "backtest"},
+    "simulators": {"errors", "decoders", "phrasebook", "words", "core", "config", "recordings", "source", "backtest"},
 }
 """Each part, and the other parts that it may import. A part that is not here may not exist."""
 
@@ -106,6 +107,9 @@ IMPURE = {
     "urllib", "uuid",
 }  # fmt: skip
 """What the core may not import: clocks, chance, files, networks, threads, logs."""
+_TYPED = {"msgspec.json.Decoder", "msgspec.msgpack.Decoder", "msgspec.convert"}
+_UNTYPED = {"msgspec.json.decode", "msgspec.msgpack.decode"}
+"""What makes a decoder of a type; what does when it is given one."""
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "now", "utcnow", "today"}
 READS_ARGUMENTS = {
     "cli.py",
@@ -241,6 +245,42 @@ def test_a_wrong_direction_is_seen(part: str, source: str) -> None:
 def test_an_impurity_is_seen(source: str) -> None:
     """The check of the core fails on each kind of impurity."""
     assert impurities(ast.parse(source)) != []
+
+
+def decoders_made(tree: ast.AST) -> list[str]:
+    """Where a file has msgspec work out a type by itself: threads that do so at once end the process."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            typed = len(node.args) > 1 or any(keyword.arg in {"type", None} for keyword in node.keywords)
+            if (called in _TYPED and (node.args or node.keywords)) or (called in _UNTYPED and typed):
+                found.append(f"{called}() in line {node.lineno}")
+    return found
+
+
+def test_decoders_are_made_in_one_place() -> None:
+    """One thread at a time makes them there."""
+    found = {
+        str(path.relative_to(ROOT)): made
+        for path in sources("sensord", "simulators")
+        if path.name != "decoders.py" and (made := decoders_made(parse(path)))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "msgspec.json.Decoder(Case)",
+        "msgspec.json.decode(text, type=Case)",
+        "msgspec.msgpack.decode(text, **how)",
+        "msgspec.convert(data, Case)",
+    ],
+)
+def test_a_decoder_made_elsewhere_is_seen(source: str) -> None:
+    """The check fails on each way to make one."""
+    assert decoders_made(ast.parse(source)) != []
 
 
 def test_arguments_are_read_in_few_places() -> None:

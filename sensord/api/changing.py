@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -23,6 +22,7 @@ from sensord.api.tokens import LOCAL, Identity, Role
 from sensord.core.instant import from_datetime
 from sensord.core.level import BY_WORD
 from sensord.core.record import Action, Delivery, Receipt, Scope, Verb
+from sensord.decoders import convert
 
 _BY_CASE = tuple(verb for verb in Verb if verb not in (Verb.SILENCE, Verb.UNSILENCE))
 APPROVALS = (Verb.VOID, Verb.EXTEND, Verb.RETURN)
@@ -164,7 +164,7 @@ def _arrivals(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
 
     @router.post("/receipts", status_code=202, response_model=Accepted, summary="Say how far a message came")
     async def receipt(body: ReceiptBody, identity: Operator) -> Response:
-        receipt = msgspec.convert({"key": body.key, "delivery": body.delivery.value}, Receipt)
+        receipt = convert({"key": body.key, "delivery": body.delivery.value}, Receipt)
         seq = await recorded(lambda: backend.receipts([receipt]))
         await auditor.note(identity, "receipt", seq)
         return answers.json(202, {"seq": seq})

@@ -25,11 +25,13 @@ from sensord.api.tokens import write_private
 from sensord.config.files import move_aside, read_regular
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import SECOND
+from sensord.decoders import msgpack_decoder
 from sensord.errors import SensordError
 
 KEY_FILE = "answer.key"
 _PURPOSE = b"sensord answer 1\0"
 _MAC = 16
+_PAYLOAD = msgpack_decoder(tuple[int, str])
 _LONGEST = 1000
 _FORM = re.compile(rb"[0-9a-f]{64}\n?")
 """What a key of ours looks like. Anything else, an empty file above all, would let others sign."""
@@ -73,7 +75,7 @@ class AnswerLinks:
     def read(self, token: str, now: int) -> Invitation:
         """Check a token and return what it says; raises ``LinkError``."""
         payload = self._verified(token)
-        expires, key = msgspec.msgpack.decode(payload, type=tuple[int, str])
+        expires, key = _PAYLOAD.decode(payload)
         parts = _parts(key)
         if parts is None:
             raise LinkError("the link names no message", expired=False)

@@ -22,6 +22,7 @@ import msgspec
 
 from sensord.config.files import PRIVATE, move_aside, write_whole
 from sensord.config.settings import TOKEN_FILE
+from sensord.decoders import json_decoder
 from sensord.errors import StoreError
 
 FILE = "tokens.json"
@@ -59,6 +60,9 @@ class Token(msgspec.Struct, frozen=True):
     digest: str
     created_at: int
     expires_at: int = 0
+
+
+_TOKENS = json_decoder(list[Token])
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -146,7 +150,7 @@ class TokenStore:
             status = self._path.stat()
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
             if stamp != self._read_as:
-                entries = msgspec.json.decode(self._path.read_bytes(), type=list[Token])
+                entries = _TOKENS.decode(self._path.read_bytes())
                 self._tokens, self._read_as = {one.id: one for one in entries}, stamp
         except FileNotFoundError:
             self._tokens, self._read_as = {}, None

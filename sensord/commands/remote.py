@@ -14,12 +14,14 @@ from sensord import answers
 from sensord.config.load import Loaded, load
 from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
+from sensord.decoders import json_decoder
 from sensord.errors import ConfigError, Problem, SensordError, UnavailableError
 from sensord.phrasebook import told
 from sensord.store.past import Past
 from sensord.words import language, say
 
 TIMEOUT = 15.0
+_ANSWER = json_decoder(dict[str, Any])
 LARGEST = 16 << 20
 """Bytes of an answer: the daemon's lists are longer than a stranger's answers, and still not endless."""
 
@@ -64,7 +66,7 @@ def _fetch(
             say(f"守护进程在 {where} 没有应答；它在运行吗？", f"the daemon does not answer at {where}; does it run?")
         ) from error
     try:
-        return answer.status, msgspec.json.decode(answer.body, type=dict[str, Any])
+        return answer.status, _ANSWER.decode(answer.body)
     except (msgspec.MsgspecError, ValueError) as error:
         zh = f"{where} 有应答（HTTP {answer.status}），但不是守护进程的应答"
         en = f"{where} answers (HTTP {answer.status}), but not as the daemon does"

@@ -18,6 +18,7 @@ from sensord.config.files import write_whole
 from sensord.core.definition import decode_definition
 from sensord.core.record import Group, RecordKind
 from sensord.core.site import Site
+from sensord.decoders import msgpack_decoder
 from sensord.drivers.replay import Override, Recorded, replay
 from sensord.errors import SnapshotError
 from sensord.recordings.manifest import NAME, sha256
@@ -44,6 +45,9 @@ class _Saved(msgspec.Struct, array_like=True):
     pieces: int = 0
     written: int = 0
     state: bytes = b""
+
+
+_SAVED = msgpack_decoder(_Saved)
 
 
 class _Hash(Protocol):
@@ -156,7 +160,7 @@ class Resumable:
         if not self.state.exists():
             return None
         try:
-            return msgspec.msgpack.decode(self.state.read_bytes(), type=_Saved)
+            return _SAVED.decode(self.state.read_bytes())
         except msgspec.DecodeError as error:
             raise self._refused("这不是重放的进度文件", "this does not say where a replay stands") from error
 

@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, inspect
 
+from sensord import decoders
 from sensord.config.settings import Duration
 from sensord.config.yamlfile import MAX_PROBLEMS, Document, KeyPath, show
 from sensord.errors import ConfigError, Problem
@@ -65,7 +66,7 @@ class LocalText(Entry, frozen=True, kw_only=True):
 def convert(document: Document, wanted: type[T]) -> T:
     """Convert a document as a whole; raises ``ConfigError`` with every mistake found."""
     try:
-        return msgspec.convert(document.data, wanted)
+        return decoders.convert(document.data, wanted)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(document, (), document.data, wanted, error)) from error
 
@@ -79,7 +80,7 @@ def convert_each(
     for index, item in enumerate(items):
         place = (*path, index)
         try:
-            good.append((place, msgspec.convert(item, wanted)))
+            good.append((place, decoders.convert(item, wanted)))
         except msgspec.ValidationError as error:
             problems.extend(_explain(document, place, item, wanted, error))
     return good, problems

@@ -22,6 +22,7 @@ from sensord.core.rules.rule import Rule
 from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
 from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking
+from sensord.decoders import json_decoder
 
 DEFAULT_LATENESS = 2 * SECOND
 
@@ -79,6 +80,9 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
         return hashlib.sha256(self.encode()).hexdigest()[:12]
 
 
+_DEFINITION = json_decoder(Definition)
+
+
 def decode_definition(text: bytes) -> Definition:
     """Read a definition's canonical text; raises ``msgspec.ValidationError`` when it is not one."""
-    return msgspec.json.decode(text, type=Definition)
+    return _DEFINITION.decode(text)

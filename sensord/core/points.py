@@ -27,6 +27,7 @@ from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind
 from sensord.core.snapshot import seal, unseal
 from sensord.core.stream import LABELS, Stream
+from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 _WORDS = [stream.word for stream in Stream]
@@ -38,6 +39,9 @@ class _State(msgspec.Struct, array_like=True):
 
     definition: bytes
     intake: bytes
+
+
+_STATE = msgpack_decoder(_State)
 
 
 class Points:
@@ -73,7 +77,7 @@ class Points:
             self._define(self._first)
             return
         try:
-            saved = msgspec.msgpack.decode(unseal(state), type=_State)
+            saved = _STATE.decode(unseal(state))
             self._define(decode_definition(saved.definition))
             self._intake.restore(saved.intake)
         except (msgspec.DecodeError, RecursionError, LookupError, ValueError, TypeError, zlib.error) as error:

@@ -32,6 +32,7 @@ from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
+from sensord.decoders import msgpack_decoder
 from sensord.errors import PlateKeyError, SnapshotError
 
 _APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
@@ -90,6 +91,9 @@ class _Body(msgspec.Struct, array_like=True):
     book: BookState
     spaces: bytes
     blindness: bytes = b""
+
+
+_BODY = msgpack_decoder(_Body)
 
 
 class Site:
@@ -254,7 +258,7 @@ class Site:
     def restored(cls, state: bytes, secrets: Secrets | None = None, *, lenient: bool = False) -> Site:
         """Build a site from a snapshot; raises ``SnapshotError`` when it is damaged or of another version."""
         try:
-            body = msgspec.msgpack.decode(unseal(state), type=_Body)
+            body = _BODY.decode(unseal(state))
             site = cls(decode_definition(body.definition), secrets, lenient=lenient)
             site.engine.restore(body.engine)
             site.intake.restore(body.intake)

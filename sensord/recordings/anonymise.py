@@ -17,7 +17,7 @@ import msgspec
 
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.codec.context import Colours, Context
-from sensord.core.intake.codec.native import MESSAGES, Message, Plate, Report
+from sensord.core.intake.codec.native import DECODERS, Message, Plate, Report
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
@@ -132,7 +132,7 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | N
     if pseudonyms is None and kind == Stream.PLATE.word:
         return record
     try:
-        message = msgspec.json.decode(record.payload, type=MESSAGES[BY_WORD[kind]])
+        message = DECODERS[BY_WORD[kind]].decode(record.payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
     payload = _encoded(message, BY_WORD[kind], pseudonyms, device, record.received_at)

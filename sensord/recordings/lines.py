@@ -20,6 +20,7 @@ from typing import IO, cast
 import msgspec
 
 from sensord.core.record import Record, RecordKind
+from sensord.decoders import json_decoder
 from sensord.errors import ConfigError, Problem
 
 _KINDS = {kind.name.lower(): kind for kind in RecordKind}
@@ -43,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 _ENCODER = msgspec.json.Encoder()
-_LINES = msgspec.json.Decoder(Line)
+_LINES = json_decoder(Line)
 _RECEIVED, _TOPIC, _PAYLOAD, _CODED, _KIND, _RETAINED, _DUPLICATE = map(attrgetter, Line.__struct_fields__[:7])
 _AHEAD = attrgetter("ahead")
 _WRONG = (msgspec.DecodeError, binascii.Error, ValueError)

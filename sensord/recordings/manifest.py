@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from sensord.decoders import json_decoder
 from sensord.errors import ConfigError, Problem
 
 NAME = "manifest.json"
@@ -74,6 +75,9 @@ class Manifest(msgspec.Struct, frozen=True):
         return sorted((file for file in self.files if file.kind == kind), key=lambda file: file.path)
 
 
+_MANIFEST = json_decoder(Manifest)
+
+
 def sha256(path: Path) -> str:
     """Return a file's checksum in hexadecimal digits."""
     with path.open("rb") as file:
@@ -98,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a recording's manifest; raises ``ConfigError`` when there is none that this version understands."""
     path = folder / NAME
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = _MANIFEST.decode(path.read_bytes())
     except OSError as error:
         raise _refused(path, f"this folder is no recording: {error.strerror}", "sensord recording export") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from typing import IO
 import msgspec
 
 from sensord.core.record import Record
+from sensord.decoders import msgpack_decoder
 from sensord.errors import StoreError
 from sensord.words import say
 
@@ -21,6 +22,7 @@ BLOCK = 200
 """So many records of each run are held while the runs are merged."""
 
 _Blocks = list[tuple[int, int]]
+_RECORDS = msgpack_decoder(list[Record])
 
 
 class Spool:
@@ -83,7 +85,7 @@ class Spool:
     def _read(self, blocks: _Blocks) -> Iterator[Record]:
         assert self._file is not None
         for offset, size in blocks:  # several readers share the file, so none may depend on its position
-            yield from msgspec.msgpack.decode(os.pread(self._file.fileno(), size, offset), type=list[Record])
+            yield from _RECORDS.decode(os.pread(self._file.fileno(), size, offset))
 
 
 def _arrival(record: Record) -> int:

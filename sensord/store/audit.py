@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from sensord.core.vehicles.blot import without_plates
+from sensord.decoders import json_decoder
 from sensord.errors import StoreError
 from sensord.ports import Change
 from sensord.store.chain import Chain
@@ -31,7 +32,7 @@ class Audited(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-_DECODER = msgspec.json.Decoder(Audited)
+_DECODER = json_decoder(Audited)
 
 
 class AuditLog(Chain[Audited]):

@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from sensord.config.files import ASIDE, sync_directory
+from sensord.decoders import json_decoder
 from sensord.store import access, audit
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
@@ -55,6 +56,9 @@ class Manifest(msgspec.Struct, frozen=True):
     made_at: int
     files: dict[str, str]
     version: int = VERSION
+
+
+_MANIFEST = json_decoder(Manifest)
 
 
 def back_up(state: Path, target: Path, now: int) -> Manifest:
@@ -195,7 +199,7 @@ def _begin(state: Path, leftovers: Iterable[Path]) -> None:
 def _verified(backup: Path) -> Manifest:
     """Read the manifest and check every file, before anything is written."""
     try:
-        manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
+        manifest = _MANIFEST.decode((backup / MANIFEST).read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise store_error(f"{backup}: is no backup that sensord made, or it is not complete ({error})") from error
     if manifest.version > VERSION:

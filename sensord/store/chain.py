@@ -24,6 +24,7 @@ from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from sensord.config.files import PRIVATE, sync_directory, write_whole
+from sensord.decoders import json_decoder
 from sensord.errors import StoreError
 
 GENESIS = "0" * 64
@@ -112,7 +113,7 @@ class Chain(Generic[LineT]):
 
     def __init__(self, directory: Path, file: str, head: str, form: type[LineT], version: int) -> None:
         self.path, self.head = directory / file, directory / head
-        self._decoder, self._version = msgspec.json.Decoder(form), version
+        self._decoder, self._version = json_decoder(form), version
 
     def add(self, draft: Draft[LineT]) -> LineT:
         """Write one line durably and return it; raises ``StoreError``, and then it does not count as written."""

@@ -18,6 +18,7 @@ import msgspec
 
 from sensord.core.instant import to_datetime
 from sensord.core.record import Group, Record
+from sensord.decoders import msgpack_decoder
 from sensord.errors import DamageError
 from sensord.store.sqlite import READING, Schema, open_reader, translated
 
@@ -35,7 +36,7 @@ RECORDS = "coalesce(CAST(records AS BLOB), x'')"
 """What to select: bytes, even when damage has made SQLite take the column for something else."""
 _PLAIN, _ZLIB = b"\x00", b"\x01"
 _COMPRESS_ABOVE = 1024
-_decoder = msgspec.msgpack.Decoder(tuple[Record, ...])
+_decoder = msgpack_decoder(tuple[Record, ...])
 
 
 class Span(NamedTuple):

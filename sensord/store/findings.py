@@ -11,8 +11,10 @@ import msgspec
 import structlog
 
 from sensord.config.files import PRIVATE, write_whole
+from sensord.decoders import json_decoder
 
 FILE = "found.json"
+_FINDINGS = json_decoder(list[str])
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +28,7 @@ class Findings:
 
     def _read(self) -> list[str]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[str])
+            return _FINDINGS.decode(self._path.read_bytes())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []
 

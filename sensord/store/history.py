@@ -5,19 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import Hold, Notification
 from sensord.core.cases.reports import CASE as REPORT_CASE
+from sensord.decoders import json_decoder
 from sensord.store.database import Questions
 
-_TRANSITION = msgspec.json.Decoder(Transition)
-_EVENT = msgspec.json.Decoder(CaseEvent)
-_CASE = msgspec.json.Decoder(Case)
-_NOTIFICATION = msgspec.json.Decoder(Notification)
-_HOLD = msgspec.json.Decoder(Hold)
+_TRANSITION = json_decoder(Transition)
+_EVENT = json_decoder(CaseEvent)
+_CASE = json_decoder(Case)
+_NOTIFICATION = json_decoder(Notification)
+_HOLD = json_decoder(Hold)
 _TEXT = "CAST(json AS TEXT)"
 _WHICH = {"open": "WHERE closed_at = 0", "closed": "WHERE closed_at > 0", "all": ""}
 

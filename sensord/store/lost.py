@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from sensord.config.files import sync_directory
+from sensord.decoders import json_decoder
 from sensord.store.sqlite import create_file, store_error
 
 FILE = "lost.json"
@@ -30,6 +31,9 @@ class Stretch(msgspec.Struct, frozen=True, order=True):
     file: str = ""
 
 
+_STRETCHES = json_decoder(list[Stretch])
+
+
 class Lost:
     """The lost stretches of one journal, in order."""
 
@@ -40,7 +44,7 @@ class Lost:
     def load(cls, directory: Path) -> Lost:
         """Read what is written down; a file that cannot be read says nothing, and its holes are found again."""
         try:
-            return cls(msgspec.json.decode((directory / FILE).read_bytes(), type=list[Stretch]))
+            return cls(_STRETCHES.decode((directory / FILE).read_bytes()))
         except FileNotFoundError:
             return cls()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

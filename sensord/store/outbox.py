@@ -20,12 +20,13 @@ from sensord.core.cases.notification import Notification
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Delivery, Receipt
+from sensord.decoders import json_decoder
 from sensord.ports import Entry
 from sensord.store.database import Database, Questions
 
 PUT_OFF = 5 * MINUTE
 """So long a row that cannot be read is passed over, until it is looked at again (ns)."""
-_NOTIFICATION = msgspec.json.Decoder(Notification)
+_NOTIFICATION = json_decoder(Notification)
 _UNSETTLED = "state IN ('pending', 'sending')"
 """As in the index that finds them."""
 

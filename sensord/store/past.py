@@ -8,11 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.intake.reader import DeadLetter
+from sensord.decoders import json_decoder
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
 from sensord.store.state import FILE
@@ -43,7 +42,7 @@ class Past:
                 raise
 
     def _read(self, doing: str, kind: type[_T], text: bytes) -> _T:
-        return read(self._path, doing, msgspec.json.Decoder(kind).decode, text)
+        return read(self._path, doing, json_decoder(kind).decode, text)
 
     def snapshot_before(self, at: int) -> tuple[int, bytes] | None:
         """Return (seq, state) of the newest sound snapshot that was taken at or before the instant ``at`` (ns)."""

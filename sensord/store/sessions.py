@@ -12,8 +12,10 @@ import msgspec
 import structlog
 
 from sensord.config.files import PRIVATE, write_whole
+from sensord.decoders import json_decoder
 
 FILE = "sessions"
+_NAMES = json_decoder(set[str])
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class KnownSessions:
 
     def _read(self) -> set[str]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=set[str])
+            return _NAMES.decode(self._path.read_bytes())
         except FileNotFoundError:
             return set()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

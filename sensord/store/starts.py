@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from sensord.config.files import PRIVATE, write_whole
+from sensord.decoders import json_decoder
 
 FILE = "starts"
 FAST_DEATHS = 5
@@ -28,6 +29,9 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     early: list[int] = []
     runs: bool = False
     deaths: int = 0
+
+
+_FOUND = json_decoder(_Record | list[int])  # a list: as it was up to version 0.1
 
 
 class Starts:
@@ -64,7 +68,7 @@ class Starts:
     def _read(self) -> _Record:
         try:
             text = self._path.read_bytes()
-            found = msgspec.json.decode(text, type=_Record | list[int])  # a list: as it was up to version 0.1
+            found = _FOUND.decode(text)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _Record()  # none yet; or torn by a power cut, which says nothing about the program
         return _Record(found, runs=bool(found)) if isinstance(found, list) else found

@@ -22,6 +22,7 @@ from sensord.core.instant import HOUR
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.decoders import json_decoder
 from sensord.ports import Cursor
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.database import Database, Questions
@@ -36,7 +37,7 @@ FIRST_START = 1000
 """Groups: a daemon that has journaled so many has applied some, so a state that says otherwise is not its own."""
 _ALWAYS = 1 << 62
 """An instant (ns) that is before nothing."""
-_CASE = msgspec.json.Decoder(Case)
+_CASE = json_decoder(Case)
 
 log = structlog.get_logger()
 

@@ -54,7 +54,7 @@ def host_jumps(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
     with Stage(directory, seed, influx=False, speech=Speech(lanes=LANES, moods=None)) as stage:
         stage.start(fresh_interpreter=True, environment=shown.environment)
         stage.await_ready()
-        wait_until(partial(stage.answers, "/readyz"), 30, "the daemon is connected")
+        wait_until(partial(stage.answers, "/readyz"), 30, stage.daemon.standing)
         stage.sensors.speak()
         for _ in rounds:
             _crowd(stage, 1)

@@ -160,7 +160,7 @@ class Stage:
         """Start the daemon for the first time, and the sensors once it has its session at the broker."""
         self.start(environment=environment)
         self.await_ready()
-        wait_until(lambda: self.answers("/readyz"), 30, "the daemon is connected")
+        wait_until(lambda: self.answers("/readyz"), 30, lambda: f"the daemon is connected; {self.daemon.standing()}")
         self.sensors.speak()
 
     def await_ready(self, patience: float = 60.0) -> None:

@@ -41,7 +41,7 @@ def test_retained_readings_raise_nothing_at_a_start(tmp_path: Path) -> None:
             stage.broker.publish("t/C1/crowd/crowd-1", b'{"count": 500}', retain=True)
         stage.start()
         stage.await_ready()
-        wait_until(lambda: stage.answers("/readyz"), 30, "the daemon is connected")
+        wait_until(lambda: stage.answers("/readyz"), 30, stage.daemon.standing)
         wait_until(lambda: stage.metric('readings_total{outcome="retained"') == 1, 20, "it has come, and is counted")
         wait_until(stage.daemon.caught_up, 20, "everything is applied")
         assert stage.daemon.overview()["cases"] == []

@@ -29,7 +29,7 @@ def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path) -> No
         began = time.monotonic()
         stage.start(fresh_interpreter=True, environment=shown.environment)
         stage.await_ready()
-        wait_until(lambda: stage.answers("/readyz"), 30, "the daemon is connected")
+        wait_until(lambda: stage.answers("/readyz"), 30, stage.daemon.standing)
         stage.sensors.speak()
         for jump, lane in ((0, 1), (3600, 2), (-3600, 3)):
             shown.set(jump)

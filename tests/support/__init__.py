@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
 
 POLL = 0.01
+_FIRST_PORT, _PORTS, _WORKERS = 15_000, 2_000, 8
+
+
+def _ports() -> Iterator[int]:
+    """Ports below those that systems give to outgoing connections; no two test processes share any of them.
+
+    None comes again soon: a service that was ended may be started again on its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _WORKERS
+    for number in itertools.count(secrets.randbelow(_PORTS)):
+        yield _FIRST_PORT + worker * _PORTS + number % _PORTS
+
+
+_NEXT = _ports()
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now.
-
-    It is below those that systems give to outgoing connections: one of these, of another test, could take it meanwhile.
-    """
-    while True:
-        port = 15_000 + secrets.randbelow(17_000)
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    for port in _NEXT:
         with socket.socket() as unused, suppress(OSError):
             unused.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             unused.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("ports never end")
 
 
 def wait_until(condition: Callable[[], object], deadline: float = 10.0, what: str | Callable[[], str] = "") -> None:

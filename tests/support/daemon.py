@@ -132,7 +132,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(environment or {})}
             )
-        wait_until(lambda: self._answers(ready), 30, f"the daemon is ready; its log: {self.tail()}")
+        wait_until(lambda: self._answers(ready), 30, lambda: f"the daemon is ready; {self.standing()}")
         return self
 
     def _answers(self, path: str) -> bool:
@@ -146,6 +146,14 @@ class Daemon:
     def tail(self) -> str:
         """The end of its log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-3000:] if self.log.exists() else ""
+
+    def standing(self) -> str:
+        """What its HTTP server says of it, or why there is no answer, and the end of its log."""
+        try:
+            said = self.get("/readyz").text
+        except (OSError, ValueError, httpx.HTTPError) as reason:
+            said = repr(reason)
+        return f"/readyz: {said}; its log: {self.tail()}"
 
     def get(self, path: str) -> httpx.Response:
         """Ask its HTTP server; raises ``OSError`` or ``httpx.HTTPError`` while there is none."""

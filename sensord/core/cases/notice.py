@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from sensord.core.cases.case import Case
+from sensord.decoders import json_decoder
 
 
 class Trouble(StrEnum):
@@ -71,6 +72,9 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     used: Used | None = None
 
 
+_NOTICE = json_decoder(Notice)
+
+
 def decode_notice(text: bytes) -> Notice:
     """Read a notice; raises ``msgspec.DecodeError`` when it is none."""
-    return msgspec.json.decode(text, type=Notice)
+    return _NOTICE.decode(text)

@@ -25,6 +25,7 @@ from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record
 from sensord.core.stream import FIELDS, LABELS, Stream
 from sensord.core.vehicles.pseudonym import Pseudonymiser
+from sensord.decoders import msgpack_decoder
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -32,6 +33,9 @@ class _Saved(msgspec.Struct, array_like=True):
 
     memories: dict[str, Memory]
     readings: int
+
+
+_SAVED = msgpack_decoder(_Saved)
 
 
 @dataclass(slots=True)
@@ -102,7 +106,7 @@ class Intake:
 
     def restore(self, state: bytes) -> None:
         """Take the state back; devices that it does not know start afresh, devices that are gone are forgotten."""
-        saved = msgspec.msgpack.decode(state, type=_Saved)
+        saved = _SAVED.decode(state)
         self.readings = saved.readings
         self._memories = Memories(
             [saved.memories.get(device.id) or Memory(Clock(), Repeats()) for device in self._places.devices]

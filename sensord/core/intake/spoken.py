@@ -13,6 +13,7 @@ import msgspec
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
 from sensord.core.record import Action, Receipt, Scope
 from sensord.core.vehicles.blot import without_plates
+from sensord.decoders import json_decoder
 from sensord.errors import DecodeError
 
 _Told = TypeVar("_Told")
@@ -32,9 +33,9 @@ class Command(msgspec.Struct, frozen=True):
     scope: Scope | None = None
 
 
-_COMMAND = msgspec.json.Decoder(Command)
-_ACTION = msgspec.json.Decoder(Action)
-_RECEIPT = msgspec.json.Decoder(Receipt)
+_COMMAND = json_decoder(Command)
+_ACTION = json_decoder(Action)
+_RECEIPT = json_decoder(Receipt)
 
 
 def command(payload: bytes, case: str, user: str | None, people: Container[str]) -> Action:

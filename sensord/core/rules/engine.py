@@ -36,7 +36,10 @@ from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import seal, unseal
 from sensord.core.stream import STREAMS, Stream
+from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
+
+_PACKED = msgpack_decoder(PackedEngine)
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -300,7 +303,7 @@ class Engine:
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
-        body = msgspec.msgpack.decode(unseal(state), type=PackedEngine)
+        body = _PACKED.decode(unseal(state))
         if not body.started:
             return
         for rule, carried in self._carry(body, body.now).items():
@@ -317,7 +320,7 @@ class Engine:
         """
         if not old._started:
             return []
-        body = msgspec.msgpack.decode(msgspec.msgpack.encode(old._packed()), type=PackedEngine)
+        body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
         self.carried = self._carry(body, at)
         kept = {

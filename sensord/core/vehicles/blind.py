@@ -19,6 +19,7 @@ import numpy as np
 from sensord.core.batch import DERIVED, Batch, Bools, Int64
 from sensord.core.place import Places
 from sensord.core.stream import Stream
+from sensord.decoders import msgpack_decoder
 
 NEVER = 1 << 62
 
@@ -37,6 +38,9 @@ class _Camera(msgspec.Struct, array_like=True):
     last_at: int
     heard_at: int
     since: int
+
+
+_CAMERAS = msgpack_decoder(dict[str, _Camera])
 
 
 _Said = tuple[int, int, int, Blind]
@@ -135,7 +139,7 @@ class Blindness:
 
     def restore(self, state: bytes) -> None:
         """Take the state back; cameras that are gone are left out. Raises ``msgspec.DecodeError``."""
-        known = msgspec.msgpack.decode(state, type=dict[str, _Camera]) if state else {}
+        known = _CAMERAS.decode(state) if state else {}
         for number, device in enumerate(self._cameras.tolist()):
             found = known.get(self._devices[device].id)
             if found is not None:

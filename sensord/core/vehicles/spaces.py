@@ -19,6 +19,7 @@ from sensord.core.definition import Definition
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
 from sensord.core.stream import Stream
+from sensord.decoders import msgpack_decoder
 
 NEAREST = 3
 """So many compounds are named."""
@@ -35,6 +36,9 @@ class _State(msgspec.Struct, array_like=True):
     inside: dict[str, float] = {}
     gauges: dict[str, tuple[float, int]] = {}
     heard: dict[str, int] = {}
+
+
+_STATE = msgpack_decoder(_State)
 
 
 class Spaces:
@@ -124,4 +128,4 @@ class Spaces:
 
     def restore(self, state: bytes) -> None:
         """Take the state back; compounds and gauges that exist no more are never named."""
-        self._state = msgspec.msgpack.decode(state, type=_State)
+        self._state = _STATE.decode(state)

@@ -17,6 +17,7 @@ from sensord.core.vehicles.moves import Moves, compound_of
 from sensord.core.vehicles.passage import Before, Passage, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.visit import Ghost, Suspicion, Trace, Visit
+from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class _State(msgspec.Struct, array_like=True):
     homes: dict[int, int] = {}
 
 
+_STATE = msgpack_decoder(_State)
+
+
 def save(tracker: Tracker) -> bytes:
     """Return the state as bytes: the same state gives the same bytes."""
     presence = tracker.presence
@@ -80,7 +84,7 @@ def load(tracker: Tracker, saved: bytes, before: Places | None = None) -> None:
     Visits and traces keep their compound then. Raises ``SnapshotError`` when the bytes are not a tracker's state.
     """
     try:
-        state = msgspec.msgpack.decode(saved, type=_State)
+        state = _STATE.decode(saved)
     except msgspec.DecodeError as error:
         raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
     presence, moves = tracker.presence, Moves(before or tracker.places, tracker.places)

@@ -24,6 +24,7 @@ from sensord.core.level import BY_WORD
 from sensord.core.reading import Reading, Topic
 from sensord.core.stream import Stream
 from sensord.core.vehicles.plate import PlateRead
+from sensord.decoders import json_decoder
 from sensord.errors import DecodeError
 
 Amount = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -95,7 +96,7 @@ MESSAGES: dict[Stream, type[Message]] = {
     Stream.REPORT: Report,
     Stream.STATUS: Status,
 }
-_DECODERS = {stream: msgspec.json.Decoder(message) for stream, message in MESSAGES.items()}
+DECODERS = {stream: json_decoder(message) for stream, message in MESSAGES.items()}
 _NO_LABELS: dict[str, str] = {}
 NUMBERS = {
     Stream.CROWD: ("count", "enter", "exit"),
@@ -118,7 +119,7 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     """
     refuse_depth(payload)
     try:
-        message = _DECODERS[topic.stream].decode(payload)
+        message = DECODERS[topic.stream].decode(payload)
     except msgspec.ValidationError as error:
         raise DecodeError("wrong_shape", str(error)) from None
     except msgspec.DecodeError as error:
@@ -139,7 +140,7 @@ def decode_together(stream: Stream, payloads: Sequence[bytes], senders: Sequence
     ``senders`` are the devices that may have sent them. Whatever is not plainly right is left out, for :func:`decode`
     to say what is wrong with it.
     """
-    messages, positions = _read_together(_DECODERS[stream], payloads)
+    messages, positions = _read_together(DECODERS[stream], payloads)
     if len(positions) < len(payloads):
         payloads, senders = [payloads[place] for place in positions], [senders[place] for place in positions]
     columns = {name: list(map(take, messages)) for name, take in _TAKE[stream].items()}
