@@ -25,7 +25,7 @@ from sensord.core.instant import to_datetime
 from sensord.core.token import word
 from sensord.store.access import AccessLog
 from tests.notify.receiver import Receiver, Request
-from tests.support import wait_until
+from tests.support import http, wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
 
@@ -179,7 +179,7 @@ def keep_report(daemon: Daemon) -> None:
     """Let today's report be made and kept, in every form and language."""
     day = to_datetime(time.time_ns(), "Asia/Shanghai").date().isoformat()
     address = f"{daemon.url}/api/v1/reports"
-    made = httpx.post(address, json={"day": day}, headers=daemon.authorized(), timeout=30, trust_env=False)
+    made = http.post(address, json={"day": day}, headers=daemon.authorized(), timeout=30)
     assert made.status_code == 201, made.text
     kept = {path.name for path in (daemon.state / "reports").rglob("*") if path.is_file()}
     assert kept >= {f"{language}.{form}" for language in ("zh", "en") for form in ("md", "html")}
@@ -222,7 +222,7 @@ def answers(daemon: Daemon, token: str) -> dict[str, bytes]:
     }
     found = {}
     for path, address in addresses.items():
-        answer = httpx.get(daemon.url + address, headers=bearer, timeout=10, trust_env=False)
+        answer = http.get(daemon.url + address, headers=bearer, timeout=10)
         assert answer.status_code in {200, 403, 503}, path
         found[path] = answer.content
     with httpx.stream(

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sensord.config.load import load
@@ -24,7 +23,7 @@ from sensord.errors import ConfigError
 from sensord.store.access import AccessLog
 from sensord.store.backup import restore
 from tests.notify.receiver import Answer, Receiver, Request
-from tests.support import program, wait_until
+from tests.support import http, program, wait_until
 from tests.support.broker import Mosquitto, paho_client
 from tests.support.daemon import Daemon, crowd
 
@@ -206,7 +205,7 @@ def outputs(daemon: Daemon) -> dict[str, bytes]:
         found[address] = daemon.get(address).content
     case = daemon.get("/api/v1/cases").json()["cases"][0]["id"]
     found["case"] = daemon.get(f"/api/v1/cases/{case}").content
-    found["refused"] = httpx.get(f"{daemon.url}/api/v1/cases", headers={"Authorization": "Bearer x"}).content
+    found["refused"] = http.get(f"{daemon.url}/api/v1/cases", headers={"Authorization": "Bearer x"}).content
     for command in (("check",), ("doctor",), ("dead-letters",), ("list", "problems"), ("token", "list")):
         done = daemon.command(*command)
         found[" ".join(command)] = (done.stdout + done.stderr).encode()

@@ -17,7 +17,7 @@ from sensord.core.record import RecordKind
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.notify.receiver import Receiver, until_heard
-from tests.support import wait_until
+from tests.support import http, wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon, crowd, places
 
@@ -59,9 +59,9 @@ def test_from_the_message_to_the_tap_to_the_case(daemon: Daemon, people: Receive
     wait_until(lambda: people.requests, 20, "somebody was told")
     message = people.requests[0].json
     path = message["link"].removeprefix("http://links.example")
-    assert message["case"] in httpx.get(daemon.url + path).text
-    assert httpx.post(f"{daemon.url}{path}/seen").status_code == 204
-    assert "已记录" in httpx.post(daemon.url + path, data={"verb": "acknowledge"}).text
+    assert message["case"] in http.get(daemon.url + path).text
+    assert http.post(f"{daemon.url}{path}/seen").status_code == 204
+    assert "已记录" in http.post(daemon.url + path, data={"verb": "acknowledge"}).text
     wait_until(lambda: daemon.get(f"/api/v1/cases/{message['case']}").json()["acknowledged_at"], 10, "the core knows")
     story = daemon.get(f"/api/v1/cases/{message['case']}").json()
     assert story["acknowledged_by"] == message["receiver"]
@@ -80,15 +80,15 @@ def test_places_findings_and_tokens(daemon: Daemon, people: Receiver) -> None:
     assert made.returncode == 0, made.stderr
     headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
     states = {
-        one["id"]: one["state"] for one in httpx.get(f"{daemon.url}/api/v1/places", headers=headers).json()["places"]
+        one["id"]: one["state"] for one in http.get(f"{daemon.url}/api/v1/places", headers=headers).json()["places"]
     }
     assert states["L1"] in ("yellow", "orange")
     assert states["street"] == states["G1"] == states["L1"]
     assert states["L2"] == "unknown", "its sensor was never heard"
     body = {"device": "report-1", "severity": "orange", "text": "通道堵塞"}
-    refused = httpx.post(f"{daemon.url}/api/v1/findings", headers=headers, json=body)
+    refused = http.post(f"{daemon.url}/api/v1/findings", headers=headers, json=body)
     assert refused.status_code == 403
-    taken = httpx.post(f"{daemon.url}/api/v1/findings", headers=daemon.authorized(), json=body)
+    taken = http.post(f"{daemon.url}/api/v1/findings", headers=daemon.authorized(), json=body)
     assert taken.status_code == 202
     topics = [
         record.topic for group in journal_groups(DirectoryReader(daemon.state / "journal")) for record in group.records
@@ -97,7 +97,7 @@ def test_places_findings_and_tokens(daemon: Daemon, people: Receiver) -> None:
     wait_until(daemon.caught_up, 10)
     assert 'sensord_readings_total{outcome="accepted",stream="report"} 1.0' in daemon.get("/metrics").text
     assert daemon.command("token", "revoke", "console").returncode == 0
-    assert httpx.get(f"{daemon.url}/api/v1/places", headers=headers).status_code == 401
+    assert http.get(f"{daemon.url}/api/v1/places", headers=headers).status_code == 401
     listed = daemon.command("token", "list")
     assert listed.stdout.split()[:2] == ["cli", "admin"]
 

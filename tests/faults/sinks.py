@@ -15,7 +15,7 @@ import httpx
 from tests.faults.harness import Stage
 from tests.faults.tally import Row
 from tests.notify.receiver import Answer, Receiver, Request
-from tests.support import wait_until
+from tests.support import http, wait_until
 
 
 class Gate:
@@ -40,7 +40,7 @@ class Gate:
                 return Answer(400, b'{"error":"partial write: field type conflict"}')
         headers = {"Content-Encoding": request.headers.get("Content-Encoding", "identity")}
         try:
-            answer = httpx.post(self.target + request.path, content=request.body, headers=headers, trust_env=False)
+            answer = http.post(self.target + request.path, content=request.body, headers=headers)
         except httpx.TransportError:
             return Answer(drop=True)  # the database is away
         return Answer(answer.status_code, answer.content)

@@ -18,7 +18,7 @@ from sensord.errors import DeliveryError
 from sensord.notify.alertmanager import AlertmanagerChannel
 from tests.notify.parts import entry
 from tests.notify.receiver import Answer, Receiver
-from tests.support import free_port, program, wait_until
+from tests.support import free_port, http, program, wait_until
 
 QUIET = """\
 route: {receiver: nobody, group_by: [alertname, place]}
@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/-/ready").status_code == 200
+        return http.get(f"{url}/-/ready").status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -62,7 +62,7 @@ def channel(url: str, **changes: Any) -> AlertmanagerChannel:
 
 def shown(url: str, case: str) -> list[dict[str, Any]]:
     """The case's alerts that Alertmanager holds to be active."""
-    found: list[dict[str, Any]] = httpx.get(f"{url}/api/v2/alerts", params={"filter": f'case="{case}"'}).json()
+    found: list[dict[str, Any]] = http.get(f"{url}/api/v2/alerts", params={"filter": f'case="{case}"'}).json()
     return found
 
 

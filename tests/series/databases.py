@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.support import free_port, program, wait_until
+from tests.support import free_port, http, program, wait_until
 
 INFLUX_CONFIG = """
 reporting-disabled = true
@@ -64,7 +64,7 @@ class _Server:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(self.url + self.ready, trust_env=False).is_success
+            return http.get(self.url + self.ready).is_success
         except httpx.TransportError:
             return False
 
@@ -82,12 +82,11 @@ class Influx1(_Server):
 
     def query(self, text: str, database: str = "sensord") -> list[dict[str, Any]]:
         """Run a query; returns its series, times in ns."""
-        answer = httpx.post(
+        answer = http.post(
             self.url + "/query",
             params={"db": database, "epoch": "ns"},
             data={"q": text},
             timeout=120,  # some count tens of millions of points
-            trust_env=False,
         )
         result = msgspec.json.decode(answer.content)["results"][0]
         assert "error" not in result, result
@@ -129,9 +128,9 @@ class Victoria(_Server):
 
     def everything(self) -> dict[tuple[str, str], dict[int, float]]:
         """Samples by (metric, device): time in ms to value."""
-        httpx.get(self.url + "/internal/force_flush", trust_env=False).raise_for_status()
+        http.get(self.url + "/internal/force_flush").raise_for_status()
         query = {"match[]": '{__name__!=""}'}
-        answer = httpx.get(self.url + "/api/v1/export", params=query, trust_env=False)
+        answer = http.get(self.url + "/api/v1/export", params=query)
         found: dict[tuple[str, str], dict[int, float]] = {}
         for line in answer.text.splitlines():
             series = msgspec.json.decode(line)

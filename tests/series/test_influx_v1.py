@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from tests.notify.parts import until
 from tests.series.databases import Influx1
 from tests.series.parts import START, Applied, Cursors, JsonPoints, feeding, journal_points, some_points
 from tests.series.test_lineprotocol import NAMES, POINTS
+from tests.support import http
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_any_point_is_accepted_and_kept(influxdb: Influx1, drawn: list[Point]) -
     influxdb.query("CREATE DATABASE sensord")
     lines, empty = encode_lines(points)
     query = {"db": "sensord", "precision": "ns"}
-    answer = httpx.post(influxdb.url + "/write", params=query, content=lines.encode(), trust_env=False)
+    answer = http.post(influxdb.url + "/write", params=query, content=lines.encode())
     assert (answer.status_code, answer.text, empty) == (204, "", 0)
     assert influxdb.everything() == _plain(points)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from simulators.receiver import Receiver, running_receiver
+from tests.support import http
 
 
 def post(receiver: Receiver, path: str, content: bytes) -> int:
     """Send a body to a path of the receiver; return the status."""
     url = f"http://{receiver.host}:{receiver.port}{path}"
-    return httpx.post(url, content=content, trust_env=False).status_code
+    return http.post(url, content=content).status_code
 
 
 def test_notifications_are_kept_with_their_address(capfd: pytest.CaptureFixture[str]) -> None:
     """A notification is kept with its address and body, in order of arrival, and nothing is printed."""
     with running_receiver() as receiver:
-        assert httpx.post(receiver.url, json={"key": "1", "title": "一"}, trust_env=False).json() == {"ok": True}
+        assert http.post(receiver.url, json={"key": "1", "title": "一"}).json() == {"ok": True}
         assert post(receiver, "/notify/cadre-G01%2F1", b'{"key":"2"}') == 200
         total, kept = receiver.inbox.look()
     assert total == 2

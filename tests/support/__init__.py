@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-POLL = 0.01
+POLL = 0.02
 _FIRST_PORT, _PORTS, _WORKERS = 15_000, 2_000, 8
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
-from tests.support import wait_until
+from tests.support import http, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,7 +157,7 @@ class Daemon:
 
     def get(self, path: str) -> httpx.Response:
         """Ask its HTTP server; raises ``OSError`` or ``httpx.HTTPError`` while there is none."""
-        return httpx.get(self.url + path, headers=self.authorized(), timeout=5, trust_env=False)
+        return http.get(self.url + path, headers=self.authorized())
 
     def fact(self, name: str) -> bool | None:
         """How a fact of ``/readyz`` stands; None while there is no answer, or nothing is said of it."""
@@ -205,7 +205,7 @@ class Daemon:
         port = int((self.state / "http.port").read_text())
         token = (self.state / "api.token").read_text().strip()
         bearer = {"Authorization": f"Bearer {token}"}
-        return httpx.post(f"http://127.0.0.1:{port}{path}", headers=bearer, timeout=30, trust_env=False)
+        return http.post(f"http://127.0.0.1:{port}{path}", headers=bearer, timeout=30)
 
     def kill(self) -> None:
         """End it without a word (SIGKILL)."""
