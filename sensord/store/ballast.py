@@ -6,7 +6,8 @@ turn (they wait at the broker, unacknowledged). What was set free carries ticks,
 notifications on, and the newest readings, so that new crowds are told of. The last part of it (``KEPT``) is not for
 readings: when they have used up the rest, people must still be told of that, and be able to answer. When there is room
 for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills the disk may take what
-we set free, too: then that fails as well, and is tried again each second.
+we set free, too: then that fails as well, and is tried again each second. A last piece (``LAST``) stays for the next
+start: SQLite needs some room to open its files, and a daemon that cannot open them tells nobody of anything.
 """
 
 from __future__ import annotations
@@ -26,7 +27,23 @@ LOW = 8 << 20
 KEPT = 8 << 20
 """Bytes of what is given up that readings may not take (half of a ballast that is smaller than two of these)."""
 
+LAST = 1 << 20
+"""Bytes that only a start gives up (an eighth of a ballast that is smaller than eight of these)."""
+
 log = structlog.get_logger(__name__)
+
+
+def give_last(directory: Path) -> bool:
+    """Give up what the ballast of a directory still holds, for a start that finds no room; False: it holds nothing."""
+    try:
+        (directory / FILE).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.error("the ballast cannot be given up", file=str(directory / FILE), why=str(error))
+        return False
+    log.error("the disk is full; the last of the ballast was given up for this start")
+    return True
 
 
 class Ballast:
@@ -57,7 +74,9 @@ class Ballast:
         if self._held:
             self._held = False
             try:
-                self._path.unlink(missing_ok=True)
+                os.truncate(self._path, min(LAST, self._size // 8))
+            except FileNotFoundError:
+                pass
             except OSError as error:
                 log.error("the ballast cannot be given up", file=str(self._path), why=str(error))
             else:

@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from sensord.errors import StoreError
 from sensord.ports import Meter
+from sensord.store.ballast import give_last
 from sensord.store.findings import Findings
 from sensord.store.journal import Journal
 from sensord.store.salvage import open_or_mend
-from sensord.store.sqlite import store_error
+from sensord.store.sqlite import nearly_full, store_error
 from sensord.store.state import StateStore
 
 HALF_RESTORED = "half-restored"
@@ -32,13 +34,22 @@ class Stores(NamedTuple):
 
 
 def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
-    """Open them; what is of no use is moved aside, never deleted.
+    """Open them; what is of no use is moved aside, never deleted. On a full disk the last of the ballast makes room.
 
     A journal that has lost its end keeps its state: cases stay open, and the journal goes on behind what the state has
     seen. Raises ``StoreError`` when nothing can be written, a newer sensord wrote the files, or a restore was cut off.
     """
     if (directory / HALF_RESTORED).exists():
         raise store_error(f"{directory}: a restore was cut off, and this is not the whole backup; restore it again")
+    try:
+        return _open(directory, zone, meter)
+    except StoreError as error:
+        if not (error.retryable and nearly_full(directory) and give_last(directory)):
+            raise
+        return _open(directory, zone, meter)
+
+
+def _open(directory: Path, zone: str, meter: Meter) -> Stores:
     now = time.time_ns()
     journal, damage = open_or_mend(directory / "journal", now, zone=zone, meter=meter)
     try:

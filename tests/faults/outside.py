@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sensord.store.ballast import LOW
+from sensord.store.ballast import LAST, LOW
 from sensord.store.lost import Lost
 from tests.faults.harness import Stage
 from tests.faults.sensors import Speech
@@ -90,7 +90,7 @@ def full_disk(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
                 freed = time.monotonic()
                 wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
                 recovery.append(time.monotonic() - freed)
-                wait_until((place / "state" / "ballast").exists, 30, "space is kept back again")
+                wait_until(lambda: (place / "state" / "ballast").stat().st_size > LAST, 30, "space is kept back again")
             stage.settle()
             return [stage.verdict("disk full, and freed", len(recovery), recovery)]
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from sensord.store.ballast import LOW, Ballast
+from sensord.store.ballast import LAST, LOW, Ballast
 from tests.faults.outside import FULL, MIB, fill, on_small_disk, small_disk
 from tests.faults.sensors import MANY, Speech
 from tests.notify.receiver import Receiver
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
 
-PORT = 38871
-"""Where a daemon serves that cannot write its port down."""
-STARTS = 6
+PEOPLE = 4000
+"""So many make a definition for which what SQLite's logs have room for is too little."""
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, place: Path
         assert (stage.daemon.state / "ballast").stat().st_size == 16 * MIB
         hog = fill(place, leave=LOW // 2)
         wait_until(lambda: stage.fact("journal") is False, 30, "the full disk shows")
-        assert not (stage.daemon.state / "ballast").exists(), "what was kept back is given up"
+        assert (stage.daemon.state / "ballast").stat().st_size == LAST, "what was kept back is given up"
         wait_until(lambda: any(FULL in text for text in stage.texts()), 30, "people are told of the full disk")
         applied = stage.daemon.overview()["counts"]["applied"]
         wait_until(lambda: stage.daemon.overview()["counts"]["applied"] > applied + 2, 30, "time goes on")
@@ -50,7 +49,7 @@ def test_a_full_disk_stops_readings_and_not_alerting(tmp_path: Path, place: Path
         freed = time.monotonic()
         wait_until(lambda: stage.fact("journal") is True, 30, "it goes on")
         assert time.monotonic() - freed < 10
-        wait_until((stage.daemon.state / "ballast").exists, 10, "space is kept back again")
+        wait_until(lambda: (stage.daemon.state / "ballast").stat().st_size > LAST, 10, "space is kept back again")
         stage.settle()
         row = stage.verdict("", 1)
         assert (row.lost, row.doubled, row.invented) == (0, 0, 0), row
@@ -101,28 +100,19 @@ def test_what_is_kept_back_is_given_up_and_filled_again(tmp_path: Path, monkeypa
     for left, room in ((LOW, True), (LOW - 1, False), (LOW + MIB, False), (2 * LOW + MIB, True)):
         free = left
         assert ballast.available() is room
-        assert (tmp_path / "ballast").exists() is room
+        assert (tmp_path / "ballast").stat().st_size == (MIB if room else MIB // 8)
 
 
 class Crowded(Daemon):
     """A daemon on a disk that a neighbour keeps full; where it serves is known without a file."""
 
     place: Path | None = None
+    port = 0
 
     @property
     def url(self) -> str:
         """Where its HTTP server listens."""
-        return f"http://127.0.0.1:{PORT}"
-
-    def start(self, environment: Mapping[str, str] | None = None, ready: str = "/readyz") -> Daemon:
-        """As systemd does: one that finds no room for the index of SQLite's log ends, and is started again."""
-        for _ in range(STARTS):
-            with suppress(AssertionError):
-                return super().start(environment, ready)
-            assert self._process is not None
-            if self._process.poll() is None:
-                break
-        raise AssertionError(self.tail())
+        return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> httpx.Response:
         """Ask it, on a disk that is full again."""
@@ -137,12 +127,17 @@ def crowded(tmp_path: Path, place: Path) -> Iterator[Crowded]:
     broker = Mosquitto(tmp_path, log="warning").start()
     with Receiver() as people:
         settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": 16}}
-        daemon = Crowded(tmp_path / "sensord", broker.port, people.url + "/notify", http={"port": PORT}, **settings)
-        daemon.state = place / "state"
+        port = free_port()
+        daemon = Crowded(tmp_path / "sensord", broker.port, people.url + "/notify", http={"port": port}, **settings)
+        daemon.state, daemon.port = place / "state", port
         daemon.start()
         daemon.kill()
         rules = daemon.directory / "rules" / "crowd.yaml"
         rules.write_text(rules.read_text(encoding="utf-8").replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+        with (daemon.directory / "roster.yaml").open("a", encoding="utf-8") as roster:
+            for number in range(PEOPLE):
+                contact = f"{{channel: people, address: {secrets.token_hex(32)}}}"  # what cannot be compressed
+                roster.write(f"  - {{id: 志愿者-9{number}, role: volunteer, serves: G1-1, contacts: [{contact}]}}\n")
         yield daemon
         daemon.kill()
     broker.stop()
@@ -162,9 +157,9 @@ def test_new_rules_come_into_force_from_what_is_kept_back(crowded: Crowded, plac
 def test_a_start_with_new_rules_on_a_disk_without_a_byte_goes_on(crowded: Crowded, place: Path, freed: bool) -> None:
     """It answers, says what is the matter, and obeys; or the rules come into force once there is space."""
     (crowded.state / "ballast").unlink()
-    crowded.place = place
     fill(place)
-    crowded.start(ready="/healthz")
+    crowded.start(ready="/healthz")  # SQLite's logs are there: it was shot
+    crowded.place = place
     wait_until(lambda: crowded.fact("journal") is False, 30, "the full disk shows")
     assert crowded.fact("rules") is False
     if freed:
@@ -172,3 +167,34 @@ def test_a_start_with_new_rules_on_a_disk_without_a_byte_goes_on(crowded: Crowde
         (place / "hog").unlink()
         wait_until(lambda: crowded.fact("rules") is True, 30, "the rules are in force")
     assert crowded.stop() == 0
+
+
+@pytest.mark.timeout(240)
+def test_the_last_that_was_kept_back_makes_room_for_a_start(crowded: Crowded, place: Path) -> None:
+    """After a clean stop SQLite's logs are gone, and without room for new ones no start came past that."""
+    crowded.start()
+    assert crowded.stop() == 0
+    Ballast(crowded.state, 16 * MIB).release()
+    fill(place)
+    crowded.start(ready="/healthz")
+    assert not (crowded.state / "ballast").exists()
+    crowded.place = place
+    wait_until(lambda: crowded.fact("journal") is False, 30, "the full disk shows")
+    crowded.place = None
+    (place / "hog").unlink()
+    wait_until(lambda: crowded.fact("rules") is True, 30, "the rules are in force")
+
+
+@pytest.mark.timeout(240)
+def test_a_start_for_which_nothing_is_left_says_so_and_costs_nothing(crowded: Crowded, place: Path) -> None:
+    """It ends, to be started again by the service manager; the first start with some space goes on."""
+    crowded.start()
+    assert crowded.stop() == 0
+    (crowded.state / "ballast").unlink()
+    fill(place)
+    with pytest.raises(AssertionError):
+        crowded.start(ready="/healthz")
+    assert "磁盘已满：什么也没有写" in crowded.tail()
+    (place / "hog").unlink()
+    crowded.start()
+    assert crowded.fact("rules") is True
