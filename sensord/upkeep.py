@@ -4,7 +4,8 @@ What alerts need is never deleted: the groups that the core would step again aft
 waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
 counted: plates are not kept, and alerting is not endangered, for the sake of time series.
 
-How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age.
+How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age. Where that
+clock stands is written down here, so that a restart changes nothing about it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sensord.errors import StoreError
 from sensord.ports import Meter
 from sensord.store.expiry import expire
 from sensord.store.journal import Journal
+from sensord.store.keepingtime import KeepingTime
 from sensord.store.state import StateStore
 
 INTERVAL, PAUSE = 600.0, 0.1
@@ -43,6 +45,7 @@ class Upkeep:
         """``clock`` says by which instant (ns) things are deleted; None while none may be."""
         self._clock = clock
         self._folders = (directory, journal.directory)
+        self._time = KeepingTime(directory)
         self._journal, self._state, self._meter = journal, state, meter
         self.given_up = 0
         self._keep, self._most = parse_duration(settings.journal.keep), settings.journal.max_mib << 20
@@ -65,6 +68,7 @@ class Upkeep:
         self._meter.gauge("journal_bytes", self._journal.size)
 
     def _expire(self, now: int, needed: int) -> None:
+        self._time.note(now)
         self._journal.prune(self._keep, now, needed)
         for folder in self._folders:
             expire(folder, now - self._keep, self._journal.zone)

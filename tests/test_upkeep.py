@@ -22,12 +22,14 @@ from sensord.errors import StoreError
 from sensord.ingest.clock import KeepingClock
 from sensord.store.dayfile import day_files
 from sensord.store.journal import Journal
+from sensord.store.keepingtime import FILE, KeepingTime
 from sensord.store.passages import tallies
 from sensord.store.sqlite import store_error
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.upkeep import Upkeep
 from tests.ingest.test_clock import Host, begun, clock_of
+from tests.support.damages import DAMAGES, Damage
 
 START = 1_764_000_000 * 10**9
 
@@ -132,9 +134,70 @@ def test_after_a_long_time_off_what_is_past_its_keeping_goes_in_time(tmp_path: P
 
 
 def test_a_first_start_knows_the_time_at_once() -> None:
-    """There is no run before whose time could be compared."""
+    """There is no run before whose time could be compared; nor is anything lost when NTP sets it a year forward."""
     host = Host(START)
-    assert KeepingClock(clock_of(host), 0, lambda: host.steady)() == START
+    clock = clock_of(host)
+    keeping = KeepingClock(clock, KeepingTime(Path("nowhere")).begin(0), lambda: host.steady)
+    assert keeping() == START
+    host.wall += 365 * DAY
+    assert keeping() is None
+    assert clock() == keeping() == START + 365 * DAY
+
+
+def _run(directory: Path, host: Host, lasts: int) -> int:
+    """A daemon's life on a host: start, a first reading, upkeep now and then; returns how many days are left."""
+    with closing(Journal(directory / "journal")) as journal:
+        clock = begun(host, journal.last_received_at)
+        keeping = KeepingClock(clock, KeepingTime(directory).begin(journal.last_received_at), lambda: host.steady)
+        parts = directory, journal, AllApplied(), Settings(site="test"), PrometheusMeter()
+        upkeep = Upkeep(*parts, keeping)  # type: ignore[arg-type]
+        journal.append([Record(RecordKind.TICK, clock())])
+        for _ in range(lasts // (10 * MINUTE)):
+            host.passes(10 * MINUTE)
+            journal.append([Record(RecordKind.TICK, clock())])
+            upkeep.journal()
+        return len(day_files(journal.directory))
+
+
+@pytest.mark.parametrize("first", [0, 10 * MINUTE])
+def test_starts_in_a_row_with_a_wrong_clock_delete_nothing(tmp_path: Path, first: int) -> None:
+    """The first has written its wrong time into the journal; were that the beginning, the second would delete all."""
+    _days_left(tmp_path, lambda: None)
+    host = Host(START + 40 * DAY)
+    for lives in (first, 10 * MINUTE, 10 * MINUTE):
+        assert _run(tmp_path, host, lives) == 11, "ten days, and the wrong one"
+
+
+def test_restarts_lose_no_time_of_keeping(tmp_path: Path) -> None:
+    """Forty days off: what is nine days older than that goes after 21 hours, in however many pieces they come."""
+    _days_left(tmp_path, lambda: None)
+    host = Host(START + 40 * DAY)
+    assert [_run(tmp_path, host, lives) for lives in (HOUR, 15 * HOUR, HOUR, 5 * HOUR)] == [11, 11, 11, 10]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_time_of_keeping_is_none(tmp_path: Path, damage: Damage) -> None:
+    """A piece of an instant is not another one: it begins with the journal's newest, and is written down anew."""
+    kept = KeepingTime(tmp_path)
+    kept.note(START)
+    assert kept.begin(START + DAY) == START
+    path = tmp_path / FILE
+    path.write_bytes(damage(path.read_bytes()))
+    assert kept.begin(START + DAY) == START + DAY
+    assert kept.begin(START + 2 * DAY) == START + DAY
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_time_of_keeping_is_never_ahead_of_its_journal(tmp_path: Path) -> None:
+    """An older journal that was put back has its own."""
+    kept = KeepingTime(tmp_path)
+    kept.note(START)
+    assert kept.begin(START - DAY) == START - DAY
+
+
+def test_a_disk_that_takes_no_time_of_keeping_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """What stands there is of before: less is deleted, not more."""
+    assert KeepingTime(tmp_path / "nowhere").begin(START) == START
 
 
 class Refusing:
