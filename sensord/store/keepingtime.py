@@ -39,7 +39,7 @@ class KeepingTime:
         return instant
 
     def note(self, instant: int) -> None:
-        """Write down where it stands (ns); where that is not possible (full disk), the next start has the one before."""
+        """Write down where it stands (ns); where that is not possible (full disk), the next start has the former."""
         try:
             write_whole(self._path, b"%019d\n" % instant, PRIVATE)
         except OSError as error:
