@@ -206,7 +206,7 @@ class App:
 
     def _plan_sinks(self) -> list[SinkPlan]:
         def rollups(settings: Rollups) -> RollupSink:
-            return RollupSink(self._directory, settings)
+            return RollupSink(self._directory, settings, self._keeping)
 
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 

@@ -173,7 +173,7 @@ def _harm(place: Path, reached: _Life) -> tuple[int, int]:
 
 def _rolled_up(place: Path, reached: _Life) -> tuple[int, int]:
     """How many points are gone of those up to the cursor, and how many are counted twice; in minutes and in hours."""
-    sink = RollupSink(place, Rollups())
+    sink = RollupSink(place, Rollups(), lambda: None)
     counted = _counted(sink)
     wanted = [point for seq in range(1, counted + 1) for point in points_of(seq)]
     lost, doubled = max(0, reached.counted - counted), 0
