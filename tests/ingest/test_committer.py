@@ -84,6 +84,8 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
             clock: Callable[[], int] = lambda: 7,
             room: Room | None = None,
             gather: float = 0.0,
+            every: float = 600.0,
+            upkeep: Callable[[], None] = lambda: None,
         ) -> Committer:
             committer = Committer(
                 bench.queue,
@@ -91,8 +93,9 @@ def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
                 bench.acknowledge,
                 bench.meter,
                 bench.beats,
-                pace=Pace(tick=tick_interval, retry=0.01, gather=gather, enough=3),
+                pace=Pace(tick=tick_interval, retry=0.01, gather=gather, enough=3, upkeep=every),
                 clock=clock,
+                upkeep=upkeep,
                 room=room,
             )
             committer.start()
@@ -290,6 +293,39 @@ def test_what_waits_is_bounded_when_the_disk_takes_nothing_at_all(
     wait_until(lambda: bench.acknowledged[-1:] == [(1, 2)])
     assert all(action.done() for action in actions)
     assert bench.journal.payloads == [b"first", b"x" * (1 << 18)]
+
+
+@pytest.mark.parametrize("silence", [True, False])
+def test_what_is_past_its_keeping_goes_at_once_when_the_disk_is_full(
+    bench: Bench, start: Callable[..., Committer], monkeypatch: pytest.MonkeyPatch, silence: bool
+) -> None:
+    """It may be what fills the disk; neither readings nor ticks wait for anybody then."""
+    monkeypatch.setattr("sensord.ingest.committer._SETTLED", SILENT)
+    full = FullRoom()
+
+    def makes_space() -> None:
+        full.has_space = True
+
+    if not silence:
+        bench.queue.put(message(b"a reading", mid=1))
+    committer = start(tick_interval=0.02 if silence else SILENT, room=full, upkeep=makes_space)
+    wait_until(lambda: full.has_space and not committer.blocked and bench.journal.groups)
+    assert bench.acknowledged == ([] if silence else [(1, 1)])
+
+
+def test_the_journal_is_kept_up_for_as_long_as_the_disk_is_full(bench: Bench, start: Callable[..., Committer]) -> None:
+    """What was needed, or not past its keeping, a while ago may go now; a failure holds nobody up."""
+    full, calls = FullRoom(), list[int]()
+
+    def upkeep() -> None:
+        calls.append(len(bench.acknowledged))
+        raise StoreError("a day cannot be deleted")
+
+    bench.queue.put(message(b"a reading", mid=1))
+    start(room=full, every=0.0, upkeep=upkeep)
+    wait_until(lambda: calls.count(0) >= 3)
+    full.has_space = True
+    wait_until(lambda: bench.acknowledged == [(1, 1)])
 
 
 def test_how_long_the_reserve_lasts_is_told_from_what_was_used() -> None:
