@@ -55,12 +55,17 @@ class Upkeep:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
 
         What was set aside as damaged goes when it is past its keeping, too. Called on the journal's thread. Raises
-        ``StoreError``.
+        ``StoreError``; the cap holds nevertheless.
         """
         now = self._clock()
         needed = min(self._state.snapshot_seq, self._state.applied) + 1
-        if now is not None:
-            self._expire(now, needed)
+        try:
+            if now is not None:
+                self._expire(now, needed)
+        finally:
+            self._cut(needed)
+
+    def _cut(self, needed: int) -> None:
         if self._most:
             early = self._journal.prune_to_size(self._most, needed)
             self._meter.count("journal_days_given_up_total", len(early))

@@ -18,17 +18,19 @@ from sensord.core.level import Level
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import Step
 from sensord.core.vehicles.tally import PassageCount
-from sensord.errors import StoreError
+from sensord.errors import DamageError, StoreError
 from sensord.ingest.clock import KeepingClock
 from sensord.store.dayfile import day_files
 from sensord.store.journal import Journal
 from sensord.store.keepingtime import FILE, KeepingTime
 from sensord.store.passages import tallies
+from sensord.store.salvage import open_or_mend
 from sensord.store.sqlite import store_error
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from sensord.upkeep import Upkeep
 from tests.ingest.test_clock import Host, begun, clock_of
+from tests.store.parts import change
 from tests.support.damages import DAMAGES, Damage
 
 START = 1_764_000_000 * 10**9
@@ -69,6 +71,33 @@ def test_the_oldest_day_goes_and_is_counted(tmp_path: Path) -> None:
 def test_what_alerts_need_stays(tmp_path: Path) -> None:
     """However large: the core would step these groups again after a crash."""
     assert _given_up(tmp_path, NothingSaved()) == (0, 0, 1)
+
+
+def test_a_damaged_day_holds_up_keeping_until_the_next_start_and_the_cap_never(tmp_path: Path) -> None:
+    """How old it is cannot be read: the daemon ends by that, and its next start mends the day, which can go then."""
+    parts = AllApplied(), Settings(site="test"), PrometheusMeter(), lambda: START + 40 * DAY
+    place = tmp_path / "journal"
+    with closing(Journal(place)) as journal:
+        for number in range(10):
+            journal.append([Record(RecordKind.TICK, START + number // 2 * DAY)])
+        change(day_files(place)[1], "UPDATE groups SET records = x'00' WHERE seq = 4")
+        upkeep = Upkeep(tmp_path, journal, *parts)  # type: ignore[arg-type]
+        upkeep._most = journal.size - 1  # a cap in whole mebibytes would want a large journal
+        with pytest.raises(DamageError):
+            upkeep.journal()
+        assert (journal.first_seq, journal.sound) == (3, False), "the first day went for its age"
+        upkeep._most = journal.size - 1
+        with pytest.raises(DamageError):
+            upkeep.journal()
+        assert journal.first_seq == 5, "the second went for the cap"
+        change(day_files(place)[0], "UPDATE groups SET records = x'00' WHERE seq = 6")
+        with pytest.raises(DamageError):
+            Upkeep(tmp_path, journal, *parts).journal()  # type: ignore[arg-type]
+    journal, found = open_or_mend(place, START)
+    with closing(journal):
+        assert "groups 6 to 6 are lost" in found
+        Upkeep(tmp_path, journal, *parts).journal()  # type: ignore[arg-type]
+        assert (journal.first_seq, journal.sound) == (9, True)
 
 
 def test_there_is_a_cap_without_a_setting() -> None:

@@ -124,7 +124,8 @@ class Committer:
         """Prepare; :meth:`start` begins.
 
         ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back. ``upkeep`` is called
-        on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again.
+        on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again:
+        until then :attr:`unkept` says why.
         ``room`` says whether readings may be journaled, ``hold`` whether those in their turn have to wait.
         """
         self._queue = queue
@@ -135,6 +136,7 @@ class Committer:
         self._pace = pace or Pace()
         self._clock = clock
         self._upkeep = upkeep
+        self.unkept = ""
         self._room = room or Boundless()
         self._hold = hold
         self._committed_at = time.monotonic()
@@ -317,7 +319,9 @@ class Committer:
         self._kept_up_at = now
         try:
             self._upkeep()
+            self.unkept = ""
         except StoreError as error:
+            self.unkept = str(error)
             _log.error("the journal's upkeep failed; it is tried again later", why=str(error))
 
     def _fail_futures(self, arrivals: Sequence[Arrival], cause: BaseException | None = None) -> None:

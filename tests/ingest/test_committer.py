@@ -328,6 +328,26 @@ def test_the_journal_is_kept_up_for_as_long_as_the_disk_is_full(bench: Bench, st
     wait_until(lambda: bench.acknowledged == [(1, 1)])
 
 
+def test_why_the_journal_cannot_be_kept_up_is_known_until_it_can(
+    bench: Bench, start: Callable[..., Committer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, and the thread goes on."""
+    monkeypatch.setattr("sensord.ingest.committer._SETTLED", 0.0)
+    errors = [StoreError("a day cannot be deleted")]
+
+    def upkeep() -> None:
+        if errors:
+            raise errors[0]
+
+    committer = start(every=0.0, upkeep=upkeep)
+    bench.queue.put(message(b"a reading", mid=1))
+    wait_until(lambda: committer.unkept == "a day cannot be deleted")
+    errors.clear()
+    bench.queue.put(message(b"another", mid=2))
+    wait_until(lambda: committer.unkept == "")
+    assert committer.alive
+
+
 def test_how_long_the_reserve_lasts_is_told_from_what_was_used() -> None:
     """Half of it in a minute: another minute. Used up, it must be there again for good before it counts."""
     now = 0.0
