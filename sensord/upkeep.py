@@ -4,8 +4,8 @@ What alerts need is never deleted: the groups that the core would step again aft
 waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
 counted: plates are not kept, and alerting is not endangered, for the sake of time series.
 
-How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age. Where that
-clock stands is written down here, so that a restart changes nothing about it.
+How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age, only what
+there is too much of. Where that clock stands is written down here, so that a restart changes nothing about it.
 """
 
 from __future__ import annotations
@@ -79,18 +79,21 @@ class Upkeep:
             expire(folder, now - self._keep, self._journal.zone)
 
     def state(self) -> bool:
-        """Delete rows of the state database that are past their keeping, a few; returns whether there may be more.
+        """Delete rows of the state database that are past their keeping, or too many; whether there may be more.
 
         What a full disk refuses is tried again later. Raises ``StoreError`` for everything else.
         """
         now = self._clock()
         try:
-            return now is not None and self._state.keeping.prune(now - self._keep, now - self._history) > 0
+            deleted = self._state.keeping.prune_surplus()
+            if now is not None:
+                deleted += self._state.keeping.prune(now - self._keep, now - self._history)
         except StoreError as error:
             if not error.retryable:
                 raise
             log.warning("old rows cannot be deleted now; it is tried again later", why=str(error))
             return False
+        return deleted > 0
 
     async def run(self) -> None:
         """Keep the state database in bounds, for ever."""

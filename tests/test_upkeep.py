@@ -14,6 +14,7 @@ from sensord.config.settings import Settings
 from sensord.core.alert import Vehicle
 from sensord.core.cases.case import Case, State
 from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.level import Level
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import Step
@@ -24,6 +25,7 @@ from sensord.store.dayfile import day_files
 from sensord.store.journal import Journal
 from sensord.store.keepingtime import FILE, KeepingTime
 from sensord.store.passages import tallies
+from sensord.store.past import Past
 from sensord.store.salvage import open_or_mend
 from sensord.store.sqlite import store_error
 from sensord.store.state import StateStore
@@ -120,6 +122,17 @@ def test_what_reports_look_back_on_outlives_the_journal(tmp_path: Path) -> None:
         assert (found.id, found.vehicle) == ("old", None)
         with tallies(tmp_path) as stored:
             assert [one.start for one in stored.counts(0, now)] == [old]
+
+
+def test_dead_letters_are_bounded_whatever_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's clock may be wrong for months; how many there are is no matter of age."""
+    monkeypatch.setattr("sensord.store.keeping.MOST_DEAD_LETTERS", 5)
+    letters = [DeadLetter(index, START, "t/x/crowd/y", "unknown_device", "") for index in range(9)]
+    with closing(Journal(tmp_path / "journal")) as journal, closing(StateStore(tmp_path)) as state:
+        state.apply(Step(1, START, dead=letters))
+        upkeep = Upkeep(tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: None)
+        assert [upkeep.state(), upkeep.state()] == [True, False]
+        assert [letter.index for letter in Past(tmp_path).dead_letters(100)] == [8, 7, 6, 5, 4]
 
 
 def _days_left(directory: Path, clock: Callable[[], int | None]) -> int:
@@ -240,6 +253,10 @@ class Refusing:
     def keeping(self) -> Refusing:
         """What deletes."""
         return self
+
+    def prune_surplus(self) -> int:
+        """None are too many."""
+        return 0
 
     def prune(self, story: int, history: int) -> int:
         """Delete nothing."""
