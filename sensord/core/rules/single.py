@@ -5,7 +5,7 @@ reading whose event time is further back than the stream's lateness raises nothi
 taken outside the rule's active times.
 
 With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``
-is another transition of the same level.
+is another transition, of the level that this vehicle met, however grave the one before it was.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ class SingleRule:
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at)
         if level <= previous and not another:
             return []
-        level = max(level, previous)
-        self.levels[key] = level
-        made = make_transition(self, key, (previous, level), (at, at), (value, threshold, 1), vehicle)
+        self.levels[key] = max(level, previous)
+        step = (min(level, previous), level)
+        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle)
         return [(at, 1, reading, order, key, made)]
 
     def _is_another(self, key: int, token: int, at: int) -> bool:
