@@ -83,7 +83,7 @@ def _live(place: Path, disk: Disk, reached: _Life, made: type[RollupSink], *, we
     )
     with patched, suppress(StoreError):
         journal, state = Journal(place / "journal"), StateStore(place)
-        sink = made(place, Rollups())
+        sink = made(place, Rollups(), lambda: None)
         for seq in range(state.applied + 1, journal.last_seq + 1):  # as the core does after a start
             _apply(seq, state, reached)
         for seq in range(_counted(sink) + 1, journal.last_seq + 1):  # as a sink does

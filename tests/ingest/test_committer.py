@@ -2,108 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError, UnavailableError
-from sensord.ingest.committer import AGAIN, WORKER, Committer, Pace, Reserve
-from sensord.ingest.queue import OWN_LIMIT, Arrival, ArrivalQueue, Lane
-from sensord.ports import Room
-from sensord.telemetry.metrics import PrometheusMeter
-from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, message
+from sensord.ingest.committer import AGAIN, WORKER, Committer, Reserve
+from sensord.ingest.queue import OWN_LIMIT, Arrival, Lane
+from tests.ingest.bench import Bench, FullRoom
+from tests.ingest.support import SILENT, disk_full, message
 from tests.support import wait_until
-
-
-class Watched(ArrivalQueue):
-    """A queue that tells whether its consumer has ever gathered."""
-
-    gathering = False
-
-    def gather(self, enough: int, timeout: float) -> None:
-        """Note it, and do so."""
-        self.gathering = True
-        super().gather(enough, timeout)
-
-
-class Bench:
-    """A committer and everything around it."""
-
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self.queue = Watched(1 << 20)
-        self.journal = MemoryJournal()
-        self.meter = PrometheusMeter()
-        self.beats = Beats()
-        self.acknowledged: list[tuple[int, int]] = []
-        self.committed_at_ack: list[int] = []
-
-    def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
-        """Note what was acknowledged, and how many groups were durable by then."""
-        self.acknowledged += [(arrival.epoch, arrival.mid) for arrival in arrivals]
-        self.committed_at_ack.append(len(self.journal.groups))
-
-
-class FullRoom:
-    """A disk without room for readings, until it has space."""
-
-    has_space, left = False, 0
-
-    def available(self) -> bool:
-        """As the test says."""
-        return self.has_space
-
-    def release(self) -> None:
-        """Nothing is kept back."""
-
-    def spare(self) -> int:
-        """As the test says."""
-        return self.left
 
 
 def _acknowledged(bench: Bench, number: int) -> bool:
     return len(bench.acknowledged) == number
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Everything around a committer."""
-    return Bench()
-
-
-@pytest.fixture
-def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
-    """Start committers on the bench; they are stopped at the end."""
-    with ExitStack() as stack:
-
-        def begin(
-            tick_interval: float = SILENT,
-            clock: Callable[[], int] = lambda: 7,
-            room: Room | None = None,
-            gather: float = 0.0,
-            every: float = 600.0,
-            upkeep: Callable[[], None] = lambda: None,
-        ) -> Committer:
-            committer = Committer(
-                bench.queue,
-                bench.journal,
-                bench.acknowledge,
-                bench.meter,
-                bench.beats,
-                pace=Pace(tick=tick_interval, retry=0.01, gather=gather, enough=3, upkeep=every),
-                clock=clock,
-                upkeep=upkeep,
-                room=room,
-            )
-            committer.start()
-            stack.callback(committer.stop)
-            stack.callback(bench.journal.gate.set)
-            return committer
-
-        yield begin
 
 
 def test_what_waits_becomes_one_group(bench: Bench, start: Callable[..., Committer]) -> None:
@@ -293,59 +207,6 @@ def test_what_waits_is_bounded_when_the_disk_takes_nothing_at_all(
     wait_until(lambda: bench.acknowledged[-1:] == [(1, 2)])
     assert all(action.done() for action in actions)
     assert bench.journal.payloads == [b"first", b"x" * (1 << 18)]
-
-
-@pytest.mark.parametrize("silence", [True, False])
-def test_what_is_past_its_keeping_goes_at_once_when_the_disk_is_full(
-    bench: Bench, start: Callable[..., Committer], monkeypatch: pytest.MonkeyPatch, silence: bool
-) -> None:
-    """It may be what fills the disk; neither readings nor ticks wait for anybody then."""
-    monkeypatch.setattr("sensord.ingest.committer._SETTLED", SILENT)
-    full = FullRoom()
-
-    def makes_space() -> None:
-        full.has_space = True
-
-    if not silence:
-        bench.queue.put(message(b"a reading", mid=1))
-    committer = start(tick_interval=0.02 if silence else SILENT, room=full, upkeep=makes_space)
-    wait_until(lambda: full.has_space and not committer.blocked and bench.journal.groups)
-    assert bench.acknowledged == ([] if silence else [(1, 1)])
-
-
-def test_the_journal_is_kept_up_for_as_long_as_the_disk_is_full(bench: Bench, start: Callable[..., Committer]) -> None:
-    """What was needed, or not past its keeping, a while ago may go now; a failure holds nobody up."""
-    full, calls = FullRoom(), list[int]()
-
-    def upkeep() -> None:
-        calls.append(len(bench.acknowledged))
-        raise StoreError("a day cannot be deleted")
-
-    bench.queue.put(message(b"a reading", mid=1))
-    start(room=full, every=0.0, upkeep=upkeep)
-    wait_until(lambda: calls.count(0) >= 3)
-    full.has_space = True
-    wait_until(lambda: bench.acknowledged == [(1, 1)])
-
-
-def test_why_the_journal_cannot_be_kept_up_is_known_until_it_can(
-    bench: Bench, start: Callable[..., Committer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is tried again, and the thread goes on."""
-    monkeypatch.setattr("sensord.ingest.committer._SETTLED", 0.0)
-    errors = [StoreError("a day cannot be deleted")]
-
-    def upkeep() -> None:
-        if errors:
-            raise errors[0]
-
-    committer = start(every=0.0, upkeep=upkeep)
-    bench.queue.put(message(b"a reading", mid=1))
-    wait_until(lambda: committer.unkept == "a day cannot be deleted")
-    errors.clear()
-    bench.queue.put(message(b"another", mid=2))
-    wait_until(lambda: committer.unkept == "")
-    assert committer.alive
 
 
 def test_how_long_the_reserve_lasts_is_told_from_what_was_used() -> None:

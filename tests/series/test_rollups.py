@@ -51,8 +51,9 @@ async def _slots_left(directory: Path, monkeypatch: pytest.MonkeyPatch, clock: C
 async def test_slots_go_by_the_clock_of_keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A point says when it was made by a clock that may be wrong; by that nothing is deleted."""
     all_of_them = [24 * 60, 25]
-    for number, now in enumerate((None, START, START + 28 * DAY)):
-        assert await _slots_left(tmp_path / str(number), monkeypatch, lambda at=now: at) == all_of_them
+    clocks: list[Callable[[], int | None]] = [lambda: None, lambda: START, lambda: START + 28 * DAY]
+    for number, clock in enumerate(clocks):
+        assert await _slots_left(tmp_path / str(number), monkeypatch, clock) == all_of_them
     noon = START + 30 * DAY - 12 * HOUR
     assert await _slots_left(tmp_path / "noon", monkeypatch, lambda: noon) == [12 * 60, 12]
     assert await _slots_left(tmp_path / "over", monkeypatch, lambda: START + 31 * DAY) == [0, 0]
