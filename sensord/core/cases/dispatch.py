@@ -8,7 +8,6 @@ has changed), and every step with delay that is newly reached is put on the case
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
@@ -119,13 +118,14 @@ class Dispatcher:
                 self._desk.schedule(case, event.at + step.every, Due.STEP, number)
             if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
                 people += self._people(case, event, step, decisions)
-        if not people:
-            people = self._anybody(case, policy, event.at)
-            reason = Reason.NOBODY_TOLD if policy.steps else reason
+        instead: list[Person] = []
+        if not any(map(self._roster.reachable, people)):
+            instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
         if of is None:
-            self.own(case, event.at, people)
+            self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
-        return bool(people)
+        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps else reason, decisions, of)
+        return bool(people or instead)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
         """A step with delay, or a reminder, has come due."""
@@ -254,7 +254,7 @@ class Dispatcher:
         return ""
 
     def can_tell(self, case: Case, at: int) -> bool:
-        """Whether anybody of the plan is on duty and reachable."""
+        """Whether anybody of the plan is on duty."""
         return bool(self._anybody(case, self.policy(case), at))
 
     def _people(self, case: Case, event: CaseEvent, step: Step, decisions: Decisions) -> list[Person]:
@@ -273,13 +273,13 @@ class Dispatcher:
         roster, at = self._roster, event.at
         if step.mode is Mode.NEAREST:
             busy = [person for person, cases in self._desk.engaged.items() if set(cases) - {case.id}]
-            return islice(roster.nearest(role, case.place, at, {*busy, *case.returned}), step.count)
+            return roster.nearest(role, case.place, at, step.count, {*busy, *case.returned})
         if step.mode is Mode.REPLACEMENT:
-            return islice(roster.nearest(role, case.place, at, case.told), len(self._silent(case, role)))
+            return roster.nearest(role, case.place, at, len(self._silent(case, role)), case.told)
         people = roster.responsible(role, case.place, at)
         kept = [person for person in people if person.id not in case.returned]
         # All of a circle have given the case back: the next one out is asked.
-        return kept or islice(roster.nearest(role, case.place, at, case.returned), 1 if people else 0)
+        return kept or roster.nearest(role, case.place, at, 1 if people else 0, case.returned)
 
     @staticmethod
     def _silent(case: Case, role: str) -> list[str]:
@@ -287,12 +287,15 @@ class Dispatcher:
         return [person for person, told in asked if told.role == role and not told.answered]
 
     def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
-        """Whoever of the plan can be reached, when nobody of the steps at hand can: the first role that has any."""
-        for role in (*policy.roles, *policy.supervisors):
-            found = [one for one in self._roster.responsible(role, case.place, at) if one.id not in case.returned]
-            if found:
-                return found
-        return []
+        """Whoever of the plan can be reached, when nobody of the steps at hand can; else whoever is on duty.
+
+        The first role that has any.
+        """
+        roles = (*policy.roles, *policy.supervisors)
+        on_duty = [self._roster.responsible(role, case.place, at) for role in roles]
+        found = list(filter(None, ([one for one in some if one.id not in case.returned] for some in on_duty)))
+        reached = (people for people in found if any(map(self._roster.reachable, people)))
+        return next(reached, found[0] if found else [])
 
     @staticmethod
     def _awaits(case: Case, number: int) -> bool:
