@@ -10,8 +10,8 @@ what came back                          what it means (:func:`judge_status`)
 anything else                           failed; tried again, ``Retry-After`` is honoured
 ======================================  =================================================================
 
-What speaks of the url, the key or whoever stands before the receiver (401, 403, 404, a redirect, which is never followed)
-is tried again: a proxy that restarts says the same for some seconds, and that must cost nobody a page.
+What speaks of the url, the key or whoever stands before the receiver (401, 403, 404, a redirect, which is never
+followed) is tried again: a proxy that restarts says the same for some seconds, and that must cost nobody a page.
 
 Messages name the host only: a path or a query may hold a key or a contact's address.
 """

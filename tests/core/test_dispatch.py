@@ -204,8 +204,8 @@ def test_whom_nothing_reaches_is_told_and_somebody_else_instead() -> None:
 
 def test_the_next_circle_hears_besides_when_nobody_of_the_nearest_can_be_reached() -> None:
     """Two cadres of the grid: while one can be reached it is theirs; when none can, the street's hears it, too."""
-    people = (*PEOPLE, Person("居委干部-9", "cadre", "street", (Contact("people"),)))
-    people += (Person("居委干部-0", "cadre", "G1", (Contact("people"),)),)
+    more = (("居委干部-9", "street"), ("居委干部-0", "G1"))
+    people = (*PEOPLE, *(Person(name, "cadre", place, (Contact("people"),)) for name, place in more))
     one = desk(Step(("cadre",)), people=people)
     failed(one, "居委干部-0")
     assert names(one.alert(10, Level.BLUE)) == ["居委干部-1", "居委干部-0"], "who can be reached owns the case"

@@ -153,7 +153,7 @@ async def test_files_come_with_it(serve: Serve) -> None:
     ],
 )
 async def test_refusals_say_whether_to_try_again(serve: Serve, stage: str, answer: str, retryable: bool) -> None:
-    """One mailbox, or one letter, is refused for good; what all would hear passes; the server's words are not repeated."""
+    """One mailbox or letter is refused for good; what all would hear passes; the server's words are not repeated."""
     boxes, port = serve()
     setattr(boxes, stage, answer)
     with pytest.raises(DeliveryError, match=answer[:3]) as caught:
