@@ -49,6 +49,7 @@ from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.store.findings import forget
+from sensord.store.keepingtime import KeepingTime
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
 from sensord.store.rollups import RollupSink
@@ -99,7 +100,8 @@ class App:
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
-        self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
+        keeping = KeepingTime(self._directory)
+        self._keeping = KeepingClock(self.clock, keeping.begin(self.journal.last_received_at))
         self.state.on_outbox, self.state.suspicion.hear = self._wake, partial(hear_damage, health, meter)
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
@@ -204,7 +206,7 @@ class App:
 
     def _plan_sinks(self) -> list[SinkPlan]:
         def rollups(settings: Rollups) -> RollupSink:
-            return RollupSink(self._directory, settings)
+            return RollupSink(self._directory, settings, self._keeping)
 
         return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
 
