@@ -21,7 +21,7 @@ from sensord.api.links import AnswerLinks
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
-from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
+from sensord.config.load import Spare, key_file, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
@@ -33,6 +33,7 @@ from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
+from sensord.hangup import HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
@@ -41,13 +42,14 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.reload import Reloaded, Reloader
+from sensord.reload import Reloaded, Reloader, with_own
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.starting import Start, prepare
 from sensord.store.findings import forget
 from sensord.store.lock import StateLock
 from sensord.store.opening import open_stores
@@ -69,10 +71,11 @@ log = structlog.get_logger()
 class App:
     """One daemon. ``run`` returns the exit code."""
 
-    def __init__(self, config: Path, loaded: Loaded) -> None:
-        self._config, self._loaded = config, loaded
-        self._settings = loaded.settings
-        self._directory = loaded.resolve(loaded.settings.state_dir)
+    def __init__(self, start: Start, hang_up: HangUp) -> None:
+        self._hang_up = hang_up
+        self._config, self._loaded, self._seen = start.config, start.loaded, start.seen
+        self._settings = self._loaded.settings
+        self._directory = self._loaded.resolve(self._settings.state_dir)
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
         self._stop = asyncio.Event()
         self._failed = ""
@@ -121,7 +124,8 @@ class App:
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
         define = self._definitions.put_into_force
-        self._reloader = Reloader(self._config, self._loaded, meter, define, self._hear_reload, self._secrets)
+        hear = self._hear_reload
+        self._reloader = Reloader(self._config, self._loaded, meter, define, hear, self._secrets, self._seen)
         self._build_supervisor()
 
     def _build_core(self) -> None:
@@ -134,7 +138,10 @@ class App:
             clock=self.clock,
         )
         self.core.recover()
-        self._loaded = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        keyed = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        if keyed is not self._loaded:
+            self._seen = with_own(self._seen, key_file(self._settings, self._config.parent))
+        self._loaded = keyed
         self._secrets.update(self._loaded.secrets)
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
@@ -225,7 +232,6 @@ class App:
             raise
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_now)
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
@@ -237,6 +243,7 @@ class App:
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
+        self._hang_up.heed(self._reload_now)
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
         try:
             await self._stop.wait()
@@ -376,12 +383,12 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def run(config: Path) -> int:
+def run(config: Path, hang_up: HangUp) -> int:
     """Load the configuration and run the daemon; raises ``SensordError`` when it cannot start."""
     from sensord.telemetry.logs import configure
 
-    loaded = load(config, lenient=True)
-    configure(loaded.settings.log)
-    for warning in loaded.warnings:
+    start = prepare(config)
+    configure(start.loaded.settings.log)
+    for warning in start.loaded.warnings:
         log.warning("the configuration has a weakness", problem=str(warning))
-    return asyncio.run(App(config, loaded).run())
+    return asyncio.run(App(start, hang_up).run())

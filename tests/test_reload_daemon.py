@@ -73,6 +73,7 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
         return any(case["place"] == "L1" for case in daemon.overview()["cases"])
 
     wait_until(crowded, 30, "a case is open at L1")
+    assert daemon.metric("reloads_total") == 0  # the key that this first start has made is no change
     (case,) = [one for one in daemon.overview()["cases"] if one["place"] == "L1"]
 
     # By itself, because a file came: the case goes on.
@@ -111,3 +112,31 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
     again, live = decided(daemon)
     assert sorted(again.splitlines()) == sorted(live.splitlines())
     assert json.loads(again.splitlines()[0])["rule"] == "crowding"
+
+
+def edit(daemon: Daemon) -> None:
+    """Change a rule."""
+    rules = daemon.directory / "rules" / "crowd.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+
+
+def test_an_edit_while_the_daemon_starts_comes_into_force(daemon: Daemon) -> None:
+    """A start may take minutes: what was edited meanwhile is not what was loaded."""
+    assert daemon.stop() == 0
+    daemon.begin()
+    wait_until(daemon.starting, 30, "the configuration has been read")
+    edit(daemon)
+    daemon.await_ready()
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the edit is in force")
+
+
+def test_a_hang_up_while_the_daemon_starts_waits_until_it_is_up(daemon: Daemon) -> None:
+    """It ends nothing, and then does what was asked for, though nobody watches the files."""
+    assert daemon.stop() == 0
+    daemon.set(reload={"watch": False})
+    daemon.begin()
+    wait_until(daemon.starting, 30, "the configuration has been read")
+    edit(daemon)
+    daemon.hang_up()
+    daemon.await_ready()
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the edit is in force")
