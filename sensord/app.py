@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 
-from sensord.api.links import AnswerLinks
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
@@ -25,7 +24,6 @@ from sensord.config.load import Spare, key_file, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
-from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
 from sensord.defining import Definitions
@@ -73,7 +71,7 @@ class App:
 
     def __init__(self, start: Start, hang_up: HangUp) -> None:
         self._hang_up = hang_up
-        self._config, self._loaded, self._seen = start.config, start.loaded, start.seen
+        self._start, self._config, self._loaded, self._seen = start, start.config, start.loaded, start.seen
         self._settings = self._loaded.settings
         self._directory = self._loaded.resolve(self._settings.state_dir)
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
@@ -98,9 +96,10 @@ class App:
         self.safe_mode = deaths >= FAST_DEATHS
         meter.count("deaths_total", self._starts.deaths_ever())
         self.harm = Harm(health, self._directory)
-        self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
+        self._loaded = self._start.begun(self.journal.reader(), self.state)
+        self._secrets = dict(self._loaded.secrets)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         self._keeping = KeepingClock(self.clock, self.journal.last_received_at)
         self.state.on_outbox, self.state.suspicion.hear = self._wake, partial(hear_damage, health, meter)
@@ -115,7 +114,7 @@ class App:
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
-        self._links = self._make_links()
+        self._links = self.harm.links(self._loaded)
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
         self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
@@ -183,18 +182,11 @@ class App:
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
-                stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
+                stalled=lambda: {**self.harm.idle(), **{feeder.sink: feeder.stalled for feeder in self._feeders}},
                 unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),
             ),
             self._bulkheads.stuck,
         )
-
-    def _make_links(self) -> AnswerLinks | None:
-        answers = self._settings.answers
-        if answers.url is None or Spare.LINKS in self._loaded.without:
-            return None
-        key = self._loaded.link_key or self.harm.signing_key()
-        return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
@@ -213,7 +205,7 @@ class App:
         def rollups(settings: Rollups) -> RollupSink:
             return RollupSink(self._directory, settings)
 
-        return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
+        return build_sinks(self._settings, self._secret, self.state, self.meter, rollups, self.harm.sink_off)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
         parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
@@ -227,7 +219,9 @@ class App:
         loop.set_default_executor(self._bulkheads)
         try:
             self._build()
-        except SensordError:
+        except SensordError as error:
+            if error is self._start.refused:  # a mistake in a file is no death of ours
+                self._starts.end()
             self._close_stores()
             raise
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -235,7 +229,9 @@ class App:
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact)
+        complaint = self._start.complaint
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact, complaint)
+        self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)

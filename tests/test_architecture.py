@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ahead": {"errors", "words", "core", "drivers", "source"},
     "hangup": set(),
     "reload": {"errors", "core", "config", "ports"},
-    "starting": {"config", "reload"},
+    "starting": {"errors", "core", "config", "ports", "reload"},
     "records": {"api", "core", "config", "drivers", "reporting", "store"},
     "workshop": {"api", "errors", "core", "config", "reload"},
     "office": {"api", "records", "reload", "reporting", "store", "workshop"},
@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inlet": {"config", "ports", "ingest", "store", "telemetry"},
     "upkeep": {"errors", "core", "config", "ports", "store"},
     "supervisor": {"errors", "core", "ports", "ingest", "store", "telemetry"},
-    "harm": {"api", "core", "config", "store", "supervisor", "telemetry"},
+    "harm": {"errors", "api", "core", "config", "store", "supervisor", "telemetry"},
     "results": {"errors", "core", "ports", "notify"},
     "bulkheads": {"errors", "core", "ports"},
     "app": ADAPTER
