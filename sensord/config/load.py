@@ -111,13 +111,13 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
 def load_bare(path: Path) -> Loaded:
     """Load what ``sensord.yaml`` says by itself, and keys; the definition is empty, the score's formula the default.
 
-    It is leniently that keys are looked at. Raises ``ConfigError`` when that one file is not sound.
+    Keys are read leniently. Raises ``ConfigError`` when that one file is not sound.
     """
     settings, base, problems = load_settings(path), path.parent, _Problems(lenient=True)
     ring = problems.spare(Spare.PLATES, lambda: _ring(settings, base), KeyRing((), {})) or KeyRing((), {})
     link_key = problems.spare(Spare.LINKS, lambda: _link_key(settings, base), None)
-    whole = settings, Definition("", (), (), ()), [], base.absolute(), ring.secrets, Score()
-    return Loaded(*whole, link_key, problems.without)
+    empty = Definition("", (), (), ())
+    return Loaded(settings, empty, [], base.absolute(), ring.secrets, Score(), link_key, problems.without)
 
 
 @dataclass(frozen=True, slots=True)
