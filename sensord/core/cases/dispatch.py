@@ -32,7 +32,7 @@ _DUE_REASON = {
     Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
     Answer.DISPERSED: Reason.NOT_DISPERSED,
 }
-_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE)
+_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
 _NOTICES = (
     Reason.OVERDUE,
