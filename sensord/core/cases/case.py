@@ -230,6 +230,18 @@ class Subject(msgspec.Struct, frozen=True):
         return self.alert == other.alert and mine == others
 
 
+class SecondWay(msgspec.Struct, frozen=True, array_like=True):
+    """A message that goes to a person's other channel, unless the first delivers that of the event (its number).
+
+    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version.
+    """
+
+    person: str
+    channel: str
+    event: str
+    about: Subject | None = None
+
+
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
@@ -242,12 +254,11 @@ class Case(msgspec.Struct):
     first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
     never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage,
     ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person;
-    ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the
-    event) of second ways that are not needed once that event's message was delivered. ``muted`` is the named reason
-    why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks to. ``passed_over`` are the
-    steps that came due while people had come far enough: they speak after all when that turns out to be wrong.
-    ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the level at which it was
-    told last and when it ended since (0: it has not).
+    ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds the second ways by their numbers.
+    ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks
+    to. ``passed_over`` are the steps that came due while people had come far enough: they speak after all when that
+    turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
+    level at which it was told last and when it ended since (0: it has not).
     """
 
     id: str
@@ -296,7 +307,7 @@ class Case(msgspec.Struct):
     round: int = 0
     passed_over: list[int] = []
     pending: list[tuple[int, Due, int]] = []
-    fallbacks: dict[str, tuple[str, str, str]] = {}
+    fallbacks: dict[str, SecondWay] = {}
     muted: str = ""
     subject_at: int = 0
     untold: list[Subject] = []
