@@ -10,8 +10,9 @@ from sensord.core.cases.policy import Policy, Step
 from sensord.core.cases.story import Story
 from sensord.core.cases.untold import COMES_BACK, MOST_UNTOLD
 from sensord.core.definition import Definition
-from sensord.core.instant import MINUTE, SECOND
+from sensord.core.instant import DAY, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
@@ -154,3 +155,53 @@ def test_a_case_owes_so_much_and_no_more() -> None:
     assert len(desk.case.untold) == MOST_UNTOLD
     assert desk.case.untold[0].rule == "queue"
     assert desk.case.untold[-1].subject_at == START + (1 + 2 * MOST_UNTOLD) * SECOND
+
+
+def by_day(close: str = "when_clear", **plan: object) -> Desk:
+    """A desk at night; somebody comes on duty at START + 6,400 s (08:00), for twelve hours, and nobody before."""
+    cadre = msgspec.structs.replace(PEOPLE[0], shifts=("day",))
+    whole = definition(
+        people=(cadre,), policies=(Policy("vehicle", PLAN.name, PLAN.steps[:1], close, **plan),),  # type: ignore[arg-type]
+        rules=(rule("watched", each=True), rule("queue")), duty=Duty(shifts=(Shift("day", 8 * 60, 20 * 60),)),
+    )  # fmt: skip
+    return Desk(whole)
+
+
+@pytest.mark.parametrize("close", ["when_clear", "after_report"])
+def test_what_is_over_when_the_shift_begins_is_told_all_the_same(close: str) -> None:
+    """Two vehicles of the night are two in the morning, when they came; then the case is over for whoever heard."""
+    desk = by_day(close, agree_for=MINUTE, unreported_after=10 * MINUTE)
+    desk.alert(0, Level.YELLOW, "watched")
+    desk.another(60, Level.YELLOW, "watched")
+    desk.alert(400, Level.NONE, "watched")
+    desk.restart()
+    assert not read(desk.wait(6399))
+    story = desk.wait(6400)
+    reasons = [one.reason.value for one in story.decisions.notifications]
+    assert reasons == ["case_opened", "another_vehicle", "case_closed"]
+    assert all("06:1" in one.text for one in story.decisions.notifications[:2])
+    assert not desk.book.open
+
+
+def test_what_comes_back_in_the_night_is_one_case_in_the_morning() -> None:
+    """The morning's messages are as many as there were vehicles and alerts, however often the alarm came and went."""
+    desk = by_day()
+    for second in range(0, 2000, 100):
+        desk.alert(second, Level.BLUE, "queue")
+        desk.alert(second + 50, Level.NONE, "queue")
+    assert [one.reason.value for one in desk.wait(6400).decisions.notifications] == ["case_opened", "case_closed"]
+
+
+def test_a_case_waits_for_a_shift_for_a_day_and_no_longer() -> None:
+    """Where nobody ever comes the case ends, unheard of but in its story."""
+    desk = by_day(unreported_after=10 * MINUTE)
+    away = Change(START, START + 10 * DAY, ChangeReason.LEAVE, "居委干部-1")
+    whole = desk.definition
+    duty = msgspec.structs.replace(whole.duty, changes=(away,))
+    desk.redefine(0, msgspec.structs.replace(whole, duty=duty))
+    desk.alert(10, Level.YELLOW, "watched")
+    desk.alert(400, Level.NONE, "watched")
+    desk.wait(DAY // SECOND)
+    assert desk.book.open
+    assert not read(desk.wait(DAY // SECOND + 400))
+    assert not desk.book.open

@@ -6,13 +6,14 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from functools import partial
 
 import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import TABLE, Case, Due, Happening, State, about, subject
+from sensord.core.cases.case import TABLE, Case, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -22,7 +23,7 @@ from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
-from sensord.core.cases.untold import fell, is_news, over, owe
+from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, over, owe
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -180,7 +181,8 @@ class Flow(Telling):
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
             self.index.release(alert, case)
-            over(case, alert, transition.at)
+            kept = partial(self._kept, case, transition.at)
+            over(case, alert, transition.at, kept)
         else:
             case.alerts[alert] = transition.level
             fell(case, alert, transition.level)
@@ -191,6 +193,10 @@ class Flow(Telling):
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:
             story.changed[case.id] = case
+
+    def _kept(self, case: Case, at: int, one: Subject) -> bool:
+        """Whether only the want of somebody on duty has kept an alert from being told."""
+        return case.state is not State.ACCEPTED and self.muted(about(case, one), at) is None
 
     def _all_clear(self, case: Case, transition: Transition, previous: Level, story: Story) -> None:
         at, policy = transition.at, self.dispatcher.policy(case)
@@ -224,7 +230,7 @@ class Flow(Telling):
             self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)
-        elif due is Due.LIMIT:
+        elif due is Due.LIMIT and not self.awaits_shift(case, at):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
             self.supervise(case, event, Reason.OVERDUE, story)
@@ -233,8 +239,14 @@ class Flow(Telling):
         elif due is Due.SETTLE:
             self.settle(case, at, story)
         elif due is Due.RECHECK:
-            self.recheck(case, at, story)
+            self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
+            self._give_up(case, at, story)
+
+    def _give_up(self, case: Case, at: int, story: Story) -> None:
+        if self.awaits_shift(case, at):
+            self.schedule(case, case.cleared_at + LONGEST_UNTOLD, Due.GIVE_UP)
+        else:
             self.end(case, Happening.CLOSE, at, "unreported", story)
 
     def file(self, case: Case, at: int, story: Story) -> None:
@@ -263,10 +275,25 @@ class Flow(Telling):
             self.happen(case, Happening.LINK, at, oldest.id, story)
             story.changed[oldest.id] = oldest
 
+    def _recheck(self, case: Case, at: int, story: Story) -> None:
+        """Tell what can be told by now; what was over before anybody could be told is over for whoever hears of it."""
+        past = not case.alerts and bool(case.untold)
+        self.recheck(case, at, story)
+        calm = case.cleared_at + self.policy(case).agree_for
+        if past and at >= calm and not self.awaits_shift(case, at):
+            self.end(case, Happening.CLOSE, at, "sensors", story)
+
+    def look_again(self, at: int, story: Story) -> None:
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
+        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
+        for case in waiting:
+            self.unschedule(case, Due.RECHECK)
+            self._recheck(case, at, story)
+
     def settle(self, case: Case, at: int, story: Story) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited."""
         policy = self.dispatcher.policy(case)
-        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for:
+        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for or self.awaits_shift(case, at):
             return
         if policy.close == "when_clear" or case.claimed or not case.told:
             by = case.reported_by if case.claimed and policy.close != "when_clear" else "sensors"

@@ -181,7 +181,8 @@ def compose(
 
 def _moment(case: Case, reason: Reason, event: CaseEvent) -> int:
     """Of which instant the text speaks: of now, or of when the alert that is told late was raised."""
-    return case.subject_at or event.at if reason in _OF_ONE else event.at
+    late = reason in _OF_ONE or (reason is Reason.CASE_OPENED and case.cleared_at)
+    return case.subject_at or event.at if late else event.at
 
 
 def compose_end(

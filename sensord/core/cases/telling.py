@@ -14,7 +14,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
-from sensord.core.cases.untold import note, owe, owes
+from sensord.core.cases.untold import LONGEST_UNTOLD, note, owe, owes
 from sensord.core.people.roster import Roster
 from sensord.core.rules.rule import Rule
 
@@ -79,7 +79,8 @@ class Telling(Stages):
                 self._look_again(case, muted[1])
             elif self.dispatcher.can_tell(case, at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
-                self.tell_of(case, one, event, self.another_of(one.rule)[1], story)
+                reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
+                self.tell_of(case, one, event, reason, story)
             else:
                 self._await_duty(case, at)
 
@@ -110,6 +111,7 @@ class Telling(Stages):
         """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""
         if not case.alerts:
             case.muted = ""
+            self._tell_untold(case, at, story)
             return
         muted = self.muted(case, at)
         if muted is not None:
@@ -124,6 +126,12 @@ class Telling(Stages):
             return
         self._tell_untold(case, at, story)
 
+    def awaits_shift(self, case: Case, at: int) -> bool:
+        """Whether a case that is over stays open, so that the next shift hears of it: for a day at most."""
+        waits = any(due is Due.RECHECK for _, due, _ in case.pending)
+        over = not case.alerts and not case.muted and at < case.cleared_at + LONGEST_UNTOLD
+        return over and waits and bool(case.untold)
+
     def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
         """Tell the supervisors, unless the case is muted."""
         self.remute(case, event.at)
@@ -131,10 +139,3 @@ class Telling(Stages):
             self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
         else:
             self.dispatcher.supervise(case, event, reason, story.decisions)
-
-    def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
-        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
-        for case in waiting:
-            self.unschedule(case, Due.RECHECK)
-            self.recheck(case, at, story)

@@ -6,15 +6,19 @@ What cannot be told when it comes (the case is not filed yet, it is muted, nobod
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, Subject
-from sensord.core.instant import HOUR
+from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
 
 COMES_BACK = HOUR
 """An alert that was told of is news again, at the same level, when it has been over for so long."""
+LONGEST_UNTOLD = DAY
+"""For so long a case that is over stays open, when nobody was on duty: who comes next hears of it."""
 MOST_UNTOLD = 50
 """Of so many a case still tells later; of more, the latest of the gravest. Its events have them all."""
 
@@ -51,9 +55,9 @@ def fell(case: Case, alert: str, level: Level) -> None:
     ]
 
 
-def over(case: Case, alert: str, at: int) -> None:
-    """An alert has ended: what nobody has heard of it is of the past."""
-    case.untold = [one for one in case.untold if one.alert != alert]
+def over(case: Case, alert: str, at: int, kept: Callable[[Subject], bool]) -> None:
+    """An alert has ended: what nobody has heard of it is of the past, unless it is kept."""
+    case.untold = [one for one in case.untold if one.alert != alert or kept(one)]
     if alert in case.told_of:
         case.told_of[alert] = case.told_of[alert][0], at
 
