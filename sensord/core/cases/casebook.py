@@ -15,7 +15,7 @@ from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
-from sensord.core.cases.case import Case, Due, Happening
+from sensord.core.cases.case import Case, Due, Happening, SecondWay
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
@@ -344,6 +344,6 @@ def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str
     return {(person, contact.channel) for person, contact in old ^ new}
 
 
-def _spared(way: tuple[str, str, str], arrived: tuple[str, str]) -> bool:
+def _spared(way: SecondWay, arrived: tuple[str, str]) -> bool:
     """Whether a second way is not needed: the message arrived, or a digest with all of the person's."""
-    return way[0] == arrived[0] and arrived[1] in ("", way[2])
+    return way.person == arrived[0] and arrived[1] in ("", way.event)

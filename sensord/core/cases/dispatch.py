@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sensord.core.alert import Transition
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, compose, compose_end
@@ -31,7 +31,7 @@ _DUE_REASON = {
     Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
     Answer.DISPERSED: Reason.NOT_DISPERSED,
 }
-_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE)
+_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
 _NOTICES = (
     Reason.OVERDUE,
@@ -185,20 +185,17 @@ class Dispatcher:
 
     def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
         """A first way to somebody has not delivered by now: the second is taken."""
-        name, channel, _ = case.fallbacks.pop(str(number))
+        way = case.fallbacks.pop(str(number))
+        name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
             return
-        held = (
-            Reason(case.muted)
-            if case.muted
-            else self._mutes.of_person(name, case, self._rules.get(case.rule), event.at)
-        )
+        held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return
-        contacts = [contact for contact in person.contacts if contact.channel == channel]
-        self._page(case, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        contacts = [contact for contact in person.contacts if contact.channel == way.channel]
+        self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
 
     def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
         """A robot's digest has come due."""
@@ -339,8 +336,9 @@ class Dispatcher:
             self._page(of, event, person, first, reason, decisions)
             for contact in person.contacts:
                 if contact not in first:
+                    said = event.id.rpartition(":")[2]
                     number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = (person.id, contact.channel, event.id.rpartition(":")[2])
+                    case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, subject(of))
                     self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 
     def _page(
