@@ -1,4 +1,4 @@
-"""Where something happens, as people are told it: every compound has a north gate, and none of them is to be mistaken."""
+"""Where something happens, as people are told it: every compound has a north gate, and none is taken for another."""
 
 from __future__ import annotations
 
