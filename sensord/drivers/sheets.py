@@ -85,7 +85,7 @@ _CHINESE = {
     "nearest_name": "最近空位",
     "nearest_free": "最近空位剩余",
 }
-_BEFORE, _CHINESE_BEFORE = "before_", "上周同期"
+_BEFORE, _CHINESE_BEFORE = "before_", "此前同期"
 
 
 class Sheet:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sensord.core.cases.listing import Table
-from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
+from sensord.core.instant import DAY, HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import PlaceKind, Places
 from sensord.core.region import PROVINCES, city
 from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclespan import WEEK
 from sensord.drivers.vehiclewords import WORDS
 
 NO_DATA = "-"
@@ -67,13 +68,22 @@ class VehiclePages:
         return made
 
     def _held_against(self, line: Line) -> dict[str, str]:
-        """In and out of the week before in words: how many, and the difference."""
-        said = {}
+        """In and out of weeks before in words: how many, and the difference; so far as full slots reach."""
+        found, said, then = self._report, {}, self._then
+        if found.settled == found.start:
+            return dict.fromkeys(("before_in", "before_out"), self._say["too_soon"].format(then=then))
+        form = self._say["held_against" if found.settled == found.end else "held_so_far"]
         for name, short in (("inward", "before_in"), ("outward", "before_out")):
             before, change = self._before(line, name), self._change(line, name)
-            known = self._say["held_against"].format(before=before, change=change)
-            said[short] = known if line.before is not None else self._say["no_before"]
+            known = form.format(then=then, before=before, change=change, until=self._clock(found.settled))
+            said[short] = known if line.before is not None else self._say["no_before"].format(then=then)
         return said
+
+    @property
+    def _then(self) -> str:
+        """How long before that is what the report is held against: a week, or for a longer one several."""
+        weeks = round((self._report.start - self._report.before_start) / (WEEK * DAY))
+        return self._say["week_before"] if weeks == 1 else self._say["weeks_before"].format(weeks=weeks)
 
     def _foremost(self, counts: dict[str, int]) -> str:
         """The few provinces from which most came."""
@@ -111,7 +121,7 @@ class VehiclePages:
     def _passed(self, kind: PlaceKind) -> Table:
         room = () if kind is PlaceKind.GATE else ("inside", "parking")
         names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
-        head = (self._say["place"], *(self._say[name] for name in names))
+        head = (self._say["place"], *(self._say[name].format(then=self._then) for name in names))
         return Table(self._say[kind.value], head, [self._row(line, names) for line in self._report.of(kind)])
 
     def _row(self, line: Line, names: Iterable[str]) -> tuple[str, ...]:
@@ -188,10 +198,10 @@ class VehiclePages:
 
     @staticmethod
     def _change(line: Line, name: str) -> str:
-        """The difference to the week before, with a question mark when a part of either is unknown."""
-        if line.before is None or line.counted is None:
+        """The difference to weeks before, with a question mark when a part of either is unknown."""
+        if line.before is None or line.settled is None:
             return NO_DATA
-        change = getattr(line.counted, name) - getattr(line.before, name)
+        change = getattr(line.settled, name) - getattr(line.before, name)
         return f"{change:+d}{'?' if line.unknown or line.before_unknown else ''}"
 
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
@@ -213,12 +223,16 @@ class VehiclePages:
         """How all that is to be read."""
         found, say = self._report, self._say
         made = [say["note_kinds"], say["note_unknown"]]
-        made.append(say["note_before"].format(start=self._time(found.before_start), end=self._time(found.before_end)))
+        if found.settled > found.start:
+            start, end = self._time(found.before_start), self._time(found.before_end)
+            made.append(say["note_before"].format(then=self._then[:1].upper() + self._then[1:], start=start, end=end))
         if found.inside_at:
             made.append(say["note_inside"].format(at=self._time(found.inside_at)))
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
-        return made if found.complete else [*made, say["note_incomplete"].format(end=self._time(self._until))]
+        if not found.complete:
+            made.append(say["note_incomplete"].format(end=self._time(self._until), settled=self._time(found.settled)))
+        return made
 
     @property
     def _until(self) -> int:

@@ -25,8 +25,8 @@ from sensord.drivers.vehiclespan import Window, Windows, windows
 
 KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 SORTS = ("local", "out_of_town", "key_area", "special", "none", "unread")
-FULL = 0.9
-"""From this share of its parking spaces on a compound is nearly full."""
+FULL = 90
+"""From so many percent of its parking spaces on a compound is nearly full."""
 NEAREST = 3
 _FOREVER = 1 << 62
 
@@ -75,12 +75,14 @@ class Passed(msgspec.Struct):
 
 
 class Line(Passed):
-    """The numbers of one place. ``before`` is what passed in the same time of the week before, with its ``unknown``.
+    """The numbers of one place. ``before`` is what passed in the same time weeks before, with its ``unknown``.
 
+    It is held against ``settled``, what has passed in slots that have ended: in all, when the report's time has.
     ``provinces`` and ``cities`` count arrivals from elsewhere by the first one and two characters of their plates.
     ``inside`` and ``unsure`` are what the core believed at the report's ``inside_at``; None when nobody could see.
     """
 
+    settled: Counts | None = None
     before: Counts | None = None
     before_unknown: int = 0
     provinces: dict[str, int] = {}
@@ -138,6 +140,11 @@ class VehicleReport(msgspec.Struct, frozen=True):
     def street(self) -> Line:
         """The numbers of the street as a whole."""
         return self.lines[0]
+
+    @property
+    def settled(self) -> int:
+        """Until when slots have ended (ns): so far the report is held against another time."""
+        return max(self.start, min(self.end, self.made_at // SLOT * SLOT))
 
 
 class Kept(NamedTuple):
@@ -228,7 +235,7 @@ class _Tally:
 
     def __init__(self, places: Places, laid: Windows, eyes: Eyes) -> None:
         self.eyes, self._laid = eyes, laid
-        self._windows = dict.fromkeys((laid.whole, laid.before, *laid.hours, *laid.days))
+        self._windows = dict.fromkeys((laid.whole, laid.settled, laid.before, *laid.hours, *laid.days))
         self._at: dict[int, list[Window]] = {}
         self._of_gate: dict[tuple[str, Window], Counts] = {}
         self._unknown: dict[tuple[str, Window], int] = {}
@@ -273,6 +280,7 @@ class _Tally:
         """The numbers of one place, but for who is inside."""
         gates = self.gates[kind, place]
         made = Line(kind.value, place, *self._sums(gates, self._laid.whole))
+        *_, made.settled = self._sums(gates, self._laid.settled)
         *_, made.before_unknown, before = self._sums(gates, self._laid.before)
         begun = min((self.eyes.begins[gate] for gate in gates), default=_FOREVER) // SLOT * SLOT
         made.before = before if begun <= self._laid.before.start else None
@@ -339,7 +347,12 @@ def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
     known = {name: line for name, line in compounds.items() if line.parking and line.inside is not None}
     free = {name: line.parking - (line.inside or 0) for name, line in known.items()}
     for name, line in known.items():
-        if free[name] <= (1 - FULL) * line.parking:
-            others = [other for other in free if other != name and free[other] > (1 - FULL) * known[other].parking]
+        if _is_full(line):
+            others = [other for other, there in known.items() if other != name and not _is_full(there)]
             others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
             yield Balance(name, free[name], tuple((other, free[other]) for other in others[:NEAREST]))
+
+
+def _is_full(line: Line) -> bool:
+    """Whether a compound is nearly full; in whole numbers, for 90 of 100 are 90 %."""
+    return 100 * (line.inside or 0) >= FULL * line.parking

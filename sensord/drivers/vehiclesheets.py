@@ -30,7 +30,7 @@ class VehicleSheets:
         }
 
     def _vehicles(self) -> Table:
-        """A row for each place: what passed, who is inside, and what passed a week before."""
+        """A row for each place: what passed, who is inside, and what passed weeks before."""
         before = tuple(f"before_{name}" for name in (*_SPAN, *_COUNTS, "minutes_unknown"))
         heads = (*_SPAN, *_PLACE, *_COUNTS, "inside", "unsure", "parking", *_BLIND, *before)
         return self._sheet.table(heads, map(self._line, self._report.lines))

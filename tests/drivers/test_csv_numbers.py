@@ -35,7 +35,7 @@ _ONCE = "kind 类别 place 地点编号 name 地点 gates 出入口数 gates_uns
 _ONCE += " parking 车位 free 剩余车位 nearest 最近空位编号 nearest_name 最近空位 nearest_free 最近空位剩余"
 _ONCE += " province 省份 prefix 号牌前缀 city 城市"
 HEADS = dict(zip(f"{_TWICE} {_ONCE}".split()[::2], f"{_TWICE} {_ONCE}".split()[1::2], strict=True))
-HEADS |= {f"before_{name}": f"上周同期{HEADS[name]}" for name in _TWICE.split()[::2]}
+HEADS |= {f"before_{name}": f"此前同期{HEADS[name]}" for name in _TWICE.split()[::2]}
 """What stands above the columns of Chinese CSV."""
 
 

@@ -172,7 +172,8 @@ def test_what_passed_at_each_place(ran: Ran, kind: PlaceKind, language: str) -> 
         assert row[say["place"]] == PLACES.name(place, language)
         assert [row[say[name]] for name in NUMBERS] == [now.number(name) for name in NUMBERS]
         assert row[say["unknown"]] == now.minutes
-        assert row[say["before"]] == " / ".join(then.number(way) + then.doubt for way in WAYS)
+        before = row[say["before"].format(then=say["week_before"])]
+        assert before == " / ".join(then.number(way) + then.doubt for way in WAYS)
         changes = [
             f"{getattr(now.counts, way) - getattr(then.counts, way):+d}{now.doubt or then.doubt}"
             for way in WAYS

@@ -90,6 +90,17 @@ async def test_a_case_is_shown_with_its_present_level_until_it_ends(server: str)
     await one.close()
 
 
+async def test_a_lesser_alert_leaves_the_case_where_it_stands(server: str) -> None:
+    """A blue vehicle in an orange case: whoever is paged for orange is not told that it is over."""
+    one, now = channel(server), time.time_ns()
+    await one.send(entry(1, level=Level.ORANGE, case_level=Level.ORANGE, at=now, case="case-d"))
+    lesser = entry(2, level=Level.BLUE, case_level=Level.ORANGE, at=now, case="case-d", title="又一辆")
+    await one.send(lesser)
+    (alert,) = shown(server, "case-d")
+    assert (alert["labels"]["severity"], alert["annotations"]["summary"]) == ("orange", "又一辆")
+    await one.close()
+
+
 async def test_cases_are_told_apart_and_receivers_are_labels(server: str) -> None:
     """Two cases are two alerts; a contact's address is what routes can look at."""
     one, now = channel(server), time.time_ns()

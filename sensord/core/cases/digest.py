@@ -66,9 +66,8 @@ class DigestWriter:
     def _line(self, grid: str, policy: str, messages: Sequence[Notification], language: str) -> str:
         line, more = _WORDS[language][1:3]
         by_id = self._places.by_id
-        named = [
-            by_id[place].label(language) for place in dict.fromkeys(one.place for one in messages) if place in by_id
-        ]
+        told = dict.fromkeys(one.place for one in messages if one.place in by_id)
+        named = [self._places.name(place, language) for place in told]
         shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
         plan = self._plans.get(policy, {}).get(language) or policy
         times = [to_datetime(one.at, self._zone).strftime("%H:%M") for one in messages]

@@ -219,7 +219,7 @@ class Dispatcher:
             receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
             place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
             policy=worst.policy, covers=tuple(message.key for message in covered),
-            vehicles=vehicles,
+            vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
         decisions.notify(digest)
         self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
@@ -359,6 +359,7 @@ class Dispatcher:
                 language=person.language, title=title, text=text, policy=case.policy,
                 vehicle=case.vehicle if PLATE in text else None,
                 mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
+                case_level=event.level,
             )  # fmt: skip
             waits = self._damper.offer(message)
             if waits is None:

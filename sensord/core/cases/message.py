@@ -159,7 +159,7 @@ def compose(
     device = case.key if case.key in places.device_index else ""
     words = {
         "place": _where(case, language, places),
-        "grid": _place(case.grid, language, places),
+        "grid": places.name(case.grid, language),
         "level": NAMES[language][case.level],
         "value": _number(case.value),
         "threshold": _number(case.threshold),
@@ -233,14 +233,8 @@ def _name(rule: Rule | None, name: str, language: str) -> str:
 def _where(case: Case, language: str, places: Places) -> str:
     """The place's name, and the device when the alert is about one."""
     device = case.key if case.key in places.device_index else ""
-    place = _place(case.place, language, places)
+    place = places.name(case.place, language)
     return place + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else "")
-
-
-def _place(place: str, language: str, places: Places) -> str:
-    """The place's name; one that was removed while its case was open is called by its id."""
-    found = places.by_id.get(place)
-    return place if found is None else found.label(language)
 
 
 def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
@@ -259,7 +253,7 @@ def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
 
 def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:
     """Write where the nearest free parking spaces are, nearest first."""
-    known = [(places.by_id[one.place].label(language), one.count) for one in spaces if one.place in places.by_id]
+    known = [(places.name(one.place, language), one.count) for one in spaces if one.place in places.by_id]
     if language == "zh":
         named = "、".join(f"{name} {count} 个" for name, count in known)
         return f"最近的空车位：{named}" if named else "附近小区也没有已知的空车位"
