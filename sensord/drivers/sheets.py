@@ -74,6 +74,8 @@ _CHINESE = {
     "new_energy": "新能源",
     "inside": "在内",
     "unsure": "在内误差",
+    "inside_doubted": "在内存疑",
+    "inside_begun": "在内起算",
     "parking": "车位",
     "gates": "出入口数",
     "gates_unseen": "失联出入口数",

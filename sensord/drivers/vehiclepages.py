@@ -10,7 +10,7 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.region import PROVINCES, city
 from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
-from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclereport import KINDS, SORTS, Balance, Counts, Line, Passed, Stretch, VehicleReport
 from sensord.drivers.vehiclespan import WEEK
 from sensord.drivers.vehiclewords import WORDS
 
@@ -52,6 +52,7 @@ class VehiclePages:
         street = found.street
         words = {name: getattr(street.counted, name) for name in _COUNTS}
         inside = say["inside_line"].format(inside=self._inside(street), at=self._clock(found.inside_at))
+        inside += say["inside_begun"].format(day=self._day(street.begun)) if street.begun else ""
         made = [say["flow_line"].format(**words, **self._held_against(street))]
         made[0] += inside if street.inside is not None else say["inside_unknown"]
         made.append(say["kinds_line"].format(**words))
@@ -62,7 +63,7 @@ class VehiclePages:
             blind = {"gates": street.unseen, "of": street.gates, "lasted": self._lasted(street)}
             made.append(text.format(**blind, since=since))
         if found.balance:
-            full = self._listed((one.compound, self._left(one.free)) for one in found.balance[:_NAMED])
+            full = self._listed((one.compound, self._left(one)) for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
             made.append(say["full_line"].format(full=full + more))
         return made
@@ -108,7 +109,9 @@ class VehiclePages:
         made += [self._compounds("hour", way, found.hourly, "%H") for way in _WAYS]
         made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
         made += [self._compounds("day", way, found.daily, "%m-%d %a") for way in _WAYS]
-        full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
+        full = [
+            (self._name(one.compound), f"{one.free}{_doubt(one)}", self._nearest(one.nearest)) for one in found.balance
+        ]
         made.append(Table(say["balance"], (say["full"], say["free"], say["nearest"]), full))
         return [table for table in made if table.rows]
 
@@ -172,9 +175,8 @@ class VehiclePages:
         return moment.strftime(form.replace("%a", self._say["weekdays"].split(" ")[moment.weekday()]))
 
     def _inside(self, line: Line) -> str:
-        """Who is inside; with a question mark where a gate could not be seen for a while."""
-        doubt = "?" if line.unknown else ""
-        return NO_DATA if line.inside is None else f"{line.inside} ±{line.unsure}{doubt}"
+        """Who is inside; with a question mark where a gate could not be seen for a while, or not for long."""
+        return NO_DATA if line.inside is None else f"{line.inside} ±{line.unsure}{_doubt(line)}"
 
     def _unknown(self, line: Passed) -> str:
         """The minutes that nobody saw: of how many gates, where there are several."""
@@ -207,9 +209,10 @@ class VehiclePages:
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
         return self._listed(nearest) or NO_DATA
 
-    def _left(self, free: int) -> str:
+    def _left(self, one: Balance) -> str:
         """How many spaces are left; where more vehicles are inside than there are spaces, by how many."""
-        return str(free) if free >= 0 else self._say["over"].format(count=-free)
+        left = str(one.free) if one.free >= 0 else self._say["over"].format(count=-one.free)
+        return left + _doubt(one)
 
     def _listed(self, numbers: Iterable[tuple[str, int | str]]) -> str:
         """Places with their numbers; a name may end in one itself."""
@@ -228,11 +231,21 @@ class VehiclePages:
             made.append(say["note_before"].format(then=self._then[:1].upper() + self._then[1:], start=start, end=end))
         if found.inside_at:
             made.append(say["note_inside"].format(at=self._time(found.inside_at)))
+        made += self._begun()
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
         if not found.complete:
             made.append(say["note_incomplete"].format(end=self._time(self._until), settled=self._time(found.settled)))
         return made
+
+    def _begun(self) -> list[str]:
+        """Where vehicles may have stood since before anybody looked: a line for each day on which cameras began."""
+        began: dict[str, list[str]] = {}
+        for line in self._report.of(PlaceKind.COMPOUND):
+            if line.begun:
+                began.setdefault(self._day(line.begun), []).append(self._name(line.place))
+        named = ((day, self._say["and"].join(places)) for day, places in sorted(began.items()))
+        return [self._say["note_begun"].format(day=day, places=places) for day, places in named]
 
     @property
     def _until(self) -> int:
@@ -241,6 +254,9 @@ class VehiclePages:
 
     def _time(self, instant: int) -> str:
         return format_instant(instant, self._report.zone)[:16].replace("T", " ")
+
+    def _day(self, instant: int) -> str:
+        return self._time(instant)[:10]
 
     def _clock(self, instant: int) -> str:
         return self._time(instant)[11:]
@@ -262,6 +278,11 @@ def _province(prefix: str, language: str) -> str:
 
 def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _doubt(one: Line | Balance) -> str:
+    """A question mark where who is inside is not known within what is said."""
+    return "" if one.reliable else "?"
 
 
 def _seen(line: Passed, way: str) -> str:
