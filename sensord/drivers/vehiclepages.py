@@ -218,6 +218,8 @@ class VehiclePages:
             made.append(say["note_inside"].format(at=self._time(found.inside_at)))
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
+        if found.before_strays:
+            made.append(say["note_strays_before"].format(count=found.before_strays))
         return made if found.complete else [*made, say["note_incomplete"].format(end=self._time(self._until))]
 
     @property

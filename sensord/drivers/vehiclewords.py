@@ -73,6 +73,7 @@ WORDS: dict[str, dict[str, str]] = {
         "note_before": "上周同期：{start} – {end}。",
         "note_inside": "“在内”为 {at} 的数；“±”为可能的误差。",
         "note_strays": "另有 {count} 次过车在现已不在配置里的出入口，未列入。",
+        "note_strays_before": "增减所对照的那段时间另有 {count} 次过车在现已不在配置里的出入口，未列入。",
         "note_incomplete": "该时段尚未结束，统计到 {end}。",
     },
     "en": {
@@ -149,6 +150,8 @@ WORDS: dict[str, dict[str, str]] = {
         "note_before": "A week before: {start} – {end}.",
         "note_inside": "Inside is as of {at}; ± is by how many it may be wrong.",
         "note_strays": "{count} more passed at gates that the configuration no longer has; they are in no line.",
+        "note_strays_before": "In the time that it is held against, {count} more passed at gates that the "
+        "configuration no longer has; they are in no line.",
         "note_incomplete": "The time of this report has not ended; it counts until {end}.",
     },
 }

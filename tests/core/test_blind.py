@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.place import Device
@@ -121,4 +122,14 @@ def test_a_new_definition_goes_on() -> None:
     before, after = every_minute(WEST, (0, 10)), every_minute(WEST, (10, 20))
     found = said(journal(*before, definition_record(changed, at - SECOND), *after, until=20), [5])
     assert of(WEST, found) == HEARD
-    assert of("cam-new", found) == [(-1, -1)]
+    assert of("cam-new", found) == [(-1, 9), (9, -1)]
+
+
+def test_a_camera_that_moves_begins_anew() -> None:
+    """It saw nothing of its new place before, and is blind there until it is heard."""
+    moved = definition(devices=tuple(replace(one, place="C1-S") if one.id == WEST else one for one in devices()))
+    at = START + 10 * MINUTE
+    drives = every_minute(WEST, (0, 30))
+    found = said(journal(*drives, definition_record(moved, at + SECOND), until=30), [5])
+    assert of(WEST, found) == [(-1, 10), (-5, 0), (10, 11)], "what was said of the former place lies before"
+    assert found == said(journal(*drives, definition_record(moved, at + SECOND), until=30), [1], restart_every=3)
