@@ -21,12 +21,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class SensordError(Exception):
     """The root of the tree; ``retryable`` says whether the same call may succeed later."""
 
     retryable: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process raise it as it is, whatever it is built of."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[SensordError], args: tuple[object, ...], state: dict[str, object]) -> SensordError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,10 +64,6 @@ class ConfigError(SensordError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[Problem]]]:
-        """Let another process raise it as it is."""
-        return ConfigError, (self.problems,)
 
 
 class DecodeError(SensordError):

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": ADAPTER | {"answers"},
     "series": ADAPTER | {"answers"},
     "telemetry": ADAPTER,
-    "api": ADAPTER | {"phrasebook"},
+    "api": ADAPTER | {"bulkheads", "phrasebook"},
     "defining": {"core"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "decoders", "words", "core", "config"},

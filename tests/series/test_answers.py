@@ -100,6 +100,30 @@ async def test_a_bad_batch_is_not_retryable(make: MakeSink, status: int) -> None
 
 
 @both
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("body", [b"<html>400 Bad Request</html>", b'{"message":"no route"}', b"[1]", b""])
+async def test_a_stranger_has_not_looked_at_the_points(make: MakeSink, status: int, body: bytes) -> None:
+    """What says no without a database's word costs no point: it is tried again, and says what to check."""
+    error = await _refusal(make, Answer(status, body))
+    assert error.retryable
+    assert "check url of this sink" in str(error)
+
+
+@both
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(400, b"cannot read data", headers={"X-Influxdb-Version": "1.8.0"}),
+        Answer(400, b'{"code":"invalid","message":"partial write"}'),
+        Answer(413, b"<html><title>413 Request Entity Too Large</title></html>"),
+    ],
+)
+async def test_the_word_of_a_database_is_known(make: MakeSink, answer: Answer) -> None:
+    """By its header or by the form of what it says; too large is too large, whoever says so."""
+    assert not (await _refusal(make, answer)).retryable
+
+
+@both
 @pytest.mark.parametrize(
     ("status", "advice"), [(401, "token"), (403, "grant"), (404, "create"), (307, "redirects are not followed")]
 )
