@@ -252,8 +252,20 @@ class ReportTask:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await asyncio.to_thread(self.turn)
-            await asyncio.sleep(LOOK)
+            whole = await asyncio.to_thread(self._taken)
+            await asyncio.sleep(LOOK if whole else TRY_AGAIN / SECOND)
+
+    def _taken(self) -> bool:
+        """Take a turn; False: what failed is tried again later. Reports may not end what tells of crowds."""
+        try:
+            self.turn()
+        except SensordError:  # the state cannot be read: the next start sees to it
+            raise
+        except Exception as error:
+            self._meter.count("report_failures_total")
+            log.exception("reports could not be looked after", why=str(error))
+            return False
+        return True
 
     def turn(self) -> None:
         """Make everything that is due now and can be made. Raises ``StoreError`` when the state cannot be read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,10 +36,15 @@ class ReportFolder:
 
     def names(self) -> list[str]:
         """Every report that is there, the newest first."""
-        if not self._path.is_dir():
-            return []
-        found = [(path.stat().st_mtime_ns, path.name) for path in self._path.iterdir() if NAME.fullmatch(path.name)]
-        return [name for _, name in sorted(found, reverse=True)]
+        return [name for _, name in sorted(self._written(), reverse=True)]
+
+    def _written(self) -> Iterator[tuple[int, str]]:
+        """When (ns) each report was written, and its name; one that goes while somebody looks is not there."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in self._path.iterdir():
+                with suppress(FileNotFoundError):
+                    if NAME.fullmatch(path.name):
+                        yield path.stat().st_mtime_ns, path.name
 
     def has(self, name: str) -> bool:
         """Whether the report is there."""
@@ -82,7 +87,7 @@ class ReportFolder:
 
     def prune(self, before: int) -> int:
         """Delete the reports that were written before the instant ``before`` (ns); returns how many."""
-        old = [name for name in self.names() if (self._path / name).stat().st_mtime_ns < before]
+        old = [name for written, name in self._written() if written < before]
         for name in old:
             shutil.rmtree(self._path / name, ignore_errors=True)
         for half in self._path.glob(f"{_STAGE}-*"):  # of a process that was shot

@@ -78,7 +78,7 @@ def lay_out(daemon: Daemon) -> None:
                 state.save_snapshot(group.seq, site.snapshot())
         state.save("influxdb", Cursor(DRAWN, DRAWN, points.state()))
         last = journal.last_seq
-    rollups = RollupSink(daemon.state, Rollups())
+    rollups = RollupSink(daemon.state, Rollups(), lambda: None)
     asyncio.run(rollups.write([], Cursor(last, last, Points().state())))
     asyncio.run(rollups.close())
 

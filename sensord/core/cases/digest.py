@@ -83,9 +83,12 @@ class DigestWriter:
 
 
 def _vehicles(messages: Sequence[Notification], language: str) -> tuple[str, list[Vehicle]]:
-    """Name the vehicles as each message would have: a mark for the plate, or a mask; returns those that are marked."""
+    """Name the vehicles as each message would have: a mark for the plate, or a mask; returns those that are marked.
+
+    The worst come first: of many the last are not named.
+    """
     seen: dict[str, Vehicle | None] = {}
-    for one in messages:
+    for one in sorted(messages, key=lambda message: -message.level):
         if one.vehicle is not None:
             seen[one.vehicle.id] = one.vehicle
         elif one.mask:

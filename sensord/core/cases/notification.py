@@ -26,6 +26,8 @@ class Reason(StrEnum):
     ANOTHER_VEHICLE = "another_vehicle"
     ANOTHER_TROUBLE = "another_trouble"
     """Something else is wrong with the daemon itself, while the case of what was wrong before is open."""
+    ANOTHER_ALERT = "another_alert"
+    """Another alert of the place is raised, or rises, no higher than the case stands already."""
     CASE_RELAPSED = "case_relapsed"
     CASE_RETURNED = "case_returned"
     MUTE_ENDED = "mute_ended"
