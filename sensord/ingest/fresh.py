@@ -28,6 +28,7 @@ from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.ingest.backlog import Backlog, Echoes
 from sensord.ingest.client import Unreadable
+from sensord.ingest.names import Names
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, tls_context
 from sensord.ingest.topics import Ahead
@@ -130,6 +131,7 @@ class FreshLane:
         self._heard_at = 0.0  # when the newest echo was sent that has: how old is what the lane hears
         self._answered_at = self._looked_at = 0.0
         self._stopping = Event()
+        self._names = Names(self._go_on)
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
         self.error: BaseException | None = None
 
@@ -174,7 +176,7 @@ class FreshLane:
     def _serve(self) -> str:
         """Stay connected; returns why that ended."""
         try:
-            who = self._settings, self._ahead.client_id, self._password, self._tls
+            who = self._settings, self._ahead.client_id, self._password, self._tls, self._names
             with Wire(*who, self._hear, self._answered) as wire:
                 wire.subscribe([self._ahead.echo])
                 self._sent.clear()
@@ -189,6 +191,11 @@ class FreshLane:
         finally:
             self._shut()
         return ""
+
+    def _go_on(self) -> bool:
+        """Look, while the broker's name is asked for; whether to wait on for an answer."""
+        self._look()
+        return not self._stopping.is_set()
 
     def _look(self) -> bool:
         """Show that we live; once a second (then True), look how far behind we are."""
