@@ -47,7 +47,7 @@ PROOF = 5.0
 _WATCHED = 100
 """So many of our latest echoes are waited for."""
 MOST = 4 << 20
-"""What the newest messages of all topics may take, in bytes."""
+"""What the newest messages of all topics may take, in bytes; when topics are due again may take as much."""
 
 _log = structlog.get_logger()
 
@@ -59,7 +59,8 @@ class Conflated:
         self.what = Counter[str]()
         self._most, self._bytes = most, 0
         self._waiting: dict[str, Record] = {}
-        self._due: dict[str, float] = {}
+        self._due: dict[str, float] = {}  # of what was handed on a moment ago, the oldest first
+        self._remembered = 0
 
     def put(self, record: Record) -> None:
         """Keep it in place of what was kept of its topic; a new topic for which there is no room is left out."""
@@ -81,21 +82,40 @@ class Conflated:
                 break
             record = self._waiting.pop(topic)
             self._bytes -= _size(record)
-            self._due[topic] = now + pace
+            self._remember(topic, now + pace)
             taken.append(record)
+        self._forget(now)
         self.what["handed_on"] += len(taken)
         return taken
+
+    def _remember(self, topic: str, due: float) -> None:
+        if self._due.pop(topic, None) is None:
+            self._remembered += _cost(topic)
+        self._due[topic] = due
+
+    def _forget(self, now: float) -> None:
+        """Forget topics that are due; of more than there is room for the oldest, which are due at once then."""
+        while self._due:
+            topic, due = next(iter(self._due.items()))
+            if due > now and self._remembered <= self._most:
+                return
+            del self._due[topic]
+            self._remembered -= _cost(topic)
 
     def clear(self) -> None:
         """Forget everything: it comes in its turn."""
         self.what["left"] += len(self._waiting)
         self._waiting.clear()
         self._due.clear()
-        self._bytes = 0
+        self._bytes = self._remembered = 0
 
 
 def _size(record: Record) -> int:
-    return 200 + len(record.topic) + len(record.payload)
+    return _cost(record.topic) + len(record.payload)
+
+
+def _cost(topic: str) -> int:
+    return 200 + len(topic)
 
 
 class FreshLane:

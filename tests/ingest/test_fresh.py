@@ -134,6 +134,25 @@ def test_what_is_kept_is_bounded_and_what_is_left_out_counted() -> None:
     assert len(taken) < 10
 
 
+def test_what_is_remembered_of_topics_is_bounded() -> None:
+    """Those whose time has come are forgotten; of more than there is room for, the newest are remembered."""
+    kept = Conflated(most=10_000)
+    for second in range(20):
+        for number in range(10):
+            kept.put(_record(f"stranger/{second}/{number}", b"1"))
+        assert len(kept.take(float(second), 1.0, lambda: True)) == 10
+        assert len(kept._due) == 10
+    for number in range(1000):
+        kept.put(_record(f"crowd/{number:04}", b"1"))
+        kept.take(100.0, 60.0, lambda: True)
+    for number in (0, 999):
+        kept.put(_record(f"crowd/{number:04}", b"2"))
+    assert len(kept._due) < 50
+    assert [one.topic for one in kept.take(101.0, 60.0, lambda: True)] == ["crowd/0000"]
+    kept.clear()
+    assert (len(kept._due), kept._remembered) == (0, 0)
+
+
 class Slow:
     """A wire by which an echo comes back at every ``nth`` turn: with 2, each comes later than the one before."""
 
