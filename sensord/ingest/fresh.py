@@ -148,6 +148,7 @@ class FreshLane:
         self._proven = False
         self._asked = 0  # the number of the lane's own subscription
         self._sent: deque[tuple[int, float]] = deque(maxlen=_WATCHED)  # echoes that have not come to ourselves
+        self._published: dict[int, int] = {}  # echoes without the broker's answer, by the number of that
         self._heard_at = 0.0  # when the newest echo was sent that has: how old is what the lane hears
         self._answered_at = self._looked_at = 0.0
         self._stopping = Event()
@@ -200,6 +201,7 @@ class FreshLane:
             with Wire(*who, self._hear, self._answered) as wire:
                 wire.subscribe([self._ahead.echo])
                 self._sent.clear()
+                self._published.clear()
                 self._heard_at = self._answered_at = time.monotonic()
                 while not self._stopping.is_set():
                     wire.turn(TURN)
@@ -236,8 +238,9 @@ class FreshLane:
         if not self._proven:
             self._echoes.forget()
         if (payload := self._echoes.next()) is not None:
-            self._sent.append((self._echoes.number(payload), time.monotonic()))
-            wire.publish(self._ahead.echo, payload)
+            number = self._echoes.number(payload)
+            self._sent.append((number, time.monotonic()))
+            self._published[wire.publish(self._ahead.echo, payload)] = number
         wanted = self._backlog.pressed and self._proven and bool(self._ahead.filters)
         if wanted and not self.open:
             self._asked = wire.subscribe(self._ahead.filters)
@@ -270,8 +273,10 @@ class FreshLane:
     # --- what the broker sends --------------------------------------------------------------------------------------
 
     def _answered(self, number: int, refused: bool) -> None:
+        echo = self._published.pop(number, 0)
         if not refused:
             self._answered_at = time.monotonic()
+            self._echoes.taken(echo)
         elif number == self._asked:
             raise OSError("the broker refused the subscription of the fresh lane")
         else:

@@ -92,9 +92,9 @@ class Wire:
         """Ask for it no more."""
         self._client.unsubscribe(list(filters))
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1."""
-        self._client.publish(topic, payload, 1)
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Publish at QoS 1; returns the number of the answer."""
+        return self._client.publish(topic, payload, 1).mid
 
     def turn(self, timeout: float) -> None:
         """Wait up to ``timeout`` seconds for something to do, and do it: read a burst, write, keep alive."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_a_template_without_kinds_keeps_the_lane_closed(broker: Mosquitto) -> No
         assert (bench.lane.open, bench.lane.missing) == (False, "")
 
 
+def test_an_echo_counts_once_the_broker_has_taken_it(broker: Mosquitto) -> None:
+    """Nobody hands them back here. While the broker hangs they are sent, and none is waited for."""
+    with running(Mqtt(port=broker.port)) as bench:
+        wait_until(lambda: len(bench.echoes._waiting) >= 5)
+        assert broker._process is not None
+        broker._process.send_signal(signal.SIGSTOP)
+        try:
+            hung = bench.echoes._number
+            wait_until(lambda: bench.echoes._number >= hung + 20)
+            assert len(bench.echoes._waiting) < hung + 5
+        finally:
+            broker._process.send_signal(signal.SIGCONT)
+        wait_until(lambda: len(bench.echoes._waiting) >= hung + 15)
+
+
 def _record(topic: str, payload: bytes) -> Record:
     return Record(RecordKind.MESSAGE, 1, topic, payload, ahead=True)
 
@@ -163,12 +179,13 @@ class Slow:
         """Take a subscription."""
         return 1
 
-    def publish(self, _topic: str, payload: bytes) -> None:
+    def publish(self, _topic: str, payload: bytes) -> int:
         """Send an echo; perhaps one comes back."""
         self._under_way.append(payload)
         self._turns += 1
         if self._turns % self._nth == 0:
             self._lane._prove(self._under_way.pop(0))
+        return 1 + self._turns
 
 
 @pytest.mark.parametrize(("nth", "begins_anew"), [(1, False), (2, True)])
