@@ -88,7 +88,7 @@ def write(stage: Stage, minutes: float) -> tuple[int, float]:
     state.apply(Step(last, step.at))
     state.save_snapshot(last, site.snapshot())
     state.close()
-    rollups = RollupSink(stage.daemon.state, Rollups())
+    rollups = RollupSink(stage.daemon.state, Rollups(), lambda: None)
     asyncio.run(rollups.write([], Cursor(last, last, Points().state())))
     asyncio.run(rollups.close())
     print(f"laid out in {time.perf_counter() - began:.0f} s", flush=True)

@@ -127,7 +127,8 @@ class VehicleReporter:
         with tallies(self._directory) as stored:
             reach = laid.reach
             counted, inside = stored.counts(*reach), stored.occupancy(laid.whole.end)
-            kept = Kept(counted, inside, stored.blind(*reach), stored.applied_at, stored.since)
+            blind = stored.blind(min(reach.start, laid.whole.end - definition.tracking.believed), reach.end)
+            kept = Kept(counted, inside, blind, stored.applied_at, stored.since)
             return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str, table: VehicleTable | None = None) -> str:
@@ -252,8 +253,20 @@ class ReportTask:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await asyncio.to_thread(self.turn)
-            await asyncio.sleep(LOOK)
+            whole = await asyncio.to_thread(self._taken)
+            await asyncio.sleep(LOOK if whole else TRY_AGAIN / SECOND)
+
+    def _taken(self) -> bool:
+        """Take a turn; False: what failed is tried again later. Reports may not end what tells of crowds."""
+        try:
+            self.turn()
+        except SensordError:  # the state cannot be read: the next start sees to it
+            raise
+        except Exception as error:
+            self._meter.count("report_failures_total")
+            log.exception("reports could not be looked after", why=str(error))
+            return False
+        return True
 
     def turn(self) -> None:
         """Make everything that is due now and can be made. Raises ``StoreError`` when the state cannot be read."""

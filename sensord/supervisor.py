@@ -191,13 +191,20 @@ class Conditions:
         past = f"the core steps through what lies {behind:.0f} s back; alerts are late by as much"
         self._health.set_fact("backlog", behind < PAST, past if behind >= PAST else "")
         self._state_clock()
-        cut = self._given_up()
-        said = f"the journal is over journal.max_mib: {cut} days were given up before their time" if cut else ""
-        self._health.set_fact("keeping", not cut, said)
-        self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
+        self._state_keeping()
         self._state_sinks()
         self._state_pressure()
         self._troubles.go_on()
+
+    def _state_keeping(self) -> None:
+        """Whether days of the journal go when their time has come, and no sooner."""
+        cut, unkept, said = self._given_up(), self._committer.unkept, ""
+        if unkept:
+            said = f"what is past its keeping cannot be deleted: {unkept}"
+        elif cut:
+            said = f"the journal is over journal.max_mib: {cut} days were given up before their time"
+        self._health.set_fact("keeping", not said, said)
+        self._troubles.report(Trouble.JOURNAL_CUT, cut > 0)
 
     def _state_sinks(self) -> None:
         """Whether time series get on, however it may be that they do not."""

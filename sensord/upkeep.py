@@ -4,7 +4,8 @@ What alerts need is never deleted: the groups that the core would step again aft
 waited for as long as ``journal.keep`` lasts and ``journal.max_mib`` holds; beyond that its backlog goes, and is
 counted: plates are not kept, and alerting is not endangered, for the sake of time series.
 
-How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age.
+How old something is, ``KeepingClock`` says: while the host's clock is wrong nothing is deleted for its age, only what
+there is too much of. Where that clock stands is written down here, so that a restart changes nothing about it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sensord.errors import StoreError
 from sensord.ports import Meter
 from sensord.store.expiry import expire
 from sensord.store.journal import Journal
+from sensord.store.keepingtime import KeepingTime
 from sensord.store.state import StateStore
 
 INTERVAL, PAUSE = 600.0, 0.1
@@ -43,6 +45,7 @@ class Upkeep:
         """``clock`` says by which instant (ns) things are deleted; None while none may be."""
         self._clock = clock
         self._folders = (directory, journal.directory)
+        self._time = KeepingTime(directory)
         self._journal, self._state, self._meter = journal, state, meter
         self.given_up = 0
         self._keep, self._most = parse_duration(settings.journal.keep), settings.journal.max_mib << 20
@@ -52,12 +55,17 @@ class Upkeep:
         """Delete journal days that are past their keeping, or too many, and that the core does not need.
 
         What was set aside as damaged goes when it is past its keeping, too. Called on the journal's thread. Raises
-        ``StoreError``.
+        ``StoreError``; the cap holds nevertheless.
         """
         now = self._clock()
         needed = min(self._state.snapshot_seq, self._state.applied) + 1
-        if now is not None:
-            self._expire(now, needed)
+        try:
+            if now is not None:
+                self._expire(now, needed)
+        finally:
+            self._cut(needed)
+
+    def _cut(self, needed: int) -> None:
         if self._most:
             early = self._journal.prune_to_size(self._most, needed)
             self._meter.count("journal_days_given_up_total", len(early))
@@ -65,23 +73,27 @@ class Upkeep:
         self._meter.gauge("journal_bytes", self._journal.size)
 
     def _expire(self, now: int, needed: int) -> None:
+        self._time.note(now)
         self._journal.prune(self._keep, now, needed)
         for folder in self._folders:
             expire(folder, now - self._keep, self._journal.zone)
 
     def state(self) -> bool:
-        """Delete rows of the state database that are past their keeping, a few; returns whether there may be more.
+        """Delete rows of the state database that are past their keeping, or too many; whether there may be more.
 
         What a full disk refuses is tried again later. Raises ``StoreError`` for everything else.
         """
         now = self._clock()
         try:
-            return now is not None and self._state.keeping.prune(now - self._keep, now - self._history) > 0
+            deleted = self._state.keeping.prune_surplus()
+            if now is not None:
+                deleted += self._state.keeping.prune(now - self._keep, now - self._history)
         except StoreError as error:
             if not error.retryable:
                 raise
             log.warning("old rows cannot be deleted now; it is tried again later", why=str(error))
             return False
+        return deleted > 0
 
     async def run(self) -> None:
         """Keep the state database in bounds, for ever."""

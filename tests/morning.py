@@ -92,7 +92,7 @@ def built(base: Path) -> Built:
         file.write('reports: [{id: morning, at: ["07:30"], tell: [cadre, volunteer]}]\n')
     directory.mkdir()
     loaded = with_keys(load(path), FIVE)
-    state, sink, points = StateStore(directory), RollupSink(directory, Rollups()), Points()
+    state, sink, points = StateStore(directory), RollupSink(directory, Rollups(), lambda: None), Points()
     site = Site(None, dict(loaded.secrets))
     groups, changes = grouped(list(_records(loaded)), [30], loaded.definition), []
     for group in groups:

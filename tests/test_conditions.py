@@ -21,7 +21,7 @@ from sensord.telemetry.metrics import PrometheusMeter
 class Parts:
     """Committer, backlog and lane in one, as the test says."""
 
-    blocked, seconds, pressed, open, missing = False, 0.0, False, False, ""
+    blocked, seconds, pressed, open, missing, unkept = False, 0.0, False, False, "", ""
 
     def __init__(self) -> None:
         self.reserve = Reserve()
@@ -161,6 +161,19 @@ def test_a_clock_that_was_set_and_a_journal_that_was_cut_are_told_of() -> None:
     assert seen == [(True, True), (False, True), (False, False), (True, False)]
     clock_on, clock_off = (Trouble.HOST_CLOCK, True), (Trouble.HOST_CLOCK, False)
     assert submit.notices == [clock_on, (Trouble.JOURNAL_CUT, True), clock_off]
+
+
+def test_a_journal_that_cannot_be_kept_up_is_a_fact() -> None:
+    """With the reason; it is good again once what is past its keeping goes."""
+    parts, health, clock, meter = Parts(), Health(), ArrivalClock(), PrometheusMeter()
+    troubles = Troubles(lambda _record, _timeout: Future(), clock, meter, {})
+    conditions = Conditions(health, troubles, parts, parts, parts, meter, clock=clock, applied=clock)  # type: ignore[arg-type]
+    seen = list[object]()
+    for parts.unkept in ("journal.db: is malformed", ""):
+        conditions.state()
+        seen.append(health.ready()[1]["facts"]["keeping"])  # type: ignore[index]
+    said = "what is past its keeping cannot be deleted: journal.db: is malformed"
+    assert seen == [{"ok": False, "detail": said}, {"ok": True, "detail": ""}]
 
 
 ENDS, BEGINS = (Trouble.JOURNAL_DAMAGED, False), (Trouble.JOURNAL_DAMAGED, True)

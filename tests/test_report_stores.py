@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -21,7 +22,7 @@ from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser
 from sensord.drivers.dayreport import DayReport
 from sensord.drivers.tabular import FORMS
-from sensord.errors import DeliveryError
+from sensord.errors import DeliveryError, StoreError
 from sensord.notify.filled import FilledChannel
 from sensord.ports import Entry
 from sensord.reporting import PATIENCE
@@ -57,7 +58,7 @@ def test_the_report_is_made_told_and_deleted(morning: Morning) -> None:
     texts = {one.language: one.text for one in messages}
     assert "立案 11（红色 0、橙色 1、黄色 0、蓝色 10）" in texts["zh"]
     assert "未响应最多：居委干部-01 10/11、志愿者-01 10/10、志愿者-02 1/1" in texts["zh"]
-    assert "最多 417 人，弄1，2026-11-24 06:05" in texts["zh"]
+    assert "最多 417 人，小区1 弄1，2026-11-24 06:05" in texts["zh"]
     assert "5 in (no data of a week before), 2 out" in texts["en"]
     os.utime(morning.directory / "reports" / NAME, ns=(FIVE, FIVE))
     morning.task(FIVE + 731 * DAY).turn()
@@ -154,6 +155,41 @@ def test_a_report_says_what_its_vehicles_cover(morning: Morning, minutes: int, s
     ):
         assert (note in pages[language].document().notes) is said
         assert any("07:15" in one for one in pages[language].document().notes) is said
+
+
+def test_a_report_that_goes_while_somebody_looks_is_not_there(tmp_path: Path) -> None:
+    """Deleted by hand, or being made anew: the others are listed, and go when their time has come."""
+    folder = ReportFolder(tmp_path)
+    assert (folder.names(), folder.prune(1 << 62)) == ([], 0)
+    folder.write("day-20261129", {"report.json": b"{}"})
+    (tmp_path / "reports" / "day-20261128").symlink_to("gone")
+    assert folder.names() == ["day-20261129"]
+    assert folder.prune(1 << 62) == 1
+    assert folder.names() == []
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), StoreError("state.db: is malformed")])
+def test_reports_that_cannot_be_looked_after_end_nothing(
+    morning: Morning, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It is counted and tried again; only a state that cannot be read is the daemon's end, as ever."""
+    monkeypatch.setattr("sensord.reporting.LOOK", 0.0)
+    monkeypatch.setattr("sensord.reporting.TRY_AGAIN", 0)
+    meter = PrometheusMeter()
+
+    def fails() -> int:
+        raise error
+
+    async def until_tried_again() -> None:
+        task = asyncio.ensure_future(morning.tasked(morning.reporter(), fails, meter=meter).run())
+        async with asyncio.timeout(10):
+            while meter.value("report_failures_total") < 2 and not task.done():  # noqa: ASYNC110  # it sets no event
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(StoreError if isinstance(error, StoreError) else asyncio.CancelledError):
+        asyncio.run(until_tried_again())
 
 
 def test_a_message_waits_for_its_report_and_goes_without_in_the_end(morning: Morning) -> None:

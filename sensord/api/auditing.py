@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -9,7 +10,6 @@ from typing import Annotated
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Query, Response
-from starlette.concurrency import run_in_threadpool
 
 from sensord.api import answers
 from sensord.api.access import needs
@@ -33,7 +33,7 @@ class Auditor:
         change = Change(at, identity.name, identity.role.word, what, seq, {k: v for k, v in about.items() if v})
         log.info("a change over the API", by=change.token, role=change.role, what=what, seq=seq, about=change.about)
         try:
-            await run_in_threadpool(self._register.append, change)
+            await asyncio.to_thread(self._register.append, change)
         except StoreError as error:
             log.error("a change is missing in the audit register", what=what, seq=seq, why=str(error))
 
@@ -46,7 +46,7 @@ class Auditor:
             limit: Annotated[int, Query(ge=1, le=1000)] = 100,
             token: Annotated[str, Query(max_length=64, description="only changes with this token")] = "",
         ) -> Response:
-            found = await run_in_threadpool(self._register.last, limit, token)
+            found = await asyncio.to_thread(self._register.last, limit, token)
             return answers.json(200, {"changes": [msgspec.to_builtins(one) for one in found]})
 
         return router

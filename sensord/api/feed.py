@@ -7,13 +7,13 @@ holds. A stream that starts afresh begins with what comes next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from sensord.api.access import needs
 from sensord.api.backend import Backend
@@ -30,6 +30,21 @@ GROUPS = 500
 """The most journal groups that one look reads."""
 
 Seq = Annotated[int, Query(ge=0, le=2**62)]
+
+
+class _Stream(StreamingResponse):
+    """One that says when it has ended, whether it ever began or not."""
+
+    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(body, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 class Feed:
@@ -58,31 +73,29 @@ class Feed:
             if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
                 start = min(int(last_event_id), 2**62)
             since = self._backend.applied if start is None else start
-            return StreamingResponse(
-                self._follow(since), media_type="text/event-stream", headers={"cache-control": "no-store"}
-            )
+            self._streams += 1
+            return _Stream(self._follow(since), self._ended)
 
         return router
 
+    def _ended(self) -> None:
+        self._streams -= 1
+
     async def _follow(self, position: int) -> AsyncIterator[bytes]:
-        self._streams += 1
-        try:
-            yield b": sensord\nretry: 2000\n\n"
-            quiet = 0.0
-            while True:
-                upto = min(self._backend.applied, position + GROUPS)
-                events = await run_in_threadpool(self._read, position, upto) if upto > position else []
-                position = max(position, upto)
-                for event in events:
-                    yield event
-                quiet = 0.0 if events else quiet + POLL
-                if quiet >= QUIET:
-                    quiet = 0.0
-                    yield b": still here\n\n"
-                if position >= self._backend.applied:
-                    await asyncio.sleep(POLL)
-        finally:
-            self._streams -= 1
+        yield b": sensord\nretry: 2000\n\n"
+        quiet = 0.0
+        while True:
+            upto = min(self._backend.applied, position + GROUPS)
+            events = await asyncio.to_thread(self._read, position, upto) if upto > position else []
+            position = max(position, upto)
+            for event in events:
+                yield event
+            quiet = 0.0 if events else quiet + POLL
+            if quiet >= QUIET:
+                quiet = 0.0
+                yield b": still here\n\n"
+            if position >= self._backend.applied:
+                await asyncio.sleep(POLL)
 
     def _read(self, after: int, upto: int) -> list[bytes]:
         found = self._backend.changes(after, upto)

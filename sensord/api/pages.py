@@ -7,6 +7,7 @@ Chinese unless the browser asks for English; every text that comes from outside 
 
 from __future__ import annotations
 
+import asyncio
 import html
 import secrets
 import string
@@ -18,7 +19,6 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from sensord.api.backend import Backend, Plain, Records
 from sensord.api.links import AnswerLinks, Invitation, LinkError
@@ -139,7 +139,7 @@ def routes(
 
 async def _case(backend: Backend, invitation: Invitation) -> Plain | None:
     """The case, and whether it is about a crowd (``crowd``): what may be said of one is not said of a device."""
-    found = await run_in_threadpool(backend.case, invitation.case)
+    found = await asyncio.to_thread(backend.case, invitation.case)
     if found is None:
         return None
     rule = next((one for one in backend.definition.rules if one.id == found.get("rule")), None)
@@ -148,7 +148,7 @@ async def _case(backend: Backend, invitation: Invitation) -> Plain | None:
 
 async def _report(records: Records, invitation: Invitation, page: _Page) -> Response:
     """Show the report that a message told of, in full."""
-    found = await run_in_threadpool(records.report, invitation.event, "html", page.language)
+    found = await asyncio.to_thread(records.report, invitation.event, "html", page.language)
     return document(found, "html") if found is not None else page.missing()
 
 

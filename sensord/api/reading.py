@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime
-from starlette.concurrency import run_in_threadpool
 
 from sensord.api import answers
 from sensord.api.access import needs
@@ -34,7 +34,7 @@ def probes(vitals: Vitals, metrics: Callable[[], bytes], content_type: str) -> A
 
     @router.get("/metrics", summary="Prometheus metrics")
     async def show_metrics() -> Response:
-        return Response(await run_in_threadpool(metrics), headers={"content-type": content_type})
+        return Response(await asyncio.to_thread(metrics), headers={"content-type": content_type})
 
     return router
 
@@ -55,15 +55,15 @@ def routes(backend: Backend) -> APIRouter:
 def _cases(router: APIRouter, backend: Backend) -> None:
     @router.get("/overview", summary="Cases, alerts and sensors at a glance")
     async def overview() -> Response:
-        return answers.json(200, await run_in_threadpool(backend.overview))
+        return answers.json(200, await asyncio.to_thread(backend.overview))
 
     @router.get("/cases", summary="Cases, newest first")
     async def cases(state: Which = "open", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        return answers.json(200, {"cases": await run_in_threadpool(backend.cases, state, limit)})
+        return answers.json(200, {"cases": await asyncio.to_thread(backend.cases, state, limit)})
 
     @router.get("/cases/{case}", summary="One case with its story: events, messages and their outcomes, holds")
     async def case(case: Id) -> Response:
-        found = await run_in_threadpool(backend.case, case)
+        found = await asyncio.to_thread(backend.case, case)
         if found is None:
             raise Refused(404, f"there is no case {case}")
         return answers.json(200, found)
@@ -72,12 +72,12 @@ def _cases(router: APIRouter, backend: Backend) -> None:
 def _places(router: APIRouter, backend: Backend) -> None:
     @router.get("/places", summary="Places with their live state; a blind place is unknown, never normal")
     async def places(kind: Annotated[str | None, Query(max_length=20)] = None) -> Response:
-        found = await run_in_threadpool(backend.places)
+        found = await asyncio.to_thread(backend.places)
         return answers.json(200, {"places": [one for one in found if kind in (None, one["kind"])]})
 
     @router.get("/places/{place}", summary="One place with its live state")
     async def place(place: Id) -> Response:
-        for one in await run_in_threadpool(backend.places):
+        for one in await asyncio.to_thread(backend.places):
             if one["id"] == place:
                 return answers.json(200, one)
         raise Refused(404, f"there is no place {place}")
@@ -111,7 +111,7 @@ def _plans(router: APIRouter, backend: Backend) -> None:
         if at is not None and not 1970 < at.year < 2200:
             raise Refused(422, "query.at: out of range")
         instant = None if at is None else from_datetime(at)
-        return answers.json(200, await run_in_threadpool(backend.on_duty, instant, place))
+        return answers.json(200, await asyncio.to_thread(backend.on_duty, instant, place))
 
     @router.get("/policies", summary="The dispatch plans in force")
     async def policies() -> Response:
@@ -119,4 +119,4 @@ def _plans(router: APIRouter, backend: Backend) -> None:
 
     @router.get("/silences", summary="Silences in force or to come")
     async def silences() -> Response:
-        return answers.json(200, {"silences": await run_in_threadpool(backend.silences)})
+        return answers.json(200, {"silences": await asyncio.to_thread(backend.silences)})

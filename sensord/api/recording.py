@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from starlette.concurrency import run_in_threadpool
-
 from sensord.api import answers
 from sensord.api.backend import Backend
 from sensord.api.refusal import Refused
@@ -24,7 +22,7 @@ DECIDING, _POLL = 2.0, 0.02
 async def recorded(start: Callable[[], Future[int]]) -> int:
     """Return the journal group of a change; raises ``Refused`` with what to tell the caller."""
     try:
-        future = await run_in_threadpool(start)
+        future = await asyncio.to_thread(start)
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), RECORDING)
     except TimeoutError as late:
         raise Refused(503, "it is not recorded yet, but still may be: look before you send it again") from late

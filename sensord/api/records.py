@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from threading import Lock
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from starlette.concurrency import run_in_threadpool
 
 from sensord.api import answers
 from sensord.api.access import needs
@@ -16,9 +18,13 @@ from sensord.api.backend import Records
 from sensord.api.reading import Id
 from sensord.api.refusal import Refused
 from sensord.api.tokens import Identity, Role
+from sensord.bulkheads import part
 from sensord.core.cases.reports import ReportTable, VehicleTable
 from sensord.core.instant import from_datetime
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_TURN = Lock()
 Form = Literal["json", "txt", "md", "html", "csv"]
 Language = Literal["zh", "en"]
 ListName = Literal["problems", "tasks", "responsibilities", "silent"]
@@ -64,6 +70,20 @@ def document(content: bytes | str, form: str) -> Response:
     return Response(content, media_type=f"{TYPES[form]}; charset=utf-8", headers=headers)
 
 
+async def apart(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what may look at a year of cases, one such call at a time, on threads that nobody else waits for.
+
+    A year of cases takes hundreds of megabytes while it is looked at, and a thread that computes holds up all others.
+    """
+
+    def in_turn() -> T:
+        with _TURN:
+            return call(*args, **kwargs)
+
+    with part("records"):
+        return await asyncio.to_thread(in_turn)
+
+
 def routes(records: Records, auditor: Auditor) -> APIRouter:
     """Everything about what was."""
     router = APIRouter(prefix="/api/v1", tags=["records"])
@@ -79,7 +99,7 @@ _VIEWER = [Depends(needs(Role.VIEWER))]
 def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
     @router.get("/reports", summary="The reports that are kept, the newest first", dependencies=_VIEWER)
     async def reports() -> Response:
-        return answers.json(200, {"reports": await run_in_threadpool(records.reports)})
+        return answers.json(200, {"reports": await apart(records.reports)})
 
     @router.get("/reports/{report}", summary="One report", dependencies=_VIEWER, responses=CONTENT)
     async def report(
@@ -89,14 +109,14 @@ def _reports(router: APIRouter, records: Records, auditor: Auditor) -> None:
         table: Annotated[ReportTable | None, Query(description=TABLE)] = None,
     ) -> Response:
         check_table(form, table)
-        found = await run_in_threadpool(records.report, report, form, language, table)
+        found = await apart(records.report, report, form, language, table)
         if found is None:
             raise Refused(404, f"no report is called {report}")
         return document(found, form)
 
     @router.post("/reports", status_code=201, response_model=Made, summary="Make the report of a local day")
     async def make(body: DayBody, identity: Annotated[Identity, Depends(needs(Role.OPERATOR))]) -> Response:
-        name = await run_in_threadpool(records.make_report, body.day)
+        name = await apart(records.make_report, body.day)
         await auditor.note(identity, "report", report=name)
         return answers.json(201, {"report": name})
 
@@ -117,7 +137,7 @@ def _vehicles(router: APIRouter, records: Records) -> None:
     ) -> Response:
         check_table(form, table)
         first, last = _instants(start, to)
-        return document(await run_in_threadpool(records.vehicles, day, first, last, form, language, table), form)
+        return document(await apart(records.vehicles, day, first, last, form, language, table), form)
 
 
 def _instants(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
@@ -139,20 +159,20 @@ def _lists(router: APIRouter, records: Records) -> None:
     ) -> Response:
         span = covered(start, to)
         if form == "json":
-            return answers.json(200, await run_in_threadpool(records.listed, name, *span))
-        return document(await run_in_threadpool(records.document, name, *span, form, language), form)
+            return await apart(lambda: answers.json(200, records.listed(name, *span)))
+        return document(await apart(records.document, name, *span, form, language), form)
 
     @router.get("/scores", summary="The quarterly score of each grid and role", dependencies=_VIEWER)
     async def scores(
         quarter: Annotated[str, Query(max_length=6, description="2026Q4; default: the present one")] = "",
     ) -> Response:
         span = records.quarter(quarter)
-        return answers.json(200, await run_in_threadpool(records.scores, *span))
+        return await apart(lambda: answers.json(200, records.scores(*span)))
 
     @router.get("/people/{person}/ledger", summary="What somebody was told and did", dependencies=_VIEWER)
     async def of_person(person: Id, start: From = None, to: To = None) -> Response:
-        return answers.json(200, await run_in_threadpool(records.ledger, person, None, *covered(start, to)))
+        return await apart(lambda: answers.json(200, records.ledger(person, None, *covered(start, to))))
 
     @router.get("/shifts/{shift}/ledger", summary="What a shift was told and did", dependencies=_VIEWER)
     async def of_shift(shift: Id, start: From = None, to: To = None) -> Response:
-        return answers.json(200, await run_in_threadpool(records.ledger, "", shift, *covered(start, to)))
+        return await apart(lambda: answers.json(200, records.ledger("", shift, *covered(start, to))))

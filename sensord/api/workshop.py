@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from sensord.api import answers
 from sensord.api.access import needs
@@ -95,7 +95,7 @@ Admin = Annotated[Identity, Depends(needs(Role.ADMIN))]
 def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
     @router.get("/roster/changes", summary="Leave, swaps and extra duty, in force or to come", dependencies=_VIEWER)
     async def changes() -> Response:
-        return answers.json(200, {"changes": await run_in_threadpool(workshop.roster_changes)})
+        return answers.json(200, {"changes": await asyncio.to_thread(workshop.roster_changes)})
 
     @router.post("/roster/changes", status_code=201, summary="Leave, swap or extra duty", responses=REFUSED)
     async def add(body: ChangeBody, identity: Operator) -> Response:
@@ -118,11 +118,11 @@ def _roster(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
 def _reading(router: APIRouter, workshop: Workshop) -> None:
     @router.get("/rule-files", summary="The rule files: names, hashes, sizes", dependencies=_VIEWER)
     async def files() -> Response:
-        return answers.json(200, {"files": await run_in_threadpool(workshop.rule_files)})
+        return answers.json(200, {"files": await asyncio.to_thread(workshop.rule_files)})
 
     @router.get("/rule-files/{file}", summary="One rule file's text", dependencies=_VIEWER)
     async def file(file: FileName) -> Response:
-        found = await run_in_threadpool(workshop.rule_file, file)
+        found = await asyncio.to_thread(workshop.rule_file, file)
         if found is None:
             raise Refused(404, f"there is no rule file {file}")
         return answers.json(200, found)
@@ -131,7 +131,7 @@ def _reading(router: APIRouter, workshop: Workshop) -> None:
 def _rules(router: APIRouter, workshop: Workshop, auditor: Auditor) -> None:
     @router.post("/rule-files/check", summary="Check a candidate; nothing changes", responses=REFUSED)
     async def check(body: CheckBody, _identity: Operator) -> Response:
-        warnings = await run_in_threadpool(workshop.check_rules, body.file, body.text)
+        warnings = await asyncio.to_thread(workshop.check_rules, body.file, body.text)
         return answers.json(200, {"warnings": msgspec.to_builtins(warnings)})
 
     @router.put("/rule-files/{file}", summary="Put a rule file live", responses={**REFUSED, **CONFLICT})

@@ -15,7 +15,7 @@ class Change(StrEnum):
     RAISED = "raised"
     ESCALATED = "escalated"
     ANOTHER = "another"
-    """The alert goes on with another vehicle (rules with ``each``)."""
+    """The alert goes on with another vehicle (rules with ``each``); the level is the one that this vehicle met."""
     LOWERED = "lowered"
     CLEARED = "cleared"
     WITHDRAWN = "withdrawn"

@@ -21,12 +21,13 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import ELSEWHERE, SLOT, Occupancy, PassageCount
+from sensord.drivers.vehicledoubt import doubt
 from sensord.drivers.vehiclespan import Window, Windows, windows
 
 KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 SORTS = ("local", "out_of_town", "key_area", "special", "none", "unread")
-FULL = 0.9
-"""From this share of its parking spaces on a compound is nearly full."""
+FULL = 90
+"""From so many percent of its parking spaces on a compound is nearly full."""
 NEAREST = 3
 _FOREVER = 1 << 62
 
@@ -75,12 +76,17 @@ class Passed(msgspec.Struct):
 
 
 class Line(Passed):
-    """The numbers of one place. ``before`` is what passed in the same time of the week before, with its ``unknown``.
+    """The numbers of one place. ``before`` is what passed in the same time weeks before, with its ``unknown``.
 
+    It is held against ``settled``, what has passed in slots that have ended: in all, when the report's time has.
     ``provinces`` and ``cities`` count arrivals from elsewhere by the first one and two characters of their plates.
     ``inside`` and ``unsure`` are what the core believed at the report's ``inside_at``; None when nobody could see.
+    ``doubted``: a gate could not be seen so lately that what happened then may not be in ``inside`` yet. ``begun``:
+    before this instant nobody looked at a gate, so lately that vehicles may have stood there since; they are in no
+    number (0: that is long ago).
     """
 
+    settled: Counts | None = None
     before: Counts | None = None
     before_unknown: int = 0
     provinces: dict[str, int] = {}
@@ -88,6 +94,13 @@ class Line(Passed):
     inside: int | None = None
     unsure: int = 0
     parking: int = 0
+    doubted: bool = False
+    begun: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        """Whether ``inside`` may be taken at its word, within ``unsure``."""
+        return self.inside is not None and not (self.doubted or self.begun)
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -99,11 +112,15 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """A compound that is nearly full, and the nearest with free spaces: (compound, free), nearest first."""
+    """A compound that is nearly full, and the nearest with free spaces: (compound, free), nearest first.
+
+    ``reliable`` is whether that is so for sure.
+    """
 
     compound: str
     free: int
     nearest: tuple[tuple[str, int], ...]
+    reliable: bool = True
 
 
 class VehicleReport(msgspec.Struct, frozen=True):
@@ -139,6 +156,11 @@ class VehicleReport(msgspec.Struct, frozen=True):
         """The numbers of the street as a whole."""
         return self.lines[0]
 
+    @property
+    def settled(self) -> int:
+        """Until when slots have ended (ns): so far the report is held against another time."""
+        return max(self.start, min(self.end, self.made_at // SLOT * SLOT))
+
 
 class Kept(NamedTuple):
     """What the state holds of a stretch: tallies of the ``reach``, who was inside at its end, when cameras were blind.
@@ -160,7 +182,8 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
     tally.count(kept.counts)
     noted_at = max((one.at for one in kept.occupancy), default=0)
     inside_at = min(noted_at, kept.applied_at, made_at)
-    lines = _with_inside(places, tally, kept.occupancy, noted_at)
+    lines = _with_inside(places, tally, [one for one in kept.occupancy if one.at == noted_at])
+    doubt(places, tally.eyes, lines, inside_at, definition.tracking)
     return VehicleReport(
         *laid.whole,
         definition.zone,
@@ -181,7 +204,8 @@ class Eyes:
     """The gates (and other places with a camera), and when each was blind: when one of its cameras was.
 
     A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
-    stopped, and before the time that is kept. ``begins`` is from when on something is known of a gate.
+    stopped, and before the time that is kept. ``begins`` is from when on something is known of a gate, ``begun`` since
+    when all its cameras have been heard.
     """
 
     def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
@@ -191,6 +215,7 @@ class Eyes:
             of_camera.setdefault(one.device, []).append(Window(one.since, one.until or _FOREVER))
         always, gone = [Window(0, _FOREVER)], Window(0, kept.since)
         self.blind: dict[str, list[Window]] = {}
+        self.begun: dict[str, int] = {}
         for place in places.places:
             cameras = [one for one in places.devices if one.place == place.id and one.stream is Stream.PLATE]
             if cameras:
@@ -198,6 +223,7 @@ class Eyes:
                 stopped = Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
                 seen = [stretch for one in cameras for stretch in of_camera.get(one.id, always)]
                 self.blind[place.id] = [gone, stopped, *seen]
+                self.begun[place.id] = max((stretch.end for stretch in seen if not stretch.start), default=0)
             elif place.kind is PlaceKind.GATE:
                 self.blind[place.id] = always
         self.begins = {
@@ -228,7 +254,7 @@ class _Tally:
 
     def __init__(self, places: Places, laid: Windows, eyes: Eyes) -> None:
         self.eyes, self._laid = eyes, laid
-        self._windows = dict.fromkeys((laid.whole, laid.before, *laid.hours, *laid.days))
+        self._windows = dict.fromkeys((laid.whole, laid.settled, laid.before, *laid.hours, *laid.days))
         self._at: dict[int, list[Window]] = {}
         self._of_gate: dict[tuple[str, Window], Counts] = {}
         self._unknown: dict[tuple[str, Window], int] = {}
@@ -273,6 +299,7 @@ class _Tally:
         """The numbers of one place, but for who is inside."""
         gates = self.gates[kind, place]
         made = Line(kind.value, place, *self._sums(gates, self._laid.whole))
+        *_, made.settled = self._sums(gates, self._laid.settled)
         *_, made.before_unknown, before = self._sums(gates, self._laid.before)
         begun = min((self.eyes.begins[gate] for gate in gates), default=_FOREVER) // SLOT * SLOT
         made.before = before if begun <= self._laid.before.start else None
@@ -310,12 +337,10 @@ class _Tally:
         return self._unknown[key]
 
 
-def _with_inside(
-    places: Places, tally: _Tally, occupancy: Iterable[Occupancy], at: int
-) -> dict[tuple[PlaceKind, str], Line]:
+def _with_inside(places: Places, tally: _Tally, occupancy: Iterable[Occupancy]) -> dict[tuple[PlaceKind, str], Line]:
     """Make every place's line; who is inside is known of a compound that was seen, if only for a while."""
     lines = {key: tally.line(*key) for key in tally.gates}
-    inside = {one.compound: one for one in occupancy if one.at == at}
+    inside = {one.compound: one for one in occupancy}
     for place in places.places:
         if place.kind is not PlaceKind.COMPOUND:
             continue
@@ -334,12 +359,20 @@ def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
     """Find the compounds that are nearly full, and where the nearest free spaces are. Where nobody sees, nobody knows.
 
     Near is what the tree of places knows: the same grid, then the same block, then the street; among equals where
-    most is free.
+    most is free. Nobody is sent to where the number is not reliable.
     """
     known = {name: line for name, line in compounds.items() if line.parking and line.inside is not None}
     free = {name: line.parking - (line.inside or 0) for name, line in known.items()}
     for name, line in known.items():
-        if free[name] <= (1 - FULL) * line.parking:
-            others = [other for other in free if other != name and free[other] > (1 - FULL) * known[other].parking]
+        if _is_full(line):
+            others = [
+                other for other, there in known.items() if other != name and there.reliable and not _is_full(there)
+            ]
             others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
-            yield Balance(name, free[name], tuple((other, free[other]) for other in others[:NEAREST]))
+            nearest = tuple((other, free[other]) for other in others[:NEAREST])
+            yield Balance(name, free[name], nearest, line.reliable)
+
+
+def _is_full(line: Line) -> bool:
+    """Whether a compound is nearly full; in whole numbers, for 90 of 100 are 90 %."""
+    return 100 * (line.inside or 0) >= FULL * line.parking

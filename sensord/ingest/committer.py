@@ -2,7 +2,8 @@
 
 Rules:
 - Nothing is acknowledged, and no future resolves, before the commit that holds it.
-- The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files.
+- The journal's upkeep (deleting old days) runs here too, between two groups: one thread owns the journal's files. So it
+  does at once when the disk is found full, and while it is: what is past its keeping may be what fills it.
 - In silence a TICK is journaled each interval, so that absence, clearing and escalation advance.
 - A group's records are in the order in which they arrived, whatever lanes they waited in.
 - While we are pressed, readings in their turn are taken no faster than the core steps them (``hold``): what waits in
@@ -20,6 +21,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -122,7 +124,8 @@ class Committer:
         """Prepare; :meth:`start` begins.
 
         ``clock`` stamps ticks (ns since the epoch); the journal keeps its time from going back. ``upkeep`` is called
-        on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again.
+        on this thread every ``pace.upkeep`` seconds; a ``StoreError`` from it is logged, and the next time tries again:
+        until then :attr:`unkept` says why.
         ``room`` says whether readings may be journaled, ``hold`` whether those in their turn have to wait.
         """
         self._queue = queue
@@ -133,6 +136,7 @@ class Committer:
         self._pace = pace or Pace()
         self._clock = clock
         self._upkeep = upkeep
+        self.unkept = ""
         self._room = room or Boundless()
         self._hold = hold
         self._committed_at = time.monotonic()
@@ -209,6 +213,7 @@ class Committer:
         try:
             while not self._commit_now(arrivals):
                 arrivals = self._commit_own(arrivals)
+                self._keep_up()
                 refused = any(arrival.lane <= Lane.COMMANDS for arrival in arrivals)
                 arrivals += self._queue.take_urgent(self._pace.retry, own=not refused)
                 self._pulse.beat(WORKER)
@@ -296,6 +301,7 @@ class Committer:
         if not self._blocked:
             self.reserve.look(self._room.spare())
             self._blocked = True
+            self._kept_up_at = -math.inf
             self._meter.gauge("journal_blocked", 1)
             _log.error("readings wait at the broker, and only the newest go on. Free some disk space", why=why)
 
@@ -313,7 +319,9 @@ class Committer:
         self._kept_up_at = now
         try:
             self._upkeep()
+            self.unkept = ""
         except StoreError as error:
+            self.unkept = str(error)
             _log.error("the journal's upkeep failed; it is tried again later", why=str(error))
 
     def _fail_futures(self, arrivals: Sequence[Arrival], cause: BaseException | None = None) -> None:

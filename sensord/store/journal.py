@@ -181,17 +181,25 @@ class Journal:
         """Delete whole day files, oldest first, and return them.
 
         A file goes when its last group is older than ``now - keep_ns`` (ns) and all its groups are below
-        ``still_needed_seq``. The current file always stays. Raises ``StoreError`` when a file cannot be deleted.
+        ``still_needed_seq``. The current file always stays. Raises ``StoreError`` when a file cannot be deleted,
+        ``DamageError`` when one does not say how old it is: until it is mended (``sound``), nothing can go.
         """
         deleted: list[Path] = []
         while (oldest := self._catalogue.oldest()) is not None:
             path, end = oldest
-            if path == self._path or end >= still_needed_seq or read_span(path).last_at >= now - keep_ns:
+            if path == self._path or end >= still_needed_seq or self._last_instant(path) >= now - keep_ns:
                 break
             self._catalogue.forget(path)
             self._delete(path)
             deleted.append(path)
         return deleted + self._prune_empty()
+
+    def _last_instant(self, path: Path) -> int:
+        try:
+            return read_span(path).last_at
+        except DamageError as error:
+            self._suspect(error)
+            raise
 
     def _prune_empty(self) -> list[Path]:
         """Delete the files of days before all others, which a crash has left without a group."""

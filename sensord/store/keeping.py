@@ -50,7 +50,7 @@ class Keeping:
         self._database = database
 
     def prune(self, story: int, history: int, batch: int = 2000) -> int:
-        """Delete what ended before the instants ``story`` and ``history`` (ns), and surplus dead letters, the oldest.
+        """Delete what ended before the instants ``story`` and ``history`` (ns).
 
         A bounded number of rows per table; returns how many there were. Cases that ended before ``story`` lose their
         vehicle, those before ``history`` go, and such that cannot be read and so cannot forget anything.
@@ -59,10 +59,13 @@ class Keeping:
         deleted = 0
         for table, identity, condition in _STORY:
             deleted += self._delete(table, identity, condition, story, batch)
-        deleted += self._write("deleting dead letters", _SURPLUS, 10 * batch, MOST_DEAD_LETTERS)
         deleted += self._write("deleting what cannot forget its vehicle", _BEYOND_FORGETTING, story)
         deleted += self._write("forgetting vehicles", _FORGET, story, batch)
         return deleted + self._prune_history(history, batch)
+
+    def prune_surplus(self, batch: int = 20_000) -> int:
+        """Delete the oldest of too many dead letters, a bounded number; returns how many there were."""
+        return self._write("deleting dead letters", _SURPLUS, batch, MOST_DEAD_LETTERS)
 
     def _prune_history(self, before: int, batch: int) -> int:
         slot = before // SLOT * SLOT

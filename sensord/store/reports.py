@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sensord.config.files import PRIVATE
@@ -19,7 +21,7 @@ from sensord.store.sqlite import prepare_directory
 FOLDER = "reports"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}(?:T[0-9]{4})?")
 """What a report may be called."""
-_STAGE = ".new"
+_STAGE, _ATTEMPTS = ".new", 20
 
 
 class UnreadableReportError(StoreError):
@@ -34,10 +36,15 @@ class ReportFolder:
 
     def names(self) -> list[str]:
         """Every report that is there, the newest first."""
-        if not self._path.is_dir():
-            return []
-        found = [(path.stat().st_mtime_ns, path.name) for path in self._path.iterdir() if NAME.fullmatch(path.name)]
-        return [name for _, name in sorted(found, reverse=True)]
+        return [name for _, name in sorted(self._written(), reverse=True)]
+
+    def _written(self) -> Iterator[tuple[int, str]]:
+        """When (ns) each report was written, and its name; one that goes while somebody looks is not there."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in self._path.iterdir():
+                with suppress(FileNotFoundError):
+                    if NAME.fullmatch(path.name):
+                        yield path.stat().st_mtime_ns, path.name
 
     def has(self, name: str) -> bool:
         """Whether the report is there."""
@@ -64,27 +71,49 @@ class ReportFolder:
         """Put a report there, whole or not at all; one of that name is replaced. Raises ``StoreError``."""
         if NAME.fullmatch(name) is None:
             raise StoreError(f"{name} is no name of a report")
-        target, stage = self._path / name, self._path / f"{_STAGE}-{name}"
+        target, stage = self._path / name, None
         try:
-            shutil.rmtree(stage, ignore_errors=True)
             prepare_directory(self._path)
-            stage.mkdir(mode=0o700)
+            stage = Path(tempfile.mkdtemp(prefix=f"{_STAGE}-", dir=self._path))
             for file, content in files.items():
                 (stage / file).touch(PRIVATE)
                 (stage / file).write_bytes(content)
-            shutil.rmtree(target, ignore_errors=True)
-            stage.rename(target)
+            _put(stage, target)
         except OSError as error:
-            shutil.rmtree(stage, ignore_errors=True)
+            if stage is not None:
+                shutil.rmtree(stage, ignore_errors=True)
             raise StoreError(f"{target}: cannot be written ({error.strerror})") from error
         return target
 
     def prune(self, before: int) -> int:
         """Delete the reports that were written before the instant ``before`` (ns); returns how many."""
-        old = [name for name in self.names() if (self._path / name).stat().st_mtime_ns < before]
+        old = [name for written, name in self._written() if written < before]
         for name in old:
             shutil.rmtree(self._path / name, ignore_errors=True)
+        for half in self._path.glob(f"{_STAGE}-*"):  # of a process that was shot
+            with suppress(FileNotFoundError):
+                if half.stat().st_mtime_ns < before:
+                    shutil.rmtree(half, ignore_errors=True)
         return len(old)
+
+
+def _put(stage: Path, target: Path) -> None:
+    """Give a whole report its name; of several that are written at once one stays, whole. Raises ``OSError``."""
+    old = stage.with_name(f"{stage.name}-old")
+    for attempt in range(_ATTEMPTS):
+        with suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            stage.rename(target)
+        except OSError:
+            with suppress(OSError):  # not where somebody else's came between
+                old.rename(target)
+            if attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            break
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_text(content: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,14 +67,15 @@ class RollupSink:
     old one is.
     """
 
-    def __init__(self, directory: Path, settings: Rollups) -> None:
+    def __init__(self, directory: Path, settings: Rollups, clock: Callable[[], int | None]) -> None:
+        """``clock`` says by which instant (ns) slots are deleted; None while none may be."""
         self.name: str = settings.name
         path = directory / FILE
         self.lost = set_aside_if_damaged(path, SCHEMA, time.time_ns())
         self._database = Database(path, SCHEMA)
         self._keep = {"minute": parse_duration(settings.keep_minutes), "hour": parse_duration(settings.keep_hours)}
         self._series: dict[tuple[str, str, str], int] = {}
-        self._writes = 0
+        self._clock, self._writes = clock, 0
 
     async def position(self) -> Cursor | None:
         """Where this sink stands, or None when it has never written."""
@@ -100,6 +101,7 @@ class RollupSink:
 
     def _add(self, points: Sequence[Point], cursor: Cursor) -> None:
         self._writes += 1
+        now = self._clock() if self._writes % _PRUNE_EVERY == 0 else None
         with self._database.transaction("writing roll-ups") as connection:
             known = len(self._series)
             rows = self._rows(points)
@@ -112,8 +114,8 @@ class RollupSink:
                     "last_at = max(last_at, excluded.last_at)",
                     _slots(rows, width),
                 )
-                if points and self._writes % _PRUNE_EVERY == 0:
-                    connection.execute(f"DELETE FROM {name} WHERE slot < ?", (points[-1].at - self._keep[name],))
+                if now is not None:
+                    connection.execute(f"DELETE FROM {name} WHERE slot < ?", (now - self._keep[name],))
             connection.executemany(
                 "INSERT OR IGNORE INTO series VALUES (?, ?, ?, ?)",
                 [(number, *key) for key, number in list(self._series.items())[known:]],

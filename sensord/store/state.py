@@ -73,9 +73,10 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
-        self._questions = Questions(directory / FILE, STATE, self._database.suspicion)
-        self.outbox = OutboxTable(self._database, self._questions)
-        self.history, self.keeping = History(self._questions), Keeping(self._database)
+        # The watchdog depends on what the outbox is asked, and must not wait for a year of somebody's cases.
+        self._questions = [Questions(directory / FILE, STATE, self._database.suspicion) for _ in range(2)]
+        self.outbox = OutboxTable(self._database, self._questions[0])
+        self.history, self.keeping = History(self._questions[1]), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = self._position("seq")
 
@@ -267,7 +268,8 @@ class StateStore:
 
     def close(self) -> None:
         """Checkpoint and close."""
-        self._questions.close()
+        for questions in self._questions:
+            questions.close()
         self._database.close()
 
 

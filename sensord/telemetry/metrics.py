@@ -127,7 +127,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("stuck_calls", "Calls that hang and that nobody waits for any more, by the part that made them.", "part"),
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),
-    _counter("report_failures_total", "Reports that could not be made; each is tried again every minute."),
+    _counter("report_failures_total", "Reports that could not be made or looked after; tried again every minute."),
     _counter("deaths_total", "Earlier runs on this state directory that ended in no good order; outlives the process."),
     _counter(
         "worker_failures_total",

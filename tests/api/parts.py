@@ -19,6 +19,7 @@ from sensord.api.application import Metrics, Office, build
 from sensord.api.links import AnswerLinks
 from sensord.api.refusal import Refused
 from sensord.api.tokens import Role, TokenStore
+from sensord.bulkheads import Bulkheads
 from sensord.config.load import Loaded, load
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR
@@ -205,6 +206,7 @@ class Serving:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(Bulkheads())  # as the daemon has it
         self._task = asyncio.ensure_future(server.serve(self._app, "127.0.0.1", 0, self._port.set_result, self.meter))
         await asyncio.gather(self._task, return_exceptions=True)
 

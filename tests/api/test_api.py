@@ -67,7 +67,8 @@ def test_reading_happens_on_worker_threads(client: httpx.Client, daemon: Daemon)
     assert client.get("/api/v1/overview", headers=headers).json()["cases"][0]["id"] == CASE
     client.get("/api/v1/cases", headers=headers)
     client.get(f"/api/v1/cases/{CASE}", headers=headers)
-    assert all("worker thread" in name for name in daemon.threads)
+    assert daemon.threads
+    assert all(name.startswith("daemon_") for name in daemon.threads), "the threads of this part (bulkheads)"
 
 
 def test_an_action_is_recorded(client: httpx.Client, daemon: Daemon) -> None:

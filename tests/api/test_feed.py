@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from sensord.api import feed
+from sensord.api.refusal import Refused
 from sensord.api.tokens import Role
 from tests.api.parts import Daemon
 
@@ -71,3 +74,19 @@ def test_streams_are_bounded_and_end(client: httpx.Client, daemon: Daemon, monke
             if again.status_code == 200:
                 return
     pytest.fail("the place of a stream that has ended is not given back")
+
+
+async def test_a_stream_counts_from_when_it_is_granted(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask at once before the first has begun; one that never begins gives its place back."""
+    monkeypatch.setattr(feed, "STREAMS", 1)
+    (route,) = (one for one in feed.Feed(daemon).routes().routes if isinstance(one, APIRoute))
+    granted = await route.endpoint()
+    with pytest.raises(Refused):
+        await route.endpoint()
+
+    async def gone(*_: object) -> NoReturn:
+        raise ConnectionResetError
+
+    with suppress(BaseException):
+        await granted({"type": "http"}, gone, gone)
+    assert (await route.endpoint()).status_code == 200

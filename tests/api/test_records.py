@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
@@ -181,3 +183,28 @@ def test_the_link_of_a_report_shows_it_whole(client: httpx.Client, daemon: Daemo
         assert (shown.status_code, shown.headers["content-type"]) == (status, "text/html; charset=utf-8")
         assert client.post(link, data={"verb": "acknowledge"}).status_code == status
     assert daemon.journal == []
+
+
+def test_looks_at_a_year_of_cases_take_turns(
+    viewer: httpx.Client, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight at once are looked up one after the other, and meanwhile everybody else gets an answer."""
+    under_way, most, begun, go_on = 0, 0, Event(), Event()
+
+    def between(*_: int) -> list[Case]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        begun.set()
+        go_on.wait(10)
+        under_way -= 1
+        return []
+
+    monkeypatch.setattr(daemon.state.history, "between", between)
+    with ThreadPoolExecutor(8) as people:
+        asked = [people.submit(viewer.get, "/api/v1/lists/problems", params=SPAN) for _ in range(8)]
+        assert begun.wait(10)
+        assert viewer.get("/api/v1/overview").status_code == 200
+        go_on.set()
+        assert [one.result().json()["problems"] for one in asked] == [[]] * 8
+    assert most == 1

@@ -83,7 +83,7 @@ def _live(place: Path, disk: Disk, reached: _Life, made: type[RollupSink], *, we
     )
     with patched, suppress(StoreError):
         journal, state = Journal(place / "journal"), StateStore(place)
-        sink = made(place, Rollups())
+        sink = made(place, Rollups(), lambda: None)
         for seq in range(state.applied + 1, journal.last_seq + 1):  # as the core does after a start
             _apply(seq, state, reached)
         for seq in range(_counted(sink) + 1, journal.last_seq + 1):  # as a sink does
@@ -173,7 +173,7 @@ def _harm(place: Path, reached: _Life) -> tuple[int, int]:
 
 def _rolled_up(place: Path, reached: _Life) -> tuple[int, int]:
     """How many points are gone of those up to the cursor, and how many are counted twice; in minutes and in hours."""
-    sink = RollupSink(place, Rollups())
+    sink = RollupSink(place, Rollups(), lambda: None)
     counted = _counted(sink)
     wanted = [point for seq in range(1, counted + 1) for point in points_of(seq)]
     lost, doubled = max(0, reached.counted - counted), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ TOLD = {
     "audit.head": ("registers", ""),
 }
 """Files whose damage is said: the fact, and what people are told ("": it keeps nobody from anything)."""
-UNSAID = ("api.token", "sessions", "starts", "http.port", "lock", ".tokens.json.lock", "journal/lost.json")
+UNSAID = ("api.token", "sessions", "starts", "keeping", "http.port", "lock", ".tokens.json.lock", "journal/lost.json")
 """Files that are made anew without a word: what was in them costs nobody anything."""
 DISPATCH = "  trouble: {name: {zh: 故障}, steps: [{tell: [police], at_least: blue}]}\nbuilt_in: {others: trouble}\n"
 
@@ -43,6 +44,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             assert built.daemon.command("token", "create", name, "--role", "viewer").returncode == 0
         assert built.end(signal.SIGTERM) == 0
         (built.daemon.state / "roster.changes.yaml").write_text("changes: []\n", encoding="utf-8")
+        (built.daemon.state / "keeping").write_text(f"{time.time_ns()}\n", encoding="ascii")
         (built.daemon.state / "journal" / "lost.json").write_text("[]\n", encoding="utf-8")
         yield built
 

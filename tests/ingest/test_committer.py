@@ -2,105 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError, UnavailableError
-from sensord.ingest.committer import AGAIN, WORKER, Committer, Pace, Reserve
-from sensord.ingest.queue import OWN_LIMIT, Arrival, ArrivalQueue, Lane
-from sensord.ports import Room
-from sensord.telemetry.metrics import PrometheusMeter
-from tests.ingest.support import SILENT, Beats, MemoryJournal, disk_full, message
+from sensord.ingest.committer import AGAIN, WORKER, Committer, Reserve
+from sensord.ingest.queue import OWN_LIMIT, Arrival, Lane
+from tests.ingest.bench import Bench, FullRoom
+from tests.ingest.support import SILENT, disk_full, message
 from tests.support import wait_until
-
-
-class Watched(ArrivalQueue):
-    """A queue that tells whether its consumer has ever gathered."""
-
-    gathering = False
-
-    def gather(self, enough: int, timeout: float) -> None:
-        """Note it, and do so."""
-        self.gathering = True
-        super().gather(enough, timeout)
-
-
-class Bench:
-    """A committer and everything around it."""
-
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self.queue = Watched(1 << 20)
-        self.journal = MemoryJournal()
-        self.meter = PrometheusMeter()
-        self.beats = Beats()
-        self.acknowledged: list[tuple[int, int]] = []
-        self.committed_at_ack: list[int] = []
-
-    def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
-        """Note what was acknowledged, and how many groups were durable by then."""
-        self.acknowledged += [(arrival.epoch, arrival.mid) for arrival in arrivals]
-        self.committed_at_ack.append(len(self.journal.groups))
-
-
-class FullRoom:
-    """A disk without room for readings, until it has space."""
-
-    has_space, left = False, 0
-
-    def available(self) -> bool:
-        """As the test says."""
-        return self.has_space
-
-    def release(self) -> None:
-        """Nothing is kept back."""
-
-    def spare(self) -> int:
-        """As the test says."""
-        return self.left
 
 
 def _acknowledged(bench: Bench, number: int) -> bool:
     return len(bench.acknowledged) == number
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Everything around a committer."""
-    return Bench()
-
-
-@pytest.fixture
-def start(bench: Bench) -> Iterator[Callable[..., Committer]]:
-    """Start committers on the bench; they are stopped at the end."""
-    with ExitStack() as stack:
-
-        def begin(
-            tick_interval: float = SILENT,
-            clock: Callable[[], int] = lambda: 7,
-            room: Room | None = None,
-            gather: float = 0.0,
-        ) -> Committer:
-            committer = Committer(
-                bench.queue,
-                bench.journal,
-                bench.acknowledge,
-                bench.meter,
-                bench.beats,
-                pace=Pace(tick=tick_interval, retry=0.01, gather=gather, enough=3),
-                clock=clock,
-                room=room,
-            )
-            committer.start()
-            stack.callback(committer.stop)
-            stack.callback(bench.journal.gate.set)
-            return committer
-
-        yield begin
 
 
 def test_what_waits_becomes_one_group(bench: Bench, start: Callable[..., Committer]) -> None:

@@ -118,3 +118,10 @@ def test_a_channel_on_which_nothing_waits_is_counted_as_well(state: StateStore) 
     assert state.outbox.waiting()["desk"] == 1
     state.outbox.done(entry.notification.key, START + 1, "")
     assert (state.outbox.waiting(), state.outbox.oldest()) == ({"desk": 0, "sms": 1}, {"desk": 0, "sms": START})
+
+
+def test_what_the_watchdog_asks_waits_for_nobodys_list(state: StateStore) -> None:
+    """While a year of cases is looked up, the outbox is asked over another connection."""
+    with ThreadPoolExecutor(2) as threads, state.history._questions._lock:
+        assert threads.submit(state.outbox.waiting).result(5)
+        assert threads.submit(state.outbox.oldest).result(5)

@@ -75,7 +75,7 @@ def test_dead_letters_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.
     for seq in range(1, 5):
         letters = [DeadLetter(index, START, f"t/{index}", "unknown_device", "") for index in range(100)]
         state.apply(Step(seq, START, dead=letters))
-    while state.keeping.prune(0, 0, batch=10):
+    while state.keeping.prune_surplus(batch=100):
         pass
     kept = Past(tmp_path).dead_letters(1000)
     assert [letter.index for letter in kept] == list(range(99, 49, -1))

@@ -140,7 +140,7 @@ def test_its_journal_goes_on(old: Path) -> None:
 
 def test_its_roll_ups_go_on(old: Path) -> None:
     """The minutes are there, and the cursor with them."""
-    sink = RollupSink(old, Rollups())
+    sink = RollupSink(old, Rollups(), lambda: None)
     assert sink.lost is None
     assert sum(slot.count for slot in sink.series("crowd", "count", {}, 0, 1 << 62, "minute")) == 240
 
@@ -149,7 +149,7 @@ def test_its_roll_ups_go_on(old: Path) -> None:
     ("file", "opened"),
     [
         ("state.db", lambda old: StateStore.open_or_set_aside(old, 0, 121)),
-        ("rollups.db", lambda old: RollupSink(old, Rollups())),
+        ("rollups.db", lambda old: RollupSink(old, Rollups(), lambda: None)),
         ("journal/journal-2026-09-21.db", lambda old: Journal(old / "journal")),
     ],
 )

@@ -10,6 +10,10 @@ what it gathers    window, every, value, where                      active level
                                                                     windows start anew, with a quiet warm-up
 what it is about   by, stream, or another kind of rule              nothing: active alerts are withdrawn
 =================  ===============================================  ==============================================
+
+A rule without a window has its active levels and nothing else: they are kept, and end ``clear.for`` after they were met
+last, unless one of them is no level of the rule any more. Of absence and stuck rules and combinations nothing is kept
+when what they judge or gather changes.
 """
 
 from __future__ import annotations
@@ -17,8 +21,12 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+import numpy as np
 
+from sensord.core.level import Level
 from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.ladder import UNSET
+from sensord.core.rules.single import SingleRule
 from sensord.core.rules.window import Table
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
@@ -84,6 +92,11 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
     if carried is Carried.RESTARTED:
         return carried
     keys = _common(packed.keys, evaluator.table.keys)
+    tables = {name: _renumbered(table, keys) for name, table in packed.tables.items()}
+    if carried is Carried.REJUDGED and isinstance(evaluator, SingleRule):
+        _run_on(packed, keys, evaluator, at)
+        evaluator.restored(packed.numbers, tables)
+        return carried
     wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
     for name, array in wanted.items():
         copy_columns(packed.arrays[name], array, *keys)
@@ -95,7 +108,6 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
     devices = _common(old, new)
     for name, array in evaluator.device_arrays().items():
         copy_columns(packed.device_arrays[name], array, *devices)
-    tables = {name: _renumbered(table, keys) for name, table in packed.tables.items()}
     evaluator.restored(packed.numbers, tables)
     return carried
 
@@ -106,6 +118,9 @@ def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:
         return Carried.RESTARTED
     if packed.judging == rule.judging and _fits(packed.arrays, evaluator, ""):
         return Carried.UNCHANGED if packed.version == rule.version else Carried.RETOLD
+    if isinstance(evaluator, SingleRule):
+        active = set(unpack(packed.arrays["levels"]).tolist()) - {Level.NONE}
+        return Carried.REJUDGED if active <= {rung.level for rung in rule.levels} else Carried.RESTARTED
     if not isinstance(evaluator, WindowedRule):
         return Carried.RESTARTED
     same = packed.gathering == rule.gathering and _fits(packed.arrays, evaluator, "window.")
@@ -123,6 +138,14 @@ def _kept(name: str, carried: Carried) -> bool:
     if carried is Carried.REJUDGED:
         return name.startswith(("window.", "derived.")) or name == "ladder.active"
     return carried is not Carried.WARMING_UP or name == "ladder.active"
+
+
+def _run_on(packed: PackedRule, keys: tuple[list[int], list[int]], evaluator: SingleRule, at: int) -> None:
+    """Let the active levels of a rule without a window run on, from when each key was met last."""
+    copy_columns(packed.arrays["levels"], evaluator.levels, *keys)
+    met = np.full(len(evaluator.table), UNSET)
+    met[keys[1]] = unpack(packed.arrays["met_at"]).max(axis=0)[keys[0]]
+    evaluator.run_on(met, at)
 
 
 def _renumbered(packed: dict[str, PackedArray], keys: tuple[list[int], list[int]]) -> Table:

@@ -5,7 +5,7 @@ reading whose event time is further back than the stream's lateness raises nothi
 taken outside the rule's active times.
 
 With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``
-is another transition of the same level.
+is another transition, of the level that this vehicle met, however grave the one before it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from sensord.core.alert import Vehicle
-from sensord.core.batch import Batch, Float64, Int32
+from sensord.core.batch import Batch, Float64, Int32, Int64
 from sensord.core.level import Level
 from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
@@ -98,9 +98,9 @@ class SingleRule:
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at)
         if level <= previous and not another:
             return []
-        level = max(level, previous)
-        self.levels[key] = level
-        made = make_transition(self, key, (previous, level), (at, at), (value, threshold, 1), vehicle)
+        self.levels[key] = max(level, previous)
+        step = (min(level, previous), level)
+        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle)
         return [(at, 1, reading, order, key, made)]
 
     def _is_another(self, key: int, token: int, at: int) -> bool:
@@ -146,6 +146,14 @@ class SingleRule:
     def _next(self) -> int:
         met = self.met_at[self.met_at != UNSET]
         return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
+
+    def run_on(self, met: Int64, at: int) -> None:
+        """Let the levels run on that keys have from another version of the rule, each last ``met`` (ns; UNSET: never).
+
+        None of them runs out before ``at``, when this version came into force.
+        """
+        own = np.array([[rung.level] for rung in self.rule.levels], np.int8)
+        self.met_at = np.where(own <= self.levels, np.maximum(met, at - self.rule.clear.hold), UNSET)
 
     def skip(self, coming: Coming, *, watched: bool) -> None:
         """There is no grid to skip on."""

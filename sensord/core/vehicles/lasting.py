@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
-from sensord.core.instant import DAY, HOUR
+from sensord.core.instant import DAY, HOUR, MINUTE
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones
 from sensord.core.vehicles.compound import Compound
+from sensord.core.vehicles.nearby import Nearby
 from sensord.core.vehicles.passage import DOUBTFUL, Read
-from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Ended, Trace, Visit
 
@@ -21,20 +21,23 @@ AT_HOME = 3
 """A vehicle that was inside over night on so many visits lives here."""
 COURIER = 3
 """One that made so many short visits on the day before its last entry comes and goes."""
+STORED = 15 * MINUTE
+"""A mark that had passed when a stored entry arrived falls due so much later (ns): the exit may be stored as well."""
 
 
 class Lasting(Acquaintance):
     """Who is inside the ``compounds``, and what becomes of that as time goes by.
 
-    ``marks`` are the lengths (ns) that rules want to hear of. ``homes`` has how many visits of each went over night.
+    ``marks`` are the lengths (ns) that rules want to hear of, by compound, and the longest that a visit can have.
+    ``homes`` has how many visits of each went over night.
     """
 
-    def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
+    def __init__(self, tracking: Tracking, places: Places, marks: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(tracking)
-        self._marks = (*marks, tracking.remember)
         self.compounds = {
             place.id: Compound(place.parking) for place in places.places if place.kind is PlaceKind.COMPOUND
         }
+        self.marks = {place: (*marks.get(place, ()), tracking.remember) for place in self.compounds}
         self.clones = Clones()
         self.homes: dict[int, int] = {}
 
@@ -48,15 +51,10 @@ class Lasting(Acquaintance):
         if trace is not None and trace.inside == place:
             trace.inside = ""
 
-    def _next_due(self, entered_at: int, now: int) -> int:
-        """The first instant after ``now`` at which the length of this visit reaches a mark."""
-        stay, marks = now - entered_at, self._marks
-        if stay < marks[0]:
-            return entered_at + marks[0]
-        for mark in marks:
-            if mark > stay:
-                return entered_at + mark
-        return entered_at + self._marks[-1] + HOUR
+    def _next_due(self, place: str, entered_at: int, now: int) -> int:
+        """The first instant after ``now`` at which the length of this visit to ``place`` reaches a mark."""
+        stay, marks = now - entered_at, self.marks[place]
+        return entered_at + next((mark for mark in marks if mark > stay), marks[-1] + HOUR)
 
     def dues(self) -> Iterator[tuple[int, str, int]]:
         """Yield (due, compound, token) of everyone inside."""
@@ -76,19 +74,24 @@ class Lasting(Acquaintance):
         if due - visit.entered_at >= self._tracking.remember:
             self._over(place, token)
             return visit, True
-        visit.due = self._next_due(visit.entered_at, due)
+        visit.due = self._next_due(place, visit.entered_at, due)
         return visit, False
 
-    def redue(self, now: int) -> None:
-        """Find everybody's next instant anew: the marks have changed."""
-        for here in self.compounds.values():
+    def redue(self, now: int, before: Mapping[str, tuple[int, ...]]) -> None:
+        """Find everybody's next instant anew: the marks were those of ``before``. A new one that has passed is due."""
+        for place, here in self.compounds.items():
+            old = before.get(place, ())
+            new = [mark for mark in self.marks[place] if mark not in old]
             for visit in here.visits.values():
-                visit.due = self._next_due(visit.entered_at, now)
+                if any(mark <= now - visit.entered_at for mark in new):
+                    visit.due = now
+                elif visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
+                    visit.due = self._next_due(place, visit.entered_at, now)
 
     def dusk(self, now: int) -> list[Ended]:
         """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
         ended: list[Ended] = []
-        couriers = [trace for trace in self.traces.values() if trace.courier is not None]
+        couriers = Nearby((name, one.courier[1:]) for name, one in self.traces.items() if one.courier is not None)
         for place, here in self.compounds.items():
             for token, visit in list(here.visits.items()):
                 visit.nights += 1
@@ -129,20 +132,13 @@ class Lasting(Acquaintance):
             if len(trace.shorts) >= COURIER:
                 trace.courier = shown.province, shown.early, shown.late
 
-    def _was_courier(self, visit: Visit, couriers: Iterable[Trace]) -> bool:
+    def _was_courier(self, visit: Visit, couriers: Nearby) -> bool:
         """Whether a visit under a doubtful plate, never seen before, is one of these, which has passed since."""
+        if not visit.stranger or visit.certainty != DOUBTFUL:
+            return False
         read, since = visit.read, visit.entered_at + self._tracking.merge
-        return (
-            visit.stranger
-            and visit.certainty == DOUBTFUL
-            and any(
-                courier.last_at > since
-                and courier.courier is not None
-                and courier.courier[0] == read.province
-                and neighbours(read.early, read.late, *courier.courier[1:])
-                for courier in couriers
-            )
-        )
+        near = (self.traces[token] for token in couriers.near(read.early, read.late))
+        return any(one.last_at > since and one.courier and one.courier[0] == read.province for one in near)
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""

@@ -45,6 +45,7 @@ A passage older than what is known of its vehicle (stored readings that come lat
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from sensord.core.instant import DAY, HOUR
 from sensord.core.place import PlaceKind, Places
@@ -72,7 +73,7 @@ def _arrived(away: int, visits: int, compounds: int) -> Numbers:
 class Presence(Lasting):
     """Pairs passages. It changes by ``enter``, ``leave``, ``rename``, ``adopt``, ``expire``, ``dusk`` and ``night``."""
 
-    def __init__(self, tracking: Tracking, places: Places, marks: tuple[int, ...]) -> None:
+    def __init__(self, tracking: Tracking, places: Places, marks: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(tracking, places, marks)
         self._places, self._drives = places, Drives(tracking, places)
 
@@ -106,8 +107,7 @@ class Presence(Lasting):
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
-        due = at + self._marks[0] if read.received_at - at < self._marks[0] else self._next_due(at, read.received_at)
-        visit = Visit(read, at, due, certainty, passage.kin(), 0, hour is None)
+        visit = Visit(read, at, at + self.marks[place][0], certainty, passage.kin(), 0, hour is None)
         here.add(token, visit, passage.twin)
         self._note(token, trace, gate, at, certainty == CERTAIN)
         trace.inside = place
@@ -160,10 +160,11 @@ class Presence(Lasting):
     def recognise(self, place: str, passage: Passage) -> Seen:
         """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
         at, token, certainty = passage.first_at, passage.best.token, passage.certainty
-        trace, visit = self.traces.get(token), self.compounds[place].visits.get(token)
+        trace, here = self.traces.get(token), self.compounds[place]
+        visit = here.visits.get(token)
         if trace is None or visit is None or passage.best.direction or visit.entered_at != at:
             return Seen(_HISTORY, token, certainty)
-        visit.read, visit.certainty = passage.best, certainty
+        here.show(token, passage.best, certainty)
         if certainty == CERTAIN and trace.last_at == at:
             trace.witnessed = at
         before, since = passage.before, at - self._tracking.roaming
@@ -308,7 +309,7 @@ class Presence(Lasting):
         visits, other = list[tuple[str, int, Visit]](), self._take_back(token, before, at)
         here.rename_twin(token, read.token)
         if before is not None and other is not None:
-            other.due = self._next_due(other.entered_at, now)
+            other.due = self._next_due(before.inside, other.entered_at, now)
             visits.append((before.inside, token, other))
         if self._seen_after(read.token, at) or (read.token in here.visits and self._just_came(read.token, gate, at)):
             return visits, (Ended(place, token, visit, twice=True),)

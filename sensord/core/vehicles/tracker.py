@@ -26,6 +26,7 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.compound import Compound
+from sensord.core.vehicles.lasting import STORED
 from sensord.core.vehicles.marks import marks_of, sees
 from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
@@ -61,7 +62,7 @@ class Tracker:
         spaces = [None if place is None else places.by_id[place].parking for place in above]
         self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
-        self.presence = Presence(definition.tracking, places, marks_of(definition.rules))
+        self.presence = Presence(definition.tracking, places, marks_of(definition.rules, places))
         self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
         self.stays = Stays(self.presence.compounds, self._offset)
@@ -98,7 +99,7 @@ class Tracker:
         if not self.on:
             return
         load(self, save(old), old.places)
-        self.presence.redue(at)
+        self.presence.redue(at, old.presence.marks)
         schedule(self)
 
     # -- a batch -----------------------------------------------------------------------------------------------------
@@ -309,8 +310,10 @@ class Tracker:
         for ended in seen.ended:
             self._end(position, at, ended)
         visit = seen.visit
-        if visit is not None and self.stays.note(visit.due, place, seen.token):
-            self._due = min(self._due, visit.due)
+        if visit is not None:
+            if visit.due <= at:
+                visit.due = at + STORED
+            self._await(place, seen.token, visit)
         if event == _PASSED and at - passage.first_at <= self._lateness:
             event_at = passage.first_at
         else:

@@ -1,0 +1,153 @@
+"""Lengths of stay that rules want to hear of: thresholds of single places, changed ones, and entries that come late."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from sensord.core.definition import Definition
+from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.level import Level
+from sensord.core.place import Places
+from sensord.core.record import Record
+from sensord.core.rules.rule import Clear, Comparison, LevelSpec, Override, Rule
+from sensord.core.site import Site, definition_record
+from sensord.core.vehicles.marks import marks_of
+from sensord.core.vehicles.tracker import Tracker
+from tests.core import traffic
+from tests.core.follower import A, B, Follower, at, tick
+from tests.core.street import grouped
+from tests.core.traffic import SECRETS, START, passage, ticks
+
+HERE, THERE = "C1-N", "C2-N"
+
+
+def overstay(*hours: float, **changes: object) -> Rule:
+    """A rule on stays, blue and then yellow."""
+    levels = tuple(LevelSpec(level, after) for level, after in zip((Level.BLUE, Level.YELLOW), hours, strict=False))
+    clear = Clear((0.0,) * len(levels), 10 * SECOND)
+    rule = traffic.rule("overstay", "stay", 0.0, {"event": ("staying",)}, by="compound", levels=levels, clear=clear)
+    return replace(rule, **changes)
+
+
+def own(place: str, hours: float) -> tuple[Override, ...]:
+    """A blue threshold of a place's own."""
+    return (Override(place, (LevelSpec(Level.BLUE, hours),), (0.0,)),)
+
+
+def hours(*wanted: float) -> tuple[int, ...]:
+    """Hours as marks."""
+    return tuple(round(one * HOUR) for one in wanted)
+
+
+def marks(*rules: Rule) -> dict[str, tuple[int, ...]]:
+    """What rules want to hear of in the first two compounds."""
+    definition = traffic.definition()
+    found = marks_of(rules, Places(definition.places, definition.devices))
+    return {place: found.get(place, ()) for place in ("C1", "C2")}
+
+
+RULES: dict[str, tuple[Rule, tuple[int, ...], tuple[int, ...]]] = {
+    "each level's threshold": (overstay(24, 72), hours(24, 72), hours(24, 72)),
+    "a compound's own, instead of the rule's": (overstay(24, 72, overrides=own("C1", 2)), hours(2, 72), hours(24, 72)),
+    "a gate's own": (overstay(24, by="gate", overrides=own(HERE, 2)), hours(2, 24), hours(24)),
+    "one compound alone": (overstay(24, where={"event": ("staying",), "compound": ("C1",)}), hours(24), ()),
+    "a stay that is short": (overstay(24, comparison=Comparison.BELOW), (), ()),
+    "nights": (traffic.rule("nights", "nights", 2.0, {}), (), ()),
+    "passages": (traffic.rule("passages", "stay", 2.0, {"event": ("passed",)}), (), ()),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_marks_are_the_thresholds_that_apply_in_a_compound(name: str) -> None:
+    """Those of a rule on stays, or the compound's own."""
+    rule, here, there = RULES[name]
+    assert marks(rule) == {"C1": here, "C2": there}
+
+
+def test_a_threshold_of_a_compound_is_told_of_there_and_then() -> None:
+    """Two hours in the one, a day in the other, and neither hears of the other's."""
+    follower = Follower(rules=(overstay(24, overrides=own("C1", 2)),))
+    rows = follower.see(at(0, A, gate=HERE), at(0, B, gate=THERE), tick(90_000))
+    assert [(row.at / 3600, row.vehicle) for row in rows if row.event == "staying"] == [(2.0, A), (24.0, B)]
+
+
+def stays(follower: Follower, *records: Record) -> list[float]:
+    """How long vehicles have been inside, in hours, as it is said."""
+    return [row.numbers["stay"] for row in follower.see(*records) if row.event == "staying"]
+
+
+def trusted(*rules: Rule) -> Follower:
+    """A follower that has heard the first gate's camera for an hour, and knows that its clock is right."""
+    follower = Follower(rules=rules)
+    follower.see(*(at(second, B, "out", gate=HERE) for second in range(-3600, 0, 60)))
+    return follower
+
+
+def stored(second: float, way: str, comes: float = 6 * 3600) -> Record:
+    """A reading of a vehicle by the first gate's camera, which could not send it before."""
+    return passage(HERE, START + round(comes * SECOND), A, way, stamp=START + round(second * SECOND))
+
+
+def test_a_stored_entry_is_told_of_once_its_exit_had_time_to_come() -> None:
+    """It comes six hours late: the mark at five is said a quarter of an hour after, the one at seven at its time."""
+    follower = trusted(overstay(5, 7))
+    assert stays(follower, stored(0, "in"), tick(6.2 * 3600)) == []
+    assert stays(follower, tick(8 * 3600)) == [6.25, 7.0]
+
+
+def test_a_stored_visit_that_is_over_is_no_stay() -> None:
+    """Its exit is stored, too, and comes a minute later."""
+    records = stored(0, "in"), stored(5.5 * 3600, "out", 6 * 3600 + 60), tick(9 * 3600)
+    assert stays(trusted(overstay(5)), *records) == []
+
+
+def said(site: Site, records: list[Record], size: int) -> list[tuple[float, str, float | None]]:
+    """The hour, change and value of each transition."""
+    steps = [site.step(group) for group in grouped(records, [size])]
+    return [((one.at - START) / HOUR, one.change.value, one.value) for step in steps for one in step.transitions]
+
+
+def changed(after: Definition, hour: int) -> list[Record]:
+    """A vehicle comes, and the definition changes at an hour; then another hour goes by."""
+    time = START + hour * HOUR
+    first = [definition_record(traffic.definition(rules=(overstay(5),)), START), passage(HERE, START, A)]
+    return [*first, *ticks(time), definition_record(after, time), *ticks(time + HOUR + MINUTE, time)]
+
+
+@pytest.mark.parametrize("size", [1, 500])
+@pytest.mark.parametrize(
+    ("threshold", "hour", "wanted"),
+    [(2, 3, [(3.0, 3.0)]), (3, 3, [(3.0, 3.0)]), (4, 3, [(4.0, 4.0)]), (5, 6, [(5.0, 5.0)]), (9, 6, [(5.0, 5.0)])],
+)
+def test_a_lowered_threshold_that_has_passed_is_told_of_at_once(
+    size: int, threshold: float, hour: int, wanted: list[tuple[float, float]]
+) -> None:
+    """Whoever is inside for longer is said as the change comes; what was said before is not said again."""
+    records = changed(traffic.definition(rules=(overstay(threshold),)), hour)
+    raised = [(time, value) for time, change, value in said(Site(None, SECRETS), records, size) if change == "raised"]
+    assert raised == wanted
+
+
+def reloaded(follower: Follower, after: float, second: float) -> None:
+    """Let a definition with another threshold take over at a second, and the daemon start anew right then."""
+    follower.definition, before = traffic.definition(rules=(overstay(after),)), follower.tracker
+    follower.tracker = Tracker(follower.definition, follower.places)
+    follower.tracker.carry_over(before, START + round(second * SECOND))
+    follower.restart()
+
+
+def test_a_mark_that_a_change_made_due_outlives_a_restart() -> None:
+    """The state that is saved right after the change has it."""
+    follower = Follower(rules=(overstay(5),))
+    follower.see(at(0, A), tick(3 * 3600))
+    reloaded(follower, 2, 3 * 3600)
+    assert stays(follower, tick(4 * 3600)) == [3.0]
+
+
+def test_a_stored_entry_waits_for_its_exit_across_a_reload() -> None:
+    """The mark that it had passed is neither lost nor said sooner."""
+    follower = trusted(overstay(5))
+    follower.see(stored(0, "in"), tick(6 * 3600 + 5))
+    reloaded(follower, 5, 6 * 3600 + 10)
+    assert stays(follower, tick(8 * 3600)) == [6.25]
