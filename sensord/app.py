@@ -17,15 +17,13 @@ from typing import Any
 
 import structlog
 
-from sensord.api.links import AnswerLinks
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
-from sensord.config.load import Loaded, Spare, load, read_secret, with_keys
+from sensord.config.load import Spare, key_file, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
-from sensord.core.instant import parse_duration
 from sensord.core.points import Points
 from sensord.core.record import Receipt
 from sensord.defining import Definitions
@@ -33,6 +31,7 @@ from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
 from sensord.errors import SensordError, StoreError
+from sensord.hangup import HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue
@@ -41,13 +40,14 @@ from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
 from sensord.notify.reporter import ReceiptReporter
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.reload import Reloaded, Reloader
+from sensord.reload import Reloaded, Reloader, with_own
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
 from sensord.revealing import plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
+from sensord.starting import Start, prepare
 from sensord.store.findings import forget
 from sensord.store.keepingtime import KeepingTime
 from sensord.store.lock import StateLock
@@ -70,10 +70,11 @@ log = structlog.get_logger()
 class App:
     """One daemon. ``run`` returns the exit code."""
 
-    def __init__(self, config: Path, loaded: Loaded) -> None:
-        self._config, self._loaded = config, loaded
-        self._settings = loaded.settings
-        self._directory = loaded.resolve(loaded.settings.state_dir)
+    def __init__(self, start: Start, hang_up: HangUp) -> None:
+        self._hang_up = hang_up
+        self._start, self._config, self._loaded, self._seen = start, start.config, start.loaded, start.seen
+        self._settings = self._loaded.settings
+        self._directory = self._loaded.resolve(self._settings.state_dir)
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
         self._stop = asyncio.Event()
         self._failed = ""
@@ -96,9 +97,10 @@ class App:
         self.safe_mode = deaths >= FAST_DEATHS
         meter.count("deaths_total", self._starts.deaths_ever())
         self.harm = Harm(health, self._directory)
-        self._secrets = dict(self._loaded.secrets)
         stores = open_stores(self._directory, settings.timezone, meter)
         self.journal, self.state, self._damage, self._lost, self._anew = stores
+        self._loaded = self._start.begun(self.journal.reader(), self.state)
+        self._secrets = dict(self._loaded.secrets)
         self.clock = ArrivalClock(floor=self.journal.last_received_at)
         keeping = KeepingTime(self._directory)
         self._keeping = KeepingClock(self.clock, keeping.begin(self.journal.last_received_at))
@@ -114,7 +116,7 @@ class App:
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
-        self._links = self._make_links()
+        self._links = self.harm.links(self._loaded)
         self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
         self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
@@ -123,7 +125,8 @@ class App:
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
         define = self._definitions.put_into_force
-        self._reloader = Reloader(self._config, self._loaded, meter, define, self._hear_reload, self._secrets)
+        hear = self._hear_reload
+        self._reloader = Reloader(self._config, self._loaded, meter, define, hear, self._secrets, self._seen)
         self._build_supervisor()
 
     def _build_core(self) -> None:
@@ -136,7 +139,10 @@ class App:
             clock=self.clock,
         )
         self.core.recover()
-        self._loaded = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        keyed = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
+        if keyed is not self._loaded:
+            self._seen = with_own(self._seen, key_file(self._settings, self._config.parent))
+        self._loaded = keyed
         self._secrets.update(self._loaded.secrets)
         if self.core.site.unkeyed and not self._loaded.without.get(Spare.PLATES):
             self._loaded = self._loaded.unfollowed(self.core.site.unkeyed)
@@ -178,18 +184,11 @@ class App:
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
                 given_up=lambda: self._upkeep.given_up,
-                stalled=lambda: {feeder.sink: feeder.stalled for feeder in self._feeders},
+                stalled=lambda: {**self.harm.idle(), **{feeder.sink: feeder.stalled for feeder in self._feeders}},
                 unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),
             ),
             self._bulkheads.stuck,
         )
-
-    def _make_links(self) -> AnswerLinks | None:
-        answers = self._settings.answers
-        if answers.url is None or Spare.LINKS in self._loaded.without:
-            return None
-        key = self._loaded.link_key or self.harm.signing_key()
-        return AnswerLinks(answers.url, key, parse_duration(answers.expires))
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
@@ -208,7 +207,7 @@ class App:
         def rollups(settings: Rollups) -> RollupSink:
             return RollupSink(self._directory, settings, self._keeping)
 
-        return build_sinks(self._settings, self._secret, self.state, self.meter, rollups)
+        return build_sinks(self._settings, self._secret, self.state, self.meter, rollups, self.harm.sink_off)
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
         parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
@@ -222,16 +221,19 @@ class App:
         loop.set_default_executor(self._bulkheads)
         try:
             self._build()
-        except SensordError:
+        except SensordError as error:
+            if error is self._start.refused:  # a mistake in a file is no death of ours
+                self._starts.end()
             self._close_stores()
             raise
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_now)
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
-        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact)
+        complaint = self._start.complaint
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact, complaint)
+        self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
@@ -239,6 +241,7 @@ class App:
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()
         self._socket.ready(f"site {self._settings.site}")
+        self._hang_up.heed(self._reload_now)
         log.info("sensord is running", site=self._settings.site, journal_seq=self.journal.last_seq)
         try:
             await self._stop.wait()
@@ -378,12 +381,12 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def run(config: Path) -> int:
+def run(config: Path, hang_up: HangUp) -> int:
     """Load the configuration and run the daemon; raises ``SensordError`` when it cannot start."""
     from sensord.telemetry.logs import configure
 
-    loaded = load(config, lenient=True)
-    configure(loaded.settings.log)
-    for warning in loaded.warnings:
+    start = prepare(config)
+    configure(start.loaded.settings.log)
+    for warning in start.loaded.warnings:
         log.warning("the configuration has a weakness", problem=str(warning))
-    return asyncio.run(App(config, loaded).run())
+    return asyncio.run(App(start, hang_up).run())

@@ -44,9 +44,12 @@ def cli() -> None:
 @config_option
 def run(config: Path) -> None:
     """Run the daemon."""
-    from sensord import app
+    from sensord.hangup import HangUp
 
-    raise SystemExit(app.run(config))
+    hang_up = HangUp()
+    from sensord import app  # only now: importing it takes a second or two
+
+    raise SystemExit(app.run(config, hang_up))
 
 
 @cli.command(

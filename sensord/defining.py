@@ -32,15 +32,15 @@ class Definitions:
         self._newest, self._durable = in_force, Future[int]()
         self._durable.set_result(0)
 
-    def begin(self, definition: Definition, say: Callable[[str, bool, str], None]) -> None:
+    def begin(self, definition: Definition, say: Callable[[str, bool, str], None], complaint: str = "") -> None:
         """Hand over the definition of a start; ``say`` by the fact ``rules`` whether it is durable yet.
 
-        Raises as :meth:`hand_over`.
+        With a ``complaint`` that fact is bad all the same. Raises as :meth:`hand_over`.
         """
         durable = self.hand_over(definition)
         if not durable.done():
             say("rules", False, "the rules of this start wait for the journal; those before hold")
-        durable.add_done_callback(lambda done: say("rules", done.exception() is None, ""))
+        durable.add_done_callback(lambda done: say("rules", done.exception() is None and not complaint, complaint))
 
     def hand_over(self, definition: Definition) -> Future[int]:
         """Journal a definition, unless it is the newest; the future resolves once that is durable.

@@ -90,8 +90,8 @@ class Desk:
         return {**self._case(found), **story, "messages": messages, **known}
 
     def _case(self, case: Case) -> Plain:
-        place = self._core.standing.tree.by_id.get(case.place)
-        names = {"place_name": place.label("zh"), "place_name_en": place.label("en")} if place is not None else {}
+        tree, place = self._core.standing.tree, case.place
+        names = {"place_name": tree.name(place, "zh"), "place_name_en": tree.name(place, "en")}
         return {**plain(case, self.definition.zone), **names}
 
     def places(self) -> list[Plain]:

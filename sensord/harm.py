@@ -1,6 +1,7 @@
 """Small files of the state directory that are damaged: a fact for those who ask, a trouble for people.
 
-None of them keeps the daemon from telling of crowds. A sound start clears what the one before had to say.
+So is the secret of a sink. None of them keeps the daemon from telling of crowds. A sound start clears what the one
+before had to say.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import structlog
 
-from sensord.api.links import own_key
+from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore
-from sensord.config.load import Spare
+from sensord.config.load import Loaded, Spare
 from sensord.core.cases.notice import Trouble
+from sensord.core.instant import parse_duration
+from sensord.errors import ConfigError
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.supervisor import Troubles
@@ -38,6 +41,7 @@ class Harm:
         """Look at tokens and registers; sets damaged tokens aside."""
         self._health, self._directory = health, directory
         self._said = dict.fromkeys(_FACTS, "")
+        self._off = dict[str, float]()
         self.note(Trouble.TOKENS_LOST, TokenStore(directory).mend(time.time_ns()))
         torn = "; ".join(filter(None, (AccessLog(directory).look(), AuditLog(directory).look())))
         health.set_fact("registers", not torn, torn)
@@ -47,6 +51,25 @@ class Harm:
         key, void = own_key(self._directory, time.time_ns())
         self.note(Trouble.LINKS_VOID, void)
         return key
+
+    def links(self, loaded: Loaded) -> AnswerLinks | None:
+        """The links for answers; None when none are wanted, or the key that a person made for them cannot be used."""
+        answers = loaded.settings.answers
+        if answers.url is None or Spare.LINKS in loaded.without:
+            return None
+        key = loaded.link_key or self.signing_key()
+        return AnswerLinks(answers.url, key, parse_duration(answers.expires))
+
+    def sink_off(self, sink: str, error: ConfigError) -> None:
+        """A sink is not fed in this run; after a while that counts as one that stands still."""
+        why = f"it is turned off until a restart: {error.problems[0]}"
+        log.error("a sink cannot be used; everything else goes on without it", sink=sink, why=why)
+        self._health.set_fact(f"sink-{sink}", ok=False, detail=why)
+        self._off[sink] = time.monotonic()
+
+    def idle(self) -> dict[str, float]:
+        """For how many seconds each sink that is turned off has got nothing."""
+        return {sink: time.monotonic() - since for sink, since in self._off.items()}
 
     def note(self, trouble: Trouble, why: str) -> None:
         """Say how it stands with a file; ``why`` is empty when it is sound."""

@@ -12,7 +12,7 @@ file in an old one's place, which notifications of the kernel miss on some of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from sensord.config.load import Loaded, key_file, load
+from sensord.config.load import Loaded, key_file, load, resolve_path
 from sensord.config.settings import Settings
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND, parse_duration
@@ -32,7 +32,7 @@ MOST_FILES = 2000
 _IN_THE_DEFINITION = {"files", "lateness", "plates", "timezone", "language", "reload"}
 """Sections of ``sensord.yaml`` that need no restart: they are the definition's, or read anew with each reload."""
 
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = frozenset[tuple[str, int, int, int]]
 
 log = structlog.get_logger()
 
@@ -65,6 +65,7 @@ class Reloader:
 
     ``define`` journals a definition unless it is the one in force. ``report`` is told the outcome of each reload and
     how it is to be said to people. ``secrets`` gets the site keys before a definition that names them is journaled.
+    ``seen`` are the files as they were before ``loaded`` was read: whatever changed since then is not in force.
     """
 
     def __init__(
@@ -75,13 +76,14 @@ class Reloader:
         define: Callable[[Definition], Awaitable[None]],
         report: Callable[[Reloaded], Awaitable[None]],
         secrets: dict[str, bytes],
+        seen: Signature,
     ) -> None:
         self._secrets = secrets
         self._config, self._running, self._loaded = config, loaded.settings, loaded
         self._definition = loaded.definition
         self._meter, self._define, self._report = meter, define, report
         self._turn = asyncio.Lock()
-        self._seen: Signature = ()
+        self._seen = seen
 
     @property
     def loaded(self) -> Loaded:
@@ -95,7 +97,7 @@ class Reloader:
         the definition cannot be journaled now.
         """
         async with self._turn:
-            self._seen = await asyncio.to_thread(signature, self._config, self._loaded)
+            self._seen = await self._look()
             try:
                 lenient = bool(self._loaded.without)  # what is missing already does not keep new rules out
                 loaded = await asyncio.to_thread(load, self._config, lenient=lenient)
@@ -165,34 +167,42 @@ class Reloader:
 
     async def watch(self) -> None:
         """Look at the files again and again; reload once they have changed and then been still for one look."""
-        before = self._seen = await asyncio.to_thread(signature, self._config, self._loaded)
+        before = await self._look()
         while True:
             settings = self._loaded.settings.reload
             await asyncio.sleep(parse_duration(settings.every) / SECOND)
-            now = await asyncio.to_thread(signature, self._config, self._loaded)
+            now = await self._look()
             if settings.watch and now == before and now != self._seen:
                 try:
                     await self.reload("files")
                 except SensordError as error:
                     log.error("the configuration could not be put into force; it is tried again", why=str(error))
-                    self._seen = ()
+                    self._seen = frozenset()
             before = now
 
+    async def _look(self) -> Signature:
+        return await asyncio.to_thread(signature, self._config, self._loaded.settings)
 
-def signature(config: Path, loaded: Loaded) -> Signature:
+
+def signature(config: Path, settings: Settings) -> Signature:
     """Return (path, inode, size, time of change) of every file of a configuration; what is missing is left out.
 
     The time is that of the inode, so that new rights count as a change. What cannot be looked at is there with the
-    error in place of the time. Never raises ``OSError``.
+    error in place of the time. Never raises ``OSError``; raises ``ConfigError`` for an unknown variable in a path.
     """
-    return tuple(_states(config, loaded))
+    files, base = [config, key_file(settings, config.parent)], config.parent
+    for text in filter(None, msgspec.to_builtins(settings.files).values()):
+        files += _within(resolve_path(text, base))
+    return frozenset(_states(files[:MOST_FILES]))
 
 
-def _states(config: Path, loaded: Loaded) -> Iterator[tuple[str, int, int, int]]:
-    files: list[Path] = [config, key_file(loaded.settings, loaded.base)]
-    for path in map(loaded.resolve, filter(None, msgspec.to_builtins(loaded.settings.files).values())):
-        files += _within(path)
-    for path in files[:MOST_FILES]:
+def with_own(seen: Signature, made: Path) -> Signature:
+    """The same once we have made a file ourselves: that is no change that somebody wants to see in force."""
+    return frozenset(state for state in seen if state[0] != str(made)).union(_states([made]))
+
+
+def _states(files: Iterable[Path]) -> Iterator[tuple[str, int, int, int]]:
+    for path in files:
         try:
             state = path.stat()
         except FileNotFoundError:

@@ -127,7 +127,8 @@ class VehicleReporter:
         with tallies(self._directory) as stored:
             reach = laid.reach
             counted, inside = stored.counts(*reach), stored.occupancy(laid.whole.end)
-            kept = Kept(counted, inside, stored.blind(*reach), stored.applied_at, stored.since)
+            blind = stored.blind(min(reach.start, laid.whole.end - definition.tracking.believed), reach.end)
+            kept = Kept(counted, inside, blind, stored.applied_at, stored.since)
             return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str, table: VehicleTable | None = None) -> str:

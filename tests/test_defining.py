@@ -72,3 +72,13 @@ def test_a_start_says_whether_its_rules_are_durable() -> None:
     assert said == [("rules", False)]
     queue.waiting[0].set_result(7)
     assert said == [("rules", False), ("rules", True)]
+
+
+def test_the_rules_of_a_refused_start_are_durable_and_yet_not_those_that_people_wrote() -> None:
+    """The complaint stays, whether the journal has them already or takes them later."""
+    queue, said = Queue(), list[tuple[bool, str]]()
+    for definition in (ONE, OTHER):
+        definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+        definitions.begin(definition, lambda _name, good, detail: said.append((good, detail)), "refused")
+    queue.waiting[0].set_result(7)
+    assert [said[0], said[-1]] == [(False, "refused")] * 2

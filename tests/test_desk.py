@@ -62,16 +62,36 @@ def test_the_worst_level_shows_above_and_beats_blindness(lane: str) -> None:
     assert (places["G1"]["state"], places[street]["level"]) == ("orange", "orange")
 
 
-def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:
-    """It stays for longer than its events and messages: an empty story of such a case is not one without any."""
+def _desk(state: StateStore, *places: str) -> Desk:
+    """The desk of the street, with a closed case for each of these places, called like it."""
     whole = definition()
+    nothing: Any = None
     tree = Places(whole.places, whole.devices)
     core: Any = SimpleNamespace(standing=Standing(whole, tree, {}, frozenset()), site=SimpleNamespace(definition=whole))
-    case = Case("old", "crowd", "L1", "G1", "r", State.CLOSED, Level.RED, Level.RED, START, closed_at=START + 1)
-    nothing: Any = None
+    cases = [
+        Case(place, "crowd", place, "G1", "r", State.CLOSED, Level.RED, Level.RED, START, closed_at=START + 1)
+        for place in places
+    ]
+    state.apply(Step(1, START, cases=cases))
+    return Desk(core, state, nothing, nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("place", "zh", "en"),
+    [("C1-N", "小区C1 北门", "小区C1 北门"), ("G2-L1", "小区C2 1弄", "小区C2 Lane 1"), ("gone", "gone", "gone")],
+)
+def test_a_case_says_where_it_is(tmp_path: Path, place: str, zh: str, en: str) -> None:
+    """Every compound has a north gate: the page behind a link says of which."""
     with closing(StateStore(tmp_path)) as state:
-        state.apply(Step(1, START, cases=[case]))
-        desk = Desk(core, state, nothing, nothing, nothing)
+        found = _desk(state, place).case(place)
+    assert found is not None
+    assert (found["place_name"], found["place_name_en"]) == (zh, en)
+
+
+def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:
+    """It stays for longer than its events and messages: an empty story of such a case is not one without any."""
+    with closing(StateStore(tmp_path)) as state:
+        desk = _desk(state, "old")
         assert "known_since" not in (desk.case("old") or {})
         state.keeping.prune(START + 30 * DAY, 0)
         found = desk.case("old")

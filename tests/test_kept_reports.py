@@ -41,7 +41,7 @@ def test_a_kept_report_is_read_as_tables(morning: Morning) -> None:
     assert glance["minutes_to_acknowledge"] == str(report.cases.acknowledge)
     assert [row["id"] for row in _rows(morning, "cases")] == [case.id for case in report.case_list]
     (crowd,) = (row for row in _rows(morning, "cases", "zh") if row["编号"] == "L001-crowd-20261124T060102")
-    assert (crowd["地点"], crowd["最高级别"], crowd["立案时间"]) == ("弄1", "橙色", "2026-11-24T06:01:02+08:00")
+    assert (crowd["地点"], crowd["最高级别"], crowd["立案时间"]) == ("小区1 弄1", "橙色", "2026-11-24T06:01:02+08:00")
     pages, unanswered = Counter[str](), Counter[str]()
     for row in _rows(morning, "silent"):
         pages[row["person"]] += int(row["pages"])

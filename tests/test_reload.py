@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from sensord.config.connection import load_settings
 from sensord.config.load import Loaded, load
+from sensord.config.settings import Settings
 from sensord.core.definition import Definition
 from sensord.errors import UnavailableError
-from sensord.reload import Reloaded, Reloader, signature
+from sensord.reload import Reloaded, Reloader, signature, with_own
 from sensord.telemetry.metrics import PrometheusMeter
 
 SAMPLE = Path(__file__).parent / "config" / "street"
@@ -32,7 +34,14 @@ class Desk:
         self.defined: list[Definition] = []
         self.told: list[Reloaded] = []
         self.broken = False
-        self.reloader = Reloader(self.config, load(self.config), self.meter, self._define, self._report, {})
+        self.begin()
+
+    def begin(self) -> Loaded:
+        """Load, and make the reloader, as a start does."""
+        seen = signature(self.config, load_settings(self.config))
+        loaded = load(self.config)
+        self.reloader = Reloader(self.config, loaded, self.meter, self._define, self._report, {}, seen)
+        return loaded
 
     async def _define(self, definition: Definition) -> None:
         if self.broken:
@@ -146,10 +155,9 @@ def test_changed_files_come_into_force_by_themselves(tmp_path: Path) -> None:
     """An edit is loaded once; a mistake is told once and not again until the file changes."""
     desk = Desk(tmp_path / "street")
     desk.config.write_text(desk.config.read_text(encoding="utf-8") + "reload: {every: 20ms}\n", encoding="utf-8")
-    desk.reloader = Reloader(desk.config, load(desk.config), desk.meter, desk._define, desk._report, {})
+    desk.begin()
 
     async def edits() -> None:
-        await until(lambda: bool(desk.reloader._seen))
         desk.edit("above: 1.0", "above: 1.5")
         await until(lambda: len(desk.told) == 1)
         desk.edit("above: 1.5", "abov: 1.5")
@@ -163,18 +171,37 @@ def test_changed_files_come_into_force_by_themselves(tmp_path: Path) -> None:
     assert desk.told[0].changed == ("lane-crowding",)
 
 
+def test_an_edit_before_the_watch_begins_comes_into_force(tmp_path: Path) -> None:
+    """What counts is what was loaded, and not what lies there when the watch looks for the first time."""
+    desk = Desk(tmp_path / "street")
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + "reload: {every: 20ms}\n", encoding="utf-8")
+    desk.begin()
+    desk.edit("above: 1.0", "above: 1.5")
+    asyncio.run(watched(desk, lambda: until(lambda: len(desk.told) == 1)))
+    assert desk.told[0].changed == ("lane-crowding",)
+
+
+def test_a_file_that_we_made_ourselves_is_no_change(desk: Desk) -> None:
+    """The key of a first start puts nothing else into force; another file beside it does."""
+    settings = load_settings(desk.config)
+    seen, keys = signature(desk.config, settings), desk.rules.with_name("own")
+    keys.touch()
+    desk.rules.touch()
+    assert signature(desk.config, settings) != with_own(seen, keys)
+    assert {name for name, *_ in signature(desk.config, settings) ^ with_own(seen, keys)} == {str(desk.rules)}
+
+
 def test_the_watch_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``watch: false`` an edit waits for a signal or the API."""
     desk = Desk(tmp_path / "street")
     settings = desk.config.read_text(encoding="utf-8") + "reload: {every: 1ms, watch: false}\n"
     desk.config.write_text(settings, encoding="utf-8")
-    loaded = load(desk.config)
-    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report, {})
+    desk.begin()
     looks: list[object] = []
 
-    def counted(config: Path, loaded: Loaded) -> object:
+    def counted(config: Path, settings: Settings) -> object:
         looks.append(None)
-        return signature(config, loaded)
+        return signature(config, settings)
 
     monkeypatch.setattr("sensord.reload.signature", counted)
 
@@ -191,18 +218,18 @@ def test_the_watch_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_signature_sees_every_file(desk: Desk) -> None:
     """Any file of the configuration, a new one among the rules, and one put in another's place, are seen."""
     loaded = load(desk.config)
-    before = signature(desk.config, loaded)
+    before = signature(desk.config, loaded.settings)
     assert len(before) == 6
     for name in ("sensord.yaml", "places.yaml", "roster.yaml", "dispatch.yaml", "rules/crowd.yaml"):
         path = desk.config.parent / name
         os.utime(path, ns=(1, 1))
-        after = signature(desk.config, loaded)
+        after = signature(desk.config, loaded.settings)
         assert before != after
         before = after
     desk.rules.with_name("more.yaml").touch()
-    assert len(signature(desk.config, loaded)) == 7
+    assert len(signature(desk.config, loaded.settings)) == 7
     desk.rules.unlink()
-    assert len(signature(desk.config, loaded)) == 6
+    assert len(signature(desk.config, loaded.settings)) == 6
 
 
 def closed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -228,11 +255,9 @@ def test_a_closed_folder_of_rules_is_a_refused_reload(
     desk = Desk(tmp_path / "street")
     text = desk.config.read_text(encoding="utf-8")
     desk.config.write_text(f"{text}reload: {{every: 20ms}}\n".replace("rules: rules", f"rules: {named}"), "utf-8")
-    loaded = load(desk.config)
-    desk.reloader = Reloader(desk.config, loaded, desk.meter, desk._define, desk._report, {})
+    loaded = desk.begin()
 
     async def close_and_open() -> None:
-        await until(lambda: bool(desk.reloader._seen))
         with monkeypatch.context() as patch:
             closed(patch, desk.rules.parent)
             await until(lambda: len(desk.told) == 1)
@@ -246,9 +271,9 @@ def test_a_closed_folder_of_rules_is_a_refused_reload(
 
 def test_new_rights_of_a_file_are_a_change(desk: Desk) -> None:
     """A file that was closed to us is told of now, not when somebody edits it one day."""
-    before = signature(desk.config, load(desk.config))
+    before = signature(desk.config, load(desk.config).settings)
     desk.rules.chmod(0o400)
-    assert signature(desk.config, load(desk.config)) != before
+    assert signature(desk.config, load(desk.config).settings) != before
 
 
 def test_a_closed_folder_of_state_is_a_refused_reload(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

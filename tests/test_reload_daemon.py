@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
+from sensord.store.starts import Starts
 from sensord.store.state import StateStore
 from tests.notify.receiver import Receiver
 from tests.support import wait_until
@@ -73,6 +75,7 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
         return any(case["place"] == "L1" for case in daemon.overview()["cases"])
 
     wait_until(crowded, 30, "a case is open at L1")
+    assert daemon.metric("reloads_total") == 0  # the key that this first start has made is no change
     (case,) = [one for one in daemon.overview()["cases"] if one["place"] == "L1"]
 
     # By itself, because a file came: the case goes on.
@@ -111,3 +114,91 @@ def test_reload_and_explain(daemon: Daemon, broker: Mosquitto, people: Receiver)
     again, live = decided(daemon)
     assert sorted(again.splitlines()) == sorted(live.splitlines())
     assert json.loads(again.splitlines()[0])["rule"] == "crowding"
+
+
+def edit(daemon: Daemon) -> None:
+    """Change a rule."""
+    rules = daemon.directory / "rules" / "crowd.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+
+
+def test_an_edit_while_the_daemon_starts_comes_into_force(daemon: Daemon) -> None:
+    """A start may take minutes: what was edited meanwhile is not what was loaded."""
+    assert daemon.stop() == 0
+    daemon.begin()
+    wait_until(daemon.starting, 30, "the configuration has been read")
+    edit(daemon)
+    daemon.await_ready()
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the edit is in force")
+
+
+def test_a_hang_up_while_the_daemon_starts_waits_until_it_is_up(daemon: Daemon) -> None:
+    """It ends nothing, and then does what was asked for, though nobody watches the files."""
+    assert daemon.stop() == 0
+    daemon.set(reload={"watch": False})
+    daemon.begin()
+    wait_until(daemon.starting, 30, "the configuration has been read")
+    edit(daemon)
+    daemon.hang_up()
+    daemon.await_ready()
+    wait_until(lambda: daemon.metric('reloads_total{outcome="applied"') == 1, 15, "the edit is in force")
+
+
+def test_a_crash_after_a_refused_reload_leaves_no_street_blind(
+    daemon: Daemon, broker: Mosquitto, people: Receiver
+) -> None:
+    """The rules in force go on through the next start, and it is said; the mended files come into force."""
+    rules = daemon.directory / "rules" / "crowd.yaml"
+    rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
+    wait_until(lambda: daemon.fact("rules") is False, 15, "the bad file is refused")
+    daemon.kill()
+    daemon.start(ready="/healthz")
+    wait_until(lambda: daemon.fact("rules") is False, 15, "it is said again")
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people have heard")
+    numbers = count(1)
+
+    def told() -> bool:
+        broker.publish_all([crowd(1, 75, next(numbers))])
+        return any("1弄" in title for title in people.titles())
+
+    wait_until(told, 30, "people hear of a crowd")
+    rules.write_text(RULES.replace("margin: 10%", "margin: 11%"), encoding="utf-8")
+    wait_until(lambda: daemon.fact("rules"), 15, "the mended file is in force")
+    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
+    assert daemon.stop() == 0
+
+
+def test_a_mended_start_puts_the_refusal_right(daemon: Daemon, people: Receiver) -> None:
+    """Nobody has to reload for it."""
+    rules = daemon.directory / "rules" / "crowd.yaml"
+    rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people hear of the refusal")
+    assert daemon.stop() == 0
+    rules.write_text(RULES, encoding="utf-8")
+    daemon.start()
+    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
+
+
+def test_a_refused_first_start_says_every_mistake_and_counts_as_no_death(tmp_path: Path) -> None:
+    """Nothing is in force that could go on."""
+    daemon = Daemon(tmp_path / "sensord", 1, "http://127.0.0.1:9/x")
+    (daemon.directory / "rules" / "crowd.yaml").write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
+    assert daemon.command("run").returncode == 3
+    assert not daemon.state.exists()
+    (daemon.state / "journal").mkdir(parents=True)
+    assert daemon.command("run").returncode == 3
+    assert Starts(daemon.state).deaths() == 0
+
+
+def test_a_sink_without_its_secret_is_turned_off_alone(tmp_path: Path, broker: Mosquitto, people: Receiver) -> None:
+    """The daemon runs, says which and why, and feeds the others."""
+    influx = {"type": "influxdb1", "url": "http://127.0.0.1:9", "database": "d", "username": "u"}
+    sinks = [{**influx, "name": "away", "password_file": "gone"}, {"type": "rollups"}]
+    daemon = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify", sinks=sinks).start(ready="/healthz")
+    try:
+        wait_until(lambda: daemon.fact("sink-away") is False, 15, "it says which")
+        assert "gone" in daemon.get("/readyz").json()["facts"]["sink-away"]["detail"]
+        wait_until(lambda: daemon.metric('sink_stalled_seconds{sink="away"') > 0, 15, "it counts as standing still")
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()

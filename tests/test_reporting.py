@@ -189,11 +189,16 @@ def test_a_long_page_says_where_each_table_is(tables: int, found: int) -> None:
         ("C1-R", "东里 东里路门", "East East Road gate"),
         ("C1-2", "东里2号门", "East gate 2"),
         ("C1-M", "东里", "East"),
-        ("L1", "一弄", "一弄"),
+        ("L1", "东里 一弄", "East Lane 1"),
+        ("L2", "东里内通道2", "East passage 2"),
+        ("L3", "东里 东里路3弄", "East East Road, lane 3"),
+        ("L4", "东里1号", "East Eastern lane"),
+        ("L5", "2弄1 2弄10号", "2弄1 2弄10号"),
+        ("L6", "六弄", "Lane 6"),
         ("gone", "gone", "gone"),
     ],
 )
-def test_a_gate_is_named_with_its_compound(place: str, zh: str, en: str) -> None:
+def test_gates_and_lanes_are_named_with_their_compound(place: str, zh: str, en: str) -> None:
     """Every compound has a north gate; one that says where it is says it once. What is no more keeps its id."""
     places = Places(
         (
@@ -203,7 +208,13 @@ def test_a_gate_is_named_with_its_compound(place: str, zh: str, en: str) -> None
             Place("C1-R", PlaceKind.GATE, "东里路门", "East Road gate", "C1"),
             Place("C1-2", PlaceKind.GATE, "东里2号门", "East gate 2", "C1"),
             Place("C1-M", PlaceKind.GATE, "东里", "East", "C1"),
-            Place("L1", PlaceKind.LANE, "一弄"),
+            Place("C2", PlaceKind.COMPOUND, "2弄1"),
+            Place("L1", PlaceKind.LANE, "一弄", "Lane 1", compound="C1"),
+            Place("L2", PlaceKind.LANE, "东里内通道2", "East passage 2", compound="C1"),
+            Place("L3", PlaceKind.LANE, "东里路3弄", "East Road, lane 3", compound="C1"),
+            Place("L4", PlaceKind.LANE, "东里1号", "Eastern lane", compound="C1"),
+            Place("L5", PlaceKind.LANE, "2弄10号", compound="C2"),
+            Place("L6", PlaceKind.LANE, "六弄", "Lane 6"),
         ),
         (),
     )

@@ -153,7 +153,7 @@ class Collector:
         self.outcome.rules |= {rule.id: describe(rule) for rule in definition.rules}
         self.outcome.places |= {
             place.id: PlaceInfo(
-                {"zh": place.name, "en": place.label("en")},
+                {language: places.name(place.id, language) for language in ("zh", "en")},
                 places.above(place.id, PlaceKind.GRID) or "",
                 tuple(places.path(place.id).values()),
             )

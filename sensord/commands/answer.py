@@ -59,8 +59,8 @@ class Answer:
 
     def _heading(self) -> Iterator[str]:
         found, rule = self.found, self.found.rule
-        place = found.site.places.by_id.get(found.key)
-        where = f"{place.label(language())}（{found.key}）" if place is not None else found.key
+        places = found.site.places
+        where = f"{places.name(found.key, language())}（{found.key}）" if found.key in places.by_id else found.key
         name = rule.name.get(language(), rule.id)
         yield f"{name} · {where} · {to_datetime(found.at, self.zone).isoformat(timespec='seconds')}"
         level = level_name(found.level) if found.level else say("没有告警", "no alert")

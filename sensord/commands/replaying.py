@@ -142,11 +142,6 @@ def _moment(instant: int, zone: str) -> str:
     return to_datetime(instant, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _place(site: Site, place: str) -> str:
-    found = site.places.by_id.get(place)
-    return found.label(language()) if found else place
-
-
 def _level(level: Level) -> str:
     colour = _COLOURS[level.word]
     return f"[{colour}]{NAMES[language()][level]}[/{colour}]"
@@ -158,7 +153,7 @@ def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
     names = {rule.id: rule.name.get(language(), rule.id) for rule in site.definition.rules}
     for one in step.transitions:
         value = "-" if one.value is None else f"{one.value:,.2f}"
-        where = _place(site, one.place)
+        where = site.places.name(one.place, language())
         yield (
             _moment(one.end, zone),
             names.get(one.rule, one.rule),
@@ -171,7 +166,7 @@ def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
 
 def _cases(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
     for one in step.events:
-        where = _place(site, one.place)
+        where = site.places.name(one.place, language())
         yield (
             _moment(one.at, zone),
             one.case,
@@ -184,7 +179,7 @@ def _cases(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
 
 def _notifications(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
     for one in step.notifications:
-        where = _place(site, one.place)
+        where = site.places.name(one.place, language())
         yield _moment(one.at, zone), one.receiver, one.channel, word(REASON, one.reason), _level(one.level), where
 
 

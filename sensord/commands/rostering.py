@@ -67,7 +67,7 @@ def check(config: Path, days: int, now: int | None = None) -> tuple[Coverage, li
     for kind, amount in sorted(found.fallback.items(), key=lambda item: -item[1]):
         lines.append(f"  {names.get(kind.value, kind.value)}: {amount / whole:.1%}")
     for hole in found.holes:
-        place = places.by_id[hole.place].label(language())
+        place = places.name(hole.place, language())
         lines.append(
             f"  ✗ {hole.place} {place} {called[hole.plan]} ({hole.plan}): "
             f"{_local(hole.start, definition.zone)} – {_local(hole.end, definition.zone)}"

@@ -38,7 +38,7 @@ from sensord.core.vehicles.pseudonym import Secrets
 from sensord.core.vehicles.tracking import PlateAreas, PlateKey, Tracking
 from sensord.errors import ConfigError, Problem
 
-__all__ = ["KEY_FILE", "Loaded", "key_file", "load", "read_secret", "resolve_path", "with_keys"]
+__all__ = ["KEY_FILE", "Loaded", "key_file", "load", "load_bare", "read_secret", "resolve_path", "with_keys"]
 
 T = TypeVar("T")
 KEY_FILE = "plate.keys"
@@ -106,6 +106,18 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
     ]
     whole = settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score
     return Loaded(*whole, parts.link_key, parts.without)
+
+
+def load_bare(path: Path) -> Loaded:
+    """Load what ``sensord.yaml`` says by itself, and keys; the definition is empty, the score's formula the default.
+
+    Keys are read leniently. Raises ``ConfigError`` when that one file is not sound.
+    """
+    settings, base, problems = load_settings(path), path.parent, _Problems(lenient=True)
+    ring = problems.spare(Spare.PLATES, lambda: _ring(settings, base), KeyRing((), {})) or KeyRing((), {})
+    link_key = problems.spare(Spare.LINKS, lambda: _link_key(settings, base), None)
+    empty = Definition("", (), (), ())
+    return Loaded(settings, empty, [], base.absolute(), ring.secrets, Score(), link_key, problems.without)
 
 
 @dataclass(frozen=True, slots=True)

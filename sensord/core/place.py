@@ -30,6 +30,8 @@ _WHICH_GATE = re.compile(
     re.IGNORECASE,
 )
 """What follows a compound's name in that of a gate which says where it is. A gate on 保德路 is not one of 保德."""
+_LONGER_NAME = re.compile(r"路|街|大道| (road|street)\b|(?<=[0-9a-z])[0-9a-z]", re.IGNORECASE)
+"""What makes another name of a compound's that a lane's begins with: 保德路12弄 is not in 保德, nor 2弄10号 in 2弄1."""
 
 
 class PlaceKind(StrEnum):
@@ -126,17 +128,19 @@ class Places:
         raise ValueError(f"{place.id} lies in itself, or deeper than there are kinds of places")
 
     def name(self, place: str, language: str) -> str:
-        """What a place is called in ``zh`` or ``en``; a gate with its compound, a place that is no more by its id."""
+        """What people are told that a place is, in ``zh`` or ``en``.
+
+        A gate or lane with its compound, as others have one of the same name; a place that is no more by its id.
+        """
         found = self.by_id.get(place)
         if found is None:
             return place
-        name = found.label(language)
-        compound = self.above(place, PlaceKind.COMPOUND) if found.kind is PlaceKind.GATE else None
+        name, lies_in = found.label(language), found.kind in (PlaceKind.GATE, PlaceKind.LANE)
+        compound = self.above(place, PlaceKind.COMPOUND) if lies_in else None
         if compound is None:
             return name
         before = self.by_id[compound].label(language)
-        says_it = name.startswith(before) and _WHICH_GATE.fullmatch(name.removeprefix(before))
-        return name if says_it else f"{before} {name}"
+        return name if _says(name, before, found.kind) else f"{before} {name}"
 
     def above(self, place: str, kind: PlaceKind) -> str | None:
         """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""
@@ -212,3 +216,12 @@ class Places:
         near = self._below[place] | ({above[PlaceKind.MICRO_GRID]} if PlaceKind.MICRO_GRID in above else set())
         order = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
         return [frozenset(near), *(frozenset({above[kind]}) for kind in order if kind in above)]
+
+
+def _says(name: str, compound: str, kind: PlaceKind) -> bool:
+    """Whether a gate's or lane's name says in which compound it is."""
+    if not name.startswith(compound):
+        return False
+    if kind is PlaceKind.GATE:
+        return _WHICH_GATE.fullmatch(name, len(compound)) is not None
+    return _LONGER_NAME.match(name, len(compound)) is None

@@ -36,14 +36,14 @@ class _Shown:
         self._roles = {role.id: role.name for role in definition.roles}
 
     def post(self, post: Post) -> Plain:
-        names, place = self._roles.get(post.role, {}), self._places.by_id[post.place]
+        names = self._roles.get(post.role, {})
         return {
             "role": post.role,
             "role_name": names.get("zh", post.role),
             "role_name_en": names.get("en") or names.get("zh", post.role),
             "place": post.place,
-            "place_name": place.label("zh"),
-            "place_name_en": place.label("en"),
+            "place_name": self._places.name(post.place, "zh"),
+            "place_name_en": self._places.name(post.place, "en"),
             "people": [self._person(one) for one in post.people],
             "away": [self._away(one) for one in post.away],
             "next": self._instant(post.next),

@@ -76,14 +76,13 @@ def build(site: Site) -> Overview:
 def describe_case(case: Case, site: Site) -> Overview:
     """Describe one case in plain values; times are RFC 3339 or None."""
     zone = site.definition.zone
-    place = site.places.by_id.get(case.place)
     return {
         "id": case.id,
         "code": case.code,
         "owner": case.owner,
         "place": case.place,
-        "place_name": place.name if place else case.place,
-        "place_name_en": place.label("en") if place else case.place,
+        "place_name": site.places.name(case.place, "zh"),
+        "place_name_en": site.places.name(case.place, "en"),
         "grid": case.grid,
         "policy": case.policy,
         "level": case.level.word,

@@ -74,6 +74,8 @@ _CHINESE = {
     "new_energy": "新能源",
     "inside": "在内",
     "unsure": "在内误差",
+    "inside_doubted": "在内存疑",
+    "inside_begun": "在内起算",
     "parking": "车位",
     "gates": "出入口数",
     "gates_unseen": "失联出入口数",
@@ -85,7 +87,7 @@ _CHINESE = {
     "nearest_name": "最近空位",
     "nearest_free": "最近空位剩余",
 }
-_BEFORE, _CHINESE_BEFORE = "before_", "上周同期"
+_BEFORE, _CHINESE_BEFORE = "before_", "此前同期"
 
 
 class Sheet:

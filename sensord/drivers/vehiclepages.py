@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sensord.core.cases.listing import Table
-from sensord.core.instant import HOUR, MINUTE, format_instant, to_datetime
+from sensord.core.instant import DAY, HOUR, MINUTE, format_instant, to_datetime
 from sensord.core.place import PlaceKind, Places
 from sensord.core.region import PROVINCES, city
 from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
-from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclereport import KINDS, SORTS, Balance, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclespan import WEEK
 from sensord.drivers.vehiclewords import WORDS
 
 NO_DATA = "-"
@@ -51,6 +52,7 @@ class VehiclePages:
         street = found.street
         words = {name: getattr(street.counted, name) for name in _COUNTS}
         inside = say["inside_line"].format(inside=self._inside(street), at=self._clock(found.inside_at))
+        inside += say["inside_begun"].format(day=self._day(street.begun)) if street.begun else ""
         made = [say["flow_line"].format(**words, **self._held_against(street))]
         made[0] += inside if street.inside is not None else say["inside_unknown"]
         made.append(say["kinds_line"].format(**words))
@@ -61,19 +63,28 @@ class VehiclePages:
             blind = {"gates": street.unseen, "of": street.gates, "lasted": self._lasted(street)}
             made.append(text.format(**blind, since=since))
         if found.balance:
-            full = self._listed((one.compound, self._left(one.free)) for one in found.balance[:_NAMED])
+            full = self._listed((one.compound, self._left(one)) for one in found.balance[:_NAMED])
             more = say["more"].format(count=len(found.balance)) if len(found.balance) > _NAMED else ""
             made.append(say["full_line"].format(full=full + more))
         return made
 
     def _held_against(self, line: Line) -> dict[str, str]:
-        """In and out of the week before in words: how many, and the difference."""
-        said = {}
+        """In and out of weeks before in words: how many, and the difference; so far as full slots reach."""
+        found, said, then = self._report, {}, self._then
+        if found.settled == found.start:
+            return dict.fromkeys(("before_in", "before_out"), self._say["too_soon"].format(then=then))
+        form = self._say["held_against" if found.settled == found.end else "held_so_far"]
         for name, short in (("inward", "before_in"), ("outward", "before_out")):
             before, change = self._before(line, name), self._change(line, name)
-            known = self._say["held_against"].format(before=before, change=change)
-            said[short] = known if line.before is not None else self._say["no_before"]
+            known = form.format(then=then, before=before, change=change, until=self._clock(found.settled))
+            said[short] = known if line.before is not None else self._say["no_before"].format(then=then)
         return said
+
+    @property
+    def _then(self) -> str:
+        """How long before that is what the report is held against: a week, or for a longer one several."""
+        weeks = round((self._report.start - self._report.before_start) / (WEEK * DAY))
+        return self._say["week_before"] if weeks == 1 else self._say["weeks_before"].format(weeks=weeks)
 
     def _foremost(self, counts: dict[str, int]) -> str:
         """The few provinces from which most came."""
@@ -98,7 +109,9 @@ class VehiclePages:
         made += [self._compounds("hour", way, found.hourly, "%H") for way in _WAYS]
         made.append(self._stretches(say["daily"], say["day"], found.daily, "%Y-%m-%d %a"))
         made += [self._compounds("day", way, found.daily, "%m-%d %a") for way in _WAYS]
-        full = [(self._name(one.compound), str(one.free), self._nearest(one.nearest)) for one in found.balance]
+        full = [
+            (self._name(one.compound), f"{one.free}{_doubt(one)}", self._nearest(one.nearest)) for one in found.balance
+        ]
         made.append(Table(say["balance"], (say["full"], say["free"], say["nearest"]), full))
         return [table for table in made if table.rows]
 
@@ -111,7 +124,7 @@ class VehiclePages:
     def _passed(self, kind: PlaceKind) -> Table:
         room = () if kind is PlaceKind.GATE else ("inside", "parking")
         names = ("inward", "outward", "unknown", *room, *SORTS, "new_energy", "before", "change")
-        head = (self._say["place"], *(self._say[name] for name in names))
+        head = (self._say["place"], *(self._say[name].format(then=self._then) for name in names))
         return Table(self._say[kind.value], head, [self._row(line, names) for line in self._report.of(kind)])
 
     def _row(self, line: Line, names: Iterable[str]) -> tuple[str, ...]:
@@ -162,9 +175,8 @@ class VehiclePages:
         return moment.strftime(form.replace("%a", self._say["weekdays"].split(" ")[moment.weekday()]))
 
     def _inside(self, line: Line) -> str:
-        """Who is inside; with a question mark where a gate could not be seen for a while."""
-        doubt = "?" if line.unknown else ""
-        return NO_DATA if line.inside is None else f"{line.inside} ±{line.unsure}{doubt}"
+        """Who is inside; with a question mark where a gate could not be seen for a while, or not for long."""
+        return NO_DATA if line.inside is None else f"{line.inside} ±{line.unsure}{_doubt(line)}"
 
     def _unknown(self, line: Passed) -> str:
         """The minutes that nobody saw: of how many gates, where there are several."""
@@ -188,18 +200,19 @@ class VehiclePages:
 
     @staticmethod
     def _change(line: Line, name: str) -> str:
-        """The difference to the week before, with a question mark when a part of either is unknown."""
-        if line.before is None or line.counted is None:
+        """The difference to weeks before, with a question mark when a part of either is unknown."""
+        if line.before is None or line.settled is None:
             return NO_DATA
-        change = getattr(line.counted, name) - getattr(line.before, name)
+        change = getattr(line.settled, name) - getattr(line.before, name)
         return f"{change:+d}{'?' if line.unknown or line.before_unknown else ''}"
 
     def _nearest(self, nearest: Iterable[tuple[str, int]]) -> str:
         return self._listed(nearest) or NO_DATA
 
-    def _left(self, free: int) -> str:
+    def _left(self, one: Balance) -> str:
         """How many spaces are left; where more vehicles are inside than there are spaces, by how many."""
-        return str(free) if free >= 0 else self._say["over"].format(count=-free)
+        left = str(one.free) if one.free >= 0 else self._say["over"].format(count=-one.free)
+        return left + _doubt(one)
 
     def _listed(self, numbers: Iterable[tuple[str, int | str]]) -> str:
         """Places with their numbers; a name may end in one itself."""
@@ -213,12 +226,28 @@ class VehiclePages:
         """How all that is to be read."""
         found, say = self._report, self._say
         made = [say["note_kinds"], say["note_unknown"]]
-        made.append(say["note_before"].format(start=self._time(found.before_start), end=self._time(found.before_end)))
+        if found.settled > found.start:
+            start, end = self._time(found.before_start), self._time(found.before_end)
+            made.append(say["note_before"].format(then=self._then[:1].upper() + self._then[1:], start=start, end=end))
         if found.inside_at:
             made.append(say["note_inside"].format(at=self._time(found.inside_at)))
+        made += self._begun()
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
-        return made if found.complete else [*made, say["note_incomplete"].format(end=self._time(self._until))]
+        if found.before_strays:
+            made.append(say["note_strays_before"].format(count=found.before_strays))
+        if not found.complete:
+            made.append(say["note_incomplete"].format(end=self._time(self._until), settled=self._time(found.settled)))
+        return made
+
+    def _begun(self) -> list[str]:
+        """Where vehicles may have stood since before anybody looked: a line for each day on which cameras began."""
+        began: dict[str, list[str]] = {}
+        for line in self._report.of(PlaceKind.COMPOUND):
+            if line.begun:
+                began.setdefault(self._day(line.begun), []).append(self._name(line.place))
+        named = ((day, self._say["and"].join(places)) for day, places in sorted(began.items()))
+        return [self._say["note_begun"].format(day=day, places=places) for day, places in named]
 
     @property
     def _until(self) -> int:
@@ -227,6 +256,9 @@ class VehiclePages:
 
     def _time(self, instant: int) -> str:
         return format_instant(instant, self._report.zone)[:16].replace("T", " ")
+
+    def _day(self, instant: int) -> str:
+        return self._time(instant)[:10]
 
     def _clock(self, instant: int) -> str:
         return self._time(instant)[11:]
@@ -248,6 +280,11 @@ def _province(prefix: str, language: str) -> str:
 
 def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _doubt(one: Line | Balance) -> str:
+    """A question mark where who is inside is not known within what is said."""
+    return "" if one.reliable else "?"
 
 
 def _seen(line: Passed, way: str) -> str:

@@ -21,12 +21,13 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import ELSEWHERE, SLOT, Occupancy, PassageCount
+from sensord.drivers.vehicledoubt import doubt
 from sensord.drivers.vehiclespan import Window, Windows, windows
 
 KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 SORTS = ("local", "out_of_town", "key_area", "special", "none", "unread")
-FULL = 0.9
-"""From this share of its parking spaces on a compound is nearly full."""
+FULL = 90
+"""From so many percent of its parking spaces on a compound is nearly full."""
 NEAREST = 3
 _FOREVER = 1 << 62
 
@@ -75,12 +76,17 @@ class Passed(msgspec.Struct):
 
 
 class Line(Passed):
-    """The numbers of one place. ``before`` is what passed in the same time of the week before, with its ``unknown``.
+    """The numbers of one place. ``before`` is what passed in the same time weeks before, with its ``unknown``.
 
+    It is held against ``settled``, what has passed in slots that have ended: in all, when the report's time has.
     ``provinces`` and ``cities`` count arrivals from elsewhere by the first one and two characters of their plates.
     ``inside`` and ``unsure`` are what the core believed at the report's ``inside_at``; None when nobody could see.
+    ``doubted``: a gate could not be seen so lately that what happened then may not be in ``inside`` yet. ``begun``:
+    before this instant nobody looked at a gate, so lately that vehicles may have stood there since; they are in no
+    number (0: that is long ago).
     """
 
+    settled: Counts | None = None
     before: Counts | None = None
     before_unknown: int = 0
     provinces: dict[str, int] = {}
@@ -88,6 +94,13 @@ class Line(Passed):
     inside: int | None = None
     unsure: int = 0
     parking: int = 0
+    doubted: bool = False
+    begun: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        """Whether ``inside`` may be taken at its word, within ``unsure``."""
+        return self.inside is not None and not (self.doubted or self.begun)
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -99,20 +112,24 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """A compound that is nearly full, and the nearest with free spaces: (compound, free), nearest first."""
+    """A compound that is nearly full, and the nearest with free spaces: (compound, free), nearest first.
+
+    ``reliable`` is whether that is so for sure.
+    """
 
     compound: str
     free: int
     nearest: tuple[tuple[str, int], ...]
+    reliable: bool = True
 
 
 class VehicleReport(msgspec.Struct, frozen=True):
     """The report of [start, end); ``lines`` are ordered street, blocks, grids, compounds, gates.
 
     ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
-    what it is held against. ``strays`` passed at gates that are no more: they are in no line. ``inside_at`` is when
-    ``inside`` was counted: at the end, or as lately as the core has come; 0: that is not known. What passed before
-    ``since`` is not kept (ns; 0: everything of its time is).
+    what it is held against. ``strays`` passed at gates that are no more, ``before_strays`` in the time before: they
+    are in no line. ``inside_at`` is when ``inside`` was counted: at the end, or as lately as the core has come; 0: that
+    is not known. What passed before ``since`` is not kept (ns; 0: everything of its time is).
     """
 
     start: int
@@ -129,6 +146,7 @@ class VehicleReport(msgspec.Struct, frozen=True):
     daily: tuple[Stretch, ...]
     balance: tuple[Balance, ...]
     since: int = 0
+    before_strays: int = 0
 
     def of(self, kind: PlaceKind) -> list[Line]:
         """The lines of one kind of place."""
@@ -138,6 +156,11 @@ class VehicleReport(msgspec.Struct, frozen=True):
     def street(self) -> Line:
         """The numbers of the street as a whole."""
         return self.lines[0]
+
+    @property
+    def settled(self) -> int:
+        """Until when slots have ended (ns): so far the report is held against another time."""
+        return max(self.start, min(self.end, self.made_at // SLOT * SLOT))
 
 
 class Kept(NamedTuple):
@@ -160,7 +183,8 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
     tally.count(kept.counts)
     noted_at = max((one.at for one in kept.occupancy), default=0)
     inside_at = min(noted_at, kept.applied_at, made_at)
-    lines = _with_inside(places, tally, kept.occupancy, noted_at)
+    lines = _with_inside(places, tally, [one for one in kept.occupancy if one.at == noted_at])
+    doubt(places, tally.eyes, lines, inside_at, definition.tracking)
     return VehicleReport(
         *laid.whole,
         definition.zone,
@@ -174,6 +198,7 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
         tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.days),
         tuple(balance(places, tally.seen(inside_at, lines))),
         kept.since if kept.since > laid.whole.start else 0,
+        tally.before_strays,
     )
 
 
@@ -181,7 +206,8 @@ class Eyes:
     """The gates (and other places with a camera), and when each was blind: when one of its cameras was.
 
     A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
-    stopped, and before the time that is kept. ``begins`` is from when on something is known of a gate.
+    stopped, and before the time that is kept. Before a camera came to a gate, the others there saw it. ``begins`` is
+    from when on something is known of a gate, ``begun`` since when all its cameras have been heard.
     """
 
     def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
@@ -191,19 +217,19 @@ class Eyes:
             of_camera.setdefault(one.device, []).append(Window(one.since, one.until or _FOREVER))
         always, gone = [Window(0, _FOREVER)], Window(0, kept.since)
         self.blind: dict[str, list[Window]] = {}
+        self.begun: dict[str, int] = {}
         for place in places.places:
             cameras = [one for one in places.devices if one.place == place.id and one.stream is Stream.PLATE]
             if cameras:
                 # No row at all: nobody looked. After the last thing that was written down, nobody knows.
                 stopped = Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
-                seen = [stretch for one in cameras for stretch in of_camera.get(one.id, always)]
-                self.blind[place.id] = [gone, stopped, *seen]
+                seen = [of_camera.get(one.id, always) for one in cameras]
+                self.blind[place.id] = [gone, stopped, *_unseen(seen)]
+                first = (stretch.end for one in seen for stretch in one if not stretch.start)
+                self.begun[place.id] = max(first, default=0)
             elif place.kind is PlaceKind.GATE:
                 self.blind[place.id] = always
-        self.begins = {
-            gate: max(stretch.end for stretch in (gone, *stretches) if not stretch.start)
-            for gate, stretches in self.blind.items()
-        }
+        self.begins = {gate: _beginning(stretches) for gate, stretches in self.blind.items()}
 
     def unknown(self, gate: str, window: Window) -> int:
         """For how long (ns) of a stretch at least one camera of a gate was blind."""
@@ -223,17 +249,37 @@ class Eyes:
         return not any(start <= at < end for start, end in self.blind[gate])
 
 
+def _unseen(cameras: Sequence[Sequence[Window]]) -> Iterable[Window]:
+    """When a gate was not seen in full: before the first of its cameras came, and while one that had come was blind.
+
+    What ends of a camera's blindness since 0 is the time before it came.
+    """
+    came = [max((end for start, end in one if not start and end < _FOREVER), default=0) for one in cameras]
+    yield Window(0, min(came))
+    for since, one in zip(came, cameras, strict=True):
+        yield from (Window(max(start, since), end) for start, end in one if end > since)
+
+
+def _beginning(stretches: Iterable[Window]) -> int:
+    """Until when (ns) nothing is known without a break."""
+    reached = 0
+    for start, end in sorted(stretches):
+        if start <= reached:
+            reached = max(reached, end)
+    return reached
+
+
 class _Tally:
     """Adds up passages per gate and window, and from there per place: no number comes by another way."""
 
     def __init__(self, places: Places, laid: Windows, eyes: Eyes) -> None:
         self.eyes, self._laid = eyes, laid
-        self._windows = dict.fromkeys((laid.whole, laid.before, *laid.hours, *laid.days))
+        self._windows = dict.fromkeys((laid.whole, laid.settled, laid.before, *laid.hours, *laid.days))
         self._at: dict[int, list[Window]] = {}
         self._of_gate: dict[tuple[str, Window], Counts] = {}
         self._unknown: dict[tuple[str, Window], int] = {}
         self._from: dict[str, dict[str, int]] = {gate: {} for gate in eyes.blind}
-        self.strays = 0
+        self.strays = self.before_strays = 0
         self.gates: dict[tuple[PlaceKind, str], list[str]] = {
             (kind, place.id): [] for kind in KINDS[:-1] for place in places.places if place.kind is kind
         }
@@ -245,11 +291,12 @@ class _Tally:
 
     def count(self, passages: Iterable[PassageCount]) -> None:
         """Take the tallies, each in every window that it lies in."""
-        whole = self._laid.whole
+        whole, before = self._laid.whole, self._laid.before
         for one in passages:
             now = whole.start <= one.start < whole.end
             if one.gate not in self._from:
                 self.strays += one.count if now else 0
+                self.before_strays += one.count if before.start <= one.start < before.end else 0
                 continue
             for window in self._containing(one.start):
                 self._of_gate.setdefault((one.gate, window), Counts()).count(one)
@@ -273,6 +320,7 @@ class _Tally:
         """The numbers of one place, but for who is inside."""
         gates = self.gates[kind, place]
         made = Line(kind.value, place, *self._sums(gates, self._laid.whole))
+        *_, made.settled = self._sums(gates, self._laid.settled)
         *_, made.before_unknown, before = self._sums(gates, self._laid.before)
         begun = min((self.eyes.begins[gate] for gate in gates), default=_FOREVER) // SLOT * SLOT
         made.before = before if begun <= self._laid.before.start else None
@@ -310,12 +358,10 @@ class _Tally:
         return self._unknown[key]
 
 
-def _with_inside(
-    places: Places, tally: _Tally, occupancy: Iterable[Occupancy], at: int
-) -> dict[tuple[PlaceKind, str], Line]:
+def _with_inside(places: Places, tally: _Tally, occupancy: Iterable[Occupancy]) -> dict[tuple[PlaceKind, str], Line]:
     """Make every place's line; who is inside is known of a compound that was seen, if only for a while."""
     lines = {key: tally.line(*key) for key in tally.gates}
-    inside = {one.compound: one for one in occupancy if one.at == at}
+    inside = {one.compound: one for one in occupancy}
     for place in places.places:
         if place.kind is not PlaceKind.COMPOUND:
             continue
@@ -334,12 +380,20 @@ def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
     """Find the compounds that are nearly full, and where the nearest free spaces are. Where nobody sees, nobody knows.
 
     Near is what the tree of places knows: the same grid, then the same block, then the street; among equals where
-    most is free.
+    most is free. Nobody is sent to where the number is not reliable.
     """
     known = {name: line for name, line in compounds.items() if line.parking and line.inside is not None}
     free = {name: line.parking - (line.inside or 0) for name, line in known.items()}
     for name, line in known.items():
-        if free[name] <= (1 - FULL) * line.parking:
-            others = [other for other in free if other != name and free[other] > (1 - FULL) * known[other].parking]
+        if _is_full(line):
+            others = [
+                other for other, there in known.items() if other != name and there.reliable and not _is_full(there)
+            ]
             others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
-            yield Balance(name, free[name], tuple((other, free[other]) for other in others[:NEAREST]))
+            nearest = tuple((other, free[other]) for other in others[:NEAREST])
+            yield Balance(name, free[name], nearest, line.reliable)
+
+
+def _is_full(line: Line) -> bool:
+    """Whether a compound is nearly full; in whole numbers, for 90 of 100 are 90 %."""
+    return 100 * (line.inside or 0) >= FULL * line.parking

@@ -12,6 +12,7 @@ from sensord.drivers.vehiclereport import Counts, Line, Passed, Stretch, Vehicle
 _COUNTS = Counts.__struct_fields__
 _SPAN = ("start", "end")
 _PLACE = ("kind", "place", "name")
+_DOUBT = ("inside_doubted", "inside_begun")
 _BLIND = ("gates", "gates_unseen", "minutes_unknown")
 _Row = tuple[str, ...]
 
@@ -30,17 +31,24 @@ class VehicleSheets:
         }
 
     def _vehicles(self) -> Table:
-        """A row for each place: what passed, who is inside, and what passed a week before."""
+        """A row for each place: what passed, who is inside, and what passed weeks before."""
         before = tuple(f"before_{name}" for name in (*_SPAN, *_COUNTS, "minutes_unknown"))
-        heads = (*_SPAN, *_PLACE, *_COUNTS, "inside", "unsure", "parking", *_BLIND, *before)
+        heads = (*_SPAN, *_PLACE, *_COUNTS, "inside", "unsure", *_DOUBT, "parking", *_BLIND, *before)
         return self._sheet.table(heads, map(self._line, self._report.lines))
 
     def _line(self, line: Line) -> _Row:
         found = self._report
-        room = (maybe(line.inside), "" if line.inside is None else str(line.unsure), str(line.parking or ""))
+        room = (maybe(line.inside), *self._doubt(line), str(line.parking or ""))
         now = (*self._times(found.start, found.end), *self._place(line), *_counts(line.counted), *room, *_blind(line))
         then = self._times(found.before_start, found.before_end)
         return (*now, *then, *_counts(line.before), minutes(line.before_unknown))
+
+    def _doubt(self, line: Line) -> _Row:
+        """By how much ``inside`` may be wrong, whether by more (1, or 0), and since when all gates have been seen."""
+        if line.inside is None:
+            return ("", "", "")
+        begun = self._sheet.time(line.begun) if line.begun else ""
+        return str(line.unsure), str(int(not line.reliable)), begun
 
     def _stretches(self, stretches: Iterable[Stretch]) -> Table:
         """A row for each hour, or day, and place."""

@@ -1,7 +1,8 @@
 """Which stretches of time a report on vehicles speaks of: its own, the same weeks before, its hours and its days. Pure.
 
 All of them begin and end at full slots of the tallies (a quarter of an hour), for finer nobody counts. A report that is
-made before its time has ended reaches to the end of the slot that is running, and so does the week before it.
+made before its time has ended reaches to the end of the slot that is running; but only what has passed in full slots is
+held against another week or day.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ class Window(NamedTuple):
 class Windows(NamedTuple):
     """What one report speaks of.
 
-    ``before`` are the same weekdays and times, as few weeks earlier as keep the two apart. ``days`` of a report of up
-    to a day are the same times of each of the seven days before and of its own; else the calendar days in it.
+    ``settled`` are the slots of ``whole`` that have ended; ``before`` are these at the same weekdays and times, as few
+    weeks earlier as keep the two apart. ``days`` of a report of up to a day are these at each of the seven days before
+    and at its own, none when none has ended; else the calendar days in it.
     """
 
     whole: Window
+    settled: Window
     before: Window
     hours: tuple[Window, ...]
     days: tuple[Window, ...]
@@ -51,13 +54,14 @@ def windows(span: Span, zone: str, made_at: int) -> Windows:
     """Lay out the report of a span that is made at ``made_at`` (ns)."""
     start, end = _slot(span.start), _slot(span.end if span.end < made_at else made_at + SLOT - 1)
     whole = Window(start, max(start, end))
+    settled = Window(start, max(start, min(whole.end, _slot(made_at))))
     length = whole.end - whole.start
-    before = _earlier(whole, WEEK * max(1, -(-length // (WEEK * DAY))), zone)
+    before = _earlier(settled, WEEK * max(1, -(-length // (WEEK * DAY))), zone)
     if length > _ONE_DAY:
         days = tuple(_calendar(whole, zone))
     else:
-        days = tuple(_earlier(whole, back, zone) for back in range(WEEK, -1, -1))
-    return Windows(whole, before, tuple(_hours(whole)) if length <= _BY_HOUR else (), days)
+        days = tuple(_earlier(settled, back, zone) for back in range(WEEK, -1, -1) if settled.end > start)
+    return Windows(whole, settled, before, tuple(_hours(whole)) if length <= _BY_HOUR else (), days)
 
 
 def _slot(instant: int) -> int:

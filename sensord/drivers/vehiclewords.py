@@ -24,7 +24,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "无牌",
         "unread": "未识别",
         "unknown": "未知（分钟）",
-        "before": "上周同期（入/出）",
+        "before": "{then}（入/出）",
         "change": "增减（入/出）",
         "hour": "时段",
         "day": "日期",
@@ -51,9 +51,14 @@ WORDS: dict[str, dict[str, str]] = {
         "more": " 等 {count} 处",
         "nothing": "车辆：没有数据（这段时间没有一个出入口的摄像头有消息）",
         "flow_line": "车辆：驶入 {inward}{before_in}，驶出 {outward}{before_out}",
-        "held_against": "（上周同期 {before}，{change}）",
-        "no_before": "（上周同期无数据）",
+        "week_before": "上周同期",
+        "weeks_before": "{weeks}周前同期",
+        "held_against": "（{then} {before}，{change}）",
+        "held_so_far": "（到 {until} 为止，{then} {before}，{change}）",
+        "too_soon": "（未满一刻钟，不与{then}相比）",
+        "no_before": "（{then}无数据）",
         "inside_line": "；{at} 在内 {inside}",
+        "inside_begun": "（{day} 起，只算见到驶入的）",
         "inside_unknown": "；在内数未知",
         "kinds_line": "驶入中：本地 {local}，外地 {out_of_town}，重点地区 {key_area}，特种 {special}，"
         "无牌 {none}，未识别 {unread}；新能源 {new_energy}",
@@ -70,10 +75,12 @@ WORDS: dict[str, dict[str, str]] = {
         "note_kinds": "分类为驶入车辆；号牌前缀只说明登记地。外地和重点地区车辆按登记省份列出。",
         "note_unknown": "“未知”：出入口的摄像头失联或统计已到期删除的时间（括号内为出入口数）。失联不等于没有车："
         "“-”表示没有数据，“?”表示有一部分不得而知，数字只是看见的。",
-        "note_before": "上周同期：{start} – {end}。",
-        "note_inside": "“在内”为 {at} 的数；“±”为可能的误差。",
+        "note_before": "{then}：{start} – {end}。",
+        "note_inside": "“在内”为 {at} 的数；“±”为可能的误差，“?”表示出入口不久前曾失联，或才装好不久，可能差得更多。",
+        "note_begun": "{day} 起才有摄像头，在那之前就停着、一直没动的车不在“在内”里：{places}。",
         "note_strays": "另有 {count} 次过车在现已不在配置里的出入口，未列入。",
-        "note_incomplete": "该时段尚未结束，统计到 {end}。",
+        "note_strays_before": "增减所对照的那段时间另有 {count} 次过车在现已不在配置里的出入口，未列入。",
+        "note_incomplete": "该时段尚未结束，统计到 {end}；与别的周、别的日子只比满一刻钟的，到 {settled}。",
     },
     "en": {
         "title": "Vehicles",
@@ -96,7 +103,7 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "no plate",
         "unread": "unread",
         "unknown": "unknown (min)",
-        "before": "week before (in/out)",
+        "before": "{then} (in/out)",
         "change": "change (in/out)",
         "hour": "hour",
         "day": "day",
@@ -123,9 +130,14 @@ WORDS: dict[str, dict[str, str]] = {
         "more": " and others, {count} in all",
         "nothing": "Vehicles: no data (no camera of any gate was heard in this time)",
         "flow_line": "Vehicles: {inward} in{before_in}, {outward} out{before_out}",
-        "held_against": " (a week before {before}, {change})",
-        "no_before": " (no data of a week before)",
+        "week_before": "a week before",
+        "weeks_before": "{weeks} weeks before",
+        "held_against": " ({then} {before}, {change})",
+        "held_so_far": " (until {until}: {then} {before}, {change})",
+        "too_soon": " (no full quarter of an hour yet to hold against {then})",
+        "no_before": " (no data of {then})",
         "inside_line": "; inside at {at}: {inside}",
+        "inside_begun": " (since {day} only vehicles that were seen coming)",
         "inside_unknown": "; how many are inside is unknown",
         "kinds_line": "Of those in: {local} local, {out_of_town} out of town, {key_area} from key areas, "
         "{special} special, {none} without a plate, {unread} unread; {new_energy} new energy",
@@ -146,9 +158,15 @@ WORDS: dict[str, dict[str, str]] = {
         "note_unknown": "Unknown: for how long the cameras of a gate were silent, or what was counted is not kept any "
         "more (in brackets, of how many gates). "
         'Blind is not quiet: "-" is no data, "?" says that a part is unknown, and the number is what was seen.',
-        "note_before": "A week before: {start} – {end}.",
-        "note_inside": "Inside is as of {at}; ± is by how many it may be wrong.",
+        "note_before": "{then}: {start} – {end}.",
+        "note_inside": "Inside is as of {at}; ± is by how many it may be wrong. With a ? it may be wrong by more: a "
+        "gate was silent not long ago, or has been seen for a short time only.",
+        "note_begun": "Since {day} only vehicles that were seen coming are inside; who stood there before and has not "
+        "moved is not counted: {places}.",
         "note_strays": "{count} more passed at gates that the configuration no longer has; they are in no line.",
-        "note_incomplete": "The time of this report has not ended; it counts until {end}.",
+        "note_strays_before": "In the time that it is held against, {count} more passed at gates that the "
+        "configuration no longer has; they are in no line.",
+        "note_incomplete": "The time of this report has not ended; it counts until {end}. Only full quarters of an "
+        "hour are held against other weeks and days: until {settled}.",
     },
 }

@@ -1,8 +1,9 @@
 """Alerts for Prometheus Alertmanager (API version 2): one for each case, whoever is told of it.
 
 Alertmanager knows an alert by its labels. ``severity`` is one of them, so that its routes can look at it; a case that
-changes its level is therefore another alert there. Each message posts all four: the one of the present level fires, the
-others have ended. The end of the case ends all. Nothing has to be remembered, and a repeat changes nothing.
+changes its level is therefore another alert there. Each message posts all four: the one at which the case stands
+fires, whatever the message tells of; the others have ended. The end of the case ends all. Nothing has to be
+remembered, and a repeat changes nothing.
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 """
 
@@ -59,13 +60,14 @@ class AlertmanagerChannel:
         if one.address:
             labels["receiver"] = one.address
         texts = {"summary": one.title, "description": one.text, "role": one.role}
-        began = _time(one.at)
+        # What an older version has decided says only of which level it tells.
+        began, stands = _time(one.at), one.case_level or one.level
         return [
             {
                 "labels": {**labels, "severity": level.word},
                 "annotations": texts,
                 "startsAt": began,
-                "endsAt": _time(one.at + self._expires) if level is one.level and not over else began,
+                "endsAt": _time(one.at + self._expires) if level is stands and not over else began,
                 **({"generatorURL": entry.link} if entry.link else {}),
             }
             for level in LADDER

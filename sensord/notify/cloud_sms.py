@@ -1,8 +1,9 @@
 """SMS by the interfaces of Aliyun and Tencent Cloud: templates only, each request signed, the answer's code judged.
 
-Rules: both answer HTTP 200 to what they refuse, so only the code counts. What a template's parameters say comes from
-the configuration; a value is cut to ``characters``, for the services refuse longer ones. Neither service recognises a
-repeat: a message in doubt may arrive twice.
+Rules: both answer HTTP 200 to what they refuse, so only the code counts; one that speaks of key, clock, signature or
+template is tried again, for it is not this number's. What a template's parameters say comes from the configuration; a
+value is cut to ``characters``, for the services refuse longer ones. Neither service recognises a repeat: a message in
+doubt may arrive twice.
 
 Sources: https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature (ACS3-HMAC-SHA256) and
 https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms;
@@ -37,7 +38,7 @@ _JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Beginnings of codes: ``final`` are those that cannot heal, ``wait`` maps those of the rate to seconds."""
+    """Beginnings of codes: ``final`` speak of one number or text, ``wait`` maps those of the rate to seconds."""
 
     final: tuple[str, ...]
     wait: dict[str, float]
@@ -100,10 +101,7 @@ class Aliyun:
     """Aliyun's short message service; its parameters stand in the query."""
 
     codes = Codes(
-        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature", "isv.MOBILE_NUMBER_ILLEGAL",
-        "isv.SMS_TEMPLATE_ILLEGAL", "isv.SMS_SIGNATURE_ILLEGAL", "isv.SMS_SIGN_ILLEGAL", "isv.INVALID_PARAMETERS",
-        "isv.INVALID_JSON_PARAM", "isv.TEMPLATE_", "isv.PARAM_", "isv.ACCOUNT_NOT_EXISTS",
-         "isv.BLACK_KEY_CONTROL_LIMIT"),
+        ("isv.MOBILE_NUMBER_ILLEGAL", "isv.INVALID_JSON_PARAM", "isv.PARAM_", "isv.BLACK_KEY_CONTROL_LIMIT"),
         {"isv.BUSINESS_LIMIT_CONTROL": 60.0, "isv.DAY_LIMIT_CONTROL": 3600.0, "Throttling": 5.0},
     )  # fmt: skip
 
@@ -145,9 +143,9 @@ class Tencent:
     """Tencent Cloud's short message service."""
 
     codes = Codes(
-        ("AuthFailure", "InvalidParameter", "MissingParameter", "UnauthorizedOperation", "UnsupportedOperation",
-        "FailedOperation.TemplateIncorrectOrUnapproved", "FailedOperation.SignatureIncorrectOrUnapproved",
-        "FailedOperation.PhoneNumberInBlacklist", "FailedOperation.TemplateParamSetNotMatchApprovedTemplate"),
+        ("InvalidParameterValue.IncorrectPhoneNumber", "InvalidParameterValue.ContentLengthLimit",
+        "InvalidParameterValue.TemplateParameter", "FailedOperation.PhoneNumberInBlacklist",
+        "FailedOperation.ContainSensitiveWord"),
         {"LimitExceeded.PhoneNumberThirtySecondLimit": 30.0, "LimitExceeded": 60.0, "RequestLimitExceeded": 5.0},
     )  # fmt: skip
 

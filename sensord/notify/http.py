@@ -5,11 +5,13 @@ what came back                          what it means (:func:`judge_status`)
 ======================================  =================================================================
 2xx                                     taken; the body may say otherwise, which is the channel's to judge
 2xx, too large or encoded               in doubt: what it says is not read (:mod:`sensord.answers`)
-408, 425, 429, 5xx                      failed; tried again, ``Retry-After`` is honoured
 502, 504, or nothing after the request  in doubt; tried again as possibly repeated
-3xx                                     failed for good: redirects are never followed
-any other 4xx                           failed for good
+413, 414, 422                           failed for good: this message, or its address, is what is wrong
+anything else                           failed; tried again, ``Retry-After`` is honoured
 ======================================  =================================================================
+
+What speaks of the url, the key or whoever stands before the receiver (401, 403, 404, a redirect, which is never
+followed) is tried again: a proxy that restarts says the same for some seconds, and that must cost nobody a page.
 
 Messages name the host only: a path or a query may hold a key or a contact's address.
 """
@@ -34,9 +36,13 @@ from sensord.notify.outcome import InDoubtError, parse_retry_after
 from sensord.notify.target import resolve
 from sensord.notify.words import plain_code
 
-_RETRYABLE_4XX = frozenset({408, 425, 429})
+_THIS_MESSAGE = frozenset({413, 414, 422})
+"""RFC 9110: content too large, URI too long (it ends with the contact's address), unprocessable content."""
+
 _IN_DOUBT = frozenset({502, 504})
 """A gateway's word: what stands behind it may have taken the request."""
+
+_WHAT_TO_CHECK = {401: "check the channel's key or secret", 403: "check key and rights", 404: "check the url"}
 
 _PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 """The content type says less: many a script leaves it at text/html whatever it answers."""
@@ -172,6 +178,8 @@ def judge_status(name: str, reply: Reply) -> None:
     message = f"channel {name}: {reply.host} answered {status}"
     if status in _IN_DOUBT:
         raise InDoubtError(message)
+    advice = _WHAT_TO_CHECK.get(status, "")
     if 300 <= status < 400:
-        message = f"{message}: redirects are not followed, configure the final url"
-    raise DeliveryError(message, retryable=status >= 500 or status in _RETRYABLE_4XX, retry_after=reply.retry_after)
+        advice = "redirects are not followed, configure the final url"
+    message = f"{message}: {advice}" if advice else message
+    raise DeliveryError(message, retryable=status not in _THIS_MESSAGE, retry_after=reply.retry_after)

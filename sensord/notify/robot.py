@@ -1,9 +1,9 @@
 """Robots in group chats: WeCom, DingTalk, Feishu. One channel class; what differs is how a request is made.
 
 Rules: HTTP 200 says nothing; the code in the body does. Codes that speak of the rate are tried again after the wait
-that the service asks for; codes that speak of a wrong key, signature or content cannot succeed and are failed at once,
-so that the next channel gets its turn; every other code is tried again. An answer without a code is in doubt: it may
-be some proxy's page.
+that the service asks for; codes that speak of this message alone (its text, whom it mentions) are failed at once; every
+other code is tried again, a wrong key or signature too: by it a service answers a clock that is wrong for a minute. An
+answer without a code is in doubt: it may be some proxy's page.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """What a service's codes mean: ``wait`` maps codes of the rate to seconds, ``final`` are those that cannot heal."""
+    """What a service's codes mean: ``wait`` maps codes of the rate to seconds, ``final`` are those of one message."""
 
     field: str
     wait: dict[int, float]
@@ -92,7 +92,7 @@ class RobotChannel:
 class Wecom:
     """WeCom: https://developer.work.weixin.qq.com/document/path/91770. At most 20 messages a minute and robot."""
 
-    codes = Codes("errcode", {45009: 60.0, 45033: 5.0, -1: 1.0}, frozenset({93000, 40008, 40058, 44004, 301019}))
+    codes = Codes("errcode", {45009: 60.0, 45033: 5.0, -1: 1.0}, frozenset({40058, 44004}))
     longest = 2048
 
     def __init__(self, settings: WecomRobot, key: str) -> None:
@@ -112,7 +112,7 @@ class Dingtalk:
     text holds them. The signature is HMAC-SHA256 over ``milliseconds\nsecret``, keyed with the secret.
     """
 
-    codes = Codes("errcode", {130101: 600.0, 90018: 600.0, -1: 1.0}, frozenset({300001, 300005, 310000, 40035, 43004}))
+    codes = Codes("errcode", {130101: 600.0, 90018: 600.0, -1: 1.0}, frozenset({40035}))
     longest = 20_000 - 600
     """A request may have 20,000 bytes; the rest of it, with a dozen mentions, is less than 600."""
 
@@ -141,7 +141,7 @@ class Feishu:
     ``seconds\nsecret``. Mentions are tags in the text, by ``open_id`` or user id only.
     """
 
-    codes = Codes("code", {9499: 5.0, 11232: 60.0, 11233: 60.0}, frozenset({19001, 19002, 19021, 19022, 19024}))
+    codes = Codes("code", {9499: 5.0, 11232: 60.0, 11233: 60.0}, frozenset())
     longest = 18_000
 
     def __init__(self, settings: FeishuRobot, token: str, secret: str | None) -> None:

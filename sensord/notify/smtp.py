@@ -1,5 +1,9 @@
 """E-mail over SMTP submission (RFC 6409), with the standard library's client on a thread.
 
+For good is only what the server says of the one mailbox or message: a mailbox that it does not have, a message that is
+too large. A wrong password, a refused sender, relaying that is denied or a certificate that is not valid would be the
+same for everybody, and are tried again.
+
 What fails before the text has gone out has certainly not arrived; when the connection ends after it, nobody knows. The
 Message-ID is made of the notification's key, so that mailboxes recognise a repeat. ``Auto-Submitted`` (RFC 3834) keeps
 out-of-office programs from answering.
@@ -30,6 +34,11 @@ from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.text import answer_line, title_of
 from sensord.ports import Entry
+
+_NO_MAILBOX = frozenset({550, 551, 553})
+_TOO_LARGE = frozenset({552})
+_POLICY = b"5.7."
+"""Beginning of the enhanced status codes by which a server says that it does not trust us (RFC 3463, section 3.8)."""
 
 
 class _Conversation:
@@ -115,7 +124,7 @@ class SmtpChannel:
         self._tls = ssl.create_default_context(cafile=settings.ca_file) if settings.security != "none" else None
 
     async def send(self, entry: Entry) -> str:
-        """Hand one message to the mail server. Raises ``DeliveryError``; 5xx answers are for good."""
+        """Hand one message to the mail server. Raises ``DeliveryError`` as the module's rules say."""
         message, recipient = self._message(entry), parseaddr(entry.notification.address)[1]
         conversation = _Conversation()
         try:
@@ -154,10 +163,10 @@ class SmtpChannel:
             with closing(self._connect(conversation)) as server:
                 server.ehlo_or_helo_if_needed()
                 self._accepted(server.mail(parseaddr(self._settings.sender)[1]))
-                self._accepted(server.rcpt(recipient))
+                self._accepted(server.rcpt(recipient), _NO_MAILBOX)
                 conversation.hand_over()
                 code, _ = answer = server.data(message.as_bytes(policy=SMTP))
-                self._accepted(answer)
+                self._accepted(answer, _TOO_LARGE)
                 with suppress(OSError, smtplib.SMTPException):
                     server.putcmd("QUIT")  # the message is theirs: what they say to this changes nothing
                 return f"smtp {code}"
@@ -170,9 +179,10 @@ class SmtpChannel:
         where, kind = f"{self._settings.host}:{self._settings.port}", type(error).__name__
         if conversation.handed_over:
             return InDoubtError(f"channel {self.name}: {where} did not confirm the message ({kind})")
-        certain = not isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError)
-        message_text = f"channel {self.name}: cannot speak to {where} ({kind}); check host, port and security"
-        return DeliveryError(message_text, retryable=certain)
+        advice = "check host, port and security"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            advice = "check its certificate, ca_file and this machine's clock"
+        return DeliveryError(f"channel {self.name}: cannot speak to {where} ({kind}); {advice}")
 
     def _connect(self, conversation: _Conversation) -> smtplib.SMTP:
         settings = self._settings
@@ -187,12 +197,11 @@ class SmtpChannel:
             raise
         return server
 
-    def _accepted(self, answer: tuple[int, bytes]) -> None:
+    def _accepted(self, answer: tuple[int, bytes], final: frozenset[int] = frozenset()) -> None:
         """Raise ``DeliveryError`` unless the server said yes; its words may quote the mailbox and are left out."""
-        code = answer[0]
+        code, words = answer
         if not 200 <= code < 300:
-            raise self._refused(code)
+            raise self._refused(code, final=code in final and not words.startswith(_POLICY))
 
-    def _refused(self, code: int) -> DeliveryError:
-        host = self._settings.host
-        return DeliveryError(f"channel {self.name}: {host} answered {code}", retryable=not 500 <= code < 600)
+    def _refused(self, code: int, *, final: bool = False) -> DeliveryError:
+        return DeliveryError(f"channel {self.name}: {self._settings.host} answered {code}", retryable=not final)

@@ -21,15 +21,15 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 async def resolve(host: str, port: int, allow: tuple[str, ...]) -> list[str]:
     """Return the addresses to connect to, in the resolver's order.
 
-    Raises ``DeliveryError``: retryable when the name does not resolve, not retryable when an address is
-    internal and neither ``host`` nor ``host:port`` is in ``allow``.
+    Raises ``DeliveryError`` when the name does not resolve, or an address is internal and neither ``host`` nor
+    ``host:port`` is in ``allow``. Both are retryable: for a while a portal may answer every name with its own address.
     """
     addresses = [host] if _is_literal(host) else await _look_up(host, port)
     if not {host, f"{host}:{port}"} & {entry.lower() for entry in allow}:
         for address in addresses:
             if is_internal(address):
                 advice = f"if it is meant, add {host}:{port} to the channel's allow list"
-                raise DeliveryError(f"{host} is at internal address {address}; {advice}", retryable=False)
+                raise DeliveryError(f"{host} is at internal address {address}; {advice}")
     return addresses
 
 

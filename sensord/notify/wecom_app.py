@@ -23,9 +23,7 @@ from sensord.notify.robot import Codes
 from sensord.notify.text import text_of
 from sensord.ports import Entry
 
-_CODES = Codes(
-    "errcode", {45009: 60.0, 45033: 5.0, -1: 1.0}, frozenset({40001, 40013, 40056, 40058, 48002, 60020, 81013, 44004})
-)
+_CODES = Codes("errcode", {45009: 60.0, 45033: 5.0, -1: 1.0}, frozenset({40058, 44004, 81013}))
 _TOKEN_IS_OLD = frozenset({40014, 42001})
 _LONGEST = 2048
 _REMEMBERED = 14_400
@@ -101,8 +99,8 @@ class WecomAppChannel:
             url = self._base.join("gettoken").copy_merge_params(query)
             try:
                 answer = _CODES.judge(self.name, await self._http.send(url, method="GET"))
-            except DeliveryError as error:  # nothing was sent to anybody: no doubt about that
-                raise DeliveryError(str(error), retryable=error.retryable, retry_after=error.retry_after) from error
+            except DeliveryError as error:  # nothing was sent to anybody: no doubt about that, and no contact to blame
+                raise DeliveryError(str(error), retry_after=error.retry_after) from error
             token, lives = answer.get("access_token"), answer.get("expires_in")
             if not isinstance(token, str) or not isinstance(lives, int | float):
                 raise DeliveryError(f"channel {self.name}: {url.host} gave no access token")

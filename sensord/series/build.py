@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings, SinkSettings
+from sensord.errors import ConfigError
 from sensord.ports import CursorStore, Meter, Sink
 from sensord.series.influx_v1 import InfluxV1Sink
 
@@ -26,10 +27,12 @@ def build_sinks(
     cursors: CursorStore,
     meter: Meter,
     rollups: Callable[[Rollups], Sink],
+    turned_off: Callable[[str, ConfigError], None],
 ) -> list[SinkPlan]:
     """Build every configured sink, in the file's order; ``rollups`` makes the embedded store.
 
-    ``read_secret`` turns a path from the configuration into the secret; what it raises passes through.
+    ``read_secret`` turns a path from the configuration into the secret. A sink whose secret cannot be used is left out,
+    and ``turned_off`` hears which and why: nobody is told less of a crowd because a database stays away.
     """
 
     def secret(path: str | None) -> str:
@@ -46,4 +49,10 @@ def build_sinks(
             case Rollups():
                 return SinkPlan(rollups(sink), ROLLUPS_BATCH)
 
-    return [build(sink) for sink in settings.sinks]
+    plans = []
+    for sink in settings.sinks:
+        try:
+            plans.append(build(sink))
+        except ConfigError as error:
+            turned_off(sink.name, error)
+    return plans

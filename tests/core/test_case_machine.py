@@ -138,7 +138,7 @@ class Cases(RuleBasedStateMachine):
             said = note.reason not in (Reason.DIGEST, Reason.HELP_NEEDED) and note.at == self._time
             # What fell at the same instant, after it was told, may be silenced as it is now.
             if said and not silenced and case is not None and not case.closed_at and note.level is case.level:
-                muted = flow.mutes.of_case(case, flow._rules.get(case.rule), note.at)
+                muted = flow.mutes.of_case(case, flow.rules.get(case.rule), note.at)
                 # What inhibits it may have come at the same instant, after it was told.
                 assert muted is None or muted[0] is Reason.HELD_INHIBITED, f"told while muted: {note}"
         self.sent += story.decisions.notifications

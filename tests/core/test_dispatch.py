@@ -171,19 +171,80 @@ def test_the_ledger_shows_who_did_not_respond() -> None:
     assert (silent.sent_at, silent.answered, silent.times) == (0, False, 1)
 
 
-def test_a_contact_that_fails_is_not_reachable_until_it_is_another() -> None:
-    """The only cadre's only contact fails: the next alarm cannot be told to them, and is once the contact is new."""
+def failed(one: Desk, *people: str) -> None:
+    """The only contact of each of them fails for good."""
+    for second, person in enumerate(people, 1):
+        one.receipt(second, f"G2-L1-crowd-20231115T061320:1:{person}:people", "failed")
+
+
+def test_a_contact_that_fails_is_tried_all_the_same_until_it_is_another() -> None:
+    """The only cadre's only contact fails: the next alarm goes to them anyway, for there is nobody else."""
     one = desk(Step(("cadre",)))
     (first,) = one.alert(0, Level.BLUE).decisions.notifications
     one.receipt(5, first.key, "failed")
     case = next(iter(one.book.open.values()))
     assert case.told["居委干部-1"].failed == ["people"]
-    assert names(one.alert(10, Level.BLUE, place="G1-L2")) == []
+    story = one.alert(10, Level.BLUE, place="G1-L2")
+    assert told(story) == [("居委干部-1", "people", "case_opened")]
+    assert story.decisions.holds == []
     assert [(person, channel) for person, channel, _ in one.book.undeliverable] == [("居委干部-1", "people")]
     moved = Person("居委干部-1", "cadre", "G1", (Contact("people", "new"),))
-    story = one.redefine(20, definition(people=(moved, *PEOPLE[3:]), policies=one.definition.policies))
+    one.redefine(20, definition(people=(moved, *PEOPLE[3:]), policies=one.definition.policies))
     assert one.book.undeliverable == []
-    assert told(story) == [("居委干部-1", "people", "case_opened")]
+
+
+def test_whom_nothing_reaches_is_told_and_somebody_else_instead() -> None:
+    """The cadre's contact fails: they hear of the next alarm if they can; the police hear of it, and own the case."""
+    one = desk(Step(("cadre",)), Step(("police",), after=MINUTE))
+    failed(one, "居委干部-1")
+    story = one.alert(10, Level.BLUE)
+    assert told(story) == [("居委干部-1", "people", "case_opened"), ("派出所-1", "people", "nobody_told")]
+    assert one.book.open[story.decisions.notifications[0].case].owner == "派出所-1"
+
+
+def test_the_next_circle_hears_besides_when_nobody_of_the_nearest_can_be_reached() -> None:
+    """Two cadres of the grid: while one can be reached it is theirs; when none can, the street's hears it, too."""
+    more = (("居委干部-9", "street"), ("居委干部-0", "G1"))
+    people = (*PEOPLE, *(Person(name, "cadre", place, (Contact("people"),)) for name, place in more))
+    one = desk(Step(("cadre",)), people=people)
+    failed(one, "居委干部-0")
+    assert names(one.alert(10, Level.BLUE)) == ["居委干部-1", "居委干部-0"], "who can be reached owns the case"
+    failed(one, "居委干部-1")
+    assert names(one.alert(20, Level.BLUE, place="G1-L2")) == ["居委干部-9", "居委干部-0", "居委干部-1"]
+
+
+def test_the_nearest_is_told_though_out_of_reach_and_the_nearest_in_reach() -> None:
+    """One is wanted: who cannot be reached takes nobody's place, and loses none; when nobody can, one is told."""
+    one = desk(Step(("volunteer",), mode=Mode.NEAREST, count=1))
+    failed(one, "志愿者-1")
+    assert names(one.alert(10, Level.BLUE)) == ["志愿者-2", "志愿者-1"]
+    failed(one, "志愿者-2")
+    assert names(one.alert(20, Level.BLUE, place="G1-L2")) == ["志愿者-1"]
+
+
+@pytest.mark.parametrize("mode", [Mode.RESPONSIBLE, Mode.NEAREST, Mode.JOINT])
+def test_a_channel_on_which_everybody_fails_silences_nobody(mode: Mode) -> None:
+    """All contacts fail for ten seconds: the next crowd is told as ever; one that gets through, and all are trusted."""
+    one = desk(Step(("volunteer", "cadre", "police"), mode=mode, lead="police"))
+    failed(one, *(person.id for person in PEOPLE))
+    story = one.alert(10, Level.BLUE)
+    pages = story.decisions.notifications
+    assert {page.receiver for page in pages} >= {"志愿者-1", "居委干部-1", "派出所-1"}
+    assert story.decisions.holds == []
+    one.receipt(11, pages[0].key, "sent")
+    assert one.book.undeliverable == []
+    assert all(case.rule == "density" for case in one.book.open.values() if case.alerts), "nobody is out of reach"
+
+
+def test_a_wrong_number_stays_one_though_the_channel_delivers() -> None:
+    """Others being reached says nothing of it, so its case does not end and begin with each page."""
+    one = desk(Step(("cadre", "police")))
+    failed(one, "居委干部-1")
+    for second, place in ((10, "G1-L1"), (20, "G1-L2")):
+        for page in one.alert(second, Level.BLUE, place=place).decisions.notifications:
+            one.receipt(second + 1, page.key, "failed" if page.receiver == "居委干部-1" else "sent")
+    assert [(person, at) for person, _, at in one.book.undeliverable] == [("居委干部-1", START + SECOND)]
+    assert sum(case.rule == "contact-undeliverable" for case in one.book.open.values()) == 1
 
 
 def test_an_answer_for_a_person_who_was_never_told_is_noted() -> None:

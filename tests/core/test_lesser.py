@@ -62,6 +62,7 @@ def test_a_lesser_alert_is_told_by_its_own_level(stands: bool) -> None:
         story = desk.another(60, Level.BLUE, "stranger")
     (told,) = story.decisions.notifications
     assert (told.receiver, told.level, told.reason) == ("居委干部-1", Level.BLUE, Reason.ANOTHER_VEHICLE)
+    assert told.case_level is Level.ORANGE
     assert told.title.startswith("【又一辆·蓝色】")
     assert "stranger" in told.text
     assert "蓝色预警" in told.text

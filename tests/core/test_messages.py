@@ -35,21 +35,21 @@ def heard(verb: str, note: str = "", until: int = 20) -> dict[str, str]:
 def test_whoever_approves_reads_who_asks_for_what_and_why() -> None:
     """Without that nobody could decide from the message."""
     texts = heard("extend", "堵车，要晚到十分钟")
-    assert texts["值班员-1"].startswith("居委干部-1申请延时：堵车，要晚到十分钟。1弄")
-    assert texts["duty-2"].startswith("居委干部-1 asks to extend: 堵车，要晚到十分钟. Lane 1")
+    assert texts["值班员-1"].startswith("居委干部-1申请延时：堵车，要晚到十分钟。小区C1 1弄")
+    assert texts["duty-2"].startswith("居委干部-1 asks to extend: 堵车，要晚到十分钟. 小区C1 Lane 1")
 
 
 def test_whoever_is_to_help_reads_who_needs_it() -> None:
     """With their words, when they said any."""
-    assert heard("need_help", "有人摔倒")["值班员-1"].startswith("居委干部-1请求支援：有人摔倒。1弄")
-    assert heard("need_help")["duty-2"].startswith("居委干部-1 asks for help. Lane 1")
+    assert heard("need_help", "有人摔倒")["值班员-1"].startswith("居委干部-1请求支援：有人摔倒。小区C1 1弄")
+    assert heard("need_help")["duty-2"].startswith("居委干部-1 asks for help. 小区C1 Lane 1")
 
 
 def test_an_overdue_case_says_which_stage_takes_too_long() -> None:
     """The supervisor knows whether nobody answered or nobody reported."""
     texts = heard("", until=400)
-    assert texts["值班员-1"].startswith("派遣阶段已超过时限。1弄")
-    assert texts["duty-2"].startswith("The stage dispatched takes longer than its limit. Lane 1")
+    assert texts["值班员-1"].startswith("派遣阶段已超过时限。小区C1 1弄")
+    assert texts["duty-2"].startswith("The stage dispatched takes longer than its limit. 小区C1 Lane 1")
 
 
 @pytest.mark.parametrize("note", [PLATE, f"看{PLATE}", "一\n\n二  三"])
@@ -64,4 +64,4 @@ def test_long_words_are_cut() -> None:
     """A message holds the beginning; the case holds all of it."""
     text = heard("need_help", "长" * 400)["值班员-1"]
     assert text.count("长") == 100
-    assert "…。1弄" in text
+    assert "…。小区C1 1弄" in text

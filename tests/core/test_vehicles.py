@@ -14,14 +14,11 @@ from sensord.core.alert import Vehicle
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import HOUR, MINUTE, SECOND
-from sensord.core.level import Level
 from sensord.core.people.roster import Contact
-from sensord.core.place import Device
 from sensord.core.record import Group, Record, RecordKind
-from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Clear
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.snapshot import unseal
-from sensord.core.stream import Stream
 from sensord.core.token import word
 from sensord.core.vehicles import trackerstate
 from sensord.core.vehicles.plate import PlateRead
@@ -32,16 +29,12 @@ from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Watche
 from sensord.errors import PlateKeyError
 from tests.core.street import grouped
 from tests.core.traffic import (
-    GATES,
     KEYS,
     PLATES,
-    ROOM,
     SECRETS,
     START,
     definition,
     passage,
-    places,
-    sign,
     site,
     ticks,
     token,
@@ -190,49 +183,6 @@ def test_one_doubtful_reading_calls_nobody_a_stranger(readings: list[float], rai
     following = site(rules=rules)
     steps = [following.step(group) for group in grouped([*passages, *ticks(START + MINUTE, START + 9 * SECOND)], [1])]
     assert sum(one.change == "raised" for step in steps for one in step.transitions) == raised
-
-
-def test_a_full_compound_sends_people_to_the_nearest_free_spaces() -> None:
-    """The message names the compounds with room, nearest first, as they stood when the alert was raised."""
-    rules = tuple(one for one in definition().rules if one.id == "nearly-full")
-    came = [("C3-N", "沪A10001"), ("C2-N", "沪A10002"), *(("C1-N", f"沪A2000{nth}") for nth in range(3))]
-    passages = [passage(gate, START + nth * 60 * SECOND, plate) for nth, (gate, plate) in enumerate(came)]
-    passages += [passage("C2-N", START + 301 * SECOND, "沪A30001")]
-    alive = [sign(gate, START + minute * MINUTE + nth) for minute in range(5) for nth, gate in enumerate(GATES)]
-
-    def texts(silent: str = "", **changes: object) -> dict[str, str]:
-        heard = [one for one in alive if not one.topic.endswith(silent or "none")]
-        records = sorted([*passages, *heard], key=lambda record: record.received_at)
-        told = notifications(records, rules=rules, **changes)
-        return {one.role: one.text for one in told if one.place == "C1" and one.reason == "case_opened"}
-
-    # In one residential grid with C1 is C2; where positions say that C3 is nearer, it comes first.
-    assert "最近的空车位：小区C2 3 个、小区C3 3 个" in texts()["cadre"]
-    lie = {"C1": (31.300, 121.45), "C2": (31.310, 121.45), "C3": (31.302, 121.45)}
-    located = tuple(msgspec.structs.replace(place, position=lie.get(place.id)) for place in places())
-    assert "最近的空车位：小区C3 3 个、小区C2 3 个" in texts(places=located)["cadre"]
-    # C3's camera was heard once, three minutes before: who has come since, nobody knows.
-    assert "最近的空车位：小区C2 3 个。" in texts(silent="cam-C3-N")["cadre"]
-
-
-def test_gauges_say_where_there_is_room_while_they_are_heard() -> None:
-    """A rule on gauges names what gauges show; one that is silent is not named, nor one with hardly a space left."""
-    names = ("C1", "C2", "C3")
-    gauges = tuple(Device(f"gauge-{place}", Stream.LEVEL, place, MINUTE) for place in names)
-    full = Rule(
-        "full", {"zh": "满"}, Stream.LEVEL, "compound", "vehicle", (LevelSpec(Level.YELLOW, 1.0),),
-        Clear((0.0,), MINUTE), Comparison.AT_MOST, value=Value(Aggregate.LAST, "value"), message=ROOM,
-    )  # fmt: skip
-    said = [("C3", 0, 30), ("C2", 1, 12), ("C1", 2, 1), ("C1", 300, 40), ("C2", 301, 14), ("C1", 400, 0)]
-    records = [
-        Record(RecordKind.MESSAGE, START + second * SECOND, f"t/{place}/level/gauge-{place}", b'{"value": %d}' % value)
-        for place, second, value in said
-    ]
-    told = notifications(records, rules=(full,), devices=gauges)
-    opened = [one.text for one in told if one.role == "cadre" and one.reason == "case_opened"]
-    assert "小区C2 12 个、小区C3 30 个" in opened[0]
-    assert "小区C2 14 个。" in opened[1]
-    assert "C3" not in opened[1]
 
 
 def test_a_watched_vehicle_is_found_by_its_pseudonym() -> None:

@@ -26,7 +26,7 @@ from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.points import Points
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site
-from sensord.core.vehicles.tracking import KeyArea, PlateAreas
+from sensord.core.vehicles.tracking import KeyArea, PlateAreas, Tracking
 from sensord.drivers.vehiclereport import Counts, VehicleReport
 from sensord.reporting import VehicleReporter
 from sensord.store.state import StateStore
@@ -42,10 +42,13 @@ SILENCES = {
 KEY = "赣"
 SPACES = {"C1": 4, "C2": 60, "C3": 4}
 """At the end there is room in the second, and more vehicles are in the third than it has spaces."""
+BELIEVED = 9 * HOUR
+"""So long after a silence it is in doubt who is inside: at the end that of the second has been explained."""
 
 
 def _whole() -> Definition:
-    made = definition(rules=(), plates=PlateAreas(("沪",), (KeyArea(KEY),)))
+    tracking = Tracking(recent=2 * HOUR, short=5 * MINUTE, believed=BELIEVED, remember=7 * DAY)
+    made = definition(rules=(), plates=PlateAreas(("沪",), (KeyArea(KEY),)), tracking=tracking)
     places = (msgspec.structs.replace(one, parking=SPACES.get(one.id)) for one in made.places)
     return msgspec.structs.replace(made, places=tuple(places))
 

@@ -21,11 +21,13 @@ from sensord.drivers.vehiclepages import VehiclePages
 from sensord.drivers.vehiclereport import KINDS, SORTS, Counts
 from sensord.drivers.vehiclewords import WORDS
 from tests.core.traffic import MONDAY
-from tests.drivers.recount import LAST, SPACES, WHOLE, Ran, Recount, blind, expected
+from tests.drivers.recount import BELIEVED, LAST, SPACES, WHOLE, Ran, Recount, blind, expected
 
 PLACES = Places(WHOLE.places, WHOLE.devices)
 BEFORE = MONDAY, MONDAY + DAY
 TODAY = LAST, LAST + DAY
+LATELY = LAST + DAY - BELIEVED, LAST + DAY
+"""A gate that was blind in this time makes who is inside doubtful."""
 WAYS = ("inward", "outward")
 NUMBERS = (*WAYS, *SORTS, "new_energy")
 LANGUAGES = pytest.mark.parametrize("language", ["zh", "en"])
@@ -172,7 +174,8 @@ def test_what_passed_at_each_place(ran: Ran, kind: PlaceKind, language: str) -> 
         assert row[say["place"]] == PLACES.name(place, language)
         assert [row[say[name]] for name in NUMBERS] == [now.number(name) for name in NUMBERS]
         assert row[say["unknown"]] == now.minutes
-        assert row[say["before"]] == " / ".join(then.number(way) + then.doubt for way in WAYS)
+        before = row[say["before"].format(then=say["week_before"])]
+        assert before == " / ".join(then.number(way) + then.doubt for way in WAYS)
         changes = [
             f"{getattr(now.counts, way) - getattr(then.counts, way):+d}{now.doubt or then.doubt}"
             for way in WAYS
@@ -189,7 +192,7 @@ def test_who_is_inside(ran: Ran, kind: PlaceKind, language: str) -> None:
     for place, row in zip(of_kind(kind), read_back(ran, language)[1][say[kind.value]], strict=True):
         here = [counted[one] for one in of_kind(PlaceKind.COMPOUND) if PLACES.above(one, kind) == place]
         inside, unsure = sum(one.inside or 0 for one in here), sum(one.unsure for one in here)
-        assert row[say["inside"]] == f"{inside} ±{unsure}{plain(ran.found, place, *TODAY).doubt}"
+        assert row[say["inside"]] == f"{inside} ±{unsure}{plain(ran.found, place, *LATELY).doubt}"
         assert row[say["parking"]] == str(sum(SPACES[one.place] for one in here))
 
 

@@ -20,9 +20,12 @@ WAYS = {
     "receiver does not answer": Answer(hang=True),
     "receiver answers 500": Answer(500),
     "receiver answers 429 with Retry-After": Answer(429, headers={"Retry-After": "1"}),
+    "an ingress without its backend answers 404": Answer(404),
     "receiver answers 200 with an error in the body": Answer(200, b'{"errcode": 45009}', lies=True),
     "receiver answers 200 with success false": Answer(200, b'{"success": false}', lies=True),
     "a portal answers 200 with its login page": Answer(200, b"<html><form>login</form></html>", lies=True),
+    "a portal redirects to its login page": Answer(302, headers={"Location": "/login"}),
+    "receiver answers 403": Answer(403),
 }
 SEND = "1s"
 """How long one attempt may take: a minute's patience in the field, but a round has to end."""

@@ -111,7 +111,7 @@ def test_a_newest_day_that_is_missing_leaves_cases_open(tmp_path: Path, broker: 
         assert daemon.fact("state") is True
         wait_until(lambda: told(people, "日志文件损坏或缺失"), 30, "people hear of it")
         assert "L1" in {case["place"] for case in daemon.overview()["cases"]}
-        wait_until(lambda: told_once_said("【已解除】1弄"), 30, "the case ends as ever")
+        wait_until(lambda: told_once_said("【已解除】小区一 1弄"), 30, "the case ends as ever")
         assert daemon.stop() == 0
     finally:
         daemon.kill()
@@ -149,7 +149,7 @@ def test_a_cap_costs_time_series_and_no_alert(tmp_path: Path, broker: Mosquitto,
         wait_until(lambda: told(people, "1弄"), 30, "the case's pages arrive, though its day is gone")
         assert "L1" in {case["place"] for case in daemon.overview()["cases"]}
         wait_until(lambda: told_once_said("2弄", 2, 150), 30, "a new crowd is told of")
-        wait_until(lambda: told_once_said("【已解除】1弄", 1, 10), 30, "the case of the first day ends as ever")
+        wait_until(lambda: told_once_said("【已解除】小区一 1弄", 1, 10), 30, "the case of the first day ends as ever")
         influx.start()
         influx.query("CREATE DATABASE sensord")
         due = (DAYS * GROUPS - DRAWN + 1) * READINGS + said

@@ -90,6 +90,17 @@ async def test_a_case_is_shown_with_its_present_level_until_it_ends(server: str)
     await one.close()
 
 
+async def test_a_lesser_alert_leaves_the_case_where_it_stands(server: str) -> None:
+    """A blue vehicle in an orange case: whoever is paged for orange is not told that it is over."""
+    one, now = channel(server), time.time_ns()
+    await one.send(entry(1, level=Level.ORANGE, case_level=Level.ORANGE, at=now, case="case-d"))
+    lesser = entry(2, level=Level.BLUE, case_level=Level.ORANGE, at=now, case="case-d", title="又一辆")
+    await one.send(lesser)
+    (alert,) = shown(server, "case-d")
+    assert (alert["labels"]["severity"], alert["annotations"]["summary"]) == ("orange", "又一辆")
+    await one.close()
+
+
 async def test_cases_are_told_apart_and_receivers_are_labels(server: str) -> None:
     """Two cases are two alerts; a contact's address is what routes can look at."""
     one, now = channel(server), time.time_ns()
@@ -101,7 +112,7 @@ async def test_cases_are_told_apart_and_receivers_are_labels(server: str) -> Non
 
 
 async def test_it_logs_in_and_retries_when_the_server_is_ill() -> None:
-    """Basic authentication from the file; 503 passes, 400 stays."""
+    """Basic authentication from the file; 503 passes, and so may a stranger's 400."""
     with Receiver(Answer(503), Answer(), Answer(400)) as receiver:
         one = channel(receiver.url, username="sensord", password_file="p")
         with pytest.raises(DeliveryError) as caught:
@@ -110,6 +121,6 @@ async def test_it_logs_in_and_retries_when_the_server_is_ill() -> None:
         with pytest.raises(DeliveryError) as refused:
             await one.send(entry())
         await one.close()
-    assert (caught.value.retryable, refused.value.retryable) == (True, False)
+    assert (caught.value.retryable, refused.value.retryable) == (True, True)
     assert {request.headers["Authorization"] for request in receiver.requests} == {"Basic c2Vuc29yZDphbS1zZWNyZXQ="}
     assert receiver.requests[0].path == "/api/v2/alerts"

@@ -75,8 +75,8 @@ async def test_a_message_reaches_the_group(make: Any, group: Any) -> None:
         (feishu, FeishuGroup, "secret"),
     ],
 )
-async def test_a_wrong_key_or_signature_is_final(make: Any, group: Any, wrong: str) -> None:
-    """Nobody is helped by trying again; the message names the code and neither key nor secret."""
+async def test_a_wrong_key_or_signature_is_no_contacts_fault(make: Any, group: Any, wrong: str) -> None:
+    """It is tried again, for somebody will mend it; the message names the code and neither key nor secret."""
     clock = Clock()
     theirs = group(clock)
     with Receiver(decide=theirs.decide) as receiver:
@@ -84,9 +84,37 @@ async def test_a_wrong_key_or_signature_is_final(make: Any, group: Any, wrong: s
         with pytest.raises(DeliveryError, match="code") as caught:
             await channel.send(entry())
         await channel.close()
-    assert not caught.value.retryable
+    assert caught.value.retryable
     assert "not-this-one" not in str(caught.value)
     assert theirs.texts == []
+
+
+@pytest.mark.parametrize(("make", "group"), [(dingtalk, DingtalkGroup), (feishu, FeishuGroup)])
+async def test_a_clock_that_is_wrong_for_a_while_costs_no_page(make: Any, group: Any) -> None:
+    """The service does not accept the signature of a box two hours off; set right, the same message goes through."""
+    clock, ours = Clock(), Clock()
+    ours.advance(7200.0)
+    theirs = group(clock)
+    with Receiver(decide=theirs.decide) as receiver:
+        channel = make(receiver, ours)
+        with pytest.raises(DeliveryError, match="code") as caught:
+            await channel.send(entry())
+        assert caught.value.retryable
+        clock.advance(7200.0)
+        await channel.send(entry())
+        await channel.close()
+    assert len(theirs.texts) == 1
+
+
+@pytest.mark.parametrize(("make", "code"), [(wecom, 40058), (wecom, 44004), (dingtalk, 40035)])
+async def test_a_code_that_speaks_of_one_message_is_final(make: Any, code: int) -> None:
+    """Its parameters or its text are not accepted: they would be the same at the next attempt."""
+    with Receiver(said(errcode=code)) as receiver:
+        channel = make(receiver, Clock())
+        with pytest.raises(DeliveryError, match=str(code)) as caught:
+            await channel.send(entry())
+        await channel.close()
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,15 @@ async def test_many_at_once_share_one_token() -> None:
     assert len(theirs.inbox) == 16
 
 
-async def test_a_wrong_secret_is_final_and_never_in_doubt() -> None:
+async def test_a_wrong_secret_is_no_persons_fault_and_never_in_doubt() -> None:
     """The token's request reaches nobody; the secret is in no message."""
     with Receiver(decide=WecomOrganisation(Clock()).decide) as receiver:
         app = channel(receiver, Clock(), "wrong-secret")
         with pytest.raises(DeliveryError, match="40001") as caught:
             await app.send(entry(address="cadre01"))
         await app.close()
-    assert not caught.value.retryable
+    assert caught.value.retryable
+    assert not isinstance(caught.value, InDoubtError)
     assert "wrong-secret" not in str(caught.value)
 
 

@@ -131,13 +131,13 @@ async def test_an_error_code_in_a_200_is_tried_again(outboxes: Outboxes) -> None
 
 
 async def test_a_final_refusal_is_recorded_as_failed(outboxes: Outboxes) -> None:
-    """404 is not tried again, and the outbox says why."""
+    """422 is not tried again, and the outbox says why."""
     outbox, meter = outboxes(notification()), PrometheusMeter()
-    with Receiver(Answer(404)) as receiver:
+    with Receiver(Answer(422)) as receiver:
         async with working(_webhook(receiver), outbox, meter):
             await until(lambda: outbox.states() == ["failed"])
     assert len(receiver.requests) == 1
-    assert "404" in outbox.notes()[0]
+    assert "422" in outbox.notes()[0]
     assert _outcomes(meter)["failed"] == 1
 
 

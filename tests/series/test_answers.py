@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import pytest
 
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups, Settings
-from sensord.errors import DeliveryError
+from sensord.errors import ConfigError, DeliveryError, Problem
 from sensord.ports import Cursor, Sink
 from sensord.series.build import build_sinks
 from sensord.series.influx_v1 import InfluxV1Sink
@@ -165,14 +165,40 @@ async def test_sinks_are_built_as_configured() -> None:
         ),
     )
     read: list[str] = []
+    off: list[str] = []
 
     def secret(path: str) -> str:
         read.append(path)
         return "s\n"
 
-    plans = build_sinks(settings, secret, Cursors(), PrometheusMeter(), lambda _: rollups)
+    plans = build_sinks(
+        settings, secret, Cursors(), PrometheusMeter(), lambda _: rollups, lambda sink, _: off.append(sink)
+    )
+    assert off == []
     assert [type(plan.sink) for plan in plans] == [InfluxV2Sink, MemorySink, InfluxV1Sink]
     assert [plan.batch for plan in plans] == [7, 5000, 5000]
     assert read == ["/token", "/pw"]
+    for plan in plans:
+        await plan.sink.close()
+
+
+async def test_a_sink_without_its_secret_is_left_out_alone() -> None:
+    """It is said which and why; those before and after it are built."""
+    sinks = (
+        InfluxV1(name="one", url="http://127.0.0.1:1", database="d", username="u", password_file="/gone"),
+        Rollups(),
+        InfluxV1(name="three", url="http://127.0.0.1:1", database="d", username="u", password_file="/there"),
+    )
+    off: dict[str, ConfigError] = {}
+
+    def secret(path: str) -> str:
+        if path == "/gone":
+            raise ConfigError([Problem(path, 1, 1, "the secret cannot be read")])
+        return "s"
+
+    settings, parts = Settings(site="linfen", sinks=sinks), (Cursors(), PrometheusMeter())
+    plans = build_sinks(settings, secret, *parts, lambda _: MemorySink(), off.__setitem__)
+    assert [type(plan.sink) for plan in plans] == [MemorySink, InfluxV1Sink]
+    assert [(sink, error.problems[0].file) for sink, error in off.items()] == [("one", "/gone")]
     for plan in plans:
         await plan.sink.close()

@@ -126,14 +126,30 @@ class Daemon:
 
     def start(self, environment: Mapping[str, str] | None = None, ready: str = "/readyz") -> Daemon:
         """Run it until it says that it is ready, with more in its environment; ``ready`` is the address to ask."""
+        return self.begin(environment).await_ready(ready)
+
+    def begin(self, environment: Mapping[str, str] | None = None) -> Daemon:
+        """Run it, and wait for nothing."""
         (self.state / "http.port").unlink(missing_ok=True)
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "sensord", "run", "--config", str(self.config)]
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(environment or {})}
             )
+        return self
+
+    def await_ready(self, ready: str = "/readyz") -> Daemon:
+        """Wait until it says that it is ready; ``ready`` is the address to ask."""
         wait_until(lambda: self._answers(ready), 30, lambda: f"the daemon is ready; {self.standing()}")
         return self
+
+    def starting(self) -> bool:
+        """Whether it has read its configuration and taken its state directory; it may be further than that."""
+        assert self._process is not None
+        try:
+            return (self.state / "lock").read_text(encoding="ascii").strip() == str(self._process.pid)
+        except OSError:
+            return False
 
     def _answers(self, path: str) -> bool:
         assert self._process is not None

@@ -44,6 +44,7 @@ class Happening(StrEnum):
     LEVEL_FELL = "level_fell"
     ANOTHER_VEHICLE = "another_vehicle"
     ANOTHER_TROUBLE = "another_trouble"
+    ANOTHER_ALERT = "another_alert"
     FILE = "file"
     DISPATCH = "dispatch"
     STEP_DUE = "step_due"
@@ -70,7 +71,7 @@ _S, _H = State, Happening
 _OPEN = (_S.ACCEPTED, _S.FILED, _S.DISPATCHED, _S.HANDLING, _S.SUPERVISED, _S.VERIFYING)
 _FILED = _OPEN[1:]
 _ANSWERS = (_H.ACKNOWLEDGE, _H.ON_THE_WAY, _H.ON_THE_SCENE, _H.NEED_HELP)
-_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.ANOTHER_VEHICLE, _H.ANOTHER_TROUBLE, _H.LINK)
+_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.ANOTHER_VEHICLE, _H.ANOTHER_TROUBLE, _H.ANOTHER_ALERT, _H.LINK)
 
 TABLE: dict[tuple[State, Happening], State] = {
     **{(state, happening): state for state in _OPEN for happening in _STAYS},
@@ -204,21 +205,60 @@ class Told(msgspec.Struct):
         return bool(self.sent_at or self.delivered_at or self.seen_at or self.acknowledged_at)
 
 
+class Subject(msgspec.Struct, frozen=True):
+    """What texts say of one alert: at which level, and since when (``subject_at``, ns: raised, or its vehicle came)."""
+
+    level: Level
+    rule: str
+    key: str
+    subject_at: int
+    value: float | None = None
+    threshold: float | None = None
+    samples: int = 0
+    vehicle: Vehicle | None = None
+    spaces: tuple[Free, ...] = ()
+    gap: Gap | None = None
+
+    @property
+    def alert(self) -> str:
+        """The id of the alert."""
+        return f"{self.rule}:{self.key}"
+
+    def same(self, other: Subject) -> bool:
+        """Whether both speak of one alert, and of one vehicle."""
+        mine, others = ("" if one.vehicle is None else one.vehicle.id for one in (self, other))
+        return self.alert == other.alert and mine == others
+
+
+class SecondWay(msgspec.Struct, frozen=True, array_like=True):
+    """A message that goes to a person's other channel, unless the first delivers that of the event (its number).
+
+    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version.
+    """
+
+    person: str
+    channel: str
+    event: str
+    about: Subject | None = None
+
+
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
-    ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces`` and ``gap`` are those of the latest transition that
-    reached the level of the case, for texts. ``owner`` answers for the case now, ``lead`` leads a joint dispatch.
+    ``key``, ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces``, ``gap`` and ``subject_at`` are those of the
+    latest transition that reached the level of the case, for texts (see ``Subject``). ``owner`` answers for the case
+    now, ``lead`` leads a joint dispatch.
     ``answer`` is how far people have come in the present ``round``, which begins when the alarm comes back or the
     case is given back. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the
     first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
     never was); ``disagreed``: the sensors contradicted one. ``deadline`` is the limit of the present stage,
     ``since`` the instant at which it began. ``links`` are open cases nearby. ``told`` is the ledger by person;
-    ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds (person, channel, number of the
-    event) of second ways that are not needed once that event's message was delivered. ``muted`` is the named reason
-    why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks to. ``passed_over`` are the
-    steps that came due while people had come far enough: they speak after all when that turns out to be wrong.
+    ``pending`` what is awaited, as (at, ``Due``, number); ``fallbacks`` holds the second ways by their numbers.
+    ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks
+    to. ``passed_over`` are the steps that came due while people had come far enough: they speak after all when that
+    turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
+    level at which it was told last and when it ended since (0: it has not).
     """
 
     id: str
@@ -267,19 +307,23 @@ class Case(msgspec.Struct):
     round: int = 0
     passed_over: list[int] = []
     pending: list[tuple[int, Due, int]] = []
-    fallbacks: dict[str, tuple[str, str, str]] = {}
+    fallbacks: dict[str, SecondWay] = {}
     muted: str = ""
+    subject_at: int = 0
+    untold: list[Subject] = []
+    told_of: dict[str, tuple[Level, int]] = {}
 
 
-def subject(transition: Transition) -> dict[str, object]:
-    """What texts about a case say of an alert, by the fields of ``Case``."""
-    fields = ("rule", "key", "value", "threshold", "samples", "vehicle", "spaces", "gap")
-    return {field: getattr(transition, field) for field in fields}
+def subject(of: Transition | Case) -> Subject:
+    """What texts say of a transition's alert, or of a case as it stands."""
+    at = of.at if isinstance(of, Transition) else of.subject_at
+    about = of.value, of.threshold, of.samples, of.vehicle, of.spaces, of.gap
+    return Subject(of.level, of.rule, of.key, at, *about)
 
 
-def about(case: Case, transition: Transition) -> Case:
+def about(case: Case, one: Subject) -> Case:
     """The case as far as one of its alerts goes, to be read only: its level, its rule, what its text says."""
-    return msgspec.structs.replace(case, level=transition.level, **subject(transition))
+    return msgspec.structs.replace(case, **msgspec.structs.asdict(one))
 
 
 class CaseEvent(msgspec.Struct, frozen=True):

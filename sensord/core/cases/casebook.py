@@ -15,7 +15,7 @@ from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
-from sensord.core.cases.case import Case, Due, Happening
+from sensord.core.cases.case import Case, Due, Happening, SecondWay
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
@@ -260,7 +260,17 @@ class CaseBook:
                 arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
                 case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
             story.changed[case.id] = case
-        self._contact(person, channel, failed=receipt.delivery is Delivery.FAILED, at=at, story=story)
+        if receipt.delivery is Delivery.FAILED:
+            self._contact(person, channel, failed=True, at=at, story=story)
+        elif any(one[:2] == (person, channel) for one in self._watched.failed):
+            # It was the channel's fault, or may have been: whoever failed on it is trusted again.
+            self._trust([one for one in self._watched.failed if one[1] == channel], at, story)
+
+    def _trust(self, failed: list[tuple[str, str, int]], at: int, story: Story) -> None:
+        for person, channel, _ in failed:
+            self._contact(person, channel, failed=False, at=at, story=story)
+        if failed:
+            self._flow.look_again(at, story)
 
     def _contact(self, person: str, channel: str, *, failed: bool, at: int, story: Story) -> None:
         """A contact works, or does not: remember it, and say it."""
@@ -275,8 +285,6 @@ class CaseBook:
         self._flow.roster.undeliverable = {one[:2] for one in self._watched.failed}
         level, place = (lowest(UNREACHED) if failed else Level.NONE), (someone.serves if someone is not None else "")
         self._built_in(UNREACHED, f"{person}:{channel}", place, level, at, story)
-        if not failed:
-            self._flow.look_again(at, story)
 
     def advance(self, to: int, story: Story) -> None:
         """Let everything that is due at or before ``to`` happen, each at its own instant."""
@@ -297,9 +305,7 @@ class CaseBook:
         watched, duty = self._watched, self._definition.duty
         if at != watched.check_at:
             return
-        for person, channel, since in list(watched.failed):
-            if at - since >= RETRY:
-                self._contact(person, channel, failed=False, at=at, story=story)
+        self._trust([one for one in watched.failed if at - one[2] >= RETRY], at, story)
         holes = []
         if duty.check_days:
             plans = used_plans(self._definition)
@@ -338,6 +344,6 @@ def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str
     return {(person, contact.channel) for person, contact in old ^ new}
 
 
-def _spared(way: tuple[str, str, str], arrived: tuple[str, str]) -> bool:
+def _spared(way: SecondWay, arrived: tuple[str, str]) -> bool:
     """Whether a second way is not needed: the message arrived, or a digest with all of the person's."""
-    return way[0] == arrived[0] and arrived[1] in ("", way[2])
+    return way.person == arrived[0] and arrived[1] in ("", way.event)

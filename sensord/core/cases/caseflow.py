@@ -6,11 +6,14 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from functools import partial
+
+import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
-from sensord.core.cases.builtin import PREFIX, built_in
-from sensord.core.cases.case import TABLE, Case, CaseEvent, Due, Happening, State, about, subject
+from sensord.core.cases.builtin import built_in
+from sensord.core.cases.case import TABLE, Case, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -18,8 +21,9 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
-from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
+from sensord.core.cases.telling import Telling
+from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, over, owe
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -30,7 +34,7 @@ from sensord.core.record import Scope
 MOST_LINKS = 50
 
 
-class Flow(Stages):
+class Flow(Telling):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(
@@ -38,7 +42,7 @@ class Flow(Stages):
     ) -> None:
         super().__init__(definition, agenda)
         self._definition, self._places = definition, places
-        self._rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
+        self.rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
@@ -48,7 +52,7 @@ class Flow(Stages):
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
-        self.dispatcher = Dispatcher(definition, places, self._rules, self.roster, self.mutes, damper, desk)
+        self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)
@@ -70,17 +74,16 @@ class Flow(Stages):
 
     def raised(self, transition: Transition, story: Story) -> None:
         """An alert was raised or rose: it joins the open case of its place and plan, or opens one."""
-        policy, alert = self._rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
+        policy, alert = self.rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
         case = self.index.at(transition.place, policy) or self._open(transition, policy)
         case.alerts[alert] = transition.level
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
         relapse = bool(case.cleared_at)
         if level <= previous and not relapse:
-            if self._rules[transition.rule].each:
-                self.another(transition, story)
-            elif transition.rule.startswith(PREFIX):
-                self._another(case, transition, (Happening.ANOTHER_TROUBLE, Reason.ANOTHER_TROUBLE), story)
+            what = self.another_of(transition.rule)
+            if what[0] is not Happening.ANOTHER_ALERT or self._is_news(case, transition):
+                self._another(case, transition, what, story)
             story.changed[case.id] = case
             return
         self._seen(case, transition)
@@ -90,39 +93,43 @@ class Flow(Stages):
         else:
             self._rise(case, transition, previous, story)
 
+    def _is_news(self, case: Case, transition: Transition) -> bool:
+        """Whether people do not know it yet; of one silent device they do while all of its place are."""
+        rule, told = self.rules[transition.rule], self.rules.get(case.rule)
+        silent = told is not None and bool(told.absent and rule.absent)
+        if silent and transition.level < case.level and subject(case).alert in case.alerts:
+            return False
+        return is_news(case, transition)
+
     def another(self, transition: Transition, story: Story) -> None:
         """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
         if case is not None:
-            self._another(case, transition, (Happening.ANOTHER_VEHICLE, Reason.ANOTHER_VEHICLE), story)
+            self._another(case, transition, self.another_of(transition.rule), story)
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
-        """The case stands where it stood, and people hear of what this alert is about all the same."""
-        lesser = transition.level < case.level
-        if not lesser:
+        """The case stands where it stood, and people hear of what this alert is about all the same.
+
+        One that is muted by itself keeps nobody from hearing of the case.
+        """
+        one = subject(transition)
+        aside = transition.level < case.level or self.muted(about(case, one), transition.at) is not None
+        if not aside:
             self._seen(case, transition)
         event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is State.ACCEPTED:
-            return
-        if lesser:
-            self._tell_of(case, transition, event, what[1], story)
+            owe(case, one)
+        elif aside:
+            self.tell_of(case, one, event, what[1], story)
         else:
             self.dispatch(case, event, what[1], story)
-
-    def _tell_of(self, case: Case, transition: Transition, event: CaseEvent, reason: Reason, story: Story) -> None:
-        """Tell of a lesser alert by its own level and rule; how the case itself stands is told as before."""
-        of = about(case, transition)
-        muted = self.mutes.of_case(of, self._rules.get(of.rule), event.at)
-        if muted is not None:
-            self.dispatcher.muted(of, event, muted[0], story.decisions)
-        elif not self.dispatcher.rose(case, event, reason, story.decisions, of) and not case.muted:
-            self._await_duty(case, event.at)
 
     @staticmethod
     def _seen(case: Case, transition: Transition) -> None:
         """What messages about the case say from now on."""
-        for field, value in subject(transition).items():
-            setattr(case, field, value)
+        for field, value in msgspec.structs.asdict(subject(transition)).items():
+            if field != "level":
+                setattr(case, field, value)
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
@@ -146,6 +153,7 @@ class Flow(Stages):
         event = self.happen(case, Happening.LEVEL_ROSE, transition.at, transition.id, story, previous)
         wait = self.dispatcher.policy(case).wait
         if case.state is State.ACCEPTED:
+            owe(case, subject(transition))
             if not wait or case.level is Level.RED:
                 self.file(case, transition.at, story)
             elif not previous:
@@ -173,8 +181,11 @@ class Flow(Stages):
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
             self.index.release(alert, case)
+            kept = partial(self._kept, case, transition.at)
+            over(case, alert, transition.at, kept)
         else:
             case.alerts[alert] = transition.level
+            fell(case, alert, transition.level)
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
@@ -182,6 +193,10 @@ class Flow(Stages):
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:
             story.changed[case.id] = case
+
+    def _kept(self, case: Case, at: int, one: Subject) -> bool:
+        """Whether only the want of somebody on duty has kept an alert from being told."""
+        return case.state is not State.ACCEPTED and self.muted(about(case, one), at) is None
 
     def _all_clear(self, case: Case, transition: Transition, previous: Level, story: Story) -> None:
         at, policy = transition.at, self.dispatcher.policy(case)
@@ -208,14 +223,14 @@ class Flow(Stages):
         if due is Due.FILE:
             self.file(case, at, story)
         elif due is Due.STEP:
-            self._remute(case, at)
+            self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
             self.dispatcher.step_due(case, event, number, story.decisions)
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
-            self._remute(case, at)
+            self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)
-        elif due is Due.LIMIT:
+        elif due is Due.LIMIT and not self.awaits_shift(case, at):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
             self.supervise(case, event, Reason.OVERDUE, story)
@@ -226,6 +241,12 @@ class Flow(Stages):
         elif due is Due.RECHECK:
             self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
+            self._give_up(case, at, story)
+
+    def _give_up(self, case: Case, at: int, story: Story) -> None:
+        if self.awaits_shift(case, at):
+            self.schedule(case, case.cleared_at + LONGEST_UNTOLD, Due.GIVE_UP)
+        else:
             self.end(case, Happening.CLOSE, at, "unreported", story)
 
     def file(self, case: Case, at: int, story: Story) -> None:
@@ -254,60 +275,25 @@ class Flow(Stages):
             self.happen(case, Happening.LINK, at, oldest.id, story)
             story.changed[oldest.id] = oldest
 
-    def dispatch(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
-        """Tell whom the plan names; a muted case, or one for which nobody is on duty, is looked at again."""
-        at, decisions = event.at, story.decisions
-        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
-        if muted is not None:
-            case.muted = muted[0].value
-            self.dispatcher.muted(case, event, muted[0], decisions)
-            self._look_again(case, muted[1])
-            return
-        case.muted = ""
-        self.unschedule(case, Due.RECHECK)
-        if self.dispatcher.rose(case, event, reason, decisions):
-            if case.state is State.FILED:
-                self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
-        else:
-            self._await_duty(case, at)
-
-    def _look_again(self, case: Case, at: int) -> None:
-        self.unschedule(case, Due.RECHECK)
-        self.schedule(case, at, Due.RECHECK)
-
-    def _await_duty(self, case: Case, at: int) -> None:
-        """Nobody is on duty and reachable: look again when that can change."""
-        boundary = self.roster.table.next_boundary(at)
-        if boundary is not None:
-            self._look_again(case, boundary)
-
-    def _remute(self, case: Case, at: int) -> None:
-        """See whether a case that was told is muted by now, so that its reminders are held."""
-        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
-        if muted is not None and not case.muted:
-            case.muted = muted[0].value
-            self._look_again(case, muted[1])
-
     def _recheck(self, case: Case, at: int, story: Story) -> None:
-        """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""
-        if not case.alerts:
-            case.muted = ""
-            return
-        muted = self.mutes.of_case(case, self._rules.get(case.rule), at)
-        if muted is not None:
-            case.muted = muted[0].value
-            self._look_again(case, muted[1])
-        elif not case.muted and not self.dispatcher.can_tell(case, at):
-            self._await_duty(case, at)
-        else:
-            reason = Reason.MUTE_ENDED if case.muted else Reason.CASE_OPENED
-            event = self.happen(case, Happening.STEP_DUE, at, "looked again", story)
-            self.dispatch(case, event, reason, story)
+        """Tell what can be told by now; what was over before anybody could be told is over for whoever hears of it."""
+        past = not case.alerts and bool(case.untold)
+        self.recheck(case, at, story)
+        calm = case.cleared_at + self.policy(case).agree_for
+        if past and at >= calm and not self.awaits_shift(case, at):
+            self.end(case, Happening.CLOSE, at, "sensors", story)
+
+    def look_again(self, at: int, story: Story) -> None:
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
+        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
+        for case in waiting:
+            self.unschedule(case, Due.RECHECK)
+            self._recheck(case, at, story)
 
     def settle(self, case: Case, at: int, story: Story) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited."""
         policy = self.dispatcher.policy(case)
-        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for:
+        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for or self.awaits_shift(case, at):
             return
         if policy.close == "when_clear" or case.claimed or not case.told:
             by = case.reported_by if case.claimed and policy.close != "when_clear" else "sensors"
@@ -322,27 +308,12 @@ class Flow(Stages):
         event = self.happen(case, Happening.DISAGREE, at, "sensors", story)
         self.supervise(case, event, Reason.DISAGREEMENT, story)
 
-    def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
-        """Tell the supervisors, unless the case is muted."""
-        self._remute(case, event.at)
-        if case.muted:
-            self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
-        else:
-            self.dispatcher.supervise(case, event, reason, story.decisions)
-
-    def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
-        waiting = [case for case in self.index.open.values() if case.muted or case.state is State.FILED]
-        for case in waiting:
-            self.unschedule(case, Due.RECHECK)
-            self._recheck(case, at, story)
-
     def unknown_in(self, scope: Scope) -> list[str]:
         """The names in the scope of a silence that this definition does not know."""
         policies = {policy.id for policy in self._definition.policies}
         known: list[tuple[Iterable[str], Container[str]]] = [
             (scope.places, self._places.by_id),
-            (scope.rules, self._rules),
+            (scope.rules, self.rules),
             (scope.policies, policies),
             (scope.people, self.roster.by_id),
         ]
@@ -357,13 +328,13 @@ class Flow(Stages):
 
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
-        self._remute(case, at)
+        self.remute(case, at)
         if how is Happening.CLOSE and (case.state, how) not in TABLE:
             # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.deadline = [], {}, 0
+        case.pending, case.fallbacks, case.untold, case.deadline = [], {}, [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
         self.index.remove(case)

@@ -66,9 +66,8 @@ class DigestWriter:
     def _line(self, grid: str, policy: str, messages: Sequence[Notification], language: str) -> str:
         line, more = _WORDS[language][1:3]
         by_id = self._places.by_id
-        named = [
-            by_id[place].label(language) for place in dict.fromkeys(one.place for one in messages) if place in by_id
-        ]
+        told = dict.fromkeys(one.place for one in messages if one.place in by_id)
+        named = [self._places.name(place, language) for place in told]
         shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
         plan = self._plans.get(policy, {}).get(language) or policy
         times = [to_datetime(one.at, self._zone).strftime("%H:%M") for one in messages]
@@ -83,9 +82,12 @@ class DigestWriter:
 
 
 def _vehicles(messages: Sequence[Notification], language: str) -> tuple[str, list[Vehicle]]:
-    """Name the vehicles as each message would have: a mark for the plate, or a mask; returns those that are marked."""
+    """Name the vehicles as each message would have: a mark for the plate, or a mask; returns those that are marked.
+
+    The worst come first: of many the last are not named.
+    """
     seen: dict[str, Vehicle | None] = {}
-    for one in messages:
+    for one in sorted(messages, key=lambda message: -message.level):
         if one.vehicle is not None:
             seen[one.vehicle.id] = one.vehicle
         elif one.mask:

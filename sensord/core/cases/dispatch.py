@@ -8,10 +8,9 @@ has changed), and every step with delay that is newly reached is put on the case
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
 
 from sensord.core.alert import Transition
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, compose, compose_end
@@ -32,7 +31,7 @@ _DUE_REASON = {
     Answer.ON_THE_SCENE: Reason.NOT_ON_THE_SCENE,
     Answer.DISPERSED: Reason.NOT_DISPERSED,
 }
-_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE)
+_GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
 _NOTICES = (
     Reason.OVERDUE,
@@ -119,13 +118,14 @@ class Dispatcher:
                 self._desk.schedule(case, event.at + step.every, Due.STEP, number)
             if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
                 people += self._people(case, event, step, decisions)
-        if not people:
-            people = self._anybody(case, policy, event.at)
-            reason = Reason.NOBODY_TOLD if policy.steps else reason
+        instead: list[Person] = []
+        if not any(map(self._roster.reachable, people)):
+            instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
         if of is None:
-            self.own(case, event.at, people)
+            self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
-        return bool(people)
+        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps else reason, decisions, of)
+        return bool(people or instead)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
         """A step with delay, or a reminder, has come due."""
@@ -185,20 +185,17 @@ class Dispatcher:
 
     def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
         """A first way to somebody has not delivered by now: the second is taken."""
-        name, channel, _ = case.fallbacks.pop(str(number))
+        way = case.fallbacks.pop(str(number))
+        name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
             return
-        held = (
-            Reason(case.muted)
-            if case.muted
-            else self._mutes.of_person(name, case, self._rules.get(case.rule), event.at)
-        )
+        held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return
-        contacts = [contact for contact in person.contacts if contact.channel == channel]
-        self._page(case, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        contacts = [contact for contact in person.contacts if contact.channel == way.channel]
+        self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
 
     def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
         """A robot's digest has come due."""
@@ -222,7 +219,7 @@ class Dispatcher:
             receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
             place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
             policy=worst.policy, covers=tuple(message.key for message in covered),
-            vehicles=vehicles,
+            vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
         decisions.notify(digest)
         self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
@@ -254,7 +251,7 @@ class Dispatcher:
         return ""
 
     def can_tell(self, case: Case, at: int) -> bool:
-        """Whether anybody of the plan is on duty and reachable."""
+        """Whether anybody of the plan is on duty."""
         return bool(self._anybody(case, self.policy(case), at))
 
     def _people(self, case: Case, event: CaseEvent, step: Step, decisions: Decisions) -> list[Person]:
@@ -273,13 +270,13 @@ class Dispatcher:
         roster, at = self._roster, event.at
         if step.mode is Mode.NEAREST:
             busy = [person for person, cases in self._desk.engaged.items() if set(cases) - {case.id}]
-            return islice(roster.nearest(role, case.place, at, {*busy, *case.returned}), step.count)
+            return roster.nearest(role, case.place, at, step.count, {*busy, *case.returned})
         if step.mode is Mode.REPLACEMENT:
-            return islice(roster.nearest(role, case.place, at, case.told), len(self._silent(case, role)))
+            return roster.nearest(role, case.place, at, len(self._silent(case, role)), case.told)
         people = roster.responsible(role, case.place, at)
         kept = [person for person in people if person.id not in case.returned]
         # All of a circle have given the case back: the next one out is asked.
-        return kept or islice(roster.nearest(role, case.place, at, case.returned), 1 if people else 0)
+        return kept or roster.nearest(role, case.place, at, 1 if people else 0, case.returned)
 
     @staticmethod
     def _silent(case: Case, role: str) -> list[str]:
@@ -287,12 +284,15 @@ class Dispatcher:
         return [person for person, told in asked if told.role == role and not told.answered]
 
     def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
-        """Whoever of the plan can be reached, when nobody of the steps at hand can: the first role that has any."""
-        for role in (*policy.roles, *policy.supervisors):
-            found = [one for one in self._roster.responsible(role, case.place, at) if one.id not in case.returned]
-            if found:
-                return found
-        return []
+        """Whoever of the plan can be reached, when nobody of the steps at hand can; else whoever is on duty.
+
+        The first role that has any.
+        """
+        roles = (*policy.roles, *policy.supervisors)
+        on_duty = [self._roster.responsible(role, case.place, at) for role in roles]
+        found = list(filter(None, ([one for one in some if one.id not in case.returned] for some in on_duty)))
+        reached = (people for people in found if any(map(self._roster.reachable, people)))
+        return next(reached, found[0] if found else [])
 
     @staticmethod
     def _awaits(case: Case, number: int) -> bool:
@@ -336,8 +336,9 @@ class Dispatcher:
             self._page(of, event, person, first, reason, decisions)
             for contact in person.contacts:
                 if contact not in first:
+                    said = event.id.rpartition(":")[2]
                     number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = (person.id, contact.channel, event.id.rpartition(":")[2])
+                    case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, subject(of))
                     self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 
     def _page(
@@ -358,6 +359,7 @@ class Dispatcher:
                 language=person.language, title=title, text=text, policy=case.policy,
                 vehicle=case.vehicle if PLATE in text else None,
                 mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
+                case_level=event.level,
             )  # fmt: skip
             waits = self._damper.offer(message)
             if waits is None:

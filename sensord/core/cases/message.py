@@ -53,6 +53,7 @@ _TITLE = {
         Reason.LEVEL_ROSE: "【升级为{level}】{place}",
         Reason.ANOTHER_VEHICLE: "【又一辆·{level}】{place}",
         Reason.ANOTHER_TROUBLE: "【又一故障·{level}】{place}",
+        Reason.ANOTHER_ALERT: "【又一预警·{level}】{place}",
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
@@ -75,6 +76,7 @@ _TITLE = {
         Reason.LEVEL_ROSE: "[raised to {level}] {place}",
         Reason.ANOTHER_VEHICLE: "[another vehicle, {level}] {place}",
         Reason.ANOTHER_TROUBLE: "[another trouble, {level}] {place}",
+        Reason.ANOTHER_ALERT: "[another alert, {level}] {place}",
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
@@ -101,6 +103,8 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
+_OF_ONE = (Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT, Reason.NOT_DELIVERED)
+"""These speak of one alert, whenever they are told."""
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
 _SAID = {
@@ -155,12 +159,12 @@ def compose(
     device = case.key if case.key in places.device_index else ""
     words = {
         "place": _where(case, language, places),
-        "grid": _place(case.grid, language, places),
+        "grid": places.name(case.grid, language),
         "level": NAMES[language][case.level],
         "value": _number(case.value),
         "threshold": _number(case.threshold),
         "rule": _name(rule, case.rule, language),
-        "time": to_datetime(event.at, zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(_moment(case, reason, event), zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
         "case": case.code or case.id,
@@ -173,6 +177,12 @@ def compose(
     }
     title = _TITLE[language][reason].format_map(words)
     return title, _said(event, reason, language) + _body(rule, words, language)
+
+
+def _moment(case: Case, reason: Reason, event: CaseEvent) -> int:
+    """Of which instant the text speaks: of now, or of when the alert that is told late was raised."""
+    late = reason in _OF_ONE or (reason is Reason.CASE_OPENED and case.cleared_at)
+    return case.subject_at or event.at if late else event.at
 
 
 def compose_end(
@@ -223,14 +233,8 @@ def _name(rule: Rule | None, name: str, language: str) -> str:
 def _where(case: Case, language: str, places: Places) -> str:
     """The place's name, and the device when the alert is about one."""
     device = case.key if case.key in places.device_index else ""
-    place = _place(case.place, language, places)
+    place = places.name(case.place, language)
     return place + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else "")
-
-
-def _place(place: str, language: str, places: Places) -> str:
-    """The place's name; one that was removed while its case was open is called by its id."""
-    found = places.by_id.get(place)
-    return place if found is None else found.label(language)
 
 
 def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
@@ -249,7 +253,7 @@ def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
 
 def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:
     """Write where the nearest free parking spaces are, nearest first."""
-    known = [(places.by_id[one.place].label(language), one.count) for one in spaces if one.place in places.by_id]
+    known = [(places.name(one.place, language), one.count) for one in spaces if one.place in places.by_id]
     if language == "zh":
         named = "、".join(f"{name} {count} 个" for name, count in known)
         return f"最近的空车位：{named}" if named else "附近小区也没有已知的空车位"

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     ANOTHER_VEHICLE = "another_vehicle"
     ANOTHER_TROUBLE = "another_trouble"
     """Something else is wrong with the daemon itself, while the case of what was wrong before is open."""
+    ANOTHER_ALERT = "another_alert"
+    """Another alert of the place is raised, or rises, no higher than the case stands already."""
     CASE_RELAPSED = "case_relapsed"
     CASE_RETURNED = "case_returned"
     MUTE_ENDED = "mute_ended"
@@ -84,7 +86,8 @@ class Notification(msgspec.Struct, frozen=True):
     whole). A digest ``covers`` the keys of the messages that it stands for; its own case is that of the highest
     level. ``vehicle`` is there when the text holds ``PLATE``: whoever delivers it puts the plate in its place, so that
     no plate is stored anywhere but in the journal. ``mask`` is what the receiver may see of the vehicle before that,
-    "" when nothing. A digest's ``vehicles`` are those of its text's marks, in their order.
+    "" when nothing. A digest's ``vehicles`` are those of its text's marks, in their order. ``level`` is that of what is
+    told; ``case_level`` that of the case, which a lesser alert leaves where it stands.
     """
 
     key: str
@@ -107,6 +110,7 @@ class Notification(msgspec.Struct, frozen=True):
     covers: tuple[str, ...] = ()
     mask: str = ""
     vehicles: tuple[Vehicle, ...] = ()
+    case_level: Level = Level.NONE
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -1,11 +1,15 @@
 """Who answers for which place, and is on duty and reachable.
 
+That contacts are thought not to deliver makes more people hear, never fewer: what went wrong may have been the channel,
+for a minute. So whoever is nearest is told in any case, and the nearest who can be reached besides.
+
 People appear as roles (``居委干部-03``), never by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -57,23 +61,26 @@ class Roster:
         self._circles: dict[tuple[str, bool], list[frozenset[str]]] = {}
 
     def responsible(self, role: str, place: str, at: int) -> list[Person]:
-        """People of ``role`` who answer for ``place``, on duty and reachable at ``at``.
+        """People of ``role`` who answer for ``place`` and are on duty at ``at``; who can be reached come first.
 
-        Those nearest to it; each wider circle is the fallback. Sorted by id within a circle, so that the answer does
-        not depend on the order of the file. Empty when nobody anywhere does.
+        Those nearest to it, and of the nearest circle where anybody can be reached those who can. Sorted by id within
+        a circle, so that the answer does not depend on the order of the file. Empty when nobody is on duty anywhere.
         """
-        for circle in self._circle(place, wide=False):
-            found = self._in(role, circle, at)
-            if found:
-                return found
-        return []
+        circles = [self._in(role, circle, at) for circle in self._circle(place, wide=False)]
+        reached = next(filter(None, (list(filter(self.reachable, circle)) for circle in circles)), [])
+        return _each_once(reached, next(filter(None, circles), []))
 
-    def nearest(self, role: str, place: str, at: int, avoid: Collection[str] = ()) -> Iterable[Person]:
-        """Yield everybody of ``role``, on duty and reachable, from the nearest grid outwards, but those to avoid.
+    def nearest(self, role: str, place: str, at: int, count: int, avoid: Collection[str] = ()) -> list[Person]:
+        """Up to ``count`` of ``role``, on duty, from the nearest grid outwards, but those to avoid.
 
-        After the place's own grid come its neighbours as ``places.yaml`` states them, then the other grids whose
+        When some of these cannot be reached, the nearest ``count`` who can come before them, so that it may be twice as
+        many. After the place's own grid come its neighbours as ``places.yaml`` states them, then the other grids whose
         distance is known, then its block and the street. Of several grids the nearer comes first, where positions say.
         """
+        near = list(islice(self._outwards(role, place, at, avoid), count))
+        return _each_once(islice(filter(self.reachable, self._outwards(role, place, at, avoid)), count), near)
+
+    def _outwards(self, role: str, place: str, at: int, avoid: Collection[str]) -> Iterator[Person]:
         seen = set(avoid)
         for circle in self._circle(place, wide=True):
             for person in self._in(role, circle, at):
@@ -81,17 +88,13 @@ class Roster:
                     seen.add(person.id)
                     yield person
 
-    def available(self, person: Person, at: int) -> bool:
-        """Whether the person is on duty and some contact of theirs is not known to fail."""
-        return self.reachable(person) and self.table.on_duty(person.id, at)
-
     def reachable(self, person: Person) -> bool:
         """Whether some contact of the person is not known to fail."""
         return any((person.id, contact.channel) not in self.undeliverable for contact in person.contacts)
 
     def _in(self, role: str, circle: Iterable[str], at: int) -> list[Person]:
         found = [person for post in circle for person in self._by_post.get((role, post), ())]
-        return sorted((one for one in found if self.available(one, at)), key=lambda person: person.id)
+        return sorted((one for one in found if self.table.on_duty(one.id, at)), key=lambda person: person.id)
 
     def _circle(self, place: str, *, wide: bool) -> list[frozenset[str]]:
         """The circles around a place; wide ones take in all that lies in them: neighbours, too."""
@@ -118,3 +121,7 @@ class Roster:
         yield stated
         every = (one.id for one in self._places.places if one.kind is PlaceKind.GRID)
         yield from self._places.outwards(place, (one for one in every if one != grid and one not in stated))
+
+
+def _each_once(*people: Iterable[Person]) -> list[Person]:
+    return list({person.id: person for some in people for person in some}.values())

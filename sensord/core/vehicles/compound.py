@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from statistics import median
 
-from sensord.core.vehicles.passage import Passage
-from sensord.core.vehicles.pseudonym import neighbours
+from sensord.core.vehicles.nearby import Nearby
+from sensord.core.vehicles.passage import Passage, Read
 from sensord.core.vehicles.visit import Visit
 
 WEEK = 7
@@ -18,7 +18,8 @@ USUAL = 3
 class Compound:
     """Who is inside one compound: ``visits`` by pseudonym, in order of entry.
 
-    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin.
+    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin, ``_nearby``
+    those whose plate was read, when they came, with one character other than in another.
 
     ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
     first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
@@ -31,6 +32,7 @@ class Compound:
         self.visits: dict[int, Visit] = {}
         self._kin: dict[int, list[int]] = {}
         self._twins: dict[int, list[int]] = {}
+        self._nearby = Nearby()
         self.anonymous = self.missed = self.doubtful = self.spread = 0
         self.carried: list[int] = []
         self.lacking: list[int] = []
@@ -38,6 +40,7 @@ class Compound:
     def add(self, token: int, visit: Visit, twin: int = 0) -> None:
         """Let a vehicle in; ``twin`` (0: nobody) is who came at the same moment, if it is not the same vehicle."""
         self.visits[token] = visit
+        self._nearby.put(token, visit.read.early, visit.read.late)
         self.doubtful += visit.doubted
         known = self._kin
         for kin in visit.kin:
@@ -57,6 +60,7 @@ class Compound:
         visit = self.visits.pop(token, None)
         if visit is not None:
             self.doubtful -= visit.doubted
+            self._nearby.drop(token)
             known = self._kin
             for kin in visit.kin:
                 relatives = known[kin]
@@ -69,6 +73,12 @@ class Compound:
                 if not self._twins[twin]:
                     del self._twins[twin]
         return visit
+
+    def show(self, token: int, read: Read, certainty: int) -> None:
+        """Another reading of its entry shows a vehicle inside better."""
+        visit = self.visits[token]
+        visit.read, visit.certainty = read, certainty
+        self._nearby.put(token, read.early, read.late)
 
     def relate(self, token: int, kin: list[int]) -> None:
         """Note under what else a vehicle inside may be read."""
@@ -107,13 +117,10 @@ class Compound:
     def pair_all(self, token: int, passage: Passage, settle: int) -> None:
         """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
         read, came = passage.kept[0], self.visits[token]
-        for other, visit in self.visits.items():
+        for other in self._nearby.near(read.early, read.late):
+            visit = self.visits[other]
             near = visit.stranger and other != token and abs(visit.entered_at - came.entered_at) <= settle
-            if (
-                near
-                and visit.read.device == came.read.device
-                and neighbours(read.early, read.late, visit.read.early, visit.read.late)
-            ):
+            if near and visit.read.device == came.read.device:
                 self._pair(other, token)
                 self._pair(other, read.token)
 
@@ -131,17 +138,17 @@ class Compound:
 
     def _near(self, passage: Passage) -> int:
         """A vehicle inside, never seen before it came, whose plate is one character from this one's; 0: none."""
-        near = (token for token, visit in self.visits.items() if visit.stranger and _neighbour(passage, visit))
-        return min(near, default=0)
+        return min((token for token in self._neighbours(passage) if self.visits[token].stranger), default=0)
 
     def only_near(self, passage: Passage) -> int:
         """The one vehicle inside whose plate is one character from this one's; 0: there is none, or more than one."""
-        near = [
-            token
-            for token, visit in self.visits.items()
-            if visit.entered_at < passage.first_at and _neighbour(passage, visit)
-        ]
+        near = [token for token in self._neighbours(passage) if self.visits[token].entered_at < passage.first_at]
         return near[0] if len(near) == 1 else 0
+
+    def _neighbours(self, passage: Passage) -> set[int]:
+        """The vehicles inside of which the plate is one character from one of a passage's readings."""
+        read = [(one.early, one.late) for one in passage.kept if one.early or one.late]
+        return set[int]().union(*(self._nearby.near(*one) for one in read))
 
     # -- how sure that is ----------------------------------------------------------------------------------------------
 
@@ -216,12 +223,3 @@ class Compound:
     def unsure(self) -> int:
         """By how many ``inside`` may be wrong."""
         return abs(self.anonymous) + self.doubtful + self.spread
-
-
-def _neighbour(passage: Passage, visit: Visit) -> bool:
-    """Whether one of a passage's readings differs in one character from the one that a visit began with."""
-    entry = visit.read
-    return any(
-        (read.early or read.late) and neighbours(read.early, read.late, entry.early, entry.late)
-        for read in passage.kept
-    )

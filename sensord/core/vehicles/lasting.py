@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from sensord.core.instant import DAY, HOUR, MINUTE
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones
 from sensord.core.vehicles.compound import Compound
+from sensord.core.vehicles.nearby import Nearby
 from sensord.core.vehicles.passage import DOUBTFUL, Read
-from sensord.core.vehicles.pseudonym import neighbours
 from sensord.core.vehicles.tracking import Tracking
 from sensord.core.vehicles.visit import Ended, Trace, Visit
 
@@ -91,7 +91,7 @@ class Lasting(Acquaintance):
     def dusk(self, now: int) -> list[Ended]:
         """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
         ended: list[Ended] = []
-        couriers = [trace for trace in self.traces.values() if trace.courier is not None]
+        couriers = Nearby((name, one.courier[1:]) for name, one in self.traces.items() if one.courier is not None)
         for place, here in self.compounds.items():
             for token, visit in list(here.visits.items()):
                 visit.nights += 1
@@ -132,20 +132,13 @@ class Lasting(Acquaintance):
             if len(trace.shorts) >= COURIER:
                 trace.courier = shown.province, shown.early, shown.late
 
-    def _was_courier(self, visit: Visit, couriers: Iterable[Trace]) -> bool:
+    def _was_courier(self, visit: Visit, couriers: Nearby) -> bool:
         """Whether a visit under a doubtful plate, never seen before, is one of these, which has passed since."""
+        if not visit.stranger or visit.certainty != DOUBTFUL:
+            return False
         read, since = visit.read, visit.entered_at + self._tracking.merge
-        return (
-            visit.stranger
-            and visit.certainty == DOUBTFUL
-            and any(
-                courier.last_at > since
-                and courier.courier is not None
-                and courier.courier[0] == read.province
-                and neighbours(read.early, read.late, *courier.courier[1:])
-                for courier in couriers
-            )
-        )
+        near = (self.traces[token] for token in couriers.near(read.early, read.late))
+        return any(one.last_at > since and one.courier and one.courier[0] == read.province for one in near)
 
     def _over(self, place: str, token: int) -> None:
         """A visit is believed to be over: its exit was missed."""

@@ -160,10 +160,11 @@ class Presence(Lasting):
     def recognise(self, place: str, passage: Passage) -> Seen:
         """A passage that was decided is certain now, or another vehicle's: what it means, as of now."""
         at, token, certainty = passage.first_at, passage.best.token, passage.certainty
-        trace, visit = self.traces.get(token), self.compounds[place].visits.get(token)
+        trace, here = self.traces.get(token), self.compounds[place]
+        visit = here.visits.get(token)
         if trace is None or visit is None or passage.best.direction or visit.entered_at != at:
             return Seen(_HISTORY, token, certainty)
-        visit.read, visit.certainty = passage.best, certainty
+        here.show(token, passage.best, certainty)
         if certainty == CERTAIN and trace.last_at == at:
             trace.witnessed = at
         before, since = passage.before, at - self._tracking.roaming

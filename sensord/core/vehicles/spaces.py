@@ -2,7 +2,13 @@
 
 A rule on ``visit`` counts them as a compound's parking spaces less the vehicles inside; a rule on ``level`` takes what
 its own gauges show. What a compound has is as of just before the alert changed, so that it does not matter how the
-journal is cut. A gauge that is silent, or a compound with a camera that is, is not named: nobody is sent on a guess.
+journal is cut. Nobody is sent on a guess: a gauge that is silent is not named, nor is a compound of which one
+
+- camera is silent: what passes it is missing in the number;
+- camera was silent within ``Tracking.believed``: who left then may still be counted, who came is not. Visits without an
+  end are believed for so long, and most vehicles have shown by then where they are;
+- gate has been seen for less than ``Tracking.remember``: whoever stood there before, and has not moved, is not counted.
+  No vehicle is believed to be inside for longer, so after that the number lacks nobody that it would hold otherwise.
 """
 
 from __future__ import annotations
@@ -14,9 +20,9 @@ import msgspec
 import numpy as np
 
 from sensord.core.alert import Free, Transition
-from sensord.core.batch import DERIVED, Batch
+from sensord.core.batch import DERIVED, Batch, Int64
 from sensord.core.definition import Definition
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
 from sensord.core.stream import Stream
 from sensord.decoders import msgpack_decoder
@@ -28,14 +34,32 @@ ENOUGH = 0.05
 
 
 class _State(msgspec.Struct, array_like=True):
-    """The vehicles inside by compound, what gauges showed last, and when each camera was heard last.
+    """The vehicles inside by compound, what gauges showed last, and when cameras were heard.
 
-    ``gauges`` holds (value, arrival in ns) by device, ``heard`` the arrival in ns by device.
+    ``gauges`` holds (value, arrival in ns) by device; ``heard`` the last arrival and ``newest`` the newest event time
+    of each camera, ``steady`` since when (event time) it has not been silent; ``begun`` since when each gate is seen.
     """
 
     inside: dict[str, float] = {}
     gauges: dict[str, tuple[float, int]] = {}
     heard: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    steady: dict[str, int] = {}
+    begun: dict[str, int] = {}
+
+    @property
+    def times(self) -> tuple[dict[str, int], ...]:
+        """Everything that is known of cameras."""
+        return self.heard, self.newest, self.steady, self.begun
+
+    def hear(self, camera: Device, event_at: Int64, arrived: int) -> None:
+        """Take a camera's messages, of which the last ``arrived`` then."""
+        newest = np.maximum.accumulate(np.append(self.newest.get(camera.id, 0), event_at))
+        silent = np.flatnonzero(event_at - newest[:-1] > camera.deadline)
+        if len(silent):
+            self.steady[camera.id] = int(event_at[silent[-1]])
+        self.begun.setdefault(camera.place, int(event_at[0]))
+        self.newest[camera.id], self.heard[camera.id] = int(newest[-1]), arrived
 
 
 _STATE = msgpack_decoder(_State)
@@ -47,7 +71,7 @@ class Spaces:
     def __init__(self, definition: Definition, places: Places) -> None:
         asking = [rule for rule in definition.rules if any("{spaces}" in text for text in rule.message.values())]
         self._streams = {rule.id: rule.stream for rule in asking}
-        self._places, self._state = places, _State()
+        self._places, self._tracking, self._state = places, definition.tracking, _State()
         self._compound = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in places.devices]
         self._gauge = np.zeros(len(places.devices), np.bool_)
         for rule in asking:
@@ -71,17 +95,23 @@ class Spaces:
         return msgspec.structs.replace(transition, spaces=tuple(Free(*one) for one in found[:NEAREST]))
 
     def _inside(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
-        unseen = self._unseen(state, at)
+        doubted = self._doubted(state, at)
         for place, inside in state.inside.items():
             parking = self._parking.get(place, 0)
-            if place not in unseen and parking - inside > ENOUGH * parking:
+            if place not in doubted and parking - inside > ENOUGH * parking:
                 yield place, int(parking - inside)
 
-    def _unseen(self, state: _State, at: int) -> set[str]:
-        """The compounds of which a camera is silent just before ``at``: what passed it is missing in their numbers."""
-        devices = self._places.devices
-        cameras = ((self._compound[number], devices[number]) for number in np.flatnonzero(self._camera))
-        return {place for place, camera in cameras if at - state.heard.get(camera.id, 0) >= camera.deadline}
+    def _doubted(self, state: _State, at: int) -> set[str]:
+        """The compounds of which nobody knows for sure, just before ``at``, how many vehicles are inside."""
+        numbers = np.flatnonzero(self._camera).tolist()
+        return {self._compound[number] for number in numbers if self._doubts(state, self._places.devices[number], at)}
+
+    def _doubts(self, state: _State, camera: Device, at: int) -> bool:
+        """Whether it is a camera for which its compound's number is in doubt."""
+        silent = at - state.heard.get(camera.id, 0) >= camera.deadline
+        lately = at - state.steady.get(camera.id, at) < self._tracking.believed
+        new = at - state.begun.get(camera.place, at) < self._tracking.remember
+        return silent or lately or new
 
     def _shown(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
         shown: dict[str, float] = {}
@@ -96,8 +126,8 @@ class Spaces:
                 yield place, int(value)
 
     def observe(self, batch: Batch) -> None:
-        """Take a batch into account."""
-        if self._streams:
+        """Take a batch into account; when cameras were heard also while no rule asks, for one may from tomorrow on."""
+        if self._streams or self._camera.any():
             self._state = self._after(batch, len(batch))
 
     def _after(self, batch: Batch, stop: int) -> _State:
@@ -114,13 +144,13 @@ class Spaces:
             for number, value in zip(device[rows].tolist(), values, strict=True):
                 if not math.isnan(value[0]):
                     gauges[self._places.devices[number].id] = value
-        heard = dict(self._state.heard)
-        spoke = np.zeros(len(self._camera), np.int64)
+        after = _State(inside, gauges, *map(dict, self._state.times))
         rows = np.flatnonzero(self._camera[device] & (batch.flags[:stop] & DERIVED == 0))
-        spoke[device[rows]] = batch.received_at[rows]
-        for number in np.flatnonzero(spoke):
-            heard[self._places.devices[number].id] = int(spoke[number])
-        return _State(inside, gauges, heard)
+        rows = rows[np.argsort(device[rows], kind="stable")]
+        numbers, first = np.unique(device[rows], return_index=True)
+        for number, mine in zip(numbers.tolist(), np.split(rows, first[1:]), strict=False):
+            after.hear(self._places.devices[number], batch.event_at[mine], int(batch.received_at[mine[-1]]))
+        return after
 
     def save(self) -> bytes:
         """Return the state as bytes."""

@@ -1,0 +1,141 @@
+"""When people are told of a case: at once, or later when it is muted or nobody is on duty; whom is the dispatcher's.
+
+What could not be told is on the case (``untold``) and is looked at again; then each is told by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sensord.core.cases.builtin import PREFIX
+from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.caseindex import CaseIndex
+from sensord.core.cases.mute import Mutes
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.stages import Stages
+from sensord.core.cases.story import Story
+from sensord.core.cases.untold import LONGEST_UNTOLD, note, owe, owes
+from sensord.core.people.roster import Roster
+from sensord.core.rules.rule import Rule
+
+
+class Telling(Stages):
+    """Tells of cases, and of single alerts in them; whoever decides what happens builds on it."""
+
+    roster: Roster
+    mutes: Mutes
+    index: CaseIndex
+    rules: Mapping[str, Rule]
+
+    def another_of(self, rule: str) -> tuple[Happening, Reason]:
+        """How it is said that another alert of a rule joins a case that stands as high already."""
+        known = self.rules.get(rule)
+        if known is not None and known.each:
+            return Happening.ANOTHER_VEHICLE, Reason.ANOTHER_VEHICLE
+        if rule.startswith(PREFIX):
+            return Happening.ANOTHER_TROUBLE, Reason.ANOTHER_TROUBLE
+        return Happening.ANOTHER_ALERT, Reason.ANOTHER_ALERT
+
+    def dispatch(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell whom the plan names; a muted case, or one for which nobody is on duty, is looked at again."""
+        at, decisions, own = event.at, story.decisions, subject(case)
+        muted = self.muted(case, at)
+        if muted is not None:
+            case.muted = muted[0].value
+            self.dispatcher.muted(case, event, muted[0], decisions)
+            owe(case, own)
+            self._look_again(case, muted[1])
+            return
+        case.muted = ""
+        self.unschedule(case, Due.RECHECK)
+        if self.dispatcher.rose(case, event, reason, decisions):
+            note(case, own)
+            if case.state is State.FILED:
+                self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
+        else:
+            owe(case, own)
+            self._await_duty(case, at)
+        self._tell_untold(case, at, story)
+
+    def tell_of(self, case: Case, one: Subject, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell of one alert by its own level and rule; how the case itself stands is told as before."""
+        of = about(case, one)
+        muted = self.muted(of, event.at)
+        if muted is not None:
+            self.dispatcher.muted(of, event, muted[0], story.decisions)
+            owe(case, one)
+            self._look_again(case, muted[1])
+        elif self.dispatcher.rose(case, event, reason, story.decisions, of):
+            note(case, one)
+        else:
+            owe(case, one)
+            self._await_duty(case, event.at)
+
+    def _tell_untold(self, case: Case, at: int, story: Story) -> None:
+        """Tell of what could not be told when it came; what is muted waits on."""
+        for one in list(case.untold):
+            muted = self.muted(about(case, one), at)
+            if muted is not None:
+                self._look_again(case, muted[1])
+            elif self.dispatcher.can_tell(case, at):
+                event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
+                reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
+                self.tell_of(case, one, event, reason, story)
+            else:
+                self._await_duty(case, at)
+
+    def muted(self, case: Case, at: int) -> tuple[Reason, int] | None:
+        """Why nobody is told of the case now, and when to look again; None when it is not muted."""
+        return self.mutes.of_case(case, self.rules.get(case.rule), at)
+
+    def _look_again(self, case: Case, at: int) -> None:
+        """Look at the case again at ``at``, or sooner when something else is waited for, too."""
+        sooner = min([at, *(when for when, due, _ in case.pending if due is Due.RECHECK)])
+        self.unschedule(case, Due.RECHECK)
+        self.schedule(case, sooner, Due.RECHECK)
+
+    def _await_duty(self, case: Case, at: int) -> None:
+        """Nobody is on duty and reachable: look again when that can change."""
+        boundary = self.roster.table.next_boundary(at)
+        if boundary is not None:
+            self._look_again(case, boundary)
+
+    def remute(self, case: Case, at: int) -> None:
+        """See whether a case that was told is muted by now, so that its reminders are held."""
+        muted = self.muted(case, at)
+        if muted is not None and not case.muted:
+            case.muted = muted[0].value
+            self._look_again(case, muted[1])
+
+    def recheck(self, case: Case, at: int, story: Story) -> None:
+        """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""
+        if not case.alerts:
+            case.muted = ""
+            self._tell_untold(case, at, story)
+            return
+        muted = self.muted(case, at)
+        if muted is not None:
+            case.muted = muted[0].value
+            self._look_again(case, muted[1])
+        elif not case.muted and not self.dispatcher.can_tell(case, at):
+            self._await_duty(case, at)
+        elif case.muted or not case.untold or owes(case, subject(case)):
+            reason = Reason.MUTE_ENDED if case.muted else Reason.CASE_OPENED
+            event = self.happen(case, Happening.STEP_DUE, at, "looked again", story)
+            self.dispatch(case, event, reason, story)
+            return
+        self._tell_untold(case, at, story)
+
+    def awaits_shift(self, case: Case, at: int) -> bool:
+        """Whether a case that is over stays open, so that the next shift hears of it: for a day at most."""
+        waits = any(due is Due.RECHECK for _, due, _ in case.pending)
+        over = not case.alerts and not case.muted and at < case.cleared_at + LONGEST_UNTOLD
+        return over and waits and bool(case.untold)
+
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
+        """Tell the supervisors, unless the case is muted."""
+        self.remute(case, event.at)
+        if case.muted:
+            self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
+        else:
+            self.dispatcher.supervise(case, event, reason, story.decisions)

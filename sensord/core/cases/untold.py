@@ -1,0 +1,66 @@
+"""What a case has told of its alerts, and what it still owes: nothing is told twice, and nothing is told to nobody.
+
+An alert that comes back soon after its end is no news, or a queue that comes and goes would be told of all day long.
+What cannot be told when it comes (the case is not filed yet, it is muted, nobody is on duty) waits in ``Case.untold``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sensord.core.alert import Transition
+from sensord.core.cases.case import Case, Subject
+from sensord.core.instant import DAY, HOUR
+from sensord.core.level import Level
+
+COMES_BACK = HOUR
+"""An alert that was told of is news again, at the same level, when it has been over for so long."""
+LONGEST_UNTOLD = DAY
+"""For so long a case that is over stays open, when nobody was on duty: who comes next hears of it."""
+MOST_UNTOLD = 50
+"""Of so many a case still tells later; of more, the latest of the gravest. Its events have them all."""
+
+
+def is_news(case: Case, transition: Transition) -> bool:
+    """Whether the alert rose above the level at which it was told, or has been over for long."""
+    level, ended_at = case.told_of.get(f"{transition.rule}:{transition.key}", (Level.NONE, 0))
+    return transition.level > level or bool(ended_at and transition.at - ended_at >= COMES_BACK)
+
+
+def owe(case: Case, one: Subject) -> None:
+    """Nobody has heard of it yet: it is told later."""
+    case.untold = [*_others(case, one), one]
+    if len(case.untold) > MOST_UNTOLD:
+        case.untold.remove(min(case.untold, key=lambda untold: untold.level))
+
+
+def owes(case: Case, one: Subject) -> bool:
+    """Whether nobody has heard of it yet."""
+    return any(untold.same(one) for untold in case.untold)
+
+
+def note(case: Case, one: Subject) -> None:
+    """It has been told."""
+    case.untold = _others(case, one)
+    case.told_of[one.alert] = one.level, 0
+
+
+def fell(case: Case, alert: str, level: Level) -> None:
+    """An alert fell: it is told at the level at which it stands by then. A vehicle's own level stays what it was."""
+    case.untold = [
+        msgspec.structs.replace(one, level=min(one.level, level)) if one.alert == alert and not one.vehicle else one
+        for one in case.untold
+    ]
+
+
+def over(case: Case, alert: str, at: int, kept: Callable[[Subject], bool]) -> None:
+    """An alert has ended: what nobody has heard of it is of the past, unless it is kept."""
+    case.untold = [one for one in case.untold if one.alert != alert or kept(one)]
+    if alert in case.told_of:
+        case.told_of[alert] = case.told_of[alert][0], at
+
+
+def _others(case: Case, one: Subject) -> list[Subject]:
+    return [untold for untold in case.untold if not untold.same(one)]

@@ -1,0 +1,79 @@
+"""Finds plates that differ in one character from a given one, without a look at every plate. Pure.
+
+Two plates are neighbours (``pseudonym.neighbours``) when one of the eight hashes of their neighbourhoods is the same at
+the same place, or when what stands for a whole plate of seven characters is any hash of the other. So names are kept
+under (place, hash). Most vehicles leave under the plate under which they came, and nobody asks: a name is put in its
+eight places only when somebody does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sensord.core.vehicles.pseudonym import neighbours
+
+_HASH = 0xFFFF
+_BITS = 16
+_WHOLE = 4
+"""The place, of eight, that holds the hash of a whole plate which has seven characters."""
+
+Neighbourhood = tuple[int, int]
+"""``early`` and ``late`` of an ``Identity``."""
+
+
+class Nearby:
+    """Names by the neighbourhoods of their plates; a name has one."""
+
+    def __init__(self, known: Iterable[tuple[int, Neighbourhood]] = ()) -> None:
+        self._waiting: dict[int, Neighbourhood] = dict(known)
+        self._placed: dict[int, Neighbourhood] = {}
+        self._names: dict[int, list[int]] = {}
+
+    def put(self, name: int, early: int, late: int) -> None:
+        """Note a name, or another neighbourhood of it."""
+        if name in self._placed:
+            self._take(name)
+        self._waiting[name] = early, late
+
+    def drop(self, name: int) -> None:
+        """Forget a name, if it is there."""
+        if self._waiting.pop(name, None) is None and name in self._placed:
+            self._take(name)
+
+    def near(self, early: int, late: int) -> set[int]:
+        """The names whose plates differ in one character from the one that has this neighbourhood."""
+        self._place()
+        found = set[int]().union(*(self._names.get(place, ()) for place in _asked(early, late)))
+        return {name for name in found if neighbours(early, late, *self._placed[name])}
+
+    def _place(self) -> None:
+        for name, (early, late) in self._waiting.items():
+            self._placed[name] = early, late
+            for place in _places(early, late):
+                self._names.setdefault(place, []).append(name)
+        self._waiting.clear()
+
+    def _take(self, name: int) -> None:
+        for place in _places(*self._placed.pop(name)):
+            names = self._names[place]
+            names.remove(name)
+            if not names:
+                del self._names[place]
+
+
+def _hashes(early: int, late: int) -> list[int]:
+    """The eight hashes in the order of their places."""
+    return [word >> shift & _HASH for word in (early, late) for shift in range(0, 4 * _BITS, _BITS)]
+
+
+def _places(early: int, late: int) -> Iterator[int]:
+    """Under what a name stands."""
+    return (place << _BITS | one for place, one in enumerate(_hashes(early, late)))
+
+
+def _asked(early: int, late: int) -> set[int]:
+    """Under what its neighbours stand."""
+    hashes = _hashes(early, late)
+    whole = hashes[_WHOLE]
+    beside = {_WHOLE << _BITS | one for one in hashes} | {place << _BITS | whole for place in range(len(hashes))}
+    return beside | set(_places(early, late))

@@ -1,0 +1,103 @@
+"""Where the nearest free spaces are: nobody is sent on a guess."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.level import Level
+from sensord.core.place import Device
+from sensord.core.record import Record, RecordKind
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.site import Site, definition_record
+from sensord.core.stream import Stream
+from sensord.core.vehicles.tracking import Tracking
+from tests.core.street import grouped
+from tests.core.test_vehicles import notifications
+from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, passage, places, sign
+
+BRIEF = Tracking(believed=30 * MINUTE, remember=HOUR)
+"""Numbers are in doubt for so long after a silence, and after a beginning."""
+
+
+def fill(*silences: tuple[str, int, int]) -> list[Record]:
+    """C1 fills up; C2 and C3 have room. Every camera is heard for two hours before, but for silences in minutes."""
+    came = [("C3-N", "沪A10001"), ("C2-N", "沪A10002"), *(("C1-N", f"沪A2000{nth}") for nth in range(3))]
+    passages = [passage(gate, START + nth * MINUTE, plate) for nth, (gate, plate) in enumerate(came)]
+    passages += [passage("C2-N", START + 301 * SECOND, "沪A30001")]
+    alive = [
+        sign(gate, START + minute * MINUTE + nth)
+        for minute in range(-120, 5)
+        for nth, gate in enumerate(GATES)
+        if not any(gate == silent and since <= minute < until for silent, since, until in silences)
+    ]
+    return sorted([*passages, *alive], key=lambda record: record.received_at)
+
+
+def sent_to(records: list[Record], **changes: object) -> str:
+    """What the cadre of C1 is told when it is nearly full."""
+    rules = tuple(one for one in definition().rules if one.id == "nearly-full")
+    told = notifications(records, **{"rules": rules, "tracking": BRIEF, **changes})
+    return next(one.text for one in told if (one.role, one.place, one.reason) == ("cadre", "C1", "case_opened"))
+
+
+def test_a_full_compound_sends_people_to_the_nearest_free_spaces() -> None:
+    """The message names the compounds with room, nearest first, as they stood when the alert was raised."""
+    # In one residential grid with C1 is C2; where positions say that C3 is nearer, it comes first.
+    assert "最近的空车位：小区C2 3 个、小区C3 3 个" in sent_to(fill())
+    lie = {"C1": (31.300, 121.45), "C2": (31.310, 121.45), "C3": (31.302, 121.45)}
+    located = tuple(msgspec.structs.replace(place, position=lie.get(place.id)) for place in places())
+    assert "最近的空车位：小区C3 3 个、小区C2 3 个" in sent_to(fill(), places=located)
+
+
+@pytest.mark.parametrize(
+    ("silence", "named"),
+    [
+        (("C3-N", 1, 5), False),  # it is silent: who has come since, nobody knows
+        (("C3-N", -31, -21), False),  # who left then may still be counted, who came is not
+        (("C3-N", -42, -31), True),
+        (("C3-N", -22, -20), True),  # no longer than it may be
+        (("C3-N", -120, -50), False),  # it is new: who stood there before is not counted
+        (("C3-N", -120, -58), True),
+    ],
+)
+def test_nobody_is_sent_where_the_number_is_in_doubt(silence: tuple[str, int, int], named: bool) -> None:
+    """A compound is not named while a camera is silent, nor too soon after that, or after it was installed."""
+    assert ("小区C3 3 个" in sent_to(fill(silence))) is named
+    assert "小区C2 3 个" in sent_to(fill(silence))
+
+
+def test_cameras_are_known_before_a_rule_asks_for_spaces() -> None:
+    """Whoever asks for free spaces from today on does not wait for a month; a restart makes no difference."""
+    asking, records = definition(tracking=BRIEF), fill()
+    silent = msgspec.structs.replace(asking, rules=())
+    change = len(records) - 30
+    following, texts = Site(silent, SECRETS), list[str]()
+    for nth, one in enumerate(records):
+        batch = [definition_record(asking, one.received_at), one] if nth == change else [one]
+        for group in grouped(batch, [2]):
+            texts += [told.text for told in following.step(group).notifications]
+        if nth % 50 == 0:
+            following = Site.restored(following.snapshot(), SECRETS)
+    assert any("最近的空车位：小区C2 3 个、小区C3 3 个" in text for text in texts)
+
+
+def test_gauges_say_where_there_is_room_while_they_are_heard() -> None:
+    """A rule on gauges names what gauges show; one that is silent is not named, nor one with hardly a space left."""
+    names = ("C1", "C2", "C3")
+    gauges = tuple(Device(f"gauge-{place}", Stream.LEVEL, place, MINUTE) for place in names)
+    full = Rule(
+        "full", {"zh": "满"}, Stream.LEVEL, "compound", "vehicle", (LevelSpec(Level.YELLOW, 1.0),),
+        Clear((0.0,), MINUTE), Comparison.AT_MOST, value=Value(Aggregate.LAST, "value"), message=ROOM,
+    )  # fmt: skip
+    said = [("C3", 0, 30), ("C2", 1, 12), ("C1", 2, 1), ("C1", 300, 40), ("C2", 301, 14), ("C1", 400, 0)]
+    records = [
+        Record(RecordKind.MESSAGE, START + second * SECOND, f"t/{place}/level/gauge-{place}", b'{"value": %d}' % value)
+        for place, second, value in said
+    ]
+    told = notifications(records, rules=(full,), devices=gauges)
+    opened = [one.text for one in told if one.role == "cadre" and one.reason == "case_opened"]
+    assert "小区C2 12 个、小区C3 30 个" in opened[0]
+    assert "小区C2 14 个。" in opened[1]
+    assert "C3" not in opened[1]

@@ -1,0 +1,149 @@
+"""What a start goes on with when its files are refused: the newest definition that the state or the journal holds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from sensord.config.load import load
+from sensord.core.definition import Definition
+from sensord.core.people.roster import Contact
+from sensord.core.record import Group, Record, RecordKind
+from sensord.core.site import Site, definition_record
+from sensord.core.vehicles.tracking import PlateKey
+from sensord.errors import ConfigError
+from sensord.starting import newest_definition, prepare
+
+SAMPLE = Path(__file__).parent / "config" / "street"
+ONE = load(SAMPLE / "sensord.yaml").definition
+OTHER = msgspec.structs.replace(ONE, district="310117")
+
+
+class Journal:
+    """A group for each record; two are read at a time."""
+
+    def __init__(self, *records: Record) -> None:
+        """All records are there."""
+        self.groups = [Group(seq, (record,)) for seq, record in enumerate(records, 1)]
+        self.last_seq, self.first_seq, self.closed = len(records), 1, False
+
+    def read(self, after: int, limit: int = 2) -> list[Group]:
+        """Those after it."""
+        return self.groups[after : after + limit]
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """There never comes more."""
+        return False
+
+    def close(self) -> None:
+        """It is not read again."""
+        self.closed = True
+
+
+class Snapshots:
+    """One saved state, or none."""
+
+    def __init__(self, saved: tuple[int, bytes] | None = None) -> None:
+        """``saved`` is the one."""
+        self.saved = saved
+
+    def load_snapshot(self) -> tuple[int, bytes] | None:
+        """The one."""
+        return self.saved
+
+
+def noise(count: int) -> list[Record]:
+    """Records that define nothing."""
+    return [Record(RecordKind.MESSAGE, 1, "t/C1/crowd/x", b"{}") for _ in range(count)]
+
+
+def street(folder: Path, **settings: object) -> Path:
+    """The sample with a mistake in its rules, where a daemon has been before."""
+    shutil.copytree(SAMPLE, folder)
+    config, rules = folder / "sensord.yaml", folder / "rules" / "crowd.yaml"
+    whole = yaml.safe_load(config.read_text(encoding="utf-8")) | {"state_dir": str(folder / "state")} | settings
+    config.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+    rules.write_text(rules.read_text(encoding="utf-8").replace("above: 1.0", "abov: 1.0"), encoding="utf-8")
+    (folder / "state" / "journal").mkdir(parents=True)
+    return config
+
+
+SAVED = (3, Site(ONE).snapshot())
+CASES: list[tuple[Sequence[Record], tuple[int, bytes] | None, Definition | None]] = [
+    ([], None, None),
+    (noise(5), None, None),
+    ([definition_record(ONE, 1), *noise(4)], None, ONE),
+    ([definition_record(OTHER, 1), *noise(4)], SAVED, ONE),  # what lies before the saved state is in it
+    ([*noise(4), definition_record(OTHER, 1)], SAVED, OTHER),  # journaled, and not applied when the daemon died
+    ([*noise(4), Record(RecordKind.DEFINITION, 1, "", b"{")], SAVED, ONE),
+    ([definition_record(OTHER, 1), *noise(4)], (3, b"torn"), OTHER),
+    (noise(5), (3, Site(None).snapshot()), None),
+]
+
+
+@pytest.mark.parametrize(("records", "saved", "expected"), CASES)
+def test_the_newest_definition_is_found(
+    records: Sequence[Record], saved: tuple[int, bytes] | None, expected: Definition | None
+) -> None:
+    """In the saved state, or in the journal after it; what is no definition counts for nothing."""
+    assert newest_definition(Journal(*records), Snapshots(saved)) == expected
+
+
+def test_a_sound_configuration_is_what_a_start_begins_with(tmp_path: Path) -> None:
+    """Whatever was in force before."""
+    shutil.copytree(SAMPLE, tmp_path / "street")
+    start, journal = prepare(tmp_path / "street" / "sensord.yaml"), Journal(definition_record(OTHER, 1))
+    assert (start.refused, start.complaint) == (None, "")
+    assert start.begun(journal, Snapshots()).definition.district == ONE.district
+    assert journal.closed
+
+
+def test_a_refused_one_gives_way_to_what_is_in_force(tmp_path: Path) -> None:
+    """Without any, the refusal is raised; where no daemon has been, nothing is even looked for."""
+    config = street(tmp_path / "street")
+    start = prepare(config)
+    begun = start.begun(Journal(definition_record(OTHER, 1)), Snapshots())
+    assert (begun.definition, begun.settings.site) == (OTHER, ONE.site)
+    assert "crowd.yaml:11:16" in start.complaint
+    with pytest.raises(ConfigError, match="abov"):
+        start.begun(Journal(*noise(3)), Snapshots())
+    shutil.rmtree(tmp_path / "street" / "state")
+    with pytest.raises(ConfigError, match="abov"):
+        prepare(config)
+
+
+def test_a_mistake_in_the_settings_is_refused(tmp_path: Path) -> None:
+    """Without them it is not known where the broker is, or whom a channel reaches."""
+    with pytest.raises(ConfigError, match="port"):
+        prepare(street(tmp_path / "street", mqtt={"port": "many"}))
+
+
+def test_what_is_in_force_uses_the_topics_and_channels_that_run(tmp_path: Path) -> None:
+    """A contact of a channel that was taken away is left out; a second way does not wait for a first that is gone."""
+    start = prepare(street(tmp_path / "street", mqtt={"readings": "new/{compound}/{kind}/{device}"}))
+    ways = Contact("gone", "a"), Contact(start.loaded.settings.channels[0].name, "b", after=60)
+    people = (msgspec.structs.replace(ONE.people[0], contacts=ways), *ONE.people[1:])
+    held = msgspec.structs.replace(ONE, people=people)
+    definition = start.begun(Journal(definition_record(held, 1)), Snapshots()).definition
+    assert definition.topics == "new/{compound}/{kind}/{device}"
+    assert definition.people[0].contacts == (Contact(ways[1].channel, "b"),)
+    assert definition.people[1:] == ONE.people[1:]
+
+
+def test_keys_that_cannot_be_used_are_not_named(tmp_path: Path) -> None:
+    """As at a start that nobody refuses: vehicles are not told apart, and why is known."""
+    config = street(tmp_path / "street")
+    (config.parent / "state" / "plate.keys").write_text("torn", encoding="ascii")
+    start = prepare(config)
+    held = msgspec.structs.replace(ONE, plate_keys=(PlateKey("k1", 1, "check"),))
+    records = Journal(definition_record(held, 1))
+    assert start.loaded.without
+    assert start.begun(records, Snapshots()).definition.plate_keys == ()
+    whole = replace(start, loaded=replace(start.loaded, without={}))
+    assert whole.begun(records, Snapshots()).definition.plate_keys == held.plate_keys
