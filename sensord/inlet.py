@@ -55,7 +55,7 @@ class Inlet:
         settings, (mqtt, password) = loaded.settings, broker(loaded)
         self._client_id, self._journal, self._health, self._on_gap = mqtt.client_id, journal, health, on_gap
         self._known, self._echoes = KnownSessions(directory), Echoes()
-        self.backlog = Backlog(self._echoes, core, meter)
+        self.backlog = Backlog(self._echoes, core, meter, lambda: self.receivers.of(Lane.READINGS).connected)
         self.receivers = Receivers(
             mqtt,
             queue,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Mode
@@ -125,7 +124,7 @@ class Story:
         expected = {one.id for one in self._roster.responsible(role, place, at)}
         for step in (step for policy in self._definition.policies for step in policy.steps if role in step.tell):
             if step.mode is Mode.NEAREST and BY_WORD[chapter.case.peak] >= step.at_least:
-                expected |= {one.id for one in islice(self._roster.nearest(role, place, at), step.count)}
+                expected |= {one.id for one in self._roster.nearest(role, place, at, step.count)}
         return expected
 
     def good(self, now: int) -> bool:

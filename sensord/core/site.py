@@ -119,10 +119,10 @@ class Site:
         places = Places(definition.places, definition.devices)
         intake = Intake(definition, places, pseudonymiser)
         tracker = Tracker(definition, places, on=pseudonymiser is not None)
-        engine, book = Engine(definition, places), CaseBook(definition, places)
+        engine, book = Engine(definition, places, followed=tracker.on), CaseBook(definition, places)
         self.definition, self.places = definition, places
         self.intake, self.tracker, self.engine, self.book = intake, tracker, engine, book
-        self.spaces, self.blindness = Spaces(definition, places), Blindness(places)
+        self.spaces, self.blindness = Spaces(definition, places), Blindness(places, on=tracker.on)
         self.engine.probe, self.unkeyed = self._probe, unkeyed
 
     def _pseudonymiser(self, definition: Definition) -> tuple[Pseudonymiser | None, str]:
@@ -180,7 +180,7 @@ class Site:
         self._collect(counts)
         step.counts = dict(+counts)
         if self.tracker.on and (step.occupancy or step.definition or any(name == "visit" for name, _ in step.counts)):
-            step.occupancy += self.tracker.inside((step.at // SLOT + 1) * SLOT)
+            step.occupancy += self.tracker.inside(_quarter(step.at))
         return step
 
     def _collect(self, counts: Counter[tuple[str, str]]) -> None:
@@ -231,18 +231,20 @@ class Site:
         try:
             before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
             before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces.save()
-            before_blindness = self.blindness.save()
+            before_blindness = self.blindness
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
+        if before_tracker.on:  # afterwards nobody may be followed, or some compounds be gone
+            step.occupancy += before_tracker.inside(_quarter(record.received_at))
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
         if self.tracker.on != before_tracker.on:
             before_spaces = self.spaces.save()  # it has been forgotten who is inside
         self.spaces.restore(before_spaces)
-        self.blindness.restore(before_blindness)
+        self.blindness.carry_over(before_blindness, record.received_at)
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
@@ -271,6 +273,11 @@ class Site:
         except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
         return site
+
+
+def _quarter(at: int) -> int:
+    """The end of the quarter of an hour that is running at an instant (ns)."""
+    return (at // SLOT + 1) * SLOT
 
 
 def action_record(action: Action, received_at: int) -> Record:

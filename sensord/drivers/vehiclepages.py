@@ -234,6 +234,8 @@ class VehiclePages:
         made += self._begun()
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
+        if found.before_strays:
+            made.append(say["note_strays_before"].format(count=found.before_strays))
         if not found.complete:
             made.append(say["note_incomplete"].format(end=self._time(self._until), settled=self._time(found.settled)))
         return made

@@ -127,9 +127,9 @@ class VehicleReport(msgspec.Struct, frozen=True):
     """The report of [start, end); ``lines`` are ordered street, blocks, grids, compounds, gates.
 
     ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
-    what it is held against. ``strays`` passed at gates that are no more: they are in no line. ``inside_at`` is when
-    ``inside`` was counted: at the end, or as lately as the core has come; 0: that is not known. What passed before
-    ``since`` is not kept (ns; 0: everything of its time is).
+    what it is held against. ``strays`` passed at gates that are no more, ``before_strays`` in the time before: they
+    are in no line. ``inside_at`` is when ``inside`` was counted: at the end, or as lately as the core has come; 0: that
+    is not known. What passed before ``since`` is not kept (ns; 0: everything of its time is).
     """
 
     start: int
@@ -146,6 +146,7 @@ class VehicleReport(msgspec.Struct, frozen=True):
     daily: tuple[Stretch, ...]
     balance: tuple[Balance, ...]
     since: int = 0
+    before_strays: int = 0
 
     def of(self, kind: PlaceKind) -> list[Line]:
         """The lines of one kind of place."""
@@ -197,6 +198,7 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
         tuple(Stretch(*window, tuple(tally.passed(window))) for window in laid.days),
         tuple(balance(places, tally.seen(inside_at, lines))),
         kept.since if kept.since > laid.whole.start else 0,
+        tally.before_strays,
     )
 
 
@@ -204,8 +206,8 @@ class Eyes:
     """The gates (and other places with a camera), and when each was blind: when one of its cameras was.
 
     A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
-    stopped, and before the time that is kept. ``begins`` is from when on something is known of a gate, ``begun`` since
-    when all its cameras have been heard.
+    stopped, and before the time that is kept. Before a camera came to a gate, the others there saw it. ``begins`` is
+    from when on something is known of a gate, ``begun`` since when all its cameras have been heard.
     """
 
     def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
@@ -221,15 +223,13 @@ class Eyes:
             if cameras:
                 # No row at all: nobody looked. After the last thing that was written down, nobody knows.
                 stopped = Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
-                seen = [stretch for one in cameras for stretch in of_camera.get(one.id, always)]
-                self.blind[place.id] = [gone, stopped, *seen]
-                self.begun[place.id] = max((stretch.end for stretch in seen if not stretch.start), default=0)
+                seen = [of_camera.get(one.id, always) for one in cameras]
+                self.blind[place.id] = [gone, stopped, *_unseen(seen)]
+                first = (stretch.end for one in seen for stretch in one if not stretch.start)
+                self.begun[place.id] = max(first, default=0)
             elif place.kind is PlaceKind.GATE:
                 self.blind[place.id] = always
-        self.begins = {
-            gate: max(stretch.end for stretch in (gone, *stretches) if not stretch.start)
-            for gate, stretches in self.blind.items()
-        }
+        self.begins = {gate: _beginning(stretches) for gate, stretches in self.blind.items()}
 
     def unknown(self, gate: str, window: Window) -> int:
         """For how long (ns) of a stretch at least one camera of a gate was blind."""
@@ -249,6 +249,26 @@ class Eyes:
         return not any(start <= at < end for start, end in self.blind[gate])
 
 
+def _unseen(cameras: Sequence[Sequence[Window]]) -> Iterable[Window]:
+    """When a gate was not seen in full: before the first of its cameras came, and while one that had come was blind.
+
+    What ends of a camera's blindness since 0 is the time before it came.
+    """
+    came = [max((end for start, end in one if not start and end < _FOREVER), default=0) for one in cameras]
+    yield Window(0, min(came))
+    for since, one in zip(came, cameras, strict=True):
+        yield from (Window(max(start, since), end) for start, end in one if end > since)
+
+
+def _beginning(stretches: Iterable[Window]) -> int:
+    """Until when (ns) nothing is known without a break."""
+    reached = 0
+    for start, end in sorted(stretches):
+        if start <= reached:
+            reached = max(reached, end)
+    return reached
+
+
 class _Tally:
     """Adds up passages per gate and window, and from there per place: no number comes by another way."""
 
@@ -259,7 +279,7 @@ class _Tally:
         self._of_gate: dict[tuple[str, Window], Counts] = {}
         self._unknown: dict[tuple[str, Window], int] = {}
         self._from: dict[str, dict[str, int]] = {gate: {} for gate in eyes.blind}
-        self.strays = 0
+        self.strays = self.before_strays = 0
         self.gates: dict[tuple[PlaceKind, str], list[str]] = {
             (kind, place.id): [] for kind in KINDS[:-1] for place in places.places if place.kind is kind
         }
@@ -271,11 +291,12 @@ class _Tally:
 
     def count(self, passages: Iterable[PassageCount]) -> None:
         """Take the tallies, each in every window that it lies in."""
-        whole = self._laid.whole
+        whole, before = self._laid.whole, self._laid.before
         for one in passages:
             now = whole.start <= one.start < whole.end
             if one.gate not in self._from:
                 self.strays += one.count if now else 0
+                self.before_strays += one.count if before.start <= one.start < before.end else 0
                 continue
             for window in self._containing(one.start):
                 self._of_gate.setdefault((one.gate, window), Counts()).count(one)

@@ -79,6 +79,7 @@ WORDS: dict[str, dict[str, str]] = {
         "note_inside": "“在内”为 {at} 的数；“±”为可能的误差，“?”表示出入口不久前曾失联，或才装好不久，可能差得更多。",
         "note_begun": "{day} 起才有摄像头，在那之前就停着、一直没动的车不在“在内”里：{places}。",
         "note_strays": "另有 {count} 次过车在现已不在配置里的出入口，未列入。",
+        "note_strays_before": "增减所对照的那段时间另有 {count} 次过车在现已不在配置里的出入口，未列入。",
         "note_incomplete": "该时段尚未结束，统计到 {end}；与别的周、别的日子只比满一刻钟的，到 {settled}。",
     },
     "en": {
@@ -163,6 +164,8 @@ WORDS: dict[str, dict[str, str]] = {
         "note_begun": "Since {day} only vehicles that were seen coming are inside; who stood there before and has not "
         "moved is not counted: {places}.",
         "note_strays": "{count} more passed at gates that the configuration no longer has; they are in no line.",
+        "note_strays_before": "In the time that it is held against, {count} more passed at gates that the "
+        "configuration no longer has; they are in no line.",
         "note_incomplete": "The time of this report has not ended; it counts until {end}. Only full quarters of an "
         "hour are held against other weeks and days: until {settled}.",
     },

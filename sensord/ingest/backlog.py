@@ -3,6 +3,9 @@
 The broker does not say how long its queue for us is. So a small numbered message, an *echo*, is published each second
 to a topic that the session of the readings subscribes to: it waits as they do, and its return tells how long that took.
 It counts as returned when everything before it is durable. What the core has still to step comes on top.
+
+An echo counts from when the broker has taken it, and only while the session of the readings is connected: a broker that
+hangs or is away is no backlog, and who sends too much is not to be looked for then.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ class Echoes:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, Lock()
         self._run = time.time_ns()  # echoes of an earlier run may still wait at the broker
-        self._number = 0
+        self._number = self._back = 0
         self._waiting: deque[tuple[int, float]] = deque()
 
     def next(self) -> bytes | None:
@@ -43,8 +46,13 @@ class Echoes:
             if len(self._waiting) >= _MOST:
                 return None
             self._number += 1
-            self._waiting.append((self._number, self._clock()))
             return b"%d %d" % (self._run, self._number)
+
+    def taken(self, number: int) -> None:
+        """Note that the broker has taken this one: it is waited for from now on, unless it is back already."""
+        with self._lock:
+            if number > self._back:
+                self._waiting.append((number, self._clock()))
 
     def number(self, payload: bytes) -> int:
         """Read the number of an echo; 0 when it is none that we have sent in this run."""
@@ -58,17 +66,19 @@ class Echoes:
     def returned(self, number: int) -> None:
         """Note that this one has come back, and with it all before it: one that did not was lost."""
         with self._lock:
+            self._back = max(self._back, number)
             while self._waiting and self._waiting[0][0] <= number:
                 self._waiting.popleft()
 
     def forget(self) -> None:
-        """Wait for none of those that were sent: they will not come."""
+        """Wait for none of those that were sent: they will not come, or tell nothing when they do."""
         with self._lock:
+            self._back = self._number
             self._waiting.clear()
 
     @property
     def age(self) -> float:
-        """For how long the oldest has been under way; 0 when all are back."""
+        """For how long the oldest has waited; 0 when all are back."""
         with self._lock:
             return self._clock() - self._waiting[0][1] if self._waiting else 0.0
 
@@ -90,12 +100,15 @@ class Follower(Protocol):
 class Backlog:
     """Implements ``ports.Pressure``. ``look`` is called once in a while, by one thread; the rest is safe from any."""
 
-    def __init__(self, echoes: Echoes, core: Follower, meter: Meter) -> None:
-        self._echoes, self._core, self._meter = echoes, core, meter
+    def __init__(self, echoes: Echoes, core: Follower, meter: Meter, connected: Callable[[], bool]) -> None:
+        """``connected`` says whether the session of the readings is."""
+        self._echoes, self._core, self._meter, self._connected = echoes, core, meter, connected
         self.seconds, self.pressed = 0.0, False
 
     def look(self) -> None:
         """Measure, and decide."""
+        if not self._connected():
+            self._echoes.forget()
         waiting = self._echoes.age
         self.seconds = waiting + self._core.behind
         self.pressed = self.seconds > (CLOSE if self.pressed else OPEN)

@@ -1,16 +1,23 @@
-"""paho's client, but for the properties of messages: whatever they hold, what is published is heard.
+"""paho's client, but for two things: the properties of messages, and how it finds the broker.
 
-A broker hands on the properties that a device gives its messages, and paho ends the connection over one that it does
-not like: U+FEFF in a text is enough, which MQTT 5 allows (1.5.4). At QoS 1 the broker sends such a message again, as
-the first of each connection, so that one message would deafen us for good. We use no property of a message, so they
-are cut out before paho reads it. There is no public way to do so; a test holds paho to the version whose insides were
-looked at.
+Whatever properties hold, what is published is heard. A broker hands on those that a device gives its messages, and paho
+ends the connection over one that it does not like: U+FEFF in a text is enough, which MQTT 5 allows (1.5.4). At QoS 1
+the broker sends such a message again, as the first of each connection, so that one message would deafen us for good. We
+use no property of a message, so they are cut out before paho reads it.
+
+paho would wait for the resolver for as long as that likes, without a sign of life; ``Names`` does not.
+
+There is no public way to do either; a test holds paho to the version whose insides were looked at.
 """
 
 from __future__ import annotations
 
+import socket
+
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
+
+from sensord.ingest.names import Names
 
 _QOS, _QOS_1 = 0x06, 0x02
 """Bits of a PUBLISH's first byte."""
@@ -23,7 +30,15 @@ class Unreadable(MQTTMessage):
 
 
 class Listener(Client):
-    """Hands on every message that the broker sends, without its properties; one that is none as ``Unreadable``."""
+    """Hands on every message that the broker sends, without its properties; one that is none as ``Unreadable``.
+
+    Set ``names`` before it connects.
+    """
+
+    names: Names
+
+    def _create_socket_connection(self) -> socket.socket:
+        return self.names.connect(self._host, self._port, self.connect_timeout)
 
     def _handle_publish(self) -> MQTTErrorCode:
         first, body = self._in_packet["command"], self._in_packet["packet"]

@@ -34,6 +34,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
 from sensord.ingest.client import Listener
+from sensord.ingest.names import Names
+from sensord.ingest.topics import Session
 
 BURST = 500
 """Messages read in a row before writing and housekeeping get their turn."""
@@ -80,8 +82,8 @@ class Connection:
     """A connection; ``epoch`` (from 1) tells its messages from those of earlier ones.
 
     ``on_message`` gets every message that arrives and says whether there is room for another;
-    ``on_ready(session_present)`` is called once the broker has accepted us and all subscriptions, but for ``optional``,
-    without which we can do ("": there is none).
+    ``on_ready(session_present)`` is called once the broker has accepted us and all subscriptions of ``session``, but
+    for its echo, without which we can do.
     """
 
     def __init__(
@@ -89,8 +91,8 @@ class Connection:
         settings: Mqtt,
         password: str | None,
         tls: ssl.SSLContext | None,
-        filters: Sequence[str],
-        optional: str,
+        session: Session,
+        names: Names,
         epoch: int,
         on_message: Callable[[MQTTMessage], bool],
         on_ready: Callable[[bool], None],
@@ -101,8 +103,8 @@ class Connection:
         self.ending: Ending | None = None
         self.why = ""
         self._settings = settings
-        self._optional = optional
-        self._filters = [*filters, optional] if optional else filters
+        self._optional, self._names = session.echo, names
+        self._filters = [*session.filters, session.echo] if session.echo else session.filters
         self._on_message = on_message
         self._on_ready = on_ready
         self._keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
@@ -125,6 +127,7 @@ class Connection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
+        client.names = self._names
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, password)
         if tls is not None:

@@ -28,6 +28,7 @@ from sensord.config.settings import Mqtt
 from sensord.core.record import Record, RecordKind
 from sensord.ingest.backlog import Backlog, Echoes
 from sensord.ingest.client import Unreadable
+from sensord.ingest.names import Names
 from sensord.ingest.queue import Arrival, ArrivalQueue, Lane
 from sensord.ingest.receiver import Backoff, tls_context
 from sensord.ingest.topics import Ahead
@@ -46,7 +47,7 @@ PROOF = 5.0
 _WATCHED = 100
 """So many of our latest echoes are waited for."""
 MOST = 4 << 20
-"""What the newest messages of all topics may take, in bytes."""
+"""What the newest messages of all topics may take, in bytes; when topics are due again may take as much."""
 
 _log = structlog.get_logger()
 
@@ -58,7 +59,8 @@ class Conflated:
         self.what = Counter[str]()
         self._most, self._bytes = most, 0
         self._waiting: dict[str, Record] = {}
-        self._due: dict[str, float] = {}
+        self._due: dict[str, float] = {}  # of what was handed on a moment ago, the oldest first
+        self._remembered = 0
 
     def put(self, record: Record) -> None:
         """Keep it in place of what was kept of its topic; a new topic for which there is no room is left out."""
@@ -80,21 +82,40 @@ class Conflated:
                 break
             record = self._waiting.pop(topic)
             self._bytes -= _size(record)
-            self._due[topic] = now + pace
+            self._remember(topic, now + pace)
             taken.append(record)
+        self._forget(now)
         self.what["handed_on"] += len(taken)
         return taken
+
+    def _remember(self, topic: str, due: float) -> None:
+        if self._due.pop(topic, None) is None:
+            self._remembered += _cost(topic)
+        self._due[topic] = due
+
+    def _forget(self, now: float) -> None:
+        """Forget topics that are due; of more than there is room for the oldest, which are due at once then."""
+        while self._due:
+            topic, due = next(iter(self._due.items()))
+            if due > now and self._remembered <= self._most:
+                return
+            del self._due[topic]
+            self._remembered -= _cost(topic)
 
     def clear(self) -> None:
         """Forget everything: it comes in its turn."""
         self.what["left"] += len(self._waiting)
         self._waiting.clear()
         self._due.clear()
-        self._bytes = 0
+        self._bytes = self._remembered = 0
 
 
 def _size(record: Record) -> int:
-    return 200 + len(record.topic) + len(record.payload)
+    return _cost(record.topic) + len(record.payload)
+
+
+def _cost(topic: str) -> int:
+    return 200 + len(topic)
 
 
 class FreshLane:
@@ -127,9 +148,11 @@ class FreshLane:
         self._proven = False
         self._asked = 0  # the number of the lane's own subscription
         self._sent: deque[tuple[int, float]] = deque(maxlen=_WATCHED)  # echoes that have not come to ourselves
+        self._published: dict[int, int] = {}  # echoes without the broker's answer, by the number of that
         self._heard_at = 0.0  # when the newest echo was sent that has: how old is what the lane hears
         self._answered_at = self._looked_at = 0.0
         self._stopping = Event()
+        self._names = Names(self._go_on)
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
         self.error: BaseException | None = None
 
@@ -174,10 +197,11 @@ class FreshLane:
     def _serve(self) -> str:
         """Stay connected; returns why that ended."""
         try:
-            who = self._settings, self._ahead.client_id, self._password, self._tls
+            who = self._settings, self._ahead.client_id, self._password, self._tls, self._names
             with Wire(*who, self._hear, self._answered) as wire:
                 wire.subscribe([self._ahead.echo])
                 self._sent.clear()
+                self._published.clear()
                 self._heard_at = self._answered_at = time.monotonic()
                 while not self._stopping.is_set():
                     wire.turn(TURN)
@@ -189,6 +213,11 @@ class FreshLane:
         finally:
             self._shut()
         return ""
+
+    def _go_on(self) -> bool:
+        """Look, while the broker's name is asked for; whether to wait on for an answer."""
+        self._look()
+        return not self._stopping.is_set()
 
     def _look(self) -> bool:
         """Show that we live; once a second (then True), look how far behind we are."""
@@ -209,8 +238,9 @@ class FreshLane:
         if not self._proven:
             self._echoes.forget()
         if (payload := self._echoes.next()) is not None:
-            self._sent.append((self._echoes.number(payload), time.monotonic()))
-            wire.publish(self._ahead.echo, payload)
+            number = self._echoes.number(payload)
+            self._sent.append((number, time.monotonic()))
+            self._published[wire.publish(self._ahead.echo, payload)] = number
         wanted = self._backlog.pressed and self._proven and bool(self._ahead.filters)
         if wanted and not self.open:
             self._asked = wire.subscribe(self._ahead.filters)
@@ -243,8 +273,10 @@ class FreshLane:
     # --- what the broker sends --------------------------------------------------------------------------------------
 
     def _answered(self, number: int, refused: bool) -> None:
+        echo = self._published.pop(number, 0)
         if not refused:
             self._answered_at = time.monotonic()
+            self._echoes.taken(echo)
         elif number == self._asked:
             raise OSError("the broker refused the subscription of the fresh lane")
         else:

@@ -33,6 +33,7 @@ from sensord.core.record import Record, RecordKind
 from sensord.errors import ConfigError, Problem
 from sensord.ingest.client import Unreadable
 from sensord.ingest.connection import Connection, Ending
+from sensord.ingest.names import Names
 from sensord.ingest.queue import Arrival, ArrivalQueue
 from sensord.ingest.topics import Session, kind_of
 from sensord.ports import Meter, Pulse
@@ -140,6 +141,7 @@ class MqttReceiver:
         self._stopping = Event()
         self._lock = Lock()
         self._connection: Connection | None = None
+        self._names = Names(self._go_on)
         self._epoch = 0
         self._thread = Thread(target=self._main, name=session.worker, daemon=True)
         self.error: BaseException | None = None
@@ -228,8 +230,8 @@ class MqttReceiver:
             self._settings,
             self._password,
             self._tls,
-            self.session.filters,
-            self.session.echo,
+            self.session,
+            self._names,
             self._epoch + 1,
             self._take_message,
             self._ready,
@@ -258,6 +260,11 @@ class MqttReceiver:
             self._meter.count("messages_received_total", number, kind=kind)
         self._received.clear()
         self._pulse.beat(self.session.worker)
+
+    def _go_on(self) -> bool:
+        """Show that we live, while the broker's name is asked for; whether to wait on for an answer."""
+        self._pulse.beat(self.session.worker)
+        return not self._stopping.is_set()
 
     def _wait(self, delay: float) -> None:
         deadline = time.monotonic() + delay

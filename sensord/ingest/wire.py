@@ -23,6 +23,7 @@ from sensord.config.settings import Mqtt
 from sensord.core.instant import SECOND, parse_duration
 from sensord.ingest.client import Listener
 from sensord.ingest.connection import ANSWER, BURST, packet_size
+from sensord.ingest.names import Names
 
 _TURN = 0.2
 
@@ -40,6 +41,7 @@ class Wire:
         client_id: str,
         password: str | None,
         tls: ssl.SSLContext | None,
+        names: Names,
         on_message: Callable[[MQTTMessage], None],
         on_answer: Callable[[int, bool], None],
     ) -> None:
@@ -48,6 +50,7 @@ class Wire:
         self._welcome = self._more = False
         self._why = ""
         self._client = self._build(settings, client_id, password, tls)
+        self._client.names = names
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
         properties.MaximumPacketSize = packet_size(settings)
         keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
@@ -60,7 +63,7 @@ class Wire:
             self._close()
             raise
 
-    def _build(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> Client:
+    def _build(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> Listener:
         client = Listener(
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
@@ -89,9 +92,9 @@ class Wire:
         """Ask for it no more."""
         self._client.unsubscribe(list(filters))
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1."""
-        self._client.publish(topic, payload, 1)
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Publish at QoS 1; returns the number of the answer."""
+        return self._client.publish(topic, payload, 1).mid
 
     def turn(self, timeout: float) -> None:
         """Wait up to ``timeout`` seconds for something to do, and do it: read a burst, write, keep alive."""

@@ -3,8 +3,9 @@
 A made-up plate keeps province, city letter and length, and so its class; one true plate always becomes the same
 made-up one under one key, so counts, pairs and repeats stay what they were. What does not stay: two readings of one
 plate that differ in a character become two unrelated plates. A plate in a topic or in a device's name is blotted out:
-it named no device, and names none. A message that is no proper native message might hold anything, so only its size is
-kept: it was a dead letter, and it stays one (``not_json``).
+it named no device, and names none; so is one in a text of the definition (names, messages, runbooks). A message that
+is no proper native message might hold anything, so only its size is kept: it was a dead letter, and it stays one
+(``not_json``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.core.vehicles.tracking import LONGEST_PREFIX, PlateAreas
 
+_TEXTS = frozenset(("name", "name_en", "ask", "message", "labels", "runbook", "major", "minor"))
+"""Where people write what they like in a definition; the rest are identifiers, which other parts name."""
 _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _DIGITS = "0123456789"
 _TRIES = 64
@@ -84,7 +87,7 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
     template = TopicTemplate(Definition("", (), (), ()).topics)
     for record in records:
         if record.kind == RecordKind.DEFINITION:
-            definition = _without_addresses(decode_definition(record.payload))
+            definition = _without_persons(decode_definition(record.payload))
             definition = definition if key is None else _without_plates(definition)
             colours = Context.of(definition.zone, definition.devices).colours
             pseudonyms = None if key is None else Pseudonyms(key, definition.plates, colours)
@@ -98,8 +101,8 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
             yield record
 
 
-def _without_addresses(definition: Definition) -> Definition:
-    """People stay as roles; their telephone numbers and addresses go."""
+def _without_persons(definition: Definition) -> Definition:
+    """People stay as roles; their telephone numbers and addresses go, and remarks on maintenance."""
     people = tuple(
         msgspec.structs.replace(
             person,
@@ -107,19 +110,32 @@ def _without_addresses(definition: Definition) -> Definition:
         )
         for person in definition.people
     )
-    return msgspec.structs.replace(definition, people=people)
+    maintenance = tuple(msgspec.structs.replace(one, note="") for one in definition.maintenance)
+    return msgspec.structs.replace(definition, people=people, maintenance=maintenance)
 
 
 def _without_plates(definition: Definition) -> Definition:
     """Vehicles that were followed are followed on, under the key for made-up plates; the watch list goes.
 
-    So do areas that are plates, or all but: earlier versions took them.
+    So do areas that are plates, or all but (earlier versions took them), and plates in texts.
     """
+    definition = decode_definition(msgspec.json.encode(_blotted(msgspec.json.decode(definition.encode()))))
     keys = MADE_UP_KEYS if definition.plate_keys else ()
     areas = tuple(area for area in definition.plates.key if len(area.prefix) <= LONGEST_PREFIX)
     local = tuple(prefix for prefix in definition.plates.local if len(prefix) <= LONGEST_PREFIX)
     plates = msgspec.structs.replace(definition.plates, local=local, key=areas, watch=())
     return msgspec.structs.replace(definition, plates=plates, plate_keys=keys)
+
+
+def _blotted(part: object, *, text: bool = False) -> object:
+    """A part of a definition, as plain values, with no plate in what people wrote."""
+    if isinstance(part, str):
+        return without_plates(part) if text else part
+    if isinstance(part, list):
+        return [_blotted(one, text=text) for one in part]
+    if isinstance(part, dict):
+        return {name: _blotted(one, text=text or name in _TEXTS) for name, one in part.items()}
+    return part
 
 
 def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | None) -> Record:

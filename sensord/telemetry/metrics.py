@@ -75,7 +75,7 @@ METRICS: tuple[Metric, ...] = (
         "session",
     ),
     _counter("dropped_total", "Messages that were acknowledged but not journaled, by reason.", "reason"),
-    _gauge("mqtt_echo_seconds", "For how long the oldest echo that has not returned is under way, in seconds."),
+    _gauge("mqtt_echo_seconds", "How long the oldest echo that the broker has taken waits there, in seconds."),
     _gauge("reading_age_seconds", "How far readings in their turn are behind: broker, queue, journal; in seconds."),
     _gauge("fresh_lane_open", "1 while the newest readings go ahead of those that wait, else 0."),
     _counter("fresh_messages_total", "Messages of the fresh lane, by what became of them.", "what"),

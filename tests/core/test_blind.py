@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.place import Device
@@ -18,6 +19,9 @@ from tests.core.traffic import SECRETS, START, definition, devices, passage, tic
 ALLOWED = 3 * MINUTE
 """Three periods of a camera."""
 WEST, EAST = "cam-C1-N", "cam-C3-N"
+DEFINED = START - 5 * MINUTE
+HEARD = [(-1, -5), (-5, 0)]
+"""Nobody looked before the definition came, and until the camera was heard at the start."""
 
 
 def alive(camera: str, at: int, stamp: int = 0) -> Record:
@@ -27,8 +31,8 @@ def alive(camera: str, at: int, stamp: int = 0) -> Record:
 
 
 def said(records: list[Record], sizes: list[int], restart_every: int = 0) -> list[Blind]:
-    """What was said of cameras, under a definition that comes a moment before."""
-    first = definition_record(definition(rules=()), START - SECOND)
+    """What was said of cameras, under a definition that comes before."""
+    first = definition_record(definition(rules=()), DEFINED)
     site, found = Site(None, SECRETS), list[Blind]()
     for number, group in enumerate(grouped([first, *records], sizes), 1):
         found += site.step(group).blind
@@ -59,21 +63,21 @@ def journal(*records: Record, until: int = 60) -> list[Record]:
 def test_a_camera_is_blind_from_its_deadline_on() -> None:
     """Until it is heard again; who was never heard is blind since ever, and nobody forgets that."""
     found = said(journal(*every_minute(WEST, (0, 10), (20, 61))), [1])
-    assert of(WEST, found) == [(-1, 0), (12, 20)]
-    assert of(EAST, found) == [(-1, -1)]
+    assert of(WEST, found) == [*HEARD, (12, 20)]
+    assert of(EAST, found) == [(-1, -5), (-5, -1)]
 
 
 def test_silence_is_said_when_it_begins() -> None:
     """As soon as time shows it, not only when it is over."""
     found = said(journal(*every_minute(WEST, (0, 10))), [1])
-    assert of(WEST, found) == [(-1, 0), (12, -1)]
+    assert of(WEST, found) == [*HEARD, (12, -1)]
 
 
 def test_a_backlog_shows_what_was_seen() -> None:
     """What was stored while the line was down comes late: then the camera was not blind at all."""
     stored = [alive(WEST, START + 30 * MINUTE + minute, START + minute * MINUTE) for minute in range(10, 30)]
     found = said(journal(*every_minute(WEST, (0, 10), (31, 61)), *stored), [1])
-    assert [stretch for stretch in of(WEST, found) if stretch[0] != stretch[1]] == [(-1, 0)]
+    assert [stretch for stretch in of(WEST, found) if stretch[0] != stretch[1]] == HEARD
 
 
 def test_a_backlog_with_a_hole_shows_the_hole() -> None:
@@ -83,14 +87,14 @@ def test_a_backlog_with_a_hole_shows_the_hole() -> None:
         for minute in (*range(10, 15), *range(22, 30))
     ]
     found = said(journal(*every_minute(WEST, (0, 10), (31, 61)), *stored), [1])
-    assert [stretch for stretch in of(WEST, found) if stretch[0] != stretch[1]] == [(-1, 0), (17, 22)]
+    assert [stretch for stretch in of(WEST, found) if stretch[0] != stretch[1]] == [*HEARD, (17, 22)]
 
 
 def test_readings_are_signs_of_life_and_what_the_core_derives_is_none() -> None:
     """A vehicle shows that the camera sees; a visit that ends in the core's mind shows nothing."""
     drives = [passage("C1-N", START + 2 * minute * MINUTE, "沪A12345", "in") for minute in range(10)]
     found = said(journal(*drives, until=4 * 60), [1])
-    assert of(WEST, found) == [(-1, 0), (21, -1)]
+    assert of(WEST, found) == [*HEARD, (21, -1)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 500, 20_000])
@@ -117,5 +121,15 @@ def test_a_new_definition_goes_on() -> None:
     at = START + 10 * MINUTE
     before, after = every_minute(WEST, (0, 10)), every_minute(WEST, (10, 20))
     found = said(journal(*before, definition_record(changed, at - SECOND), *after, until=20), [5])
-    assert of(WEST, found) == [(-1, 0)]
-    assert of("cam-new", found) == [(-1, -1)]
+    assert of(WEST, found) == HEARD
+    assert of("cam-new", found) == [(-1, 9), (9, -1)]
+
+
+def test_a_camera_that_moves_begins_anew() -> None:
+    """It saw nothing of its new place before, and is blind there until it is heard."""
+    moved = definition(devices=tuple(replace(one, place="C1-S") if one.id == WEST else one for one in devices()))
+    at = START + 10 * MINUTE
+    drives = every_minute(WEST, (0, 30))
+    found = said(journal(*drives, definition_record(moved, at + SECOND), until=30), [5])
+    assert of(WEST, found) == [(-1, 10), (-5, 0), (10, 11)], "what was said of the former place lies before"
+    assert found == said(journal(*drives, definition_record(moved, at + SECOND), until=30), [1], restart_every=3)

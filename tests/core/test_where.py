@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.notification import Notification
+from sensord.core.cases.notification import Notification, Reason
 from sensord.core.instant import SECOND
 from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Place, PlaceKind
@@ -35,7 +35,7 @@ def told() -> tuple[Site, list[Notification]]:
     records = [passage(gate, START + number * SECOND, f"皖K1357{number}") for number, gate in enumerate(GATES, 1)]
     site = Site(None, SECRETS)
     steps = [site.step(group) for group in grouped([definition_record(whole, START), *records], [1])]
-    return site, [one for step in steps for one in step.notifications if one.place in GATES]
+    return site, [one for step in steps for one in step.notifications if one.reason is Reason.CASE_OPENED]
 
 
 def _bare(message: Notification) -> str:

@@ -36,7 +36,7 @@ class Bench:
     def __init__(self, settings: Mqtt, password: str | None) -> None:
         self.core, self.meter, self.beats = Core(), PrometheusMeter(), Beats()
         self.queue, self.echoes = ArrivalQueue(32 << 20), Prompt()
-        backlog = Backlog(self.echoes, self.core, self.meter)
+        backlog = Backlog(self.echoes, self.core, self.meter, lambda: True)
         lane = ahead(settings.readings, settings.client_id)
         parts = settings, lane, self.queue, self.echoes, backlog, self.meter, self.beats
         self.lane = FreshLane(*parts, password=password, backoff=FAST)

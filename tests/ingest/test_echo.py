@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from sensord.config.settings import Mqtt
@@ -31,7 +33,8 @@ class Core:
 def _echo(echoes: Echoes) -> int:
     payload = echoes.next()
     assert payload is not None
-    return echoes.number(payload)
+    echoes.taken(number := echoes.number(payload))
+    return number
 
 
 def test_the_oldest_echo_that_is_out_tells_how_long_readings_wait() -> None:
@@ -72,7 +75,8 @@ def test_what_is_waited_for_is_bounded() -> None:
     """After two hours no more are sent; the oldest still tells."""
     clock = Clock()
     echoes = Echoes(clock)
-    while echoes.next() is not None:
+    while (payload := echoes.next()) is not None:
+        echoes.taken(echoes.number(payload))
         clock.now += 1
     assert echoes.age == clock.now == 7200
     echoes.forget()
@@ -84,7 +88,7 @@ def test_pressed_begins_late_and_ends_late() -> None:
     """Broker and core together; between the two limits it stays as it was."""
     clock, core, meter = Clock(), Core(), PrometheusMeter()
     echoes = Echoes(clock)
-    backlog, seen = Backlog(echoes, core, meter), list[bool]()
+    backlog, seen = Backlog(echoes, core, meter, lambda: True), list[bool]()
     number = _echo(echoes)
     for clock.now, core.behind in ((OPEN - 1, 0.5), (OPEN - 1, 1.5), (OPEN - 1, 0.0), (OPEN + 9, 0.0)):
         backlog.look()
@@ -97,10 +101,43 @@ def test_pressed_begins_late_and_ends_late() -> None:
     assert meter.value("reading_age_seconds") == CLOSE + 0.5
 
 
+def test_a_broker_that_hangs_or_is_away_is_no_backlog() -> None:
+    """An echo counts from when it was taken, and not beyond the end of the connection; then it is measured anew."""
+    clock, link, meter = Clock(), SimpleNamespace(up=True), PrometheusMeter()
+    echoes, seen = Echoes(clock), list[float]()
+    backlog = Backlog(echoes, Core(), meter, lambda: link.up)
+    payload = echoes.next()
+    assert payload is not None
+    for clock.now, link.up in ((40.0, True), (41.0, False), (600.0, True)):
+        backlog.look()
+        seen.append(backlog.seconds)
+    echoes.taken(echoes.number(payload))  # it hung before it was away: what was sent then tells nothing
+    waits = _echo(echoes)
+    for clock.now, link.up in ((605.0, True), (640.0, False), (900.0, True)):
+        backlog.look()
+        seen.append(backlog.seconds)
+    echoes.returned(waits)
+    echoes.taken(_echo(echoes))
+    clock.now += 2
+    backlog.look()
+    assert (*seen, backlog.seconds) == (0, 0, 0, 5, 0, 0, 2)
+
+
+def test_an_echo_may_be_back_before_it_is_known_to_be_taken() -> None:
+    """The broker answers one connection and hands it out on another: whichever is heard first."""
+    echoes = Echoes(clock := Clock())
+    payload = echoes.next()
+    assert payload is not None
+    echoes.returned(number := echoes.number(payload))
+    echoes.taken(number)
+    clock.now = 50
+    assert echoes.age == 0
+
+
 def test_readings_are_held_only_while_that_helps() -> None:
     """Pressed, and the core has enough to do; not when it works off an old journal, where nothing would be gained."""
     core = Core()
-    backlog, held = Backlog(Echoes(), core, PrometheusMeter()), list[bool]()
+    backlog, held = Backlog(Echoes(), core, PrometheusMeter(), lambda: True), list[bool]()
     for core.behind, core.groups_behind in ((0.0, 9), (OPEN + 1, AHEAD_OF_CORE), (OPEN + 1, 9), (HOPELESS, 9)):
         backlog.look()
         held.append(backlog.holds())
@@ -115,6 +152,7 @@ def test_an_echo_is_back_when_what_came_before_it_is_durable(broker: Mosquitto) 
         wait_until(lambda: stage.receiver.connected)
         payload = echoes.next()
         assert payload is not None
+        echoes.taken(echoes.number(payload))
         broker.publish_all([("linfen/c1/crowd/d1", b"before"), ("linfen/echo/sensord", payload)])
         assert journal.entered.wait(10)
         assert echoes.age > 0

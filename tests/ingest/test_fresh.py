@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_a_template_without_kinds_keeps_the_lane_closed(broker: Mosquitto) -> No
         assert (bench.lane.open, bench.lane.missing) == (False, "")
 
 
+def test_an_echo_counts_once_the_broker_has_taken_it(broker: Mosquitto) -> None:
+    """Nobody hands them back here. While the broker hangs they are sent, and none is waited for."""
+    with running(Mqtt(port=broker.port)) as bench:
+        wait_until(lambda: len(bench.echoes._waiting) >= 5)
+        assert broker._process is not None
+        broker._process.send_signal(signal.SIGSTOP)
+        try:
+            hung = bench.echoes._number
+            wait_until(lambda: bench.echoes._number >= hung + 20)
+            assert len(bench.echoes._waiting) < hung + 5
+        finally:
+            broker._process.send_signal(signal.SIGCONT)
+        wait_until(lambda: len(bench.echoes._waiting) >= hung + 15)
+
+
 def _record(topic: str, payload: bytes) -> Record:
     return Record(RecordKind.MESSAGE, 1, topic, payload, ahead=True)
 
@@ -134,6 +150,25 @@ def test_what_is_kept_is_bounded_and_what_is_left_out_counted() -> None:
     assert len(taken) < 10
 
 
+def test_what_is_remembered_of_topics_is_bounded() -> None:
+    """Those whose time has come are forgotten; of more than there is room for, the newest are remembered."""
+    kept = Conflated(most=10_000)
+    for second in range(20):
+        for number in range(10):
+            kept.put(_record(f"stranger/{second}/{number}", b"1"))
+        assert len(kept.take(float(second), 1.0, lambda: True)) == 10
+        assert len(kept._due) == 10
+    for number in range(1000):
+        kept.put(_record(f"crowd/{number:04}", b"1"))
+        kept.take(100.0, 60.0, lambda: True)
+    for number in (0, 999):
+        kept.put(_record(f"crowd/{number:04}", b"2"))
+    assert len(kept._due) < 50
+    assert [one.topic for one in kept.take(101.0, 60.0, lambda: True)] == ["crowd/0000"]
+    kept.clear()
+    assert (len(kept._due), kept._remembered) == (0, 0)
+
+
 class Slow:
     """A wire by which an echo comes back at every ``nth`` turn: with 2, each comes later than the one before."""
 
@@ -144,12 +179,13 @@ class Slow:
         """Take a subscription."""
         return 1
 
-    def publish(self, _topic: str, payload: bytes) -> None:
+    def publish(self, _topic: str, payload: bytes) -> int:
         """Send an echo; perhaps one comes back."""
         self._under_way.append(payload)
         self._turns += 1
         if self._turns % self._nth == 0:
             self._lane._prove(self._under_way.pop(0))
+        return 1 + self._turns
 
 
 @pytest.mark.parametrize(("nth", "begins_anew"), [(1, False), (2, True)])

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from sensord.core.cases.mute import Maintenance
 from sensord.core.definition import decode_definition
 from sensord.core.intake.codec.native import Plate
-from sensord.core.record import Record, RecordKind
+from sensord.core.people.duty import Shift
+from sensord.core.record import Record, RecordKind, Scope
 from sensord.core.site import definition_record
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 from sensord.recordings.anonymise import Pseudonyms, anonymise
 from sensord.recordings.recording import groups
 from sensord.recordings.work import WHOLE, changed, export, merged
-from tests.core.traffic import START, definition
+from tests.core.traffic import START, definition, rule
 from tests.recordings.parts import decisions, journal, live
 
 KEY = b"k" * 32
@@ -106,6 +109,27 @@ def test_an_export_holds_no_person(tmp_path: Path) -> None:
     assert not [plate for plate in TRUE if plate in text or plate.encode("unicode_escape").decode() in text]
     assert "13800000000" not in text
     assert re.search("沪A", text)
+
+
+def test_a_definition_holds_no_plate_that_people_wrote() -> None:
+    """Not in the name of a rule or a place, nor in a message, a runbook, a label or a remark; identifiers stay."""
+    watch = replace(
+        rule("watch", None, 1.0, {"event": ("passed",)}, runbook="见到沪A12345不要上前"),
+        name={"zh": "盯防沪A12345"},
+        message={"zh": "{place}：沪A 12345 来了，{vehicle}。"},
+        labels={"of": "苏E12345"},
+    )
+    report = Maintenance("m", Scope(rules=("watch",)), Shift("m", 0, 60), START, "值班-01", "沪A12345 车主报备")
+    street, *places = definition().places
+    named = (replace(street, name="沪A12345", name_en="粤B1234D"), *places)
+    written = definition(rules=(watch,), maintenance=(report,), places=named)
+    (record,) = anonymise([definition_record(written, START)], KEY)
+    assert not re.search("A ?12345|E12345|B1234D|车主", record.payload.decode())
+    left = decode_definition(record.payload)
+    assert (left.rules[0].name["zh"], left.rules[0].message["zh"]) == ("盯防***", "{place}:*** 来了,{vehicle}。")
+    assert [one.id for one in left.places] == [one.id for one in written.places]
+    plain = decode_definition(next(anonymise([definition_record(written, START)], None)).payload)
+    assert (plain.rules, plain.maintenance[0].note) == (written.rules, ""), "only the remark goes without a key"
 
 
 def test_decisions_stay() -> None:

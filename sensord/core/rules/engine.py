@@ -55,15 +55,19 @@ class ActiveAlert(msgspec.Struct, frozen=True):
 class Engine:
     """Evaluates the rules of a definition. ``only`` makes it a shard: the devices of those residential grids.
 
+    ``followed``: the stream ``visit`` comes; without site keys it does not, and whatever it would say is unknown.
     ``carried`` says, per rule, what became of its state when the definition was changed last.
     """
 
-    def __init__(self, definition: Definition, places: Places, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, definition: Definition, places: Places, only: frozenset[str] | None = None, *, followed: bool = True
+    ) -> None:
         self._definition, self._places, self._only = definition, places, only
         numbers = [int.from_bytes(hashlib.blake2b(one.id.encode(), digest_size=6).digest()) for one in places.devices]
         offset = utc_offset(definition.zone)
         self._setting = Setting(
-            places, definition.zone, offset, definition.calendar, np.array(numbers, np.float64), PaneClock(offset)
+            *(places, definition.zone, offset, definition.calendar, np.array(numbers, np.float64), PaneClock(offset)),
+            followed=followed,
         )
         self.now = 0
         self.carried: dict[str, Carried] = {}
@@ -323,6 +327,8 @@ class Engine:
         body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
         self.carried = self._carry(body, at)
+        if self._setting.followed and not old._setting.followed:
+            self._follow(at)
         kept = {
             (evaluator.rule.id, key)
             for evaluator in self._evaluators
@@ -357,6 +363,12 @@ class Engine:
             for evaluator in self._evaluators:
                 combined.adopt(evaluator)
         return carried
+
+    def _follow(self, at: int) -> None:
+        """Vehicles are followed again: windows that lie in the time when they were not are no quiet ones."""
+        for evaluator in self._evaluators:
+            if isinstance(evaluator, WindowedRule) and evaluator.rule.stream is Stream.VISIT:
+                evaluator.warm_up(at)
 
     def _reconsider(self, gone: list[Transition], at: int) -> list[Transition]:
         """Let combinations look at what is left after a change of definition."""

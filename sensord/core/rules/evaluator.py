@@ -41,7 +41,7 @@ class Setting:
     """What rules stand in: the places, the time zone with its standard offset from UTC (ns), and the calendar.
 
     ``device_numbers`` float64 (devices,) tells devices apart, the same in every registry that has the device. ``panes``
-    says where readings fall, once for all rules.
+    says where readings fall, once for all rules. ``followed``: vehicles are; else the stream ``visit`` is no quiet one.
     """
 
     places: Places
@@ -50,6 +50,7 @@ class Setting:
     calendar: Calendar
     device_numbers: Float64
     panes: PaneClock
+    followed: bool = True
 
     def schedule(self, rule: Rule) -> Schedule:
         """When the rule is active."""

@@ -31,7 +31,7 @@ class Doubt(IntEnum):
     WARMING_UP = 3
     """The rule has not been in force for the whole of its window yet."""
     BLIND = 4
-    """No sensor of the key is heard, or all that are heard are stuck."""
+    """No sensor of the key is heard, or all that are heard are stuck; or vehicles are not followed."""
     LEARNING = 5
     """The rule's baseline or trend has not seen enough of the key yet."""
     ASLEEP = 6

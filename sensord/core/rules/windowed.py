@@ -22,6 +22,7 @@ from sensord.core.rules.rule import RISING, Aggregate, Rule
 from sensord.core.rules.thresholds import Thresholds
 from sensord.core.rules.trend import Heading
 from sensord.core.rules.window import Table
+from sensord.core.stream import Stream
 
 _FEW, _MOST_CELLS = 4, 1 << 16
 """So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
@@ -58,6 +59,7 @@ class WindowedRule:
         self._schedule, self._lateness = setting.schedule(rule), lateness
         self._panes = Panes(rule, table, setting, lateness, since)
         self._derivation = derivation_of(rule, len(table), setting)
+        self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
         self._rising = rule.comparison in RISING
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
@@ -141,7 +143,7 @@ class WindowedRule:
         alive = liveness.alive(at)
         if self.table.together and not alive[self.table.sources].all():
             doubts[self.table.among(~alive) & ~self._suffices(value)] = Doubt.PARTLY_BLIND
-        doubts[~self.table.among(alive)] = Doubt.BLIND
+        doubts[~self.table.among(alive) | self._unfollowed] = Doubt.BLIND
         return doubts
 
     def _suffices(self, value: Float64) -> Array:
@@ -246,7 +248,9 @@ class WindowedRule:
     def _foreseeable(self, coming: Coming) -> int:
         """Until which instant only values, and who is heard, decide how an active level goes on; 0: more does."""
         end = self._panes.due - self._lateness
-        if self._schedule or self._filling(end) or self._panes.due < self.warm_at or self.ladder.often.size:
+        if self._schedule or self._unfollowed or self._filling(end):
+            return 0
+        if self._panes.due < self.warm_at or self.ladder.often.size:
             return 0
         return coming.certain(self.table) - 1
 

@@ -3,7 +3,10 @@
 A camera sees while its messages (readings, or signs of life) follow each other no further apart than its deadline, by
 event time; after its last one it is believed for a deadline more. That it fell silent is known by arrival, a deadline
 after its last message arrived; a backlog that comes later by event time shows how long it was really blind. A camera
-that was never heard has been blind since 0, for nobody knows what passed before.
+that was never heard has been blind since 0, for nobody knows what passed before; one that a new definition brings, or
+moves to another place, begins there anew: from 0 until then it saw nothing of that place, and it is blind until it is
+heard. While vehicles are not followed, for
+want of site keys, nothing is counted, and so every camera is blind from its last message on, whatever it sends.
 
 Each stretch is said twice: when it begins (``until`` 0), and when it has ended. What is said does not depend on how
 the journal is cut into batches.
@@ -33,11 +36,15 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class _Camera(msgspec.Struct, array_like=True):
-    """Event time and arrival of a camera's newest message; ``since`` when it is blind from, -1: it is not."""
+    """Event time and arrival of a camera's newest message; ``since`` when it is blind from, -1: it is not.
+
+    ``place`` is where it stands; "": that was not written down yet.
+    """
 
     last_at: int
     heard_at: int
     since: int
+    place: str = ""
 
 
 _CAMERAS = msgpack_decoder(dict[str, _Camera])
@@ -48,10 +55,13 @@ _Said = tuple[int, int, int, Blind]
 
 
 class Blindness:
-    """Follows the cameras of a registry. A new one is blind since 0, and that is said at the next :meth:`take`."""
+    """Follows the cameras of a registry. A new one is blind since 0, and that is said at the next :meth:`take`.
 
-    def __init__(self, places: Places) -> None:
-        self._devices = places.devices
+    ``on`` says whether what cameras tell is counted at all.
+    """
+
+    def __init__(self, places: Places, *, on: bool = True) -> None:
+        self.on, self._devices = on, places.devices
         cameras = [number for number, device in enumerate(places.devices) if device.stream is Stream.PLATE]
         self._cameras: Int64 = np.array(cameras, np.int64)
         self._of_device: Int64 = np.full(len(places.devices), -1, np.int64)
@@ -60,13 +70,14 @@ class Blindness:
         self._last: Int64 = np.zeros(len(cameras), np.int64)
         self._heard: Int64 = np.zeros(len(cameras), np.int64)
         self._since: Int64 = np.zeros(len(cameras), np.int64)
-        self._new: list[int] = list(range(len(cameras)))
+        self._untold: list[_Said] = [(0, 0, camera, self._stretch(camera, 0, 0)) for camera in range(len(cameras))]
         self._due = 0
 
     def take(self, batch: Batch) -> list[Blind]:
         """Return what begins and what ends with a batch, in the order in which it became known."""
-        said: list[_Said] = [(0, 0, camera, self._stretch(camera, 0, 0)) for camera in self._new]
-        self._new = []
+        said, self._untold = self._untold, []
+        if not self.on:
+            said += self._close()
         rows = self._rows(batch)
         if len(rows):
             self._hear(batch, rows, said)
@@ -74,9 +85,15 @@ class Blindness:
             self._pass(batch.now, said)
         return [one[3] for one in sorted(said, key=lambda one: one[:3])]
 
+    def _close(self) -> Iterator[_Said]:
+        """From its last message on nothing is known of a camera that was seeing until vehicles were not followed."""
+        for camera in np.flatnonzero(self._since < 0).tolist():
+            self._since[camera] = since = int(self._last[camera])
+            yield 0, 0, camera, self._stretch(camera, since, 0)
+
     def _rows(self, batch: Batch) -> Int64:
         """The readings of cameras: what the core derived is none."""
-        if not len(batch) or not len(self._cameras):
+        if not self.on or not len(batch) or not len(self._cameras):
             return np.zeros(0, np.int64)
         return np.flatnonzero((self._of_device[batch.device] >= 0) & (batch.flags & DERIVED == 0))
 
@@ -130,19 +147,42 @@ class Blindness:
 
     def save(self) -> bytes:
         """Return the state as bytes; what is new and not yet said is none."""
-        names = [self._devices[number].id for number in self._cameras.tolist()]
-        columns = (self._last.tolist(), self._heard.tolist(), self._since.tolist())
-        cameras = map(_Camera, *columns)
-        new = set(self._new)
+        devices = [self._devices[number] for number in self._cameras.tolist()]
+        names, places = [device.id for device in devices], [device.place for device in devices]
+        cameras = map(_Camera, self._last.tolist(), self._heard.tolist(), self._since.tolist(), places)
+        new = {camera for _, _, camera, _ in self._untold}
         known = {name: one for number, (name, one) in enumerate(zip(names, cameras, strict=True)) if number not in new}
         return msgspec.msgpack.encode(known)
 
     def restore(self, state: bytes) -> None:
-        """Take the state back; cameras that are gone are left out. Raises ``msgspec.DecodeError``."""
-        known = _CAMERAS.decode(state) if state else {}
-        for number, device in enumerate(self._cameras.tolist()):
-            found = known.get(self._devices[device].id)
-            if found is not None:
-                self._last[number], self._heard[number], self._since[number] = msgspec.structs.astuple(found)
-        self._new = [number for number in self._new if self._devices[self._cameras[number]].id not in known]
+        """Take the state back; cameras that are gone, or stand elsewhere, are left out.
+
+        Raises ``msgspec.DecodeError``.
+        """
+        known, new = _CAMERAS.decode(state) if state else {}, set(range(len(self._cameras)))
+        for number, device in enumerate(self._devices[camera] for camera in self._cameras.tolist()):
+            found = known.get(device.id)
+            if found is not None and found.place in ("", device.place):
+                self._last[number], self._heard[number], self._since[number] = (
+                    found.last_at,
+                    found.heard_at,
+                    found.since,
+                )
+                new.discard(number)
+        self._untold = [said for said in self._untold if said[2] in new]
         self._due = 0
+
+    def carry_over(self, old: Blindness, at: int) -> None:
+        """Take over, at the journal instant ``at``, the state of the definition before.
+
+        When vehicles are followed again, what came before stays unknown, though a backlog may bring some of it.
+        """
+        self.restore(old.save())
+        begins = {said[2] for said in self._untold}
+        if self.on and not old.on:
+            begins |= set(np.flatnonzero(self._since >= 0).tolist())
+        self._untold = []
+        for camera in sorted(begins):
+            since = int(self._since[camera])
+            now = self._since[camera] = max(since, at)
+            self._untold += [(0, 0, camera, self._stretch(camera, *span)) for span in ((since, now), (now, 0))]
