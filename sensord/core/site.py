@@ -241,6 +241,8 @@ class Site:
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
+        if self.tracker.on != before_tracker.on:
+            before_spaces = self.spaces.save()  # it has been forgotten who is inside
         self.spaces.restore(before_spaces)
         self.blindness.carry_over(before_blindness, record.received_at)
         for transition in self.engine.carry_over(before_engine, record.received_at):

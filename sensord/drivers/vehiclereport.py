@@ -207,7 +207,7 @@ class Eyes:
 
     A camera that the core never spoke of is blind, and so is a gate without a camera; so is everybody since the core
     stopped, and before the time that is kept. Before a camera came to a gate, the others there saw it. ``begins`` is
-    from when on something is known of a gate, ``begun`` since when all its cameras have been heard.
+    from when on something is known of a gate, ``begun`` since when somebody has looked.
     """
 
     def __init__(self, places: Places, kept: Kept, made_at: int) -> None:
@@ -223,10 +223,8 @@ class Eyes:
             if cameras:
                 # No row at all: nobody looked. After the last thing that was written down, nobody knows.
                 stopped = Window(kept.applied_at + min(one.deadline for one in cameras), _FOREVER)
-                seen = [of_camera.get(one.id, always) for one in cameras]
-                self.blind[place.id] = [gone, stopped, *_unseen(seen)]
-                first = (stretch.end for one in seen for stretch in one if not stretch.start)
-                self.begun[place.id] = max(first, default=0)
+                unseen = list(_unseen([of_camera.get(one.id, always) for one in cameras]))
+                self.blind[place.id], self.begun[place.id] = [gone, stopped, *unseen], _beginning(unseen)
             elif place.kind is PlaceKind.GATE:
                 self.blind[place.id] = always
         self.begins = {gate: _beginning(stretches) for gate, stretches in self.blind.items()}

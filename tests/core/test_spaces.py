@@ -83,6 +83,20 @@ def test_cameras_are_known_before_a_rule_asks_for_spaces() -> None:
     assert any("最近的空车位：小区C2 3 个、小区C3 3 个" in text for text in texts)
 
 
+def test_who_is_inside_is_not_known_when_vehicles_are_followed_again() -> None:
+    """Without site keys everybody was forgotten, however steadily cameras were heard: it is as after installing."""
+    asking = definition(rules=definition().rules[-2:-1], tracking=BRIEF)
+    records = fill()
+    for minute, one in ((-20, msgspec.structs.replace(asking, plate_keys=())), (-10, asking)):
+        records.append(definition_record(one, START + minute * MINUTE + SECOND // 2))
+    records.sort(key=lambda record: record.received_at)
+    following = Site(asking, SECRETS)
+    steps = [following.step(group) for group in grouped(records, [7])]
+    told = [one for step in steps for one in step.notifications]
+    (text,) = {one.text for one in told if (one.role, one.place, one.reason) == ("cadre", "C1", "case_opened")}
+    assert "附近小区也没有已知的空车位" in text
+
+
 def test_gauges_say_where_there_is_room_while_they_are_heard() -> None:
     """A rule on gauges names what gauges show; one that is silent is not named, nor one with hardly a space left."""
     names = ("C1", "C2", "C3")

@@ -10,15 +10,17 @@ import pytest
 
 from sensord.config.load import Loaded
 from sensord.core.instant import DAY, HOUR, MINUTE
-from sensord.core.place import PlaceKind
+from sensord.core.place import Device, PlaceKind
 from sensord.core.site import Step
+from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracking import Tracking
 from sensord.drivers.vehiclepages import VehiclePages
+from sensord.drivers.vehiclereport import Kept, build
 from sensord.reporting import VehicleReporter
 from sensord.store.state import StateStore
-from tests.core.traffic import definition
+from tests.core.traffic import definition, devices
 from tests.drivers.test_vehiclereport import LATER, NOWHERE, SPAN, report, seen
 
 
@@ -63,6 +65,18 @@ def test_who_stood_there_before_anybody_looked_is_said_to_be_missing(language: s
     assert [note in one for one in notes] == [False, True]
     assert ["C2" in one for one in notes] == [True, False]
     assert not any("C1" in one for one in VehiclePages(report(), NOWHERE, language).notes())
+
+
+@pytest.mark.parametrize(("came", "doubted"), [(SPAN.end - 10 * DAY, False), (SPAN.end - 2 * DAY, True)])
+def test_a_second_camera_leaves_a_gate_its_past(came: int, doubted: bool) -> None:
+    """What it might have seen until it was heard is a silence; who stood there before is counted all the same."""
+    whole = definition(devices=(*devices(), Device("second", Stream.PLATE, "C2-N", MINUTE)))
+    blind = seen(Blind("second", 0, came), Blind("second", came, came + HOUR))
+    inside = [Occupancy(SPAN.end, name, 1, 0) for name in ("C1", "C2", "C3")]
+    made = build(whole, SPAN, Kept((), inside, blind, LATER), LATER)
+    assert {one.place: (one.doubted, one.begun) for one in made.of(PlaceKind.COMPOUND)} == {
+        "C1": (False, 0), "C2": (doubted, 0), "C3": (False, 0)
+    }  # fmt: skip
 
 
 def test_a_silence_is_looked_for_as_far_back_as_it_is_felt(tmp_path: Path) -> None:
