@@ -122,14 +122,13 @@ class Crowded(Daemon):
 
 
 @pytest.fixture
-def crowded(tmp_path: Path, place: Path) -> Iterator[Crowded]:
+def crowded(tmp_path: Path, place: Path, broker: Mosquitto, people: Receiver) -> Iterator[Crowded]:
     """A daemon that was shot, and whose rules were changed since."""
-    broker = Mosquitto(tmp_path, log="warning").start()
-    with Receiver() as people:
-        settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": 16}}
-        port = free_port()
-        daemon = Crowded(tmp_path / "sensord", broker.port, people.url + "/notify", http={"port": port}, **settings)
-        daemon.state, daemon.port = place / "state", port
+    settings: dict[str, Any] = {"state_dir": str(place / "state"), "journal": {"ballast_mib": 16}}
+    port = free_port()
+    daemon = Crowded(tmp_path / "sensord", broker.port, people.url + "/notify", http={"port": port}, **settings)
+    daemon.state, daemon.port = place / "state", port
+    try:
         daemon.start()
         daemon.kill()
         rules = daemon.directory / "rules" / "crowd.yaml"
@@ -139,8 +138,8 @@ def crowded(tmp_path: Path, place: Path) -> Iterator[Crowded]:
                 contact = f"{{channel: people, address: {secrets.token_hex(32)}}}"  # what cannot be compressed
                 roster.write(f"  - {{id: 志愿者-9{number}, role: volunteer, serves: G1-1, contacts: [{contact}]}}\n")
         yield daemon
+    finally:
         daemon.kill()
-    broker.stop()
 
 
 @pytest.mark.timeout(240)
