@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from sensord.store.dayfile import day_files
+from sensord.store.keepingtime import KeepingTime
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.clock import at
@@ -77,6 +79,7 @@ def test_after_its_keep_no_file_holds_a_plate(daemon: Daemon, broker: Mosquitto)
     assert kept, "the damaged file was set aside"
     assert {path.name for path in kept} <= holding(daemon.state, FIRST)
     lived(daemon, "+0", TODAY, broker.port)  # with each ending a state is saved; the last two need no old day
+    KeepingTime(daemon.state).note(time.time_ns())  # as of a daemon that ran through the days between
     daemon.start()
     wait_until(lambda: not holding(daemon.state, FIRST) | holding(daemon.state, SECOND), 60, "both days expire")
     assert daemon.stop() == 0

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sensord.core.instant import SECOND
 from sensord.store.dayfile import day_files, day_in
+from sensord.store.keepingtime import KeepingTime
 from tests.faults.harness import Stage
 from tests.faults.outside import HOLE, told_times
 from tests.faults.points import POINTS, When, named
@@ -42,6 +44,7 @@ class _Days:
     def start(self, point: str = "", nth: int = 1) -> None:
         """Start the daemon shortly before the next midnight."""
         self.keep()
+        KeepingTime(self._stage.daemon.state).note(int(self._midnight.timestamp()) * SECOND)  # as one that ran all day
         self._midnight += timedelta(days=1)
         self._stage.ahead = self._midnight.timestamp() - time.time() - BEFORE
         self._stage.start(point, nth)
