@@ -150,11 +150,11 @@ def test_a_crash_after_a_refused_reload_leaves_no_street_blind(
     """The rules in force go on through the next start, and it is said; the mended files come into force."""
     rules = daemon.directory / "rules" / "crowd.yaml"
     rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
-    wait_until(lambda: daemon.fact("rules") is False, 15, "the bad file is refused")
+    wait_until(lambda: daemon.fact("rules") is False, 30, "the bad file is refused")
     daemon.kill()
     daemon.start(ready="/healthz")
-    wait_until(lambda: daemon.fact("rules") is False, 15, "it is said again")
-    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people have heard")
+    wait_until(lambda: daemon.fact("rules") is False, 30, "it is said again")
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 30, "people have heard")
     numbers = count(1)
 
     def told() -> bool:
@@ -163,8 +163,8 @@ def test_a_crash_after_a_refused_reload_leaves_no_street_blind(
 
     wait_until(told, 30, "people hear of a crowd")
     rules.write_text(RULES.replace("margin: 10%", "margin: 11%"), encoding="utf-8")
-    wait_until(lambda: daemon.fact("rules"), 15, "the mended file is in force")
-    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
+    wait_until(lambda: daemon.fact("rules"), 30, "the mended file is in force")
+    wait_until(lambda: "【已解除】街道" in people.titles(), 30, "people hear that it is put right")
     assert daemon.stop() == 0
 
 
@@ -172,11 +172,11 @@ def test_a_mended_start_puts_the_refusal_right(daemon: Daemon, people: Receiver)
     """Nobody has to reload for it."""
     rules = daemon.directory / "rules" / "crowd.yaml"
     rules.write_text(RULES.replace("above: 1}", "abov: 1}"), encoding="utf-8")
-    wait_until(lambda: "【黄色预警】街道" in people.titles(), 15, "people hear of the refusal")
+    wait_until(lambda: "【黄色预警】街道" in people.titles(), 30, "people hear of the refusal")
     assert daemon.stop() == 0
     rules.write_text(RULES, encoding="utf-8")
     daemon.start()
-    wait_until(lambda: "【已解除】街道" in people.titles(), 15, "people hear that it is put right")
+    wait_until(lambda: "【已解除】街道" in people.titles(), 30, "people hear that it is put right")
 
 
 def test_a_refused_first_start_says_every_mistake_and_counts_as_no_death(tmp_path: Path) -> None:
