@@ -115,11 +115,12 @@ async def test_a_stranger_has_not_looked_at_the_points(make: MakeSink, status: i
     [
         Answer(400, b"cannot read data", headers={"X-Influxdb-Version": "1.8.0"}),
         Answer(400, b'{"code":"invalid","message":"partial write"}'),
+        Answer(400, b'{"error":"partial write","data":[' + b'{"line":1},' * 9000),
         Answer(413, b"<html><title>413 Request Entity Too Large</title></html>"),
     ],
 )
 async def test_the_word_of_a_database_is_known(make: MakeSink, answer: Answer) -> None:
-    """By its header or by the form of what it says; too large is too large, whoever says so."""
+    """By its header or by the form of what it says, even when that is too long to be taken in."""
     assert not (await _refusal(make, answer)).retryable
 
 
