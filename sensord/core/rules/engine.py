@@ -327,8 +327,8 @@ class Engine:
         body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
         self.carried = self._carry(body, at)
-        if self._setting.followed and not old._setting.followed:
-            self._follow(at)
+        if self._setting.followed and not old._setting.followed and old._evaluators:
+            self._follow(at)  # before the first definition there was nothing to be followed
         kept = {
             (evaluator.rule.id, key)
             for evaluator in self._evaluators
