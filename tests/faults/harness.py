@@ -32,7 +32,7 @@ from tests.faults.launching import Launcher
 from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
-from tests.notify.receiver import Receiver, Request
+from tests.notify.receiver import Receiver
 from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, shipped
@@ -231,7 +231,7 @@ class Stage:
 
     def pages(self) -> list[dict[str, Any]]:
         """What people were told, in the order of arrival."""
-        return [request.json for request in list(self.people.requests) if _whole(request)]
+        return [request.json for request in list(self.people.requests) if request.whole]
 
     def titles(self) -> list[str]:
         """As ``pages``, the titles."""
@@ -314,7 +314,7 @@ class Stage:
         accepted, published = readings["accepted"] + readings["late"], sum(self.sent().values())
         wanted = {json.loads(line)["key"] for line in decided.splitlines() if line.startswith(b'{"key"')}
         refused = {id(request) for request in self.people.refused}
-        taken = [request for request in self.people.requests if _whole(request) and id(request) not in refused]
+        taken = [request for request in self.people.requests if request.whole and id(request) not in refused]
         pages = [request.json for request in taken]
         pages += [one for one in self.sensors.heard if "key" in one]
         hashed = {hashlib.sha256(key.encode()).hexdigest()[:32]: key for key in wanted}
@@ -389,8 +389,3 @@ class Stage:
         """What was decided, as it was written down while it ran; the daemon has ended."""
         with closing(StateStore(self.daemon.state)) as state:
             return state.decisions()
-
-
-def _whole(request: Request) -> bool:
-    """Whether the request came to its end: its sender may have been shot in the middle of it."""
-    return len(request.body) == int(request.headers.get("Content-Length", -1))

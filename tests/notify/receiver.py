@@ -51,6 +51,11 @@ class Request:
         return dict(parse_qsl(urlsplit(self.path).query))
 
     @property
+    def whole(self) -> bool:
+        """Whether it came to its end: its sender may have been shot in the middle of it."""
+        return len(self.body) == int(self.headers.get("Content-Length", -1))
+
+    @property
     def json(self) -> dict[str, Any]:
         """The body, read as JSON."""
         found: dict[str, Any] = json.loads(self.body)
@@ -118,7 +123,7 @@ class Receiver:
 
     def titles(self) -> list[str]:
         """What people were told, by title."""
-        return [request.json["title"] for request in list(self.requests)]
+        return [request.json["title"] for request in list(self.requests) if request.whole]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
