@@ -39,6 +39,8 @@ from tests.support.broker import Mosquitto, shipped
 from tests.support.daemon import Daemon
 
 _READY = b"READY=1"
+_WINDOW = 5.0
+"""Seconds until no window of the rules holds a reading that came before."""
 
 
 class Stage:
@@ -267,6 +269,10 @@ class Stage:
             self._read_upto = group.seq
         return len(self._read) == sum(self.sensors.sent.values())
 
+    def _judged(self, moment: float) -> bool:
+        """Whether the daemon has judged all that came until this moment (of the monotonic clock)."""
+        return time.monotonic() - float(self.daemon.overview()["lag_seconds"]) > moment
+
     def come_to_rest(self, *, gaps: bool = False, patience: float = 60.0) -> None:
         """Let the crowds go and everything in flight arrive.
 
@@ -274,7 +280,8 @@ class Stage:
         crowds to go, and for looking through the journal: after hours of readings that takes long.
         """
         wait_until(self.answers, 30, "the daemon answers")
-        self.sensors.calm = True
+        self.sensors.calm, calmed = True, time.monotonic()
+        wait_until(lambda: self._judged(calmed + _WINDOW), patience, "no window holds a crowd")
         wait_until(lambda: not self.crowds(), patience, "every case of a crowd has closed")
         self.sensors.fall_silent()
         last = {(str(lane), count - 1) for lane, count in self.sent().items()}

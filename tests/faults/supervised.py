@@ -253,6 +253,7 @@ def second_daemons(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     done = wrong = 0
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
+        wait_until(stage.crowds, 30, "there is a crowd")
         for _ in rounds:
             second = stage.daemon.command("run")
             wrong += second.returncode != 1 or str(stage.pid) not in second.stderr
