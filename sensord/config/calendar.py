@@ -1,4 +1,4 @@
-"""The calendar that rules with active times go by: Chinese public holidays, make-up workdays, the site's own days.
+"""The calendar that rules with active times and shifts go by: Chinese public holidays, make-up workdays, own days.
 
 Public holidays come from ``chinesecalendar`` (the State Council's yearly notices) and are written into the definition,
 so that a replay gives the same whatever version of the library is installed. The site's own file adds what the
@@ -65,6 +65,11 @@ def load_calendar(path: Path | None) -> Calendar:
     findings.finish()
     holidays, workdays = (holidays - worked) | off, (workdays - off) | worked
     return Calendar(tuple(sorted(holidays)), tuple(sorted(workdays)), named)
+
+
+def known_until(calendar: Calendar) -> date:
+    """Return the end of the last year whose public holidays are known: all begin with New Year's Day."""
+    return date(max(int(day[:4]) for day in (*calendar.holidays, f"{_FIRST_YEAR}-01-01")), 12, 31)
 
 
 def public_days() -> tuple[set[str], set[str]]:

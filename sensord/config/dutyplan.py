@@ -12,6 +12,7 @@ from sensord.config.plan import minutes, moment
 from sensord.config.rostertext import ChangeText, RosterFile, RotationText
 from sensord.config.yamlfile import KeyPath
 from sensord.core.people.duty import Change, ChangeReason, Duty, Holiday, Rotation, Shift
+from sensord.core.schedule import PUBLIC, Calendar
 
 _NEEDS = {"leave": ("away",), "swap": ("away", "stands_in"), "extra": ("stands_in",)}
 
@@ -35,6 +36,17 @@ def read_duty(findings: Findings, file: RosterFile, zone: str) -> Duty:
     if file.check is None:
         return plan
     return msgspec.structs.replace(plan, check_at=minutes(file.check.at), check_days=file.check.days)
+
+
+def with_public_days(duty: Duty, calendar: Calendar) -> Duty:
+    """Return the plan with the public calendar's days, if a shift asks for them; the plan's own days beat those."""
+    if not any(PUBLIC & set(shift.days) for shift in duty.shifts):
+        return duty
+    own = {holiday.day for holiday in duty.holidays}
+    public = [(date.fromisoformat(day).toordinal(), False) for day in calendar.holidays]
+    public += [(date.fromisoformat(day).toordinal(), True) for day in calendar.workdays]
+    added = tuple(Holiday(day, "", work) for day, work in sorted(public) if day not in own)
+    return msgspec.structs.replace(duty, holidays=duty.holidays + added)
 
 
 def _rotation(

@@ -10,22 +10,27 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
+from sensord.config.calendar import known_until
 from sensord.config.findings import Findings
 from sensord.config.yamlfile import Document, KeyPath
 from sensord.core.cases.policy import Mode, Policy, Role
 from sensord.core.cases.reportplan import Every, ReportPlan
 from sensord.core.instant import DAY, HOUR, format_duration
 from sensord.core.level import Level
+from sensord.core.people.duty import Duty
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.rule import RISING, Rule
+from sensord.core.schedule import PUBLIC, Calendar
 from sensord.core.stream import STREAMS, Stream
 from sensord.core.vehicles.tracking import Tracking
 from sensord.errors import Problem
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ABOVE_GRIDS = ("block", "street")
+_AHEAD = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,17 @@ def lint_history(document: Document, reports: Sequence[ReportPlan], kept: int) -
 
 def _in_days(duration: int) -> str:
     return f"{duration // DAY}d" if duration % DAY == 0 else format_duration(duration)
+
+
+def lint_calendar(file: str, calendar: Calendar, rules: Sequence[Rule], duty: Duty, today: date) -> Iterator[Problem]:
+    """Warn when days off that somebody goes by are not known for the coming month."""
+    words = {word for rule in rules for span in rule.active for word in (*span.days, *span.apart)}
+    words |= {word for shift in duty.shifts for word in shift.days}
+    last = known_until(calendar)
+    if today + _AHEAD > last and not words.isdisjoint(PUBLIC):
+        message = f"public holidays are known until {last}, and rules or shifts go by them"
+        hint = "write those of the next year into the calendar file (files: {calendar: ...}), or update the program"
+        yield Problem(file, 1, 1, message, hint, "warning")
 
 
 def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:

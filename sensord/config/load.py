@@ -6,6 +6,7 @@ as it can be. Nothing is half loaded: either ``Loaded`` or ``ConfigError``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -17,7 +18,8 @@ import msgspec
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Robot
 from sensord.config.connection import load_settings
-from sensord.config.lint import lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
+from sensord.config.dutyplan import with_public_days
+from sensord.config.lint import lint_calendar, lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
@@ -31,7 +33,7 @@ from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
 from sensord.core.definition import Definition
-from sensord.core.instant import parse_duration
+from sensord.core.instant import parse_duration, to_datetime
 from sensord.core.place import Places
 from sensord.core.schedule import Calendar
 from sensord.core.vehicles.pseudonym import Secrets
@@ -92,6 +94,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
     parts = _read(settings, base, folder, lenient=lenient)
     definition = _definition(settings, parts)
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
+    today = to_datetime(time.time_ns(), settings.timezone).date()
     warnings = [
         *parts.registry.warnings,
         *rules.warnings,
@@ -102,6 +105,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_history(dispatch.document, dispatch.reports, settings.kept),
         *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
+        *lint_calendar(str(path), parts.calendar, definition.rules, staff.duty, today),
         *lint_silence(str(folder), parts.places, definition.rules),
     ]
     whole = settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score
@@ -170,6 +174,7 @@ def _read(settings: Settings, base: Path, folder: Path, *, lenient: bool) -> _Pa
 def _definition(settings: Settings, parts: _Parts) -> Definition:
     """Put together what changes an outcome."""
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules.rules
+    duty = with_public_days(staff.duty, parts.calendar)
     return Definition(
         site=settings.site,
         places=parts.registry.places,
@@ -180,7 +185,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         people=staff.people,
         categories=dispatch.categories,
         district=dispatch.district,
-        duty=msgspec.structs.replace(staff.duty, changes=staff.duty.changes + parts.added.changes),
+        duty=msgspec.structs.replace(duty, changes=duty.changes + parts.added.changes),
         reports=dispatch.reports,
         damping=_damping(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,

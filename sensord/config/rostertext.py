@@ -74,7 +74,7 @@ class ChangeText(Entry, frozen=True, kw_only=True):
 
 
 class HolidayText(Entry, frozen=True, kw_only=True):
-    """A day of the public calendar; ``work: true`` is a day off that is worked instead (调休)."""
+    """A day on which shifts differ from the public calendar: off, or with ``work: true`` worked."""
 
     name: Text
     work: bool = False

@@ -92,7 +92,9 @@ class Schedule:
         return day in self._workdays or (day + _THURSDAY) % 7 < _SATURDAY
 
 
-DAY_WORDS = (*WEEKDAYS, "workday", "restday", "holiday")
+PUBLIC = frozenset({"workday", "restday", "holiday"})
+"""Words whose days the public calendar decides."""
+DAY_WORDS = (*WEEKDAYS, *sorted(PUBLIC))
 
 
 def _number(day: str) -> int:

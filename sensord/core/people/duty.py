@@ -15,10 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from sensord.core.instant import DAY, from_datetime, to_datetime, zone_info
-
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY_KINDS = (*WEEKDAYS, "workday", "restday", "holiday")
-"""``workday`` and ``restday`` follow the public calendar (a Sunday can be a workday); ``holiday``: a named one."""
+from sensord.core.schedule import WEEKDAYS
 
 
 class ChangeReason(StrEnum):
@@ -32,7 +29,8 @@ class ChangeReason(StrEnum):
 class Shift(msgspec.Struct, frozen=True, omit_defaults=True):
     """A stretch of the day: ``start`` and ``end`` in minutes after local midnight, on the ``days`` (none: every day).
 
-    Equal start and end are twenty-four hours.
+    Equal start and end are twenty-four hours. Days are ``mon`` to ``sun``, ``workday`` and ``restday`` (a Sunday can be
+    a workday), and ``holiday``.
     """
 
     id: str
