@@ -34,7 +34,7 @@ from sensord.errors import SensordError, StoreError
 from sensord.hangup import HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
-from sensord.ingest.queue import ArrivalQueue
+from sensord.ingest.queue import ArrivalQueue, Lane
 from sensord.inlet import Inlet
 from sensord.notify.build import build_channels
 from sensord.notify.filled import FilledChannel
@@ -183,6 +183,7 @@ class App:
                 *(self.health, self.troubles, self.inlet.committer, self.inlet.backlog, self.inlet.lane, self.meter),
                 clock=self.clock,
                 applied=lambda: self.core.site.engine.now,
+                connected=lambda: self.inlet.receivers.of(Lane.READINGS).connected,
                 given_up=lambda: self._upkeep.given_up,
                 stalled=lambda: {**self.harm.idle(), **{feeder.sink: feeder.stalled for feeder in self._feeders}},
                 unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),

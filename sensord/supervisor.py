@@ -36,6 +36,8 @@ GAP_SHOWN = 600.0
 
 LATE = 30.0
 """Seconds that readings are behind from which people are told."""
+AWAY = 60.0
+"""Seconds without a connection to the broker from which people are told: one that is started anew takes less."""
 UNSENT = 120.0
 """Seconds that a page may wait for its channel before it is said."""
 STALLED = 600.0
@@ -169,17 +171,19 @@ class Conditions:
         *,
         clock: ArrivalClock,
         applied: Callable[[], int],
+        connected: Callable[[], bool] = lambda: True,
         given_up: Callable[[], int] = lambda: 0,
         stalled: Callable[[], Mapping[str, float]] = dict,
         unproven: Callable[[], bool] = lambda: False,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
-        ``given_up`` says how many days of the journal were deleted before their time since the start, ``stalled`` for
-        how many seconds each sink has got no further though something waits for it, ``unproven`` whether one of them
-        has still to show, since the start, that it does get on.
+        ``connected`` says whether readings can come in, ``given_up`` how many days of the journal were deleted before
+        their time since the start, ``stalled`` for how many seconds each sink has got no further though something waits
+        for it, ``unproven`` whether one of them has still to show, since the start, that it does get on.
         """
         self._given_up, self._stalled, self._unproven = given_up, stalled, unproven
+        self._connected, self._heard_at = connected, time.monotonic()
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
         self._backlog, self._lane, self._late = backlog, lane, False
@@ -194,6 +198,7 @@ class Conditions:
         self._state_keeping()
         self._state_sinks()
         self._state_pressure()
+        self._state_broker()
         self._troubles.go_on()
 
     def _state_keeping(self) -> None:
@@ -271,6 +276,14 @@ class Conditions:
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
         self._late = late > LATE or (self._late and self._backlog.pressed)
         self._troubles.report(Trouble.BROKER_BEHIND, self._late)
+
+    def _state_broker(self) -> None:
+        """Whether readings can come in; who says so beforehand is the fact of each session."""
+        if self._connected():
+            self._heard_at = time.monotonic()
+            self._troubles.report(Trouble.BROKER_AWAY, False)
+        elif time.monotonic() - self._heard_at >= AWAY:
+            self._troubles.report(Trouble.BROKER_AWAY, True)
 
 
 class Supervisor:

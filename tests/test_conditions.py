@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import cast
 
 import msgspec
+import pytest
 
 from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.instant import SECOND
@@ -95,6 +97,21 @@ def test_a_sink_that_gets_no_further_is_told_of() -> None:
     assert seen == [good, {"ok": False, "detail": "sink influxdb gets no further for 600 s"}, good]
     assert submit.notices == [(Trouble.SERIES_STALLED, True), (Trouble.SERIES_STALLED, False)]
     assert meter.value("sink_stalled_seconds", sink="rollups") == 1
+
+
+def test_a_broker_that_is_away_is_told_of_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is started anew is nobody's business; a street that nobody sees is, until the connection is back."""
+    parts, clock, submit, now, here = Parts(), ArrivalClock(), Submitted(), [0.0], [False]
+    monkeypatch.setattr("sensord.supervisor.time", SimpleNamespace(monotonic=lambda: now[0]))
+    troubles = Troubles(submit, clock, PrometheusMeter(), {})
+    several = Health(), troubles, parts, parts, parts, PrometheusMeter()
+    conditions = Conditions(*several, clock=clock, applied=clock, connected=lambda: here[0])  # type: ignore[arg-type]
+    told = list[int]()
+    for now[0], here[0] in ((59.0, False), (60.0, True), (119.0, False), (120.0, False), (200.0, False), (201.0, True)):
+        conditions.state()
+        told.append(len(submit.notices))
+    assert told == [0, 0, 0, 1, 1, 2]
+    assert submit.notices == [(Trouble.BROKER_AWAY, True), (Trouble.BROKER_AWAY, False)]
 
 
 def test_a_missing_permission_is_a_fact() -> None:

@@ -109,6 +109,15 @@ _ROWS: dict[str, _Row] = {
             "More readings come in than can be taken since {time}: the newest go first. Look for who sends too much.",
         ),
     ),
+    trouble_rule(Trouble.BROKER_AWAY): _Row(
+        PlaceKind.STREET,
+        ((Level.RED, 1.0),),
+        ("收不到传感器读数", "No readings come in"),
+        (
+            "sensord 与 MQTT 服务器断开已 1 分钟（{time}）：全街道情况未知，新的聚集不会报警。请检查网络并安排巡查。",
+            "No connection to the broker for a minute ({time}): nobody is told of new crowds. Check it, send patrols.",
+        ),
+    ),
     trouble_rule(Trouble.HOST_CLOCK): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),

@@ -31,6 +31,8 @@ class Trouble(StrEnum):
     """The configuration holds a mistake; the rules before are in force."""
     BROKER_BEHIND = "broker-behind"
     """More comes in than we take: readings wait at the broker, and only the newest go ahead."""
+    BROKER_AWAY = "broker-away"
+    """There is no connection to the broker: nothing is known of what goes on."""
     HOST_CLOCK = "host-clock"
     """The host's clock was set: our time is another by more than a minute, and so are times in messages."""
     JOURNAL_CUT = "journal-cut"
