@@ -291,7 +291,7 @@ class CaseBook:
         while (entry := self._agenda.next(to)) is not None:
             at, kind, number, owner = entry
             if kind == DIGEST:
-                self._flow.dispatcher.digest(owner, at, story.decisions)
+                self._flow.digester.send(owner, at, story.decisions)
             elif kind == CHECK:
                 self._check(at, story)
             elif kind == REPORT:

@@ -7,11 +7,12 @@ has changed), and every step with delay that is newly reached is put on the case
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from sensord.core.alert import Transition
+from sensord.core.cases.agenda import Desk
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
+from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, compose, compose_end
 from sensord.core.cases.mute import Mutes
@@ -21,8 +22,6 @@ from sensord.core.definition import Definition
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
-
-Happened = Transition | CaseEvent | Notification | Hold
 
 _DUE_REASON = {
     Answer.NONE: Reason.STEP_DUE,
@@ -43,37 +42,6 @@ _NOTICES = (
 """These inform: nobody owes an answer to them."""
 
 
-class Decisions:
-    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened."""
-
-    def __init__(self, told: list[Happened]) -> None:
-        self._told = told
-        self.notifications: list[Notification] = []
-        self.holds: list[Hold] = []
-
-    def notify(self, message: Notification) -> None:
-        """Somebody is told."""
-        self.notifications.append(message)
-        self._told.append(message)
-
-    def hold(self, *held: Hold) -> None:
-        """Somebody is not told."""
-        self.holds += held
-        self._told += held
-
-
-class Desk:
-    """What a dispatcher needs of the case book: to note what comes due, and who is busy elsewhere."""
-
-    def __init__(
-        self,
-        schedule: Callable[[Case, int, Due, int], None],
-        digest: Callable[[int, str], None],
-        engaged: Mapping[str, Collection[str]],
-    ) -> None:
-        self.schedule, self.digest, self.engaged = schedule, digest, engaged
-
-
 class Dispatcher:
     """Decides. What was told and what is pending is on the case; what is damped is in the damper's state."""
 
@@ -92,7 +60,7 @@ class Dispatcher:
         self._roles = {role.id: role for role in definition.roles}
         self._policies = {policy.id: policy for policy in definition.policies}
         self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
-        self._digests = DigestWriter(*self._names)
+        self.digests = DigestWriter(*self._names)
 
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
@@ -196,37 +164,6 @@ class Dispatcher:
             return
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
-
-    def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
-        """A robot's digest has come due."""
-        waiting = self._damper.flush(outlet, at)
-        if isinstance(waiting, int):
-            if waiting:
-                self._desk.digest(waiting, outlet)
-            return
-        off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
-        for one in off:
-            decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
-        waiting = [message for message in waiting if message not in off]
-        if not waiting:
-            return
-        worst = max(waiting, key=lambda message: (message.level, -message.at))
-        longest = self._damper.longest(worst)
-        title, text, covered, vehicles = self._digests.write(waiting, worst.language, longest)
-        key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
-        digest = Notification(
-            key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
-            receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
-            place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
-            policy=worst.policy, covers=tuple(message.key for message in covered),
-            vehicles=vehicles, case_level=worst.case_level,
-        )  # fmt: skip
-        decisions.notify(digest)
-        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
-        told = set(digest.covers)
-        rest = [message for message in waiting if message.key not in told]
-        if rest:
-            self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
 
     # -- who ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""Sends what waits at a robot, as a digest."""
+
+from __future__ import annotations
+
+from sensord.core.cases.agenda import Desk
+from sensord.core.cases.damping import Damper
+from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.dispatch import Dispatcher
+from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.people.roster import Roster
+
+
+class Digester:
+    """Turns what the damper holds into digests, as they come due."""
+
+    def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher) -> None:
+        self._damper, self._desk, self._roster, self._dispatcher = damper, desk, roster, dispatcher
+
+    def send(self, outlet: str, at: int, decisions: Decisions) -> None:
+        """A robot's digest has come due."""
+        waiting = self._damper.flush(outlet, at)
+        if isinstance(waiting, int):
+            if waiting:
+                self._desk.digest(waiting, outlet)
+            return
+        off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
+        for one in off:
+            decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
+        waiting = [message for message in waiting if message not in off]
+        if not waiting:
+            return
+        said = self._said(waiting, at, decisions)
+        told = {message.key for message in said}
+        rest = [message for message in waiting if message.key not in told]
+        if rest:
+            self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
+
+    def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
+        """Send what has its turn; returns what that tells of."""
+        worst = max(waiting, key=lambda message: (message.level, -message.at))
+        write, longest = self._dispatcher.digests.write, self._damper.longest(worst)
+        title, text, covered, vehicles = write(waiting, worst.language, self._desk.open, longest)
+        key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
+        digest = Notification(
+            key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
+            receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
+            place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
+            policy=worst.policy, covers=tuple(message.key for message in covered),
+            vehicles=vehicles, case_level=worst.case_level,
+        )  # fmt: skip
+        decisions.notify(digest)
+        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
+        return covered
