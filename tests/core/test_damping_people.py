@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from sensord.core.cases.case import Case
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.cases.story import Story
-from sensord.core.instant import MINUTE
+from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
-from tests.core.desk import Desk
-from tests.core.street import definition
+from tests.core.desk import Desk, told
+from tests.core.street import START, definition
 
 PEOPLE = (
     Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("group"))),
@@ -39,6 +41,79 @@ def desk(
 def digests(story: Story) -> list[Notification]:
     """The digests among what was told."""
     return [one for one in story.decisions.notifications if one.reason is Reason.DIGEST]
+
+
+def case_at(one: Desk, place: str) -> Case:
+    """The open case of a place."""
+    return next(case for case in one.book.open.values() if case.place == place)
+
+
+@pytest.mark.parametrize("damping", [Damping(per_hour=1, digest_every=15 * MINUTE), Damping(storm_at=1)])
+def test_calls_questions_and_disagreements_are_never_damped(damping: Damping) -> None:
+    """Over the budget, and in a storm: whoever is to help, to approve or to follow up hears it at once."""
+    one = desk(damping)
+    one.alert(0, Level.ORANGE)
+    one.alert(1, Level.YELLOW, place="G1-L2")
+    case = case_at(one, "G1-L1").id
+    for second in (60, 400):
+        assert ("值班员-1", "people", "help_needed") in told(one.act(second, "need_help", MINE, case, note="有人昏迷"))
+    assert ("值班员-1", "people", "approval_asked") in told(one.act(410, "void", MINE, case, note="误报"))
+    one.act(420, "dispersed", MINE, case)
+    assert ("值班员-1", "people", "disagreement") in told(one.wait(500))
+
+
+def test_a_call_for_help_has_room_in_a_robots_minute_and_is_no_line_of_a_digest() -> None:
+    """Red and calls may use all of it; one for which even that is too late goes out in its own words when it can."""
+    other = msgspec.structs.replace(PEOPLE[0], id="居委干部-3", contacts=(Contact("people", "c1"),))
+    one = desk(Damping({"people": 2}), people=(other, PEOPLE[2]))
+    one.alert(0, Level.ORANGE)
+    one.alert(1, Level.YELLOW, place="G1-L2")
+    case = case_at(one, "G1-L1").id
+    assert ("居委干部-3", "people", "help_needed") in told(one.act(2, "need_help", "值班员-1", case, note="有人昏迷"))
+    story = one.act(10, "need_help", "operator", case, note="快叫救护车")
+    assert [hold.receiver for hold in story.decisions.holds] == ["居委干部-3"]
+    (held,) = story.decisions.holds
+    late = one.wait(200).decisions.notifications
+    assert (late[0].key, late[0].reason) == (held.key, Reason.HELP_NEEDED)
+    assert "快叫救护车" in late[0].text
+    assert late[0].at == START + 60 * SECOND
+    assert [len(note.covers) for note in late[1:]] == [1], "the yellow alert that waited comes as a digest"
+
+
+def test_an_event_counts_once_however_many_contacts_hear_of_it() -> None:
+    """Two an hour: two events over both contacts, and the third waits on both."""
+    one = desk(Damping(per_hour=2))
+    heard = [told(one.alert(second, Level.BLUE, place=place)) for second, place in ((0, "G1-L1"), (1, "G1-L2"))]
+    assert heard == [[(MINE, "people", "case_opened"), (MINE, "group", "case_opened")]] * 2
+    assert told(one.alert(2, Level.YELLOW, rule="crowd-sum", place="G1")) == []
+
+
+def test_the_second_way_to_tell_of_an_event_is_free() -> None:
+    """The event was counted when the first way was taken; that one did not deliver, and the next is not held for it."""
+    ways = (Contact("people", "c1"), Contact("sms", "13800000000", 2 * MINUTE))
+    one = desk(Damping(per_hour=1), people=(Person(MINE, "cadre", "G1", ways),))
+    one.alert(0, Level.YELLOW)
+    assert told(one.wait(130)) == [(MINE, "sms", "not_delivered")]
+    assert one.book.state().damped.people == {MINE: [START]}
+
+
+def test_what_is_graver_than_all_that_somebody_was_told_goes_through() -> None:
+    """Lesser alerts use the budget up; a rise of what was told, and what begins or was held at orange, come at once."""
+    one = desk(Damping(per_hour=1), people=PEOPLE[1:2], steps=STEPS[:1])
+    assert told(one.alert(0, Level.BLUE, place="G2-L1")) != []
+    assert told(one.alert(10, Level.YELLOW, place="G2-L2")) == [], "it begins, and is not grave"
+    assert told(one.alert(20, Level.YELLOW, place="G2-L1")) != [], "it rises above the blue that was told"
+    assert told(one.alert(30, Level.ORANGE, place="G2-L2")) != [], "nothing of it was told"
+    one.alert(40, Level.YELLOW, place="G2-L2")
+    assert told(one.alert(50, Level.ORANGE, place="G2-L2")) == [], "it stands where it was told"
+
+
+def test_an_alarm_that_comes_back_is_graver_than_the_calm() -> None:
+    """A new round begins: orange is told anew, over the budget or not."""
+    one = desk(Damping(per_hour=1), people=PEOPLE[1:2], close="after_report")
+    for second, level in ((0, Level.ORANGE), (10, Level.NONE)):
+        one.alert(second, level, place="G2-L1")
+    assert told(one.alert(20, Level.ORANGE, place="G2-L1")) == [("居委干部-2", "people", "case_relapsed")]
 
 
 @pytest.mark.parametrize(

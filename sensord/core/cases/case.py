@@ -157,7 +157,8 @@ class Told(msgspec.Struct):
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
     round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
-    person heard, in that order: of these, and of no others, they hear the end.
+    person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
+    were told of the case in the present round.
     """
 
     role: str
@@ -179,6 +180,7 @@ class Told(msgspec.Struct):
     said: dict[str, int] = {}
     failed: list[str] = []
     rules: list[str] = []
+    level: Level = Level.NONE
 
     @property
     def answered(self) -> bool:
@@ -189,6 +191,10 @@ class Told(msgspec.Struct):
     def silent(self) -> bool:
         """Whether the person was asked, and has said nothing since the round in which they were asked last."""
         return bool(self.unanswered)
+
+    def is_above(self, level: Level) -> bool:
+        """Whether a page at a level is above all that the person was told of the case, or begins it gravely."""
+        return level > self.level and (self.level is not Level.NONE or level >= Level.ORANGE)
 
     def ask(self, shift: str, at: int, case_round: int) -> None:
         """Note that the person is asked to do something, in their shift and in a round of the case."""

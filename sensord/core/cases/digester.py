@@ -1,9 +1,11 @@
-"""Sends what waits at a robot, as a digest."""
+"""Sends what waits at a robot: a digest, or by itself what somebody waits for."""
 
 from __future__ import annotations
 
+import msgspec
+
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.damping import Damper
+from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.notification import Hold, Notification, Reason
@@ -37,6 +39,10 @@ class Digester:
 
     def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
         """Send what has its turn; returns what that tells of."""
+        call = next((message for message in waiting if message.reason in PRESSING), None)
+        if call is not None:
+            decisions.notify(msgspec.structs.replace(call, at=at))
+            return [call]
         worst = max(waiting, key=lambda message: (message.level, -message.at))
         write, longest = self._dispatcher.digests.write, self._damper.longest(worst)
         title, text, covered, vehicles = write(waiting, worst.language, self._desk.open, longest)

@@ -288,6 +288,7 @@ class Dispatcher:
         decisions: Decisions,
     ) -> None:
         title, text = self._words(case, event, person, reason)
+        messages = list[Notification]()
         for contact in contacts:
             message = Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
@@ -298,11 +299,15 @@ class Dispatcher:
                 mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
                 case_level=event.level,
             )  # fmt: skip
-            waits = self._damper.offer(message)
-            if waits is None:
+            messages.append(message)
+        told = case.told[person.id]
+        waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
+        for message, wait in zip(messages, waits, strict=True):
+            if wait is None:
                 decisions.notify(message)
+                told.level = max(told.level, case.level)
                 continue
-            why, due = waits
+            why, due = wait
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
 
