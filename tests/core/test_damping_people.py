@@ -9,6 +9,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
+from sensord.core.cases.score import Score, mark
 from sensord.core.cases.story import Story
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
@@ -114,6 +115,62 @@ def test_an_alarm_that_comes_back_is_graver_than_the_calm() -> None:
     for second, level in ((0, Level.ORANGE), (10, Level.NONE)):
         one.alert(second, level, place="G2-L1")
     assert told(one.alert(20, Level.ORANGE, place="G2-L1")) == [("居委干部-2", "people", "case_relapsed")]
+
+
+def test_what_waits_for_a_digest_asks_nobody_until_it_goes_out() -> None:
+    """No stand-in is called for somebody who was not told; their minutes, and the stand-in's, begin with the digest."""
+    one = desk(Damping(per_hour=1, digest_every=10 * MINUTE), steps=STEPS)
+    one.alert(0, Level.YELLOW)
+    one.act(1, "acknowledge", MINE)
+    one.alert(10, Level.YELLOW, place="G1-L2")
+    line = case_at(one, "G1-L2").told[MINE]
+    assert (line.times, line.silent, line.held) == (0, False, ["2"])
+    one.restart()
+    assert told(one.wait(609)) == []
+    story = one.wait(610)
+    assert [note.receiver for note in digests(story)] == [MINE, MINE]
+    line = case_at(one, "G1-L2").told[MINE]
+    assert (line.times, line.at, line.held, line.level) == (1, START + 610 * SECOND, [], Level.YELLOW)
+    assert [case.place for case in story.changed.values()] == ["G1-L2"]
+    assert ("居委干部-2", "people", "replacement") in told(one.wait(610 + 180))
+
+
+def test_the_score_counts_from_when_a_digest_went_out() -> None:
+    """Two minutes after the digest are two minutes, though the alert is twelve minutes old."""
+    one = desk(Damping(per_hour=1, digest_every=10 * MINUTE))
+    one.alert(0, Level.YELLOW)
+    one.alert(10, Level.YELLOW, place="G1-L2")
+    one.wait(610)
+    case = case_at(one, "G1-L2")
+    one.act(730, "acknowledge", MINE, case.id)
+    assert mark([case], Score()).acknowledged == 1.0
+
+
+def test_whoever_hears_of_a_case_only_after_its_end_was_never_asked() -> None:
+    """The digest says that it is over; it counts as no page."""
+    one = desk(Damping(per_hour=1, digest_every=10 * MINUTE))
+    one.alert(0, Level.YELLOW)
+    one.alert(10, Level.YELLOW, place="G1-L2")
+    name = case_at(one, "G1-L2").id
+    one.alert(70, Level.NONE, place="G1-L2")
+    assert digests(one.wait(620))[0].title == "【汇总 2 条·最高黄色，已解除】"
+    ended = one.book.find(name)
+    assert ended is not None
+    assert mark([ended], Score()).pages == 0
+
+
+def test_the_second_way_of_a_digest_speaks_of_the_gravest_in_it() -> None:
+    """The digest did not get through: one short message, two minutes after it, not one for each that waited."""
+    ways = (Contact("people", "c1"), Contact("sms", "13800000000", 2 * MINUTE))
+    one = desk(Damping(per_hour=1, digest_every=10 * MINUTE), people=(Person(MINE, "cadre", "G1", ways),))
+    (first,) = one.alert(0, Level.BLUE).decisions.notifications
+    one.receipt(1, first.key, "sent")
+    one.alert(10, Level.BLUE, place="G1-L2")
+    one.alert(20, Level.YELLOW, rule="crowd-sum", place="G1")
+    assert told(one.wait(600)) == []
+    assert [len(note.covers) for note in digests(one.wait(610))] == [2]
+    late = one.wait(800).decisions.notifications
+    assert [(note.channel, note.place, note.at) for note in late] == [("sms", "G1", START + 730 * SECOND)]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,8 @@ class Told(msgspec.Struct):
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
     round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
     person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
-    were told of the case in the present round.
+    were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
+    waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
     """
 
     role: str
@@ -181,6 +182,7 @@ class Told(msgspec.Struct):
     failed: list[str] = []
     rules: list[str] = []
     level: Level = Level.NONE
+    held: list[str] = []
 
     @property
     def answered(self) -> bool:

@@ -1,10 +1,11 @@
-"""Sends what waits at a robot: a digest, or by itself what somebody waits for."""
+"""Sends what waits at a robot: a digest, or by itself what somebody waits for. Whom it tells is asked from then on."""
 
 from __future__ import annotations
 
 import msgspec
 
 from sensord.core.cases.agenda import Desk
+from sensord.core.cases.case import Case
 from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
@@ -18,24 +19,25 @@ class Digester:
     def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher) -> None:
         self._damper, self._desk, self._roster, self._dispatcher = damper, desk, roster, dispatcher
 
-    def send(self, outlet: str, at: int, decisions: Decisions) -> None:
-        """A robot's digest has come due."""
+    def send(self, outlet: str, at: int, decisions: Decisions) -> list[Case]:
+        """A robot's digest has come due; returns the open cases of which it tells."""
         waiting = self._damper.flush(outlet, at)
         if isinstance(waiting, int):
             if waiting:
                 self._desk.digest(waiting, outlet)
-            return
+            return []
         off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
         for one in off:
             decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
         waiting = [message for message in waiting if message not in off]
         if not waiting:
-            return
+            return []
         said = self._said(waiting, at, decisions)
         told = {message.key for message in said}
         rest = [message for message in waiting if message.key not in told]
         if rest:
             self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
+        return self._ask(said, at)
 
     def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
         """Send what has its turn; returns what that tells of."""
@@ -57,3 +59,14 @@ class Digester:
         decisions.notify(digest)
         self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
         return covered
+
+    def _ask(self, said: list[Notification], at: int) -> list[Case]:
+        """Whoever is told only now is asked from now on; a second way speaks of the gravest that each is told."""
+        cases, people = dict[str, Case](), set[str]()
+        for message in sorted(said, key=lambda one: -one.level):
+            case = self._desk.open.get(message.case)
+            if case is not None:
+                cases[case.id] = case
+                if self._dispatcher.told_late(case, message, at, first=message.receiver not in people):
+                    people.add(message.receiver)
+        return list(cases.values())

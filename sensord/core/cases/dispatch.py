@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Subject, Told, about, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
@@ -165,6 +165,31 @@ class Dispatcher:
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
 
+    def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
+        """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.
+
+        ``first``: it is the first of those that the receiver is told now, for which the second way is taken if need be.
+        Returns False when they heard of it before, over another contact.
+        """
+        person, told = self._roster.by_id.get(message.receiver), case.told.get(message.receiver)
+        number = message.event.rpartition(":")[2]
+        if person is None or told is None:
+            return False
+        told.level = max(told.level, message.level)
+        if number not in told.held:
+            return False
+        told.held.remove(number)
+        if first:
+            self._await_first(case, number, at, person, subject(case))
+        if message.reason in _NOTICES:
+            return True
+        told.ask(self._roster.table.shift_at(message.receiver, at) or "", at, case.round)
+        for step_number, step in enumerate(self.policy(case).steps):
+            replaces = step.mode is Mode.REPLACEMENT and told.role in step.tell and case.level >= step.at_least
+            if replaces and not self._awaits(case, step_number):
+                self._desk.schedule(case, at + step.after, Due.STEP, step_number)
+        return True
+
     # -- who ---------------------------------------------------------------------------------------------------------
 
     def own(self, case: Case, at: int, people: Iterable[Person]) -> None:
@@ -267,16 +292,27 @@ class Dispatcher:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
             told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
+            number = event.id.rpartition(":")[2]
+            if not self._page(of, event, person, self._first_ways(person), reason, decisions):
+                told.held.append(number)
+                continue
             if reason not in _NOTICES:
                 told.ask(shift or "", event.at, case.round)
-            first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
-            self._page(of, event, person, first, reason, decisions)
-            for contact in person.contacts:
-                if contact not in first:
-                    said = event.id.rpartition(":")[2]
-                    number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, subject(of))
-                    self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
+            self._await_first(case, number, event.at, person, subject(of))
+
+    def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
+        """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
+        first = self._first_ways(person)
+        for contact in person.contacts:
+            if contact not in first:
+                number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+                case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one)
+                self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
+
+    @staticmethod
+    def _first_ways(person: Person) -> list[Contact]:
+        """The contacts that are used at once."""
+        return [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
 
     def _page(
         self,
@@ -286,7 +322,8 @@ class Dispatcher:
         contacts: Iterable[Contact],
         reason: Reason,
         decisions: Decisions,
-    ) -> None:
+    ) -> bool:
+        """Tell one person over these contacts; returns False when all of it waits for digests."""
         title, text = self._words(case, event, person, reason)
         messages = list[Notification]()
         for contact in contacts:
@@ -310,6 +347,7 @@ class Dispatcher:
             why, due = wait
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
+        return not waits or None in waits
 
     def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
