@@ -294,6 +294,11 @@ def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     assert (damping.per_minute["group"], damping.groups) == (12, ("group",))
 
 
+def test_the_core_knows_which_channels_speak_to_a_grid() -> None:
+    """The digests of each grid are its own."""
+    assert street().definition.damping.by_grid == ("grid-mqtt",)
+
+
 def _with_state_beside(copy: Path) -> Path:
     """The configuration, whose state directory is to be in a folder of the test."""
     config = copy / "sensord.yaml"

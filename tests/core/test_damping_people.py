@@ -206,3 +206,34 @@ def test_a_digest_of_ends_alone_has_no_level(language: str, title: str) -> None:
     assert digest.title == title
     assert "正常" not in digest.text
     assert digest.text.endswith({"zh": "；已解除：小区C1 1弄", "en": "; over: 小区C1 Lane 1"}[language])
+
+
+def _grids(one: Desk) -> list[tuple[str, set[str]]]:
+    """For each digest on the grids' topics: its grid, and the grids of what it covers."""
+    found = digests(one.wait(3600))
+    return [
+        (note.grid, {one.book.find(key.rsplit(":", 3)[0]).grid for key in note.covers})  # type: ignore[union-attr]
+        for note in found
+        if note.channel == "mqtt"
+    ]
+
+
+TOPICS = tuple(msgspec.structs.replace(person, contacts=(Contact("mqtt"),)) for person in PEOPLE[:2])
+
+
+def test_a_grids_topic_gets_the_digests_of_that_grid_and_no_others() -> None:
+    """Contacts without an address are not one robot for the whole street."""
+    one = desk(Damping(storm_at=1, by_grid=("mqtt",)), people=TOPICS)
+    for place in ("G1-L1", "G1-L2", "G2-L1", "G2-L2"):
+        one.alert(0, Level.YELLOW, place=place)
+    assert sorted(_grids(one)) == [("G1", {"G1"}), ("G2", {"G2"})]
+
+
+def test_what_waited_for_one_robot_is_parted_when_it_turns_out_to_be_several() -> None:
+    """The state of a version that knew no grids here: each grid gets its own all the same."""
+    one = desk(Damping(storm_at=1), people=TOPICS)
+    for place in ("G1-L1", "G1-L2", "G2-L1", "G2-L2"):
+        one.alert(0, Level.YELLOW, place=place)
+    whole = msgspec.structs.replace(one.definition, damping=Damping(storm_at=1, by_grid=("mqtt",)))
+    one.redefine(5, whole)
+    assert sorted(_grids(one)) == [("G1", {"G1"}), ("G2", {"G2"})]

@@ -36,6 +36,7 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     those over it wait. ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups``
     are channels that lead to one group each, where an address only says who is mentioned: such a channel is one robot.
     ``digest_bytes`` is what the text of a digest may have, by channel name (UTF-8; one that is not named: any length).
+    ``by_grid`` are channels that say to each grid's subscribers what is theirs: the digests of each grid are its own.
     """
 
     per_minute: dict[str, int] = {}
@@ -44,10 +45,15 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     storm_at: int = 0
     groups: tuple[str, ...] = ()
     digest_bytes: dict[str, int] = {}
+    by_grid: tuple[str, ...] = ()
 
     def outlet(self, message: Notification) -> str:
         """The robot that carries a message."""
-        return message.channel if message.channel in self.groups else f"{message.channel} {message.address}"
+        if message.channel in self.groups:
+            return message.channel
+        if message.channel in self.by_grid:
+            return f"{message.channel} {message.grid} {message.address}"
+        return f"{message.channel} {message.address}"
 
 
 class Outlet(msgspec.Struct):

@@ -32,7 +32,9 @@ class Digester:
         waiting = [message for message in waiting if message not in off]
         if not waiting:
             return []
-        said = self._said(waiting, at, decisions)
+        # What has waited since before a change of the channels may belong to several robots by now.
+        robot = self._damper.outlet(waiting[0])
+        said = self._said([one for one in waiting if self._damper.outlet(one) == robot], at, decisions)
         told = {message.key for message in said}
         rest = [message for message in waiting if message.key not in told]
         if rest:
