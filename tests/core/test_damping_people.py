@@ -237,3 +237,15 @@ def test_what_waited_for_one_robot_is_parted_when_it_turns_out_to_be_several() -
     whole = msgspec.structs.replace(one.definition, damping=Damping(storm_at=1, by_grid=("mqtt",)))
     one.redefine(5, whole)
     assert sorted(_grids(one)) == [("G1", {"G1"}), ("G2", {"G2"})]
+
+
+def test_a_channel_that_gathers_by_itself_gets_every_message() -> None:
+    """Neither budget nor storm; nor does it use up the budget of whoever has it as a contact."""
+    watcher = Person("值班员-1", "cadre", "street", (Contact("am", "duty"),))
+    one = desk(Damping({}, per_hour=1, storm_at=1, undamped=("am",)), people=(watcher,))
+    heard = [told(one.alert(n, level, place=place)) for n, (level, place) in enumerate(_CHANGES)]
+    assert [len(story) for story in heard] == [1] * len(_CHANGES)
+    assert one.book.state().damped.people == {}
+
+
+_CHANGES = ((Level.YELLOW, "G1-L1"), (Level.YELLOW, "G1-L2"), (Level.ORANGE, "G1-L2"), (Level.NONE, "G1-L2"))

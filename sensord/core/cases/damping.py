@@ -37,6 +37,7 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     are channels that lead to one group each, where an address only says who is mentioned: such a channel is one robot.
     ``digest_bytes`` is what the text of a digest may have, by channel name (UTF-8; one that is not named: any length).
     ``by_grid`` are channels that say to each grid's subscribers what is theirs: the digests of each grid are its own.
+    ``undamped`` are channels that lead to programs which gather by themselves, and must see every case.
     """
 
     per_minute: dict[str, int] = {}
@@ -46,6 +47,7 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     digest_bytes: dict[str, int] = {}
     by_grid: tuple[str, ...] = ()
+    undamped: tuple[str, ...] = ()
 
     def outlet(self, message: Notification) -> str:
         """The robot that carries a message."""
@@ -105,10 +107,12 @@ class Damper:
         return waits
 
     def _counts(self, message: Notification) -> bool:
-        """Whether a budget counts it: no second way, for its event has been counted."""
-        return message.reason is not Reason.NOT_DELIVERED
+        """Whether a budget counts it: no second way, for its event has been counted, and nothing that programs read."""
+        return message.reason is not Reason.NOT_DELIVERED and message.channel not in self._damping.undamped
 
     def _offer(self, message: Notification, over: bool) -> tuple[Reason, int] | None:
+        if message.channel in self._damping.undamped:
+            return None
         outlet = self.state.outlets.setdefault(self.outlet(message), Outlet())
         reason = self._why_wait(message, outlet, over)
         if reason is None:
