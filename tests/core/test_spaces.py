@@ -15,7 +15,7 @@ from sensord.core.stream import Stream
 from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
 from tests.core.test_vehicles import notifications
-from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, passage, places, sign
+from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, devices, passage, places, sign
 
 BRIEF = Tracking(believed=30 * MINUTE, remember=HOUR)
 """Numbers are in doubt for so long after a silence, and after a beginning."""
@@ -97,21 +97,63 @@ def test_who_is_inside_is_not_known_when_vehicles_are_followed_again() -> None:
     assert "附近小区也没有已知的空车位" in text
 
 
+GAUGES = tuple(Device(f"gauge-{place}", Stream.LEVEL, place, MINUTE) for place in ("C1", "C2", "C3"))
+FULL = Rule(
+    "full", {"zh": "满"}, Stream.LEVEL, "compound", "vehicle", (LevelSpec(Level.YELLOW, 1.0),),
+    Clear((0.0,), MINUTE), Comparison.AT_MOST, value=Value(Aggregate.LAST, "value"), message=ROOM,
+)  # fmt: skip
+"""A gauge shows hardly a space."""
+
+
+def shown(place: str, second: int, value: int) -> Record:
+    """What the gauge of a compound shows."""
+    at, topic = START + second * SECOND, f"t/{place}/level/gauge-{place}"
+    return Record(RecordKind.MESSAGE, at, topic, b'{"value": %d}' % value)
+
+
+def opened(records: list[Record], sizes: list[int]) -> str:
+    """What the cadre of C1 is told when a case is opened there, in one cut of the journal."""
+    following = Site(None, SECRETS)
+    told = [one for group in grouped(records, sizes) for one in following.step(group).notifications]
+    return next(one.text for one in told if (one.role, one.place, one.reason) == ("cadre", "C1", "case_opened"))
+
+
+@pytest.mark.parametrize("sizes", [[1], [3, 2], [9]])
+def test_of_one_instant_only_what_came_before_counts(sizes: list[int]) -> None:
+    """Readings of one instant have an order, too: who has just said that nothing is free is not named."""
+    whole = definition(rules=(FULL,), devices=GAUGES)
+    said = [shown("C2", 1, 12), shown("C3", 2, 30), shown("C2", 50, 0), shown("C1", 50, 0), shown("C3", 50, 7)]
+    assert "最近的空车位：小区C3 30 个。" in opened([definition_record(whole, START), *said], sizes)
+
+
+def test_a_gate_is_seen_since_the_first_message_that_arrived() -> None:
+    """Whichever of its cameras sent it, and whatever the other had stored: however the journal is cut."""
+    other = Device("cam-C2-N2", Stream.PLATE, "C2-N", MINUTE)
+    first = msgspec.structs.replace(sign("C2-N", START + SECOND), topic="t/C2/status/cam-C2-N2")
+    stored = passage("C2-N", START + 2 * SECOND, "沪A10001", stamp=START - HOUR)
+    records = [definition_record(definition(devices=(*devices(), other)), START), first, stored]
+    states = set[bytes]()
+    for sizes in ([1], [9]):
+        following = Site(None, SECRETS)
+        for group in grouped(records, sizes):
+            following.step(group)
+        states.add(following.spaces.save())
+    assert len(states) == 1
+
+
+def test_gauges_show_on_when_vehicles_are_followed_no_more() -> None:
+    """Without site keys it is forgotten who is inside, and not what gauges showed a minute before."""
+    whole = definition(rules=(FULL,), devices=(*devices(), *GAUGES))
+    off = definition_record(msgspec.structs.replace(whole, plate_keys=()), START + 10 * SECOND)
+    said = [shown("C2", 1, 12), shown("C3", 2, 30), off, shown("C1", 50, 0)]
+    assert "小区C2 12 个、小区C3 30 个。" in opened([definition_record(whole, START), *said], [1])
+
+
 def test_gauges_say_where_there_is_room_while_they_are_heard() -> None:
     """A rule on gauges names what gauges show; one that is silent is not named, nor one with hardly a space left."""
-    names = ("C1", "C2", "C3")
-    gauges = tuple(Device(f"gauge-{place}", Stream.LEVEL, place, MINUTE) for place in names)
-    full = Rule(
-        "full", {"zh": "满"}, Stream.LEVEL, "compound", "vehicle", (LevelSpec(Level.YELLOW, 1.0),),
-        Clear((0.0,), MINUTE), Comparison.AT_MOST, value=Value(Aggregate.LAST, "value"), message=ROOM,
-    )  # fmt: skip
     said = [("C3", 0, 30), ("C2", 1, 12), ("C1", 2, 1), ("C1", 300, 40), ("C2", 301, 14), ("C1", 400, 0)]
-    records = [
-        Record(RecordKind.MESSAGE, START + second * SECOND, f"t/{place}/level/gauge-{place}", b'{"value": %d}' % value)
-        for place, second, value in said
-    ]
-    told = notifications(records, rules=(full,), devices=gauges)
-    opened = [one.text for one in told if one.role == "cadre" and one.reason == "case_opened"]
-    assert "小区C2 12 个、小区C3 30 个" in opened[0]
-    assert "小区C2 14 个。" in opened[1]
-    assert "C3" not in opened[1]
+    told = notifications([shown(*one) for one in said], rules=(FULL,), devices=GAUGES)
+    texts = [one.text for one in told if one.role == "cadre" and one.reason == "case_opened"]
+    assert "小区C2 12 个、小区C3 30 个" in texts[0]
+    assert "小区C2 14 个。" in texts[1]
+    assert "C3" not in texts[1]

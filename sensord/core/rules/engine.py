@@ -10,6 +10,7 @@ Within a feed, time comes first: everything that falls due at or before a readin
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -40,6 +41,9 @@ from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 _PACKED = msgpack_decoder(PackedEngine)
+
+Complete = Callable[[Transition, int], Transition]
+"""Adds to a transition what stood beside it, when so many of the batch's readings had come before."""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -115,8 +119,8 @@ class Engine:
         parts = [evaluator.table for evaluator in made.values() if evaluator.rule.id in names]
         return CombinedRule(rule, PlaceTable(rule, parts, self._places), self._setting)
 
-    def feed(self, batch: Batch) -> list[Transition]:
-        """Take a batch (an empty one is a tick) and return what changed, in order."""
+    def feed(self, batch: Batch, complete: Complete | None = None) -> list[Transition]:
+        """Take a batch (an empty one is a tick) and return what changed, in order, each as ``complete`` makes it."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
         emissions = self._take(batch)
@@ -125,6 +129,8 @@ class Engine:
             evaluator.settle()
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
+        if complete is not None:
+            emissions = [(*one[:5], complete(one[5], _before(batch, one))) for one in emissions]
         if self._combined:
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
@@ -377,6 +383,12 @@ class Engine:
             combined.forget([*gone, *result], at)
             result += [emission[5] for emission in combined.judge(order, range(len(combined.table)), at)]
         return result
+
+
+def _before(batch: Batch, emission: Emission) -> int:
+    """How many of a batch's readings came before what time, or one of them, brought."""
+    at, phase, reading = emission[:3]
+    return reading if phase else int(np.searchsorted(batch.received_at, at, side="left"))
 
 
 def _of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
