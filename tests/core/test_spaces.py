@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sensord.core.cases.policy import Policy
+from sensord.core.cases.policy import Step as Telling
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.place import Device
+from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.record import Record, RecordKind
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.site import Site, definition_record
@@ -15,7 +17,7 @@ from sensord.core.stream import Stream
 from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
 from tests.core.test_vehicles import notifications
-from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, devices, passage, places, sign
+from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, devices, passage, places, sign, ticks
 
 BRIEF = Tracking(believed=30 * MINUTE, remember=HOUR)
 """Numbers are in doubt for so long after a silence, and after a beginning."""
@@ -66,6 +68,31 @@ def test_nobody_is_sent_where_the_number_is_in_doubt(silence: tuple[str, int, in
     """A compound is not named while a camera is silent, nor too soon after that, or after it was installed."""
     assert ("小区C3 3 个" in sent_to(fill(silence))) is named
     assert "小区C2 3 个" in sent_to(fill(silence))
+
+
+def test_nobody_is_sent_where_a_gate_has_no_camera() -> None:
+    """What passes there is in no number; nor is what passes where there is no camera any more."""
+    more = Place("C3-S", PlaceKind.GATE, "C3南门", "", "C3", micro_grid="M3")
+    assert "最近的空车位：小区C2 3 个。" in sent_to(fill(), places=(*places(), more))
+    whole = definition(rules=definition().rules[-2:-1], tracking=BRIEF)
+    less = msgspec.structs.replace(whole, devices=tuple(one for one in whole.devices if one.place != "C3-N"))
+    gone = definition_record(less, START + MINUTE + SECOND // 2)
+    records = sorted([*fill(), gone], key=lambda record: record.received_at)
+    assert "最近的空车位：小区C2 3 个。" in opened([definition_record(whole, records[0].received_at), *records], [7])
+
+
+def test_whoever_is_told_late_is_sent_nowhere() -> None:
+    """What was free when the alert was raised may be full minutes later: nobody says that it is free now."""
+    full = msgspec.structs.replace(definition().rules[-2], clear=Clear((0.0,), HOUR))
+    steps = (Telling(("cadre",)), Telling(("police",), after=5 * MINUTE), Telling(("volunteer",), after=6 * MINUTE))
+    plan, records = Policy("vehicle", {"zh": "车辆"}, steps), fill()
+    end = records[-1].received_at
+    records += ticks(end + 10 * MINUTE, end, 30 * SECOND)
+    told = notifications(records, rules=(full,), tracking=BRIEF, policies=(plan,))
+    texts = {one.role: one.text for one in told if one.place == "C1"}
+    assert "最近的空车位：小区C2 3 个" in texts["cadre"]
+    assert "最近的空车位：小区C2 3 个" in texts["police"]
+    assert "附近目前的空车位情况不明" in texts["volunteer"]
 
 
 def test_cameras_are_known_before_a_rule_asks_for_spaces() -> None:

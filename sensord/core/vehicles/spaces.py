@@ -3,7 +3,7 @@
 A rule on ``visit`` counts them as a compound's parking spaces less the vehicles inside; a rule on ``level`` takes what
 its own gauges show. What a compound has is as of just before what changed the alert, an instant or a reading (others of
 the same instant may stand before it), so that it does not matter how the journal is cut. Nobody is sent on a guess: a
-gauge that is silent is not named, nor is a compound of which one
+gauge that is silent is not named, nor is a compound that has a gate without a camera, or of which one
 
 - camera is silent: what passes it is missing in the number;
 - camera was silent within ``Tracking.believed``: who left then may still be counted, who came is not. Visits without an
@@ -82,6 +82,15 @@ class Spaces:
         self._parking = {
             place.id: place.parking for place in places.places if place.kind is PlaceKind.COMPOUND and place.parking
         }
+        self._watched = self._seen_whole()
+
+    def _seen_whole(self) -> set[str]:
+        """The compounds that have cameras, and one at every gate."""
+        cameras = np.flatnonzero(self._camera).tolist()
+        gates = {place.id for place in self._places.places if place.kind is PlaceKind.GATE}
+        open_gates = gates - {self._places.devices[number].place for number in cameras}
+        open_compounds = {self._places.above(gate, PlaceKind.COMPOUND) for gate in open_gates}
+        return {self._compound[number] for number in cameras} - open_compounds
 
     def beside(self, batch: Batch, transition: Transition, position: int) -> Transition:
         """Return the transition with the nearest free spaces, if its rule asks for them.
@@ -99,10 +108,10 @@ class Spaces:
         return msgspec.structs.replace(transition, spaces=tuple(Free(*one) for one in found[:NEAREST]))
 
     def _inside(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
-        doubted = self._doubted(state, at)
+        known = self._watched - self._doubted(state, at)
         for place, inside in state.inside.items():
             parking = self._parking.get(place, 0)
-            if place not in doubted and parking - inside > ENOUGH * parking:
+            if place in known and parking - inside > ENOUGH * parking:
                 yield place, int(parking - inside)
 
     def _doubted(self, state: _State, at: int) -> set[str]:
