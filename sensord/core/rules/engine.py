@@ -10,7 +10,6 @@ Within a feed, time comes first: everything that falls due at or before a readin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -25,7 +24,7 @@ from sensord.core.rules.absence import AbsenceRule
 from sensord.core.rules.carry import Carried, PackedEngine, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
-from sensord.core.rules.evaluator import NEVER, Emission, Evaluator, Setting, withdraw
+from sensord.core.rules.evaluator import NEVER, Complete, Emission, Evaluator, Setting, position_of, withdraw
 from sensord.core.rules.keys import KeyTable, PlaceTable
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.occupancy import Drift
@@ -41,9 +40,6 @@ from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 _PACKED = msgpack_decoder(PackedEngine)
-
-Complete = Callable[[Transition, int], Transition]
-"""Adds to a transition what stood beside it, when so many of the batch's readings had come before."""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -130,7 +126,7 @@ class Engine:
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
         if complete is not None:
-            emissions = [(*one[:5], complete(one[5], _before(batch, one))) for one in emissions]
+            emissions = [(*one[:5], complete(one[5], position_of(one, batch))) for one in emissions]
         if self._combined:
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
@@ -309,7 +305,7 @@ class Engine:
         devices, heard = [device.id for device in self._places.devices], self._liveness.heard_at.tolist()
         rules = {evaluator.rule.id: pack_rule(evaluator) for evaluator in self._evaluators}
         unheard = [devices[index] for index in np.flatnonzero(self._liveness.unheard)]
-        return PackedEngine(self.now, self._started, rules, devices, heard, unheard)
+        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, self._liveness.recounted)
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
@@ -332,9 +328,13 @@ class Engine:
             return []
         body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
+        # Before the first definition there was nothing to be followed.
+        again = self._setting.followed and not old._setting.followed and bool(old._evaluators)
+        if again:
+            body.recounted = at + self._definition.tracking.remember
         self.carried = self._carry(body, at)
-        if self._setting.followed and not old._setting.followed and old._evaluators:
-            self._follow(at)  # before the first definition there was nothing to be followed
+        if again:
+            self._follow(at)
         kept = {
             (evaluator.rule.id, key)
             for evaluator in self._evaluators
@@ -358,6 +358,7 @@ class Engine:
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
+        self._liveness.recounted = body.recounted
         self._liveness.unheard &= [device in unheard or device not in heard for device in devices]
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
@@ -383,12 +384,6 @@ class Engine:
             combined.forget([*gone, *result], at)
             result += [emission[5] for emission in combined.judge(order, range(len(combined.table)), at)]
         return result
-
-
-def _before(batch: Batch, emission: Emission) -> int:
-    """How many of a batch's readings came before what time, or one of them, brought."""
-    at, phase, reading = emission[:3]
-    return reading if phase else int(np.searchsorted(batch.received_at, at, side="left"))
 
 
 def _of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
