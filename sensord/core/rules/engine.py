@@ -352,13 +352,13 @@ class Engine:
     def _carry(self, body: PackedEngine, at: int) -> dict[str, Carried]:
         """Start at ``body.now`` and take, rule by rule and key by key, what fits."""
         self._start(body.now)
+        self._liveness.recounted = body.recounted
         devices, heard = (
             [device.id for device in self._places.devices],
             dict(zip(body.devices, body.heard, strict=True)),
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
-        self._liveness.recounted = body.recounted
         self._liveness.unheard &= [device in unheard or device not in heard for device in devices]
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
