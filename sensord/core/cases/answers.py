@@ -184,7 +184,8 @@ class Answers:
         self._flow.begin_round(case)
         self._flow.unschedule(case, Due.AGREE)
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
-        self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
+        reason = Reason.CASE_RETURNED if case.alerts else Reason.VERIFYING_ASKED
+        self._flow.dispatch(case, event, reason, story)
         self._flow.dispatcher.own(case, at, ())
         return accepted(Verdict.RETURNED)
 
