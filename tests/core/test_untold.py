@@ -116,6 +116,25 @@ def test_all_that_came_before_a_case_was_filed_is_told_when_it_is() -> None:
     assert not read(desk.wait(600))
 
 
+@pytest.mark.parametrize("meanwhile", ["reload", "unsilence", "contact"])
+def test_a_case_that_waits_to_be_filed_is_told_by_then_and_no_sooner(meanwhile: str) -> None:
+    """Whatever makes us look again at what nobody has heard of: its time has not come."""
+    desk = Desk(street(msgspec.structs.replace(PLAN, wait=MINUTE)))
+    page, *_ = desk.alert(0, Level.RED, "watched", "G2-L1").decisions.notifications
+    desk.receipt(1, page.key, "failed")
+    until = START + 5 * MINUTE
+    desk.act(2, "silence", "operator", "quiet", scope=Scope(rules=("queue",)), note="施工", until=until, via="cli")
+    desk.alert(10, Level.YELLOW, "arrivals")
+    if meanwhile == "reload":
+        story = desk.redefine(20, desk.definition)
+    elif meanwhile == "unsilence":
+        story = desk.act(20, "unsilence", "operator", "quiet", via="cli")
+    else:
+        story = desk.receipt(20, page.key, "sent")
+    assert not [one for one in story.decisions.notifications if one.place == "G1-L1"]
+    assert [one.reason for one in desk.wait(70).decisions.notifications if one.place == "G1-L1"] == [Reason.CASE_OPENED]
+
+
 def test_all_that_came_during_a_silence_is_told_when_it_ends() -> None:
     """Three vehicles under a silence are three when it ends, each with the instant at which it came."""
     desk = Desk(street())

@@ -284,9 +284,12 @@ class Flow(Telling):
             self.end(case, Happening.CLOSE, at, "sensors", story)
 
     def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
-        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
-        for case in waiting:
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
+
+        One that waits to be filed is told by then.
+        """
+        taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
+        for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
             self.unschedule(case, Due.RECHECK)
             self._recheck(case, at, story)
 
