@@ -97,13 +97,11 @@ def test_one_silent_camera_is_no_news_while_its_whole_gate_is_known_to_be_silent
 
 
 def test_all_that_came_before_a_case_was_filed_is_told_when_it_is() -> None:
-    """With ``wait`` the last vehicle is that of the case; those before it are told as well, and none twice."""
+    """With ``wait`` the last vehicle is that of the case; those before it are told as well. What rose is told once."""
     desk = Desk(street(msgspec.structs.replace(PLAN, wait=MINUTE)))
     desk.alert(0, Level.BLUE, "queue")
     desk.alert(1, Level.YELLOW, "queue")
-    desk.another(10, Level.YELLOW, "watched")
     desk.restart()
-    desk.another(20, Level.YELLOW, "watched")
     assert read(desk.wait(60)) == [("居委干部-1", "case_opened", "yellow")]
     desk = Desk(street(msgspec.structs.replace(PLAN, wait=MINUTE)))
     desk.alert(0, Level.YELLOW, "watched")
@@ -223,4 +221,19 @@ def test_a_case_waits_for_a_shift_for_a_day_and_no_longer() -> None:
     desk.wait(DAY // SECOND)
     assert desk.book.open
     assert not read(desk.wait(DAY // SECOND + 400))
+    assert not desk.book.open
+
+
+def test_a_vehicle_after_a_false_alarm_opens_a_case() -> None:
+    """The word of a person was about the one before; the alert has gone on since, and nothing raises it anew."""
+    desk = Desk(street())
+    desk.alert(0, Level.ORANGE, "watched")
+    desk.act(60, "void", "operator", note="本单位车辆", via="cli")
+    assert not desk.book.open
+    desk.restart()
+    story = desk.another(120, Level.ORANGE, "watched")
+    assert read(story) == [("居委干部-1", "case_opened", "orange"), ("派出所-1", "case_opened", "orange")]
+    assert read(desk.another(200, Level.ORANGE, "watched"))[0] == ("居委干部-1", "another_vehicle", "orange")
+    assert desk.case.alerts == {"watched:G1-L1": Level.ORANGE}
+    desk.alert(300, Level.NONE, "watched")
     assert not desk.book.open

@@ -102,9 +102,14 @@ class Flow(Telling):
         return is_news(case, transition)
 
     def another(self, transition: Transition, story: Story) -> None:
-        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
+        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too.
+
+        Where the alert's case is void, the word of a vehicle before this one, this one opens another case.
+        """
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
-        if case is not None:
+        if case is None:
+            self.raised(transition, story)
+        else:
             self._another(case, transition, self.another_of(transition.rule), story)
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
