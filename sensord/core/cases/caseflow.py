@@ -73,9 +73,9 @@ class Flow(Telling):
     # -- what alerts do ----------------------------------------------------------------------------------------------
 
     def raised(self, transition: Transition, story: Story) -> None:
-        """An alert was raised or rose: it joins the open case of its place and plan, or opens one."""
-        policy, alert = self.rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
-        case = self.index.at(transition.place, policy) or self._open(transition, policy)
+        """An alert was raised or rose: it has a case, joins the open one of its place and plan, or opens one."""
+        alert = f"{transition.rule}:{transition.key}"
+        case = self._case_of(alert, transition, story)
         case.alerts[alert] = transition.level
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
@@ -92,6 +92,19 @@ class Flow(Telling):
             self._relapse(case, transition, story)
         else:
             self._rise(case, transition, previous, story)
+
+    def _case_of(self, alert: str, transition: Transition, story: Story) -> Case:
+        """The case of an alert; it keeps the one that it has when its rule is told by another plan since.
+
+        Unless the plan of that one is gone: nobody would be told.
+        """
+        case = self.index.of_alert(alert)
+        if case is not None and self.dispatcher.has_plan(case):
+            return case
+        if case is not None:
+            self.lowered(msgspec.structs.replace(transition, level=Level.NONE), story)
+        policy = self.rules[transition.rule].dispatch
+        return self.index.at(transition.place, policy) or self._open(transition, policy)
 
     def _is_news(self, case: Case, transition: Transition) -> bool:
         """Whether people do not know it yet; of one silent device they do while all of its place are."""
