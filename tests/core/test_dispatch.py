@@ -258,7 +258,7 @@ def test_an_answer_for_a_person_who_was_never_told_is_noted() -> None:
 
 @pytest.mark.parametrize("kept", [True, False], ids=["plan kept", "plan gone"])
 def test_an_alert_whose_rule_is_told_by_another_plan_since_is_no_second_case(kept: bool) -> None:
-    """It keeps its case, and ends it; where that has no plan any more, the new plan's people hear, and one case is left."""
+    """It keeps its case, and ends it; where that has no plan any more, the new plan's people hear, in one case."""
     one = desk(Step(("cadre",)))
     one.alert(0, Level.YELLOW)
     (plan,) = one.definition.policies

@@ -13,7 +13,7 @@ import msgspec
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import TABLE, Case, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -350,7 +350,7 @@ class Flow(Telling):
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
         self.remute(case, at)
-        if how is Happening.CLOSE and (case.state, how) not in TABLE:
+        if how is Happening.CLOSE and not allows(case.state, how):
             # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
