@@ -187,6 +187,7 @@ class Flow(Telling):
             case.alerts[alert] = transition.level
             fell(case, alert, transition.level)
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
+        case.begun = min(case.begun, case.level)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
         elif case.level < previous:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+import msgspec
+
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
@@ -18,6 +20,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.definition import Definition
+from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
@@ -108,7 +111,7 @@ class Dispatcher:
         policy, level = self.policy(case), (of or case).level
         people: list[Person] = []
         everybody = level >= policy.everybody_at
-        fresh = event.previous if reason in _GOES_ON else 0
+        fresh = case.begun if reason in _GOES_ON else Level.NONE
         for number, step in enumerate(policy.steps):
             if level < step.at_least:
                 continue
@@ -118,6 +121,7 @@ class Dispatcher:
                 self._desk.schedule(case, event.at + step.every, Due.STEP, number)
             if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
                 people += self._people(case, event, step, decisions)
+        case.begun = max(fresh, level)
         instead: list[Person] = []
         if not any(map(self._roster.reachable, people)):
             instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
@@ -136,8 +140,9 @@ class Dispatcher:
         held = self._held(case, step)
         if held is None and step.every:
             self._desk.schedule(case, event.at + step.every, Due.STEP, number)
-        if held is None and case.muted:
-            held = Reason(case.muted)
+        of = self._beside(case, event.at) if case.muted else case
+        if held is None and (of is None or of.level < step.at_least):
+            held, case.begun = Reason(case.muted), Level.NONE
         if held is not None:
             if held is Reason.HELD_ACKNOWLEDGED and number not in case.passed_over:
                 case.passed_over.append(number)
@@ -145,7 +150,17 @@ class Dispatcher:
             return
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
-        self._tell(case, event, people, reason, decisions)
+        self._tell(case, event, people, reason, decisions, of)
+
+    def _beside(self, case: Case, at: int) -> Case | None:
+        """A muted case as far as the gravest alert in it goes that people know of and nothing mutes."""
+        heard: list[Case] = []
+        for alert, one in case.known.items():
+            level = min(one.level, case.alerts.get(alert, Level.NONE))
+            of = about(case, msgspec.structs.replace(one, level=level))
+            if self._mutes.of_case(of, self._rules.get(of.rule), at) is None:
+                heard.append(of)
+        return max(heard, key=lambda of: of.level, default=None)
 
     def resume(self, case: Case, at: int) -> None:
         """People have not come as far as they said: steps that were passed over for it are due at once."""
@@ -190,7 +205,9 @@ class Dispatcher:
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
             return
-        held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
+        rule = self._rules.get(of.rule)
+        muted = self._mutes.of_case(of, rule, event.at)
+        held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return
