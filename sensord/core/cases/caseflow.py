@@ -335,8 +335,9 @@ class Flow(Telling):
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.untold, case.deadline = [], {}, [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
+        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
+        case.pending, case.fallbacks, case.untold, case.known, case.deadline = [], {}, [], {}, 0
         self.index.remove(case)
         self.just_ended.append(case)
