@@ -46,9 +46,8 @@ class Flow(Telling):
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
-        self.mutes = Mutes(
-            places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
-        )
+        running, sources = self.roster.table.running, self.index.sources
+        self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
@@ -140,7 +138,7 @@ class Dispatcher:
         held = self._held(case, step)
         if held is None and step.every:
             self._desk.schedule(case, event.at + step.every, Due.STEP, number)
-        of = self._beside(case, event.at) if case.muted else case
+        of = self._mutes.beside(case, event.at) if case.muted else case
         if held is None and (of is None or of.level < step.at_least):
             held, case.begun = Reason(case.muted), Level.NONE
         if held is not None:
@@ -151,16 +149,6 @@ class Dispatcher:
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
         self._tell(case, event, people, reason, decisions, of)
-
-    def _beside(self, case: Case, at: int) -> Case | None:
-        """A muted case as far as the gravest alert in it goes that people know of and nothing mutes."""
-        heard: list[Case] = []
-        for alert, one in case.known.items():
-            level = min(one.level, case.alerts.get(alert, Level.NONE))
-            of = about(case, msgspec.structs.replace(one, level=level))
-            if self._mutes.of_case(of, self._rules.get(of.rule), at) is None:
-                heard.append(of)
-        return max(heard, key=lambda of: of.level, default=None)
 
     def resume(self, case: Case, at: int) -> None:
         """People have not come as far as they said: steps that were passed over for it are due at once."""
