@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from msgspec.structs import replace
 
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind
-from sensord.core.record import Record
+from sensord.core.record import Group, Record, RecordKind
 from sensord.core.rules.rule import Clear, Combination, LevelSpec, Logic, Part, Rule
-from sensord.core.site import Site, definition_record
-from tests.core.street import START, definition, density_rule, devices, grouped, message
+from sensord.core.site import Site, Step, definition_record
+from tests.core.street import START, definition, density_rule, devices, grouped, message, rules
 
 A = density_rule(id="a", levels=(LevelSpec(Level.YELLOW, 1.0), LevelSpec(Level.RED, 9.0)), clear=Clear((0.0, 0.0), 0))
 B = density_rule(id="b", levels=(LevelSpec(Level.YELLOW, 1.5),), clear=Clear((0.0,), 0))
@@ -33,15 +36,27 @@ def people(count: int, start: int, stop: int) -> list[Record]:
     return [message(devices()[0], START + second * SECOND, {**body, "seq": second}) for second in range(start, stop, 5)]
 
 
-def told(*records: Record) -> list[str]:
-    """What is decided on records, each a group of its own, with a restart after each: rules' changes, cases' events."""
-    site, said = Site(), list[str]()
+def steps(*records: Record) -> Iterator[Step]:
+    """Take records, each a group of its own, with a restart after each."""
+    site = Site()
     for group in grouped(records, [1]):
-        step = site.step(group)
+        yield site.step(group)
+        site = Site.restored(site.snapshot())
+
+
+def told(*records: Record) -> list[str]:
+    """What is decided on records: when, the changes of rules and the events of cases."""
+    said = list[str]()
+    for step in steps(*records):
         said += [f"{(one.at - START) // SECOND} {one.rule} {one.change} {one.level.word}" for one in step.transitions]
         said += [f"{(one.at - START) // SECOND} {one.case[:-16]} {one.happening}" for one in step.events]
-        site = Site.restored(site.snapshot())
     return said
+
+
+def changes(*records: Record) -> list[str]:
+    """The changes of alerts: when, of which key and how."""
+    found = (one for step in steps(*records) for one in step.transitions)
+    return [f"{(one.at - START) // SECOND} {one.key} {one.change}" for one in found]
 
 
 def redefined(*definitions: Definition) -> list[Record]:
@@ -70,3 +85,42 @@ def test_a_combination_at_a_place_that_is_new() -> None:
     another = Place("CX", PlaceKind.COMPOUND, "小区CX", parent="G1")
     said = told(*redefined(before, replace(before, rules=(A, B, BOTH), places=(*places, another))))
     assert "60 CX-crowd dispatch" in said
+
+
+def silences(period: int, *places: str) -> Definition:
+    """The rule on silence, and the crowd sensors of some places, to be heard so often (s)."""
+    rule = next(rule for rule in rules() if rule.id == "silent")
+    sensors = (one for one in devices() if one.id.startswith("crowd") and one.place in places)
+    return definition(rules=(rule,), devices=tuple(replace(one, period=period * SECOND) for one in sensors))
+
+
+PERIODS = [
+    (10, 10, ["31 crowd-1 raised", "88 crowd-0 raised"]),
+    (10, 20, ["31 crowd-1 raised", "118 crowd-0 raised"]),
+    (20, 10, ["61 crowd-1 raised", "88 crowd-0 raised"]),
+    (5, 600, ["15 crowd-1 raised", "100 crowd-1 cleared", "1900 crowd-0 raised", "1900 crowd-1 raised"]),
+    (600, 5, ["61 crowd-1 raised", "71 crowd-0 raised"]),
+]
+"""Periods before and after a minute (s), and what follows. A rule looks at whole tenths of the three periods."""
+
+
+@pytest.mark.parametrize(("before", "after", "wanted"), PERIODS)
+def test_silence_goes_by_the_new_periods(before: int, after: int, wanted: list[str]) -> None:
+    """Of two sensors one is heard for a minute, and the other one never: each is told of when it is silent by them."""
+    lanes = "G1-L1", "G1-L2"
+    ticks = [Record(RecordKind.TICK, START + second * SECOND) for second in range(61, 2500, 80)]
+    change = definition_record(silences(after, *lanes), START + 60 * SECOND)
+    records = [definition_record(silences(before, *lanes), START), *people(5, 1, 60), change, *ticks]
+    assert changes(*records) == wanted
+
+
+def test_a_rule_that_gets_its_first_sensor_begins_there() -> None:
+    """Nobody looks back at the time when there was nothing to look at."""
+    later = [Record(RecordKind.TICK, START + second * SECOND) for second in (1, 3600)]
+    site = Site()
+    for group in grouped([definition_record(silences(10), START), *later], [1]):
+        site.step(group)
+    assert site.step(Group(9, (definition_record(silences(10, "G1-L1"), START + 3601 * SECOND),))).definition
+    silent = site.engine.evaluator_of("silent")
+    assert silent is not None
+    assert 0 < silent.due - site.engine.now <= 3 * SECOND

@@ -352,7 +352,8 @@ class Engine:
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
-        self._liveness.unheard &= [device in unheard or device not in heard for device in devices]
+        never = [device in unheard or device not in heard for device in devices]
+        self._liveness.unheard &= np.array(never, np.bool_)
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
             for evaluator in self._evaluators
