@@ -20,14 +20,14 @@ A = density_rule(id="a", levels=(LevelSpec(Level.YELLOW, 1.0), LevelSpec(Level.R
 B = density_rule(id="b", levels=(LevelSpec(Level.YELLOW, 1.5),), clear=Clear((0.0,), 0))
 
 
-def both(name: str, by: str, *parts: Part) -> Rule:
-    """A red alert when all parts are on, or were within five minutes."""
-    rungs, end = (LevelSpec(Level.RED, 1.0),), Clear((0.0,), MINUTE)
-    combined = Combination(Logic.ALL, parts, 5 * MINUTE)
-    return Rule(name, {"zh": "两者", "en": "both"}, None, by, "crowd", rungs, end, combination=combined)
+def both(name: str, *parts: Part, within: int = 5 * MINUTE, hold: int = MINUTE) -> Rule:
+    """A red alert of a compound when all parts are on, or were within five minutes."""
+    rungs, combined = (LevelSpec(Level.RED, 1.0),), Combination(Logic.ALL, parts, within)
+    end = Clear((0.0,), hold)
+    return Rule(name, {"zh": "两者", "en": "both"}, None, "compound", "crowd", rungs, end, combination=combined)
 
 
-BOTH = both("both", "compound", Part("a"), Part("b"))
+BOTH = both("both", Part("a"), Part("b"))
 
 
 def people(count: int, start: int, stop: int) -> list[Record]:
@@ -85,6 +85,38 @@ def test_a_combination_at_a_place_that_is_new() -> None:
     another = Place("CX", PlaceKind.COMPOUND, "小区CX", parent="G1")
     said = told(*redefined(before, replace(before, rules=(A, B, BOTH), places=(*places, another))))
     assert "60 CX-crowd dispatch" in said
+
+
+@pytest.mark.parametrize(("least", "raised"), [(Level.YELLOW, True), (Level.RED, False)])
+def test_a_withdrawn_alert_was_on_only_if_it_was_grave_enough(least: Level, raised: bool) -> None:
+    """When a part is withdrawn, it counts for ``within`` more; below its level it never did count."""
+    rules = A, replace(B, levels=(LevelSpec(Level.YELLOW, 3.0),)), both("both", Part("a", least), Part("b"))
+    again = replace(A, by="device", levels=(LevelSpec(Level.RED, 99.0),), clear=Clear((0.0,), 0)), *rules[1:]
+    crowd = [
+        *people(100, 1, 60),
+        definition_record(definition(rules=again), START + 60 * SECOND),
+        *people(200, 61, 120),
+    ]
+    said = told(definition_record(definition(rules=rules), START), *crowd)
+    assert "60 a withdrawn none" in said
+    assert any("both raised" in one for one in said) is raised
+
+
+def test_a_combination_hears_at_once_what_becomes_of_another() -> None:
+    """One that comes is raised with the one that it looks at, ends with it, and is on again with it."""
+    inner = both("inner", Part("a"), Part("b"), within=0, hold=0)
+    outer = both("outer", Part("inner"), within=0, hold=0)
+    gone = replace(B, levels=(LevelSpec(Level.RED, 99.0),), by="grid")
+    defined = [(A, B), (A, B, inner, outer), (A, gone, inner, outer), (A, B, inner, outer)]
+    said = told(*redefined(*[definition(rules=rules) for rules in defined]))
+    assert [one for one in said if "inner" in one or "outer" in one] == [
+        "60 inner raised red",
+        "60 outer raised red",
+        "120 inner cleared none",
+        "120 outer cleared none",
+        "187 inner raised red",
+        "187 outer raised red",
+    ]
 
 
 def silences(period: int, *places: str) -> Definition:

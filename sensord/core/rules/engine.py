@@ -375,7 +375,8 @@ class Engine:
         """Let combinations look at what is left after a change of definition."""
         result: list[Transition] = []
         for order, combined in self._combined:
-            combined.forget([*gone, *result], at)
+            combined.forget(gone, at)
+            combined.hear(result)
             result += [emission[5] for emission in combined.judge(order, range(len(combined.table)), at)]
         return result
 
