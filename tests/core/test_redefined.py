@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
 
 from sensord.core.definition import Definition
-from sensord.core.instant import MINUTE, SECOND
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind
 from sensord.core.record import Group, Record, RecordKind
-from sensord.core.rules.rule import Clear, Combination, LevelSpec, Logic, Part, Rule
+from sensord.core.rules.rule import Aggregate, Clear, Combination, LevelSpec, Logic, Part, Rule, Value
 from sensord.core.site import Site, Step, definition_record
+from sensord.core.stream import Stream
 from tests.core.street import START, definition, density_rule, devices, grouped, message, rules
 
 A = density_rule(id="a", levels=(LevelSpec(Level.YELLOW, 1.0), LevelSpec(Level.RED, 9.0)), clear=Clear((0.0, 0.0), 0))
@@ -27,6 +29,15 @@ def both(name: str, *parts: Part, within: int = 5 * MINUTE, hold: int = MINUTE) 
     return Rule(name, {"zh": "两者", "en": "both"}, None, "compound", "crowd", rungs, end, combination=combined)
 
 
+INSIDE = density_rule(
+    id="inside",
+    value=Value(Aggregate.OCCUPANCY, anchor=4 * HOUR),
+    levels=(LevelSpec(Level.YELLOW, 30.0), LevelSpec(Level.RED, 100.0)),
+    clear=Clear((0.0, 0.0), 0),
+    window=5 * SECOND,
+)
+FOUR = 20_800
+"""At so many seconds after START it is four in the morning by UTC."""
 BOTH = both("both", Part("a"), Part("b"))
 
 
@@ -156,3 +167,72 @@ def test_a_rule_that_gets_its_first_sensor_begins_there() -> None:
     silent = site.engine.evaluator_of("silent")
     assert silent is not None
     assert 0 < silent.due - site.engine.now <= 3 * SECOND
+
+
+def crowds(start: int, stop: int) -> list[Record]:
+    """A crowd in the first lane that comes and goes, said every five seconds without a stamp."""
+    dice = random.Random(7)
+    counts = {second: dice.choice((5, 20, 60, 180, 400)) for second in range(1, 300, 15)}
+    return [one for second in range(start, stop, 15) for one in people(counts[second], second, second + 15)]
+
+
+@pytest.mark.parametrize("after", [3, 45])
+def test_a_longer_lateness_forgets_nothing(after: int) -> None:
+    """Windows of every kind go on, whether more of their panes may be open or not: sealed later, they hold the same."""
+    plain = definition(rules=(*(rule for rule in rules() if rule.stream is Stream.CROWD), INSIDE))
+    patient = replace(plain, lateness={"crowd": after * SECOND})
+    found = []
+    for second in (plain, patient):
+        change = definition_record(second, START + 100 * SECOND)
+        records = [definition_record(plain, START), *crowds(1, 100), change, *crowds(106, 300)]
+        found.append([one for step in steps(*records) for one in step.transitions])
+    wanted, said = ({(one.rule, one.key, one.end, one.level, one.value) for one in run} for run in found)
+    assert len({rule for rule, *_ in wanted}) > 10
+    assert said <= wanted
+    assert all(end > START + 290 * SECOND - after * SECOND for _, _, end, _, _ in wanted - said)
+
+
+def test_a_sealed_pane_takes_no_reading_by_a_longer_lateness() -> None:
+    """What was too late for a window is not counted in a later one."""
+    rule = density_rule(
+        value=Value(Aggregate.MAX, "count"), levels=(LevelSpec(Level.YELLOW, 100.0),), clear=Clear((0.0,), 0)
+    )
+    rule = replace(rule, window=MINUTE, every=MINUTE)
+    patient = definition(rules=(rule,), lateness={"crowd": 30 * SECOND})
+    begin = START - START % MINUTE
+    late = message(devices()[0], begin + 127 * SECOND, {"count": 400, "at": (begin + 118 * SECOND) / 1e6})
+    records = [definition_record(definition(rules=(rule,)), begin), *stamped(begin, 1, 125)]
+    records += [definition_record(patient, begin + 126 * SECOND), late, *stamped(begin, 130, 1200)]
+    assert Site().step(Group(1, tuple(records))).transitions == []
+
+
+def stamped(begin: int, start: int, stop: int) -> Iterator[Record]:
+    """Five people in the first lane, said every five seconds, by a sensor that knows what time it is."""
+    for second in range(start, stop, 5):
+        at = begin + second * SECOND
+        yield message(devices()[0], at, {"count": 5, "at": at / 1e6})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "Asia/Kathmandu"])
+def test_windows_begin_anew_in_another_zone(zone: str) -> None:
+    """Their panes lie elsewhere: what stands goes on till a window has been seen, and then is judged as ever."""
+    here = definition(rules=(A,))
+    change = definition_record(replace(here, zone=zone), START + 60 * SECOND)
+    records = [definition_record(here, START), *people(100, 1, 60), change]
+    assert changes(*records, *people(5, 61, 120)) == ["7 G1-L1 raised", "92 G1-L1 cleared"]
+
+
+def passing(number: int, second: int) -> Record:
+    """So many people enter the first lane, or leave it (below zero)."""
+    crossed: dict[str, object] = {"enter": max(number, 0), "exit": max(-number, 0)}
+    return message(devices()[0], START + second * SECOND, crossed)
+
+
+def test_who_is_inside_is_unknown_in_another_zone_until_the_anchor() -> None:
+    """What stands is not lowered by a count that began in between, but still rises; from 04:00 on it is known."""
+    here = definition(rules=(INSIDE,))
+    change = definition_record(replace(here, zone="UTC"), START + 60 * SECOND)
+    day = [passing(number, second) for second, number in ((61, 2), (121, 120), (181, -100), (1000, -10))]
+    night = [passing(0, second) for second in range(FOUR - 20, FOUR + 30, 5)]
+    records = [definition_record(here, START), passing(40, 1), change, *day, *night]
+    assert changes(*records) == ["7 G1-L1 raised", "127 G1-L1 escalated", f"{FOUR + 7} G1-L1 cleared"]
