@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -35,7 +36,7 @@ from sensord.core.vehicles.trackerstate import load, save
 from sensord.decoders import msgpack_decoder
 from sensord.errors import PlateKeyError, SnapshotError
 
-_APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
+APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
 """Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
@@ -145,7 +146,7 @@ class Site:
         step = Step(group.seq, group.received_at)
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
-        for index, record in () if _APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
+        for index, record in () if APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._collect(counts)  # the tracker will be another one
@@ -221,8 +222,8 @@ class Site:
         step.passages += count_passages(batch, self.places)
         step.occupancy += self.tracker.occupancy
         self.tracker.occupancy.clear()
-        for transition in self.engine.feed(batch):
-            self.book.transition(self.spaces.beside(transition, batch), story)
+        for transition in self.engine.feed(batch, partial(self.spaces.beside, batch)):
+            self.book.transition(transition, story)
         self.spaces.observe(batch)
         self.book.advance(batch.now, story)
 
@@ -230,7 +231,7 @@ class Site:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
         try:
             before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces.save()
+            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces
             before_blindness = self.blindness
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
@@ -241,9 +242,7 @@ class Site:
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
-        if self.tracker.on != before_tracker.on:
-            before_spaces = self.spaces.save()  # it has been forgotten who is inside
-        self.spaces.restore(before_spaces)
+        self.spaces.carry_over(before_spaces, anew=self.tracker.on != before_tracker.on)
         self.blindness.carry_over(before_blindness, record.received_at)
         changed = self.engine.carry_over(before_engine, record.received_at)
         for transition in changed:
