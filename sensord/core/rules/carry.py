@@ -17,6 +17,7 @@ when what they judge or gather changes.
 
 A state holds instants, not counts of something that lies beside the rule: a grid's steps go by the periods of devices.
 Only panes are numbered; in another zone they lie elsewhere, and windows start anew as if they gathered something else.
+What was learnt in percent of a place is converted when the place holds more or less.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from sensord.core.rules.evaluator import Array, Evaluator
 from sensord.core.rules.ladder import UNSET
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.window import Table
-from sensord.core.rules.windowed import WindowedRule
+from sensord.core.rules.windowed import UNIT, WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
 
 
@@ -104,6 +105,8 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
         return carried
     wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
     for name, array in wanted.items():
+        if name == UNIT and UNIT not in packed.arrays:
+            continue
         if _is_open(name):
             _reopen(packed, packed.arrays[name], array, keys)
         else:
@@ -138,14 +141,12 @@ def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:
 
 def _fits(packed: PackedRule, evaluator: Evaluator, prefix: str) -> bool:
     """Whether what arrays whose names begin so hold has room in those of now."""
-    arrays, wanted = packed.arrays, evaluator.arrays()
-    if any(name not in arrays for name in wanted if name.startswith(prefix)):
-        return False
-    return all(
-        _open_panes(packed) <= len(array) if _is_open(name) else arrays[name].shape[:-1] == array.shape[:-1]
-        for name, array in wanted.items()
-        if name.startswith(prefix)
-    )
+    wanted = [(name, array) for name, array in evaluator.arrays().items() if name.startswith(prefix) and name != UNIT]
+    return all(name in packed.arrays and _has_room(packed, name, array) for name, array in wanted)
+
+
+def _has_room(packed: PackedRule, name: str, array: Array) -> bool:
+    return _open_panes(packed) <= len(array) if _is_open(name) else packed.arrays[name].shape[:-1] == array.shape[:-1]
 
 
 def _is_open(name: str) -> bool:

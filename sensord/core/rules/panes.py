@@ -262,6 +262,11 @@ class Panes:
             return since + DAY - (since + self._offset - self._value.anchor) % DAY + self._every
         return since + (self._rule.window or self._rule.session)
 
+    @property
+    def unit(self) -> Float64:
+        """What one of the value is, per key: of a percentage a hundredth of what fits into the place."""
+        return np.ones(len(self._table)) if self._capacity is None else self._capacity / 100.0
+
     # -- state -------------------------------------------------------------------------------------------------------
 
     def drifts(self, rule: str) -> list[Drift]:

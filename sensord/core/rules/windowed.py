@@ -40,6 +40,10 @@ _CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, A
 """What says by how much a number changes, and so does not lack whoever stands still."""
 
 
+UNIT = "derived.unit"
+"""The name, among the arrays of a state, of the unit of what was learnt; states of earlier versions lack it."""
+
+
 class _Seen(NamedTuple):
     """What the last evaluation had before it: the window, and what was derived from its values."""
 
@@ -61,7 +65,7 @@ class WindowedRule:
         self.ladder = Ladder(rule, len(table), Thresholds(rule, len(table), table, setting.places))
         self._schedule, self._lateness, self._offset = setting.schedule(rule), lateness, setting.offset
         self._panes = Panes(rule, table, setting, lateness, since)
-        self._derivation = derivation_of(rule, len(table), setting)
+        self._derivation, self._unit = derivation_of(rule, len(table), setting), self._panes.unit
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
         self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
@@ -306,6 +310,7 @@ class WindowedRule:
         state: dict[str, Array] = {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
         if self._derivation is not None:
             state |= {f"derived.{part}": array for part, array in self._derivation.arrays().items()}
+            state[UNIT] = self._unit
         return state | {f"window.{name}": array for name, array in self._panes.arrays().items()}
 
     def device_arrays(self) -> dict[str, Array]:
@@ -331,8 +336,16 @@ class WindowedRule:
         passed = self._panes.pass_over(now)
         self.ladder.restored()
         if self._derivation is not None:
+            self._convert(self._derivation)
             self._derivation.restored()
             self._derivation.skip(passed)
+
+    def _convert(self, derivation: Derivation) -> None:
+        """Have what was learnt in the unit of now: the place may hold more than it did, or be asked for percent now."""
+        factor = self._unit / self._panes.unit
+        if (factor != 1.0).any():
+            derivation.rescale(np.where(np.isnan(factor), 1.0, factor))
+        self._unit = self._panes.unit
 
     def counts_alike(self, numbers: dict[str, int]) -> bool:
         """Whether the panes of a state count in the local time of now (states of earlier versions do not say)."""
