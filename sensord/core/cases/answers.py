@@ -61,6 +61,8 @@ class Answers:
             return self._late(action, case, at, story)
         if case.state is State.ACCEPTED:
             self._flow.file(case, at, story)
+        if action.by in case.told:
+            case.told[action.by].spoke_at = at
         if verb in ANSWERS:
             return self._answer(verb, action, case, at, story)
         if verb is Verb.CLOSE:

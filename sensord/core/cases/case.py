@@ -157,7 +157,8 @@ class Told(msgspec.Struct):
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
     round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
-    person heard, in that order: of these, and of no others, they hear the end.
+    person heard, in that order: of these, and of no others, they hear the end. ``spoke_at`` is when they last did
+    anything about the case, ``second_ways`` the channels over which they were told since the first last got through.
     """
 
     role: str
@@ -179,6 +180,8 @@ class Told(msgspec.Struct):
     said: dict[str, int] = {}
     failed: list[str] = []
     rules: list[str] = []
+    spoke_at: int = 0
+    second_ways: list[str] = []
 
     @property
     def answered(self) -> bool:
@@ -233,13 +236,15 @@ class Subject(msgspec.Struct, frozen=True):
 class SecondWay(msgspec.Struct, frozen=True, array_like=True):
     """A message that goes to a person's other channel, unless the first delivers that of the event (its number).
 
-    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version.
+    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version. ``at``
+    is the instant of the event (ns): whoever has done something since then knows of it.
     """
 
     person: str
     channel: str
     event: str
     about: Subject | None = None
+    at: int = 0
 
 
 class Case(msgspec.Struct):

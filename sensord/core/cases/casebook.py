@@ -259,6 +259,8 @@ class CaseBook:
                 setattr(told, field, getattr(told, field) or at)
                 arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
                 case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
+                if channel not in told.second_ways:  # the first way works again
+                    told.second_ways = []
             story.changed[case.id] = case
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sensord.core.alert import Transition
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Subject, Told, about, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, compose, compose_end
@@ -188,7 +188,7 @@ class Dispatcher:
         way = case.fallbacks.pop(str(number))
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
-        if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
+        if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
             return
         held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
         if held is not None:
@@ -196,6 +196,7 @@ class Dispatcher:
             return
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        told.second_ways += [way.channel] if way.channel not in told.second_ways else []
 
     def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
         """A robot's digest has come due."""
@@ -333,13 +334,22 @@ class Dispatcher:
             if reason not in _NOTICES:
                 told.ask(shift or "", event.at, case.round)
             first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
+            others = [contact for contact in person.contacts if contact not in first]
+            if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
+                first += [contact for contact in others if contact.channel in told.second_ways]
+                others = []
             self._page(of, event, person, first, reason, decisions)
-            for contact in person.contacts:
-                if contact not in first:
-                    said = event.id.rpartition(":")[2]
-                    number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, subject(of))
-                    self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
+            self._await_first(case, event, person, others, subject(of))
+
+    def _await_first(
+        self, case: Case, event: CaseEvent, person: Person, others: Iterable[Contact], one: Subject
+    ) -> None:
+        """Put the second ways to somebody on the case's list."""
+        for contact in others:
+            said = event.id.rpartition(":")[2]
+            number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+            case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, one, event.at)
+            self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
 
     def _page(
         self,
