@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Subject, Told, about, subject
 from sensord.core.cases.damping import Damper
+from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, compose, compose_end
 from sensord.core.cases.mute import Mutes
@@ -21,8 +21,6 @@ from sensord.core.definition import Definition
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
-
-Happened = Transition | CaseEvent | Notification | Hold
 
 _DUE_REASON = {
     Answer.NONE: Reason.STEP_DUE,
@@ -41,25 +39,6 @@ _NOTICES = (
     Reason.CASE_VOID,
 )
 """These inform: nobody owes an answer to them."""
-
-
-class Decisions:
-    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened."""
-
-    def __init__(self, told: list[Happened]) -> None:
-        self._told = told
-        self.notifications: list[Notification] = []
-        self.holds: list[Hold] = []
-
-    def notify(self, message: Notification) -> None:
-        """Somebody is told."""
-        self.notifications.append(message)
-        self._told.append(message)
-
-    def hold(self, *held: Hold) -> None:
-        """Somebody is not told."""
-        self.holds += held
-        self._told += held
 
 
 class Desk:
@@ -164,13 +143,28 @@ class Dispatcher:
         people = [one for role in roles for one in self._roster.responsible(role, case.place, event.at)]
         self._tell(case, event, (one for one in people if one.id != event.cause), Reason.HELP_NEEDED, decisions)
 
-    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
-        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked."""
-        for role in self.policy(case).supervisors:
-            people = self._roster.responsible(role, case.place, event.at)
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> bool:
+        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked.
+
+        What is asked goes to all roles that approve when no supervisor is reached. Returns whether anybody is.
+        """
+        supervisors = self.policy(case).supervisors
+        reached = self._inform(case, event, supervisors, reason, decisions)
+        if not reached and reason is Reason.APPROVAL_ASKED:
+            others = [role.id for role in self._roles.values() if role.approves and role.id not in supervisors]
+            reached = self._inform(case, event, others, reason, decisions)
+        return reached
+
+    def _inform(self, case: Case, event: CaseEvent, roles: Iterable[str], reason: Reason, decisions: Decisions) -> bool:
+        """Tell whoever of these roles is on duty, but for who asks; returns whether any of them can be reached."""
+        told: list[Person] = []
+        for role in roles:
+            on_duty = self._roster.responsible(role, case.place, event.at)
+            people = [person for person in on_duty if person.id != event.cause]
             if not people:
                 decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
-            self._tell(case, event, people, reason, decisions)
+            told += self._tell(case, event, people, reason, decisions)
+        return any(map(self._roster.reachable, told))
 
     def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """The case has ended: those who were told are told so."""
@@ -317,9 +311,10 @@ class Dispatcher:
         reason: Reason,
         decisions: Decisions,
         of: Case | None = None,
-    ) -> None:
+    ) -> list[Person]:
+        """Tell people, each over their first ways; returns those from whom nothing kept it."""
         of = of or case
-        rule = self._rules.get(of.rule)
+        rule, reached = self._rules.get(of.rule), list[Person]()
         for person in {person.id: person for person in people}.values():
             shift = self._roster.table.shift_at(person.id, event.at)
             held = self._mutes.of_person(person.id, of, rule, event.at)
@@ -340,6 +335,8 @@ class Dispatcher:
                 others = []
             self._page(of, event, person, first, reason, decisions)
             self._await_first(case, event, person, others, subject(of))
+            reached.append(person)
+        return reached
 
     def _await_first(
         self, case: Case, event: CaseEvent, person: Person, others: Iterable[Contact], one: Subject

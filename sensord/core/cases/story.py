@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
-from sensord.core.cases.dispatch import Decisions, Happened
+from sensord.core.cases.decisions import Decisions, Happened
 from sensord.core.outcome import Outcome
 
 
