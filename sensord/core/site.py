@@ -248,7 +248,8 @@ class Site:
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        self.book = CaseBook(self.definition, self.places, before_book.state())
+        state = before_book.handed_over(self.definition, record.received_at, story)
+        self.book = CaseBook(self.definition, self.places, state)
         self.book.begin(record.received_at, before, story)
         step.definition = True
 

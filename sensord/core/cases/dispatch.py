@@ -18,6 +18,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.definition import Definition
+from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
@@ -88,6 +89,7 @@ class Dispatcher:
         people: list[Person] = []
         everybody = level >= policy.everybody_at
         fresh = event.previous if reason in _GOES_ON else 0
+        case.reached = {**case.reached, **{one.word: event.at for one in Level if fresh < one <= level}}
         for number, step in enumerate(policy.steps):
             if level < step.at_least:
                 continue
