@@ -13,7 +13,7 @@ import msgspec
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import TABLE, Case, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -73,9 +73,9 @@ class Flow(Telling):
     # -- what alerts do ----------------------------------------------------------------------------------------------
 
     def raised(self, transition: Transition, story: Story) -> None:
-        """An alert was raised or rose: it joins the open case of its place and plan, or opens one."""
-        policy, alert = self.rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
-        case = self.index.at(transition.place, policy) or self._open(transition, policy)
+        """An alert was raised or rose: it has a case, joins the open one of its place and plan, or opens one."""
+        alert = f"{transition.rule}:{transition.key}"
+        case = self._case_of(alert, transition, story)
         case.alerts[alert] = transition.level
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
@@ -93,6 +93,19 @@ class Flow(Telling):
         else:
             self._rise(case, transition, previous, story)
 
+    def _case_of(self, alert: str, transition: Transition, story: Story) -> Case:
+        """The case of an alert; it keeps the one that it has when its rule is told by another plan since.
+
+        Unless the plan of that one is gone: nobody would be told.
+        """
+        case = self.index.of_alert(alert)
+        if case is not None and self.dispatcher.has_plan(case):
+            return case
+        if case is not None:
+            self.lowered(msgspec.structs.replace(transition, level=Level.NONE), story)
+        policy = self.rules[transition.rule].dispatch
+        return self.index.at(transition.place, policy) or self._open(transition, policy)
+
     def _is_news(self, case: Case, transition: Transition) -> bool:
         """Whether people do not know it yet; of one silent device they do while all of its place are."""
         rule, told = self.rules[transition.rule], self.rules.get(case.rule)
@@ -102,9 +115,14 @@ class Flow(Telling):
         return is_news(case, transition)
 
     def another(self, transition: Transition, story: Story) -> None:
-        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
+        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too.
+
+        Where the alert's case is void, the word of a vehicle before this one, this one opens another case.
+        """
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
-        if case is not None:
+        if case is None:
+            self.raised(transition, story)
+        else:
             self._another(case, transition, self.another_of(transition.rule), story)
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
@@ -284,9 +302,12 @@ class Flow(Telling):
             self.end(case, Happening.CLOSE, at, "sensors", story)
 
     def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
-        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
-        for case in waiting:
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
+
+        One that waits to be filed is told by then.
+        """
+        taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
+        for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
             self.unschedule(case, Due.RECHECK)
             self._recheck(case, at, story)
 
@@ -329,7 +350,7 @@ class Flow(Telling):
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
         self.remute(case, at)
-        if how is Happening.CLOSE and (case.state, how) not in TABLE:
+        if how is Happening.CLOSE and not allows(case.state, how):
             # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by

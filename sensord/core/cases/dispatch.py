@@ -78,6 +78,10 @@ class Dispatcher:
         """The case's plan; one that was removed while the case was open is an empty one."""
         return self._policies.get(case.policy) or Policy(case.policy, {}, ())
 
+    def has_plan(self, case: Case) -> bool:
+        """Whether the case's plan is there still."""
+        return case.policy in self._policies
+
     # -- what happens to the case ------------------------------------------------------------------------------------
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
@@ -90,13 +94,14 @@ class Dispatcher:
         everybody = level >= policy.everybody_at
         fresh = event.previous if reason in _GOES_ON else 0
         case.reached = {**case.reached, **{one.word: event.at for one in Level if fresh < one <= level}}
+        # Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
+        reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
         for number, step in enumerate(policy.steps):
-            if level < step.at_least:
+            if reached < step.at_least:
                 continue
-            if step.after and fresh < step.at_least and not self._awaits(case, number):
-                self._desk.schedule(case, event.at + step.after, Due.STEP, number)
-            if not step.after and step.every and not self._awaits(case, number):
-                self._desk.schedule(case, event.at + step.every, Due.STEP, number)
+            wait = step.after or step.every
+            if level and wait and (not step.after or fresh < step.at_least) and not self._awaits(case, number):
+                self._desk.schedule(case, event.at + wait, Due.STEP, number)
             if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
                 people += self._people(case, event, step, decisions)
         instead: list[Person] = []
@@ -105,7 +110,7 @@ class Dispatcher:
         if of is None:
             self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
-        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps else reason, decisions, of)
+        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps and level else reason, decisions, of)
         return bool(people or instead)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
