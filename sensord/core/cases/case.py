@@ -164,8 +164,11 @@ class Told(msgspec.Struct):
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
     round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
-    person heard, in that order: of these, and of no others, they hear the end. ``spoke_at`` is when they last did
-    anything about the case, ``second_ways`` the channels over which they were told since the first last got through.
+    person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
+    were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
+    waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
+    ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
+    since the first last got through.
     """
 
     role: str
@@ -187,6 +190,8 @@ class Told(msgspec.Struct):
     said: dict[str, int] = {}
     failed: list[str] = []
     rules: list[str] = []
+    level: Level = Level.NONE
+    held: list[str] = []
     spoke_at: int = 0
     second_ways: list[str] = []
 
@@ -199,6 +204,10 @@ class Told(msgspec.Struct):
     def silent(self) -> bool:
         """Whether the person was asked, and has said nothing since the round in which they were asked last."""
         return bool(self.unanswered)
+
+    def is_above(self, level: Level) -> bool:
+        """Whether a page at a level is above all that the person was told of the case, or begins it gravely."""
+        return level > self.level and (self.level is not Level.NONE or level >= Level.ORANGE)
 
     def ask(self, shift: str, at: int, case_round: int) -> None:
         """Note that the person is asked to do something, in their shift and in a round of the case."""

@@ -300,7 +300,8 @@ class CaseBook:
         while (entry := self._agenda.next(to)) is not None:
             at, kind, number, owner = entry
             if kind == DIGEST:
-                self._flow.dispatcher.digest(owner, at, story.decisions)
+                for case in self._flow.digester.send(owner, at, story.decisions):
+                    story.changed[case.id] = case
             elif kind == CHECK:
                 self._check(at, story)
             elif kind == REPORT:

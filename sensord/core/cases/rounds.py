@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sensord.core.cases.case import Answer, Case, Told
 from sensord.core.instant import MINUTE
+from sensord.core.level import Level
 from sensord.core.record import Verb
 
 REPEATED = 5 * MINUTE
@@ -35,7 +36,7 @@ def begin(case: Case) -> None:
     case.answer, case.claimed, case.false_alarm = Answer.NONE, False, False
     case.passed_over, case.asked_back = [], []
     for told in case.told.values():
-        told.said = {}
+        told.said, told.level = {}, Level.NONE
 
 
 def refute(case: Case) -> None:
