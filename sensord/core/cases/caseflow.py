@@ -47,9 +47,8 @@ class Flow(Telling):
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
-        self.mutes = Mutes(
-            places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
-        )
+        running, sources = self.roster.table.running, self.index.sources
+        self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         index = self.index
@@ -208,6 +207,7 @@ class Flow(Telling):
             case.alerts[alert] = transition.level
             fell(case, alert, transition.level)
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
+        case.begun = min(case.begun, case.level)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
         elif case.level < previous:
@@ -358,8 +358,9 @@ class Flow(Telling):
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.untold, case.deadline = [], {}, [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
+        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
+        case.pending, case.fallbacks, case.untold, case.known, case.deadline = [], {}, [], {}, 0
         self.index.remove(case)
         self.just_ended.append(case)
