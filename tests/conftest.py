@@ -39,7 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _FAIL = Story.fail
 
 
-def _raise(_story: Story, failure: Failure) -> None:
+def raise_it(_story: Story, failure: Failure) -> None:
+    """Fail the test."""
     raise AssertionError(f"{failure.what} could not be handled: {failure.why}\n{failure.trace}")
 
 
@@ -47,7 +48,7 @@ def _raise(_story: Story, failure: Failure) -> None:
 def loud() -> Iterator[None]:
     """What the case book catches in service, so that the rest of the street is told, fails a test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Story, "fail", _raise)
+        patch.setattr(Story, "fail", raise_it)
         yield
 
 

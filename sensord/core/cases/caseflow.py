@@ -12,8 +12,9 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import Case, Due, Happening, State, Subject, about, allows, subject
+from sensord.core.cases.case import ENDED, Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.digester import Digester
@@ -39,9 +40,16 @@ class Flow(Telling):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(
-        self, definition: Definition, places: Places, agenda: Agenda, damped: Damped, codes: dict[str, int]
+        self,
+        definition: Definition,
+        places: Places,
+        agenda: Agenda,
+        damped: Damped,
+        codes: dict[str, int],
+        apart: Apart,
     ) -> None:
         super().__init__(definition, agenda)
+        self._apart = apart
         self._definition, self._places = definition, places
         self.rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self.damped, self.codes = damped, codes
@@ -311,8 +319,9 @@ class Flow(Telling):
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
         for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
-            self.unschedule(case, Due.RECHECK)
-            self._recheck(case, at, story)
+            with self._apart.handling(case.id, at, story):
+                self.unschedule(case, Due.RECHECK)
+                self._recheck(case, at, story)
 
     def settle(self, case: Case, at: int, story: Story) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited."""
@@ -347,6 +356,16 @@ class Flow(Telling):
         """Whatever people said is of the past: nobody is on the way any more, and all may answer anew."""
         begin(case)
         self.index.disengage(case)
+
+    def pick_up(self, at: int) -> None:
+        """After a failure: a case that was to end has ended, and one that is calm will."""
+        for case in list(self.index.open.values()):
+            if case.state in ENDED:
+                self.index.remove(case)
+                self.just_ended += [] if case in self.just_ended else [case]
+            elif not case.alerts and not any(due is Due.GIVE_UP for _, due, _ in case.pending):
+                case.cleared_at = case.cleared_at or at
+                self.schedule(case, at + self.policy(case).unreported_after, Due.GIVE_UP)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
