@@ -14,8 +14,9 @@ from sensord.core.cases.story import Story
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
+from sensord.core.site import Site
 from tests.core.desk import Desk, told
-from tests.core.street import START, definition
+from tests.core.street import START, definition, grouped, stream_of
 
 PEOPLE = (
     Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), Contact("group"))),
@@ -249,3 +250,22 @@ def test_a_channel_that_gathers_by_itself_gets_every_message() -> None:
 
 
 _CHANGES = ((Level.YELLOW, "G1-L1"), (Level.YELLOW, "G1-L2"), (Level.ORANGE, "G1-L2"), (Level.NONE, "G1-L2"))
+
+
+@pytest.mark.parametrize(("size", "restart_every"), [(500, 0), (7, 3)])
+def test_what_is_damped_is_the_same_however_the_journal_is_cut(size: int, restart_every: int) -> None:
+    """Groups of another size, and restarts between them, hold and tell the same."""
+    whole = _decided(1, 0)
+    assert b"held_budget" in whole
+    assert b"digest" in whole
+    assert _decided(size, restart_every) == whole
+
+
+def _decided(size: int, restart_every: int) -> bytes:
+    street = definition(damping=Damping(per_hour=3, digest_every=MINUTE, by_grid=("mqtt",)))
+    site, lines = Site(), list[bytes]()
+    for number, group in enumerate(grouped(stream_of(1), [size], street), 1):
+        lines.append(site.step(group).decisions())
+        if restart_every and number % restart_every == 0:
+            site = Site.restored(site.snapshot())
+    return b"".join(lines)
