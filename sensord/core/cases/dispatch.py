@@ -82,6 +82,7 @@ class Dispatcher:
         people: list[Person] = []
         everybody = level >= policy.everybody_at
         fresh = case.begun if reason in _GOES_ON else Level.NONE
+        case.reached = {**case.reached, **{one.word: event.at for one in Level if fresh < one <= level}}
         # Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
         reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
         for number, step in enumerate(policy.steps):
@@ -140,13 +141,28 @@ class Dispatcher:
         people = [one for role in roles for one in self._roster.responsible(role, case.place, event.at)]
         self._tell(case, event, (one for one in people if one.id != event.cause), Reason.HELP_NEEDED, decisions)
 
-    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
-        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked."""
-        for role in self.policy(case).supervisors:
-            people = self._roster.responsible(role, case.place, event.at)
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> bool:
+        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked.
+
+        What is asked goes to all roles that approve when no supervisor is reached. Returns whether anybody is.
+        """
+        supervisors = self.policy(case).supervisors
+        reached = self._inform(case, event, supervisors, reason, decisions)
+        if not reached and reason is Reason.APPROVAL_ASKED:
+            others = [role.id for role in self._roles.values() if role.approves and role.id not in supervisors]
+            reached = self._inform(case, event, others, reason, decisions)
+        return reached
+
+    def _inform(self, case: Case, event: CaseEvent, roles: Iterable[str], reason: Reason, decisions: Decisions) -> bool:
+        """Tell whoever of these roles is on duty, but for who asks; returns whether any of them can be reached."""
+        told: list[Person] = []
+        for role in roles:
+            on_duty = self._roster.responsible(role, case.place, event.at)
+            people = [person for person in on_duty if person.id != event.cause]
             if not people:
                 decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
-            self._tell(case, event, people, reason, decisions)
+            told += self._tell(case, event, people, reason, decisions)
+        return any(map(self._roster.reachable, told))
 
     def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """The case has ended: those who were told are told so."""
@@ -164,7 +180,7 @@ class Dispatcher:
         way = case.fallbacks.pop(str(number))
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
-        if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
+        if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
             return
         rule = self._rules.get(of.rule)
         muted = self._mutes.of_case(of, rule, event.at)
@@ -174,6 +190,7 @@ class Dispatcher:
             return
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        told.second_ways += [way.channel] if way.channel not in told.second_ways else []
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.
@@ -288,9 +305,10 @@ class Dispatcher:
         reason: Reason,
         decisions: Decisions,
         of: Case | None = None,
-    ) -> None:
+    ) -> list[Person]:
+        """Tell people, each over their first ways; returns those from whom nothing kept it."""
         of = of or case
-        rule = self._rules.get(of.rule)
+        rule, reached = self._rules.get(of.rule), list[Person]()
         for person in {person.id: person for person in people}.values():
             shift = self._roster.table.shift_at(person.id, event.at)
             held = self._mutes.of_person(person.id, of, rule, event.at)
@@ -303,12 +321,18 @@ class Dispatcher:
                 continue
             told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
             number = event.id.rpartition(":")[2]
-            if not self._page(of, event, person, self._first_ways(person), reason, decisions):
+            ways = self._first_ways(person)
+            if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
+                ways += [one for one in person.contacts if one.channel in told.second_ways and one not in ways]
+            if not self._page(of, event, person, ways, reason, decisions):
                 told.held.append(number)
                 continue
             if reason not in _NOTICES:
                 told.ask(shift or "", event.at, case.round)
-            self._await_first(case, number, event.at, person, subject(of))
+            if reason not in ENDS:
+                self._await_first(case, number, event.at, person, subject(of))
+            reached.append(person)
+        return reached
 
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
@@ -316,7 +340,7 @@ class Dispatcher:
         for contact in person.contacts:
             if contact not in first:
                 number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one)
+                case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
                 self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
 
     @staticmethod
