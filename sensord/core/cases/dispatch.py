@@ -321,9 +321,9 @@ class Dispatcher:
                 continue
             told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
             number = event.id.rpartition(":")[2]
-            ways = self._first_ways(person)
+            ways = list(person.first_ways)
             if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
-                ways += [one for one in person.contacts if one.channel in told.second_ways and one not in ways]
+                ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
             if not self._page(of, event, person, ways, reason, decisions):
                 told.held.append(number)
                 continue
@@ -336,17 +336,10 @@ class Dispatcher:
 
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
-        first = self._first_ways(person)
-        for contact in person.contacts:
-            if contact not in first:
-                number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
-                self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
-
-    @staticmethod
-    def _first_ways(person: Person) -> list[Contact]:
-        """The contacts that are used at once."""
-        return [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
+        for contact in person.second_ways:
+            number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+            case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
+            self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
 
     def _page(
         self,

@@ -41,6 +41,17 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     language: str = "zh"
     shifts: tuple[str, ...] = ()
 
+    @property
+    def first_ways(self) -> tuple[Contact, ...]:
+        """The contacts that are used at once."""
+        return tuple(contact for contact in self.contacts if not contact.after) or self.contacts[:1]
+
+    @property
+    def second_ways(self) -> tuple[Contact, ...]:
+        """The contacts that are used when the first have not delivered."""
+        first = self.first_ways
+        return tuple(contact for contact in self.contacts if contact not in first)
+
 
 class Roster:
     """Looks people up by role, place and instant.
