@@ -11,13 +11,14 @@ from functools import partial
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.cases.agenda import DIGEST, Agenda
+from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
 from sensord.core.cases.case import ENDED, Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
-from sensord.core.cases.dispatch import Desk, Dispatcher
+from sensord.core.cases.digester import Digester
+from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
@@ -54,13 +55,14 @@ class Flow(Telling):
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
-        self.mutes = Mutes(
-            places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
-        )
+        running, sources = self.roster.table.running, self.index.sources
+        self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
-        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
+        index = self.index
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), index.engaged, index.open)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
+        self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)
@@ -213,6 +215,7 @@ class Flow(Telling):
             case.alerts[alert] = transition.level
             fell(case, alert, transition.level)
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
+        case.begun = min(case.begun, case.level)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
         elif case.level < previous:
@@ -374,8 +377,9 @@ class Flow(Telling):
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.untold, case.deadline = [], {}, [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
+        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
+        case.pending, case.fallbacks, case.untold, case.known, case.deadline = [], {}, [], {}, 0
         self.index.remove(case)
         self.just_ended.append(case)
