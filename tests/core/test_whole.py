@@ -104,7 +104,8 @@ def test_whoever_and_whatever_is_named_exists(seed: int) -> None:
         for note in step.notifications:
             assert (note.receiver, note.channel) in before | ways, f"seed {seed}: {note}"
             assert note.case in cases, f"seed {seed}: {note}"
-        seen.update(one.id for one in (*step.transitions, *step.events))
+        seen.update(one.id for one in step.transitions)
+        seen.update(one.id for one in step.events)
         seen.update(note.key for note in step.notifications)
     assert not (twice := [name for name, times in seen.items() if times > 1]), f"seed {seed}: {twice}"
 

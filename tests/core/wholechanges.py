@@ -150,7 +150,7 @@ def _roster(dice: Dice, old: Definition) -> Definition:
 
 
 def _channels(dice: Dice, old: Definition) -> Definition:
-    ways = (Contact("people"), Contact("sms", "", dice.choice((0, 20)) * SECOND), Contact("grid-mqtt"))
+    ways = (Contact("people", "x"), Contact("sms", "", dice.choice((0, 20)) * SECOND), Contact("grid-mqtt"))
     some = tuple(
         replace(one, contacts=tuple(dice.sample(ways, dice.choice((1, 2))))) if dice.random() < 0.4 else one
         for one in old.people

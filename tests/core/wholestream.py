@@ -17,7 +17,7 @@ import msgspec
 from sensord.core.cases.notice import Notice, Trouble
 from sensord.core.cases.notification import Notification
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Device
 from sensord.core.record import Action, Delivery, Group, Receipt, Record, RecordKind, Scope, Verb
@@ -137,7 +137,7 @@ class Life:
         device, plate = dice.choice(cameras), dice.choice(traffic.PLATES)
         if plate and dice.random() < 0.15:
             plate = plate.replace(dice.choice(plate), dice.choice("08B5S2Z"))
-        body = {"plate": plate, "direction": dice.choice(("in", "in", "out")), "confidence": 0.95}
+        body: dict[str, object] = {"plate": plate, "direction": dice.choice(("in", "in", "out")), "confidence": 0.95}
         for _ in range(dice.choice((0, 0, 1, 2))):
             doubt = {**body, "confidence": dice.choice((0.4, 0.7, 0.85, 0.99))}
             self._at(dice.choice((0, SECOND // 2, 2 * SECOND)), lambda doubt=doubt: self._message(device, doubt))  # type: ignore[misc]

@@ -133,17 +133,17 @@ def _vehicle_rules() -> tuple[Rule, ...]:
 
 
 def people() -> tuple[Person, ...]:
-    """Volunteers and cadres by day, police always, an officer who approves; some have a second way."""
-    app, mqtt = Contact("people"), Contact("grid-mqtt")
+    """Volunteers and cadres by day, police by night, an officer who approves; some have a second way."""
+    mqtt = Contact("grid-mqtt")
     return (
         Person("志愿者-1", "volunteer", "M1", (Contact("robot", "group-1"),), shifts=("day",)),
-        Person("志愿者-2", "volunteer", "M3", (app,), "en", ("day",)),
-        Person("居委干部-1", "cadre", "G1", (app, mqtt, _LATE), shifts=("day",)),
-        Person("居委干部-2", "cadre", "G2", (app, _LATE), "en", ("day",)),
-        Person("居委干部-3", "cadre", "G1", (app,)),
-        Person("居委干部-4", "cadre", "G1", (app,)),
-        Person("派出所-1", "police", "street", (app, _LATE), shifts=("police",)),
-        Person("值班员-1", "officer", "street", (app,), shifts=("officer",)),
+        Person("志愿者-2", "volunteer", "M3", (Contact("people", "v2"),), "en", ("day",)),
+        Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"), mqtt, _LATE), shifts=("day",)),
+        Person("居委干部-2", "cadre", "G2", (Contact("people", "c2"), _LATE), "en", ("day",)),
+        Person("居委干部-3", "cadre", "G1", (Contact("people", "c3"),)),
+        Person("居委干部-4", "cadre", "G1", (Contact("people", "c4"),)),
+        Person("派出所-1", "police", "street", (Contact("people", "p1"), _LATE), shifts=("police",)),
+        Person("值班员-1", "officer", "street", (Contact("people", "o1"),), shifts=("officer",)),
     )
 
 
@@ -161,11 +161,15 @@ def plans() -> tuple[Policy, ...]:
         Step(("cadre", "police"), mode=Mode.JOINT, lead="police"),
         Step(("officer",), Level.YELLOW, 4 * MINUTE, until=Answer.ACKNOWLEDGED, every=10 * MINUTE),
     )
-    told = {"category": "street", "link": "grid", "supervisors": ("officer",), "unreported_after": 3 * HOUR}
-    calm = {"agree_for": 2 * MINUTE, "agree_within": 3 * MINUTE}
+    crowds = Policy("crowd", {"zh": "聚集"}, crowd, wait=45 * SECOND)
+    vehicles = Policy("vehicle", {"zh": "车辆"}, vehicle, "after_report", agree_for=2 * MINUTE, agree_within=3 * MINUTE)
     return (
-        Policy("crowd", {"zh": "聚集"}, crowd, wait=45 * SECOND, **told),
-        Policy("vehicle", {"zh": "车辆"}, vehicle, "after_report", **told, **calm),
+        *(
+            msgspec.structs.replace(
+                one, category="street", link="grid", supervisors=("officer",), unreported_after=3 * HOUR
+            )
+            for one in (crowds, vehicles)
+        ),
         Policy("device", {"zh": "设备"}, (Step(("officer",)),)),
     )
 
