@@ -30,7 +30,7 @@ from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
-from sensord.errors import SensordError, StoreError
+from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.hangup import HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
@@ -222,9 +222,11 @@ class App:
         loop.set_default_executor(self._bulkheads)
         try:
             self._build()
-        except SensordError as error:
-            if error is self._start.refused:  # a mistake in a file is no death of ours
-                self._starts.end()
+        except ConfigError as error:  # a mistake in a file is no death of ours
+            self._starts.end()
+            self._close_stores()
+            raise self._start.with_refusal(error) from None
+        except SensordError:
             self._close_stores()
             raise
         for number in (signal.SIGTERM, signal.SIGINT):

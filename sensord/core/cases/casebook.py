@@ -338,10 +338,12 @@ class CaseBook:
 
 
 def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str]]:
-    """The contacts (person, channel) that two definitions do not share."""
-    old = {(person.id, contact) for person in before.people for contact in person.contacts}
-    new = {(person.id, contact) for person in now.people for contact in person.contacts}
-    return {(person, contact.channel) for person, contact in old ^ new}
+    """The contacts (person, channel) that two definitions do not share; a channel of another type has others."""
+    old = {(person.id, contact) for person in before.staff for contact in person.contacts}
+    new = {(person.id, contact) for person in now.staff for contact in person.contacts}
+    retyped = {name for name, kind in before.channels.items() if now.channels.get(name, kind) != kind}
+    changed = (old ^ new) | {one for one in new if one[1].channel in retyped}
+    return {(person, contact.channel) for person, contact in changed}
 
 
 def _spared(way: SecondWay, arrived: tuple[str, str]) -> bool:

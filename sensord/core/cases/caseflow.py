@@ -45,7 +45,7 @@ class Flow(Telling):
         self.rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
-        self.roster = Roster(definition.people, places, definition.duty, definition.zone)
+        self.roster = Roster(definition.staff, places, definition.duty, definition.zone)
         self.mutes = Mutes(
             places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
         )

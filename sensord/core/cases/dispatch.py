@@ -324,6 +324,8 @@ class Dispatcher:
             held = self._mutes.of_person(person.id, of, rule, event.at)
             if shift is None:
                 held = Reason.HELD_OFF_DUTY
+            elif not person.contacts:
+                held = Reason.HELD_NOBODY
             elif case.muted and reason in ENDS:
                 held = Reason(case.muted)
             if held is not None:
