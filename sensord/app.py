@@ -118,7 +118,8 @@ class App:
         health.set_fact("extras", not self.safe_mode, detail)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self.harm.links(self._loaded)
-        self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
+        receipts = self.state.outbox, self._journal_receipts, health, meter, self.clock, tuple(self._channels)
+        self._reporter = ReceiptReporter(*receipts)
         self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sensord.store.starts import Starts
-from tests.notify.receiver import Receiver
+from tests.notify.receiver import Answer, Receiver
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import ROSTER, Daemon, crowd
@@ -71,3 +71,32 @@ def test_a_channel_without_its_secret_ends_a_start_with_every_mistake(daemon: Da
     assert "rol" in refused.stderr
     assert "gone" in refused.stderr
     assert Starts(daemon.state).deaths() == 0
+
+
+def test_what_waits_for_a_channel_that_is_taken_out_is_told_over_the_new_one(
+    daemon: Daemon, broker: Mosquitto, people: Receiver
+) -> None:
+    """A receiver is down, everybody is moved to another, and the channel goes: the crowd that goes on is told there."""
+    people.otherwise = Answer(status=503)
+    daemon.start()
+    numbers = count(1)
+
+    def refused() -> bool:
+        broker.publish_all([crowd(1, 75, next(numbers))])
+        return len(people.requests) >= 2
+
+    wait_until(refused, 30, "pages wait")
+    assert daemon.stop() == 0
+    with Receiver() as others:
+        daemon.set(channels=channels(others, "duty"))
+        write_roster(daemon, ONE_WAY.replace("channel: people", "channel: duty"))
+        daemon.start()
+
+        def told() -> bool:
+            broker.publish_all([crowd(1, 75, next(numbers))])
+            return len([title for title in others.titles() if "改用此方式通知" in title]) >= 2
+
+        wait_until(told, 30, lambda: f"the volunteer and the cadre are told, and not {others.titles()}")
+        wait_until(lambda: daemon.metric('notifications_total{channel="people",outcome="failed"') >= 2, 15, "given up")
+        wait_until(lambda: daemon.overview()["notifications"]["pending"] == 0, 15, "nothing waits for ever")
+        assert daemon.stop() == 0

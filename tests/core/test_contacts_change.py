@@ -7,13 +7,16 @@ import msgspec
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
+from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
+from sensord.core.record import Scope
 from tests.core.desk import Desk, told
-from tests.core.street import definition
+from tests.core.street import START, definition
 
 CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "1"),))
 POLICE = Person("派出所-1", "police", "street", (Contact("people", "2"),))
+BOTH = Policy("crowd", {"zh": "聚集"}, (Step(("cadre", "police")),))
 PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),))
 
 
@@ -73,3 +76,53 @@ def test_a_channel_of_another_type_is_trusted_anew() -> None:
     assert len(desk.book.undeliverable) == 1
     desk.redefine(20, street(CADRE, POLICE, channels={"people": "smtp"}))
     assert desk.book.undeliverable == []
+
+
+def test_who_is_reached_another_way_hears_anew() -> None:
+    """What was said over the old one may be lost; it is no new request. Who keeps a contact of before does not."""
+    desk = Desk(street(CADRE, POLICE, plan=BOTH))
+    desk.alert(0, Level.BLUE)
+    asked = desk.case.told["居委干部-1"].times
+    now = street(by(CADRE, Contact("duty", "1")), by(POLICE, Contact("sms"), Contact("people", "2", 60)), plan=BOTH)
+    story = desk.redefine(30, now)
+    assert told(story) == [("居委干部-1", "duty", "not_delivered")]
+    assert "【改用此方式通知·蓝色】" in story.decisions.notifications[0].title
+    assert desk.case.told["居委干部-1"].times == asked
+    assert told(desk.redefine(40, now)) == []
+
+
+def test_another_number_or_another_type_is_another_way() -> None:
+    """A channel's name alone says nothing; a definition of before types were written down is not another for that."""
+    desk = Desk(street(CADRE))
+    desk.alert(0, Level.BLUE)
+    assert told(desk.redefine(10, street(CADRE, channels={"people": "sms"}))) == []
+    assert told(desk.redefine(12, street(CADRE))) == []
+    assert told(desk.redefine(14, street(CADRE, channels={"people": "sms"}))) == []
+    anew = [("居委干部-1", "people", "not_delivered")]
+    assert told(desk.redefine(20, street(CADRE, channels={"people": "smtp"}))) == anew
+    assert told(desk.redefine(30, street(by(CADRE, Contact("people", "9")), channels={"people": "smtp"}))) == anew
+
+
+def test_what_is_over_or_silenced_is_not_told_anew() -> None:
+    """Nothing is told of a muted case; when the crowd has gone, people hear the end over the new way."""
+    desk = Desk(street(CADRE))
+    desk.alert(0, Level.BLUE)
+    moved = street(by(CADRE, Contact("duty")))
+    scope = Scope(places=("G1",))
+    assert desk.act(5, "silence", "cli", "s", note="works", scope=scope, until=START + HOUR).outcomes[0].accepted
+    assert told(desk.redefine(10, moved)) == []
+    over = Desk(street(CADRE, plan=msgspec.structs.replace(PLAN, agree_for=MINUTE)))
+    over.alert(0, Level.BLUE)
+    over.alert(10, Level.NONE)
+    assert told(over.redefine(20, msgspec.structs.replace(moved, policies=over.definition.policies))) == []
+    assert told(over.wait(100)) == [("居委干部-1", "duty", "case_closed")]
+
+
+def test_a_contact_that_is_gone_is_not_one_that_fails() -> None:
+    """What was given up with its channel is no fault of the present contact, and no page of its own."""
+    desk = Desk(street(CADRE, POLICE))
+    (first,) = desk.alert(0, Level.BLUE).decisions.notifications
+    desk.redefine(10, street(by(CADRE, Contact("duty")), POLICE))
+    story = desk.receipt(20, first.key, "failed")
+    assert (told(story), desk.book.undeliverable) == ([], [])
+    assert desk.case.told["居委干部-1"].failed == ["people"]

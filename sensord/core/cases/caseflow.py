@@ -290,6 +290,20 @@ class Flow(Telling):
             self.unschedule(case, Due.RECHECK)
             self._recheck(case, at, story)
 
+    def tell_anew(self, moved: Container[str], at: int, story: Story) -> None:
+        """These are reached in another way by now: what they were told of, and still alarms, they hear of that way.
+
+        What was said over the old one may have been lost with it.
+        """
+        for case in self.index.open.values():
+            people = [person for person, told in case.told.items() if person in moved and told.at < at]
+            if not people or not case.alerts:
+                continue
+            self.remute(case, at)
+            if not case.muted:
+                event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
+                self.dispatcher.anew(case, event, people, story.decisions)
+
     def settle(self, case: Case, at: int, story: Story) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited."""
         policy = self.dispatcher.policy(case)
