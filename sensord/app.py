@@ -237,7 +237,7 @@ class App:
         self.inlet.start()
         self.troubles.recall(self.core.used)
         complaint = self._start.complaint
-        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact, complaint)
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health, complaint)
         self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)
