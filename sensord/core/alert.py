@@ -94,6 +94,11 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     spaces: tuple[Free, ...] = ()
     gap: Gap | None = None
 
+    @property
+    def rises(self) -> bool:
+        """Whether the alert is new, or graver than before."""
+        return self.change in (Change.RAISED, Change.ESCALATED)
+
 
 def transition_id(
     rule: str, version: str, key: str, end: int, change: Change, level: Level, vehicle: Vehicle | None = None

@@ -104,13 +104,20 @@ def test_another_number_or_another_type_is_another_way() -> None:
 
 
 def test_what_is_over_or_silenced_is_not_told_anew() -> None:
-    """Nothing is told of a muted case; when the crowd has gone, people hear the end over the new way."""
+    """Nor of a muted case anything but what is beside it; when the crowd has gone, people hear the end the new way."""
     desk = Desk(street(CADRE))
     desk.alert(0, Level.BLUE)
     moved = street(by(CADRE, Contact("duty")))
     scope = Scope(places=("G1",))
     assert desk.act(5, "silence", "cli", "s", note="works", scope=scope, until=START + HOUR).outcomes[0].accepted
     assert told(desk.redefine(10, moved)) == []
+    beside = Desk(street(CADRE))
+    beside.alert(0, Level.YELLOW)
+    beside.alert(2, Level.BLUE, rule="finding")
+    scope = Scope(rules=("density",), up_to=Level.ORANGE)
+    assert beside.act(5, "silence", "cli", "s", note="works", scope=scope, until=START + HOUR).outcomes[0].accepted
+    story = beside.redefine(10, moved)
+    assert [(one.channel, one.level) for one in story.decisions.notifications] == [("duty", Level.BLUE)]
     over = Desk(street(CADRE, plan=msgspec.structs.replace(PLAN, agree_for=MINUTE)))
     over.alert(0, Level.BLUE)
     over.alert(10, Level.NONE)

@@ -56,6 +56,7 @@ _TITLE = {
         Reason.ANOTHER_ALERT: "【又一预警·{level}】{place}",
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
+        Reason.VERIFYING_ASKED: "【请核查】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
         Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
         Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
@@ -79,6 +80,7 @@ _TITLE = {
         Reason.ANOTHER_ALERT: "[another alert, {level}] {place}",
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
+        Reason.VERIFYING_ASKED: "[please verify] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
         Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
         Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
@@ -103,6 +105,11 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
+_VERIFY = {
+    "zh": "{place}：{rule}已平静，案件被退回，请到现场核查并反馈结果，{time}。",
+    "en": "{place}: {rule} is over as the sensors see it, the case was given back; verify it and report, {time}.",
+}
+"""What stands in place of the rule's text and the role's request where verifying is asked for."""
 _OF_ONE = (Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT, Reason.NOT_DELIVERED)
 """These speak of one alert, whenever they are told."""
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
@@ -179,6 +186,8 @@ def compose(
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
+    if reason is Reason.VERIFYING_ASKED:
+        return title, (_VERIFY[language] + _TAIL[language]).format_map({**words, "ask": ""})
     return title, _said(event, reason, language) + _body(rule, words, language)
 
 
