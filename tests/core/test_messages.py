@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sensord.core.cases.case import State
@@ -65,3 +66,15 @@ def test_long_words_are_cut() -> None:
     text = heard("need_help", "长" * 400)["值班员-1"]
     assert text.count("长") == 100
     assert "…。小区C1 1弄" in text
+
+
+def test_a_reminder_says_of_when_its_value_is() -> None:
+    """Nobody answers for ten minutes: the number is ten minutes old by then, and the text says so."""
+    plan = msgspec.structs.replace(PLAN, steps=(*PLAN.steps, Step(("duty_officer",), after=10 * MINUTE)))
+    desk = Desk(definition(people=PEOPLE, policies=(plan,)))
+    (first,) = desk.alert(0, Level.YELLOW).decisions.notifications
+    desk.restart()
+    reminder = desk.wait(600).decisions.notifications[-1]
+    assert (reminder.role, reminder.at - first.at) == ("duty_officer", 10 * MINUTE)
+    assert "06:13:20" in first.text
+    assert "06:13:20" in reminder.text

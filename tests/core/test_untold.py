@@ -127,7 +127,7 @@ def test_all_that_came_during_a_silence_is_told_when_it_ends() -> None:
     story = desk.wait(300)
     assert [one.reason.value for one in story.decisions.notifications] == ["mute_ended", *["another_vehicle"] * 2]
     came = [one.text.partition("。")[0][-2:] for one in story.decisions.notifications]
-    assert came == ["20", "50", "50"]
+    assert came == ["50", "50", "50"]
     assert not read(desk.wait(900))
 
 

@@ -103,8 +103,6 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
-_OF_ONE = (Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT, Reason.NOT_DELIVERED)
-"""These speak of one alert, whenever they are told."""
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
 _SAID = {
@@ -154,7 +152,10 @@ def check_template(template: str) -> str | None:
 def compose(
     case: Case, rule: Rule | None, role: Role, reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
-    """Return (title, text) of one message to one role; ``event`` is what it tells of."""
+    """Return (title, text) of one message to one role; ``event`` is what it tells of.
+
+    Its time is that of its value: both are of the instant at which the alert was like that, whenever it is told.
+    """
     places, zone = names.places, names.zone
     device = case.key if case.key in places.device_index else ""
     words = {
@@ -164,7 +165,7 @@ def compose(
         "value": _number(case.value),
         "threshold": _number(case.threshold),
         "rule": _name(rule, case.rule, language),
-        "time": to_datetime(_moment(case, reason, event), zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(case.subject_at or event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
         "case": case.code or case.id,
@@ -177,12 +178,6 @@ def compose(
     }
     title = _TITLE[language][reason].format_map(words)
     return title, _said(event, reason, language) + _body(rule, words, language)
-
-
-def _moment(case: Case, reason: Reason, event: CaseEvent) -> int:
-    """Of which instant the text speaks: of now, or of when the alert that is told late was raised."""
-    late = reason in _OF_ONE or (reason is Reason.CASE_OPENED and case.cleared_at)
-    return case.subject_at or event.at if late else event.at
 
 
 def compose_end(
