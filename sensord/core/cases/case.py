@@ -247,8 +247,9 @@ class Case(msgspec.Struct):
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
     ``key``, ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces``, ``gap`` and ``subject_at`` are those of the
-    latest transition that reached the level of the case, for texts (see ``Subject``). ``owner`` answers for the case
-    now, ``lead`` leads a joint dispatch.
+    latest transition that reached the level of the case, for texts (see ``Subject``); when it falls, of what stands yet
+    (``standing``, see the module of that name), and once nothing does, of what stood last. ``owner`` answers for the
+    case now, ``lead`` leads a joint dispatch.
     ``answer`` is how far people have come in the present ``round``, which begins when the alarm comes back or the
     case is given back. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the
     first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
@@ -312,6 +313,7 @@ class Case(msgspec.Struct):
     subject_at: int = 0
     untold: list[Subject] = []
     told_of: dict[str, tuple[Level, int]] = {}
+    standing: list[Subject] = []
 
 
 def subject(of: Transition | Case) -> Subject:

@@ -21,6 +21,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
+from sensord.core.cases.standing import fall, highest, leave, stand
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
 from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, over, owe
@@ -77,6 +78,7 @@ class Flow(Telling):
         policy, alert = self.rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
         case = self.index.at(transition.place, policy) or self._open(transition, policy)
         case.alerts[alert] = transition.level
+        stand(case, subject(transition))
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
         relapse = bool(case.cleared_at)
@@ -86,7 +88,7 @@ class Flow(Telling):
                 self._another(case, transition, what, story)
             story.changed[case.id] = case
             return
-        self._seen(case, transition)
+        self._seen(case, subject(transition))
         case.level, case.peak = level, max(case.peak, level)
         if relapse:
             self._relapse(case, transition, story)
@@ -105,6 +107,7 @@ class Flow(Telling):
         """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
         if case is not None:
+            stand(case, subject(transition))
             self._another(case, transition, self.another_of(transition.rule), story)
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
@@ -115,7 +118,7 @@ class Flow(Telling):
         one = subject(transition)
         aside = transition.level < case.level or self.muted(about(case, one), transition.at) is not None
         if not aside:
-            self._seen(case, transition)
+            self._seen(case, one)
         event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is State.ACCEPTED:
             owe(case, one)
@@ -125,9 +128,9 @@ class Flow(Telling):
             self.dispatch(case, event, what[1], story)
 
     @staticmethod
-    def _seen(case: Case, transition: Transition) -> None:
+    def _seen(case: Case, one: Subject) -> None:
         """What messages about the case say from now on."""
-        for field, value in msgspec.structs.asdict(subject(transition)).items():
+        for field, value in msgspec.structs.asdict(one).items():
             if field != "level":
                 setattr(case, field, value)
 
@@ -180,16 +183,20 @@ class Flow(Telling):
             return
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
+            leave(case, alert)
             self.index.release(alert, case)
             kept = partial(self._kept, case, transition.at)
             over(case, alert, transition.at, kept)
         else:
             case.alerts[alert] = transition.level
-            fell(case, alert, transition.level)
+            fell(case, fall(case, subject(transition)))
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
-        elif case.level < previous:
+            return
+        if case.level < previous or alert == subject(case).alert:
+            self._seen(case, highest(case, transition.at))
+        if case.level < previous:
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:
             story.changed[case.id] = case
@@ -334,7 +341,7 @@ class Flow(Telling):
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.untold, case.deadline = [], {}, [], 0
+        case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
         self.index.remove(case)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, Subject
 from sensord.core.instant import DAY, HOUR
@@ -47,11 +45,10 @@ def note(case: Case, one: Subject) -> None:
     case.told_of[one.alert] = one.level, 0
 
 
-def fell(case: Case, alert: str, level: Level) -> None:
-    """An alert fell: it is told at the level at which it stands by then. A vehicle's own level stays what it was."""
+def fell(case: Case, now: Subject) -> None:
+    """An alert fell: what it is by now is told in its stead. A vehicle's own level stays what it was."""
     case.untold = [
-        msgspec.structs.replace(one, level=min(one.level, level)) if one.alert == alert and not one.vehicle else one
-        for one in case.untold
+        now if one.alert == now.alert and one.level > now.level and not one.vehicle else one for one in case.untold
     ]
 
 
