@@ -13,11 +13,12 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.message import ENDS, Names, compose, compose_end
+from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.definition import Definition
+from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
@@ -371,11 +372,15 @@ class Dispatcher:
 
     def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
-        heard = case.told[person.id].rules
+        heard, language = case.told[person.id].rules, person.language
+        role = self._roles.get(person.role) or Role(person.role, {}, {})
+        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
-            rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
-            return compose_end(case, rules, reason, event, person.language, self._names)
+            return compose_end(case, rules, reason, event, language, self._names)
+        if case.level is Level.NONE:
+            verify = self.policy(case).close == "after_report" and not case.claimed
+            ask = ask_when_calm(role, reason, language, verify=verify)
+            return compose_calm(case, rules, ask, reason, event, language, self._names)
         if case.rule not in heard:
             heard.append(case.rule)
-        rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
-        return compose(case, rule, role, reason, event, person.language, self._names)
+        return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)

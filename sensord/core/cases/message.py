@@ -103,6 +103,13 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
+_CALM = {
+    "zh": "{place}：{rule}自 {time} 起已平静。",
+    "en": "{place}: {rule} is calm since {time}.",
+}
+_CALM_LEVEL = {"zh": "已平静", "en": "calm"}
+_VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet to verify on the scene, and to report."}
+_WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
 _SAID = {
@@ -169,8 +176,7 @@ def compose(
         "samples": str(case.samples),
         "device": device,
         "case": case.code or case.id,
-        "lead": _LEAD[language].format(case.lead) if case.lead else "",
-        "links": _LINKS[language].format(len(case.links)) if case.links else "",
+        **_tail(case, language),
         "ask": role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
         "spaces": _spaces(case.spaces, language, places),
@@ -184,13 +190,53 @@ def compose_end(
     case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
+    words = _about(case, rules, event.at, language, names)
+    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+
+
+def compose_calm(
+    case: Case,
+    rules: Mapping[str, Rule | None],
+    ask: str,
+    reason: Reason,
+    event: CaseEvent,
+    language: str,
+    names: Names,
+) -> tuple[str, str]:
+    """Return (title, text) of a message about an open case in which nothing alarms any more: since when, what to do."""
     words = {
+        **_about(case, rules, case.cleared_at or event.at, language, names),
+        **_tail(case, language),
+        "level": _CALM_LEVEL[language],
+        "ask": ask,
+    }
+    text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
+    return _TITLE[language][reason].format_map(words), _said(event, reason, language) + text
+
+
+def ask_when_calm(role: Role, reason: Reason, language: str, *, verify: bool) -> str:
+    """What is asked of somebody in a calm case: a report, or nothing; whoever asks for help needs it all the same."""
+    if reason is Reason.HELP_NEEDED:
+        return role.ask.get(language, "")
+    return (_VERIFY if verify else _WAIT)[language]
+
+
+def _about(case: Case, rules: Mapping[str, Rule | None], at: int, language: str, names: Names) -> dict[str, str]:
+    """What is said of a case of which no alert stands: where it is, of which rules people heard, and when."""
+    return {
         "place": _where(case, language, names.places),
         "rule": ("、" if language == "zh" else ", ").join(_name(rules[rule], rule, language) for rule in rules),
-        "time": to_datetime(event.at, names.zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(at, names.zone).strftime("%m-%d %H:%M:%S"),
         "case": case.code or case.id,
     }
-    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+
+
+def _tail(case: Case, language: str) -> dict[str, str]:
+    """Who leads, and how many cases nearby belong to it."""
+    return {
+        "lead": _LEAD[language].format(case.lead) if case.lead else "",
+        "links": _LINKS[language].format(len(case.links)) if case.links else "",
+    }
 
 
 def _said(event: CaseEvent, reason: Reason, language: str) -> str:
