@@ -24,7 +24,7 @@ from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.standing import fall, highest, leave, stand
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
-from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, over, owe
+from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, outrun, over, owe
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -96,8 +96,13 @@ class Flow(Telling):
             self._rise(case, transition, previous, story)
 
     def _is_news(self, case: Case, transition: Transition) -> bool:
-        """Whether people do not know it yet; of one silent device they do while all of its place are."""
+        """Whether people do not know it yet; of one silent device they do while all of its place are.
+
+        Nor is it news that a level is coming at which the case stands already.
+        """
         rule, told = self.rules[transition.rule], self.rules.get(case.rule)
+        if outrun(case, subject(transition), rule):
+            return False
         silent = told is not None and bool(told.absent and rule.absent)
         if silent and transition.level < case.level and subject(case).alert in case.alerts:
             return False

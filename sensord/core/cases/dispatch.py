@@ -17,6 +17,7 @@ from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, comp
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
+from sensord.core.cases.untold import outrun
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
@@ -190,6 +191,8 @@ class Dispatcher:
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
+            return
+        if way.about is not None and outrun(case, way.about, self._rules.get(of.rule)):
             return
         held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
         if held is not None:

@@ -14,7 +14,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
-from sensord.core.cases.untold import LONGEST_UNTOLD, note, owe, owes
+from sensord.core.cases.untold import LONGEST_UNTOLD, drop, note, outrun, owe, owes
 from sensord.core.people.roster import Roster
 from sensord.core.rules.rule import Rule
 
@@ -75,7 +75,9 @@ class Telling(Stages):
         """Tell of what could not be told when it came; what is muted waits on."""
         for one in list(case.untold):
             muted = self.muted(about(case, one), at)
-            if muted is not None:
+            if outrun(case, one, self.rules.get(one.rule)):
+                drop(case, one)
+            elif muted is not None:
                 self._look_again(case, muted[1])
             elif self.dispatcher.can_tell(case, at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)

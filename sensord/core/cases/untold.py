@@ -12,6 +12,7 @@ from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, Subject
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
+from sensord.core.rules.rule import Rule
 
 COMES_BACK = HOUR
 """An alert that was told of is news again, at the same level, when it has been over for so long."""
@@ -25,6 +26,11 @@ def is_news(case: Case, transition: Transition) -> bool:
     """Whether the alert rose above the level at which it was told, or has been over for long."""
     level, ended_at = case.told_of.get(f"{transition.rule}:{transition.key}", (Level.NONE, 0))
     return transition.level > level or bool(ended_at and transition.at - ended_at >= COMES_BACK)
+
+
+def outrun(case: Case, one: Subject, rule: Rule | None) -> bool:
+    """Whether an alert warns of a level, one above its own, at which the case stands by now: that is no news."""
+    return rule is not None and rule.trend is not None and case.level > one.level
 
 
 def owe(case: Case, one: Subject) -> None:
@@ -43,6 +49,11 @@ def note(case: Case, one: Subject) -> None:
     """It has been told."""
     case.untold = _others(case, one)
     case.told_of[one.alert] = one.level, 0
+
+
+def drop(case: Case, one: Subject) -> None:
+    """It need not be told any more."""
+    case.untold = _others(case, one)
 
 
 def fell(case: Case, now: Subject) -> None:
