@@ -15,7 +15,7 @@ class Change(StrEnum):
     RAISED = "raised"
     ESCALATED = "escalated"
     ANOTHER = "another"
-    """The alert goes on with another vehicle (rules with ``each``); the level is the one that this vehicle met."""
+    """The alert goes on with another vehicle (rules with ``each``), or hole in the roster, of this level of its own."""
     LOWERED = "lowered"
     CLEARED = "cleared"
     WITHDRAWN = "withdrawn"
@@ -56,13 +56,14 @@ class Free(msgspec.Struct, frozen=True, array_like=True):
 class Gap(msgspec.Struct, frozen=True, array_like=True):
     """A hole in the roster: from ``start`` to ``end`` (ns) nobody of the ``plans`` (ids) is on duty and reachable.
 
-    ``shifts`` are the ids of the shifts that run when it begins.
+    ``shifts`` are the ids of the shifts that run when it begins; of the place ``more`` holes are known besides.
     """
 
     start: int
     end: int
     plans: tuple[str, ...]
     shifts: tuple[str, ...]
+    more: int = 0
 
 
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,11 +96,9 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     gap: Gap | None = None
 
 
-def transition_id(
-    rule: str, version: str, key: str, end: int, change: Change, level: Level, vehicle: Vehicle | None = None
-) -> str:
-    """Compose the deterministic id; of several vehicles at one instant, each has its own."""
-    whose = f":{vehicle.id}" if vehicle is not None and change is Change.ANOTHER else ""
+def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level, which: str = "") -> str:
+    """Compose the deterministic id; of several with which an alert goes on at one instant, each has its own."""
+    whose = f":{which}" if which and change is Change.ANOTHER else ""
     return f"{rule}@{version}:{key}:{end}:{change.value}-{level.word}{whose}"
 
 

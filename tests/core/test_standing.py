@@ -45,7 +45,7 @@ class Told(Desk):
         at, story = START + second * SECOND, Story()
         vehicle = Vehicle(mask, mask, at) if mask else None
         threshold = None if value is None else 1.0
-        made = transition_id(name, "v", PLACE, at, change, levels[1], vehicle)
+        made = transition_id(name, "v", PLACE, at, change, levels[1], mask)
         previous, level = levels
         self.book.transition(
             Transition(made, name, "v", PLACE, PLACE, change, level, previous, at, at, value, threshold, 3, vehicle),

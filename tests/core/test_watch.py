@@ -11,6 +11,8 @@ from sensord.core.cases.damping import Damping
 from sensord.core.cases.notice import Trouble
 from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.cases.reportplan import ReportPlan
+from sensord.core.cases.story import Story
+from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
@@ -56,6 +58,50 @@ def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
     )
     assert ("值班员-1", "people", "case_closed") in told(story)
     assert case.state is State.CLOSED
+
+
+def holes(*leaves: tuple[float, float]) -> Definition:
+    """Grid two has nobody in the officer's leaves, each from and to so many hours after START."""
+    away = [
+        Change(START + int(start * HOUR), START + int(end * HOUR), ChangeReason.LEAVE, "值班员-1")
+        for start, end in leaves
+    ]
+    return definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan(*away))
+
+
+def said(story: Story) -> list[tuple[str, str, str]]:
+    """Why, at which level, and when the hole begins of which somebody reads."""
+    read = [one for one in story.decisions.notifications if one.receiver == "值班员-1"]
+    return [(one.reason.value, one.level.word, one.text.partition("G2-1：")[2][:11]) for one in read]
+
+
+def test_when_one_hole_is_filled_the_next_one_is_told() -> None:
+    """Two tonight: the first message counts the second; with the first filled, the case speaks of the second."""
+    desk = Desk(definition())
+    story = desk.redefine(0, holes((3, 4), (20, 22)))
+    assert said(story) == [("case_opened", "orange", "11-15 09:13")]
+    assert "（另有 1 段）无人值班" in story.decisions.notifications[0].text
+    desk.restart()
+    assert said(desk.redefine(600, holes((20, 22)))) == [("another_alert", "orange", "11-16 02:13")]
+    assert desk.case.gap is not None
+    assert desk.case.gap.start == START + 20 * HOUR
+    assert said(desk.redefine(700, holes((20, 22)))) == [], "a reload is no news"
+    desk.redefine(800, holes())
+    assert not desk.book.open
+
+
+def test_a_hole_that_comes_to_be_beside_another_is_told_by_its_own_level() -> None:
+    """Leave on the day after tomorrow is yellow, while tonight's hole is orange; tonight's goes on, and is no other."""
+    desk = Desk(definition())
+    desk.redefine(0, holes((3, 5)))
+    assert said(desk.redefine(60, holes((3, 5), (50, 51)))) == [("another_alert", "yellow", "11-17 08:13")]
+    assert desk.case.level is Level.ORANGE
+    desk.restart()
+    half = 4 * HOUR // SECOND
+    assert said(desk.redefine(half, holes((3, 5), (50, 51)))) == [], "tonight's runs by now"
+    over = said(desk.wait(2 * DAY // SECOND))
+    assert over == [("another_alert", "yellow", "11-17 08:13")], "it is the next, once the first is over"
+    assert said(desk.wait((2 * DAY + 2 * HOUR) // SECOND)) == [("level_rose", "orange", "11-17 08:13")]
 
 
 def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:

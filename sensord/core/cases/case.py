@@ -225,9 +225,12 @@ class Subject(msgspec.Struct, frozen=True):
         return f"{self.rule}:{self.key}"
 
     def same(self, other: Subject) -> bool:
-        """Whether both speak of one alert, and of one vehicle."""
-        mine, others = ("" if one.vehicle is None else one.vehicle.id for one in (self, other))
-        return self.alert == other.alert and mine == others
+        """Whether both speak of one alert, and of one vehicle or hole in the roster."""
+        mine, others = (
+            (one.alert, one.vehicle.id if one.vehicle is not None else "", one.gap.start if one.gap is not None else 0)
+            for one in (self, other)
+        )
+        return mine == others
 
 
 class SecondWay(msgspec.Struct, frozen=True, array_like=True):

@@ -310,9 +310,11 @@ def _gap(gap: Gap | None, language: str, names: Names) -> str:
     plans = [names.plans.get(plan, {}).get(language) or plan for plan in gap.plans]
     if language == "zh":
         shifts = f"（班次{'、'.join(gap.shifts)}）" if gap.shifts else ""
-        return f"{start} 至 {end}{shifts}，预案“{'”“'.join(plans)}”"
+        more = f"（另有 {gap.more} 段）" if gap.more else ""
+        return f"{start} 至 {end}{shifts}，预案“{'”“'.join(plans)}”{more}"
     shifts = f" (shift {', '.join(gap.shifts)})" if gap.shifts else ""
-    return f"from {start} to {end}{shifts}, for the plan {', '.join(plans)},"
+    more = f" and at {gap.more} other times" if gap.more else ""
+    return f"from {start} to {end}{shifts}{more}, for the plan {', '.join(plans)},"
 
 
 def _number(value: float | None) -> str:

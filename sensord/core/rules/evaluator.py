@@ -141,9 +141,10 @@ def make_transition(
     rule, version = evaluator.rule, evaluator.table.version
     previous, level = Level(levels[0]), Level(levels[1])
     change, name = change_of(previous, level), evaluator.table.keys[key]
+    which = vehicle.id if vehicle is not None else ""
     value, threshold, samples = seen
     return Transition(
-        id=transition_id(rule.id, version, name, when[1], change, level, vehicle),
+        id=transition_id(rule.id, version, name, when[1], change, level, which),
         rule=rule.id,
         version=version,
         key=name,
