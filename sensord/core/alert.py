@@ -15,7 +15,7 @@ class Change(StrEnum):
     RAISED = "raised"
     ESCALATED = "escalated"
     ANOTHER = "another"
-    """The alert goes on with another vehicle (rules with ``each``), or hole in the roster, of this level of its own."""
+    """The alert goes on with another vehicle or finding (``each``), or hole in the roster, of a level of its own."""
     LOWERED = "lowered"
     CLEARED = "cleared"
     WITHDRAWN = "withdrawn"
@@ -26,7 +26,7 @@ NAMES = {
     "zh": {
         Change.RAISED: "触发",
         Change.ESCALATED: "升级",
-        Change.ANOTHER: "又一辆",
+        Change.ANOTHER: "又一起",
         Change.LOWERED: "降级",
         Change.CLEARED: "解除",
         Change.WITHDRAWN: "撤回",
@@ -75,6 +75,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``flapping``: the key was raised too often lately, so that it is lowered later than usual.
     ``vehicle`` is there when one reading of one identified vehicle made the change, ``spaces`` (the nearest compounds
     with free parking spaces) when the rule's message asks for them, ``gap`` when it is about a hole in the roster.
+    ``finding`` counts those of an alert that tells of each, from 1 on (0: no finding).
     """
 
     id: str
@@ -94,6 +95,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     flapping: bool = False
     spaces: tuple[Free, ...] = ()
     gap: Gap | None = None
+    finding: int = 0
 
 
 def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level, which: str = "") -> str:

@@ -103,6 +103,8 @@ class Flow(Telling):
         rule, told = self.rules[transition.rule], self.rules.get(case.rule)
         if outrun(case, subject(transition), rule):
             return False
+        if rule.each:
+            return True
         silent = told is not None and bool(told.absent and rule.absent)
         if silent and transition.level < case.level and subject(case).alert in case.alerts:
             return False

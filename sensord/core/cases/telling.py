@@ -17,6 +17,7 @@ from sensord.core.cases.story import Story
 from sensord.core.cases.untold import LONGEST_UNTOLD, drop, note, outrun, owe, owes
 from sensord.core.people.roster import Roster
 from sensord.core.rules.rule import Rule
+from sensord.core.stream import Stream
 
 
 class Telling(Stages):
@@ -30,7 +31,7 @@ class Telling(Stages):
     def another_of(self, rule: str) -> tuple[Happening, Reason]:
         """How it is said that another alert of a rule joins a case that stands as high already."""
         known = self.rules.get(rule)
-        if known is not None and known.each:
+        if known is not None and known.each and known.stream is Stream.VISIT:
             return Happening.ANOTHER_VEHICLE, Reason.ANOTHER_VEHICLE
         if rule.startswith(PREFIX):
             return Happening.ANOTHER_TROUBLE, Reason.ANOTHER_TROUBLE

@@ -133,6 +133,7 @@ def make_transition(
     vehicle: Vehicle | None = None,
     *,
     flapping: bool = False,
+    finding: int = 0,
 ) -> Transition:
     """Compose a transition of ``key`` (its position in the table).
 
@@ -141,7 +142,7 @@ def make_transition(
     rule, version = evaluator.rule, evaluator.table.version
     previous, level = Level(levels[0]), Level(levels[1])
     change, name = change_of(previous, level), evaluator.table.keys[key]
-    which = vehicle.id if vehicle is not None else ""
+    which = vehicle.id if vehicle is not None else str(finding)
     value, threshold, samples = seen
     return Transition(
         id=transition_id(rule.id, version, name, when[1], change, level, which),
@@ -159,6 +160,7 @@ def make_transition(
         samples=samples,
         vehicle=vehicle,
         flapping=flapping,
+        finding=finding,
     )
 
 

@@ -5,7 +5,8 @@ reading whose event time is further back than the stream's lateness raises nothi
 taken outside the rule's active times.
 
 With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``
-is another transition, of the level that this vehicle met, however grave the one before it was.
+is another transition, of the level that this vehicle met, however grave the one before it was. Of inspections it speaks
+of every finding likewise: each of them is another.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
+from sensord.core.stream import Stream
 from sensord.core.token import number, word
 
 _MOST_MET = 1024
@@ -33,7 +35,7 @@ _MOST_MET = 1024
 class SingleRule:
     """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung.
 
-    ``met_by`` holds, of an active key, when each vehicle met it last (rules with ``each``).
+    ``met_by`` holds, of an active key, when each vehicle met it last, or its last finding by number (with ``each``).
     """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
@@ -96,12 +98,19 @@ class SingleRule:
         self._due = min(self._due, at + self.rule.clear.hold)
         vehicle = _vehicle(batch, reading)
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at)
-        if level <= previous and not another:
+        finding = self._count(key, at) if self.rule.each and self.rule.stream is Stream.REPORT else 0
+        if level <= previous and not another and not finding:
             return []
         self.levels[key] = max(level, previous)
         step = (min(level, previous), level)
-        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle)
+        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle, finding=finding)
         return [(at, 1, reading, order, key, made)]
+
+    def _count(self, key: int, at: int) -> int:
+        """The number of a finding among those of the active alert, from 1 on."""
+        count = max(self.met_by.get(key, ()), default=0) + 1
+        self.met_by[key] = {count: at}
+        return count
 
     def _is_another(self, key: int, token: int, at: int) -> bool:
         """Whether this vehicle has not met the active alert lately; it has now."""
