@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from sensord.config.load import load
 from sensord.core.cases.builtin import built_in, plan_of, trouble_rule
 from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
@@ -23,6 +26,7 @@ from sensord.core.site import Site, action_record, definition_record, receipt_re
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition, grouped, stream_of
 
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "sensord.yaml"
 _OFFICER = Person("值班员-1", "officer", "street", (Contact("people", "o"),))
 _CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"),))
 _LEAVE = Change(START + 3 * DAY, START + 3 * DAY + HOUR, ChangeReason.LEAVE, "值班员-1")
@@ -200,6 +204,24 @@ def test_an_open_case_of_a_place_that_is_gone_ends_with_it() -> None:
     assert [(event.case, event.state.value, event.cause) for event in story.events] == [(case.id, "void", "definition")]
     assert [one.receiver for one in story.decisions.notifications] == people != []
     assert all(name in one.text for one in story.decisions.notifications)
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_the_shipped_plan_sends_nobody_to_a_scene_that_there_is_not(trouble: Trouble) -> None:
+    """A trouble that nobody acknowledges for hours is the duty officers', and no cadre's; it says itself what to do."""
+    whole = load(SHIPPED, lenient=True).definition
+    assert whole is not None
+    desk = Desk(whole)
+    pages = [
+        one
+        for story in (desk.notice(0, trouble.value, True), desk.wait(2 * HOUR // SECOND))
+        for one in story.decisions.notifications
+        if one.policy == "system"
+    ]
+    assert {"duty_officer"} <= {one.role for one in pages} <= {"duty_officer", "block_officer"}
+    asked = {role.ask["zh"] for role in whole.roles}
+    assert not any(words in one.text for one in pages for words in asked)
+    assert sum(one.role == "duty_officer" for one in pages) > 1
 
 
 def _records(seed: int) -> list[Record]:

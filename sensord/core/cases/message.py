@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sensord.core.alert import Free, Gap, Vehicle
+from sensord.core.cases.builtin import IDS
 from sensord.core.cases.case import STAGES, Case, CaseEvent, State
 from sensord.core.cases.notification import MARK, PLATE, Reason
 from sensord.core.cases.policy import Role
@@ -177,7 +178,8 @@ def compose(
         "device": device,
         "case": case.code or case.id,
         **_tail(case, language),
-        "ask": role.ask.get(language, ""),
+        # What is built in says itself what to do: nobody need go anywhere for it.
+        "ask": "" if case.rule in IDS else role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
         "spaces": _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
