@@ -19,6 +19,7 @@ import structlog
 
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
+from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
 from sensord.config.load import Spare, key_file, read_secret, with_keys
 from sensord.config.settings import Rollups
@@ -108,7 +109,7 @@ class App:
         repeated = self.state.outbox.recover(self.clock())
         if repeated:
             log.warning("notifications were under way when the daemon ended; they are sent again", count=repeated)
-        self._channels = build_channels(settings, self._secret)
+        self._channels = build_channels(settings, broker(self._loaded), self._secret, self._loaded.resolve)
         self._results = Results(self._channels.values(), settings.timezone, meter)
         self._build_core()
         health.set_fact("state", not self._lost, self._lost)

@@ -83,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "backtest",
         "drivers",
         "ingest",
+        "notify",
         "recordings",
         "reporting",
         "revealing",

@@ -187,7 +187,8 @@ class Collector:
     def _rule_at(self, place: str, policy: str) -> str:
         """The rule of a case that was opened and closed within one step: the last alert there."""
         for episode in reversed(self.outcome.episodes):
-            if episode.place == place and self.outcome.rules[episode.rule].policy == policy:
+            rule = self.outcome.rules.get(episode.rule)  # None: a built-in one
+            if episode.place == place and (rule is None or rule.policy == policy):
                 return episode.rule
         return ""
 

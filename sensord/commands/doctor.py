@@ -25,6 +25,7 @@ from sensord.config.load import Loaded, load, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
+from sensord.notify import smtp
 from sensord.phrasebook import shown, told
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
@@ -76,6 +77,7 @@ def examine(config: Path) -> Iterator[Finding]:
             case Apprise():
                 pass  # its addresses are in its file, and only it can read them
             case Smtp():
+                yield from _certificates(f"channel {channel.name} ca_file", loaded, channel)
                 yield _listens(f"channel {channel.name}", f"smtp://{channel.host}:{channel.port}")
             case _:
                 yield _listens(f"channel {channel.name}", channel.url)
@@ -167,6 +169,14 @@ def _secrets(subject: str, loaded: Loaded, part: object) -> Iterator[Finding]:
                 read_secret(loaded.resolve(path))
             except ConfigError as error:
                 yield Finding(f"{subject} {name}", False, shown(error))
+
+
+def _certificates(subject: str, loaded: Loaded, channel: Smtp) -> Iterator[Finding]:
+    """A file of certificates that a mail channel could not use."""
+    try:
+        smtp.tls_context(channel, loaded.resolve)
+    except ConfigError as error:
+        yield Finding(subject, False, shown(error))
 
 
 def _daemon(config: Path, directory: Path) -> Iterator[Finding]:

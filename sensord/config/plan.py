@@ -25,6 +25,8 @@ from sensord.core.place import Places
 from sensord.core.record import Scope
 
 _ANSWERS = {answer.word: answer for answer in Answer}
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
+"""Instants beyond cannot be saved: they are 64 bits of nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +219,12 @@ def minutes(clock: str) -> int:
 def moment(findings: Findings, path: KeyPath, text: str, zone: str) -> int:
     """Read a local date or date and time as an instant (ns), or note what is wrong and return 0."""
     try:
-        datetime.fromisoformat(text)
+        written = datetime.fromisoformat(text)
     except ValueError as error:
         findings.error(path, f"{text} is not a date: {error}")
+        return 0
+    if not _FIRST_YEAR <= written.year <= _LAST_YEAR:
+        findings.error(path, f"{text} is too far away: years from {_FIRST_YEAR} to {_LAST_YEAR} are meant")
         return 0
     return parse_instant(text, zone)
 

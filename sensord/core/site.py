@@ -35,7 +35,7 @@ from sensord.core.vehicles.trackerstate import load, save
 from sensord.decoders import msgpack_decoder
 from sensord.errors import PlateKeyError, SnapshotError
 
-_APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
+APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
 """Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
@@ -145,7 +145,7 @@ class Site:
         step = Step(group.seq, group.received_at)
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
-        for index, record in () if _APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
+        for index, record in () if APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
                 self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
                 self._collect(counts)  # the tracker will be another one

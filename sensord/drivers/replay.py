@@ -18,7 +18,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.intake import Decoded
 from sensord.core.intake.reader import Read
 from sensord.core.record import Group, Record, RecordKind, kinds
-from sensord.core.site import Site, Step
+from sensord.core.site import APART, Site, Step
 from sensord.core.stream import Stream
 from sensord.ports import JournalReader
 from sensord.recordings.parquet import Columns
@@ -104,14 +104,13 @@ def prepare(recorded: Iterable[Recorded], site: Site, override: Override = uncha
     ``site`` only follows the definitions, for its reader. What is no reading stays in groups of records; definitions
     in them are overridden.
     """
-    aside = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
     for number, item in enumerate(recorded, 1):
         if isinstance(item, Columns):
             batch = item.placed(site.places)
             yield Prepared(number, batch.now, _as_decoded(batch, site.definition))
         else:
-            for part in _stretches(item, aside):
-                if part.records[0].kind not in aside:
+            for part in _stretches(item):
+                if part.records[0].kind not in APART:
                     yield Prepared(part.seq, part.received_at, site.intake.reader.read(part.records))
                     continue
                 told = Group(part.seq, (_overridden(part.records[0], override),))
@@ -119,14 +118,14 @@ def prepare(recorded: Iterable[Recorded], site: Site, override: Override = uncha
                 yield told
 
 
-def _stretches(group: Group, aside: frozenset[RecordKind]) -> Iterator[Group]:
-    """Take a group apart so that every record of these kinds is by itself."""
-    if aside.isdisjoint(kinds(group.records)):
+def _stretches(group: Group) -> Iterator[Group]:
+    """Take a group apart so that every record that is for the core itself stands alone."""
+    if APART.isdisjoint(kinds(group.records)):
         yield group
         return
     start = 0
     for index, record in enumerate(group.records):
-        if record.kind in aside:
+        if record.kind in APART:
             if index > start:
                 yield Group(group.seq, group.records[start:index])
             yield Group(group.seq, (record,))
@@ -153,10 +152,12 @@ class _Together:
         return [site.take(item.seq, decoded)]
 
     def group(self, group: Group) -> Iterator[list[Step]]:
-        """Feed a group; a definition inside makes several steps of it."""
-        for part in _stretches(group, frozenset((RecordKind.DEFINITION,))):
+        """Feed a group; what is for the core itself makes several steps of it."""
+        for part in _stretches(group):
             if part.records[0].kind == RecordKind.DEFINITION:
                 yield self._redefine(part.seq, part.records[0])
+            elif part.records[0].kind == RecordKind.NOTICE:
+                yield [site.step(part) for site in self._sites]
             else:
                 yield self._records(part)
 

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sensord.config import channels as kinds
 from sensord.config.channels import ChannelSettings
-from sensord.config.settings import Settings
+from sensord.config.settings import Mqtt, Settings
 from sensord.notify import alertmanager, apprise_channel, cloud_sms, mqtt, robot, sms, smtp, webhook, wecom_app
 from sensord.ports import Channel
 
 
-def build_channels(settings: Settings, read_secret: Callable[[str], str]) -> dict[str, Channel]:
+def build_channels(
+    settings: Settings,
+    broker: tuple[Mqtt, str | None],
+    read_secret: Callable[[str], str],
+    resolve: Callable[[str], Path] = Path,
+) -> dict[str, Channel]:
     """Build every configured channel, by name.
 
-    ``read_secret`` turns a path from the configuration into the file's text; what it raises passes through.
-    Raises ``ConfigError`` for url files that apprise does not understand.
+    ``broker`` holds the broker's settings with real paths, and the password (``config.broker``). ``read_secret`` turns
+    a path from the configuration into the file's text, ``resolve`` into a real one; what they raise passes through.
+    Raises ``ConfigError`` for files that a channel can make nothing of.
     """
-    builder = _Builder(settings, read_secret)
+    builder = _Builder(settings, broker, read_secret, resolve)
     return {channel.name: builder.build(channel) for channel in settings.channels}
 
 
 class _Builder:
     """Knows where secrets come from, and what channels need of the rest of the configuration."""
 
-    def __init__(self, settings: Settings, read_secret: Callable[[str], str]) -> None:
-        self._settings, self._read = settings, read_secret
+    def __init__(
+        self,
+        settings: Settings,
+        broker: tuple[Mqtt, str | None],
+        read_secret: Callable[[str], str],
+        resolve: Callable[[str], Path],
+    ) -> None:
+        self._settings, self._broker, self._read, self._resolve = settings, broker, read_secret, resolve
 
     def _secret(self, path: str | None) -> str | None:
         return self._needed(path) if path else None
@@ -40,8 +53,8 @@ class _Builder:
                 signing = self._secret(channel.secret_file)
                 return webhook.WebhookChannel(channel, signing.encode() if signing else None)
             case kinds.MqttChannel():
-                password = self._secret(self._settings.mqtt.password_file)
-                return mqtt.MqttChannel(channel, self._settings.mqtt, self._settings.site, password)
+                settings, password = self._broker
+                return mqtt.MqttChannel(channel, settings, self._settings.site, password)
             case kinds.Apprise():
                 return apprise_channel.AppriseChannel(channel, self._read(channel.url_file).splitlines())
             case kinds.WecomRobot() | kinds.DingtalkRobot() | kinds.FeishuRobot():
@@ -51,7 +64,8 @@ class _Builder:
             case kinds.Sms() | kinds.AliyunSms() | kinds.TencentSms():
                 return self._sms(channel)
             case kinds.Smtp():
-                return smtp.SmtpChannel(channel, self._secret(channel.password_file), self._settings.timezone)
+                tls, password = smtp.tls_context(channel, self._resolve), self._secret(channel.password_file)
+                return smtp.SmtpChannel(channel, password, tls, self._settings.timezone)
             case kinds.Alertmanager():
                 password = self._secret(channel.password_file)
                 return alertmanager.AlertmanagerChannel(channel, self._settings.site, password)

@@ -22,15 +22,17 @@ import smtplib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from pathlib import Path
 
 from sensord.answers import LIMIT
 from sensord.config.channels import Smtp
 from sensord.core.instant import SECOND, parse_duration, to_datetime
-from sensord.errors import DeliveryError
+from sensord.errors import ConfigError, DeliveryError, Problem
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.text import answer_line, title_of
 from sensord.ports import Entry
@@ -114,14 +116,33 @@ class _Server(smtplib.SMTP):
             raise
 
 
-class SmtpChannel:
-    """A :class:`sensord.ports.Channel`; a contact's address is a mailbox. ``zone`` is that of the Date header."""
+def tls_context(settings: Smtp, resolve: Callable[[str], Path] = Path) -> ssl.SSLContext | None:
+    """Build the TLS context; None for a channel without TLS.
 
-    def __init__(self, settings: Smtp, password: str | None, zone: str = "UTC") -> None:
+    ``resolve`` turns a path of the configuration into a real one. Raises ``ConfigError`` when ``ca_file`` cannot be
+    read, or holds no certificates.
+    """
+    if settings.security == "none":
+        return None
+    path = None if settings.ca_file is None else resolve(settings.ca_file)
+    try:
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        said = f"channel {settings.name}: ca_file cannot be used: {error}"
+        raise ConfigError([Problem(str(path), 1, 1, said, "a PEM file that this user may read")]) from error
+
+
+class SmtpChannel:
+    """A :class:`sensord.ports.Channel`; a contact's address is a mailbox. ``zone`` is that of the Date header.
+
+    ``tls`` verifies the server (``tls_context``); None is for a channel without TLS.
+    """
+
+    def __init__(self, settings: Smtp, password: str | None, tls: ssl.SSLContext | None, zone: str = "UTC") -> None:
         self.name: str = settings.name
         self._settings, self._password, self._zone = settings, password, zone
         self._timeout = parse_duration(settings.timeout) / SECOND
-        self._tls = ssl.create_default_context(cafile=settings.ca_file) if settings.security != "none" else None
+        self._tls = tls
 
     async def send(self, entry: Entry) -> str:
         """Hand one message to the mail server. Raises ``DeliveryError`` as the module's rules say."""

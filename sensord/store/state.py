@@ -208,13 +208,12 @@ class StateStore:
             )
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
-        """Return (seq, state) of the newest snapshot whose checksum holds."""
-        rows = self._database.rows(
-            "loading the core's state", "SELECT seq, crc, state FROM snapshots ORDER BY seq DESC"
-        )
-        for seq, crc, state in rows:
-            if isinstance(state, bytes) and zlib.crc32(state) == crc:
-                return int(seq), bytes(state)
+        """Return (seq, state) of the newest snapshot whose checksum holds; never more than one is in memory."""
+        doing, one = "loading the core's state", "SELECT crc, state FROM snapshots WHERE seq = ?"
+        for (seq,) in self._database.rows(doing, "SELECT seq FROM snapshots ORDER BY seq DESC"):
+            for crc, state in self._database.rows(doing, one, (seq,)):
+                if isinstance(state, bytes) and zlib.crc32(state) == crc:
+                    return int(seq), bytes(state)
             log.error("a saved state of the core is damaged; trying the one before", seq=seq)
         return None
 

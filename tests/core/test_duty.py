@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sensord.core.cases.figures import Silent, silent
 from sensord.core.cases.policy import Policy, Step
-from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
+from sensord.core.instant import DAY, HOUR, MINUTE, from_datetime, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.coverage import cover
 from sensord.core.people.duty import Change, ChangeReason, Duty, DutyTable, Holiday, Rotation, Shift
@@ -90,6 +90,15 @@ def test_duty_changes_only_at_boundaries(minute: int, person: str) -> None:
     instant = start + minute * MINUTE
     last = max(edge for edge in edges if edge <= instant)
     assert TABLE.on_duty(person, instant) == TABLE.on_duty(person, last)
+
+
+def test_what_lies_beyond_a_century_is_not_waited_for() -> None:
+    """A definition of earlier times may hold leave until the year 9999, an instant that no state can hold."""
+    gone = Change(at("2026-01-02"), from_datetime(datetime(9999, 12, 31, tzinfo=UTC)), ChangeReason.LEAVE, "己")
+    table = DutyTable(Duty(changes=(gone,)), {"己": ()}, ZONE)
+    assert table.next_boundary(at("2026-01-01")) == at("2026-01-02")
+    assert table.next_boundary(at("2026-01-03")) is None
+    assert not table.on_duty("己", at("2036-01-01"))
 
 
 def _roster(*people: Person, duty: Duty = PLAN) -> tuple[Roster, Places]:

@@ -28,7 +28,7 @@ from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
-from tests.faults.launching import Launcher
+from tests.faults.launching import launcher
 from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
@@ -94,7 +94,7 @@ class Stage:
         """Seconds by which the clock of the next daemon is ahead."""
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(f"\0sensord-{uuid.uuid4().hex}")  # an abstract name: a path may be too long for a socket
-        self._launcher = Launcher()
+        self._started = list[int]()
 
     def __enter__(self) -> Self:
         """Start everything but the daemon."""
@@ -103,14 +103,13 @@ class Stage:
         if self.influx is not None:
             self.influx.start()
             self.influx.query("CREATE DATABASE sensord")
-        self._launcher.start()
         self.sensors = Sensors(self.broker.port, self._seed, self._speech)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End everything."""
         self.sensors.close()
-        self._launcher.close()
+        launcher().order(leave=self._started)
         self.people.__exit__()
         if self.link is not None:
             self.link.close()
@@ -144,18 +143,19 @@ class Stage:
             nth=nth,
             deed=deed,
             exec=fresh_interpreter,
-            environment={"NOTIFY_SOCKET": socket_name, **(environment or {})},
+            environment={**os.environ, "NOTIFY_SOCKET": socket_name, **(environment or {})},
         )
 
     def _launch(self, *command: str, **order: Any) -> int:
         place = {"config": str(self.daemon.config), "log": str(self.daemon.log)}
         shown = {"ahead": self.ahead, "resolver": str(self.resolver or "")}
-        return int(self._launcher.order(command=command, **place, **shown, **order))
+        self._started.append(int(launcher().order(command=command, **place, **shown, **order)))
+        return self._started[-1]
 
     def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:
         """Run another command of sensord, which dies when it passes ``point`` for the ``nth`` time; its exit code."""
-        pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={})
-        code = self._launcher.order(wait=pid, patience=60.0)
+        pid = self._launch(*command, point=point, nth=nth, deed="die", exec=False, environment={**os.environ})
+        code = launcher().order(wait=pid, patience=60.0)
         return None if code is None else int(code)
 
     def begin(self, environment: Mapping[str, str] | None = None) -> None:
@@ -183,7 +183,7 @@ class Stage:
 
     def await_end(self, patience: float) -> int | None:
         """Wait for the daemon's end; returns its exit code, or None when it lives on."""
-        code = self._launcher.order(wait=self.pid, patience=patience)
+        code = launcher().order(wait=self.pid, patience=patience)
         self.drain()
         return None if code is None else int(code)
 

@@ -43,6 +43,7 @@ def start(order: dict[str, Any]) -> int:
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for number, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
         os.dup2(target, number)
+    os.environ.clear()
     os.environ.update(order["environment"])
     if order["resolver"]:
         show(Path(order["resolver"]))
@@ -100,13 +101,21 @@ def main() -> None:
     print(json.dumps({"from": str(Path.cwd())}), flush=True)  # noqa: T201  # the answer
     for line in sys.stdin:
         order = json.loads(line)
+        answer: int | None = 0
         if "wait" in order:
             answer = end(order["wait"], order["patience"])
             children -= {order["wait"]} if answer is not None else set()
+        elif "leave" in order:
+            _shoot(children & set(order["leave"]))
+            children -= set(order["leave"])
         else:
             answer = start(order)
             children.add(answer)
         print(json.dumps(answer), flush=True)  # noqa: T201  # the answer
+    _shoot(children)
+
+
+def _shoot(children: set[int]) -> None:
     for pid in children:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from sensord.config import channels as kinds
 from sensord.config.settings import Apprise, Mqtt, MqttChannel, Settings, Webhook
+from sensord.errors import ConfigError
 from sensord.notify.alertmanager import AlertmanagerChannel
 from sensord.notify.apprise_channel import AppriseChannel
 from sensord.notify.build import build_channels
@@ -21,21 +24,22 @@ from sensord.notify.wecom_app import WecomAppChannel
 from tests.notify.parts import entry
 from tests.notify.receiver import Receiver
 
+BROKER = Mqtt(), None
+
 
 async def test_each_type_is_built_with_its_secrets() -> None:
     """By name, each of its class; the webhook signs with the file's content without its line end."""
     with Receiver() as receiver:
         settings = Settings(
             site="linfen",
-            mqtt=Mqtt(password_file="/run/mqtt"),
             channels=(
                 Webhook(name="desk", url=receiver.url, secret_file="/run/desk", allow=(receiver.host,)),
                 MqttChannel(name="grid"),
                 Apprise(name="services", url_file="/run/urls"),
             ),
         )
-        secrets = {"/run/desk": "s3cret\n", "/run/mqtt": "pw\n", "/run/urls": f"# one\njson://{receiver.host}\n"}
-        channels = build_channels(settings, secrets.__getitem__)
+        secrets = {"/run/desk": "s3cret\n", "/run/urls": f"# one\njson://{receiver.host}\n"}
+        channels = build_channels(settings, BROKER, secrets.__getitem__)
         await channels["desk"].send(entry())
         for channel in channels.values():
             await channel.close()
@@ -55,7 +59,20 @@ def test_a_missing_secret_is_not_swallowed() -> None:
     settings = Settings(site="linfen", channels=(Webhook(name="desk", url="http://x", secret_file="/no"),))
     nothing: dict[str, str] = {}
     with pytest.raises(KeyError):
-        build_channels(settings, nothing.__getitem__)
+        build_channels(settings, BROKER, nothing.__getitem__)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_of_certificates_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    """With the channel and the file, which lies beside the configuration; and a channel without TLS asks for none."""
+    mail = kinds.Smtp(name="mail", host="localhost", sender="a@example.org", ca_file="mail-ca.pem")
+    if content is not None:
+        (tmp_path / "mail-ca.pem").write_text(content)
+    settings = Settings(site="linfen", channels=(mail,))
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/mail-ca.pem.*channel mail: ca_file cannot be used"):
+        build_channels(settings, BROKER, str, tmp_path.joinpath)
+    plain = msgspec.structs.replace(mail, security="none")
+    assert build_channels(msgspec.structs.replace(settings, channels=(plain,)), BROKER, str, tmp_path.joinpath)
 
 
 async def test_every_other_type_is_built_with_its_secrets() -> None:
@@ -78,7 +95,7 @@ async def test_every_other_type_is_built_with_its_secrets() -> None:
         asked.append(path)
         return "secret\n"
 
-    channels = build_channels(settings, read)
+    channels = build_channels(settings, BROKER, read)
     for channel in channels.values():
         await channel.close()
     assert {name: type(channel) for name, channel in channels.items()} == {

@@ -22,7 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from sensord.config.channels import Smtp
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
-from sensord.notify.smtp import SmtpChannel
+from sensord.notify.smtp import SmtpChannel, tls_context
 from sensord.ports import Attachment
 from tests.notify.parts import entry
 from tests.support import POLL, free_port, program
@@ -93,7 +93,8 @@ def channel(port: int, password: str | None = None, **changes: Any) -> SmtpChann
         "sender": "哨兵 <sensord@example.org>",
         "timeout": "5s",
     }
-    return SmtpChannel(Smtp(**(settings | changes)), password, "Asia/Shanghai")
+    mail = Smtp(**(settings | changes))
+    return SmtpChannel(mail, password, tls_context(mail), "Asia/Shanghai")
 
 
 async def test_a_mail_arrives_as_it_was_written(serve: Serve) -> None:

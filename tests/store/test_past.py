@@ -38,6 +38,25 @@ def test_one_state_an_hour_is_kept_for_those_who_look_back(tmp_path: Path) -> No
     state.close()
 
 
+def test_a_start_reads_one_state_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month of them, each of megabytes, is more than the unit may have in memory; a damaged one is passed over."""
+    state = StateStore(tmp_path)
+    save_every(state, 60, 5 * HOUR)
+    with state._database.transaction("damaging it") as connection:
+        connection.execute("UPDATE snapshots SET state = x'00' WHERE seq = 6")
+    read, rows = list[int](), state._database.rows
+
+    def counted(doing: str, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        found = rows(doing, statement, parameters)
+        read.append(sum(isinstance(value, bytes) for row in found for value in row))
+        return found
+
+    monkeypatch.setattr(state._database, "rows", counted)
+    assert state.load_snapshot() == (5, str(4 * HOUR).encode())
+    assert (max(read), sum(read)) == (1, 2)
+    state.close()
+
+
 def test_old_states_go_with_everything_else(tmp_path: Path) -> None:
     """Pruning deletes what is past its keeping, but never the two that a restart needs."""
     state = StateStore(tmp_path)

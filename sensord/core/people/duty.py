@@ -17,6 +17,9 @@ import msgspec
 from sensord.core.instant import DAY, from_datetime, to_datetime, zone_info
 from sensord.core.schedule import WEEKDAYS
 
+_CENTURY = 36_525 * DAY
+"""What lies further ahead is not planned for; a state could not even hold the year 9999."""
+
 
 class ChangeReason(StrEnum):
     """Why the plan is not kept."""
@@ -178,8 +181,9 @@ class DutyTable:
         return sorted(instant for instant in found if start <= instant < end)
 
     def next_boundary(self, after: int) -> int | None:
-        """The next instant, later than ``after``, at which somebody's duty can change; None: it never does."""
-        ahead = [edge for change in self._duty.changes for edge in (change.start, change.end) if edge > after]
+        """The next instant, later than ``after``, at which somebody's duty can change; None: not within a century."""
+        edges = (edge for change in self._duty.changes for edge in (change.start, change.end))
+        ahead = [edge for edge in edges if after < edge < after + _CENTURY]
         if self._duty.shifts:
             ahead += [instant for instant in self.boundaries(after, after + 2 * DAY) if instant > after]
         return min(ahead, default=None)
