@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -221,8 +222,8 @@ class Site:
         step.passages += count_passages(batch, self.places)
         step.occupancy += self.tracker.occupancy
         self.tracker.occupancy.clear()
-        for transition in self.engine.feed(batch):
-            self.book.transition(self.spaces.beside(transition, batch), story)
+        for transition in self.engine.feed(batch, partial(self.spaces.beside, batch)):
+            self.book.transition(transition, story)
         self.spaces.observe(batch)
         self.book.advance(batch.now, story)
 
@@ -230,7 +231,7 @@ class Site:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
         try:
             before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces.save()
+            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces
             before_blindness = self.blindness
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
@@ -241,9 +242,7 @@ class Site:
         self.intake.restore(before_intake)
         self.tracker.carry_over(before_tracker, record.received_at)
         self.tracker.begin(record.received_at)
-        if self.tracker.on != before_tracker.on:
-            before_spaces = self.spaces.save()  # it has been forgotten who is inside
-        self.spaces.restore(before_spaces)
+        self.spaces.carry_over(before_spaces, anew=self.tracker.on != before_tracker.on)
         self.blindness.carry_over(before_blindness, record.received_at)
         for transition in self.engine.carry_over(before_engine, record.received_at):
             before_book.transition(transition, story)

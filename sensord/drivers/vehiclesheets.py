@@ -79,11 +79,13 @@ class VehicleSheets:
         """A row for each compound that is nearly full and each of the nearest with free spaces."""
         name = self._sheet.name
         rows = (
-            (one.compound, name(one.compound), str(one.free), *near)
+            (one.compound, name(one.compound), str(one.free), str(int(not one.reliable)), *near)
             for one in self._report.balance
             for near in [(place, name(place), str(free)) for place, free in one.nearest] or [("", "", "")]
         )
-        return self._sheet.table(("place", "name", "free", "nearest", "nearest_name", "nearest_free"), rows)
+        return self._sheet.table(
+            ("place", "name", "free", "inside_doubted", "nearest", "nearest_name", "nearest_free"), rows
+        )
 
     def _place(self, line: Passed) -> _Row:
         return (self._sheet.word(line.kind), line.place, self._sheet.name(line.place))

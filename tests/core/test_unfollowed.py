@@ -8,12 +8,15 @@ from msgspec.structs import replace
 from sensord.core.alert import Transition
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.level import Level
 from sensord.core.record import Record
 from sensord.core.rules.probe import Doubt
-from sensord.core.rules.rule import Comparison
+from sensord.core.rules.rule import Clear, Comparison, LevelSpec
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.tally import Occupancy
+from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
+from tests.core.test_probe import Everything
 from tests.core.traffic import GATES, SECRETS, START, definition, passage, rule, rules, sign, ticks, wild
 
 SURGE = definition(rules=tuple(one for one in rules() if one.id == "surge"))
@@ -67,6 +70,59 @@ def test_what_is_over_is_cleared_when_that_is_seen() -> None:
     raised, cleared = changes(stepped(records, [50]))
     assert (raised.change.value, cleared.change.value) == ("raised", "cleared")
     assert cleared.at - START >= ON + 10 * MINUTE
+
+
+FULL = definition(
+    tracking=Tracking(believed=2 * HOUR, remember=3 * HOUR),
+    rules=tuple(
+        replace(
+            one,
+            window=10 * MINUTE,
+            every=MINUTE,
+            levels=(LevelSpec(Level.YELLOW, 75.0), LevelSpec(Level.ORANGE, 150.0)),
+            clear=Clear((0.0, 0.0), MINUTE),
+        )
+        for one in rules()
+        if one.id == "nearly-full"
+    ),
+)
+"""Four spaces, of which three are taken, or six."""
+
+
+def filled(*more: int) -> list[Record]:
+    """Four vehicles stay in C1; one comes and goes every five minutes; others come at minutes."""
+    came = [passage("C1-N", START + second * SECOND, f"沪A1000{second}") for second in range(4)]
+    for number, at in enumerate(range(START + MINUTE, START + 5 * HOUR, 5 * MINUTE)):
+        ways = (("in", at), ("out", at + MINUTE))
+        came += [passage("C1-N", when, f"沪B{10_000 + number}", direction) for direction, when in ways]
+    came += [passage("C1-N", START + minute * MINUTE, f"沪C{10_000 + minute}") for minute in more]
+    return [*came, *(sign(gate, at) for gate in GATES for at in _every(MINUTE, 0, 5 * HOUR))]
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+def test_who_is_inside_and_not_counted_any_more_has_not_left(size: int) -> None:
+    """A full compound is cleared when nobody can stand in it any more who came before the keys were back."""
+    records = [*defined(FULL, (OFF, unkeyed(FULL)), (ON, FULL)), *filled()]
+    raised, cleared = changes(stepped(records, [size]))
+    assert (raised.change.value, cleared.change.value) == ("raised", "cleared")
+    assert ON + 3 * HOUR <= cleared.at - START <= ON + 3 * HOUR + 3 * MINUTE
+
+
+def test_who_is_counted_anew_counts_as_a_least_number() -> None:
+    """What suffices by itself raises and escalates, also across a restart; what does not says why it is unknown."""
+    coming = range(ON // MINUTE + 20, ON // MINUTE + 27)
+    records = [*defined(FULL, (OFF, unkeyed(FULL)), (ON, FULL)), *filled(*coming)]
+    probe, site, said = Everything(), Site(None, SECRETS), list[Transition]()
+    for group in grouped(sorted(records, key=lambda one: one.received_at), [60]):
+        site.watch(probe)
+        said += site.step(group).transitions
+        site = Site.restored(site.snapshot(), SECRETS)
+    assert [one.change.value for one in said] == ["raised", "escalated", "lowered", "cleared"]
+    assert said[1].at - START < ON + HOUR
+    assert said[2].at - START >= ON + 3 * HOUR
+    later = [one.doubt for one in probe.sights["nearly-full", "C1"] if one.at >= START + ON + 12 * MINUTE]
+    assert later[:5] == [Doubt.RECOUNTED] * 5
+    assert later[-5:] == [Doubt.NONE] * 5
 
 
 def test_nothing_is_missed_while_nobody_is_followed() -> None:

@@ -142,5 +142,8 @@ def test_spaces_are_named_a_row_each() -> None:
     """The full compound beside each of the nearest with room; it stays when there is none."""
     near = [(row["place"], row["free"], row["nearest"], row["nearest_free"]) for row in rows("spaces")]
     assert near == [("C1", "0", "C2", "3"), ("C1", "0", "C3", "2")]
+    assert {row["inside_doubted"] for row in rows("spaces")} == {"0"}
+    doubted = report(Blind("cam-C1-N", SPAN.end - 2 * HOUR, SPAN.end - HOUR))
+    assert {(row["place"], row["inside_doubted"]) for row in rows("spaces", doubted)} == {("C1", "1")}
     alone = report(*(Blind(camera, SPAN.end - HOUR, 0) for camera in ("cam-C2-N", "cam-C3-N")))
     assert [(row["place"], row["nearest"]) for row in rows("spaces", alone)] == [("C1", "")]

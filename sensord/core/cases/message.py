@@ -16,7 +16,7 @@ from sensord.core.cases.case import STAGES, Case, CaseEvent, State
 from sensord.core.cases.notification import MARK, PLATE, Reason
 from sensord.core.cases.policy import Role
 from sensord.core.cases.verdict import verb_name
-from sensord.core.instant import to_datetime
+from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
 from sensord.core.region import registered
@@ -128,6 +128,9 @@ _SAID = {
 """What comes first where somebody is to decide or to help: who says what, and why."""
 _LONGEST_NOTE = 100
 """So much of somebody's own words stands in a message; the case has them all."""
+_LASTS = 5 * MINUTE
+"""For so long what was free when the alert was raised is worth the way; whoever is told later is sent nowhere by it."""
+_GONE_BY = {"zh": "附近目前的空车位情况不明", "en": "where spaces are free by now is not known"}
 _TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
 _LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
 _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
@@ -181,7 +184,7 @@ def compose(
         # What is built in says itself what to do: nobody need go anywhere for it.
         "ask": "" if case.rule in IDS else role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
-        "spaces": _spaces(case.spaces, language, places),
+        "spaces": _GONE_BY[language] if event.at - case.subject_at > _LASTS else _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)

@@ -55,7 +55,8 @@ class Carried(StrEnum):
 class PackedEngine(msgspec.Struct, array_like=True):
     """An engine's snapshot.
 
-    ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each, ``unheard`` those never heard.
+    ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each, ``unheard`` those never heard;
+    ``recounted`` is that of ``Liveness``.
     """
 
     now: int
@@ -64,6 +65,7 @@ class PackedEngine(msgspec.Struct, array_like=True):
     devices: list[str]
     heard: list[int]
     unheard: list[str]
+    recounted: int = 0
 
 
 def pack_rule(evaluator: Evaluator) -> PackedRule:

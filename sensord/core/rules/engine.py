@@ -24,7 +24,7 @@ from sensord.core.rules.absence import AbsenceRule
 from sensord.core.rules.carry import Carried, PackedEngine, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
-from sensord.core.rules.evaluator import NEVER, Emission, Evaluator, Setting, withdraw
+from sensord.core.rules.evaluator import NEVER, Complete, Emission, Evaluator, Setting, position_of, withdraw
 from sensord.core.rules.keys import KeyTable, PlaceTable
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.occupancy import Drift
@@ -115,8 +115,8 @@ class Engine:
         parts = [evaluator.table for evaluator in made.values() if evaluator.rule.id in names]
         return CombinedRule(rule, PlaceTable(rule, parts, self._places), self._setting)
 
-    def feed(self, batch: Batch) -> list[Transition]:
-        """Take a batch (an empty one is a tick) and return what changed, in order."""
+    def feed(self, batch: Batch, complete: Complete | None = None) -> list[Transition]:
+        """Take a batch (an empty one is a tick) and return what changed, in order, each as ``complete`` makes it."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
         emissions = self._take(batch)
@@ -125,6 +125,8 @@ class Engine:
             evaluator.settle()
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
+        if complete is not None:
+            emissions = [(*one[:5], complete(one[5], position_of(one, batch))) for one in emissions]
         if self._combined:
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
@@ -303,7 +305,7 @@ class Engine:
         devices, heard = [device.id for device in self._places.devices], self._liveness.heard_at.tolist()
         rules = {evaluator.rule.id: pack_rule(evaluator) for evaluator in self._evaluators}
         unheard = [devices[index] for index in np.flatnonzero(self._liveness.unheard)]
-        return PackedEngine(self.now, self._started, rules, devices, heard, unheard)
+        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, self._liveness.recounted)
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
@@ -326,9 +328,13 @@ class Engine:
             return []
         body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
+        # Before the first definition there was nothing to be followed.
+        again = self._setting.followed and not old._setting.followed and bool(old._evaluators)
+        if again:
+            body.recounted = at + self._definition.tracking.remember
         self.carried = self._carry(body, at)
-        if self._setting.followed and not old._setting.followed and old._evaluators:
-            self._follow(at)  # before the first definition there was nothing to be followed
+        if again:
+            self._follow(at)
         kept = {
             (evaluator.rule.id, key)
             for evaluator in self._evaluators
@@ -346,6 +352,7 @@ class Engine:
     def _carry(self, body: PackedEngine, at: int) -> dict[str, Carried]:
         """Start at ``body.now`` and take, rule by rule and key by key, what fits."""
         self._start(body.now)
+        self._liveness.recounted = body.recounted
         devices, heard = (
             [device.id for device in self._places.devices],
             dict(zip(body.devices, body.heard, strict=True)),

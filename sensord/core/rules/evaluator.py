@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +33,16 @@ Emission = tuple[int, int, int, int, int, Transition]
 Phase 0 is what time brings (windows, silence, expiry), phase 1 what a reading brings; at one instant time comes first.
 """
 
+Complete = Callable[[Transition, int], Transition]
+"""Adds to a transition what stood beside it, when so many of the batch's readings had come before."""
+
 NEVER = int(np.iinfo(np.int64).max)
+
+
+def position_of(emission: Emission, batch: Batch) -> int:
+    """How many of a batch's readings came before what time, or one of them, brought."""
+    at, phase, reading = emission[:3]
+    return reading if phase else int(np.searchsorted(batch.received_at, at, side="left"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Liveness:
     """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
 
     ``unheard`` bool (devices,): sensors never heard so far; people who report findings need not have done so.
+    ``recounted`` int ns: before that, vehicles may be inside that came when nobody was followed, and are in no number.
     ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
     """
 
@@ -23,6 +24,7 @@ class Liveness:
         devices = places.devices
         self.heard_at: Int64 = np.full(len(devices), since)
         self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
+        self.recounted = 0
         self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
         self.period: Int64 = np.array([device.period for device in devices], np.int64)
         self.mine: Bools = np.array(

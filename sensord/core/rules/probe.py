@@ -38,6 +38,8 @@ class Doubt(IntEnum):
     """The rule is outside its active times: nothing is raised, and what is active runs out."""
     PARTLY_BLIND = 7
     """A camera of the key is silent, and what the others saw is not enough to raise or keep a level by itself."""
+    RECOUNTED = 8
+    """Vehicles are followed again, and those counted inside so far are not enough to raise or keep a level."""
 
 
 class Sight(msgspec.Struct, frozen=True):

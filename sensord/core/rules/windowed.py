@@ -35,6 +35,9 @@ _SUFFICES = (*_GROWS, Aggregate.SUM, Aggregate.RATE)
 
 The last value, and who is inside, may also be too high while an exit is not seen: better a word too many than none.
 """
+_PRESENCE = ("inside", "unsure", "filled")
+_CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, Aggregate.DISTINCT)
+"""What says by how much a number changes, and so does not lack whoever stands still."""
 
 
 class _Seen(NamedTuple):
@@ -60,6 +63,7 @@ class WindowedRule:
         self._panes = Panes(rule, table, setting, lateness, since)
         self._derivation = derivation_of(rule, len(table), setting)
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
+        self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
@@ -145,7 +149,15 @@ class WindowedRule:
         if self.table.together and not alive[self.table.sources].all():
             doubts[self.table.among(~alive) & ~self._suffices(value)] = Doubt.PARTLY_BLIND
         doubts[~self.table.among(alive) | self._unfollowed] = Doubt.BLIND
+        if self._present and at < liveness.recounted:
+            doubts[(doubts == Doubt.NONE) & ~self._at_least(value)] = Doubt.RECOUNTED
         return doubts
+
+    def _at_least(self, value: Float64) -> Array:
+        """Where as many as are known to be inside raise or keep a level, so that more could only raise it more."""
+        if not self._rising or self._derivation is not None:
+            return np.zeros(len(value), np.bool_)
+        return self.ladder.stands(value)
 
     def _suffices(self, value: Float64) -> Array:
         """Where what is seen raises or keeps a level, so that whatever passes unseen could only raise it more.
@@ -251,7 +263,8 @@ class WindowedRule:
         end = self._panes.due - self._lateness
         if self._schedule or self._unfollowed or self._filling(end):
             return 0
-        if self._panes.due < self.warm_at or self.ladder.often.size:
+        known_from = max(self.warm_at, coming.liveness.recounted if self._present else 0)
+        if self._panes.due < known_from or self.ladder.often.size:
             return 0
         return coming.certain(self.table) - 1
 

@@ -1,8 +1,9 @@
 """Where the nearest free parking spaces are, for messages that say so (``{spaces}``). Pure; part of every snapshot.
 
 A rule on ``visit`` counts them as a compound's parking spaces less the vehicles inside; a rule on ``level`` takes what
-its own gauges show. What a compound has is as of just before the alert changed, so that it does not matter how the
-journal is cut. Nobody is sent on a guess: a gauge that is silent is not named, nor is a compound of which one
+its own gauges show. What a compound has is as of just before what changed the alert, an instant or a reading (others of
+the same instant may stand before it), so that it does not matter how the journal is cut. Nobody is sent on a guess: a
+gauge that is silent is not named, nor is a compound that has a gate without a camera, or of which one
 
 - camera is silent: what passes it is missing in the number;
 - camera was silent within ``Tracking.believed``: who left then may still be counted, who came is not. Visits without an
@@ -81,13 +82,25 @@ class Spaces:
         self._parking = {
             place.id: place.parking for place in places.places if place.kind is PlaceKind.COMPOUND and place.parking
         }
+        self._watched = self._seen_whole()
 
-    def beside(self, transition: Transition, batch: Batch) -> Transition:
-        """Return the transition with the nearest free spaces, if its rule asks for them; ``batch`` brought it."""
+    def _seen_whole(self) -> set[str]:
+        """The compounds that have cameras, and one at every gate."""
+        cameras = np.flatnonzero(self._camera).tolist()
+        gates = {place.id for place in self._places.places if place.kind is PlaceKind.GATE}
+        open_gates = gates - {self._places.devices[number].place for number in cameras}
+        open_compounds = {self._places.above(gate, PlaceKind.COMPOUND) for gate in open_gates}
+        return {self._compound[number] for number in cameras} - open_compounds
+
+    def beside(self, batch: Batch, transition: Transition, position: int) -> Transition:
+        """Return the transition with the nearest free spaces, if its rule asks for them.
+
+        ``batch`` brought it, after its first ``position`` readings.
+        """
         stream = self._streams.get(transition.rule)
         if stream is None or not transition.level:
             return transition
-        before = self._after(batch, int(np.searchsorted(batch.received_at, transition.at, side="left")))
+        before = self._after(batch, position)
         here = self._places.above(transition.place, PlaceKind.COMPOUND) or transition.place
         free = self._inside(before, transition.at) if stream is Stream.VISIT else self._shown(before, transition.at)
         found = [(place, count) for place, count in free if place != here]
@@ -95,10 +108,10 @@ class Spaces:
         return msgspec.structs.replace(transition, spaces=tuple(Free(*one) for one in found[:NEAREST]))
 
     def _inside(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
-        doubted = self._doubted(state, at)
+        known = self._watched - self._doubted(state, at)
         for place, inside in state.inside.items():
             parking = self._parking.get(place, 0)
-            if place not in doubted and parking - inside > ENOUGH * parking:
+            if place in known and parking - inside > ENOUGH * parking:
                 yield place, int(parking - inside)
 
     def _doubted(self, state: _State, at: int) -> set[str]:
@@ -148,7 +161,8 @@ class Spaces:
         rows = np.flatnonzero(self._camera[device] & (batch.flags[:stop] & DERIVED == 0))
         rows = rows[np.argsort(device[rows], kind="stable")]
         numbers, first = np.unique(device[rows], return_index=True)
-        for number, mine in zip(numbers.tolist(), np.split(rows, first[1:]), strict=False):
+        heard = zip(numbers.tolist(), np.split(rows, first[1:]), strict=False)
+        for number, mine in sorted(heard, key=lambda one: int(one[1][0])):  # a gate is seen since its first message
             after.hear(self._places.devices[number], batch.event_at[mine], int(batch.received_at[mine[-1]]))
         return after
 
@@ -159,3 +173,7 @@ class Spaces:
     def restore(self, state: bytes) -> None:
         """Take the state back; compounds and gauges that exist no more are never named."""
         self._state = _STATE.decode(state)
+
+    def carry_over(self, old: Spaces, *, anew: bool) -> None:
+        """Take over the state of the definition before. ``anew``: nobody is known to be inside; gauges show on."""
+        self._state = _State(gauges=old._state.gauges) if anew else old._state
