@@ -19,7 +19,6 @@ from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.cases.untold import outrun
 from sensord.core.definition import Definition
-from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
@@ -380,9 +379,8 @@ class Dispatcher:
         rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
             return compose_end(case, rules, reason, event, language, self._names)
-        if case.level is Level.NONE:
-            verify = self.policy(case).close == "after_report" and not case.claimed
-            ask = ask_when_calm(role, reason, language, verify=verify)
+        if not case.level:
+            ask = ask_when_calm(case, self.policy(case), role, reason, language)
             return compose_calm(case, rules, ask, reason, event, language, self._names)
         if case.rule not in heard:
             heard.append(case.rule)

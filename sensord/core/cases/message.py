@@ -14,7 +14,7 @@ from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.case import STAGES, Case, CaseEvent, State
 from sensord.core.cases.notification import MARK, PLATE, Reason
-from sensord.core.cases.policy import Role
+from sensord.core.cases.policy import Policy, Role
 from sensord.core.cases.verdict import verb_name
 from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
@@ -219,11 +219,12 @@ def compose_calm(
     return _TITLE[language][reason].format_map(words), _said(event, reason, language) + text
 
 
-def ask_when_calm(role: Role, reason: Reason, language: str, *, verify: bool) -> str:
+def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, language: str) -> str:
     """What is asked of somebody in a calm case: a report, or nothing; whoever asks for help needs it all the same."""
     if reason is Reason.HELP_NEEDED:
         return role.ask.get(language, "")
-    return (_VERIFY if verify else _WAIT)[language]
+    awaited = policy.close == "after_report" and not case.claimed
+    return (_VERIFY if awaited else _WAIT)[language]
 
 
 def _about(case: Case, rules: Mapping[str, Rule | None], at: int, language: str, names: Names) -> dict[str, str]:
