@@ -187,6 +187,7 @@ class App:
                 connected=lambda: self.inlet.receivers.of(Lane.READINGS).connected,
                 given_up=lambda: self._upkeep.given_up,
                 stalled=lambda: {**self.harm.idle(), **{feeder.sink: feeder.stalled for feeder in self._feeders}},
+                failed=lambda: self.core.failed,
                 unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),
             ),
             self._bulkheads.stuck,

@@ -175,14 +175,16 @@ class Conditions:
         given_up: Callable[[], int] = lambda: 0,
         stalled: Callable[[], Mapping[str, float]] = dict,
         unproven: Callable[[], bool] = lambda: False,
+        failed: Callable[[], str] = str,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
         ``connected`` says whether readings can come in, ``given_up`` how many days of the journal were deleted before
         their time since the start, ``stalled`` for how many seconds each sink has got no further though something waits
-        for it, ``unproven`` whether one of them has still to show, since the start, that it does get on.
+        for it, ``unproven`` whether one of them has still to show, since the start, that it does get on. ``failed``
+        says what could not be handled of late.
         """
-        self._given_up, self._stalled, self._unproven = given_up, stalled, unproven
+        self._given_up, self._stalled, self._unproven, self._failed = given_up, stalled, unproven, failed
         self._connected, self._heard_at = connected, time.monotonic()
         self._meter, self._clock, self._applied = meter, clock, applied
         self._health, self._troubles, self._committer = health, troubles, committer
@@ -199,6 +201,7 @@ class Conditions:
         self._state_sinks()
         self._state_pressure()
         self._state_broker()
+        self._state_cases()
         self._troubles.go_on()
 
     def _state_keeping(self) -> None:
@@ -284,6 +287,12 @@ class Conditions:
             self._troubles.report(Trouble.BROKER_AWAY, False)
         elif time.monotonic() - self._heard_at >= AWAY:
             self._troubles.report(Trouble.BROKER_AWAY, True)
+
+    def _state_cases(self) -> None:
+        """Whether every case could be handled, of late."""
+        failed = self._failed()
+        self._health.set_fact("cases", not failed, failed)
+        self._troubles.report(Trouble.CASE_FAILED, bool(failed))
 
 
 class Supervisor:

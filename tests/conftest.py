@@ -1,4 +1,4 @@
-"""What all tests share: logs as tests read them, a broker, who is told, and a morning that reports are made of."""
+"""What all tests share: loud failures, logs as tests read them, a broker, who is told, a morning for reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from sensord.config.load import load
+from sensord.core.cases.story import Failure, Story
 from sensord.store.state import StateStore
 from tests.morning import Built, Morning, built
 from tests.notify.receiver import Receiver
@@ -33,6 +34,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what waits for daemons most of the time; what computes, a little at a time, comes last."""
     here = Path(__file__).parent
     items.sort(key=lambda item: ("faults" not in item.path.parts, item.path.parent != here))
+
+
+_FAIL = Story.fail
+
+
+def raise_it(_story: Story, failure: Failure) -> None:
+    """Fail the test."""
+    raise AssertionError(f"{failure.what} could not be handled: {failure.why}\n{failure.trace}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loud() -> Iterator[None]:
+    """What the case book catches in service, so that the rest of the street is told, fails a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Story, "fail", raise_it)
+        yield
+
+
+@pytest.fixture
+def in_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures of cases are caught, as in service: for tests of just that."""
+    monkeypatch.setattr(Story, "fail", _FAIL)
 
 
 @pytest.fixture

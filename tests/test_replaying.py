@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.commands.resuming import Resumable
 from sensord.config.load import load
+from sensord.core.cases.caseflow import Flow
 from sensord.core.instant import SECOND
 from sensord.core.intake.topic import Route, all_routes
 from sensord.core.place import Places
@@ -231,6 +232,20 @@ def test_an_option_without_effect_is_refused(folder: Path, tmp_path: Path, optio
         assert text in done.output
         assert all(option in done.output for option in idle.split(", "))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("in_service")
+def test_what_cannot_be_handled_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replay goes on, as the daemon did, and nobody takes it for a whole one."""
+
+    def mistaken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(Flow, "raised", mistaken)
+    result = CliRunner().invoke(cli, ["replay", str(folder), "--limit", "1"], env={"SENSORD_LANGUAGE": "en"})
+    assert result.exit_code == 0
+    assert "could not be handled: KeyError" in result.stderr
+    assert "in mistaken" in result.stderr
 
 
 @pytest.mark.parametrize("show", ["alerts", "cases", "notifications"])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -50,7 +51,14 @@ class Play:
         return self.opened.zone
 
     def steps(self, site: Site) -> Iterator[Step]:
-        """Step a fresh site through it, watched."""
+        """Step a fresh site through it, watched; what cannot be handled is said on stderr, and the rest goes on."""
+        for step in self._steps(site):
+            for failure in step.failures:
+                what, why = failure.what, f"{failure.why}\n{failure.trace}"
+                click.echo(say(f"{what} 未能处理：{why}", f"{what} could not be handled: {why}"), err=True)
+            yield step
+
+    def _steps(self, site: Site) -> Iterator[Step]:
         # How much of it a stretch holds is not known before.
         total = self.opened.total if not self.start and self.end == FAR else None
         if self.ahead:

@@ -62,6 +62,7 @@ REASON = {
     "another_alert": ("又一条告警", "another alert was raised"),
     "case_relapsed": ("再次报警", "it relapsed"),
     "case_returned": ("改派", "it was returned by somebody else"),
+    "verifying_asked": ("请核查", "verifying is asked for"),
     "mute_ended": ("静默结束", "the silence is over"),
     "not_acknowledged": ("无人接单", "nobody acknowledged"),
     "not_on_the_scene": ("无人到场", "nobody is on the scene"),

@@ -19,6 +19,7 @@ from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
+from sensord.core.cases.story import Failure
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.reader import DeadLetter
@@ -50,7 +51,7 @@ class Step(msgspec.Struct):
     that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
     ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
     holds together, in the order in which one followed from the other: the same order however the journal is cut into
-    groups.
+    groups. ``failures`` are mistakes of ours in single cases, all others go on; they are no part of the decisions.
     """
 
     seq: int
@@ -70,6 +71,7 @@ class Step(msgspec.Struct):
     blind: list[Blind] = []
     definition: bool = False
     told: list[Transition | CaseEvent | Notification | Hold] = []
+    failures: list[Failure] = []
 
     @property
     def changes_nothing(self) -> bool:
@@ -177,6 +179,7 @@ class Site:
         """Put what happened to the cases, and what was counted, into the step."""
         step.transitions, step.events, step.outcomes = story.transitions, story.events, story.outcomes
         step.notifications, step.holds, step.told = story.decisions.notifications, story.decisions.holds, story.told
+        step.failures = story.failures
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
         self._collect(counts)
         step.counts = dict(+counts)

@@ -26,7 +26,8 @@ _STORY = (
 )
 _ENDED = "closed_at > 0 AND closed_at < ?"
 _FORGET = (
-    "UPDATE cases SET json = CAST(json_set(CAST(json AS TEXT), '$.vehicle', NULL) AS BLOB), vehicle = 0 "
+    "UPDATE cases SET json = CAST(json_set(json_remove(CAST(json AS TEXT), '$.fallbacks', '$.untold', '$.known'), "
+    "'$.vehicle', NULL) AS BLOB), vehicle = 0 "
     f"WHERE id IN (SELECT id FROM cases WHERE {_ENDED} AND vehicle = 1 LIMIT ?)"
 )
 _BEYOND_FORGETTING = "DELETE FROM cases WHERE closed_at > 0 AND closed_at < ? AND NOT json_valid(CAST(json AS TEXT))"

@@ -1,4 +1,4 @@
-"""Random interleavings of alerts, answers, receipts, silences, time and restarts, against the promises.
+"""Random interleavings of alerts, answers, receipts, silences, definitions, time and restarts, against the promises.
 
 A test run tries a few dozen; ``make interleavings`` thousands.
 """
@@ -87,6 +87,21 @@ def _whole() -> Definition:
         inhibitions=(Inhibition(("crowd-sum",), ("density",)),),
         rules=tuple(msgspec.structs.replace(one, each=one.id == "visitors") for one in rules()),
     )
+
+
+def _variants() -> tuple[Definition, ...]:
+    """The same street, as it is; with other waits; without the volunteer."""
+    one = _whole()
+    waits = {"crowd": 20 * SECOND, "vehicle": 0, "roster": MINUTE}
+    waiting = tuple(msgspec.structs.replace(plan, wait=waits[plan.id]) for plan in one.policies)
+    return (
+        one,
+        msgspec.structs.replace(one, policies=waiting),
+        msgspec.structs.replace(one, people=one.people[1:]),
+    )
+
+
+_DEFINITIONS = _variants()
 
 
 def _on_duty(person: str, at: int) -> bool:
@@ -217,12 +232,28 @@ class Cases(RuleBasedStateMachine):
         if which == "crowd-sum" and level is not self.wide[1]:
             self.wide = (self._time, level)
 
+    @rule(seconds=_SECOND, nth=st.integers(0, 5))
+    def turn(self, seconds: int, nth: int) -> None:
+        """An alert that stands is over; one that is over comes back."""
+        if self.desk.levels:
+            which, place = list(self.desk.levels)[nth % len(self.desk.levels)]
+            self.alert(seconds, which, place, Level.NONE if self.desk.levels[which, place] else Level.YELLOW)
+
     @rule(seconds=_SECOND, place=st.sampled_from(_PLACES))
     def another(self, seconds: int, place: str) -> None:
-        """An alert on vehicles goes on with another one, perhaps in a case of a higher level."""
+        """An alert on vehicles goes on with another one, perhaps in a case of a higher level, or after a void one."""
         level = self.desk.levels.get(("visitors", place), Level.NONE)
         if level is not Level.NONE:
             self._both("another", seconds, level, "visitors", place)
+            held = {alert for case in self.desk.book.open.values() for alert in case.alerts}
+            assert f"visitors:{place}" in held, "a vehicle was told to nobody"
+
+    @rule(seconds=_SECOND, verb=st.sampled_from(("return", "void", "extend")), nth=st.integers(0, 5))
+    def approve(self, seconds: int, verb: str, nth: int) -> None:
+        """Somebody who may gives a case back, or ends it, at whatever stage it is."""
+        known = list(self.desk.book.open)
+        if known:
+            self._both("act", seconds, verb, "值班员-1", known[nth % len(known)], note="原因")
 
     @rule(
         seconds=_SECOND,
@@ -240,6 +271,15 @@ class Cases(RuleBasedStateMachine):
             case = self.desk.book.open[name]
             assert case.claimed, "a report was swallowed"
 
+    @rule(seconds=_SECOND, place=st.sampled_from(_PLACES))
+    def give_back(self, seconds: int, place: str) -> None:
+        """Vehicles have gone, the case is given back, and others come."""
+        self.alert(seconds, "visitors", place, Level.NONE)
+        cases = [one for one in self.desk.book.open.values() if (one.place, one.policy) == (place, "vehicle")]
+        if cases:
+            self._both("act", seconds, "return", "值班员-1", cases[0].id, note="原因")
+            self.alert(seconds, "visitors", place, Level.YELLOW)
+
     @rule(
         seconds=_SECOND,
         scope=st.sampled_from(
@@ -256,6 +296,25 @@ class Cases(RuleBasedStateMachine):
         until = self._time + minutes * MINUTE + seconds * SECOND
         self._both("act", seconds, "silence", "operator", "", scope=scope, note="施工", until=until, via="cli")
         self.silences.append((self._time, until, scope))
+
+    @rule(seconds=_SECOND, nth=st.integers(0, 5))
+    def unsilence(self, seconds: int, nth: int) -> None:
+        """An operator lifts a silence."""
+        names = [one.id for one in self.desk.book.silences]
+        if not names:
+            return
+        lifted = self.desk.book._flow.mutes.silences[names[nth % len(names)]]
+        by_now = self._time + seconds * SECOND
+        self.silences = [
+            (start, min(until, by_now) if (start, scope) == (lifted.start, lifted.scope) else until, scope)
+            for start, until, scope in self.silences
+        ]
+        self._both("act", seconds, "unsilence", "operator", lifted.id, via="cli")
+
+    @rule(seconds=_SECOND, nth=st.integers(0, len(_DEFINITIONS) - 1))
+    def redefine(self, seconds: int, nth: int) -> None:
+        """Another definition comes into force, amid open cases."""
+        self._both("redefine", seconds, _DEFINITIONS[nth])
 
     @rule(seconds=_SECOND, nth=st.integers(0, 50), delivery=st.sampled_from(("sent", "delivered", "seen", "failed")))
     def receipt(self, seconds: int, nth: int, delivery: str) -> None:
@@ -293,7 +352,8 @@ class Cases(RuleBasedStateMachine):
         listed = {due for _, due, _ in case.pending}
         assert case.alerts or case.state is State.ACCEPTED or Due.GIVE_UP in listed, "nothing would end it"
         calm = not case.alerts and case.state is not State.ACCEPTED
-        assert not (calm and case.policy == "crowd"), "the sensors suffice, and it goes on"
+        unheard = case.untold and Due.RECHECK in listed  # all have given it back: whoever comes next hears of it
+        assert not (calm and case.policy == "crowd") or unheard, "the sensors suffice, and it goes on"
         settling = calm and case.policy == "vehicle" and self._time < case.cleared_at + MINUTE
         assert not settling or Due.SETTLE in listed, "it would not be closed when it has been calm for long enough"
         assert not (case.alerts and case.muted) or Due.RECHECK in listed, "nobody would hear when the mute ends"

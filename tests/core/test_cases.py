@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.commands.sights import HAPPENING
 from sensord.core.alert import Change, change_of
-from sensord.core.cases.case import TABLE, Happening, State
+from sensord.core.cases.case import ENDED, TABLE, Happening, State
 from sensord.core.cases.casebook import Story
 from sensord.core.cases.drawing import draw
 from sensord.core.cases.notification import Reason
@@ -16,7 +18,7 @@ from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from tests.core.desk import Desk, told
-from tests.core.street import definition
+from tests.core.street import START, definition
 
 
 def test_the_people_of_the_responsible_grid_are_told() -> None:
@@ -145,6 +147,27 @@ def test_texts_say_what_where_how_bad_and_what_to_do(receiver: str, words: tuple
         assert word in f"{one.title} {one.text}"
 
 
+def test_the_table_says_for_each_stage_what_follows_from_each_happening() -> None:
+    """Or that nothing does: a pair that nobody has thought of is found here, and not in a street at night."""
+    assert set(TABLE) == set(product(State, Happening))
+    assert {what for (state, what), follows in TABLE.items() if state in ENDED and follows} == {Happening.LATE_ANSWER}
+
+
+@pytest.mark.usefixtures("in_service")
+@pytest.mark.parametrize("happening", Happening)
+@pytest.mark.parametrize("state", State)
+def test_what_cannot_come_is_a_failure_and_stops_nobody(state: State, happening: Happening) -> None:
+    """The case stays at its stage, the event is in its story; whoever goes on from there tells people as ever."""
+    one, story = Desk(), Story()
+    one.alert(0, Level.YELLOW)
+    case = one.case
+    case.state = state
+    event = one.book._flow.happen(case, happening, START, "somebody", story)
+    follows = TABLE[state, happening]
+    assert event.state is case.state is (state if follows is None else follows)
+    assert [failure.what for failure in story.failures] == ([case.id] if follows is None else [])
+
+
 @pytest.mark.parametrize(
     ("language", "words", "comma"),
     [("en", {}, ", "), ("zh", {happening: said for happening, (said, _) in HAPPENING.items()}, "、")],
@@ -157,7 +180,7 @@ def test_the_diagram_is_drawn_from_the_table(language: str, words: dict[str, str
         if colon and not ends.startswith("[*]"):
             drawn |= {(*ends.split(" --> "), word) for word in said.split(comma)}
     called = {happening: words.get(happening.value, happening.value) for happening in Happening}
-    edges = {(one.value, to.value, called[what]) for (one, what), to in TABLE.items() if one is not to}
+    edges = {(one.value, to.value, called[what]) for (one, what), to in TABLE.items() if to not in (one, None)}
     assert drawn == edges
     assert set(words) in (set(), {happening.value for happening in Happening})
 

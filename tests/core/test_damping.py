@@ -16,7 +16,7 @@ from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Place, PlaceKind
 from sensord.core.record import Scope
 from tests.core.desk import Desk, told
-from tests.core.street import START, definition, places
+from tests.core.street import START, definition, density_rule, places
 
 CADRE = (Person("居委干部-1", "cadre", "G1", (Contact("people"),)),)
 PLAN = (Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)),)
@@ -46,6 +46,45 @@ def test_a_muted_alarm_mutes_no_other() -> None:
     desk.act(0, "silence", case="s", scope=Scope(rules=("crowd-sum",)), note="试", until=START + HOUR)
     assert held(desk.alert(1, Level.ORANGE, rule="crowd-sum", place="G1")) == ["held_silenced"]
     assert told(desk.alert(5, Level.YELLOW)) != []
+
+
+def two_of_a_grid() -> Desk:
+    """A desk with two rules on grids, of which the sum inhibits those on lanes."""
+    kinds = (("density", "lane"), ("sum", "grid"), ("other", "grid"))
+    rules = tuple(density_rule(id=name, by=kind) for name, kind in kinds)
+    return Desk(definition(policies=PLAN, rules=rules, inhibitions=(Inhibition(("sum",), ("density",)),)))
+
+
+def test_a_muted_alarm_mutes_no_other_beside_a_graver_one() -> None:
+    """Of the case that it stands in people hear, but not of it: the lanes below are told until its silence is over."""
+    desk = two_of_a_grid()
+    desk.act(0, "silence", case="s", scope=Scope(rules=("sum",)), note="试", until=START + HOUR)
+    assert told(desk.alert(1, Level.RED, rule="other", place="G1")) != []
+    assert told(desk.alert(2, Level.ORANGE, rule="sum", place="G1")) == []
+    assert told(desk.alert(3, Level.YELLOW)) != []
+    desk.wait(3600)
+    assert held(desk.alert(3601, Level.YELLOW, place="G1-L2")) == ["held_inhibited"]
+
+
+def test_an_alarm_beside_a_muted_one_mutes_others() -> None:
+    """A graver alarm of its case is silenced, and people hear of this one: of the lanes below they need not."""
+    desk = two_of_a_grid()
+    scope = Scope(rules=("other",), up_to=Level.RED)
+    desk.act(0, "silence", case="s", scope=scope, note="试", until=START + HOUR)
+    assert told(desk.alert(1, Level.RED, rule="other", place="G1")) == []
+    assert told(desk.alert(2, Level.ORANGE, rule="sum", place="G1")) != []
+    assert held(desk.alert(3, Level.YELLOW)) == ["held_inhibited"]
+
+
+def test_two_that_would_mute_each_other_do_not_both_fall_silent() -> None:
+    """The second is not told for the first; the first goes on being told."""
+    rules = (density_rule(), density_rule(id="queue", dispatch="queue"))
+    plans = tuple(Policy(name, {}, (Step(("cadre",), every=5 * MINUTE),)) for name in ("crowd", "queue"))
+    inhibitions = (Inhibition(("queue",), ("density",)), Inhibition(("density",), ("queue",)))
+    desk = Desk(definition(policies=plans, rules=rules, inhibitions=inhibitions))
+    assert told(desk.alert(1, Level.ORANGE)) != []
+    assert held(desk.alert(2, Level.ORANGE, rule="queue")) == ["held_inhibited"]
+    assert {one.policy for one in desk.wait(700).decisions.notifications} == {"crowd"}
 
 
 def test_maintenance_recurs_and_never_hides_red() -> None:

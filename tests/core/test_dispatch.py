@@ -254,3 +254,22 @@ def test_an_answer_for_a_person_who_was_never_told_is_noted() -> None:
     assert one.act(5, "acknowledge", by="operator-a").outcomes[0].accepted
     assert one.case.told["operator-a"].role == "operator"
     assert names(one.alert(9, Level.NONE)) == ["居委干部-1"]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["plan kept", "plan gone"])
+def test_an_alert_whose_rule_is_told_by_another_plan_since_is_no_second_case(kept: bool) -> None:
+    """It keeps its case, and ends it; where that has no plan any more, the new plan's people hear, in one case."""
+    one = desk(Step(("cadre",)))
+    one.alert(0, Level.YELLOW)
+    (plan,) = one.definition.policies
+    other = msgspec.structs.replace(plan, id="night", steps=(Step(("police",)),))
+    rules = tuple(msgspec.structs.replace(rule, dispatch="night") for rule in one.definition.rules)
+    plans = (plan, other) if kept else (other,)
+    one.redefine(10, msgspec.structs.replace(one.definition, policies=plans, rules=rules))
+    story = one.alert(20, Level.ORANGE)
+    assert [name for name, _, reason in told(story) if reason != "case_closed"] == [
+        "居委干部-1" if kept else "派出所-1"
+    ]
+    assert (one.case.policy, one.case.level) == ("crowd" if kept else "night", Level.ORANGE)
+    one.alert(30, Level.NONE)
+    assert not one.book.open

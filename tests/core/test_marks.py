@@ -12,7 +12,7 @@ from sensord.core.place import Places
 from sensord.core.record import Record
 from sensord.core.rules.rule import Clear, Comparison, LevelSpec, Override, Rule
 from sensord.core.site import Site, definition_record
-from sensord.core.vehicles.marks import marks_of
+from sensord.core.vehicles.marks import Lengths
 from sensord.core.vehicles.tracker import Tracker
 from tests.core import traffic
 from tests.core.follower import A, B, Follower, at, tick
@@ -43,7 +43,7 @@ def hours(*wanted: float) -> tuple[int, ...]:
 def marks(*rules: Rule) -> dict[str, tuple[int, ...]]:
     """What rules want to hear of in the first two compounds."""
     definition = traffic.definition()
-    found = marks_of(rules, Places(definition.places, definition.devices))
+    found = Lengths(rules, Places(definition.places, definition.devices)).marks
     return {place: found.get(place, ()) for place in ("C1", "C2")}
 
 
@@ -118,7 +118,14 @@ def changed(after: Definition, hour: int) -> list[Record]:
 @pytest.mark.parametrize("size", [1, 500])
 @pytest.mark.parametrize(
     ("threshold", "hour", "wanted"),
-    [(2, 3, [(3.0, 3.0)]), (3, 3, [(3.0, 3.0)]), (4, 3, [(4.0, 4.0)]), (5, 6, [(5.0, 5.0)]), (9, 6, [(5.0, 5.0)])],
+    [
+        (2, 3, [(3.0, 3.0)]),
+        (3, 3, [(3.0, 3.0)]),
+        (4, 3, [(4.0, 4.0)]),
+        (5, 6, [(5.0, 5.0)]),
+        (9, 6, [(5.0, 5.0)]),
+        (2, 6, [(5.0, 5.0)]),
+    ],
 )
 def test_a_lowered_threshold_that_has_passed_is_told_of_at_once(
     size: int, threshold: float, hour: int, wanted: list[tuple[float, float]]
@@ -127,6 +134,37 @@ def test_a_lowered_threshold_that_has_passed_is_told_of_at_once(
     records = changed(traffic.definition(rules=(overstay(threshold),)), hour)
     raised = [(time, value) for time, change, value in said(Site(None, SECRETS), records, size) if change == "raised"]
     assert raised == wanted
+
+
+SHORT, OTHER = overstay(5, 7), replace(overstay(2), id="other")
+NEWS: dict[str, tuple[tuple[Rule, ...], list[tuple[str, str]]]] = {
+    "nothing": ((SHORT,), []),
+    "a graver level that has passed": ((overstay(5, 6),), [("overstay", "yellow")]),
+    "a rule on others": ((SHORT, replace(OTHER, where={**OTHER.where, "class": ("key_area",)})), []),
+    "a rule on others, by certainty": ((SHORT, replace(OTHER, where={**OTHER.where, "certainty": ("doubtful",)})), []),
+    "a rule at another compound": ((SHORT, replace(OTHER, where={**OTHER.where, "compound": ("C2",)})), []),
+    "a rule on its like, and the other rule says it with that": (
+        (SHORT, replace(OTHER, where={**OTHER.where, "class": ("local",), "certainty": ("certain",)})),
+        [("other", "blue"), ("overstay", "blue")],
+    ),
+    "a rule that asks for others, too": (
+        (replace(SHORT, where={"event": ("staying",), "class": ("local", "special")}),),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEWS)
+def test_what_a_change_says_of_who_has_been_told_of(name: str) -> None:
+    """A vehicle has been inside for six hours and a half, and was told of at five: it is due only where it is news."""
+    rules, wanted = NEWS[name]
+    time = START + round(6.5 * HOUR)
+    first = [definition_record(traffic.definition(rules=(SHORT,)), START), passage(HERE, START, A)]
+    after = [definition_record(traffic.definition(rules=rules), time), *ticks(time + 5 * MINUTE, time)]
+    site = Site(None, SECRETS)
+    steps = [site.step(group) for group in grouped([*first, *ticks(time), *after], [1])]
+    changes = (one for step in steps for one in step.transitions if one.at >= time and one.level)
+    assert sorted((one.rule, one.level.word) for one in changes) == wanted
 
 
 def reloaded(follower: Follower, after: float, second: float) -> None:

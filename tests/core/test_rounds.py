@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from sensord.config.load import load
-from sensord.core.cases.case import Answer, State
+from sensord.core.cases.case import Answer, Due, State
 from sensord.core.cases.figures import figures, silent
+from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.cases.score import Score, mark
 from sensord.core.definition import Definition
@@ -17,6 +18,7 @@ from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
 from sensord.core.people.roster import Contact, Person
+from sensord.core.record import Scope
 from tests.core.desk import Desk, told
 from tests.core.street import START
 from tests.core.test_answers import desk, happenings
@@ -171,3 +173,53 @@ def test_the_shipped_plan_calls_all_together_and_the_nearest_at_red(shipped: Def
     cadres = {person for person, line in one.case.told.items() if line.role == "cadre"}
     assert {person.split("-")[1] for person in cadres} == {"G01", "G02"}
     assert one.case.lead == "派出所-01"
+
+
+def _calm(**plan: object) -> Desk:
+    """A desk whose crowd is over, and nobody has reported."""
+    one = desk(steps=(Step(("cadre",)), Step(("volunteer",), after=MINUTE, every=MINUTE)), **plan)
+    one.alert(0, Level.YELLOW)
+    one.alert(10, Level.NONE)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("between", "state"),
+    [(None, State.DISPATCHED), ("acknowledge", State.HANDLING), ("silence", State.FILED)],
+)
+def test_a_crowd_comes_back_after_its_case_was_given_back(between: str | None, state: State) -> None:
+    """Whatever stage the case has by then, it is filed and dispatched again."""
+    one = _calm()
+    if between == "silence":
+        far = START + HOUR
+        one.act(15, between, "派出所-1", "", note="施工", scope=Scope(policies=("crowd",)), until=far, via="cli")
+    one.act(20, "return", by="派出所-1", note="请派人去看")
+    if between == "acknowledge":
+        one.act(30, between, by="居委干部-2")
+    assert (one.case.state, bool(one.case.cleared_at)) == (state, True)
+    story = one.alert(40, Level.YELLOW)
+    assert happenings(story)[0] == "relapse"
+    assert one.case.cleared_at == 0
+    assert bool(told(story)) == (between != "silence")
+
+
+def test_whoever_gets_a_case_that_is_over_is_asked_to_verify() -> None:
+    """No word of a level or of an order to go and act, and nothing of nobody on duty; later steps await nothing."""
+    one = _calm()
+    story = one.act(20, "return", by="派出所-1", note="请派人去看")
+    (asked,) = story.decisions.notifications
+    assert (asked.receiver, asked.reason) == ("居委干部-2", Reason.VERIFYING_ASKED)
+    assert asked.title == "【请核查】小区C1 1弄"
+    assert "已平静" in asked.text
+    assert not any(word in asked.text for word in ("正常", "请到场", "阈值"))
+    assert [step for _, due, step in one.case.pending if due is Due.STEP] == [1]  # that of the beginning
+    assert not told(one.wait(120))
+
+
+def test_verifying_is_asked_for_once_a_silence_ends() -> None:
+    """Nobody may be told when the case is given back: then they hear later of the same."""
+    one = _calm()
+    quiet = {"note": "施工", "scope": Scope(policies=("crowd",)), "until": START + MINUTE, "via": "cli"}
+    one.act(15, "silence", "派出所-1", "", **quiet)
+    assert not told(one.act(20, "return", by="派出所-1", note="请派人去看"))
+    assert told(one.wait(60))[0] == ("居委干部-2", "people", "verifying_asked")

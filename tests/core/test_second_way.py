@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from sensord.core.alert import Change, Transition, Vehicle, transition_id
 from sensord.core.cases.case import SecondWay
@@ -44,6 +45,14 @@ def comes(at_desk: Desk, second: int, number: int, rule: str, level: Level, chan
     at_desk.book.transition(about, Story())
 
 
+def goes(at_desk: Desk, second: int, rule: str, level: Level) -> None:
+    """An alert is over."""
+    at, place = START + second * SECOND, "G1-L1"
+    name = transition_id(rule, "v", place, at, Change.CLEARED, Level.NONE)
+    about = Transition(name, rule, "v", place, place, Change.CLEARED, Level.NONE, level, at, at, None, None, 0)
+    at_desk.book.transition(about, Story())
+
+
 def second_ways(at_desk: Desk, second: int) -> list[Notification]:
     """What is said by second ways until then."""
     told = at_desk.wait(second).decisions.notifications
@@ -82,3 +91,24 @@ def test_a_second_way_of_an_earlier_version_speaks_of_the_case_as_it_is() -> Non
     (way,) = street.case.fallbacks.values()
     assert way.about is None
     assert [one.mask for one in second_ways(street, 400)] == ["皖K·**111"]
+
+
+@pytest.mark.parametrize("how", ["closed", "void"])
+def test_an_ended_case_keeps_no_vehicle_but_its_own(how: str) -> None:
+    """Cases outlive the journal, and what they lose with it is the one vehicle; none is left elsewhere in them."""
+    street = desk()
+    comes(street, 10, 111, "watched", Level.ORANGE)
+    comes(street, 60, 222, "stranger", Level.BLUE)
+    name = street.case.id
+    if how == "void":
+        street.act(70, "void", "operator", note="误报", via="cli")
+    else:
+        goes(street, 100, "stranger", Level.BLUE)
+        goes(street, 200, "watched", Level.ORANGE)
+    street.wait(500)
+    case = street.book.find(name)
+    assert case is not None
+    assert case.state.value == how
+    case.vehicle = None
+    stored = msgspec.json.encode(case).decode()
+    assert "皖K·" not in stored

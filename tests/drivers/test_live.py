@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from sensord.core.cases.caseflow import Flow
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.record import Action, Record, RecordKind, Scope
 from sensord.core.site import action_record, definition_record
-from sensord.drivers.live import LiveCore
+from sensord.drivers.live import FAILED_SHOWN, LiveCore
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
@@ -88,3 +91,35 @@ def test_how_far_it_is_behind_is_known(journal: Journal, core: LiveCore) -> None
     journal.append([Record(RecordKind.TICK, START + 1)])
     assert core.groups_behind == 1
     assert core.behind > 0
+
+
+@pytest.mark.usefixtures("in_service")
+def test_a_case_that_cannot_be_handled_is_logged_counted_and_said(
+    journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core goes on; for an hour it says what failed. A start that steps it again says so, too."""
+    plate = "沪A12345"
+
+    def mistaken(*_: object) -> None:
+        raise KeyError(plate)
+
+    monkeypatch.setattr(Flow, "raised", mistaken)
+    for second in range(60):
+        record = Record(RecordKind.MESSAGE, START + second * SECOND, "t/C1/crowd/crowd-1", b'{"count": 900}')
+        journal.append([record])
+    with capture_logs() as logs:
+        while core.groups_behind:
+            core._turn()
+    assert "could not be handled (KeyError)" in core.failed
+    (first, *_) = [entry for entry in logs if entry["event"].startswith("a case could not be handled")]
+    assert (first["log_level"], first["why"]) == ("error", "KeyError")
+    assert "in _take" in first["trace"]
+    assert plate not in str(first)
+    assert isinstance(core._meter, PrometheusMeter)
+    assert core._meter.value("case_failures_total") > 0
+    again = LiveCore(journal.reader(), core._state, core._meter, Beats(), on_outcomes=lambda _told: None)
+    again.recover()
+    assert again.failed == core.failed
+    later = time.monotonic() + FAILED_SHOWN + 1
+    monkeypatch.setattr("sensord.drivers.live.time.monotonic", lambda: later)
+    assert core.failed == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sensord.core.alert import Vehicle
-from sensord.core.cases.case import Case, State
+from sensord.core.cases.case import Case, SecondWay, State, subject
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
 from sensord.core.site import Step
@@ -45,15 +45,20 @@ def case(name: str, opened: int, closed: int) -> Case:
 def test_a_vehicle_does_not_outlive_the_journal(state: StateStore, tmp_path: Path) -> None:
     """A case that has ended stays, but for whom it was about; an open one stays as it is; a later one, too."""
     cases = [case("old", START, START + HOUR), case("open", START, 0), case("new", START, START + 40 * DAY)]
+    for one in cases:
+        about = subject(one)
+        one.untold, one.known = [about], {about.alert: about}
+        one.fallbacks = {"1": SecondWay("post", "sms", "2", about)}
     state.apply(Step(1, START + 41 * DAY, cases=cases))
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 1
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 0
     kept = {one.id: one for one in state.recent_cases(10)}
-    cases[0].vehicle = None
+    cases[0].vehicle, cases[0].fallbacks, cases[0].untold, cases[0].known = None, {}, [], {}
     assert kept == {one.id: one for one in cases}
     rows = open_reader(tmp_path / "state.db", STATE).execute("SELECT json FROM cases WHERE id = 'old'").fetchall()
     assert json.loads(rows[0][0])["vehicle"] is None
     assert PSEUDONYM.encode() not in rows[0][0]
+    assert MASK.encode() not in rows[0][0]
 
 
 def test_numbers_stay_for_longer(state: StateStore, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ supervisors hear it. A note says why, where somebody will want to know.
 
 from __future__ import annotations
 
-from sensord.core.cases.case import ENDED, TABLE, Answer, Case, Due, Happening, State, Told
+from sensord.core.cases.case import ENDED, Answer, Case, Due, Happening, State, Told, allows
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
@@ -117,7 +117,7 @@ class Answers:
             return refused(Verdict.NOT_YOURS_TO_CLOSE)
         if case.alerts:
             return refused(Verdict.STILL_ALARMING, level=case.level)
-        if (case.state, Happening.CLOSE) not in TABLE:
+        if not allows(case.state, Happening.CLOSE):
             return refused(Verdict.WRONG_STAGE, verb=Verb.CLOSE.value, stage=case.state)
         if case.claimed and case.reported_by == action.by:
             return accepted(Verdict.NOTED_BEFORE)
@@ -139,7 +139,7 @@ class Answers:
 
     def _approve(self, verb: Verb, action: Action, case: Case, at: int, story: Story) -> Answered:
         happening = Happening(verb.value)
-        if (case.state, happening) not in TABLE:
+        if not allows(case.state, happening):
             return refused(Verdict.WRONG_STAGE, verb=verb.value, stage=case.state)
         if not action.note:
             return refused(Verdict.NEEDS_NOTE, verb=verb.value)
@@ -184,7 +184,8 @@ class Answers:
         self._flow.begin_round(case)
         self._flow.unschedule(case, Due.AGREE)
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
-        self._flow.dispatch(case, event, Reason.CASE_RETURNED, story)
+        reason = Reason.CASE_RETURNED if case.alerts else Reason.VERIFYING_ASKED
+        self._flow.dispatch(case, event, reason, story)
         self._flow.dispatcher.own(case, at, ())
         return accepted(Verdict.RETURNED)
 

@@ -67,39 +67,41 @@ class Happening(StrEnum):
     LATE_ANSWER = "late_answer"
 
 
-_S, _H = State, Happening
-_OPEN = (_S.ACCEPTED, _S.FILED, _S.DISPATCHED, _S.HANDLING, _S.SUPERVISED, _S.VERIFYING)
-_FILED = _OPEN[1:]
-_ANSWERS = (_H.ACKNOWLEDGE, _H.ON_THE_WAY, _H.ON_THE_SCENE, _H.NEED_HELP)
-_STAYS = (_H.LEVEL_ROSE, _H.LEVEL_FELL, _H.ANOTHER_VEHICLE, _H.ANOTHER_TROUBLE, _H.ANOTHER_ALERT, _H.LINK)
+_A, _F, _D, _H, _S, _V, _C, _X = State
+__ = None
+_ROWS: dict[Happening, tuple[State | None, ...]] = {
+    # where it stands:          _A  _F  _D  _H  _S  _V  _C  _X
+    Happening.LEVEL_ROSE:       (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.LEVEL_FELL:       (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.ANOTHER_VEHICLE:  (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.ANOTHER_TROUBLE:  (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.ANOTHER_ALERT:    (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.FILE:             (_F, __, __, __, __, __, __, __),
+    Happening.DISPATCH:         (__, _D, __, __, __, __, __, __),
+    Happening.STEP_DUE:         (__, _F, _D, _H, _S, _V, __, __),
+    Happening.LINK:             (_A, _F, _D, _H, _S, _V, __, __),
+    Happening.ACKNOWLEDGE:      (__, _H, _H, _H, _S, _V, __, __),
+    Happening.ON_THE_WAY:       (__, _H, _H, _H, _S, _V, __, __),
+    Happening.ON_THE_SCENE:     (__, _H, _H, _H, _S, _V, __, __),
+    Happening.NEED_HELP:        (__, _H, _H, _H, _S, _V, __, __),
+    Happening.DISPERSED:        (__, _V, _V, _V, _V, _V, __, __),
+    Happening.FALSE_ALARM:      (__, _V, _V, _V, _V, _V, __, __),
+    Happening.ALL_CLEAR:        (__, _V, _V, _V, _V, _V, __, __),
+    Happening.RELAPSE:          (__, _F, _F, _F, _F, _F, __, __),
+    Happening.DISAGREE:         (__, __, __, __, _S, _S, __, __),
+    Happening.OVERDUE:          (__, _S, _S, _S, _S, _S, __, __),
+    Happening.ASK:              (__, _F, _D, _H, _S, _V, __, __),
+    Happening.EXTEND:           (__, _F, _D, _H, _S, _V, __, __),
+    Happening.RETURN:           (__, __, _F, _F, _F, _F, __, __),
+    Happening.CLOSE:            (__, __, __, __, _C, _C, __, __),
+    Happening.VOID:             (_X, _X, _X, _X, _X, _X, __, __),
+    Happening.LATE_ANSWER:      (__, __, __, __, __, __, _C, _X),
+}  # fmt: skip
+TABLE = {(state, what): follows for what, row in _ROWS.items() for state, follows in zip(State, row, strict=True)}
+"""The whole state machine: the stage that follows, for each stage and each happening; the same one where it stays.
 
-TABLE: dict[tuple[State, Happening], State] = {
-    **{(state, happening): state for state in _OPEN for happening in _STAYS},
-    **{(state, happening): state for state in _FILED for happening in (_H.STEP_DUE, _H.ASK, _H.EXTEND)},
-    **{(state, answer): _S.HANDLING for state in (_S.FILED, _S.DISPATCHED, _S.HANDLING) for answer in _ANSWERS},
-    **{(state, answer): state for state in (_S.SUPERVISED, _S.VERIFYING) for answer in _ANSWERS},
-    **{(state, report): _S.VERIFYING for state in _FILED for report in (_H.DISPERSED, _H.FALSE_ALARM, _H.ALL_CLEAR)},
-    **{(state, _H.VOID): _S.VOID for state in _OPEN},
-    **{(state, _H.LATE_ANSWER): state for state in (_S.CLOSED, _S.VOID)},
-    (_S.ACCEPTED, _H.FILE): _S.FILED,
-    (_S.FILED, _H.DISPATCH): _S.DISPATCHED,
-    (_S.FILED, _H.OVERDUE): _S.SUPERVISED,
-    (_S.DISPATCHED, _H.OVERDUE): _S.SUPERVISED,
-    (_S.HANDLING, _H.OVERDUE): _S.SUPERVISED,
-    (_S.VERIFYING, _H.OVERDUE): _S.SUPERVISED,
-    (_S.SUPERVISED, _H.OVERDUE): _S.SUPERVISED,
-    (_S.VERIFYING, _H.DISAGREE): _S.SUPERVISED,
-    (_S.SUPERVISED, _H.DISAGREE): _S.SUPERVISED,
-    (_S.VERIFYING, _H.RELAPSE): _S.FILED,
-    (_S.SUPERVISED, _H.RELAPSE): _S.FILED,
-    (_S.DISPATCHED, _H.RETURN): _S.FILED,
-    (_S.HANDLING, _H.RETURN): _S.FILED,
-    (_S.SUPERVISED, _H.RETURN): _S.FILED,
-    (_S.VERIFYING, _H.RETURN): _S.FILED,
-    (_S.VERIFYING, _H.CLOSE): _S.CLOSED,
-    (_S.SUPERVISED, _H.CLOSE): _S.CLOSED,
-}
-"""The whole state machine; what is not in it is refused. ``drawing`` draws the diagram of ``docs/cases.md`` from it."""
+None: that is refused, or cannot come. ``drawing`` draws the diagram of ``docs/cases.md`` from it.
+"""
 
 STAGES = {
     State.ACCEPTED: {"zh": "受理", "en": "accepted"},
@@ -113,6 +115,11 @@ STAGES = {
 }
 """What each stage is called, by language."""
 ENDED = (State.CLOSED, State.VOID)
+
+
+def allows(state: State, happening: Happening) -> bool:
+    """Whether it can happen at that stage."""
+    return TABLE[state, happening] is not None
 
 
 class Answer(IntEnum):
@@ -264,7 +271,8 @@ class Case(msgspec.Struct):
     ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks
     to. ``passed_over`` are the steps that came due while people had come far enough: they speak after all when that
     turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
-    level at which it was told last and when it ended since (0: it has not).
+    level at which it was told last and when it ended since (0: it has not). ``known`` is what was said last of each
+    alert that goes on; ``begun`` the level up to which the plan's steps go on, none while nobody could be told.
     """
 
     id: str
@@ -318,6 +326,8 @@ class Case(msgspec.Struct):
     subject_at: int = 0
     untold: list[Subject] = []
     told_of: dict[str, tuple[Level, int]] = {}
+    known: dict[str, Subject] = {}
+    begun: Level = Level.NONE
     standing: list[Subject] = []
     finding: int = 0
 

@@ -14,6 +14,7 @@ import msgspec
 from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
 from sensord.core.cases.case import Case, Due, Happening, SecondWay
 from sensord.core.cases.caseflow import Flow
@@ -25,6 +26,7 @@ from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
+from sensord.core.cases.verdict import Verdict, refused
 from sensord.core.cases.watch import RETRY, Watched, hole_transitions
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, to_datetime
@@ -38,6 +40,8 @@ __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
 REMEMBERED = 3 * DAY
 """So long are closed cases remembered, for answers that come late and receipts."""
 MOST_REMEMBERED = 2000
+_NAMES = {DIGEST: "a digest", CHECK: "the look at the roster", REPORT: "a report"}
+"""What is due and belongs to no case."""
 RECORD_LOST = "record lost"
 """Why a case is void whose opening was in groups that the journal has lost."""
 
@@ -61,15 +65,18 @@ class CaseBook:
     """
 
     def __init__(self, definition: Definition, places: Places, state: BookState | None = None) -> None:
-        state = state or BookState()
-        self._definition, self._places, self._watched = definition, places, state.watched
-        self._agenda = Agenda()
-        self._flow = Flow(definition, places, self._agenda, state.damped, state.codes)
+        self._definition, self._places, self._apart = definition, places, Apart()
+        self._taken: dict[str, int] = {}
+        self._build(state or BookState())
+
+    def _build(self, state: BookState) -> None:
+        """Make everything of a state: one that was saved, or our own."""
+        definition, self._watched, self._agenda = self._definition, state.watched, Agenda()
+        self._flow = Flow(definition, self._places, self._agenda, state.damped, state.codes, self._apart)
         self._flow.roster.undeliverable = {(person, channel) for person, channel, _ in state.watched.failed}
         self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
         self._answers = Answers(self._flow)
         self.ended: dict[str, Case] = {case.id: case for case in state.ended}
-        self._taken: dict[str, int] = {}
         self._flow.remembered = (self.ended, self._taken)
         for case in state.open:
             self._flow.adopt(case)
@@ -145,12 +152,12 @@ class CaseBook:
         plan = next((one for one in self._definition.reports if one.id == name), None)
         if plan is None or at != self._watched.reports.get(name):
             return
+        self._next_report(plan, at)
         for decided in reports(self._definition, self._places, self._flow.roster, plan, at):
             if isinstance(decided, Hold):
                 story.decisions.hold(decided)
             else:
                 story.decisions.notify(decided)
-        self._next_report(plan, at)
 
     def transition(self, transition: Transition, story: Story) -> None:
         """Take one change of an alert."""
@@ -159,12 +166,13 @@ class CaseBook:
 
     def _take(self, transition: Transition, story: Story) -> None:
         story.tell(transition)
-        if transition.change in (Change.RAISED, Change.ESCALATED):
-            self._flow.raised(transition, story)
-        elif transition.change is Change.ANOTHER:
-            self._flow.another(transition, story)
-        else:
-            self._flow.lowered(transition, story)
+        with self._apart.handling(f"{transition.rule}:{transition.key}", transition.at, story):
+            if transition.change in (Change.RAISED, Change.ESCALATED):
+                self._flow.raised(transition, story)
+            elif transition.change is Change.ANOTHER:
+                self._flow.another(transition, story)
+            else:
+                self._flow.lowered(transition, story)
         self._settle_ended(transition.at, story)
 
     def notice(self, notice: Notice, at: int, story: Story) -> None:
@@ -172,7 +180,8 @@ class CaseBook:
         self.advance(at, story)
         self._taken.clear()
         for case in notice.orphans:
-            self._end_orphan(case, at, story)
+            with self._apart.handling(case.id, at, story):
+                self._end_orphan(case, at, story)
         self._settle_ended(at, story)
         street = next((place.id for place in self._places.places if place.kind is PlaceKind.STREET), None)
         if street is not None:
@@ -234,7 +243,9 @@ class CaseBook:
         """Take what a person did; what the state machine does not allow is refused and said."""
         self.advance(at, story)
         case = self.find(action.case)
-        answered = self._answers.act(action, case, at, story)
+        answered = refused(Verdict.FAILED)
+        with self._apart.handling(case.id if case is not None else "an action", at, story):
+            answered = self._answers.act(action, case, at, story)
         name, said = case.id if case is not None else action.case, answered.sentence
         about = name, action.verb, action.by, action.via, at
         story.outcomes.append(Outcome(*about, answered.accepted, answered.verdict.value, said("zh"), said("en")))
@@ -265,6 +276,7 @@ class CaseBook:
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)
+        self._settle_ended(at, story)
 
     def _trust(self, failed: list[tuple[str, str, int]], at: int, story: Story) -> None:
         for person, channel, _ in failed:
@@ -290,28 +302,35 @@ class CaseBook:
         """Let everything that is due at or before ``to`` happen, each at its own instant."""
         while (entry := self._agenda.next(to)) is not None:
             at, kind, number, owner = entry
-            if kind == DIGEST:
-                self._flow.dispatcher.digest(owner, at, story.decisions)
-            elif kind == CHECK:
-                self._check(at, story)
-            elif kind == REPORT:
-                self._report(owner, at, story)
-            else:
-                self._flow.due(owner, at, Due(kind), number, story)
+            with self._apart.handling(_NAMES.get(kind, owner), at, story):
+                self._do(at, kind, number, owner, story)
+            if self._apart.broken and kind == DIGEST:
+                self._flow.damped.outlets[owner].due = 0  # what is left waits for the next one
             self._settle_ended(at, story)
+
+    def _do(self, at: int, kind: int, number: int, owner: str, story: Story) -> None:
+        """Do what is due. Each first settles when it is due again: one that fails does not come at once for ever."""
+        if kind == DIGEST:
+            self._flow.dispatcher.digest(owner, at, story.decisions)
+        elif kind == CHECK:
+            self._check(at, story)
+        elif kind == REPORT:
+            self._report(owner, at, story)
+        else:
+            self._flow.due(owner, at, Due(kind), number, story)
 
     def _check(self, at: int, story: Story) -> None:
         """Look through the coming days for holes, and forget failures that are old enough to try again."""
         watched, duty = self._watched, self._definition.duty
         if at != watched.check_at:
             return
+        watched.check_at = self._flow.roster.table.next_check(at)
+        self._agenda.add(watched.check_at, CHECK, 0, "")
         self._trust([one for one in watched.failed if at - one[2] >= RETRY], at, story)
         holes = []
         if duty.check_days:
             plans = used_plans(self._definition)
             holes = cover(self._flow.roster, self._places, plans, at, at + duty.check_days * DAY).holes
-        watched.check_at = self._flow.roster.table.next_check(at)
-        self._agenda.add(watched.check_at, CHECK, 0, "")
         for change in hole_transitions(watched, holes, self._flow.roster.table, at):
             self._take(change, story)
 
@@ -320,11 +339,23 @@ class CaseBook:
         for change in withdraw(self._watched.alerts, places, at):
             self._take(change, story)
         for case in [case for case in self.open.values() if case.place not in places]:
-            self._flow.end(case, Happening.VOID, at, "definition", story)
+            with self._apart.handling(case.id, at, story):
+                self._flow.end(case, Happening.VOID, at, "definition", story)
         self._settle_ended(at, story)
 
     def _settle_ended(self, at: int, story: Story) -> None:
-        """Move the cases that have ended from the open ones to the remembered ones; forget the oldest."""
+        """Move the cases that have ended from the open ones to the remembered ones; forget the oldest.
+
+        After a failure all that follows from the state is made anew.
+        """
+        broken, self._apart.broken = self._apart.broken, False
+        if broken:
+            self._flow.pick_up(at)
+        self._remember(at)
+        if broken:
+            self._build(self.state())
+
+    def _remember(self, at: int) -> None:
         if not self._flow.just_ended:
             return
         for case in self._flow.just_ended:

@@ -12,8 +12,9 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import TABLE, Case, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import ENDED, Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.dispatch import Desk, Dispatcher
@@ -39,17 +40,23 @@ class Flow(Telling):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(
-        self, definition: Definition, places: Places, agenda: Agenda, damped: Damped, codes: dict[str, int]
+        self,
+        definition: Definition,
+        places: Places,
+        agenda: Agenda,
+        damped: Damped,
+        codes: dict[str, int],
+        apart: Apart,
     ) -> None:
         super().__init__(definition, agenda)
+        self._apart = apart
         self._definition, self._places = definition, places
         self.rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
         self.roster = Roster(definition.people, places, definition.duty, definition.zone)
-        self.mutes = Mutes(
-            places, definition.maintenance, definition.inhibitions, self.roster.table.running, self.index.sources
-        )
+        running, sources = self.roster.table.running, self.index.sources
+        self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
@@ -74,9 +81,9 @@ class Flow(Telling):
     # -- what alerts do ----------------------------------------------------------------------------------------------
 
     def raised(self, transition: Transition, story: Story) -> None:
-        """An alert was raised or rose: it joins the open case of its place and plan, or opens one."""
-        policy, alert = self.rules[transition.rule].dispatch, f"{transition.rule}:{transition.key}"
-        case = self.index.at(transition.place, policy) or self._open(transition, policy)
+        """An alert was raised or rose: it has a case, joins the open one of its place and plan, or opens one."""
+        alert = f"{transition.rule}:{transition.key}"
+        case = self._case_of(alert, transition, story)
         case.alerts[alert] = transition.level
         stand(case, subject(transition))
         self.index.hold(alert, case)
@@ -95,6 +102,19 @@ class Flow(Telling):
         else:
             self._rise(case, transition, previous, story)
 
+    def _case_of(self, alert: str, transition: Transition, story: Story) -> Case:
+        """The case of an alert; it keeps the one that it has when its rule is told by another plan since.
+
+        Unless the plan of that one is gone: nobody would be told.
+        """
+        case = self.index.of_alert(alert)
+        if case is not None and self.dispatcher.has_plan(case):
+            return case
+        if case is not None:
+            self.lowered(msgspec.structs.replace(transition, level=Level.NONE), story)
+        policy = self.rules[transition.rule].dispatch
+        return self.index.at(transition.place, policy) or self._open(transition, policy)
+
     def _is_news(self, case: Case, transition: Transition) -> bool:
         """Whether people do not know it yet; of one silent device they do while all of its place are.
 
@@ -111,9 +131,14 @@ class Flow(Telling):
         return is_news(case, transition)
 
     def another(self, transition: Transition, story: Story) -> None:
-        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too."""
+        """An active alert goes on with another vehicle: whoever is told of the case hears of that one, too.
+
+        Where the alert's case is void, the word of a vehicle before this one, this one opens another case.
+        """
         case = self.index.of_alert(f"{transition.rule}:{transition.key}")
-        if case is not None:
+        if case is None:
+            self.raised(transition, story)
+        else:
             stand(case, subject(transition))
             self._another(case, transition, self.another_of(transition.rule), story)
 
@@ -198,6 +223,7 @@ class Flow(Telling):
             case.alerts[alert] = transition.level
             fell(case, fall(case, subject(transition)))
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
+        case.begun = min(case.begun, case.level)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
             return
@@ -298,11 +324,15 @@ class Flow(Telling):
             self.end(case, Happening.CLOSE, at, "sensors", story)
 
     def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told."""
-        waiting = [case for case in self.index.open.values() if case.muted or case.untold or case.state is State.FILED]
-        for case in waiting:
-            self.unschedule(case, Due.RECHECK)
-            self._recheck(case, at, story)
+        """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
+
+        One that waits to be filed is told by then.
+        """
+        taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
+        for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
+            with self._apart.handling(case.id, at, story):
+                self.unschedule(case, Due.RECHECK)
+                self._recheck(case, at, story)
 
     def settle(self, case: Case, at: int, story: Story) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited."""
@@ -338,18 +368,29 @@ class Flow(Telling):
         begin(case)
         self.index.disengage(case)
 
+    def pick_up(self, at: int) -> None:
+        """After a failure: a case that was to end has ended, and one that is calm will."""
+        for case in list(self.index.open.values()):
+            if case.state in ENDED:
+                self.index.remove(case)
+                self.just_ended += [] if case in self.just_ended else [case]
+            elif not case.alerts and not any(due is Due.GIVE_UP for _, due, _ in case.pending):
+                case.cleared_at = case.cleared_at or at
+                self.schedule(case, at + self.policy(case).unreported_after, Due.GIVE_UP)
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
         """Close or void a case, and tell those who were told."""
         self.remute(case, at)
-        if how is Happening.CLOSE and (case.state, how) not in TABLE:
+        if how is Happening.CLOSE and not allows(case.state, how):
             # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
             self.happen(case, Happening.ALL_CLEAR, at, by, story)
         case.closed_at, case.closed_by = at, by
         event = self.happen(case, how, at, by, story, case.level, note, via)
-        case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
+        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
+        case.pending, case.fallbacks, case.untold, case.standing, case.known, case.deadline = [], {}, [], [], {}, 0
         self.index.remove(case)
         self.just_ended.append(case)

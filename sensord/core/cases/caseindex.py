@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from sensord.core.cases.case import Case
-from sensord.core.level import Level
+from sensord.core.cases.case import Case, Subject, about
+from sensord.core.cases.notification import Reason
 from sensord.core.record import Verb
 
 ENGAGING = (Verb.ON_THE_WAY, Verb.ON_THE_SCENE)
@@ -82,15 +82,12 @@ class CaseIndex:
         for person in case.told:
             self.engaged.get(person, set()).discard(case.id)
 
-    def sources(self, rule: str) -> list[tuple[str, str, Level]]:
-        """(case, place, level) of the rule's active alerts whose cases are not muted."""
-        return [
-            (case.id, case.place, level)
-            for case in (self.open[name] for name in self._by_rule.get(rule, ()))
-            if not case.muted
-            for alert, level in case.alerts.items()
-            if alert.startswith(rule + ":")
-        ]
+    def sources(self, rule: str) -> Iterator[Case]:
+        """The cases of the rule's active alerts, each as far as the alert goes, but those that are inhibited."""
+        for case in (self.open[name] for name in self._by_rule.get(rule, ())):
+            for alert, level in case.alerts.items():
+                if alert.startswith(rule + ":") and case.muted != Reason.HELD_INHIBITED:
+                    yield about(case, Subject(level, rule, alert.removeprefix(rule + ":"), 0))
 
     def neighbour(self, case: Case) -> Case | None:
         """Add a case to its neighbourhood; returns the oldest open case that was there before."""

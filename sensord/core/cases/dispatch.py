@@ -19,6 +19,7 @@ from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.cases.untold import outrun
 from sensord.core.definition import Definition
+from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
@@ -99,6 +100,10 @@ class Dispatcher:
         """The case's plan; one that was removed while the case was open is an empty one."""
         return self._policies.get(case.policy) or Policy(case.policy, {}, ())
 
+    def has_plan(self, case: Case) -> bool:
+        """Whether the case's plan is there still."""
+        return case.policy in self._policies
+
     # -- what happens to the case ------------------------------------------------------------------------------------
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
@@ -109,23 +114,25 @@ class Dispatcher:
         policy, level = self.policy(case), (of or case).level
         people: list[Person] = []
         everybody = level >= policy.everybody_at
-        fresh = event.previous if reason in _GOES_ON else 0
+        fresh = case.begun if reason in _GOES_ON else Level.NONE
+        # Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
+        reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
         for number, step in enumerate(policy.steps):
-            if level < step.at_least:
+            if reached < step.at_least:
                 continue
-            if step.after and fresh < step.at_least and not self._awaits(case, number):
-                self._desk.schedule(case, event.at + step.after, Due.STEP, number)
-            if not step.after and step.every and not self._awaits(case, number):
-                self._desk.schedule(case, event.at + step.every, Due.STEP, number)
+            wait = step.after or step.every
+            if level and wait and (not step.after or fresh < step.at_least) and not self._awaits(case, number):
+                self._desk.schedule(case, event.at + wait, Due.STEP, number)
             if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
                 people += self._people(case, event, step, decisions)
+        case.begun = max(fresh, level)
         instead: list[Person] = []
         if not any(map(self._roster.reachable, people)):
             instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
         if of is None:
             self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
-        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps else reason, decisions, of)
+        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps and level else reason, decisions, of)
         return bool(people or instead)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
@@ -137,8 +144,9 @@ class Dispatcher:
         held = self._held(case, step)
         if held is None and step.every:
             self._desk.schedule(case, event.at + step.every, Due.STEP, number)
-        if held is None and case.muted:
-            held = Reason(case.muted)
+        of = self._mutes.beside(case, event.at) if case.muted else case
+        if held is None and (of is None or of.level < step.at_least):
+            held, case.begun = Reason(case.muted), Level.NONE
         if held is not None:
             if held is Reason.HELD_ACKNOWLEDGED and number not in case.passed_over:
                 case.passed_over.append(number)
@@ -146,7 +154,7 @@ class Dispatcher:
             return
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
-        self._tell(case, event, people, reason, decisions)
+        self._tell(case, event, people, reason, decisions, of)
 
     def resume(self, case: Case, at: int) -> None:
         """People have not come as far as they said: steps that were passed over for it are due at once."""
@@ -191,9 +199,11 @@ class Dispatcher:
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
             return
-        if way.about is not None and outrun(case, way.about, self._rules.get(of.rule)):
+        rule = self._rules.get(of.rule)
+        if outrun(case, subject(of), rule):
             return
-        held = Reason(case.muted) if case.muted else self._mutes.of_person(name, of, self._rules.get(of.rule), event.at)
+        muted = self._mutes.of_case(of, rule, event.at)
+        held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return

@@ -18,7 +18,7 @@ def draw(language: str, words: Mapping[str, str]) -> str:
     """
     arrows: dict[tuple[State, State], list[Happening]] = {}
     for (state, happening), target in TABLE.items():
-        if state is not target:
+        if target is not None and state is not target:
             arrows.setdefault((state, target), []).append(happening)
     lines, names = ["stateDiagram-v2"], {state: STAGES[state][language] for state in State}
     lines += [f'    state "{name}" as {state.value}' for state, name in names.items() if name != state.value]

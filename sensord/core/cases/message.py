@@ -57,6 +57,7 @@ _TITLE = {
         Reason.ANOTHER_ALERT: "【又一预警·{level}】{place}",
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
+        Reason.VERIFYING_ASKED: "【请核查】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
         Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
         Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
@@ -80,6 +81,7 @@ _TITLE = {
         Reason.ANOTHER_ALERT: "[another alert, {level}] {place}",
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
+        Reason.VERIFYING_ASKED: "[please verify] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
         Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
         Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
@@ -109,6 +111,10 @@ _CALM = {
     "en": "{place}: {rule} is calm since {time}.",
 }
 _CALM_LEVEL = {"zh": "已平静", "en": "calm"}
+_RETURNED = {
+    "zh": "案件被退回，请到现场核查并反馈结果。",
+    "en": "The case was given back: verify it on the scene, and report.",
+}
 _VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet to verify on the scene, and to report."}
 _WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
@@ -223,6 +229,8 @@ def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, langua
     """What is asked of somebody in a calm case: a report, or nothing; whoever asks for help needs it all the same."""
     if reason is Reason.HELP_NEEDED:
         return role.ask.get(language, "")
+    if reason is Reason.VERIFYING_ASKED:
+        return _RETURNED[language]
     awaited = policy.close == "after_report" and not case.claimed
     return (_VERIFY if awaited else _WAIT)[language]
 

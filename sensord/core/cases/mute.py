@@ -7,11 +7,11 @@ said explicitly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from sensord.core.cases.case import Case
+from sensord.core.cases.case import Case, about
 from sensord.core.cases.notification import Reason
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
@@ -58,10 +58,10 @@ class Inhibition(msgspec.Struct, frozen=True, omit_defaults=True):
     up_to: Level = Level.ORANGE
 
 
-Sources = Callable[[str], list[tuple[str, str, Level]]]
-"""(rule) -> (case id, place, level) of every active alert of that rule whose case is not muted itself.
+Sources = Callable[[str], Iterable[Case]]
+"""(rule) -> the case of every active alert of that rule, as far as the alert goes, which no larger one inhibits.
 
-A muted alarm mutes no other: else two of them could keep each other quiet."""
+An inhibited alarm inhibits no other: else two of them could keep each other quiet."""
 Running = Callable[[Shift, int], int | None]
 """(shift, instant) -> the end of the shift that is running then, or None."""
 
@@ -76,14 +76,22 @@ class Mutes:
         inhibitions: tuple[Inhibition, ...],
         running: Running,
         sources: Sources,
+        rules: Mapping[str, Rule],
     ) -> None:
         self._places, self._maintenance, self._inhibitions = places, maintenance, inhibitions
-        self._running, self._sources = running, sources
+        self._running, self._sources, self._rules = running, sources, rules
         self.silences: dict[str, Silence] = {}
         self.inhibiting = frozenset(rule for one in inhibitions for rule in one.rules)
 
     def of_case(self, case: Case, rule: Rule | None, at: int) -> tuple[Reason, int] | None:
         """Why nobody is told of the case at ``at``, and when to look again; None when it is not muted."""
+        quiet = self._quiet(case, rule, at)
+        if quiet is None and any(self._inhibits(one, case, at) for one in self._inhibitions):
+            return Reason.HELD_INHIBITED, at + LOOK_AGAIN
+        return quiet
+
+    def _quiet(self, case: Case, rule: Rule | None, at: int) -> tuple[Reason, int] | None:
+        """What people have asked for: a silence, or maintenance."""
         for silence in self.silences.values():
             if silence.start <= at < silence.end and not silence.scope.people and self._fits(silence.scope, case, rule):
                 return Reason.HELD_SILENCED, silence.end
@@ -91,9 +99,17 @@ class Mutes:
             end = self._window_end(window, at)
             if end is not None and not window.scope.people and self._fits(window.scope, case, rule):
                 return Reason.HELD_MAINTENANCE, end
-        if any(self._inhibits(one, case) for one in self._inhibitions):
-            return Reason.HELD_INHIBITED, at + LOOK_AGAIN
         return None
+
+    def beside(self, case: Case, at: int) -> Case | None:
+        """A muted case as far as the gravest alert in it goes that people know of and nothing mutes."""
+        heard: list[Case] = []
+        for alert, one in case.known.items():
+            level = min(one.level, case.alerts.get(alert, Level.NONE))
+            of = about(case, msgspec.structs.replace(one, level=level))
+            if self.of_case(of, self._rules.get(of.rule), at) is None:
+                heard.append(of)
+        return max(heard, key=lambda of: of.level, default=None)
 
     def of_person(self, person: str, case: Case, rule: Rule | None, at: int) -> Reason | None:
         """Why this person is not told of the case at ``at``."""
@@ -128,13 +144,18 @@ class Mutes:
         labels = rule.labels if rule is not None else {}
         return all(labels.get(name) == value for name, value in scope.labels.items())
 
-    def _inhibits(self, inhibition: Inhibition, case: Case) -> bool:
+    def _inhibits(self, inhibition: Inhibition, case: Case, at: int) -> bool:
+        """Whether a larger alarm says it, which people hear of: a muted alarm mutes no other."""
         if case.rule not in inhibition.mutes or case.level > inhibition.up_to:
             return False
+        least = max(inhibition.at_least, case.level)
         return any(
-            source != case.id and level >= max(inhibition.at_least, case.level) and self._below(case.place, place)
+            source.id != case.id
+            and source.level >= least
+            and self._below(case.place, source.place)
+            and self._quiet(source, self._rules.get(source.rule), at) is None
             for rule in inhibition.rules
-            for source, place, level in self._sources(rule)
+            for source in self._sources(rule)
         )
 
     def _below(self, place: str, above: str) -> bool:

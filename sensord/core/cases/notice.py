@@ -39,6 +39,8 @@ class Trouble(StrEnum):
     """The journal was too large: days were given up before their time."""
     SERIES_STALLED = "series-stalled"
     """A time-series sink has got no further for long, though points wait for it."""
+    CASE_FAILED = "case-failed"
+    """A mistake of ours: something could not be handled in one case. All others go on."""
     SAFE_MODE = "safe-mode"
     """The daemon died again and again; it runs without time series, reports and the like."""
     LINKS_VOID = "links-void"

@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """Another alert of the place is raised, or rises, no higher than the case stands already."""
     CASE_RELAPSED = "case_relapsed"
     CASE_RETURNED = "case_returned"
+    VERIFYING_ASKED = "verifying_asked"
+    """The case was given back when its alerts were over: what is left is to verify."""
     MUTE_ENDED = "mute_ended"
     """The case went on while it was muted, and is muted no more."""
     NOT_ACKNOWLEDGED = "not_acknowledged"

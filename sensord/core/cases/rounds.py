@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sensord.core.cases.case import Answer, Case, Told
 from sensord.core.instant import MINUTE
+from sensord.core.level import Level
 from sensord.core.record import Verb
 
 REPEATED = 5 * MINUTE
@@ -33,7 +34,7 @@ def begin(case: Case) -> None:
     """Begin a new round: nothing has been said in it, and nobody's report stands."""
     case.round += 1
     case.answer, case.claimed, case.false_alarm = Answer.NONE, False, False
-    case.passed_over, case.asked_back = [], []
+    case.passed_over, case.asked_back, case.begun = [], [], Level.NONE
     for told in case.told.values():
         told.said = {}
 

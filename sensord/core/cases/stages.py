@@ -6,7 +6,7 @@ from sensord.core.cases.agenda import Agenda
 from sensord.core.cases.case import ENDED, TABLE, Case, CaseEvent, Due, Happening
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.policy import Category, Policy
-from sensord.core.cases.story import Story
+from sensord.core.cases.story import Failure, Story
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 
@@ -54,8 +54,15 @@ class Stages:
         note: str = "",
         via: str = "",
     ) -> CaseEvent:
-        """Move the case through the table and write the event; a new stage begins a new time limit."""
-        state = TABLE[case.state, happening]
+        """Move the case through the table and write the event; a new stage begins a new time limit.
+
+        What cannot come by the table is a mistake of ours. It leaves the case at its stage, and people are told all the
+        same.
+        """
+        state = TABLE.get((case.state, happening))
+        if state is None:
+            story.fail(Failure(case.id, at, f"{happening.value} while {case.state.value}"))
+            state = case.state
         if state is not case.state or happening is Happening.OVERDUE:
             case.state, case.since, case.deadline = state, at, 0
             self.unschedule(case, Due.LIMIT)

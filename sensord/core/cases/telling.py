@@ -83,6 +83,7 @@ class Telling(Stages):
             elif self.dispatcher.can_tell(case, at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
                 reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
+                reason = reason if one.level else Reason.VERIFYING_ASKED
                 self.tell_of(case, one, event, reason, story)
             else:
                 self._await_duty(case, at)

@@ -49,6 +49,8 @@ def note(case: Case, one: Subject) -> None:
     """It has been told."""
     case.untold = _others(case, one)
     case.told_of[one.alert] = one.level, 0
+    if one.alert in case.alerts:
+        case.known[one.alert] = one
 
 
 def drop(case: Case, one: Subject) -> None:
@@ -66,6 +68,7 @@ def fell(case: Case, now: Subject) -> None:
 def over(case: Case, alert: str, at: int, kept: Callable[[Subject], bool]) -> None:
     """An alert has ended: what nobody has heard of it is of the past, unless it is kept."""
     case.untold = [one for one in case.untold if one.alert != alert or kept(one)]
+    case.known.pop(alert, None)
     if alert in case.told_of:
         case.told_of[alert] = case.told_of[alert][0], at
 

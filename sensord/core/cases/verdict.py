@@ -45,6 +45,8 @@ class Verdict(StrEnum):
     SILENCE_BAD_END = "silence_bad_end"
     TOO_MANY_SILENCES = "too_many_silences"
     NEEDS_APPROVER = "needs_approver"
+    FAILED = "failed"
+    """A mistake of ours kept it from being handled."""
 
 
 _V = Verdict
@@ -113,6 +115,10 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     _V.TOO_MANY_SILENCES: (
         "已有 {most} 个静默；请先结束一些",
         "{most} silences are in force already; end some of them",
+    ),
+    _V.FAILED: (
+        "未能全部处理：程序出错，已记入日志；请联系值班维护人员",
+        "it could not be handled in full: a mistake of ours, see the log; call whoever looks after sensord",
     ),
     _V.NEEDS_APPROVER: ("{verb}需要有审批权的角色", "{verb} needs a role that approves"),
 }

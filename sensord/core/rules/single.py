@@ -4,9 +4,10 @@ A reading that meets a rung keeps it for ``clear.for``; the level falls when no 
 reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
 taken outside the rule's active times.
 
-With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``
-is another transition, of the level that this vehicle met, however grave the one before it was. Of inspections it speaks
-of every finding likewise: each of them is another.
+With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``,
+or meets a higher level than it has, is another transition, of the level that this vehicle met, however grave the one
+before it was.
+Of inspections it speaks of every finding likewise: each of them is another.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _MOST_MET = 1024
 class SingleRule:
     """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung.
 
-    ``met_by`` holds, of an active key, when each vehicle met it last, or its last finding by number (with ``each``).
+    ``met_by`` holds, of an active key, when each vehicle met it last, and its highest level; or its last finding by
+    number (rules with ``each``).
     """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
@@ -46,7 +48,7 @@ class SingleRule:
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
-        self.met_by: dict[int, dict[int, int]] = {}
+        self.met_by: dict[int, dict[int, tuple[int, int]]] = {}
         self._due = NEVER
         self._looked_at = 0
 
@@ -97,8 +99,8 @@ class SingleRule:
                 level, threshold = int(rung.level), self.thresholds.of(index, key, value)
         self._due = min(self._due, at + self.rule.clear.hold)
         vehicle = _vehicle(batch, reading)
-        another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at)
-        finding = self._count(key, at) if self.rule.each and self.rule.stream is Stream.REPORT else 0
+        another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at, level)
+        finding = self._count(key, at, level) if self.rule.each and self.rule.stream is Stream.REPORT else 0
         if level <= previous and not another and not finding:
             return []
         self.levels[key] = max(level, previous)
@@ -106,20 +108,21 @@ class SingleRule:
         made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle, finding=finding)
         return [(at, 1, reading, order, key, made)]
 
-    def _count(self, key: int, at: int) -> int:
+    def _count(self, key: int, at: int, level: int) -> int:
         """The number of a finding among those of the active alert, from 1 on."""
         count = max(self.met_by.get(key, ()), default=0) + 1
-        self.met_by[key] = {count: at}
+        self.met_by[key] = {count: (at, level)}
         return count
 
-    def _is_another(self, key: int, token: int, at: int) -> bool:
-        """Whether this vehicle has not met the active alert lately; it has now."""
+    def _is_another(self, key: int, token: int, at: int, level: int) -> bool:
+        """Whether this vehicle has not met the active alert lately, or not at this level; it has now."""
         met, since = self.met_by.setdefault(key, {}), at - self.rule.clear.hold
         if len(met) >= _MOST_MET:
-            self.met_by[key] = met = {other: when for other, when in met.items() if when > since}
-        another = met.get(token, UNSET) <= since
-        met[token] = at
-        return another
+            self.met_by[key] = met = {other: one for other, one in met.items() if one[0] > since}
+        last, highest = met.get(token, (UNSET, 0))
+        highest = highest if last > since else 0
+        met[token] = at, max(level, highest)
+        return level > highest
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
         """Let what runs out now run out."""
@@ -181,9 +184,9 @@ class SingleRule:
 
     def tables(self) -> dict[str, Table]:
         """Return who met the active alerts, in the order in which they came."""
-        rows = [(key, token, at) for key, met in self.met_by.items() for token, at in met.items()]
-        columns = np.array(rows, np.int64).reshape(-1, 3).T
-        return {"met_by": dict(zip(("key", "vehicle", "at"), columns, strict=True))} if self.rule.each else {}
+        rows = [(key, token, *one) for key, met in self.met_by.items() for token, one in met.items()]
+        columns = np.array(rows, np.int64).reshape(-1, 4).T
+        return {"met_by": dict(zip(("key", "vehicle", "at", "level"), columns, strict=True))} if self.rule.each else {}
 
     def numbers(self) -> dict[str, int]:
         """Everything is in the arrays."""
@@ -193,9 +196,11 @@ class SingleRule:
         """Recompute when the first level runs out, and take back who met the active alerts."""
         self.met_by = {}
         if "met_by" in tables:
-            columns = (tables["met_by"][name].tolist() for name in ("key", "vehicle", "at"))
-            for key, token, at in zip(*columns, strict=True):
-                self.met_by.setdefault(key, {})[token] = at
+            met = tables["met_by"]
+            met.setdefault("level", self.levels[met["key"]])  # earlier versions did not hold it
+            columns = (met[name].tolist() for name in ("key", "vehicle", "at", "level"))
+            for key, token, at, level in zip(*columns, strict=True):
+                self.met_by.setdefault(key, {})[token] = at, level
         self._due = self._next()
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sensord.core.instant import DAY, HOUR, MINUTE
 from sensord.core.place import PlaceKind, Places
@@ -77,13 +77,15 @@ class Lasting(Acquaintance):
         visit.due = self._next_due(place, visit.entered_at, due)
         return visit, False
 
-    def redue(self, now: int, before: Mapping[str, tuple[int, ...]]) -> None:
-        """Find everybody's next instant anew: the marks were those of ``before``. A new one that has passed is due."""
+    def redue(self, now: int, before: Mapping[str, tuple[int, ...]], is_news: Callable[[Visit, int], bool]) -> None:
+        """Find everybody's next instant anew: the marks were those of ``before``.
+
+        Due is whose stay so far ``is_news`` to a rule: told of everybody, the other rules would tell all over again.
+        """
         for place, here in self.compounds.items():
             old = before.get(place, ())
-            new = [mark for mark in self.marks[place] if mark not in old]
             for visit in here.visits.values():
-                if any(mark <= now - visit.entered_at for mark in new):
+                if is_news(visit, now - visit.entered_at):
                     visit.due = now
                 elif visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
                     visit.due = self._next_due(place, visit.entered_at, now)

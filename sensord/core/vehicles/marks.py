@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sensord.core.instant import HOUR
+from sensord.core.level import Level
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.rules.thresholds import Thresholds
-from sensord.core.stream import EVENT, Stream
+from sensord.core.stream import (
+    CERTAINTY,
+    DIRECTION,
+    ENERGY,
+    EVENT,
+    LISTED,
+    PLATE_CLASS,
+    PROVINCE,
+    Stream,
+)
+from sensord.core.vehicles.visit import Visit
 
 
 def sees(rule: Rule, event: str) -> bool:
@@ -17,26 +28,56 @@ def sees(rule: Rule, event: str) -> bool:
     return rule.stream is Stream.VISIT and event in rule.where.get("event", EVENT.words)
 
 
-def marks_of(rules: Iterable[Rule], places: Places) -> dict[str, tuple[int, ...]]:
-    """The lengths of stay (ns) at which a rule wants to hear of a vehicle, by compound, ascending.
+class Lengths:
+    """The lengths of stay at which rules want to hear of a vehicle.
 
-    They are the thresholds of rules on ``stay``, as they apply there: another place's ``overrides`` are none of its.
+    They are the thresholds of rules on ``stay``, as they apply to what a camera sees: another place's ``overrides`` are
+    none of its. ``marks`` has all of them (ns), by compound, ascending.
     """
-    found: dict[str, set[int]] = {}
-    for rule in rules:
-        if not sees(rule, "staying") or rule.value is None or rule.value.field != "stay":
-            continue
-        if rule.comparison in RISING:
-            for place, hours in _thresholds(rule, places):
-                found.setdefault(place, set()).update(round(each * HOUR) for each in hours)
-    return {place: tuple(sorted(mark for mark in marks if mark > 0)) for place, marks in found.items()}
+
+    def __init__(self, rules: Iterable[Rule], places: Places) -> None:
+        self._rules = {rule.id: rule for rule in rules if _wants(rule)}
+        self._rungs: dict[tuple[str, str], list[tuple[int, Level]]] = {}
+        found: dict[str, set[int]] = {}
+        for rule in self._rules.values():
+            for device, place, hours in _thresholds(rule, places):
+                lengths = [round(each * HOUR) for each in hours]
+                levels = [rung.level for rung in rule.levels]
+                self._rungs[rule.id, device] = list(zip(lengths, levels, strict=True))
+                found.setdefault(place, set()).update(lengths)
+        self.marks = {place: tuple(sorted(mark for mark in marks if mark > 0)) for place, marks in found.items()}
+
+    def is_news(self, before: Lengths, visit: Visit, stay: int) -> bool:
+        """Whether some rule has more to say of a visit that has lasted so long (ns) than it had ``before``."""
+        return any(self._level(rule, visit, stay) > before._level(rule, visit, stay) for rule in self._rules)
+
+    def _level(self, name: str, visit: Visit, stay: int) -> Level:
+        """The level at which a rule speaks of a visit; none when there is no such rule, or it is not about it."""
+        reached = [level for mark, level in self._rungs.get((name, visit.read.device), ()) if mark <= stay]
+        return max(reached) if reached and _is_about(self._rules[name], visit) else Level.NONE
 
 
-def _thresholds(rule: Rule, places: Places) -> Iterator[tuple[str, list[float]]]:
-    """Yield the compound of each device that the rule looks at, and the rule's thresholds for what is seen there."""
+def _wants(rule: Rule) -> bool:
+    on_stays = rule.value is not None and rule.value.field == "stay" and rule.comparison in RISING
+    return on_stays and sees(rule, "staying")
+
+
+def _is_about(rule: Rule, visit: Visit) -> bool:
+    """Whether a rule's ``where`` asks for what a visit is."""
+    read = visit.read
+    codes = {
+        DIRECTION: read.direction, PLATE_CLASS: read.sort, PROVINCE: read.province, ENERGY: read.energy,
+        LISTED: read.listed, CERTAINTY: visit.certainty,
+    }  # fmt: skip
+    asked = ((label, code) for label, code in codes.items() if label.name in rule.where)
+    return all(code >= 0 and label.words[code] in rule.where[label.name] for label, code in asked)
+
+
+def _thresholds(rule: Rule, places: Places) -> Iterator[tuple[str, str, list[float]]]:
+    """Yield each camera that the rule looks at, its compound, and the rule's thresholds for what is seen there."""
     table = KeyTable(rule, places)
     enter = Thresholds(rule, len(table), table, places).enter
     for device, key in zip(places.devices, table.of_device.tolist(), strict=True):
         compound = places.above(device.place, PlaceKind.COMPOUND)
         if compound is not None and key >= 0:
-            yield compound, enter[:, key].tolist()
+            yield device.id, compound, enter[:, key].tolist()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
+from functools import partial
 from heapq import heappop, heappush
 
 import numpy as np
@@ -27,7 +28,7 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.lasting import STORED
-from sensord.core.vehicles.marks import marks_of, sees
+from sensord.core.vehicles.marks import Lengths, sees
 from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
 from sensord.core.vehicles.reads import Reads, Run
@@ -62,7 +63,8 @@ class Tracker:
         spaces = [None if place is None else places.by_id[place].parking for place in above]
         self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
-        self.presence = Presence(definition.tracking, places, marks_of(definition.rules, places))
+        self.lengths = Lengths(definition.rules, places)
+        self.presence = Presence(definition.tracking, places, self.lengths.marks)
         self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
         self.stays = Stays(self.presence.compounds, self._offset)
@@ -99,7 +101,7 @@ class Tracker:
         if not self.on:
             return
         load(self, save(old), old.places)
-        self.presence.redue(at, old.presence.marks)
+        self.presence.redue(at, old.presence.marks, partial(self.lengths.is_news, old.lengths))
         schedule(self)
 
     # -- a batch -----------------------------------------------------------------------------------------------------
