@@ -97,6 +97,11 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     gap: Gap | None = None
     finding: int = 0
 
+    @property
+    def rises(self) -> bool:
+        """Whether the alert is new, or graver than before."""
+        return self.change in (Change.RAISED, Change.ESCALATED)
+
 
 def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level, which: str = "") -> str:
     """Compose the deterministic id; of several with which an alert goes on at one instant, each has its own."""

@@ -247,11 +247,16 @@ class Site:
         self.tracker.begin(record.received_at)
         self.spaces.carry_over(before_spaces, anew=self.tracker.on != before_tracker.on)
         self.blindness.carry_over(before_blindness, record.received_at)
-        for transition in self.engine.carry_over(before_engine, record.received_at):
-            before_book.transition(transition, story)
+        changed = self.engine.carry_over(before_engine, record.received_at)
+        for transition in changed:
+            if not transition.rises:
+                before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
         self.book = CaseBook(self.definition, self.places, before_book.state())
         self.book.begin(record.received_at, before, story)
+        for transition in changed:
+            if transition.rises:  # the book before may know neither its rule nor its place
+                self.book.transition(transition, story)
         step.definition = True
 
     def snapshot(self) -> bytes:

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant, to_datetime
 from sensord.core.level import Level
-from sensord.core.place import Places
+from sensord.core.place import PlaceKind, Places
 from sensord.core.rules import baseline
 from sensord.core.rules.baseline import Usual
 from sensord.core.rules.derived import Baseline, Measure, Season, Trend
 from sensord.core.rules.engine import Engine
-from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
+from sensord.core.rules.rule import Aggregate, Capacity, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.rules.trend import POINTS, Heading
 from sensord.core.schedule import Calendar
 from sensord.core.stream import Stream
@@ -327,3 +328,35 @@ def test_a_changed_rule_keeps_what_it_has_learnt_unless_its_window_changed() -> 
         after = engine_of(gauge_rule(**changes))
         after.carry_over(before, LOCAL + 4 * DAY)
         assert ("G1-L1" in after.learning()["unusual"]) is forgotten
+
+
+def fitting(rule: Rule, capacity: int) -> Engine:
+    """An engine with that rule alone; so many people fit into each lane."""
+    lanes = tuple(replace(one, capacity=capacity) if one.kind is PlaceKind.LANE else one for one in places())
+    sensors = devices(24 * HOUR)
+    return Engine(definition(rules=(rule,), places=lanes, devices=sensors), Places(lanes, sensors))
+
+
+CROWDED: dict[str, object] = {"percent_of": Capacity.CAPACITY}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "values", "every"),
+    [
+        (gauge_rule(**CROWDED), gauge_rule(**CROWDED), rhythm(6), 10 * MINUTE),
+        (gauge_rule(), gauge_rule(**CROWDED), rhythm(6), 10 * MINUTE),
+        (trend_rule(**CROWDED), trend_rule(**CROWDED), [40.0] * 100, MINUTE),
+    ],
+    ids=["percent", "percent from now on", "trend"],
+)
+@pytest.mark.parametrize("capacity", [50, 800])
+def test_what_was_learnt_is_in_the_unit_of_now(
+    before: Rule, after: Rule, values: list[float], every: int, capacity: int
+) -> None:
+    """Nobody comes or goes because a place is said to hold more, or less: as many people as ever are not unusual."""
+    old, new, batches = fitting(before, 200), fitting(after, capacity), counts(values, LOCAL, every)
+    middle = len(batches) * 5 // 6
+    assert said(old, batches[:middle]) == []
+    assert new.carry_over(old, batches[middle - 1].now) == []
+    assert new.learning() == old.learning()
+    assert said(new, batches[middle:]) == []

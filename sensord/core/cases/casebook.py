@@ -167,7 +167,7 @@ class CaseBook:
     def _take(self, transition: Transition, story: Story) -> None:
         story.tell(transition)
         with self._apart.handling(f"{transition.rule}:{transition.key}", transition.at, story):
-            if transition.change in (Change.RAISED, Change.ESCALATED):
+            if transition.rises:
                 self._flow.raised(transition, story)
             elif transition.change is Change.ANOTHER:
                 self._flow.another(transition, story)

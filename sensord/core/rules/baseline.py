@@ -244,6 +244,12 @@ class Usual:
             state |= {f"{name}.{part}": array for part, array in track.arrays().items()}
         return state
 
+    def rescale(self, factor: Float64) -> None:
+        """See :class:`sensord.core.rules.derived.Derivation`."""
+        for track in self._tracks.values():
+            track.samples *= factor
+            track.errors *= factor
+
     def restored(self) -> None:
         """Find the spreads again; what is usual is looked up at the next pane."""
         self._hour = (0, -1)

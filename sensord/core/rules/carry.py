@@ -14,6 +14,10 @@ what it is about   by, stream, or another kind of rule              nothing: act
 A rule without a window has its active levels and nothing else: they are kept, and end ``clear.for`` after they were met
 last, unless one of them is no level of the rule any more. Of absence and stuck rules and combinations nothing is kept
 when what they judge or gather changes.
+
+A state holds instants, not counts of something that lies beside the rule: a grid's steps go by the periods of devices.
+Only panes are numbered; in another zone they lie elsewhere, and windows start anew as if they gathered something else.
+What was learnt in percent of a place is converted when the place holds more or less.
 """
 
 from __future__ import annotations
@@ -24,11 +28,11 @@ import msgspec
 import numpy as np
 
 from sensord.core.level import Level
-from sensord.core.rules.evaluator import Evaluator
+from sensord.core.rules.evaluator import Array, Evaluator
 from sensord.core.rules.ladder import UNSET
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.window import Table
-from sensord.core.rules.windowed import WindowedRule
+from sensord.core.rules.windowed import UNIT, WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
 
 
@@ -101,7 +105,12 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
         return carried
     wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
     for name, array in wanted.items():
-        copy_columns(packed.arrays[name], array, *keys)
+        if name == UNIT and UNIT not in packed.arrays:
+            continue
+        if _is_open(name):
+            _reopen(packed, packed.arrays[name], array, keys)
+        else:
+            copy_columns(packed.arrays[name], array, *keys)
     if carried is Carried.WARMING_UP:
         assert isinstance(evaluator, WindowedRule)
         evaluator.ladder.restored()
@@ -118,21 +127,41 @@ def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:
     rule = evaluator.rule
     if packed.subject != rule.subject:
         return Carried.RESTARTED
-    if packed.judging == rule.judging and _fits(packed.arrays, evaluator, ""):
+    alike = not isinstance(evaluator, WindowedRule) or evaluator.counts_alike(packed.numbers)
+    if packed.judging == rule.judging and alike and _fits(packed, evaluator, ""):
         return Carried.UNCHANGED if packed.version == rule.version else Carried.RETOLD
     if isinstance(evaluator, SingleRule):
         active = set(unpack(packed.arrays["levels"]).tolist()) - {Level.NONE}
         return Carried.REJUDGED if active <= {rung.level for rung in rule.levels} else Carried.RESTARTED
     if not isinstance(evaluator, WindowedRule):
         return Carried.RESTARTED
-    same = packed.gathering == rule.gathering and _fits(packed.arrays, evaluator, "window.")
+    same = packed.gathering == rule.gathering and alike and _fits(packed, evaluator, "window.")
     return Carried.REJUDGED if same else Carried.WARMING_UP
 
 
-def _fits(packed: dict[str, PackedArray], evaluator: Evaluator, prefix: str) -> bool:
-    """Whether arrays whose names begin so have the same depth (the lateness may have changed)."""
-    wanted = {name: array.shape[:-1] for name, array in evaluator.arrays().items() if name.startswith(prefix)}
-    return all(name in packed and packed[name].shape[:-1] == shape for name, shape in wanted.items())
+def _fits(packed: PackedRule, evaluator: Evaluator, prefix: str) -> bool:
+    """Whether what arrays whose names begin so hold has room in those of now."""
+    wanted = [(name, array) for name, array in evaluator.arrays().items() if name.startswith(prefix) and name != UNIT]
+    return all(name in packed.arrays and _has_room(packed, name, array) for name, array in wanted)
+
+
+def _has_room(packed: PackedRule, name: str, array: Array) -> bool:
+    return _open_panes(packed) <= len(array) if _is_open(name) else packed.arrays[name].shape[:-1] == array.shape[:-1]
+
+
+def _is_open(name: str) -> bool:
+    """Whether an array has a row for each pane that is not sealed yet; how many there may be goes by the lateness."""
+    return name.startswith("window.") and ".open." in name
+
+
+def _open_panes(packed: PackedRule) -> int:
+    return max(packed.numbers["newest"] - packed.numbers["pane"] + 1, 0)
+
+
+def _reopen(packed: PackedRule, held: PackedArray, array: Array, keys: tuple[list[int], list[int]]) -> None:
+    """Copy what the open panes hold: pane ``p`` is in row ``p % rows``, and there may be more or fewer rows now."""
+    panes = packed.numbers["pane"] + np.arange(_open_panes(packed))[:, None]
+    array[panes % len(array), keys[1]] = unpack(held)[panes % held.shape[0], keys[0]]
 
 
 def _kept(name: str, carried: Carried) -> bool:

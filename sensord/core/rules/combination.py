@@ -95,7 +95,8 @@ class CombinedRule:
         for number, part in enumerate(self._parts):
             for transition in gone:
                 key = self._key_of(transition.place) if transition.rule == part.rule else None
-                if key is not None and not self.on[number, key]:
+                was_on = transition.previous >= part.at_least
+                if key is not None and was_on and not self.on[number, key]:
                     self.last_on[number, key] = at
 
     def _began(self, number: int, key: int, at: int) -> None:

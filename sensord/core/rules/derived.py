@@ -83,6 +83,10 @@ class Derivation(Protocol):
         """Return the live state arrays by name, for snapshots."""
         ...
 
+    def rescale(self, factor: Float64) -> None:
+        """Multiply what was learnt of each key, float64 (keys,): its values come in another unit from now on."""
+        ...
+
     def restored(self) -> None:
         """Recompute what follows from the arrays, after they were filled."""
         ...

@@ -359,7 +359,8 @@ class Engine:
         )
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
-        self._liveness.unheard &= [device in unheard or device not in heard for device in devices]
+        never = [device in unheard or device not in heard for device in devices]
+        self._liveness.unheard &= np.array(never, np.bool_)
         carried = {
             evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
             for evaluator in self._evaluators
@@ -381,7 +382,8 @@ class Engine:
         """Let combinations look at what is left after a change of definition."""
         result: list[Transition] = []
         for order, combined in self._combined:
-            combined.forget([*gone, *result], at)
+            combined.forget(gone, at)
+            combined.hear(result)
             result += [emission[5] for emission in combined.judge(order, range(len(combined.table)), at)]
         return result
 

@@ -14,7 +14,9 @@ from sensord.core.rules.window import Table
 class GridRule:
     """The common part; see :class:`sensord.core.rules.evaluator.Evaluator`.
 
-    The grid is a tenth of ``shortest`` (ns, the shortest time that the rule allows), in whole seconds.
+    The grid is a tenth of ``shortest`` (ns, the shortest time that the rule allows), in whole seconds. Where it stands
+    follows from the instant ``since`` of a start or restart, and is no part of the state: another definition may have
+    other periods, and so another grid.
     """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, since: int, shortest: int) -> None:
@@ -49,10 +51,9 @@ class GridRule:
         return {}
 
     def numbers(self) -> dict[str, int]:
-        """Return the scalar state by name."""
-        return {"slot": self._slot}
+        """Everything is in the arrays."""
+        return {}
 
     def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
-        """Take the scalar state back."""
-        self._slot = numbers["slot"]
+        """The ladder's arrays were filled."""
         self.ladder.restored()

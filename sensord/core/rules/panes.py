@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sensord.core.batch import Batch, Float64, Int64
+from sensord.core.instant import DAY
 from sensord.core.rules.arrivals import Arrivals
 from sensord.core.rules.counter import Counters
 from sensord.core.rules.derived import Bools
@@ -104,7 +105,7 @@ class Panes:
             return
         keys = self._table.of(batch)
         panes, within, unsealed = self._falls.of(batch, self._every, self._lateness)
-        fits = (keys >= 0) & unsealed
+        fits = (keys >= 0) & unsealed & (panes >= self.pane)
         fits &= ~np.isnan(values)
         if self._counters is not None:
             chosen = np.flatnonzero(fits)
@@ -141,8 +142,12 @@ class Panes:
         return np.where(np.isnan(enter) & np.isnan(leave), np.nan, net)
 
     def timely(self, batch: Batch) -> Array:
-        """Return which readings fall into a pane that is not sealed yet."""
-        return self._falls.of(batch, self._every, self._lateness).unsealed
+        """Return which readings fall into a pane that is not sealed yet.
+
+        Time alone does not say it once the lateness was changed: a pane may have been sealed by a shorter one.
+        """
+        falls = self._falls.of(batch, self._every, self._lateness)
+        return falls.unsealed & (falls.pane >= self.pane)
 
     def settle(self) -> None:
         """Put what still waits into its panes."""
@@ -239,6 +244,28 @@ class Panes:
         first = self.pane
         self.pane = max(first, self._pane_of(min(to, self._arrivals.next_at) - self._lateness))
         return range(self._end_of(first), self._end_of(self.pane), self._every)
+
+    def pass_over(self, to: int) -> range:
+        """Seal what is due by the journal instant ``to`` without a look at what the windows hold; return the ends (ns).
+
+        Nothing is, unless the lateness has become shorter at that instant.
+        """
+        first = self.pane
+        while self.due <= to:
+            self._window.seal(self.pane)
+            self.pane += 1
+        return range(self._end_of(first), self._end_of(self.pane), self._every)
+
+    def whole_from(self, since: int) -> int:
+        """When a window that was empty at the instant ``since`` has been seen whole (ns)."""
+        if self._value.aggregate is Aggregate.OCCUPANCY:  # the first pane after the anchor holds all that it counts
+            return since + DAY - (since + self._offset - self._value.anchor) % DAY + self._every
+        return since + (self._rule.window or self._rule.session)
+
+    @property
+    def unit(self) -> Float64:
+        """What one of the value is, per key: of a percentage a hundredth of what fits into the place."""
+        return np.ones(len(self._table)) if self._capacity is None else self._capacity / 100.0
 
     # -- state -------------------------------------------------------------------------------------------------------
 

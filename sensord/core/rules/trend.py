@@ -102,6 +102,10 @@ class Heading:
         """Return the live state arrays by name."""
         return {"history": self.history, "known": self._known}
 
+    def rescale(self, factor: Float64) -> None:
+        """See :class:`sensord.core.rules.derived.Derivation`."""
+        self.history *= factor
+
     def restored(self) -> None:
         """Everything is in the arrays."""
 

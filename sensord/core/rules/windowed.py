@@ -40,6 +40,10 @@ _CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, A
 """What says by how much a number changes, and so does not lack whoever stands still."""
 
 
+UNIT = "derived.unit"
+"""The name, among the arrays of a state, of the unit of what was learnt; states of earlier versions lack it."""
+
+
 class _Seen(NamedTuple):
     """What the last evaluation had before it: the window, and what was derived from its values."""
 
@@ -59,9 +63,9 @@ class WindowedRule:
         assert rule.value is not None
         self.rule, self.table, self._aggregate = rule, table, rule.value.aggregate
         self.ladder = Ladder(rule, len(table), Thresholds(rule, len(table), table, setting.places))
-        self._schedule, self._lateness = setting.schedule(rule), lateness
+        self._schedule, self._lateness, self._offset = setting.schedule(rule), lateness, setting.offset
         self._panes = Panes(rule, table, setting, lateness, since)
-        self._derivation = derivation_of(rule, len(table), setting)
+        self._derivation, self._unit = derivation_of(rule, len(table), setting), self._panes.unit
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
         self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
@@ -173,15 +177,14 @@ class WindowedRule:
         return not self._rising and end - self.since < self.rule.window
 
     def _warm_enough(self, value: Float64) -> Array:
-        """While warming up: only what would raise a key, and that a fuller window could not take back, is known."""
+        """While warming up: only what raises or keeps a level, and no fuller window could take back, is known."""
         if not self._rising or self._aggregate not in _GROWS or self._derivation is not None:
             return np.zeros(len(value), np.bool_)
-        with np.errstate(invalid="ignore"):
-            return np.array(self.ladder.thresholds.meets(0, value) & (self.ladder.active == 0))
+        return self.ladder.stands(value)
 
     def warm_up(self, at: int) -> None:
         """Begin a quiet warm-up at ``at``: active levels stay as they are until a whole window has been seen."""
-        self.warm_at = at + (self.rule.window or self.rule.session) + self._lateness
+        self.warm_at = self._panes.whole_from(at) + self._lateness
 
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say what the window that was sealed last held for a key."""
@@ -308,6 +311,7 @@ class WindowedRule:
         state: dict[str, Array] = {f"ladder.{name}": array for name, array in self.ladder.arrays().items()}
         if self._derivation is not None:
             state |= {f"derived.{part}": array for part, array in self._derivation.arrays().items()}
+            state[UNIT] = self._unit
         return state | {f"window.{name}": array for name, array in self._panes.arrays().items()}
 
     def device_arrays(self) -> dict[str, Array]:
@@ -320,15 +324,33 @@ class WindowedRule:
 
     def numbers(self) -> dict[str, int]:
         """Return the scalar state by name."""
-        return {"pane": self._panes.pane, "newest": self._panes.newest, "since": self.since, "warm_at": self.warm_at}
+        panes = {"pane": self._panes.pane, "newest": self._panes.newest, "since": self.since, "warm_at": self.warm_at}
+        return panes | {"lateness": self._lateness, "offset": self._offset}
 
     def restored(self, numbers: dict[str, int], tables: dict[str, Table]) -> None:
-        """Take the rest of the state back."""
+        """Take the rest of the state back; the lateness may have been another one until now."""
+        now, longer = self.since, self._lateness - numbers.get("lateness", self._lateness)
         self.since, self.warm_at = numbers["since"], numbers["warm_at"]
+        if self.warm_at > now:
+            self.warm_at += longer
         self._panes.restored(numbers["pane"], numbers["newest"], tables)
+        passed = self._panes.pass_over(now)
         self.ladder.restored()
         if self._derivation is not None:
+            self._convert(self._derivation)
             self._derivation.restored()
+            self._derivation.skip(passed)
+
+    def _convert(self, derivation: Derivation) -> None:
+        """Have what was learnt in the unit of now: the place may hold more than it did, or be asked for percent now."""
+        factor = self._unit / self._panes.unit
+        if (factor != 1.0).any():
+            derivation.rescale(np.where(np.isnan(factor), 1.0, factor))
+        self._unit = self._panes.unit
+
+    def counts_alike(self, numbers: dict[str, int]) -> bool:
+        """Whether the panes of a state count in the local time of now (states of earlier versions do not say)."""
+        return numbers.get("offset", self._offset) == self._offset
 
 
 def derivation_of(rule: Rule, keys: int, setting: Setting) -> Derivation | None:
