@@ -11,7 +11,7 @@ from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
-from sensord.core.record import Group
+from sensord.core.record import Group, Scope
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
 from sensord.core.site import Site, definition_record
 from sensord.core.stream import Stream
@@ -63,6 +63,17 @@ def test_a_level_that_fell_is_told_with_its_own_number() -> None:
     """Orange at 2.6 has fallen to yellow at 1.4: nobody reads of 2.6 any more."""
     desk = Told()
     desk.move(0, "queue", (Level.NONE, Level.ORANGE), Change.RAISED, 2.6)
+    desk.move(20, "queue", (Level.ORANGE, Level.YELLOW), Change.LOWERED, 1.4)
+    assert desk.reminder(61) == "queue 1.4（1）车辆 黄色 11-15 06:13:40"
+
+
+def test_beside_a_silenced_alert_a_level_that_fell_has_its_own_number() -> None:
+    """Nobody hears of the watched vehicle; of the queue, which they know, they hear as it is by now."""
+    desk = Told()
+    desk.move(0, "queue", (Level.NONE, Level.ORANGE), Change.RAISED, 2.6)
+    until, scope = START + 10 * MINUTE, Scope(rules=("watched",), up_to=Level.RED)
+    desk.act(5, "silence", "operator", "", scope=scope, note="试", until=until, via="cli")
+    desk.move(10, "watched", (Level.NONE, Level.RED), Change.RAISED, 1.0, "沪A·**345")
     desk.move(20, "queue", (Level.ORANGE, Level.YELLOW), Change.LOWERED, 1.4)
     assert desk.reminder(61) == "queue 1.4（1）车辆 黄色 11-15 06:13:40"
 

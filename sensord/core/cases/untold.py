@@ -60,6 +60,9 @@ def drop(case: Case, one: Subject) -> None:
 
 def fell(case: Case, now: Subject) -> None:
     """An alert fell: what it is by now is told in its stead. A vehicle's own level stays what it was."""
+    said = case.known.get(now.alert)
+    if said is not None and said.level > now.level and not said.vehicle:
+        case.known[now.alert] = now
     case.untold = [
         now if one.alert == now.alert and one.level > now.level and not one.vehicle else one for one in case.untold
     ]
