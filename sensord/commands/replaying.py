@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import click
 from rich.console import Console
 from rich.table import Table
 
@@ -55,7 +54,7 @@ class Play:
         for step in self._steps(site):
             for failure in step.failures:
                 what, why = failure.what, f"{failure.why}\n{failure.trace}"
-                click.echo(say(f"{what} 未能处理：{why}", f"{what} could not be handled: {why}"), err=True)
+                sys.stderr.write(say(f"{what} 未能处理：{why}\n", f"{what} could not be handled: {why}\n"))
             yield step
 
     def _steps(self, site: Site) -> Iterator[Step]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from sensord.config.calendar import load_calendar
-from sensord.config.channels import DIGEST_BYTES, Robot
+from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot
 from sensord.config.connection import load_settings
 from sensord.config.dutyplan import with_public_days
 from sensord.config.lint import lint_calendar, lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
@@ -248,13 +248,15 @@ def key_file(settings: Settings, base: Path) -> Path:
 
 
 def _damping(damping: Damping, settings: Settings) -> Damping:
-    """Add what the channels say: how much a minute, which lead to one group each, how long a digest may be."""
+    """Add what the channels say: how much a minute, how long a digest may be, to what kind of receiver each leads."""
     channels = settings.channels
     return msgspec.structs.replace(
         damping,
         per_minute={channel.name: most for channel in channels if (most := getattr(channel, "per_minute", None))},
         groups=tuple(channel.name for channel in channels if isinstance(channel, Robot)),
         digest_bytes={one.name: DIGEST_BYTES[type(one)] for one in channels if type(one) in DIGEST_BYTES},
+        by_grid=tuple(channel.name for channel in channels if isinstance(channel, MqttChannel)),
+        undamped=tuple(channel.name for channel in channels if isinstance(channel, Alertmanager)),
     )
 
 

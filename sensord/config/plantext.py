@@ -133,8 +133,9 @@ class InhibitionText(Entry, frozen=True, kw_only=True):
 class DampingText(Entry, frozen=True, kw_only=True):
     """How much is said; what one robot may say in a minute is ``per_minute`` of its channel in ``sensord.yaml``.
 
-    ``per_hour``: messages to one person (0: no limit), ``digest_every``: how long what is over it waits; ``storm_at``:
-    from so many messages a minute on, everything but red goes into digests (0: never).
+    ``per_hour``: events told to one person, over however many contacts (0: no limit), ``digest_every``: how long what
+    is over it waits; ``storm_at``: from so many messages a minute on, everything but red goes into digests (0: never).
+    Calls for help, questions for approval and disagreements never do.
     """
 
     per_hour: Annotated[int, Meta(ge=0, le=10_000)] = 0

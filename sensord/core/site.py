@@ -252,7 +252,8 @@ class Site:
             if not transition.rises:
                 before_book.transition(transition, story)
         before_book.abandon(set(self.places.by_id), record.received_at, story)
-        self.book = CaseBook(self.definition, self.places, before_book.state())
+        state = before_book.handed_over(self.definition, record.received_at, story)
+        self.book = CaseBook(self.definition, self.places, state)
         self.book.begin(record.received_at, before, story)
         for transition in changed:
             if transition.rises:  # the book before may know neither its rule nor its place

@@ -294,6 +294,16 @@ def test_robots_bring_their_rate_and_are_one_group_each(tmp_path: Path) -> None:
     assert (damping.per_minute["group"], damping.groups) == (12, ("group",))
 
 
+def test_topics_of_grids_and_programs_that_gather_are_no_robots(tmp_path: Path) -> None:
+    """The core must know whose digests are each grid's own, and whose messages it never gathers."""
+    shutil.copytree(STREET, tmp_path / "street")
+    path = tmp_path / "street" / "sensord.yaml"
+    program = '  - {type: alertmanager, name: am, url: "http://am.example.org:9093"}\n'
+    path.write_text(path.read_text(encoding="utf-8") + program, encoding="utf-8")
+    damping = load(path).definition.damping
+    assert (damping.by_grid, damping.undamped) == (("grid-mqtt",), ("am",))
+
+
 def _with_state_beside(copy: Path) -> Path:
     """The configuration, whose state directory is to be in a folder of the test."""
     config = copy / "sensord.yaml"

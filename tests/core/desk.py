@@ -77,7 +77,7 @@ class Desk:
         self.definition = whole
         places = Places(whole.places, whole.devices)
         self.book.abandon(set(places.by_id), START + second * SECOND, story)
-        self.book = CaseBook(whole, places, self.book.state())
+        self.book = CaseBook(whole, places, self.book.handed_over(whole, START + second * SECOND, story))
         self.book.begin(START + second * SECOND, before, story)
         self.book.advance(START + second * SECOND, story)
         return story

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from sensord.core.cases.case import Happening, State
-from sensord.core.cases.policy import Role, Step
+from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.instant import DAY, MINUTE
 from sensord.core.level import Level
-from sensord.core.people.roster import Person
+from sensord.core.people.duty import Change, ChangeReason, Duty
+from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition
@@ -120,3 +123,65 @@ def test_an_approved_return_takes_the_case_from_who_asked() -> None:
     assert (desk.case.returned, desk.case.asked_back) == (["居委干部-1"], [])
     assert [name for name, _, _ in told(story)] == ["居委干部-2", "派出所-1"]
     assert desk.case.owner == "居委干部-2"
+
+
+OFFICER = Person("值班员-1", "officer", "street", (Contact("people"),))
+CHIEF = Person("科长-1", "chief", "street", (Contact("people"),))
+CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people"),))
+
+
+def approval_desk(supervisors: tuple[str, ...], people: tuple[Person, ...], **more: Any) -> Desk:
+    """A desk where a chief approves, and an officer does not."""
+    roles = (Role("cadre", {}, {}), Role("officer", {}, {}), Role("chief", {}, {}, approves=True))
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=supervisors)
+    return Desk(definition(roles=roles, people=(CADRE, *people), policies=(plan,), **more))
+
+
+@pytest.mark.parametrize(
+    ("supervisors", "people", "off_duty", "heard"),
+    [
+        (("officer",), (OFFICER, CHIEF), (), ["值班员-1"]),
+        ((), (OFFICER, CHIEF), (), ["科长-1"]),
+        (("officer",), (CHIEF,), (), ["科长-1"]),
+        (("officer",), (OFFICER, CHIEF), ("值班员-1",), ["科长-1"]),
+        (("cadre",), (CHIEF,), (), ["科长-1"]),
+        ((), (OFFICER,), (), []),
+        (("officer",), (OFFICER, CHIEF), ("值班员-1", "科长-1"), []),
+        (("officer", "cadre"), (), (), []),
+    ],
+)
+def test_whoever_asks_hears_the_truth_about_who_was_asked(
+    supervisors: tuple[str, ...], people: tuple[Person, ...], off_duty: tuple[str, ...], heard: list[str]
+) -> None:
+    """Supervisors on duty, else who approves, never the asker; with nobody, the asker is to call the duty desk."""
+    duty = Duty(changes=tuple(Change(START - DAY, START + DAY, ChangeReason.LEAVE, person) for person in off_duty))
+    desk = approval_desk(supervisors, people, duty=duty)
+    desk.alert(0, Level.YELLOW)
+    story = desk.act(60, "void", via="link", note="传感器坏了")
+    (outcome,) = story.outcomes
+    assert told(story) == [(name, "people", "approval_asked") for name in heard]
+    assert (outcome.accepted, outcome.verdict) == ((True, "asked") if heard else (False, "nobody_to_ask"))
+    assert [event.happening for event in story.events] == [Happening.ASK]
+
+
+def test_a_supervisor_whose_contact_fails_is_asked_and_so_is_who_approves() -> None:
+    """Only who can be reached counts as asked."""
+    for people, heard in (((OFFICER, CHIEF), ["值班员-1", "科长-1"]), ((OFFICER,), ["值班员-1"])):
+        desk = approval_desk(("officer",), people)
+        desk.alert(0, Level.YELLOW)
+        (case,) = desk.book.open
+        (first, *_) = desk.act(10, "void", note="误报").decisions.notifications
+        desk.receipt(11, first.key, "failed")
+        story = desk.act(20, "void", case=case, note="误报")
+        assert [name for name, _, _ in told(story)] == heard
+        assert story.outcomes[0].accepted == (len(people) > 1)
+
+
+def test_nobody_is_asked_about_a_muted_case_and_the_asker_hears_it() -> None:
+    """A silence holds the question back, too."""
+    desk = approval_desk(("officer",), (OFFICER, CHIEF))
+    desk.act(0, "silence", "cli", "s", via="cli", note="施工", scope=Scope(("G1",)), until=START + DAY)
+    desk.alert(1, Level.YELLOW)
+    story = desk.act(60, "void", note="传感器坏了")
+    assert (told(story), story.outcomes[0].verdict) == ([], "nobody_to_ask")
+    assert [hold.reason.value for hold in story.decisions.holds] == ["held_silenced"]

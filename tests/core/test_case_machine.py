@@ -6,6 +6,7 @@ A test run tries a few dozen; ``make interleavings`` thousands.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import msgspec
 from hypothesis import settings
@@ -98,7 +99,17 @@ def _variants() -> tuple[Definition, ...]:
         one,
         msgspec.structs.replace(one, policies=waiting),
         msgspec.structs.replace(one, people=one.people[1:]),
+        *_edited(one),
     )
+
+
+def _edited(one: Definition) -> Iterator[Definition]:
+    """The same street with its plan for crowds in another order, with a step less, with another, with other times."""
+    more = Step(("police",), Level.YELLOW, after=90 * SECOND, every=4 * MINUTE, until=Answer.ACKNOWLEDGED)
+    later = tuple(msgspec.structs.replace(step, after=step.after * 2, every=step.every // 2) for step in _STEPS)
+    for steps in (_STEPS[::-1], _STEPS[1:], (more, *_STEPS), later):
+        plans = (msgspec.structs.replace(plan, steps=steps) if plan.id == "crowd" else plan for plan in one.policies)
+        yield msgspec.structs.replace(one, policies=tuple(plans))
 
 
 _DEFINITIONS = _variants()
@@ -180,7 +191,7 @@ class Cases(RuleBasedStateMachine):
         case = self.desk.book.open.get(event.case)
         if case is None or case.muted or event.happening is not Happening.FILE or event.at != self._time:
             return
-        steps = _STEPS if case.policy == "crowd" else ()
+        steps = next(plan.steps for plan in self.desk.definition.policies if plan.id == case.policy)
         later = {number for number, step in enumerate(steps) if step.after and case.level >= step.at_least}
         assert later <= {number for _, due, number in case.pending if due is Due.STEP}, "a step would never come"
 

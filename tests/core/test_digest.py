@@ -25,7 +25,7 @@ def test_the_gravest_vehicles_are_named_first() -> None:
     ordinary, grave = [message(number, Level.BLUE) for number in range(8)], message(100, Level.ORANGE)
     marked = msgspec.structs.replace(message(101, Level.ORANGE), mask="", vehicle=Vehicle("id", "沪A·**101", START))
     writer = DigestWriter(Places(places(), devices()), {"vehicle": {"zh": "车辆"}}, "Asia/Shanghai")
-    _, text, _, vehicles = writer.write([*ordinary, grave, marked], "zh")
+    _, text, _, vehicles = writer.write([*ordinary, grave, marked], "zh", {"case"})
     named = text.partition("；车辆：")[2]
     assert named.startswith("苏E·**100、")
     assert "苏E·**005等 10 辆" in named

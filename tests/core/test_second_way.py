@@ -93,6 +93,68 @@ def test_a_second_way_of_an_earlier_version_speaks_of_the_case_as_it_is() -> Non
     assert [one.mask for one in second_ways(street, 400)] == ["皖K·**111"]
 
 
+def told_over(story: Story) -> list[tuple[str, str]]:
+    """Over what a cadre was told, and why."""
+    return [(one.channel, one.reason.value) for one in story.decisions.notifications if one.role == "cadre"]
+
+
+@pytest.mark.parametrize("answers", [(), ((30, "acknowledge"),), ((30, "on_the_way"), (40, "on_the_scene"))])
+def test_an_answer_to_what_was_before_spares_no_second_way(answers: tuple[tuple[int, str], ...]) -> None:
+    """Somebody has answered at yellow; that it is red by now goes by the second way all the same."""
+    street = Desk(definition(people=PEOPLE, policies=(msgspec.structs.replace(PLAN, id="crowd"),)))
+    first = street.alert(0, Level.YELLOW)
+    street.receipt(1, first.decisions.notifications[0].key, "sent")
+    for second, verb in answers:
+        street.act(second, verb)
+    street.alert(600, Level.RED)
+    street.restart()
+    assert told_over(street.wait(719)) == []
+    assert told_over(street.wait(720)) == [("sms", "not_delivered")]
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "on_the_way", "return"])
+def test_whoever_has_done_something_since_needs_no_second_way(verb: str) -> None:
+    """Also who says again what was noted before, or asks for something: they know of it."""
+    street = Desk(definition(people=PEOPLE, policies=(msgspec.structs.replace(PLAN, id="crowd"),)))
+    first = street.alert(0, Level.YELLOW)
+    street.receipt(1, first.decisions.notifications[0].key, "sent")
+    street.act(30, "acknowledge")
+    street.alert(600, Level.RED)
+    street.act(610, verb, note="原因")
+    street.restart()
+    assert told_over(street.wait(1200)) == []
+
+
+@pytest.mark.parametrize(
+    ("receipts", "over"),
+    [
+        ((), [("people", "case_closed"), ("sms", "case_closed")]),
+        (("sms",), [("people", "case_closed"), ("sms", "case_closed")]),
+        (("people",), [("people", "case_closed")]),
+        (("sms", "people"), [("people", "case_closed")]),
+    ],
+)
+def test_the_end_goes_over_the_way_that_got_through(receipts: tuple[str, ...], over: list[tuple[str, str]]) -> None:
+    """Who heard over the second way only hears the end over it, too, unless the first works again by then."""
+    street = Desk(definition(people=PEOPLE[:1], policies=(msgspec.structs.replace(PLAN, id="crowd"),)))
+    keys = {one.channel: one.key for one in street.alert(0, Level.RED).decisions.notifications}
+    keys |= {one.channel: one.key for one in street.wait(200).decisions.notifications}
+    for number, channel in enumerate(receipts):
+        street.receipt(300 + number, keys[channel], "sent")
+    street.restart()
+    case = street.case
+    assert told_over(street.alert(900, Level.NONE)) == over
+    assert (case.pending, case.fallbacks) == ([], {})
+
+
+def test_an_end_takes_no_second_way_that_nobody_heard_over() -> None:
+    """The first way delivered all along."""
+    street = Desk(definition(people=PEOPLE[:1], policies=(msgspec.structs.replace(PLAN, id="crowd"),)))
+    street.receipt(1, street.alert(0, Level.RED).decisions.notifications[0].key, "delivered")
+    assert told_over(street.wait(200)) == []
+    assert told_over(street.alert(900, Level.NONE)) == [("people", "case_closed")]
+
+
 @pytest.mark.parametrize("how", ["closed", "void"])
 def test_an_ended_case_keeps_no_vehicle_but_its_own(how: str) -> None:
     """Cases outlive the journal, and what they lose with it is the one vehicle; none is left elsewhere in them."""

@@ -61,7 +61,7 @@ def test_a_digest_names_each_gate(told: tuple[Site, list[Notification]], languag
     """Three north gates in one digest are three places."""
     site, messages = told
     north = [one for one in messages if one.language == language and one.place != "C1-S"]
-    text = DigestWriter(site.places, {}, "Asia/Shanghai").write(north, language)[1]
+    text = DigestWriter(site.places, {}, "Asia/Shanghai").write(north, language, site.book.open)[1]
     for one in north:
         assert site.places.name(one.place, language) in text
 

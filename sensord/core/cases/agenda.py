@@ -7,6 +7,9 @@ recognised by its owner and passed over.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Collection, Mapping
+
+from sensord.core.cases.case import Case, Due
 
 DIGEST, CHECK, REPORT = 100, 101, 102
 """Kinds beside those of a case (``Due``): an outlet's digest, the daily look at the roster, a scheduled report."""
@@ -28,3 +31,16 @@ class Agenda:
     def next(self, to: int) -> Entry | None:
         """Take the first entry that is due at or before ``to``, or return None."""
         return heapq.heappop(self._heap) if self._heap and self._heap[0][0] <= to else None
+
+
+class Desk:
+    """What a dispatcher needs of the case book: to note what comes due, which cases are open, who is busy elsewhere."""
+
+    def __init__(
+        self,
+        schedule: Callable[[Case, int, Due, int], None],
+        digest: Callable[[int, str], None],
+        engaged: Mapping[str, Collection[str]],
+        open_cases: Mapping[str, Case],
+    ) -> None:
+        self.schedule, self.digest, self.engaged, self.open = schedule, digest, engaged, open_cases

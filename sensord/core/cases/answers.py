@@ -2,7 +2,8 @@
 
 Rules: answers are idempotent (saying the same thing twice changes nothing and is accepted), and an answer to a case
 that has ended is kept in its story. Extending, returning and voiding are approvals: who may not approve asks, and the
-supervisors hear it. A note says why, where somebody will want to know.
+supervisors hear it, or whoever approves; with neither in reach they are told so. A note says why, where somebody
+will want to know.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Answers:
             return self._late(action, case, at, story)
         if case.state is State.ACCEPTED:
             self._flow.file(case, at, story)
+        if action.by in case.told:
+            case.told[action.by].spoke_at = at
         if verb in ANSWERS:
             return self._answer(verb, action, case, at, story)
         if verb is Verb.CLOSE:
@@ -149,8 +152,9 @@ class Answers:
             event = self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)
             if verb is Verb.RETURN and action.by in self._flow.roster.by_id and action.by not in case.asked_back:
                 case.asked_back.append(action.by)
-            self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story)
-            return accepted(Verdict.ASKED, verb=verb.value)
+            if self._flow.supervise(case, event, Reason.APPROVAL_ASKED, story):
+                return accepted(Verdict.ASKED, verb=verb.value)
+            return refused(Verdict.NOBODY_TO_ASK, verb=verb.value)
         if verb is Verb.VOID:
             self._flow.end(case, happening, at, action.by, story, action.note, action.via)
             return accepted(Verdict.VOIDED)

@@ -164,7 +164,11 @@ class Told(msgspec.Struct):
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
     ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
     round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
-    person heard, in that order: of these, and of no others, they hear the end.
+    person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
+    were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
+    waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
+    ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
+    since the first last got through.
     """
 
     role: str
@@ -186,6 +190,10 @@ class Told(msgspec.Struct):
     said: dict[str, int] = {}
     failed: list[str] = []
     rules: list[str] = []
+    level: Level = Level.NONE
+    held: list[str] = []
+    spoke_at: int = 0
+    second_ways: list[str] = []
 
     @property
     def answered(self) -> bool:
@@ -196,6 +204,10 @@ class Told(msgspec.Struct):
     def silent(self) -> bool:
         """Whether the person was asked, and has said nothing since the round in which they were asked last."""
         return bool(self.unanswered)
+
+    def is_above(self, level: Level) -> bool:
+        """Whether a page at a level is above all that the person was told of the case, or begins it gravely."""
+        return level > self.level and (self.level is not Level.NONE or level >= Level.ORANGE)
 
     def ask(self, shift: str, at: int, case_round: int) -> None:
         """Note that the person is asked to do something, in their shift and in a round of the case."""
@@ -245,13 +257,15 @@ class Subject(msgspec.Struct, frozen=True):
 class SecondWay(msgspec.Struct, frozen=True, array_like=True):
     """A message that goes to a person's other channel, unless the first delivers that of the event (its number).
 
-    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version.
+    ``about`` is what it speaks of, whatever the case is about by then; none in the state of an earlier version. ``at``
+    is the instant of the event (ns): whoever has done something since then knows of it.
     """
 
     person: str
     channel: str
     event: str
     about: Subject | None = None
+    at: int = 0
 
 
 class Case(msgspec.Struct):
@@ -272,7 +286,9 @@ class Case(msgspec.Struct):
     to. ``passed_over`` are the steps that came due while people had come far enough: they speak after all when that
     turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
     level at which it was told last and when it ended since (0: it has not). ``known`` is what was said last of each
-    alert that goes on; ``begun`` the level up to which the plan's steps go on, none while nobody could be told.
+    alert that goes on; ``begun`` the level up to which the plan's steps go on, none while nobody could be told, and
+    ``reached`` when the case, as far as people were to be told, came to each level, by the level's word: the times of
+    its plan's steps count from there.
     """
 
     id: str
@@ -328,6 +344,7 @@ class Case(msgspec.Struct):
     told_of: dict[str, tuple[Level, int]] = {}
     known: dict[str, Subject] = {}
     begun: Level = Level.NONE
+    reached: dict[str, int] = {}
     standing: list[Subject] = []
     finding: int = 0
 

@@ -23,6 +23,7 @@ from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
 from sensord.core.cases.notification import Hold
 from sensord.core.cases.numbering import count_on, counters_of
+from sensord.core.cases.replan import Replan
 from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
@@ -126,6 +127,12 @@ class CaseBook:
         return BookState(
             list(self.open.values()), list(self.ended.values()), flow.codes, self.silences, flow.damped, self._watched
         )
+
+    def handed_over(self, to: Definition, at: int, story: Story) -> BookState:
+        """The state for the book of a definition that comes into force at ``at``: open cases go on by its plans."""
+        replan = Replan(self._definition, to, at)
+        story.changed.update((case.id, case) for case in self.open.values() if replan.put(case))
+        return self.state()
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
@@ -270,6 +277,8 @@ class CaseBook:
                 setattr(told, field, getattr(told, field) or at)
                 arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
                 case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
+                if channel not in told.second_ways:  # the first way works again
+                    told.second_ways = []
             story.changed[case.id] = case
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)
@@ -311,7 +320,8 @@ class CaseBook:
     def _do(self, at: int, kind: int, number: int, owner: str, story: Story) -> None:
         """Do what is due. Each first settles when it is due again: one that fails does not come at once for ever."""
         if kind == DIGEST:
-            self._flow.dispatcher.digest(owner, at, story.decisions)
+            for case in self._flow.digester.send(owner, at, story.decisions):
+                story.changed[case.id] = case
         elif kind == CHECK:
             self._check(at, story)
         elif kind == REPORT:

@@ -11,13 +11,14 @@ from functools import partial
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.cases.agenda import DIGEST, Agenda
+from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
 from sensord.core.cases.case import ENDED, Case, Due, Happening, State, Subject, about, allows, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
-from sensord.core.cases.dispatch import Desk, Dispatcher
+from sensord.core.cases.digester import Digester
+from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
@@ -59,8 +60,10 @@ class Flow(Telling):
         self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
-        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), self.index.engaged)
+        index = self.index
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), index.engaged, index.open)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
+        self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)

@@ -24,7 +24,7 @@ class CaseIndex:
         self._watched, self._group_of = watched, group_of
         self.open: dict[str, Case] = {}
         self.engaged: dict[str, set[str]] = {}
-        self._by_place: dict[tuple[str, str], str] = {}
+        self._by_place: dict[tuple[str, str], dict[str, None]] = {}
         self._by_alert: dict[str, str] = {}
         self._by_rule: dict[str, dict[str, None]] = {}
         self._nearby: dict[Group, dict[str, None]] = {}
@@ -32,7 +32,7 @@ class CaseIndex:
     def add(self, case: Case) -> None:
         """Take a case in: a new one, or one of a state that is restored."""
         self.open[case.id] = case
-        self._by_place[case.place, case.policy] = case.id
+        self._by_place.setdefault((case.place, case.policy), {})[case.id] = None
         for alert in case.alerts:
             self.hold(alert, case)
         for person, told in case.told.items():
@@ -42,8 +42,7 @@ class CaseIndex:
     def remove(self, case: Case) -> None:
         """Let a case go that has ended (one that was never taken in may be an orphan of a damaged journal)."""
         self.open.pop(case.id, None)
-        if self._by_place.get((case.place, case.policy)) == case.id:
-            del self._by_place[case.place, case.policy]
+        self._by_place.get((case.place, case.policy), {}).pop(case.id, None)
         for alert in list(case.alerts):
             self.release(alert, case)
         self.disengage(case)
@@ -52,8 +51,8 @@ class CaseIndex:
             self._nearby.get(group, {}).pop(case.id, None)
 
     def at(self, place: str, policy: str) -> Case | None:
-        """The open case of a place and a plan."""
-        return self.open.get(self._by_place.get((place, policy), ""))
+        """The open case of a place and a plan: the oldest, when plans have become one while several were open."""
+        return self.open.get(next(iter(self._by_place.get((place, policy), {})), ""))
 
     def of_alert(self, alert: str) -> Case | None:
         """The open case that holds an alert."""

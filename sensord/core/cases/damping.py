@@ -1,12 +1,15 @@
 """How much is said: a budget per person, a rate per robot, and storm mode. What is held goes into a digest, all of it.
 
 A *robot* is a channel with an address. Of its ``per_minute`` messages ordinary ones may use half, digests four fifths,
-and red all: so a red alert finds room while everything else floods. Budgets and storms never hold red; budgets never
-hold the roles that are ``unlimited`` (police). All of it is decided here, on journal time, so that a replay tells who
-would have been told what.
+and urgent ones (red, and what somebody waits for) all: so these find room while everything else floods. Budgets and
+storms never hold what is urgent; budgets never hold the roles that are ``unlimited`` (police), nor what rises above all
+that a person was told of the case. All of it is decided here, on journal time, so that a replay tells who would have
+been told what.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,15 +20,24 @@ from sensord.core.level import Level
 DIGEST_WAIT = 30 * SECOND
 """So long a robot gathers before its digest goes out (Alertmanager's ``group_wait``)."""
 REMEMBERED_DIGESTS = 200
+PRESSING = (Reason.HELP_NEEDED, Reason.APPROVAL_ASKED, Reason.DISAGREEMENT)
+"""Somebody waits for an answer: these never become a line of a digest."""
+
+
+def is_urgent(message: Notification) -> bool:
+    """Whether a message finds room when others wait."""
+    return message.level is Level.RED or message.reason in PRESSING
 
 
 class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     """The limits. ``per_minute`` per channel name, for each of its robots; one that is not named has none.
 
-    ``per_hour``: messages to one person; 0: no limit. ``digest_every`` (ns): how long those over it wait.
-    ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups`` are channels that
-    lead to one group each, where an address only says who is mentioned: such a channel is one robot. ``digest_bytes``
-    is what the text of a digest may have, by channel name (UTF-8; one that is not named: any length).
+    ``per_hour``: events told to one person, over however many contacts; 0: no limit. ``digest_every`` (ns): how long
+    those over it wait. ``storm_at``: so many messages a minute, over the whole site, are a storm; 0: never. ``groups``
+    are channels that lead to one group each, where an address only says who is mentioned: such a channel is one robot.
+    ``digest_bytes`` is what the text of a digest may have, by channel name (UTF-8; one that is not named: any length).
+    ``by_grid`` are channels that say to each grid's subscribers what is theirs: the digests of each grid are its own.
+    ``undamped`` are channels that lead to programs which gather by themselves, and must see every case.
     """
 
     per_minute: dict[str, int] = {}
@@ -34,10 +46,16 @@ class Damping(msgspec.Struct, frozen=True, omit_defaults=True):
     storm_at: int = 0
     groups: tuple[str, ...] = ()
     digest_bytes: dict[str, int] = {}
+    by_grid: tuple[str, ...] = ()
+    undamped: tuple[str, ...] = ()
 
     def outlet(self, message: Notification) -> str:
         """The robot that carries a message."""
-        return message.channel if message.channel in self.groups else f"{message.channel} {message.address}"
+        if message.channel in self.groups:
+            return message.channel
+        if message.channel in self.by_grid:
+            return f"{message.channel} {message.grid} {message.address}"
+        return f"{message.channel} {message.address}"
 
 
 class Outlet(msgspec.Struct):
@@ -75,34 +93,50 @@ class Damper:
         """The robot that carries a message."""
         return self._damping.outlet(message)
 
-    def offer(self, message: Notification) -> tuple[Reason, int] | None:
-        """Count a message in. Returns why it waits for a digest, and when that is due; None: it goes out now."""
+    def offer(self, messages: Sequence[Notification], *, rises: bool = False) -> list[tuple[Reason, int] | None]:
+        """Count in what one person is told of one event, over each contact.
+
+        ``rises``: it is above all that they were told of the case. Returns for each message why it waits for a digest,
+        and when that is due; None: it goes out now.
+        """
+        over = not rises and any(map(self._over_budget, messages[:1]))
+        waits = [self._offer(message, over) for message in messages]
+        said = [one for one, wait in zip(messages, waits, strict=True) if wait is None]
+        if self._damping.per_hour and any(self._counts(one) for one in said):
+            self.state.people.setdefault(said[0].receiver, []).append(said[0].at)
+        return waits
+
+    def _counts(self, message: Notification) -> bool:
+        """Whether a budget counts it: no second way, for its event has been counted, and nothing that programs read."""
+        return message.reason is not Reason.NOT_DELIVERED and message.channel not in self._damping.undamped
+
+    def _offer(self, message: Notification, over: bool) -> tuple[Reason, int] | None:
+        if message.channel in self._damping.undamped:
+            return None
         outlet = self.state.outlets.setdefault(self.outlet(message), Outlet())
-        reason = self._why_wait(message, outlet)
+        reason = self._why_wait(message, outlet, over)
         if reason is None:
             self._speak(outlet, message.channel, message.at)
-            if self._damping.per_hour:
-                self.state.people.setdefault(message.receiver, []).append(message.at)
             return None
         outlet.waiting.append(message)
         due = self._due(message, outlet, reason)
         outlet.due = min(outlet.due, due) if outlet.due else due
         return reason, outlet.due
 
-    def _why_wait(self, message: Notification, outlet: Outlet) -> Reason | None:
-        red = message.level is Level.RED
-        if self._storm(message.at) and not red:
+    def _why_wait(self, message: Notification, outlet: Outlet, over: bool) -> Reason | None:
+        urgent = is_urgent(message)
+        if self._storm(message.at) and not urgent:
             return Reason.HELD_STORM
-        if not red and message.role not in self._unlimited and self._over_budget(message):
+        if over:
             return Reason.HELD_BUDGET
         cap = self._damping.per_minute.get(message.channel, 0)
-        if cap and self._said(outlet, message.at) >= (cap if red else max(cap // 2, 1)):
+        if cap and self._said(outlet, message.at) >= (cap if urgent else max(cap // 2, 1)):
             return Reason.HELD_RATE
         return None
 
     def _due(self, message: Notification, outlet: Outlet, reason: Reason) -> int:
-        if message.level is Level.RED:
-            return self._free_at(outlet, message.channel, message.at, red=True)
+        if is_urgent(message):
+            return self._free_at(outlet, message.channel, message.at, urgent=True)
         return message.at + (self._damping.digest_every if reason is Reason.HELD_BUDGET else DIGEST_WAIT)
 
     def _storm(self, at: int) -> bool:
@@ -123,7 +157,9 @@ class Damper:
         said = self.state.people.get(message.receiver, [])
         while said and said[0] <= message.at - HOUR:
             del said[0]
-        return len(said) >= self._damping.per_hour
+        again = message.reason is Reason.NOT_DELIVERED
+        free = again or is_urgent(message) or message.role in self._unlimited
+        return len(said) >= self._damping.per_hour and not free
 
     @staticmethod
     def _said(outlet: Outlet, at: int) -> int:
@@ -131,10 +167,10 @@ class Damper:
             del outlet.sent[0]
         return len(outlet.sent)
 
-    def _free_at(self, outlet: Outlet, channel: str, at: int, *, red: bool) -> int:
+    def _free_at(self, outlet: Outlet, channel: str, at: int, *, urgent: bool) -> int:
         """The first instant from ``at`` on at which a digest may go out."""
         cap = self._damping.per_minute.get(channel, 0)
-        most = max(cap if red else cap - cap // 5, 1)
+        most = max(cap if urgent else cap - cap // 5, 1)
         if not cap or self._said(outlet, at) < most:
             return at
         return outlet.sent[-most] + MINUTE
@@ -144,8 +180,8 @@ class Damper:
         outlet = self.state.outlets.get(key)
         if outlet is None or not outlet.waiting or outlet.due > at:
             return 0
-        red = any(message.level is Level.RED for message in outlet.waiting)
-        free = self._free_at(outlet, outlet.waiting[0].channel, at, red=red)
+        urgent = any(map(is_urgent, outlet.waiting))
+        free = self._free_at(outlet, outlet.waiting[0].channel, at, urgent=urgent)
         if free > at:
             outlet.due = free
             return free
@@ -156,9 +192,8 @@ class Damper:
     def wait_on(self, key: str, rest: list[Notification], at: int) -> int:
         """Let what did not fit into a digest wait for the next one; returns when that is due."""
         outlet = self.state.outlets[key]
-        red = any(message.level is Level.RED for message in rest)
         outlet.waiting = rest + outlet.waiting
-        outlet.due = self._free_at(outlet, rest[0].channel, at, red=red)
+        outlet.due = self._free_at(outlet, rest[0].channel, at, urgent=any(map(is_urgent, rest)))
         return outlet.due
 
     def longest(self, message: Notification) -> int:

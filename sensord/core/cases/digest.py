@@ -1,4 +1,4 @@
-"""What a digest says: a line per group (grid and plan), the worst first, how many messages it has, and which vehicles.
+"""What a digest says: a line per group (grid and plan), the worst first: how many messages, what is over, vehicles.
 
 A digest that would be longer than its channel takes in one message holds as many groups as fit; the rest goes into the
 next one. So a digest is one message of the service, and its rate is counted right.
@@ -6,29 +6,44 @@ next one. So a digest is one message of the service, and its rate is counted rig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from sensord.core.alert import Vehicle
+from sensord.core.cases.message import ENDS
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import to_datetime
-from sensord.core.level import NAMES
+from sensord.core.level import NAMES, Level
 from sensord.core.place import Places
 
 _WORDS = {
-    "zh": (
-        "【汇总 {count} 条·最高{level}】",
-        "{group}：{count} 条，最高{level}，{first}–{last}：{places}",
-        "等 {} 处",
-        "；车辆：",
-        "等 {} 辆，见案件",
-    ),
-    "en": (
-        "[{count} alerts, up to {level}]",
-        "{group}: {count}, up to {level}, {first}-{last}: {places}",
-        ", {} places",
-        "; vehicles: ",
-        ", {} vehicles, see the cases",
-    ),
+    "zh": {
+        "title": "【汇总 {count} 条{grade}】",
+        "head": "·",
+        "line": "{group}：{count} 条{grade}，{first}–{last}{standing}{over}",
+        "level": "最高{level}",
+        "all_over": "已解除",
+        "standing": "：{}",
+        "over": "；已解除：{}",
+        "more_places": "等 {} 处",
+        "vehicles": "；车辆：{}",
+        "more_vehicles": "等 {} 辆，见案件",
+        "comma": "，",
+        "and": "、",
+    },
+    "en": {
+        "title": "[digest of {count}{grade}]",
+        "head": ", ",
+        "line": "{group}: {count}{grade}, {first}-{last}{standing}{over}",
+        "level": "up to {level}",
+        "all_over": "over",
+        "standing": ": {}",
+        "over": "; over: {}",
+        "more_places": ", {} places",
+        "vehicles": "; vehicles: {}",
+        "more_vehicles": ", {} vehicles, see the cases",
+        "comma": ", ",
+        "and": ", ",
+    },
 }
 _NAMED_PLACES = 3
 _NAMED_VEHICLES = 8
@@ -42,11 +57,12 @@ class DigestWriter:
         self._places, self._plans, self._zone = places, plans, zone
 
     def write(
-        self, waiting: Sequence[Notification], language: str, longest: int = 0
+        self, waiting: Sequence[Notification], language: str, standing: Container[str], longest: int = 0
     ) -> tuple[str, str, list[Notification], tuple[Vehicle, ...]]:
         """Return title, text, what it covers, and the vehicles of its plate marks in their order.
 
-        The text has at most ``longest`` bytes in UTF-8, or one line; 0: any length.
+        ``standing`` are the ids of the cases that are open: the others are over. The text has at most ``longest`` bytes
+        in UTF-8, or one line; 0: any length.
         """
         groups: dict[tuple[str, str], list[Notification]] = {}
         for message in waiting:
@@ -55,30 +71,49 @@ class DigestWriter:
         text, covered, vehicles = "", list[Notification](), list[Vehicle]()
         for (grid, policy), messages in ordered:
             shown, marked = _vehicles(messages, language)
-            line = self._line(grid, policy, messages, language) + shown
+            line = self._line(grid, policy, messages, language, standing) + shown
             longer = f"{text}\n{line}" if text else line
             if text and longest and len(longer.encode()) > longest:
                 break
             text, covered, vehicles = longer, covered + messages, vehicles + marked
-        worst = NAMES[language][max(message.level for message in covered)]
-        return _WORDS[language][0].format(count=len(covered), level=worst), text, covered, tuple(vehicles)
+        words = _WORDS[language]
+        grades = _grade(covered, language)
+        if all(message.case not in standing for message in covered):
+            grades.append(words["all_over"])
+        grade = words["head"] + words["comma"].join(grades) if grades else ""
+        return words["title"].format(count=len(covered), grade=grade), text, covered, tuple(vehicles)
 
-    def _line(self, grid: str, policy: str, messages: Sequence[Notification], language: str) -> str:
-        line, more = _WORDS[language][1:3]
-        by_id = self._places.by_id
+    def _line(
+        self, grid: str, policy: str, messages: Sequence[Notification], language: str, standing: Container[str]
+    ) -> str:
+        words, by_id = _WORDS[language], self._places.by_id
         told = dict.fromkeys(one.place for one in messages if one.place in by_id)
-        named = [self._places.name(place, language) for place in told]
-        shown = ("、" if language == "zh" else ", ").join(named[:_NAMED_PLACES])
+        stands = {one.place for one in messages if one.case in standing}
         plan = self._plans.get(policy, {}).get(language) or policy
         times = [to_datetime(one.at, self._zone).strftime("%H:%M") for one in messages]
-        return line.format(
+        return words["line"].format(
             group=f"{by_id[grid].label(language)} {plan}" if grid in by_id else plan,
             count=len(messages),
-            level=NAMES[language][max(one.level for one in messages)],
+            grade="".join(words["comma"] + grade for grade in _grade(messages, language)),
             first=min(times),
             last=max(times),
-            places=shown + (more.format(len(named)) if len(named) > _NAMED_PLACES else ""),
+            standing=self._named([place for place in told if place in stands], "standing", language),
+            over=self._named([place for place in told if place not in stands], "over", language),
         )
+
+    def _named(self, places: Sequence[str], what: str, language: str) -> str:
+        words = _WORDS[language]
+        if not places:
+            return ""
+        named = words["and"].join(self._places.name(place, language) for place in places[:_NAMED_PLACES])
+        more = words["more_places"].format(len(places)) if len(places) > _NAMED_PLACES else ""
+        return words[what].format(named + more)
+
+
+def _grade(messages: Sequence[Notification], language: str) -> list[str]:
+    """How grave what the messages tell of was; nothing for ends alone, nor for what was calm by then."""
+    level = max((one.level for one in messages if one.reason not in ENDS), default=Level.NONE)
+    return [_WORDS[language]["level"].format(level=NAMES[language][level])] if level is not Level.NONE else []
 
 
 def _vehicles(messages: Sequence[Notification], language: str) -> tuple[str, list[Vehicle]]:
@@ -94,8 +129,7 @@ def _vehicles(messages: Sequence[Notification], language: str) -> tuple[str, lis
             seen[one.mask] = None
     if not seen:
         return "", []
-    named = list(seen.items())[:_NAMED_VEHICLES]
-    shown = ("、" if language == "zh" else ", ").join(mask if marked is None else PLATE for mask, marked in named)
-    begin, more = _WORDS[language][3:]
-    rest = more.format(len(seen)) if len(seen) > len(named) else ""
-    return f"{begin}{shown}{rest}", [marked for _, marked in named if marked is not None]
+    named, words = list(seen.items())[:_NAMED_VEHICLES], _WORDS[language]
+    shown = words["and"].join(mask if marked is None else PLATE for mask, marked in named)
+    rest = words["more_vehicles"].format(len(seen)) if len(seen) > len(named) else ""
+    return words["vehicles"].format(shown + rest), [marked for _, marked in named if marked is not None]

@@ -7,11 +7,12 @@ has changed), and every step with delay that is newly reached is put on the case
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from sensord.core.alert import Transition
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Told, about, subject
+from sensord.core.cases.agenda import Desk
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Subject, Told, about, subject
 from sensord.core.cases.damping import Damper
+from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
 from sensord.core.cases.mute import Mutes
@@ -23,8 +24,6 @@ from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
-
-Happened = Transition | CaseEvent | Notification | Hold
 
 _DUE_REASON = {
     Answer.NONE: Reason.STEP_DUE,
@@ -45,37 +44,6 @@ _NOTICES = (
 """These inform: nobody owes an answer to them."""
 
 
-class Decisions:
-    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened."""
-
-    def __init__(self, told: list[Happened]) -> None:
-        self._told = told
-        self.notifications: list[Notification] = []
-        self.holds: list[Hold] = []
-
-    def notify(self, message: Notification) -> None:
-        """Somebody is told."""
-        self.notifications.append(message)
-        self._told.append(message)
-
-    def hold(self, *held: Hold) -> None:
-        """Somebody is not told."""
-        self.holds += held
-        self._told += held
-
-
-class Desk:
-    """What a dispatcher needs of the case book: to note what comes due, and who is busy elsewhere."""
-
-    def __init__(
-        self,
-        schedule: Callable[[Case, int, Due, int], None],
-        digest: Callable[[int, str], None],
-        engaged: Mapping[str, Collection[str]],
-    ) -> None:
-        self.schedule, self.digest, self.engaged = schedule, digest, engaged
-
-
 class Dispatcher:
     """Decides. What was told and what is pending is on the case; what is damped is in the damper's state."""
 
@@ -94,7 +62,7 @@ class Dispatcher:
         self._roles = {role.id: role for role in definition.roles}
         self._policies = {policy.id: policy for policy in definition.policies}
         self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
-        self._digests = DigestWriter(*self._names)
+        self.digests = DigestWriter(*self._names)
 
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
@@ -115,6 +83,7 @@ class Dispatcher:
         people: list[Person] = []
         everybody = level >= policy.everybody_at
         fresh = case.begun if reason in _GOES_ON else Level.NONE
+        case.reached = {**case.reached, **{one.word: event.at for one in Level if fresh < one <= level}}
         # Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
         reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
         for number, step in enumerate(policy.steps):
@@ -173,13 +142,28 @@ class Dispatcher:
         people = [one for role in roles for one in self._roster.responsible(role, case.place, event.at)]
         self._tell(case, event, (one for one in people if one.id != event.cause), Reason.HELP_NEEDED, decisions)
 
-    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
-        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked."""
-        for role in self.policy(case).supervisors:
-            people = self._roster.responsible(role, case.place, event.at)
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> bool:
+        """Supervisors hear that a limit passed, that report and sensors disagree, or that something is asked.
+
+        What is asked goes to all roles that approve when no supervisor is reached. Returns whether anybody is.
+        """
+        supervisors = self.policy(case).supervisors
+        reached = self._inform(case, event, supervisors, reason, decisions)
+        if not reached and reason is Reason.APPROVAL_ASKED:
+            others = [role.id for role in self._roles.values() if role.approves and role.id not in supervisors]
+            reached = self._inform(case, event, others, reason, decisions)
+        return reached
+
+    def _inform(self, case: Case, event: CaseEvent, roles: Iterable[str], reason: Reason, decisions: Decisions) -> bool:
+        """Tell whoever of these roles is on duty, but for who asks; returns whether any of them can be reached."""
+        told: list[Person] = []
+        for role in roles:
+            on_duty = self._roster.responsible(role, case.place, event.at)
+            people = [person for person in on_duty if person.id != event.cause]
             if not people:
                 decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
-            self._tell(case, event, people, reason, decisions)
+            told += self._tell(case, event, people, reason, decisions)
+        return any(map(self._roster.reachable, told))
 
     def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """The case has ended: those who were told are told so."""
@@ -197,7 +181,7 @@ class Dispatcher:
         way = case.fallbacks.pop(str(number))
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
-        if person is None or told is None or told.answered or not self._roster.table.on_duty(name, event.at):
+        if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
             return
         rule = self._rules.get(of.rule)
         if outrun(case, subject(of), rule):
@@ -209,37 +193,32 @@ class Dispatcher:
             return
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        told.second_ways += [way.channel] if way.channel not in told.second_ways else []
 
-    def digest(self, outlet: str, at: int, decisions: Decisions) -> None:
-        """A robot's digest has come due."""
-        waiting = self._damper.flush(outlet, at)
-        if isinstance(waiting, int):
-            if waiting:
-                self._desk.digest(waiting, outlet)
-            return
-        off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
-        for one in off:
-            decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
-        waiting = [message for message in waiting if message not in off]
-        if not waiting:
-            return
-        worst = max(waiting, key=lambda message: (message.level, -message.at))
-        longest = self._damper.longest(worst)
-        title, text, covered, vehicles = self._digests.write(waiting, worst.language, longest)
-        key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
-        digest = Notification(
-            key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
-            receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
-            place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
-            policy=worst.policy, covers=tuple(message.key for message in covered),
-            vehicles=vehicles, case_level=worst.case_level,
-        )  # fmt: skip
-        decisions.notify(digest)
-        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
-        told = set(digest.covers)
-        rest = [message for message in waiting if message.key not in told]
-        if rest:
-            self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
+    def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
+        """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.
+
+        ``first``: it is the first of those that the receiver is told now, for which the second way is taken if need be.
+        Returns False when they heard of it before, over another contact.
+        """
+        person, told = self._roster.by_id.get(message.receiver), case.told.get(message.receiver)
+        number = message.event.rpartition(":")[2]
+        if person is None or told is None:
+            return False
+        told.level = max(told.level, message.level)
+        if number not in told.held:
+            return False
+        told.held.remove(number)
+        if first:
+            self._await_first(case, number, at, person, subject(case))
+        if message.reason in _NOTICES:
+            return True
+        told.ask(self._roster.table.shift_at(message.receiver, at) or "", at, case.round)
+        for step_number, step in enumerate(self.policy(case).steps):
+            replaces = step.mode is Mode.REPLACEMENT and told.role in step.tell and case.level >= step.at_least
+            if replaces and not self._awaits(case, step_number):
+                self._desk.schedule(case, at + step.after, Due.STEP, step_number)
+        return True
 
     # -- who ---------------------------------------------------------------------------------------------------------
 
@@ -329,9 +308,10 @@ class Dispatcher:
         reason: Reason,
         decisions: Decisions,
         of: Case | None = None,
-    ) -> None:
+    ) -> list[Person]:
+        """Tell people, each over their first ways; returns those from whom nothing kept it."""
         of = of or case
-        rule = self._rules.get(of.rule)
+        rule, reached = self._rules.get(of.rule), list[Person]()
         for person in {person.id: person for person in people}.values():
             shift = self._roster.table.shift_at(person.id, event.at)
             held = self._mutes.of_person(person.id, of, rule, event.at)
@@ -343,16 +323,33 @@ class Dispatcher:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
             told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
+            number = event.id.rpartition(":")[2]
+            ways = self._first_ways(person)
+            if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
+                ways += [one for one in person.contacts if one.channel in told.second_ways and one not in ways]
+            if not self._page(of, event, person, ways, reason, decisions):
+                told.held.append(number)
+                continue
             if reason not in _NOTICES:
                 told.ask(shift or "", event.at, case.round)
-            first = [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
-            self._page(of, event, person, first, reason, decisions)
-            for contact in person.contacts:
-                if contact not in first:
-                    said = event.id.rpartition(":")[2]
-                    number = max((int(taken) for taken in case.fallbacks), default=0) + 1
-                    case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, said, subject(of))
-                    self._desk.schedule(case, event.at + contact.after, Due.FALLBACK, number)
+            if reason not in ENDS:
+                self._await_first(case, number, event.at, person, subject(of))
+            reached.append(person)
+        return reached
+
+    def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
+        """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
+        first = self._first_ways(person)
+        for contact in person.contacts:
+            if contact not in first:
+                number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+                case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
+                self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
+
+    @staticmethod
+    def _first_ways(person: Person) -> list[Contact]:
+        """The contacts that are used at once."""
+        return [contact for contact in person.contacts if not contact.after] or list(person.contacts[:1])
 
     def _page(
         self,
@@ -362,8 +359,10 @@ class Dispatcher:
         contacts: Iterable[Contact],
         reason: Reason,
         decisions: Decisions,
-    ) -> None:
+    ) -> bool:
+        """Tell one person over these contacts; returns False when all of it waits for digests."""
         title, text = self._words(case, event, person, reason)
+        messages = list[Notification]()
         for contact in contacts:
             message = Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
@@ -374,13 +373,18 @@ class Dispatcher:
                 mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
                 case_level=event.level,
             )  # fmt: skip
-            waits = self._damper.offer(message)
-            if waits is None:
+            messages.append(message)
+        told = case.told[person.id]
+        waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
+        for message, wait in zip(messages, waits, strict=True):
+            if wait is None:
                 decisions.notify(message)
+                told.level = max(told.level, case.level)
                 continue
-            why, due = waits
+            why, due = wait
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
+        return not waits or None in waits
 
     def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
@@ -392,6 +396,5 @@ class Dispatcher:
         if not case.level:
             ask = ask_when_calm(case, self.policy(case), role, reason, language)
             return compose_calm(case, rules, ask, reason, event, language, self._names)
-        if case.rule not in heard:
-            heard.append(case.rule)
+        heard += [case.rule] if case.rule not in heard else []
         return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)

@@ -36,7 +36,7 @@ def begin(case: Case) -> None:
     case.answer, case.claimed, case.false_alarm = Answer.NONE, False, False
     case.passed_over, case.asked_back, case.begun = [], [], Level.NONE
     for told in case.told.values():
-        told.said = {}
+        told.said, told.level = {}, Level.NONE
 
 
 def refute(case: Case) -> None:

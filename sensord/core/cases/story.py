@@ -6,7 +6,7 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
-from sensord.core.cases.dispatch import Decisions, Happened
+from sensord.core.cases.decisions import Decisions, Happened
 from sensord.core.outcome import Outcome
 
 

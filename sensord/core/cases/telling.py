@@ -136,10 +136,10 @@ class Telling(Stages):
         over = not case.alerts and not case.muted and at < case.cleared_at + LONGEST_UNTOLD
         return over and waits and bool(case.untold)
 
-    def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> None:
-        """Tell the supervisors, unless the case is muted."""
+    def supervise(self, case: Case, event: CaseEvent, reason: Reason, story: Story) -> bool:
+        """Tell the supervisors, unless the case is muted; returns whether any of them can be reached."""
         self.remute(case, event.at)
         if case.muted:
             self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
-        else:
-            self.dispatcher.supervise(case, event, reason, story.decisions)
+            return False
+        return self.dispatcher.supervise(case, event, reason, story.decisions)

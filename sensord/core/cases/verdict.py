@@ -21,7 +21,9 @@ class Verdict(StrEnum):
     KEPT = "kept"
     """It came after the end of the case, and is in its story."""
     ASKED = "asked"
-    """It needs an approval: the supervisors have been asked."""
+    """It needs an approval: the supervisors, or who approves, have been asked."""
+    NOBODY_TO_ASK = "nobody_to_ask"
+    """It needs an approval, and whoever could be asked is off duty, out of reach or muted: its person must call."""
     VOIDED = "voided"
     EXTENDED = "extended"
     RETURNED = "returned"
@@ -65,6 +67,10 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     ),
     _V.KEPT: ("案件已{stage}，答复记入案件", "the case is {stage} already; the answer is kept"),
     _V.ASKED: ("{verb}需要审批，已报督办人", "{verb} needs an approval; the supervisors have been asked"),
+    _V.NOBODY_TO_ASK: (
+        "{verb}需要审批，但现在通知不到督办人或有审批权的人，请致电值班室",
+        "{verb} needs an approval, and nobody who may decide can be told now: call the duty desk",
+    ),
     _V.VOIDED: ("已作废", "void"),
     _V.EXTENDED: ("已延时", "extended"),
     _V.RETURNED: ("已回退，重新派遣", "returned; it is dispatched again"),
