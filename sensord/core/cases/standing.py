@@ -6,6 +6,8 @@ alert the stranger is what is left to say when the watched one's level has run o
 
 from __future__ import annotations
 
+import msgspec
+
 from sensord.core.cases.case import Case, Subject
 
 
@@ -37,6 +39,13 @@ def highest(case: Case, at: int) -> Subject:
     found = [one for one in case.standing if one.level is case.level]
     if found:
         return max(found, key=lambda one: one.subject_at)
-    alert = next(alert for alert, level in case.alerts.items() if level is case.level)
+    alert = min(alert for alert, level in case.alerts.items() if level is case.level)
     rule, _, key = alert.partition(":")
     return Subject(case.level, rule, key, at)
+
+
+def say(case: Case, one: Subject) -> None:
+    """What messages about the case say from now on; its level is its own."""
+    for field, value in msgspec.structs.asdict(one).items():
+        if field != "level":
+            setattr(case, field, value)
