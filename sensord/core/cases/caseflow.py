@@ -23,7 +23,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
-from sensord.core.cases.standing import fall, highest, leave, stand
+from sensord.core.cases.standing import fall, highest, leave, speak_of, stand
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
 from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, outrun, over, owe
@@ -98,7 +98,7 @@ class Flow(Telling):
                 self._another(case, transition, what, story)
             story.changed[case.id] = case
             return
-        self._seen(case, subject(transition))
+        speak_of(case, subject(transition))
         case.level, case.peak = level, max(case.peak, level)
         if relapse:
             self._relapse(case, transition, story)
@@ -153,7 +153,7 @@ class Flow(Telling):
         one = subject(transition)
         aside = transition.level < case.level or self.muted(about(case, one), transition.at) is not None
         if not aside:
-            self._seen(case, one)
+            speak_of(case, one)
         event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is State.ACCEPTED:
             owe(case, one)
@@ -161,13 +161,6 @@ class Flow(Telling):
             self.tell_of(case, one, event, what[1], story)
         else:
             self.dispatch(case, event, what[1], story)
-
-    @staticmethod
-    def _seen(case: Case, one: Subject) -> None:
-        """What messages about the case say from now on."""
-        for field, value in msgspec.structs.asdict(one).items():
-            if field != "level":
-                setattr(case, field, value)
 
     def _open(self, transition: Transition, policy: str) -> Case:
         moment = to_datetime(transition.at, self._definition.zone).strftime("%Y%m%dT%H%M%S")
@@ -231,7 +224,7 @@ class Flow(Telling):
             self._all_clear(case, transition, previous, story)
             return
         if case.level < previous or alert == subject(case).alert:
-            self._seen(case, highest(case, transition.at))
+            speak_of(case, highest(case, transition.at))
         if case.level < previous:
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:

@@ -6,12 +6,21 @@ alert the stranger is what is left to say when the watched one's level has run o
 
 from __future__ import annotations
 
+import msgspec
+
 from sensord.core.cases.case import Case, Subject
 
 
 def stand(case: Case, one: Subject) -> None:
     """An alert was raised, rose, or goes on with something else."""
     case.standing = [*(other for other in case.standing if (other.alert, other.level) != (one.alert, one.level)), one]
+
+
+def speak_of(case: Case, one: Subject) -> None:
+    """Make it what messages about the case say from now on."""
+    for field, value in msgspec.structs.asdict(one).items():
+        if field != "level":
+            setattr(case, field, value)
 
 
 def fall(case: Case, one: Subject) -> Subject:
