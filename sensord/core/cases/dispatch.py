@@ -35,14 +35,7 @@ _DUE_REASON = {
 }
 _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
-_NOTICES = (
-    Reason.NOT_DELIVERED,
-    Reason.OVERDUE,
-    Reason.DISAGREEMENT,
-    Reason.APPROVAL_ASKED,
-    Reason.CASE_CLOSED,
-    Reason.CASE_VOID,
-)
+_NOTICES = (Reason.NOT_DELIVERED, Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
 """These inform, or say again what was asked: nobody owes an answer to them."""
 
 
