@@ -23,7 +23,7 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
-from sensord.core.cases.standing import fall, highest, leave, say, stand
+from sensord.core.cases.standing import fall, highest, leave, speak_of, stand
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
 from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, outrun, over, owe
@@ -98,7 +98,7 @@ class Flow(Telling):
                 self._another(case, transition, what, story)
             story.changed[case.id] = case
             return
-        say(case, subject(transition))
+        speak_of(case, subject(transition))
         case.level, case.peak = level, max(case.peak, level)
         if relapse:
             self._relapse(case, transition, story)
@@ -153,7 +153,7 @@ class Flow(Telling):
         one = subject(transition)
         aside = transition.level < case.level or self.muted(about(case, one), transition.at) is not None
         if not aside:
-            say(case, one)
+            speak_of(case, one)
         event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is State.ACCEPTED:
             owe(case, one)
@@ -224,7 +224,7 @@ class Flow(Telling):
             self._all_clear(case, transition, previous, story)
             return
         if case.level < previous or alert == subject(case).alert:
-            say(case, highest(case, transition.at))
+            speak_of(case, highest(case, transition.at))
         if case.level < previous:
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:

@@ -14,11 +14,12 @@ from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Sub
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
+from sensord.core.cases.message import ENDS, Names
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
-from sensord.core.cases.policy import Mode, Policy, Role, Step
+from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.cases.untold import outrun
+from sensord.core.cases.wording import Wording
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
@@ -57,6 +58,7 @@ class Dispatcher:
         self._policies = {policy.id: policy for policy in definition.policies}
         self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
         self.digests = DigestWriter(*self._names)
+        self._words = Wording(rules, self._roles, self.policy, self._names).words
 
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
@@ -378,16 +380,3 @@ class Dispatcher:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
         return not waits or None in waits
-
-    def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
-        """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
-        heard, language = case.told[person.id].rules, person.language
-        role = self._roles.get(person.role) or Role(person.role, {}, {})
-        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
-        if reason in ENDS:
-            return compose_end(case, rules, reason, event, language, self._names)
-        if not case.level:
-            ask = ask_when_calm(case, self.policy(case), role, reason, language)
-            return compose_calm(case, rules, ask, reason, event, language, self._names)
-        heard += [case.rule] if case.rule not in heard else []
-        return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)

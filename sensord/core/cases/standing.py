@@ -16,6 +16,13 @@ def stand(case: Case, one: Subject) -> None:
     case.standing = [*(other for other in case.standing if (other.alert, other.level) != (one.alert, one.level)), one]
 
 
+def speak_of(case: Case, one: Subject) -> None:
+    """Make it what messages about the case say from now on."""
+    for field, value in msgspec.structs.asdict(one).items():
+        if field != "level":
+            setattr(case, field, value)
+
+
 def fall(case: Case, one: Subject) -> Subject:
     """An alert fell to the level of ``one``; returns what can be said of it now.
 
@@ -42,10 +49,3 @@ def highest(case: Case, at: int) -> Subject:
     alert = min(alert for alert, level in case.alerts.items() if level is case.level)
     rule, _, key = alert.partition(":")
     return Subject(case.level, rule, key, at)
-
-
-def say(case: Case, one: Subject) -> None:
-    """What messages about the case say from now on; its level is its own."""
-    for field, value in msgspec.structs.asdict(one).items():
-        if field != "level":
-            setattr(case, field, value)

@@ -1,0 +1,35 @@
+"""Which words somebody reads of a case: of an alert, of the calm after it, or of its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Policy, Role
+from sensord.core.people.roster import Person
+from sensord.core.rules.rule import Rule
+
+
+class Wording:
+    """Chooses the words; ``policy`` says by which plan a case goes."""
+
+    def __init__(
+        self, rules: Mapping[str, Rule], roles: Mapping[str, Role], policy: Callable[[Case], Policy], names: Names
+    ) -> None:
+        self._rules, self._roles, self._policy, self._names = rules, roles, policy, names
+
+    def words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
+        """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
+        heard, language = case.told[person.id].rules, person.language
+        role = self._roles.get(person.role) or Role(person.role, {}, {})
+        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
+        if reason in ENDS:
+            return compose_end(case, rules, reason, event, language, self._names)
+        if not case.level:
+            ask = ask_when_calm(case, self._policy(case), role, reason, language)
+            return compose_calm(case, rules, ask, reason, event, language, self._names)
+        if case.rule not in heard:
+            heard.append(case.rule)
+        return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)
