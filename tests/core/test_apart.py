@@ -18,6 +18,7 @@ from sensord.core.cases.damping import Damping
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.policy import Policy, Step
+from sensord.core.cases.replan import Replan
 from sensord.core.cases.story import Failure, Story
 from sensord.core.instant import DAY, MINUTE, SECOND
 from sensord.core.level import Level
@@ -197,6 +198,20 @@ def test_a_calm_case_of_which_something_failed_still_ends(monkeypatch: pytest.Mo
     one.restart()
     one.wait(4 * DAY // SECOND)
     assert not one.book.open
+
+
+def test_a_definition_comes_into_force_though_a_case_cannot_be_put_on_its_plans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cases of other places go on by the new plans; that one by what it has."""
+    one = Desk()
+    for place in (BAD, "G2-L1"):
+        one.alert(0, Level.YELLOW, place=place)
+    monkeypatch.setattr(Replan, "put", broken_for(Replan.put))
+    story = one.redefine(10, one.definition)
+    assert [failure.what[:5] for failure in story.failures] == [BAD]
+    assert len(one.book.open) == 2
+    assert told(one.alert(20, Level.ORANGE, place="G2-L1"))
 
 
 def test_a_lack_of_memory_is_no_cases_failure(monkeypatch: pytest.MonkeyPatch) -> None:

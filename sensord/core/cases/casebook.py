@@ -132,7 +132,10 @@ class CaseBook:
     def handed_over(self, to: Definition, at: int, story: Story) -> BookState:
         """The state for the book of a definition that comes into force at ``at``: open cases go on by its plans."""
         replan = Replan(self._definition, to, at)
-        story.changed.update((case.id, case) for case in self.open.values() if replan.put(case))
+        for case in self.open.values():
+            with self._apart.handling(case.id, at, story):
+                story.changed.update({case.id: case} if replan.put(case) else {})
+        self._settle_ended(at, story)
         return self.state()
 
     # -- what happens ------------------------------------------------------------------------------------------------

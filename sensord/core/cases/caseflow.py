@@ -86,7 +86,7 @@ class Flow(Telling):
     def raised(self, transition: Transition, story: Story) -> None:
         """An alert was raised or rose: it has a case, joins the open one of its place and plan, or opens one."""
         alert = f"{transition.rule}:{transition.key}"
-        case = self._case_of(alert, transition, story)
+        case = self.index.of_alert(alert) or self._case_of(transition)
         case.alerts[alert] = transition.level
         stand(case, subject(transition))
         self.index.hold(alert, case)
@@ -105,16 +105,8 @@ class Flow(Telling):
         else:
             self._rise(case, transition, previous, story)
 
-    def _case_of(self, alert: str, transition: Transition, story: Story) -> Case:
-        """The case of an alert; it keeps the one that it has when its rule is told by another plan since.
-
-        Unless the plan of that one is gone: nobody would be told.
-        """
-        case = self.index.of_alert(alert)
-        if case is not None and self.dispatcher.has_plan(case):
-            return case
-        if case is not None:
-            self.lowered(msgspec.structs.replace(transition, level=Level.NONE), story)
+    def _case_of(self, transition: Transition) -> Case:
+        """The open case of an alert's place and of its rule's plan, or a new one."""
         policy = self.rules[transition.rule].dispatch
         return self.index.at(transition.place, policy) or self._open(transition, policy)
 

@@ -64,10 +64,6 @@ class Dispatcher:
         """The case's plan; one that was removed while the case was open is an empty one."""
         return self._policies.get(case.policy) or Policy(case.policy, {}, ())
 
-    def has_plan(self, case: Case) -> bool:
-        """Whether the case's plan is there still."""
-        return case.policy in self._policies
-
     # -- what happens to the case ------------------------------------------------------------------------------------
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:

@@ -116,8 +116,8 @@ class Telling(Stages):
 
         What was said over the old one may have been lost with it.
         """
-        lines = sorted(case.told.items(), key=lambda line: line[1].number)
-        people = [person for person, told in lines if person in moved and told.at < at]
+        ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
+        people = [person for person, told in ledger if person in moved and told.at < at]
         if not people or not case.alerts:
             return
         self.remute(case, at)
