@@ -31,7 +31,7 @@ from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
-from sensord.errors import SensordError, StoreError
+from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.hangup import HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
@@ -118,7 +118,8 @@ class App:
         health.set_fact("extras", not self.safe_mode, detail)
         self.desk = Desk(self.core, self.state, self.journal, self.queue, self.clock)
         self._links = self.harm.links(self._loaded)
-        self._reporter = ReceiptReporter(self.state.outbox, self._journal_receipts, health)
+        receipts = self.state.outbox, self._journal_receipts, health, meter, self.clock, tuple(self._channels)
+        self._reporter = ReceiptReporter(*receipts)
         self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
         self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
@@ -224,9 +225,11 @@ class App:
         loop.set_default_executor(self._bulkheads)
         try:
             self._build()
-        except SensordError as error:
-            if error is self._start.refused:  # a mistake in a file is no death of ours
-                self._starts.end()
+        except ConfigError as error:  # a mistake in a file is no death of ours
+            self._starts.end()
+            self._close_stores()
+            raise self._start.with_refusal(error) from None
+        except SensordError:
             self._close_stores()
             raise
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -235,7 +238,7 @@ class App:
         self.inlet.start()
         self.troubles.recall(self.core.used)
         complaint = self._start.complaint
-        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health.set_fact, complaint)
+        await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health, complaint)
         self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
         told = partial(forget, self.journal.directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Protocol
 
 import structlog
 
@@ -15,7 +16,21 @@ from sensord.core.site import definition_record
 PATIENCE = 5.0
 """Seconds that a definition waits for a place in the queue."""
 
+_WAITS = "the rules of this start wait for the journal; those before hold"
+
 log = structlog.get_logger()
+
+
+class Facts(Protocol):
+    """Where it is stated how things stand."""
+
+    def set_fact(self, name: str, ok: bool, detail: str = "") -> None:
+        """The latest word counts."""
+        ...
+
+    def revise_fact(self, name: str, said: str, ok: bool, detail: str = "") -> None:
+        """The latest word is another, unless it is no more what was ``said``."""
+        ...
 
 
 class Definitions:
@@ -32,15 +47,19 @@ class Definitions:
         self._newest, self._durable = in_force, Future[int]()
         self._durable.set_result(0)
 
-    def begin(self, definition: Definition, say: Callable[[str, bool, str], None], complaint: str = "") -> None:
-        """Hand over the definition of a start; ``say`` by the fact ``rules`` whether it is durable yet.
+    def begin(self, definition: Definition, facts: Facts, complaint: str = "") -> None:
+        """Hand over the definition of a start; the fact ``rules`` says whether it is durable yet.
 
-        With a ``complaint`` that fact is bad all the same. Raises as :meth:`hand_over`.
+        With a ``complaint`` that fact is bad all the same. A reload meanwhile has the last word. Raises as
+        :meth:`hand_over`.
         """
+
+        def end(done: Future[int]) -> None:
+            facts.revise_fact("rules", _WAITS, done.exception() is None and not complaint, complaint)
+
         durable = self.hand_over(definition)
-        if not durable.done():
-            say("rules", False, "the rules of this start wait for the journal; those before hold")
-        durable.add_done_callback(lambda done: say("rules", done.exception() is None and not complaint, complaint))
+        facts.set_fact("rules", False, _WAITS)
+        durable.add_done_callback(end)
 
     def hand_over(self, definition: Definition) -> Future[int]:
         """Journal a definition, unless it is the newest; the future resolves once that is durable.

@@ -133,6 +133,13 @@ class Outbox(Protocol):
 class Settled(Protocol):
     """What became of notifications, until the journal knows it. Called from worker threads."""
 
+    def give_up(self, running: Collection[str], now: int) -> dict[str, int]:
+        """Record that what waits for other channels than those that run will never be delivered.
+
+        Returns how many these are, by channel.
+        """
+        ...
+
     def unreported(self, limit: int) -> list[Receipt]:
         """Outcomes that were not ticked off yet, the oldest notifications first."""
         ...

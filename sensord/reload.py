@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from sensord.config.channels import kinds
 from sensord.config.load import Loaded, key_file, load, resolve_path
 from sensord.config.settings import Settings
 from sensord.core.definition import Definition
@@ -114,11 +115,12 @@ class Reloader:
             return outcome
 
     def _fit(self, loaded: Loaded) -> Definition:
-        """Return the definition as it can run now; refuses one that would tell people over a channel not yet there."""
-        running = {channel.name for channel in self._running.channels}
-        missing = sorted(
-            {contact.channel for person in loaded.definition.people for contact in person.contacts} - running
-        )
+        """Return the definition as it can run now; refuses one that would tell people over a channel not yet there.
+
+        One that is of another type by now is not there yet either: it has other addresses.
+        """
+        running = kinds(self._running.channels)
+        missing = sorted(name for name, kind in loaded.definition.channels.items() if running.get(name) != kind)
         if missing:
             hint = "restart the daemon to open it (systemctl restart sensord), then everything comes into force"
             raise ConfigError(

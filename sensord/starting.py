@@ -2,11 +2,13 @@
 
 A start whose files are refused goes on with the definition in force, as a refused reload does: a crash must not make a
 street blind because somebody mistyped a rule. What the definition does not hold (broker, channels, sinks, secrets)
-comes from ``sensord.yaml``, which must be sound. The first start has nothing to go on with, and is refused.
+comes from ``sensord.yaml``, which must be sound. The first start has nothing to go on with, and is refused; so is one
+by whose channels somebody on the roster in force could not be told of anything: that must be seen at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +17,13 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from sensord.config.channels import kinds
 from sensord.config.connection import load_settings
-from sensord.config.load import Loaded, Spare, load, load_bare, resolve_path
-from sensord.config.settings import Settings
+from sensord.config.load import Loaded, Spare, load, load_bare, resolve_path, with_channels
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.people.roster import Person
 from sensord.core.record import RecordKind
 from sensord.core.site import Site
-from sensord.errors import ConfigError, SnapshotError
+from sensord.errors import ConfigError, Problem, SnapshotError
 from sensord.ports import JournalReader
 from sensord.reload import Signature, signature
 
@@ -65,16 +66,30 @@ class Start:
         )
 
     def begun(self, journal: Reader, states: Snapshots) -> Loaded:
-        """What the daemon begins with; raises the refusal when no definition has been in force yet."""
+        """What the daemon begins with; raises ``ConfigError`` with every mistake when it cannot begin.
+
+        That is so when no definition has been in force yet, or somebody could not be told under the one that is.
+        """
         with closing(journal):
             if self.refused is None:
                 return self.loaded
             held = newest_definition(journal, states)
         if held is None:
             raise self.refused
+        fitted = _fitted(held, self.loaded)
+        unreached = _unreached(fitted, self.config)
+        if unreached:
+            raise self.with_refusal(ConfigError(unreached))
         problems = [str(problem) for problem in self.refused.problems]
-        log.error("the configuration is refused; the rules in force go on", problems=problems, version=held.version)
-        return replace(self.loaded, definition=_fitted(held, self.loaded))
+        shut = list(fitted.shut)
+        log.error(
+            "the configuration is refused; the rules in force go on", problems=problems, version=held.version, shut=shut
+        )
+        return replace(self.loaded, definition=fitted)
+
+    def with_refusal(self, error: ConfigError) -> ConfigError:
+        """The same with the mistakes for which the start was refused, if it was."""
+        return error if self.refused in (None, error) else ConfigError([*error.problems, *self.refused.problems])
 
 
 def prepare(config: Path) -> Start:
@@ -122,17 +137,36 @@ def _decoded(text: bytes) -> Definition | None:
 
 
 def _fitted(held: Definition, loaded: Loaded) -> Definition:
-    """The same with what ``sensord.yaml`` says now: topics, channels that run; without keys that cannot be used."""
-    mqtt = loaded.settings.mqtt
-    people = tuple(_reachable(person, loaded.settings) for person in held.people)
-    keys = () if Spare.PLATES in loaded.without else held.plate_keys
-    return msgspec.structs.replace(held, people=people, plate_keys=keys, topics=mqtt.readings, commands=mqtt.commands)
+    """The same with what ``sensord.yaml`` says now: topics, channels that run; without keys that cannot be used.
+
+    The roster stays as people wrote it, and what is ``shut`` is found anew at each start: a channel that was taken out
+    by mistake, and put back, reaches everybody again.
+    """
+    settings = loaded.settings
+    return msgspec.structs.replace(
+        held,
+        plate_keys=() if Spare.PLATES in loaded.without else held.plate_keys,
+        damping=with_channels(held.damping, settings),
+        topics=settings.mqtt.readings,
+        commands=settings.mqtt.commands,
+        shut=_shut(held, kinds(settings.channels)),
+    )
 
 
-def _reachable(person: Person, settings: Settings) -> Person:
-    """The same by the channels that run; the first way that is left waits for no other."""
-    running = {channel.name for channel in settings.channels}
-    left = tuple(contact for contact in person.contacts if contact.channel in running)
-    if left and all(contact.after for contact in left):
-        left = (msgspec.structs.replace(left[0], after=0), *left[1:])
-    return msgspec.structs.replace(person, contacts=left)
+def _shut(held: Definition, running: Mapping[str, str]) -> tuple[str, ...]:
+    """The channels of the roster that are not there, or of another type (for which its addresses are none), by name."""
+    used = {contact.channel for person in held.people for contact in person.contacts}
+    wanted = {name: held.channels.get(name, running.get(name)) for name in used}
+    return tuple(sorted(name for name, kind in wanted.items() if kind is None or running.get(name) != kind))
+
+
+def _unreached(definition: Definition, config: Path) -> list[Problem]:
+    """The mistake that some people could be told over nothing at all, if some could."""
+    lost = [person.id for person in definition.staff if not person.contacts]
+    if not lost:
+        return []
+    message = (
+        f"{len(lost)} of {len(definition.people)} people on the roster in force could not be told, "
+        f"for example {lost[0]}: their channels ({', '.join(definition.shut)}) are gone, or of another type"
+    )
+    return [Problem(str(config), 1, 1, message, "mend the other mistakes, or put these channels back as they were")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from sensord.config.load import load
 from sensord.core.record import Record
 from sensord.defining import Definitions
 from sensord.errors import UnavailableError
+from sensord.telemetry.health import Health
 
 SAMPLE = Path(__file__).parent / "config" / "street" / "sensord.yaml"
 ONE = load(SAMPLE).definition
@@ -64,21 +66,35 @@ def test_one_that_was_not_taken_is_tried_again() -> None:
     assert not definitions.hand_over(OTHER).done()
 
 
+def rules(health: Health) -> tuple[bool, str]:
+    """How the fact stands."""
+    facts: Any = health.ready()[1]["facts"]
+    return facts["rules"]["ok"], facts["rules"]["detail"]
+
+
 def test_a_start_says_whether_its_rules_are_durable() -> None:
     """Those before hold until then, and who asks is told so."""
-    queue, said = Queue(), list[tuple[str, bool]]()
+    queue, health = Queue(), Health()
     definitions = Definitions(queue.submit, lambda: 0, ONE.version)
-    definitions.begin(OTHER, lambda name, good, _detail: said.append((name, good)))
-    assert said == [("rules", False)]
+    definitions.begin(OTHER, health)
+    assert rules(health) == (False, "the rules of this start wait for the journal; those before hold")
     queue.waiting[0].set_result(7)
-    assert said == [("rules", False), ("rules", True)]
+    assert rules(health) == (True, "")
 
 
 def test_the_rules_of_a_refused_start_are_durable_and_yet_not_those_that_people_wrote() -> None:
     """The complaint stays, whether the journal has them already or takes them later."""
-    queue, said = Queue(), list[tuple[bool, str]]()
-    for definition in (ONE, OTHER):
-        definitions = Definitions(queue.submit, lambda: 0, ONE.version)
-        definitions.begin(definition, lambda _name, good, detail: said.append((good, detail)), "refused")
+    queue, first, second = Queue(), Health(), Health()
+    for definition, health in ((ONE, first), (OTHER, second)):
+        Definitions(queue.submit, lambda: 0, ONE.version).begin(definition, health, "refused")
     queue.waiting[0].set_result(7)
-    assert [said[0], said[-1]] == [(False, "refused")] * 2
+    assert [rules(first), rules(second)] == [(False, "refused")] * 2
+
+
+def test_a_start_that_is_durable_at_last_says_nothing_over_a_reload() -> None:
+    """On a full disk the rules of a start wait; a reload is refused meanwhile, and that is what holds."""
+    queue, health = Queue(), Health()
+    Definitions(queue.submit, lambda: 0, ONE.version).begin(OTHER, health)
+    health.set_fact("rules", False, "the last reload was refused: crowd.yaml:11:16")
+    queue.waiting[0].set_result(7)
+    assert rules(health) == (False, "the last reload was refused: crowd.yaml:11:16")

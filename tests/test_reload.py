@@ -122,6 +122,14 @@ def test_a_channel_that_does_not_run_yet_refuses_the_reload(desk: Desk) -> None:
     assert "restart" in outcome.problems[0].hint
 
 
+def test_a_channel_that_is_of_another_type_by_now_refuses_the_reload(desk: Desk) -> None:
+    """The roster has addresses for a channel that only a restart opens; the one that runs cannot use them."""
+    desk.edit("- {type: mqtt, name: grid-mqtt}", "- {type: apprise, name: grid-mqtt, url_file: x}", desk.config)
+    outcome = desk.reload()
+    assert not outcome.accepted
+    assert "the channel grid-mqtt, which does not run yet" in str(outcome.problems[0])
+
+
 def test_when_the_journal_refuses_the_reload_says_so(desk: Desk) -> None:
     """What cannot be journaled is not in force; the next reload tries it again."""
     desk.edit("above: 1.0", "above: 1.5")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sensord.core.people.roster import Contact
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.core.vehicles.tracking import PlateKey
-from sensord.errors import ConfigError
+from sensord.errors import ConfigError, Problem
 from sensord.starting import newest_definition, prepare
 
 SAMPLE = Path(__file__).parent / "config" / "street"
@@ -63,12 +63,17 @@ def noise(count: int) -> list[Record]:
     return [Record(RecordKind.MESSAGE, 1, "t/C1/crowd/x", b"{}") for _ in range(count)]
 
 
+def put(config: Path, **settings: object) -> None:
+    """Change settings in the file."""
+    whole = yaml.safe_load(config.read_text(encoding="utf-8")) | settings
+    config.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+
+
 def street(folder: Path, **settings: object) -> Path:
     """The sample with a mistake in its rules, where a daemon has been before."""
     shutil.copytree(SAMPLE, folder)
     config, rules = folder / "sensord.yaml", folder / "rules" / "crowd.yaml"
-    whole = yaml.safe_load(config.read_text(encoding="utf-8")) | {"state_dir": str(folder / "state")} | settings
-    config.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+    put(config, state_dir=str(folder / "state"), **settings)
     rules.write_text(rules.read_text(encoding="utf-8").replace("above: 1.0", "abov: 1.0"), encoding="utf-8")
     (folder / "state" / "journal").mkdir(parents=True)
     return config
@@ -132,8 +137,75 @@ def test_what_is_in_force_uses_the_topics_and_channels_that_run(tmp_path: Path) 
     held = msgspec.structs.replace(ONE, people=people)
     definition = start.begun(Journal(definition_record(held, 1)), Snapshots()).definition
     assert definition.topics == "new/{compound}/{kind}/{device}"
-    assert definition.people[0].contacts == (Contact(ways[1].channel, "b"),)
-    assert definition.people[1:] == ONE.people[1:]
+    assert definition.staff[0].contacts == (Contact(ways[1].channel, "b"),)
+    assert definition.staff[1:] == ONE.people[1:]
+
+
+def test_a_channel_that_is_put_back_reaches_everybody_again(tmp_path: Path) -> None:
+    """The roster is journaled as people wrote it; what is shut is found anew at each start."""
+    config = street(tmp_path / "street")
+    channels = yaml.safe_load(config.read_text(encoding="utf-8"))["channels"]
+    extra = {"type": "mqtt", "name": "extra"}
+    more = [msgspec.structs.replace(one, contacts=(*one.contacts, Contact("extra"))) for one in ONE.people]
+    held = msgspec.structs.replace(ONE, people=tuple(more))
+    without = prepare(config).begun(Journal(definition_record(held, 1)), Snapshots()).definition
+    assert (without.shut, without.people, without.staff) == (("extra",), held.people, ONE.people)
+    put(config, channels=[*channels, extra])
+    back = prepare(config).begun(Journal(definition_record(without, 1)), Snapshots()).definition
+    assert (back.shut, back.staff, back.version) == ((), held.people, held.version)
+
+
+def renamed(channels: list[dict[str, object]]) -> list[dict[str, object]]:
+    """They have other names."""
+    return [{**one, "name": f"new-{one['name']}"} for one in channels]
+
+
+def retyped(channels: list[dict[str, object]]) -> list[dict[str, object]]:
+    """They have their names, and are reached by mail now: no address of the roster is one for them."""
+    mail = {"type": "smtp", "host": "127.0.0.1", "sender": "sensord@example.org", "security": "none"}
+    return [{**mail, "name": one["name"]} for one in channels]
+
+
+@pytest.mark.parametrize("change", [renamed, retyped])
+def test_who_could_not_be_told_of_anything_ends_the_start(
+    tmp_path: Path, change: Callable[[list[dict[str, object]]], list[dict[str, object]]]
+) -> None:
+    """With every mistake: that of the rules, and how many people would be without a contact, and why."""
+    config = street(tmp_path / "street")
+    put(config, channels=change(yaml.safe_load(config.read_text(encoding="utf-8"))["channels"]))
+    with pytest.raises(ConfigError) as refusal:
+        prepare(config).begun(Journal(definition_record(ONE, 1)), Snapshots())
+    assert "abov" in str(refusal.value)
+    assert f"{len(ONE.people)} of {len(ONE.people)} people" in str(refusal.value)
+    one = msgspec.structs.replace(ONE.people[0], contacts=())
+    stripped = msgspec.structs.replace(ONE, people=(one, *ONE.people[1:]))
+    with pytest.raises(ConfigError, match=f"1 of {len(ONE.people)} people .* {one.id}"):
+        prepare(street(tmp_path / "other")).begun(Journal(definition_record(stripped, 1)), Snapshots())
+
+
+def test_a_definition_of_before_types_were_written_down_goes_by_names(tmp_path: Path) -> None:
+    """A first start after an upgrade, with a mistake in a file."""
+    before = msgspec.structs.replace(ONE, channels={})
+    start = prepare(street(tmp_path / "street"))
+    assert start.begun(Journal(definition_record(before, 1)), Snapshots()).definition.staff == ONE.people
+
+
+def test_a_secret_that_is_missing_does_not_hide_the_other_mistakes(tmp_path: Path) -> None:
+    """Whoever reads why the start has failed reads all of it."""
+    start, missing = prepare(street(tmp_path / "street")), ConfigError([Problem("secret", 1, 1, "cannot be read")])
+    assert [problem.file.rpartition("/")[2] for problem in start.with_refusal(missing).problems] == [
+        "crowd.yaml",
+        "secret",
+    ]
+
+
+def test_a_robots_limit_is_todays(tmp_path: Path) -> None:
+    """How much a channel takes in a minute is no part of what was refused."""
+    config = street(tmp_path / "street")
+    channels = yaml.safe_load(config.read_text(encoding="utf-8"))["channels"]
+    put(config, channels=[channels[0] | {"per_minute": 7}, *channels[1:]])
+    begun = prepare(config).begun(Journal(definition_record(ONE, 1)), Snapshots())
+    assert begun.definition.damping.per_minute[channels[0]["name"]] == 7
 
 
 def test_keys_that_cannot_be_used_are_not_named(tmp_path: Path) -> None:

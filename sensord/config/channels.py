@@ -8,6 +8,7 @@ is over it goes out in digests, red first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -230,6 +231,13 @@ ChannelSettings = (
     | Smtp
     | Alertmanager
 )
+
+
+def kinds(channels: Iterable[ChannelSettings]) -> dict[str, str]:
+    """Of which type each channel is, by its name."""
+    return {channel.name: str(channel.__struct_config__.tag) for channel in channels}
+
+
 DIGEST_BYTES: dict[type, int] = {WecomRobot: 1400, WecomApp: 1400, DingtalkRobot: 18_000, FeishuRobot: 16_000}
 """What the text of a digest may have: the service's limit, less what title, link and mentions take."""
 SMS_PLACEHOLDERS = ("phone", "title", "text", "link", "place", "level", "case", "key", "secret")

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from sensord.config.calendar import load_calendar
-from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot
+from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot, kinds
 from sensord.config.connection import load_settings
 from sensord.config.dutyplan import with_public_days
 from sensord.config.lint import lint_calendar, lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
@@ -175,6 +175,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
     """Put together what changes an outcome."""
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules.rules
     duty = with_public_days(staff.duty, parts.calendar)
+    used = {contact.channel for person in staff.people for contact in person.contacts}
     return Definition(
         site=settings.site,
         places=parts.registry.places,
@@ -187,7 +188,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         district=dispatch.district,
         duty=msgspec.structs.replace(duty, changes=duty.changes + parts.added.changes),
         reports=dispatch.reports,
-        damping=_damping(dispatch.damping, settings),
+        damping=with_channels(dispatch.damping, settings),
         inhibitions=dispatch.inhibitions,
         maintenance=dispatch.maintenance,
         built_in=dispatch.built_in,
@@ -199,6 +200,7 @@ def _definition(settings: Settings, parts: _Parts) -> Definition:
         calendar=parts.calendar if any(rule.active or rule.baseline for rule in rules) else Calendar(),
         topics=settings.mqtt.readings,
         commands=settings.mqtt.commands,
+        channels={name: kind for name, kind in kinds(settings.channels).items() if name in used},
     )
 
 
@@ -247,7 +249,7 @@ def key_file(settings: Settings, base: Path) -> Path:
     return resolve_path(named, base) if named else resolve_path(settings.state_dir, base) / KEY_FILE
 
 
-def _damping(damping: Damping, settings: Settings) -> Damping:
+def with_channels(damping: Damping, settings: Settings) -> Damping:
     """Add what the channels say: how much a minute, how long a digest may be, to what kind of receiver each leads."""
     channels = settings.channels
     return msgspec.structs.replace(

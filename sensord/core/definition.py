@@ -16,7 +16,7 @@ from sensord.core.cases.policy import Category, Policy, Role
 from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.instant import SECOND
 from sensord.core.people.duty import Duty
-from sensord.core.people.roster import Person
+from sensord.core.people.roster import Person, without
 from sensord.core.place import Device, Place
 from sensord.core.rules.rule import Rule
 from sensord.core.schedule import Calendar
@@ -35,6 +35,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``{user}`` and ``{case}``. ``plate_keys`` name the site keys of pseudonyms, oldest first; without any, vehicles are
     sorted but not followed. ``district`` is the six-digit code with which case codes begin. ``calendar`` holds the days
     that rules with active times go by. ``built_in`` names the plans of built-in rules (``cases/builtin.py``).
+    ``channels`` says of which type the channels are that the roster uses: an address for one type is none for another.
+    ``shut`` are those of them that do not run as the roster has them (see ``starting.py``).
     """
 
     site: str
@@ -60,6 +62,13 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     calendar: Calendar = Calendar()
     topics: str = "linfen/{compound}/{kind}/{device}"
     commands: str = "linfen/commands/by/{user}/{case}"
+    channels: dict[str, str] = {}
+    shut: tuple[str, ...] = ()
+
+    @property
+    def staff(self) -> tuple[Person, ...]:
+        """The people as they can be told: without contacts over channels that are shut."""
+        return tuple(without(person, self.shut) for person in self.people) if self.shut else self.people
 
     def lateness_of(self, stream: Stream | None) -> int:
         """The allowed lateness of a stream (ns); absence rules (no stream) wait for nobody."""

@@ -21,7 +21,7 @@ def describe(
 
     Raises ``KeyError`` for a place that is none.
     """
-    roster = Roster(definition.people, places, definition.duty, definition.zone)
+    roster = Roster(definition.staff, places, definition.duty, definition.zone)
     roster.undeliverable = undeliverable
     found = posts(roster, places, at, places.by_id[place].id if place else "")
     shown = [_Shown(definition, places).post(post) for post in found]

@@ -3,7 +3,7 @@
 ::
 
     pending ──claim──> sending ──done──> sent
-       ^                  │ └────fail──> failed
+       ^                  │ └────fail──> failed (also when its channel is gone)
        └──retry/recover───┘              skipped (decided too long ago, while the state database was lost)
 
 A row that is *sending* when the daemon starts was in the hands of a process that died: whether it was delivered is
@@ -12,6 +12,7 @@ unknown, so it is sent again, marked as possibly repeated, under the same key.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -131,6 +132,18 @@ class OutboxTable:
             return connection.execute(
                 "UPDATE outbox SET state = 'pending', possibly_repeated = 1, due = ? WHERE state = 'sending'", (now,)
             ).rowcount
+
+    def give_up(self, running: Collection[str], now: int) -> dict[str, int]:
+        """Fail what waits for other channels than those that run; returns how many these are, by channel."""
+        names = msgspec.json.encode(list(running)).decode()
+        with self._database.transaction("giving notifications up") as connection:
+            rows = connection.execute(
+                "UPDATE outbox SET state = 'failed', settled_at = ?, error = 'this channel is gone' "
+                f"WHERE {_UNSETTLED} AND channel NOT IN (SELECT value FROM json_each(?)) "
+                "RETURNING CAST(channel AS BLOB)",
+                (now, names),
+            ).fetchall()
+        return Counter(bytes(channel).decode(errors="replace") for (channel,) in rows)
 
     def waiting(self) -> dict[str, int]:
         """Count the notifications that are not settled, by channel (channels that ever had one)."""

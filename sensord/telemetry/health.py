@@ -90,6 +90,12 @@ class Health:
         with self._lock:
             self._facts[name] = _Fact(ok, without_plates(detail))
 
+    def revise_fact(self, name: str, said: str, ok: bool, detail: str = "") -> None:
+        """State how something stands, if the latest word is still what was ``said``: who spoke since knows better."""
+        with self._lock:
+            if self._facts[name].detail == without_plates(said):
+                self._facts[name] = _Fact(ok, without_plates(detail))
+
     def live(self) -> tuple[bool, dict[str, object]]:
         """Whether every worker has shown progress of late, and each one's silence in seconds."""
         with self._lock:

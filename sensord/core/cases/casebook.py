@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from sensord.core.alert import Change, Transition
+from sensord.core.cases import contacts
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.apart import Apart
@@ -137,11 +138,15 @@ class CaseBook:
     # -- what happens ------------------------------------------------------------------------------------------------
 
     def begin(self, at: int, before: Definition, story: Story) -> None:
-        """A definition comes into force at ``at``: contacts that were changed are trusted anew, the roster checked."""
-        changed = _changed_contacts(before, self._definition)
+        """A definition comes into force at ``at``: contacts that were changed are trusted anew, the roster checked.
+
+        Whoever has no contact of before any more hears anew of what they were told of.
+        """
+        changed = contacts.changed(before, self._definition)
         for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
             self._contact(person, channel, failed=False, at=at, story=story)
         self._flow.look_again(at, story)
+        self._flow.tell_anew(contacts.moved(before, self._definition), at, story)
         self._settle_ended(at, story)
         self._watched.check_at = at
         self._agenda.add(at, CHECK, 0, "")
@@ -297,7 +302,8 @@ class CaseBook:
         """A contact works, or does not: remember it, and say it."""
         known = any(one[:2] == (person, channel) for one in self._watched.failed)
         someone = self._flow.roster.by_id.get(person)
-        if failed == known or (failed and someone is None):
+        there = someone is not None and any(contact.channel == channel for contact in someone.contacts)
+        if failed == known or (failed and not there):
             return
         if failed:
             self._watched.failed.append((person, channel, at))
@@ -376,13 +382,6 @@ class CaseBook:
             if len(self.ended) <= MOST_REMEMBERED and oldest.closed_at > at - REMEMBERED:
                 break
             del self.ended[oldest.id]
-
-
-def _changed_contacts(before: Definition, now: Definition) -> set[tuple[str, str]]:
-    """The contacts (person, channel) that two definitions do not share."""
-    old = {(person.id, contact) for person in before.people for contact in person.contacts}
-    new = {(person.id, contact) for person in now.people for contact in person.contacts}
-    return {(person, contact.channel) for person, contact in old ^ new}
 
 
 def _spared(way: SecondWay, arrived: tuple[str, str]) -> bool:

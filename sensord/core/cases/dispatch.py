@@ -34,13 +34,14 @@ _DUE_REASON = {
 _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
 _NOTICES = (
+    Reason.NOT_DELIVERED,
     Reason.OVERDUE,
     Reason.DISAGREEMENT,
     Reason.APPROVAL_ASKED,
     Reason.CASE_CLOSED,
     Reason.CASE_VOID,
 )
-"""These inform: nobody owes an answer to them."""
+"""These inform, or say again what was asked: nobody owes an answer to them."""
 
 
 class Dispatcher:
@@ -169,6 +170,10 @@ class Dispatcher:
         ledger = sorted(case.told, key=lambda person: case.told[person].number)
         people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
+
+    def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
+        """These were told, and are reached in another way by now."""
+        self._tell(case, event, map(self._roster.by_id.__getitem__, people), Reason.NOT_DELIVERED, decisions, of)
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""
@@ -314,6 +319,8 @@ class Dispatcher:
             held = self._mutes.of_person(person.id, of, rule, event.at)
             if shift is None:
                 held = Reason.HELD_OFF_DUTY
+            elif not person.contacts:
+                held = Reason.HELD_NOBODY
             elif case.muted and reason in ENDS:
                 held = Reason(case.muted)
             if held is not None:

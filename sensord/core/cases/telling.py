@@ -5,7 +5,7 @@ What could not be told is on the case (``untold``) and is looked at again; then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from sensord.core.cases.builtin import PREFIX
 from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Subject, about, subject
@@ -107,6 +107,20 @@ class Telling(Stages):
         if muted is not None and not case.muted:
             case.muted = muted[0].value
             self._look_again(case, muted[1])
+
+    def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
+        """What people were told of, and still alarms, they hear of anew who are reached in another way by now.
+
+        What was said over the old one may have been lost with it.
+        """
+        people = [person for person, told in case.told.items() if person in moved and told.at < at]
+        if not people or not case.alerts:
+            return
+        self.remute(case, at)
+        of = self.mutes.beside(case, at) if case.muted else case
+        if of is not None:
+            event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
+            self.dispatcher.anew(case, event, people, story.decisions, of)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
         """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""

@@ -42,8 +42,16 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     shifts: tuple[str, ...] = ()
 
 
+def without(person: Person, channels: Collection[str]) -> Person:
+    """The same by other channels than these; the first way that is left waits for no other."""
+    left = tuple(contact for contact in person.contacts if contact.channel not in channels)
+    if left and all(contact.after for contact in left):
+        left = (msgspec.structs.replace(left[0], after=0), *left[1:])
+    return msgspec.structs.replace(person, contacts=left)
+
+
 class Roster:
-    """Looks people up by role, place and instant.
+    """Looks people up by role, place and instant; who has no contact at all is found for nothing.
 
     ``undeliverable`` holds the contacts (person, channel) that are known not to deliver; it belongs to the case book
     and changes while the roster is in use.
@@ -56,7 +64,7 @@ class Roster:
         self.undeliverable: Collection[tuple[str, str]] = ()
         self._places = places
         self._by_post: dict[tuple[str, str], list[Person]] = {}
-        for person in sorted(people, key=lambda person: person.id):
+        for person in sorted((one for one in people if one.contacts), key=lambda person: person.id):
             self._by_post.setdefault((person.role, person.serves), []).append(person)
         self._circles: dict[tuple[str, bool], list[frozenset[str]]] = {}
 
