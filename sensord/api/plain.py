@@ -10,7 +10,9 @@ import msgspec
 from sensord.core.instant import format_instant
 
 _INSTANTS = frozenset({"at", "since", "until", "deadline"})
-_INTERNAL = frozenset({"pending", "fallbacks", "untold", "told_of", "known", "begun", "reached", "address", "vehicle"})
+_INTERNAL = frozenset(
+    {"pending", "fallbacks", "untold", "told_of", "known", "standing", "begun", "reached", "address", "vehicle"}
+)
 """Of no use to others, or nobody's business: contacts' addresses stay in the roster's file, and who may see a plate, or
 what stands for one, is decided by audience, message by message."""
 

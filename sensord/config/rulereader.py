@@ -318,13 +318,15 @@ class RuleReader:
             self.findings.warn((*self.path, "percent_of"), message, f"add {kind}: to them in places.yaml")
 
     def _each(self) -> None:
-        """Every vehicle by itself: then each reading is looked at by itself, and there are vehicles."""
+        """Every vehicle or finding by itself: then each reading is looked at by itself, and is of one."""
         if self.text.each is None:
             return
-        if self.stream is not Stream.VISIT:
+        if self.text.each == "vehicle" and self.stream is not Stream.VISIT:
             self._error("each", "only passages and visits are of a vehicle", "write stream: visit")
+        elif self.text.each == "finding" and self.stream is not Stream.REPORT:
+            self._error("each", "only reports are findings", "write stream: report")
         elif self.text.window is not None:
-            self._error("each", "a window is of many vehicles", "remove window, or each")
+            self._error("each", "a window is of many vehicles or findings", "remove window, or each")
 
     def _rule(self, where: dict[str, tuple[str, ...]], levels: tuple[LevelSpec, ...], clear: Clear) -> Rule:
         text = self.text

@@ -192,8 +192,8 @@ class RuleText(Entry, frozen=True, kw_only=True):
     finding names), a label, or a list of a place and labels (``[gate, class]``). ``value`` is ``count()``,
     ``sum(f)``, ``mean(f)``, ``min(f)``, ``max(f)``, ``last(f)``, ``first(f)``, ``rate(f, 1m)``, ``delta(f)``,
     ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``, ``slope(f, 1h)`` or ``occupancy(04:00)``;
-    ``percent_of`` makes it a percentage of the place's ``capacity`` or ``parking``. ``each: vehicle`` tells of
-    every vehicle, also while the alert is active already. ``window`` is what it looks at (absent: each reading by
+    ``percent_of`` makes it a percentage of the place's ``capacity`` or ``parking``. ``each: vehicle``, or ``finding``,
+    tells of every one, also while the alert is active already. ``window`` is what it looks at (absent: each reading by
     itself) and ``every`` how often; ``overrides`` are other thresholds by place or device, or the name of a CSV
     file of them; ``dispatch`` names a policy of ``dispatch.yaml``.
     ``message`` may use ``{place}``, ``{grid}``, ``{level}``, ``{value}``, ``{threshold}``, ``{rule}``, ``{time}``,
@@ -208,7 +208,7 @@ class RuleText(Entry, frozen=True, kw_only=True):
     by: KeyWord | tuple[KeyWord, ...]
     value: Text | None = None
     percent_of: Literal["capacity", "parking"] | None = None
-    each: Literal["vehicle"] | None = None
+    each: Literal["vehicle", "finding"] | None = None
     window: Stretch | None = None
     every: Duration | None = None
     min_samples: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None

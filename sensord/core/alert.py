@@ -15,7 +15,7 @@ class Change(StrEnum):
     RAISED = "raised"
     ESCALATED = "escalated"
     ANOTHER = "another"
-    """The alert goes on with another vehicle (rules with ``each``); the level is the one that this vehicle met."""
+    """The alert goes on with another vehicle or finding (``each``), or hole in the roster, of a level of its own."""
     LOWERED = "lowered"
     CLEARED = "cleared"
     WITHDRAWN = "withdrawn"
@@ -26,7 +26,7 @@ NAMES = {
     "zh": {
         Change.RAISED: "触发",
         Change.ESCALATED: "升级",
-        Change.ANOTHER: "又一辆",
+        Change.ANOTHER: "又一起",
         Change.LOWERED: "降级",
         Change.CLEARED: "解除",
         Change.WITHDRAWN: "撤回",
@@ -56,13 +56,14 @@ class Free(msgspec.Struct, frozen=True, array_like=True):
 class Gap(msgspec.Struct, frozen=True, array_like=True):
     """A hole in the roster: from ``start`` to ``end`` (ns) nobody of the ``plans`` (ids) is on duty and reachable.
 
-    ``shifts`` are the ids of the shifts that run when it begins.
+    ``shifts`` are the ids of the shifts that run when it begins; of the place ``more`` holes are known besides.
     """
 
     start: int
     end: int
     plans: tuple[str, ...]
     shifts: tuple[str, ...]
+    more: int = 0
 
 
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +75,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     ``flapping``: the key was raised too often lately, so that it is lowered later than usual.
     ``vehicle`` is there when one reading of one identified vehicle made the change, ``spaces`` (the nearest compounds
     with free parking spaces) when the rule's message asks for them, ``gap`` when it is about a hole in the roster.
+    ``finding`` counts those of an alert that tells of each, from 1 on (0: no finding).
     """
 
     id: str
@@ -93,6 +95,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     flapping: bool = False
     spaces: tuple[Free, ...] = ()
     gap: Gap | None = None
+    finding: int = 0
 
     @property
     def rises(self) -> bool:
@@ -100,11 +103,9 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.change in (Change.RAISED, Change.ESCALATED)
 
 
-def transition_id(
-    rule: str, version: str, key: str, end: int, change: Change, level: Level, vehicle: Vehicle | None = None
-) -> str:
-    """Compose the deterministic id; of several vehicles at one instant, each has its own."""
-    whose = f":{vehicle.id}" if vehicle is not None and change is Change.ANOTHER else ""
+def transition_id(rule: str, version: str, key: str, end: int, change: Change, level: Level, which: str = "") -> str:
+    """Compose the deterministic id; of several with which an alert goes on at one instant, each has its own."""
+    whose = f":{which}" if which and change is Change.ANOTHER else ""
     return f"{rule}@{version}:{key}:{end}:{change.value}-{level.word}{whose}"
 
 

@@ -44,7 +44,7 @@ class Desk:
         """An alert that stands at a level goes on with another vehicle."""
         at, story = START + second * SECOND, Story()
         vehicle = Vehicle(f"vehicle-{second}", f"苏E·**{second:03}", at)
-        name = transition_id(rule, "v", place, at, Change.ANOTHER, level, vehicle)
+        name = transition_id(rule, "v", place, at, Change.ANOTHER, level, vehicle.id)
         told = Transition(
             name, rule, "v", place, place, Change.ANOTHER, level, level, at, at, 1.0, 1.0, 1, vehicle=vehicle
         )

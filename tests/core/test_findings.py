@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from sensord.core.instant import MINUTE, SECOND
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.record import Group
-from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Value
-from sensord.core.site import Site, definition_record
+from sensord.core.record import Action, Group, Record, RecordKind, Scope
+from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
+from sensord.core.site import Site, action_record, definition_record
 from tests.core.street import START, definition, density_rule, devices, message, rules
 
 REPORTER = devices()[5]
@@ -68,3 +69,44 @@ def test_rules_by_a_kind_of_place_count_what_was_found_there() -> None:
     assert [(one.key, one.place, one.value) for one in came] == [("G2-L2", "G2-L2", 2.0)]  # type: ignore[attr-defined]
     narrowed = msgspec.structs.replace(counting, where={"lane": ("G2-L1",)})
     assert found(*bodies, rules=(narrowed,))[1] == []
+
+
+def each_finding() -> Rule:
+    """The rule on findings, telling of each."""
+    (rule,) = (one for one in rules() if one.id == "finding")
+    return msgspec.structs.replace(rule, each=True, clear=Clear((0.0,) * len(rule.levels), HOUR))
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["in one go", "restarted after each"])
+def test_every_finding_is_told_however_close(restart: bool) -> None:
+    """Three at one instant, of one grade at one place, are three, each with an id of its own."""
+    reasons, ids, site = list[str](), set[str](), Site()
+    records = [definition_record(definition(rules=(each_finding(),)), START)]
+    records += [
+        message(REPORTER, START + second * SECOND, {"severity": "yellow", "seq": number, "place": "G2-L1"})
+        for number, second in enumerate((10, 10, 10), 1)
+    ]
+    for number, record in enumerate(records, 1):
+        step = site.step(Group(number, (record,)))
+        reasons += [one.reason.value for one in step.notifications if one.receiver == "居委干部-2"]
+        ids |= {one.id for one in step.transitions}
+        if restart:
+            site = Site.restored(site.snapshot())
+    assert reasons == ["case_opened", "another_alert", "another_alert"]
+    assert len(ids) == 3
+
+
+def test_all_findings_that_came_under_a_silence_are_told_when_it_ends() -> None:
+    """None of them stands for another."""
+    records = [definition_record(definition(rules=(each_finding(),)), START)]
+    scope = Scope(places=("G2",), up_to=Level.RED)
+    quiet = Action("silence", "", "operator", "api:desk", "试", START + 5 * MINUTE, scope)
+    records.append(action_record(quiet, START + SECOND))
+    records += [
+        message(REPORTER, START + number * MINUTE, {"severity": "yellow", "seq": number, "place": "G2-L1"})
+        for number in (1, 2, 3)
+    ]
+    records.append(Record(RecordKind.TICK, START + 6 * MINUTE))
+    told = Site().step(Group(1, tuple(records))).notifications
+    reasons = [one.reason.value for one in told if one.receiver == "居委干部-2"]
+    assert reasons == ["mute_ended", "another_alert", "another_alert"]

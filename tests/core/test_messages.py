@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sensord.core.cases.case import State
 from sensord.core.cases.notification import PLATE
-from sensord.core.cases.policy import Category, Policy, Step
-from sensord.core.instant import MINUTE
+from sensord.core.cases.policy import Category, Policy, Role, Step
+from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk
@@ -65,3 +66,50 @@ def test_long_words_are_cut() -> None:
     text = heard("need_help", "长" * 400)["值班员-1"]
     assert text.count("长") == 100
     assert "…。小区C1 1弄" in text
+
+
+def test_a_reminder_says_of_when_its_value_is() -> None:
+    """Nobody answers for ten minutes: the number is ten minutes old by then, and the text says so."""
+    plan = msgspec.structs.replace(PLAN, steps=(*PLAN.steps, Step(("duty_officer",), after=10 * MINUTE)))
+    desk = Desk(definition(people=PEOPLE, policies=(plan,)))
+    (first,) = desk.alert(0, Level.YELLOW).decisions.notifications
+    desk.restart()
+    reminder = desk.wait(600).decisions.notifications[-1]
+    assert (reminder.role, reminder.at - first.at) == ("duty_officer", 10 * MINUTE)
+    assert "06:13:20" in first.text
+    assert "06:13:20" in reminder.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "zh", "en"),
+    [
+        ("", "尚待现场核查并反馈结果。案件号", "since 11-15 06:13:30. Somebody has yet to verify"),
+        ("dispersed", "持续平静即自动结案。案件号", "since 11-15 06:13:30. It closes by itself"),
+    ],
+)
+def test_a_calm_case_says_that_it_is_calm_and_what_is_awaited(verb: str, zh: str, en: str) -> None:
+    """Nothing alarms any more: nobody reads the rule's words, with a number of before, as a warning."""
+    plan = msgspec.structs.replace(PLAN, agree_for=HOUR)
+    crowd = msgspec.structs.replace(CROWD, limits={State.VERIFYING: 5 * MINUTE})
+    desk = Desk(definition(people=PEOPLE, policies=(plan,), categories=(crowd,)))
+    desk.alert(0, Level.YELLOW)
+    desk.alert(10, Level.NONE)
+    desk.act(11, verb or "acknowledge", by="居委干部-1")
+    desk.restart()
+    texts = {note.receiver: note.text for note in desk.wait(400).decisions.notifications}
+    assert texts["值班员-1"].startswith(f"核查阶段已超过时限。小区C1 1弄：聚集自 11-15 06:13:30 起已平静。{zh}")
+    assert en in texts["duty-2"]
+    assert not any("2.5" in text for text in texts.values())
+
+
+def test_whoever_needs_help_in_a_calm_case_gets_it() -> None:
+    """The crowd is gone and somebody lies there: helpers are asked to come, not to verify."""
+    whole = definition(people=PEOPLE, policies=(PLAN,), categories=(CROWD,))
+    asking = Role("duty_officer", {}, {"zh": "请派人。"})
+    desk = Desk(msgspec.structs.replace(whole, roles=(*whole.roles, asking)))
+    desk.alert(0, Level.YELLOW)
+    desk.alert(10, Level.NONE)
+    (_, told) = desk.act(20, "need_help", by="居委干部-1", note="有人昏迷").decisions.notifications
+    assert told.title == "【现场请求支援·已平静】小区C1 1弄"
+    assert told.text.startswith("居委干部-1请求支援：有人昏迷。小区C1 1弄：")
+    assert "起已平静。请派人。" in told.text

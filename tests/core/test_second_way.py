@@ -39,7 +39,7 @@ def desk() -> Desk:
 def comes(at_desk: Desk, second: int, number: int, rule: str, level: Level, change: Change = Change.RAISED) -> None:
     """A vehicle comes to the place."""
     at, place, vehicle = START + second * SECOND, "G1-L1", Vehicle(f"v{number}", f"皖K·**{number}", START)
-    name = transition_id(rule, "v", place, at, change, level, vehicle)
+    name = transition_id(rule, "v", place, at, change, level, vehicle.id)
     previous = Level.NONE if change is Change.RAISED else level
     about = Transition(name, rule, "v", place, place, change, level, previous, at, at, 1.0, 1.0, 1, vehicle=vehicle)
     at_desk.book.transition(about, Story())

@@ -15,6 +15,7 @@ from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
+from sensord.core.rules.derived import Trend
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
 from tests.core.desk import Desk
@@ -144,7 +145,7 @@ def test_all_that_came_during_a_silence_is_told_when_it_ends() -> None:
     story = desk.wait(300)
     assert [one.reason.value for one in story.decisions.notifications] == ["mute_ended", *["another_vehicle"] * 2]
     came = [one.text.partition("。")[0][-2:] for one in story.decisions.notifications]
-    assert came == ["20", "50", "50"]
+    assert came == ["50", "50", "50"]
     assert not read(desk.wait(900))
 
 
@@ -237,3 +238,39 @@ def test_a_vehicle_after_a_false_alarm_opens_a_case() -> None:
     assert desk.case.alerts == {"watched:G1-L1": Level.ORANGE}
     desk.alert(300, Level.NONE, "watched")
     assert not desk.book.open
+
+
+def early(plan: Policy = PLAN, contacts: tuple[Contact, ...] = (Contact("people"),)) -> Desk:
+    """A desk with a queue, and an early warning of one: at yellow it warns of orange."""
+    coming = msgspec.structs.replace(rule("coming"), trend=Trend(15 * MINUTE, 30 * MINUTE))
+    return Desk(
+        definition(
+            people=(Person("居委干部-1", "cadre", "G1", contacts),), policies=(plan,), rules=(rule("queue"), coming)
+        )
+    )
+
+
+def test_nobody_is_warned_of_a_level_that_is_there_already() -> None:
+    """Of orange a yellow place is warned, an orange one is not; of red it is."""
+    desk = early()
+    desk.alert(0, Level.YELLOW, "queue")
+    assert read(desk.alert(10, Level.YELLOW, "coming")) == [("居委干部-1", "another_alert", "yellow")]
+    desk = early()
+    desk.alert(0, Level.ORANGE, "queue")
+    assert not read(desk.alert(10, Level.YELLOW, "coming"))
+    assert read(desk.alert(20, Level.ORANGE, "coming")) == [("居委干部-1", "another_alert", "orange")]
+
+
+def test_a_warning_that_is_late_by_then_is_not_told_late() -> None:
+    """Under a silence, or where the first way did not deliver: once the place is orange, the warning of it is void."""
+    desk = early()
+    silence(desk, "queue", "coming")
+    desk.alert(5, Level.YELLOW, "coming")
+    desk.alert(10, Level.ORANGE, "queue")
+    desk.restart()
+    assert read(desk.wait(240)) == [("居委干部-1", "mute_ended", "orange")]
+    desk = early(contacts=(Contact("people"), Contact("sms", "x", 2 * MINUTE)))
+    desk.alert(5, Level.YELLOW, "coming")
+    desk.alert(10, Level.ORANGE, "queue")
+    desk.restart()
+    assert read(desk.wait(240)) == [("居委干部-1", "not_delivered", "orange")]

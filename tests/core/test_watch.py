@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from sensord.config.load import load
 from sensord.core.cases.builtin import built_in, plan_of, trouble_rule
 from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notice import Trouble
 from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.cases.reportplan import ReportPlan
+from sensord.core.cases.story import Story
+from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
@@ -21,6 +26,7 @@ from sensord.core.site import Site, action_record, definition_record, receipt_re
 from tests.core.desk import Desk, told
 from tests.core.street import START, definition, grouped, stream_of
 
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "sensord.yaml"
 _OFFICER = Person("值班员-1", "officer", "street", (Contact("people", "o"),))
 _CADRE = Person("居委干部-1", "cadre", "G1", (Contact("people", "c1"),))
 _LEAVE = Change(START + 3 * DAY, START + 3 * DAY + HOUR, ChangeReason.LEAVE, "值班员-1")
@@ -56,6 +62,50 @@ def test_a_coming_hole_is_a_case_until_it_is_filled() -> None:
     )
     assert ("值班员-1", "people", "case_closed") in told(story)
     assert case.state is State.CLOSED
+
+
+def holes(*leaves: tuple[float, float]) -> Definition:
+    """Grid two has nobody in the officer's leaves, each from and to so many hours after START."""
+    away = [
+        Change(START + int(start * HOUR), START + int(end * HOUR), ChangeReason.LEAVE, "值班员-1")
+        for start, end in leaves
+    ]
+    return definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan(*away))
+
+
+def said(story: Story) -> list[tuple[str, str, str]]:
+    """Why, at which level, and when the hole begins of which somebody reads."""
+    read = [one for one in story.decisions.notifications if one.receiver == "值班员-1"]
+    return [(one.reason.value, one.level.word, one.text.partition("G2-1：")[2][:11]) for one in read]
+
+
+def test_when_one_hole_is_filled_the_next_one_is_told() -> None:
+    """Two tonight: the first message counts the second; with the first filled, the case speaks of the second."""
+    desk = Desk(definition())
+    story = desk.redefine(0, holes((3, 4), (20, 22)))
+    assert said(story) == [("case_opened", "orange", "11-15 09:13")]
+    assert "（另有 1 段）无人值班" in story.decisions.notifications[0].text
+    desk.restart()
+    assert said(desk.redefine(600, holes((20, 22)))) == [("another_alert", "orange", "11-16 02:13")]
+    assert desk.case.gap is not None
+    assert desk.case.gap.start == START + 20 * HOUR
+    assert said(desk.redefine(700, holes((20, 22)))) == [], "a reload is no news"
+    desk.redefine(800, holes())
+    assert not desk.book.open
+
+
+def test_a_hole_that_comes_to_be_beside_another_is_told_by_its_own_level() -> None:
+    """Leave on the day after tomorrow is yellow, while tonight's hole is orange; tonight's goes on, and is no other."""
+    desk = Desk(definition())
+    desk.redefine(0, holes((3, 5)))
+    assert said(desk.redefine(60, holes((3, 5), (50, 51)))) == [("another_alert", "yellow", "11-17 08:13")]
+    assert desk.case.level is Level.ORANGE
+    desk.restart()
+    half = 4 * HOUR // SECOND
+    assert said(desk.redefine(half, holes((3, 5), (50, 51)))) == [], "tonight's runs by now"
+    over = said(desk.wait(2 * DAY // SECOND))
+    assert over == [("another_alert", "yellow", "11-17 08:13")], "it is the next, once the first is over"
+    assert said(desk.wait((2 * DAY + 2 * HOUR) // SECOND)) == [("level_rose", "orange", "11-17 08:13")]
 
 
 def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
@@ -154,6 +204,24 @@ def test_an_open_case_of_a_place_that_is_gone_ends_with_it() -> None:
     assert [(event.case, event.state.value, event.cause) for event in story.events] == [(case.id, "void", "definition")]
     assert [one.receiver for one in story.decisions.notifications] == people != []
     assert all(name in one.text for one in story.decisions.notifications)
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_the_shipped_plan_sends_nobody_to_a_scene_that_there_is_not(trouble: Trouble) -> None:
+    """A trouble that nobody acknowledges for hours is the duty officers', and no cadre's; it says itself what to do."""
+    whole = load(SHIPPED, lenient=True).definition
+    assert whole is not None
+    desk = Desk(whole)
+    pages = [
+        one
+        for story in (desk.notice(0, trouble.value, True), desk.wait(2 * HOUR // SECOND))
+        for one in story.decisions.notifications
+        if one.policy == "system"
+    ]
+    assert {"duty_officer"} <= {one.role for one in pages} <= {"duty_officer", "block_officer"}
+    asked = {role.ask["zh"] for role in whole.roles}
+    assert not any(words in one.text for one in pages for words in asked)
+    assert sum(one.role == "duty_officer" for one in pages) > 1
 
 
 def _records(seed: int) -> list[Record]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from sensord.core.alert import Change, Transition, change_of, transition_id
 from sensord.core.cases.notice import Trouble
 from sensord.core.definition import Definition
@@ -279,6 +281,12 @@ def change_alert(
     else:
         active[name] = (level, place)
     return _transition(rule, key, place, change_of(previous, level), level, previous, at, value)
+
+
+def go_on(rule: str, key: str, place: str, level: Level, at: int, value: float, which: str) -> Transition:
+    """A built-in alert that is active goes on with something else, of a level of its own."""
+    made = _transition(rule, key, place, Change.ANOTHER, level, level, at, value)
+    return msgspec.structs.replace(made, id=transition_id(rule, VERSION, key, at, Change.ANOTHER, level, which))
 
 
 def withdraw(active: Active, places: set[str], at: int) -> list[Transition]:

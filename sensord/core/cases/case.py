@@ -237,6 +237,7 @@ class Subject(msgspec.Struct, frozen=True):
     vehicle: Vehicle | None = None
     spaces: tuple[Free, ...] = ()
     gap: Gap | None = None
+    finding: int = 0
 
     @property
     def alert(self) -> str:
@@ -244,9 +245,13 @@ class Subject(msgspec.Struct, frozen=True):
         return f"{self.rule}:{self.key}"
 
     def same(self, other: Subject) -> bool:
-        """Whether both speak of one alert, and of one vehicle."""
-        mine, others = ("" if one.vehicle is None else one.vehicle.id for one in (self, other))
-        return self.alert == other.alert and mine == others
+        """Whether both speak of one alert, and of one vehicle, hole in the roster, or finding."""
+        return self._which == other._which
+
+    @property
+    def _which(self) -> tuple[str, str, int, int]:
+        vehicle = self.vehicle.id if self.vehicle is not None else ""
+        return self.alert, vehicle, self.gap.start if self.gap is not None else 0, self.finding
 
 
 class SecondWay(msgspec.Struct, frozen=True, array_like=True):
@@ -267,9 +272,10 @@ class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.
 
     ``code`` is the sixteen-digit number of the case flow, ``filed`` counts the filed cases of the site. ``rule``,
-    ``key``, ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces``, ``gap`` and ``subject_at`` are those of the
-    latest transition that reached the level of the case, for texts (see ``Subject``). ``owner`` answers for the case
-    now, ``lead`` leads a joint dispatch.
+    ``key``, ``value``, ``threshold``, ``samples``, ``vehicle``, ``spaces``, ``gap``, ``finding`` and ``subject_at``
+    are those of the latest transition that reached the level of the case, for texts (see ``Subject``); when it falls,
+    of what stands yet (``standing``, see the module of that name), and once nothing does, of what stood last. ``owner``
+    answers for the case now, ``lead`` leads a joint dispatch.
     ``answer`` is how far people have come in the present ``round``, which begins when the alarm comes back or the
     case is given back. ``acknowledged_at``, ``arrived_at`` and ``reported_at`` (of a report not refuted) are the
     first times, for measuring. ``claimed``: a person's report stands that it is over (``false_alarm``: that it
@@ -339,12 +345,14 @@ class Case(msgspec.Struct):
     known: dict[str, Subject] = {}
     begun: Level = Level.NONE
     reached: dict[str, int] = {}
+    standing: list[Subject] = []
+    finding: int = 0
 
 
 def subject(of: Transition | Case) -> Subject:
     """What texts say of a transition's alert, or of a case as it stands."""
     at = of.at if isinstance(of, Transition) else of.subject_at
-    about = of.value, of.threshold, of.samples, of.vehicle, of.spaces, of.gap
+    about = of.value, of.threshold, of.samples, of.vehicle, of.spaces, of.gap, of.finding
     return Subject(of.level, of.rule, of.key, at, *about)
 
 

@@ -23,9 +23,10 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
+from sensord.core.cases.standing import fall, highest, leave, stand
 from sensord.core.cases.story import Story
 from sensord.core.cases.telling import Telling
-from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, over, owe
+from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, outrun, over, owe
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -87,6 +88,7 @@ class Flow(Telling):
         alert = f"{transition.rule}:{transition.key}"
         case = self._case_of(alert, transition, story)
         case.alerts[alert] = transition.level
+        stand(case, subject(transition))
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
         relapse = bool(case.cleared_at)
@@ -96,7 +98,7 @@ class Flow(Telling):
                 self._another(case, transition, what, story)
             story.changed[case.id] = case
             return
-        self._seen(case, transition)
+        self._seen(case, subject(transition))
         case.level, case.peak = level, max(case.peak, level)
         if relapse:
             self._relapse(case, transition, story)
@@ -117,8 +119,15 @@ class Flow(Telling):
         return self.index.at(transition.place, policy) or self._open(transition, policy)
 
     def _is_news(self, case: Case, transition: Transition) -> bool:
-        """Whether people do not know it yet; of one silent device they do while all of its place are."""
+        """Whether people do not know it yet; of one silent device they do while all of its place are.
+
+        Nor is it news that a level is coming at which the case stands already.
+        """
         rule, told = self.rules[transition.rule], self.rules.get(case.rule)
+        if outrun(case, subject(transition), rule):
+            return False
+        if rule.each:
+            return True
         silent = told is not None and bool(told.absent and rule.absent)
         if silent and transition.level < case.level and subject(case).alert in case.alerts:
             return False
@@ -133,6 +142,7 @@ class Flow(Telling):
         if case is None:
             self.raised(transition, story)
         else:
+            stand(case, subject(transition))
             self._another(case, transition, self.another_of(transition.rule), story)
 
     def _another(self, case: Case, transition: Transition, what: tuple[Happening, Reason], story: Story) -> None:
@@ -143,7 +153,7 @@ class Flow(Telling):
         one = subject(transition)
         aside = transition.level < case.level or self.muted(about(case, one), transition.at) is not None
         if not aside:
-            self._seen(case, transition)
+            self._seen(case, one)
         event = self.happen(case, what[0], transition.at, transition.id, story)
         if case.state is State.ACCEPTED:
             owe(case, one)
@@ -153,9 +163,9 @@ class Flow(Telling):
             self.dispatch(case, event, what[1], story)
 
     @staticmethod
-    def _seen(case: Case, transition: Transition) -> None:
+    def _seen(case: Case, one: Subject) -> None:
         """What messages about the case say from now on."""
-        for field, value in msgspec.structs.asdict(subject(transition)).items():
+        for field, value in msgspec.structs.asdict(one).items():
             if field != "level":
                 setattr(case, field, value)
 
@@ -208,17 +218,21 @@ class Flow(Telling):
             return
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
+            leave(case, alert)
             self.index.release(alert, case)
             kept = partial(self._kept, case, transition.at)
             over(case, alert, transition.at, kept)
         else:
             case.alerts[alert] = transition.level
-            fell(case, alert, transition.level)
+            fell(case, fall(case, subject(transition)))
         previous, case.level = case.level, max(case.alerts.values(), default=Level.NONE)
         case.begun = min(case.begun, case.level)
         if not case.alerts:
             self._all_clear(case, transition, previous, story)
-        elif case.level < previous:
+            return
+        if case.level < previous or alert == subject(case).alert:
+            self._seen(case, highest(case, transition.at))
+        if case.level < previous:
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:
             story.changed[case.id] = case
@@ -386,6 +400,6 @@ class Flow(Telling):
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
         # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
-        case.pending, case.fallbacks, case.untold, case.known, case.deadline = [], {}, [], {}, 0
+        case.pending, case.fallbacks, case.untold, case.standing, case.known, case.deadline = [], {}, [], [], {}, 0
         self.index.remove(case)
         self.just_ended.append(case)

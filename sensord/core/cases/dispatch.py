@@ -14,10 +14,11 @@ from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, Sub
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
-from sensord.core.cases.message import ENDS, Names, compose, compose_end
+from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
 from sensord.core.cases.policy import Mode, Policy, Role, Step
+from sensord.core.cases.untold import outrun
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person, Roster
@@ -33,14 +34,7 @@ _DUE_REASON = {
 }
 _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT)
 """The case stands already: steps that its level had begun go on as they are."""
-_NOTICES = (
-    Reason.NOT_DELIVERED,
-    Reason.OVERDUE,
-    Reason.DISAGREEMENT,
-    Reason.APPROVAL_ASKED,
-    Reason.CASE_CLOSED,
-    Reason.CASE_VOID,
-)
+_NOTICES = (Reason.NOT_DELIVERED, Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
 """These inform, or say again what was asked: nobody owes an answer to them."""
 
 
@@ -188,6 +182,8 @@ class Dispatcher:
         if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
             return
         rule = self._rules.get(of.rule)
+        if outrun(case, subject(of), rule):
+            return
         muted = self._mutes.of_case(of, rule, event.at)
         held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
@@ -392,11 +388,13 @@ class Dispatcher:
 
     def _words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
-        heard = case.told[person.id].rules
+        heard, language = case.told[person.id].rules, person.language
+        role = self._roles.get(person.role) or Role(person.role, {}, {})
+        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
-            rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
-            return compose_end(case, rules, reason, event, person.language, self._names)
-        if case.rule not in heard:
-            heard.append(case.rule)
-        rule, role = self._rules.get(case.rule), self._roles.get(person.role) or Role(person.role, {}, {})
-        return compose(case, rule, role, reason, event, person.language, self._names)
+            return compose_end(case, rules, reason, event, language, self._names)
+        if not case.level:
+            ask = ask_when_calm(case, self.policy(case), role, reason, language)
+            return compose_calm(case, rules, ask, reason, event, language, self._names)
+        heard += [case.rule] if case.rule not in heard else []
+        return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sensord.core.alert import Free, Gap, Vehicle
+from sensord.core.cases.builtin import IDS
 from sensord.core.cases.case import STAGES, Case, CaseEvent, State
 from sensord.core.cases.notification import MARK, PLATE, Reason
-from sensord.core.cases.policy import Role
+from sensord.core.cases.policy import Policy, Role
 from sensord.core.cases.verdict import verb_name
 from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
@@ -105,13 +106,17 @@ _VOID = {
     "zh": "{place}：{rule}，案件 {case} 已作废，无需处置，{time}。",
     "en": "{place}: {rule}, case {case} is void, nothing to do, {time}.",
 }
-_VERIFY = {
-    "zh": "{place}：{rule}已平静，案件被退回，请到现场核查并反馈结果，{time}。",
-    "en": "{place}: {rule} is over as the sensors see it, the case was given back; verify it and report, {time}.",
+_CALM = {
+    "zh": "{place}：{rule}自 {time} 起已平静。",
+    "en": "{place}: {rule} is calm since {time}.",
 }
-"""What stands in place of the rule's text and the role's request where verifying is asked for."""
-_OF_ONE = (Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, Reason.ANOTHER_ALERT, Reason.NOT_DELIVERED)
-"""These speak of one alert, whenever they are told."""
+_CALM_LEVEL = {"zh": "已平静", "en": "calm"}
+_RETURNED = {
+    "zh": "案件被退回，请到现场核查并反馈结果。",
+    "en": "The case was given back: verify it on the scene, and report.",
+}
+_VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet to verify on the scene, and to report."}
+_WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
 _SAID = {
@@ -164,7 +169,10 @@ def check_template(template: str) -> str | None:
 def compose(
     case: Case, rule: Rule | None, role: Role, reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
-    """Return (title, text) of one message to one role; ``event`` is what it tells of."""
+    """Return (title, text) of one message to one role; ``event`` is what it tells of.
+
+    Its time is that of its value: both are of the instant at which the alert was like that, whenever it is told.
+    """
     places, zone = names.places, names.zone
     device = case.key if case.key in places.device_index else ""
     words = {
@@ -174,40 +182,75 @@ def compose(
         "value": _number(case.value),
         "threshold": _number(case.threshold),
         "rule": _name(rule, case.rule, language),
-        "time": to_datetime(_moment(case, reason, event), zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(case.subject_at or event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
         "case": case.code or case.id,
-        "lead": _LEAD[language].format(case.lead) if case.lead else "",
-        "links": _LINKS[language].format(len(case.links)) if case.links else "",
-        "ask": role.ask.get(language, ""),
+        **_tail(case, language),
+        # What is built in says itself what to do: nobody need go anywhere for it.
+        "ask": "" if case.rule in IDS else role.ask.get(language, ""),
         "vehicle": _vehicle(case.vehicle, role, language),
         "spaces": _GONE_BY[language] if event.at - case.subject_at > _LASTS else _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
-    if reason is Reason.VERIFYING_ASKED:
-        return title, (_VERIFY[language] + _TAIL[language]).format_map({**words, "ask": ""})
     return title, _said(event, reason, language) + _body(rule, words, language)
-
-
-def _moment(case: Case, reason: Reason, event: CaseEvent) -> int:
-    """Of which instant the text speaks: of now, or of when the alert that is told late was raised."""
-    late = reason in _OF_ONE or (reason is Reason.CASE_OPENED and case.cleared_at)
-    return case.subject_at or event.at if late else event.at
 
 
 def compose_end(
     case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
+    words = _about(case, rules, event.at, language, names)
+    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+
+
+def compose_calm(
+    case: Case,
+    rules: Mapping[str, Rule | None],
+    ask: str,
+    reason: Reason,
+    event: CaseEvent,
+    language: str,
+    names: Names,
+) -> tuple[str, str]:
+    """Return (title, text) of a message about an open case in which nothing alarms any more: since when, what to do."""
     words = {
+        **_about(case, rules, case.cleared_at or event.at, language, names),
+        **_tail(case, language),
+        "level": _CALM_LEVEL[language],
+        "ask": ask,
+    }
+    text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
+    return _TITLE[language][reason].format_map(words), _said(event, reason, language) + text
+
+
+def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, language: str) -> str:
+    """What is asked of somebody in a calm case: a report, or nothing; whoever asks for help needs it all the same."""
+    if reason is Reason.HELP_NEEDED:
+        return role.ask.get(language, "")
+    if reason is Reason.VERIFYING_ASKED:
+        return _RETURNED[language]
+    awaited = policy.close == "after_report" and not case.claimed
+    return (_VERIFY if awaited else _WAIT)[language]
+
+
+def _about(case: Case, rules: Mapping[str, Rule | None], at: int, language: str, names: Names) -> dict[str, str]:
+    """What is said of a case of which no alert stands: where it is, of which rules people heard, and when."""
+    return {
         "place": _where(case, language, names.places),
         "rule": ("、" if language == "zh" else ", ").join(_name(rules[rule], rule, language) for rule in rules),
-        "time": to_datetime(event.at, names.zone).strftime("%m-%d %H:%M:%S"),
+        "time": to_datetime(at, names.zone).strftime("%m-%d %H:%M:%S"),
         "case": case.code or case.id,
     }
-    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+
+
+def _tail(case: Case, language: str) -> dict[str, str]:
+    """Who leads, and how many cases nearby belong to it."""
+    return {
+        "lead": _LEAD[language].format(case.lead) if case.lead else "",
+        "links": _LINKS[language].format(len(case.links)) if case.links else "",
+    }
 
 
 def _said(event: CaseEvent, reason: Reason, language: str) -> str:
@@ -281,9 +324,11 @@ def _gap(gap: Gap | None, language: str, names: Names) -> str:
     plans = [names.plans.get(plan, {}).get(language) or plan for plan in gap.plans]
     if language == "zh":
         shifts = f"（班次{'、'.join(gap.shifts)}）" if gap.shifts else ""
-        return f"{start} 至 {end}{shifts}，预案“{'”“'.join(plans)}”"
+        more = f"（另有 {gap.more} 段）" if gap.more else ""
+        return f"{start} 至 {end}{shifts}，预案“{'”“'.join(plans)}”{more}"
     shifts = f" (shift {', '.join(gap.shifts)})" if gap.shifts else ""
-    return f"from {start} to {end}{shifts}, for the plan {', '.join(plans)},"
+    more = f" and at {gap.more} other times" if gap.more else ""
+    return f"from {start} to {end}{shifts}{more}, for the plan {', '.join(plans)},"
 
 
 def _number(value: float | None) -> str:

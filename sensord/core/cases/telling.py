@@ -14,9 +14,10 @@ from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
-from sensord.core.cases.untold import LONGEST_UNTOLD, note, owe, owes
+from sensord.core.cases.untold import LONGEST_UNTOLD, drop, note, outrun, owe, owes
 from sensord.core.people.roster import Roster
 from sensord.core.rules.rule import Rule
+from sensord.core.stream import Stream
 
 
 class Telling(Stages):
@@ -30,7 +31,7 @@ class Telling(Stages):
     def another_of(self, rule: str) -> tuple[Happening, Reason]:
         """How it is said that another alert of a rule joins a case that stands as high already."""
         known = self.rules.get(rule)
-        if known is not None and known.each:
+        if known is not None and known.each and known.stream is Stream.VISIT:
             return Happening.ANOTHER_VEHICLE, Reason.ANOTHER_VEHICLE
         if rule.startswith(PREFIX):
             return Happening.ANOTHER_TROUBLE, Reason.ANOTHER_TROUBLE
@@ -75,7 +76,9 @@ class Telling(Stages):
         """Tell of what could not be told when it came; what is muted waits on."""
         for one in list(case.untold):
             muted = self.muted(about(case, one), at)
-            if muted is not None:
+            if outrun(case, one, self.rules.get(one.rule)):
+                drop(case, one)
+            elif muted is not None:
                 self._look_again(case, muted[1])
             elif self.dispatcher.can_tell(case, at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, Subject
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
+from sensord.core.rules.rule import Rule
 
 COMES_BACK = HOUR
 """An alert that was told of is news again, at the same level, when it has been over for so long."""
@@ -27,6 +26,11 @@ def is_news(case: Case, transition: Transition) -> bool:
     """Whether the alert rose above the level at which it was told, or has been over for long."""
     level, ended_at = case.told_of.get(f"{transition.rule}:{transition.key}", (Level.NONE, 0))
     return transition.level > level or bool(ended_at and transition.at - ended_at >= COMES_BACK)
+
+
+def outrun(case: Case, one: Subject, rule: Rule | None) -> bool:
+    """Whether an alert warns of a level, one above its own, at which the case stands by now: that is no news."""
+    return rule is not None and rule.trend is not None and case.level > one.level
 
 
 def owe(case: Case, one: Subject) -> None:
@@ -49,11 +53,18 @@ def note(case: Case, one: Subject) -> None:
         case.known[one.alert] = one
 
 
-def fell(case: Case, alert: str, level: Level) -> None:
-    """An alert fell: it is told at the level at which it stands by then. A vehicle's own level stays what it was."""
+def drop(case: Case, one: Subject) -> None:
+    """It need not be told any more."""
+    case.untold = _others(case, one)
+
+
+def fell(case: Case, now: Subject) -> None:
+    """An alert fell: what it is by now is told in its stead. A vehicle's own level stays what it was."""
+    said = case.known.get(now.alert)
+    if said is not None and said.level > now.level and not said.vehicle:
+        case.known[now.alert] = now
     case.untold = [
-        msgspec.structs.replace(one, level=min(one.level, level)) if one.alert == alert and not one.vehicle else one
-        for one in case.untold
+        now if one.alert == now.alert and one.level > now.level and not one.vehicle else one for one in case.untold
     ]
 
 

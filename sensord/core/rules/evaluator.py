@@ -142,6 +142,7 @@ def make_transition(
     vehicle: Vehicle | None = None,
     *,
     flapping: bool = False,
+    finding: int = 0,
 ) -> Transition:
     """Compose a transition of ``key`` (its position in the table).
 
@@ -150,9 +151,10 @@ def make_transition(
     rule, version = evaluator.rule, evaluator.table.version
     previous, level = Level(levels[0]), Level(levels[1])
     change, name = change_of(previous, level), evaluator.table.keys[key]
+    which = vehicle.id if vehicle is not None else str(finding)
     value, threshold, samples = seen
     return Transition(
-        id=transition_id(rule.id, version, name, when[1], change, level, vehicle),
+        id=transition_id(rule.id, version, name, when[1], change, level, which),
         rule=rule.id,
         version=version,
         key=name,
@@ -167,6 +169,7 @@ def make_transition(
         samples=samples,
         vehicle=vehicle,
         flapping=flapping,
+        finding=finding,
     )
 
 

@@ -164,7 +164,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     apart than ``session`` ns) or the last ``readings`` readings; without any: each reading by itself. ``absent`` > 0
     makes it an absence rule: that many periods of silence. With ``baseline`` or ``trend`` (never both) the levels are
     held against what these make of the value. ``each`` (rules without a window): while an alert is active, every other
-    vehicle that meets it is told of, too.
+    vehicle, or finding, that meets it is told of, too.
     """
 
     id: str

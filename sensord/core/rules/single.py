@@ -7,6 +7,7 @@ taken outside the rule's active times.
 With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``,
 or meets a higher level than it has, is another transition, of the level that this vehicle met, however grave the one
 before it was.
+Of inspections it speaks of every finding likewise: each of them is another.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
+from sensord.core.stream import Stream
 from sensord.core.token import number, word
 
 _MOST_MET = 1024
@@ -34,7 +36,8 @@ _MOST_MET = 1024
 class SingleRule:
     """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung.
 
-    ``met_by`` holds, of an active key, when each vehicle met it last, and its highest level (rules with ``each``).
+    ``met_by`` holds, of an active key, when each vehicle met it last, and its highest level; or its last finding by
+    number (rules with ``each``).
     """
 
     def __init__(self, rule: Rule, table: KeyTable, setting: Setting, lateness: int) -> None:
@@ -97,12 +100,19 @@ class SingleRule:
         self._due = min(self._due, at + self.rule.clear.hold)
         vehicle = _vehicle(batch, reading)
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at, level)
-        if level <= previous and not another:
+        finding = self._count(key, at, level) if self.rule.each and self.rule.stream is Stream.REPORT else 0
+        if level <= previous and not another and not finding:
             return []
         self.levels[key] = max(level, previous)
         step = (min(level, previous), level)
-        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle)
+        made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle, finding=finding)
         return [(at, 1, reading, order, key, made)]
+
+    def _count(self, key: int, at: int, level: int) -> int:
+        """The number of a finding among those of the active alert, from 1 on."""
+        count = max(self.met_by.get(key, ()), default=0) + 1
+        self.met_by[key] = {count: (at, level)}
+        return count
 
     def _is_another(self, key: int, token: int, at: int, level: int) -> bool:
         """Whether this vehicle has not met the active alert lately, or not at this level; it has now."""

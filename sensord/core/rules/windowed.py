@@ -128,7 +128,8 @@ class WindowedRule:
         emissions: list[Emission] = []
         for key in map(int, self.ladder.evaluate(end, value, known, asleep=asleep)):
             levels = (int(before[key]), int(self.ladder.active[key]))
-            threshold = self.ladder.threshold(Level(max(levels)), key, float(value[key]))
+            # A level that fell is held against its own threshold; what is over, against that which it left.
+            threshold = self.ladder.threshold(Level(levels[1] or levels[0]), key, float(value[key]))
             shown: tuple[float, float | None] = (float(seen.window.value[key]), threshold)
             if self._derivation is not None:
                 shown = self._derivation.shown(key, *shown)

@@ -1,0 +1,42 @@
+"""What can be said of a case's alerts that stand, so that a case whose level falls speaks of these, and of no other.
+
+Of each alert ``Case.standing`` holds the latest subject at each level: of a watched vehicle and a stranger under one
+alert the stranger is what is left to say when the watched one's level has run out.
+"""
+
+from __future__ import annotations
+
+from sensord.core.cases.case import Case, Subject
+
+
+def stand(case: Case, one: Subject) -> None:
+    """An alert was raised, rose, or goes on with something else."""
+    case.standing = [*(other for other in case.standing if (other.alert, other.level) != (one.alert, one.level)), one]
+
+
+def fall(case: Case, one: Subject) -> Subject:
+    """An alert fell to the level of ``one``; returns what can be said of it now.
+
+    A fall by time alone has no value of its own: what was said at that level holds, if anything was.
+    """
+    left = [other for other in case.standing if other.alert != one.alert or other.level <= one.level]
+    said = next((other for other in left if (other.alert, other.level) == (one.alert, one.level)), None)
+    case.standing = left
+    now = one if said is None or one.value is not None else said
+    stand(case, now)
+    return now
+
+
+def leave(case: Case, alert: str) -> None:
+    """An alert is over."""
+    case.standing = [other for other in case.standing if other.alert != alert]
+
+
+def highest(case: Case, at: int) -> Subject:
+    """The latest subject at the level of the case; of an alert of which no more is known, its rule and key."""
+    found = [one for one in case.standing if one.level is case.level]
+    if found:
+        return max(found, key=lambda one: one.subject_at)
+    alert = next(alert for alert, level in case.alerts.items() if level is case.level)
+    rule, _, key = alert.partition(":")
+    return Subject(case.level, rule, key, at)
