@@ -12,8 +12,9 @@ HOURS   ?= 1
 INPUTS  ?= 100000
 SBOM    ?= sbom.json
 MOST    ?= 20000
+STREETS ?= 100
 
-.PHONY: help setup demo score test lint check bench services docs lock clean torture soak replay-is-live fuzz interleavings audit sbom
+.PHONY: help setup demo score test lint check bench services docs lock clean torture soak replay-is-live fuzz interleavings streets audit sbom
 
 help:                ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -79,6 +80,9 @@ fuzz: $(VENV)/.develop  ## feed nonsense to everything that reads input: INPUTS=
 
 interleavings: $(VENV)/.develop  ## let alerts, answers, time and restarts interleave at random: N=1000 of forty steps
 	SENSORD_EXAMPLES=$(N) $(BIN)/python -m pytest tests/core/test_case_machine.py -q --timeout=0 $(ARGS)
+
+streets: $(VENV)/.develop  ## draw whole streams at random, with reloads and restarts, against the promises: STREETS=100
+	FUZZ_EXAMPLES=$(STREETS) $(BIN)/python -m pytest tests/core/test_whole.py -q --timeout=0 $(ARGS)
 
 audit: $(VENV)/.develop  ## ask the advisory service for known faults of what is pinned (needs the network)
 	$(BIN)/uvx pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip $(ARGS)

@@ -8,8 +8,10 @@ import pytest
 from sensord.core.cases.damping import Damped, Damper, Damping
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
+from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk
 from tests.core.street import definition
 from tests.core.test_damping import CADRE
@@ -63,3 +65,27 @@ def test_a_digest_that_is_too_long_for_one_message_goes_on_in_the_next(longest: 
         assert not longest or len(one.text.encode()) <= longest
     instants = [one.at for one in digests]
     assert all(later - first >= MINUTE for first, later in zip(instants, instants[4:], strict=False))
+
+
+def test_two_digests_of_one_person_at_one_instant_are_two() -> None:
+    """What waits for a group's robot, meant for a person under two addresses, goes to each: one is no repetition."""
+    damping = Damping(per_hour=1, digest_every=10 * MINUTE, groups=("people",))
+
+    def desk_of(address: str, limits: Damping) -> Definition:
+        person = Person("居委干部-1", "cadre", "G1", (Contact("people", address),))
+        return definition(
+            policies=(Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)),), people=(person,), damping=limits
+        )
+
+    desk = Desk(desk_of("old", damping))
+    desk.alert(0, Level.YELLOW)
+    desk.alert(5, Level.YELLOW, "crowd-max")
+    desk.redefine(6, desk_of("new", damping))
+    desk.alert(8, Level.YELLOW, "crowd-min")
+    desk.redefine(9, desk_of("new", msgspec.structs.replace(damping, groups=())))
+    digests = desk.wait(3600).decisions.notifications
+    assert [(one.address, one.at, len(one.covers)) for one in digests] == [
+        ("old", START + 605 * SECOND, 1),
+        ("new", START + 605 * SECOND, 1),
+    ]
+    assert len({one.key for one in digests}) == 2

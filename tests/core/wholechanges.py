@@ -74,7 +74,8 @@ def _graver(_: Dice, rule: Rule) -> Rule:
 
 
 def _clear(dice: Dice, rule: Rule) -> Rule:
-    return replace(rule, clear=Clear(rule.clear.margin, dice.choice((0, 10, 300)) * SECOND))
+    least = 0 if rule.every or rule.absent else 1  # as the configuration demands
+    return replace(rule, clear=Clear(rule.clear.margin, dice.choice((least, 10, 300)) * SECOND))
 
 
 def _told_by_another_plan(dice: Dice, rule: Rule) -> Rule:
@@ -150,7 +151,7 @@ def _roster(dice: Dice, old: Definition) -> Definition:
 
 
 def _channels(dice: Dice, old: Definition) -> Definition:
-    ways = (Contact("people", "x"), Contact("sms", "", dice.choice((0, 20)) * SECOND), Contact("grid-mqtt"))
+    ways = (Contact("people", "x"), Contact("sms", "s", dice.choice((0, 20)) * SECOND), Contact("grid-mqtt"))
     some = tuple(
         replace(one, contacts=tuple(dice.sample(ways, dice.choice((1, 2))))) if dice.random() < 0.4 else one
         for one in old.people

@@ -27,7 +27,7 @@ from tests.core import traffic, wholestreet
 from tests.core.wholechanges import changed
 from tests.core.wholestreet import START
 
-WILD, CALM, LONG = 60 * MINUTE, 30 * MINUTE, 40 * HOUR
+WILD, CALM, LONG = 45 * MINUTE, 30 * MINUTE, 100 * HOUR
 ANSWERS = [verb.value for verb in Verb if "silence" not in verb.value]
 _CROWDS = (3, 3, 20, 60, 120, 400)
 
@@ -69,7 +69,7 @@ class Life:
             (MINUTE, self._vehicle),
             (90 * SECOND, lambda: Record(RecordKind.TICK, self.now)),
             (4 * MINUTE, self._somebody),
-            (6 * MINUTE, self._reload),
+            (5 * MINUTE, self._reload),
             (10 * MINUTE, self._trouble),
             (15 * MINUTE, self._silence),
             (10 * MINUTE, self._garbage),
@@ -225,8 +225,8 @@ class Life:
             self._all_speak(even=minute % 2 == 0)
             if minute % 10 == 9:
                 self._all_answer()
-        for _ in range(LONG // (2 * HOUR)):
-            self._pass(2 * HOUR)
+        for _ in range(LONG // (4 * HOUR)):
+            self._pass(4 * HOUR)
             self._all_answer()
 
     def _pass(self, time: int) -> None:

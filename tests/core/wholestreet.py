@@ -42,7 +42,7 @@ LANES = ("C1-L1", "C1-L2", "C2-L1", "C3-L1")
 BRIEF = Tracking(recent=2 * HOUR, roaming=HOUR, short=5 * MINUTE, believed=40 * MINUTE, remember=2 * HOUR)
 """A vehicle is forgotten within hours, so that calm comes within the stream."""
 _CLEAR = Clear((0.2, 0.5), MINUTE)
-_LATE = Contact("sms", "", 40 * SECOND)
+_LATE = Contact("sms", "s", 40 * SECOND)
 _NAME = {"zh": "规则", "en": "Rule"}
 _LIMITS = {State.DISPATCHED: 10 * MINUTE, State.HANDLING: 30 * MINUTE, State.VERIFYING: HOUR, State.SUPERVISED: HOUR}
 

@@ -50,9 +50,9 @@ class Digester:
         worst = max(waiting, key=lambda message: (message.level, -message.at))
         write, longest = self._dispatcher.digests.write, self._damper.longest(worst)
         title, text, covered, vehicles = write(waiting, worst.language, self._desk.open, longest)
-        key = f"{worst.case}:digest-{at}:{worst.receiver}:{worst.channel}"
+        event = self._event(worst, at)
         digest = Notification(
-            key=key, case=worst.case, event=f"{worst.case}:digest-{at}", at=at, reason=Reason.DIGEST,
+            key=_key(worst, event), case=worst.case, event=event, at=at, reason=Reason.DIGEST,
             receiver=worst.receiver, role=worst.role, channel=worst.channel, address=worst.address, level=worst.level,
             place=worst.place, grid=worst.grid, language=worst.language, title=title, text=text,
             policy=worst.policy, covers=tuple(message.key for message in covered),
@@ -61,6 +61,13 @@ class Digester:
         decisions.notify(digest)
         self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
         return covered
+
+    def _event(self, worst: Notification, at: int) -> str:
+        """What the digest stands for. A person whose address has changed meanwhile may have two at one instant."""
+        event = f"{worst.case}:digest-{at}"
+        while self._damper.state.told_by(_key(worst, event)) is not None:
+            event += "+"
+        return event
 
     def _ask(self, said: list[Notification], at: int) -> list[Case]:
         """Whoever is told only now is asked from now on; a second way speaks of the gravest that each is told."""
@@ -72,3 +79,7 @@ class Digester:
                 if self._dispatcher.told_late(case, message, at, first=message.receiver not in people):
                     people.add(message.receiver)
         return list(cases.values())
+
+
+def _key(worst: Notification, event: str) -> str:
+    return f"{event}:{worst.receiver}:{worst.channel}"
