@@ -37,23 +37,29 @@ class Lengths:
 
     def __init__(self, rules: Iterable[Rule], places: Places) -> None:
         self._rules = {rule.id: rule for rule in rules if _wants(rule)}
-        self._rungs: dict[tuple[str, str], list[tuple[int, Level]]] = {}
+        self._rungs: dict[tuple[str, str], dict[str, list[tuple[int, Level]]]] = {}
         found: dict[str, set[int]] = {}
         for rule in self._rules.values():
             for device, place, hours in _thresholds(rule, places):
                 lengths = [round(each * HOUR) for each in hours]
                 levels = [rung.level for rung in rule.levels]
-                self._rungs[rule.id, device] = list(zip(lengths, levels, strict=True))
+                rungs = self._rungs.setdefault((rule.id, place), {})
+                rungs[device] = list(zip(lengths, levels, strict=True))
                 found.setdefault(place, set()).update(lengths)
         self.marks = {place: tuple(sorted(mark for mark in marks if mark > 0)) for place, marks in found.items()}
 
-    def is_news(self, before: Lengths, visit: Visit, stay: int) -> bool:
-        """Whether some rule has more to say of a visit that has lasted so long (ns) than it had ``before``."""
-        return any(self._level(rule, visit, stay) > before._level(rule, visit, stay) for rule in self._rules)
+    def is_news(self, before: Lengths, place: str, visit: Visit, stay: int) -> bool:
+        """Whether some rule has more to say of a visit to ``place`` that has lasted so long (ns) than ``before``."""
+        return any(self._level(one, place, visit, stay) > before._level(one, place, visit, stay) for one in self._rules)
 
-    def _level(self, name: str, visit: Visit, stay: int) -> Level:
-        """The level at which a rule speaks of a visit; none when there is no such rule, or it is not about it."""
-        reached = [level for mark, level in self._rungs.get((name, visit.read.device), ()) if mark <= stay]
+    def _level(self, name: str, place: str, visit: Visit, stay: int) -> Level:
+        """The level at which a rule speaks of a visit; none when there is no such rule, or it is not about it.
+
+        A camera that has gone, or another name, counts as the others of the compound; without any nothing is said.
+        """
+        cameras = self._rungs.get((name, place), {})
+        rungs = [cameras[visit.read.device]] if visit.read.device in cameras else cameras.values()
+        reached = [level for each in rungs for mark, level in each if mark <= stay]
         return max(reached) if reached and _is_about(self._rules[name], visit) else Level.NONE
 
 
