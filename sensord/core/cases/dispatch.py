@@ -90,6 +90,8 @@ class Dispatcher:
         instead: list[Person] = []
         if not any(map(self._roster.reachable, people)):
             instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
+        if not (people or instead) and all(step.after or reached < step.at_least for step in policy.steps):
+            decisions.hold(*(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY) for role in policy.roles))
         if of is None:
             self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
