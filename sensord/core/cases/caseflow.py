@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from functools import partial
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
