@@ -154,3 +154,20 @@ def test_a_snapshot_of_other_rules_is_refused() -> None:
     other: Definition = definition(rules=(density_rule(comparison=Comparison.AT_LEAST),))
     with pytest.raises(SnapshotError, match="density"):
         Engine(other, Places(places(), devices())).restore(busy(RULE).snapshot())
+
+
+@pytest.mark.parametrize("step", [1, 7, 200])
+def test_a_level_that_is_gone_is_left_at_the_next_evaluation(step: int) -> None:
+    """Red, of which the changed rule knows nothing, becomes yellow at once, however many evaluations a batch brings."""
+    minute = Clear((0.0,), MINUTE)
+    red, yellow = (
+        density_rule(**{**fields(RULE), "levels": (LevelSpec(level, 1.0),), "clear": minute})
+        for level in (Level.RED, Level.YELLOW)
+    )
+    before = engine_of(red)
+    before.feed(crowd([(second, second, 5.0) for second in range(1, 31, 5)], 32))
+    engine, _ = replaced(before, yellow)
+    said = [change for second in range(33 + step, 240, step) for change in engine.feed(crowd([], second))]
+    assert [(one.change, one.level, (one.end - START) // SECOND) for one in said] == [
+        (Change.LOWERED, Level.YELLOW, 40)
+    ]

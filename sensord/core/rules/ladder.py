@@ -48,7 +48,7 @@ class Ladder:
         self.quiet = np.full((len(rungs), keys), UNSET)
         self.often = np.zeros((len(rungs) if any(rung.needed for rung in rungs) else 0, keys), np.uint64)
         self.raised = np.full((rule.flapping.raises if rule.flapping else 0, keys), UNSET)
-        self._busy = False
+        self._busy = self._stray = False  # stray: some key stands at a level that the rule, changed since, has no more
 
     @property
     def resting(self) -> bool:
@@ -58,9 +58,8 @@ class Ladder:
     @property
     def idle(self) -> bool:
         """No clock runs: evaluations that know nothing change nothing more."""
-        return not self._busy or bool(
-            (self.since == UNSET).all() and (self.quiet == UNSET).all() and not self.often.any()
-        )
+        clocks = self._stray or (self.since != UNSET).any() or (self.quiet != UNSET).any() or self.often.any()
+        return not self._busy or not clocks
 
     @property
     def met(self) -> Bools:
@@ -104,7 +103,7 @@ class Ladder:
             before = self.active.copy()
             up = self._climb(at, value, np.zeros_like(known) if asleep else known)
             down = self._descend(at, value, known, asleep)
-        self.active = np.maximum(up, down)
+        self.active, self._stray = np.maximum(up, down), False
         if self._damping is not None:
             self._remember(np.flatnonzero((before == 0) & (self.active > 0)), at)
         self._busy = self._is_busy()
@@ -116,7 +115,7 @@ class Ladder:
         Of ``value`` float64 and ``known``, both (evaluations, keys), no more than those rows are used. As ``evaluate``,
         row by row, would do it; there are no rungs with ``needed``.
         """
-        if not len(ends):
+        if not len(ends) or self._stray:
             return 0
         at, moves = ends[:, None], np.zeros(value.shape, np.bool_)
         clocks: list[tuple[Int64, Int64]] = []
@@ -210,6 +209,7 @@ class Ladder:
     def restored(self) -> None:
         """Recompute what is derived, after the arrays were filled from a snapshot."""
         self._busy = self._is_busy()
+        self._stray = not np.isin(self.active, (Level.NONE, *self.rungs)).all()
 
 
 def _course(clock: Int64, holds: Bools, ends: Int64) -> Int64:
