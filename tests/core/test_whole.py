@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from sensord.core.alert import Transition
+from sensord.core.cases.builtin import VERSION
 from sensord.core.cases.notification import Reason
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE
@@ -96,7 +97,8 @@ def test_whoever_and_whatever_is_named_exists(life: Life) -> None:
         assert {event.case for event in step.events} | {note.case for note in step.notifications} <= cases
         seen.update(note.key for note in step.notifications)
         seen.update(event.id for event in step.events)
-        seen.update(change.id for change in step.transitions)
+        # A contact may fail, work and fail again within one instant, as no rule over readings may.
+        seen.update(change.id for change in step.transitions if change.version != VERSION)
     assert [name for name, times in seen.items() if times > 1] == []
 
 
