@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sensord.core.alert import Transition
@@ -65,6 +65,7 @@ def cut(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6),
     restart=st.integers(0, 7),
 )
+@example(seed=28069, sizes=[1], restart=0)  # the last readings meet a rung as active times begin, in a silence
 @settings(max_examples=15)
 def test_cuts_and_restarts_do_not_matter(seed: int, sizes: list[int], restart: int) -> None:
     """However the stretch is cut, and wherever it is resumed from a snapshot, the transitions are the same bytes."""

@@ -20,7 +20,8 @@ from sensord.core.rules.window import Ahead, Array, Table
 class Recent:
     """See :class:`sensord.core.rules.window.Window`. ``ring`` and ``times`` have shape (N, keys)."""
 
-    still = True
+    still = False
+    """What it holds stays, however long ago it came: that no reading comes does not say that nothing is met."""
     pivot: Float64 | None = None
 
     def __init__(self, value: Value, keys: int, readings: int, every: int, depth: int) -> None:
