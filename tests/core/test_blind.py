@@ -107,7 +107,7 @@ def test_it_does_not_matter_how_the_journal_is_cut(seed: int, size: int) -> None
 
 
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8), restart=st.integers(1, 9))
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_any_cut_and_any_restart(sizes: list[int], restart: int) -> None:
     """Nor when the daemon is restarted."""
     records = sorted([*wild(3, 1), *ticks(START + HOUR)], key=lambda one: one.received_at)

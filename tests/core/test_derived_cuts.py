@@ -106,7 +106,7 @@ def test_every_rule_has_something_to_say(whole: list[bytes]) -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 2000), max_size=8), restart=st.integers(0, 3))
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_any_cut_and_any_restart(whole: list[bytes], cuts: list[int], restart: int) -> None:
     """Any cut into batches, with restarts in between, gives the same transitions."""
     single = scene()

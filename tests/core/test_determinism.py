@@ -45,7 +45,7 @@ def test_batch_sizes_do_not_matter(whole: dict[int, bytes], seed: int, size: int
     restart=st.integers(0, 9),
     seed=st.sampled_from((1, 2, 3)),
 )
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_any_cut_and_any_restart(whole: dict[int, bytes], sizes: list[int], restart: int, seed: int) -> None:
     """Any sequence of group sizes, with a snapshot and restore at any rhythm, gives the same bytes."""
     assert outcome(stream_of(seed), sizes, restart) == whole[seed]

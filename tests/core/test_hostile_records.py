@@ -49,7 +49,7 @@ def street() -> Site:
 @example(
     action=Action("silence", "s", "x", "api:x", "why", 2**70, Scope(("G1",))), receipt=Receipt("::", Delivery.SENT)
 )
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_no_record_stops_the_core(action: Action, receipt: Receipt) -> None:
     """Each ends in an outcome or a dead letter; the state is saved and restored, and time goes on for a day."""
     site = street()

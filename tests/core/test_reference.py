@@ -38,7 +38,7 @@ def changes(transitions: Iterable[Transition]) -> list[Change]:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_the_engine_does_what_the_handbook_says(seed: int) -> None:
     """Every change of every rule, at its instant, with its levels and its number of samples, is the reference's."""
     dice = random.Random(seed)
@@ -66,7 +66,7 @@ def cut(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
     restart=st.integers(0, 7),
 )
 @example(seed=28069, sizes=[1], restart=0)  # the last readings meet a rung as active times begin, in a silence
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_cuts_and_restarts_do_not_matter(seed: int, sizes: list[int], restart: int) -> None:
     """However the stretch is cut, and wherever it is resumed from a snapshot, the transitions are the same bytes."""
     dice = random.Random(seed)
@@ -82,7 +82,7 @@ def test_cuts_and_restarts_do_not_matter(seed: int, sizes: list[int], restart: i
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_shards_add_up(seed: int) -> None:
     """Two engines that share the residential grids find together what one finds alone, for rules below a block."""
     dice = random.Random(seed)
