@@ -7,6 +7,7 @@ import pytest
 
 from sensord.core.alert import Change, Transition, Vehicle, transition_id
 from sensord.core.cases.case import SecondWay
+from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Notification, Reason
 from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.cases.story import Story
@@ -174,3 +175,31 @@ def test_an_ended_case_keeps_no_vehicle_but_its_own(how: str) -> None:
     case.vehicle = None
     stored = msgspec.json.encode(case).decode()
     assert "皖K·" not in stored
+
+
+def test_a_way_that_was_spared_lends_its_time_to_no_other() -> None:
+    """The first vehicle's message arrived; the second's way is due after its own time, not at the first one's."""
+    street = desk()
+    comes(street, 0, 111, "stranger", Level.BLUE)
+    (first,) = street.book.open.values()
+    key = f"{first.id}:2:居委干部-1:people"
+    street.receipt(5, key, "delivered")
+    comes(street, 115, 222, "stranger", Level.BLUE, Change.ANOTHER)
+    assert [(one.at - START) // SECOND for one in second_ways(street, 400)] == [235]
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_digest_spares_the_ways_of_what_it_told_of(arrives: bool) -> None:
+    """A red message that did not get through goes by the second way, though a digest of lesser news has arrived."""
+    crowd = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),))
+    damping = Damping(per_minute={"people": 2})
+    street = Desk(definition(people=PEOPLE[:1], policies=(crowd,), damping=damping))
+    street.alert(0, Level.YELLOW, place="G1-L2")
+    street.alert(1, Level.YELLOW)
+    red = street.alert(10, Level.RED).decisions.notifications
+    assert [one.level for one in red] == [Level.RED]
+    (digest,) = [one for one in street.wait(70).decisions.notifications if one.reason is Reason.DIGEST]
+    if arrives:
+        street.receipt(71, digest.key, "delivered")
+    ways = [((one.at - START) // SECOND, one.level) for one in second_ways(street, 400) if one.place == "G1-L1"]
+    assert ways == [(130, Level.RED)] + [(180, Level.RED)] * (not arrives)

@@ -283,8 +283,7 @@ class CaseBook:
             else:
                 field = f"{receipt.delivery.value}_at"
                 setattr(told, field, getattr(told, field) or at)
-                arrived = (receiver, event) if case_id == name and not event.startswith("digest") else (receiver, "")
-                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, arrived)}
+                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, receiver, event)}
                 if channel not in told.second_ways:  # the first way works again
                     told.second_ways = []
             story.changed[case.id] = case
@@ -387,6 +386,11 @@ class CaseBook:
             del self.ended[oldest.id]
 
 
-def _spared(way: SecondWay, arrived: tuple[str, str]) -> bool:
-    """Whether a second way is not needed: the message arrived, or a digest with all of the person's."""
-    return way.person == arrived[0] and arrived[1] in ("", way.event)
+def _spared(way: SecondWay, receiver: str, event: str) -> bool:
+    """Whether a second way is not needed: the message of the event has arrived, or the digest that told of it.
+
+    Ways of what a digest tells of begin with the digest (those of an earlier version, without an instant, with any).
+    """
+    if event.startswith("digest-"):
+        return way.person == receiver and (not way.at or event.rstrip("+") == f"digest-{way.at}")
+    return way.person == receiver and way.event == event

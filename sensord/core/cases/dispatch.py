@@ -340,7 +340,9 @@ class Dispatcher:
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
         for contact in person.second_ways:
-            number = max((int(taken) for taken in case.fallbacks), default=0) + 1
+            # Not that of a way that was spared, either: its instant is on the list still.
+            waiting = (taken for _, due, taken in case.pending if due is Due.FALLBACK)
+            number = max((*map(int, case.fallbacks), *waiting), default=0) + 1
             case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
             self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
 
