@@ -16,7 +16,7 @@ from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Device, Place, PlaceKind
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
-from sensord.core.site import definition_record, notice_record
+from sensord.core.site import Site, definition_record, notice_record
 from sensord.core.stream import Stream
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas
 
@@ -262,3 +262,13 @@ def grouped(records: Sequence[Record], sizes: Sequence[int], new: Definition | N
         made.append(Group(turn + 1, tuple(rest[:size])))
         rest, turn = rest[size:], turn + 1
     return made
+
+
+def decided(records: list[Record], sizes: list[int], restart_every: int = 0) -> bytes:
+    """Everything decided on the records, in the order in which it was decided."""
+    site, lines = Site(), list[bytes]()
+    for number, group in enumerate(grouped(records, sizes, definition()), 1):
+        lines.append(site.step(group).decisions())
+        if restart_every and number % restart_every == 0:
+            site = Site.restored(site.snapshot())
+    return b"".join(lines)

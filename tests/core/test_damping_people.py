@@ -269,3 +269,18 @@ def _decided(size: int, restart_every: int) -> bytes:
         if restart_every and number % restart_every == 0:
             site = Site.restored(site.snapshot())
     return b"".join(lines)
+
+
+@pytest.mark.parametrize(
+    "left", [PEOPLE[1:], (msgspec.structs.replace(PEOPLE[0], contacts=(Contact("group"),)), *PEOPLE[1:])]
+)
+def test_a_digest_goes_to_nobody_who_has_left(left: tuple[Person, ...]) -> None:
+    """Whoever is no longer on the roster, or not with that contact, may not read what waited for them; it is said."""
+    one = desk(Damping(per_hour=1, digest_every=10 * MINUTE), people=(PEOPLE[0], *PEOPLE[1:]))
+    one.alert(0, Level.YELLOW)
+    held = one.alert(1, Level.YELLOW, place="G1-L2").decisions.holds
+    assert {hold.reason for hold in held} == {Reason.HELD_BUDGET}
+    one.redefine(60, msgspec.structs.replace(one.definition, people=left))
+    story = one.wait(700)
+    assert "people" not in {note.channel for note in digests(story) if note.receiver == MINE}
+    assert Reason.HELD_OFF_DUTY in {hold.reason for hold in story.decisions.holds if hold.receiver == MINE}

@@ -13,23 +13,13 @@ from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.rules.engine import Engine
 from sensord.core.site import Site
-from tests.core.street import definition, grouped, stream_of
-
-
-def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> bytes:
-    """Everything decided on the records, in the order in which it was decided."""
-    site, lines = Site(), list[bytes]()
-    for number, group in enumerate(grouped(records, sizes, definition()), 1):
-        lines.append(site.step(group).decisions())
-        if restart_every and number % restart_every == 0:
-            site = Site.restored(site.snapshot())
-    return b"".join(lines)
+from tests.core.street import decided, definition, grouped, stream_of
 
 
 @pytest.fixture(scope="module")
 def whole() -> dict[int, bytes]:
     """The reference: one record a group."""
-    return {seed: outcome(stream_of(seed), [1]) for seed in (1, 2, 3)}
+    return {seed: decided(stream_of(seed), [1]) for seed in (1, 2, 3)}
 
 
 @pytest.mark.parametrize("size", [7, 500, 20_000])
@@ -37,7 +27,7 @@ def whole() -> dict[int, bytes]:
 def test_batch_sizes_do_not_matter(whole: dict[int, bytes], seed: int, size: int) -> None:
     """Groups of 1, 7, 500 and 20,000 records give the same bytes."""
     assert whole[seed].count(b"raised") > 20
-    assert outcome(stream_of(seed), [size]) == whole[seed]
+    assert decided(stream_of(seed), [size]) == whole[seed]
 
 
 @given(
@@ -48,14 +38,14 @@ def test_batch_sizes_do_not_matter(whole: dict[int, bytes], seed: int, size: int
 @settings(max_examples=8)
 def test_any_cut_and_any_restart(whole: dict[int, bytes], sizes: list[int], restart: int, seed: int) -> None:
     """Any sequence of group sizes, with a snapshot and restore at any rhythm, gives the same bytes."""
-    assert outcome(stream_of(seed), sizes, restart) == whole[seed]
+    assert decided(stream_of(seed), sizes, restart) == whole[seed]
 
 
 def test_ticks_add_nothing(whole: dict[int, bytes]) -> None:
     """Ticks between messages say only that time has passed, which the next message says anyway."""
     records = stream_of(1)
     ticked = [tick for record in records for tick in (Record(RecordKind.TICK, record.received_at), record)]
-    assert outcome(ticked, [3]) == whole[1]
+    assert decided(ticked, [3]) == whole[1]
 
 
 def run(engine: Engine, batches: list[Batch]) -> list[Transition]:

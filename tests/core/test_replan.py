@@ -17,9 +17,9 @@ from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
-from sensord.core.site import Site, definition_record
+from sensord.core.site import definition_record
 from tests.core.desk import Desk
-from tests.core.street import START, definition, density_rule, grouped, rules, stream_of
+from tests.core.street import START, decided, definition, density_rule, rules, stream_of
 
 Steps = tuple[Step, ...]
 PEOPLE = tuple(
@@ -293,9 +293,4 @@ def outcome(sizes: list[int], restart_every: int) -> bytes:
     """Everything decided on a wild stretch while its plans are edited."""
     edits = [definition_record(edited(number), START + (40 + 70 * number) * SECOND) for number in range(5)]
     records = sorted([*stream_of(1), *edits], key=lambda record: record.received_at)
-    site, lines = Site(), list[bytes]()
-    for number, group in enumerate(grouped(records, sizes, definition()), 1):
-        lines.append(site.step(group).decisions())
-        if restart_every and number % restart_every == 0:
-            site = Site.restored(site.snapshot())
-    return b"".join(lines)
+    return decided(records, sizes, restart_every)

@@ -13,7 +13,6 @@ import pytest
 
 from sensord.core.alert import Transition
 from sensord.core.cases.builtin import VERSION
-from sensord.core.cases.notification import Reason
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE
 from sensord.core.record import Record
@@ -85,15 +84,12 @@ def stands_in_silence(rule: Rule) -> bool:
 
 def test_whoever_and_whatever_is_named_exists(life: Life) -> None:
     """Receivers and their channels are on the roster, cases are known; no two things share an identity."""
-    ways, past, cases, seen = set[tuple[str, str]](), set[tuple[str, str]](), set[str](), Counter[str]()
+    ways, cases, seen = set[tuple[str, str]](), set[str](), Counter[str]()
     for step, record in zip(life.steps, life.records, strict=True):
         before, ways = ways, ways_of(decode_definition(record.payload)) if step.definition else ways
-        past |= ways
         cases |= {case.id for case in step.cases}
         for note in step.notifications:
-            # Under another roster a digest still tells whoever was on the former one what was held back from them.
-            known = past if note.reason is Reason.DIGEST else before | ways
-            assert (note.receiver, note.channel) in known, note
+            assert (note.receiver, note.channel) in before | ways, note
         assert {event.case for event in step.events} | {note.case for note in step.notifications} <= cases
         seen.update(note.key for note in step.notifications)
         seen.update(event.id for event in step.events)

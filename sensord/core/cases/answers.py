@@ -30,7 +30,6 @@ MOST_SILENCES, MOST_SCOPED = 1000, 500
 MOST_TOLD, MOST_EVENTS = 200, 10_000
 """People in the ledger of a case before strangers to the roster get no more lines, and events of a case before what
 changes nothing (a request, an answer after its end) is no longer kept."""
-_APPROVALS = (Verb.EXTEND, Verb.RETURN, Verb.VOID)
 _KNOWN = ", ".join(verb.value for verb in Verb)
 
 

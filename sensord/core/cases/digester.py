@@ -26,7 +26,7 @@ class Digester:
             if waiting:
                 self._desk.digest(waiting, outlet)
             return []
-        off = [message for message in waiting if not self._roster.table.on_duty(message.receiver, at)]
+        off = [message for message in waiting if not self._is_there(message, at)]
         for one in off:
             decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
         waiting = [message for message in waiting if message not in off]
@@ -40,6 +40,12 @@ class Digester:
         if rest:
             self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
         return self._ask(said, at)
+
+    def _is_there(self, message: Notification, at: int) -> bool:
+        """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read."""
+        person, on_duty = self._roster.by_id.get(message.receiver), self._roster.table.on_duty
+        contacts = () if person is None else person.contacts
+        return any(contact.channel == message.channel for contact in contacts) and on_duty(message.receiver, at)
 
     def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
         """Send what has its turn; returns what that tells of."""
