@@ -344,5 +344,5 @@ class RuleReader:
             active=read_active(self.findings, (*self.path, "active"), text.active, self.world.days),
             message={} if text.message is None else text.message.both(),
             labels=text.labels,
-            runbook=text.runbook,
+            runbook=text.runbook if isinstance(text.runbook, str) else text.runbook.both(),
         )

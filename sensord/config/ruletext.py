@@ -231,7 +231,9 @@ class RuleText(Entry, frozen=True, kw_only=True):
     dispatch: Text
     message: LocalText | None = None
     labels: dict[LabelName, Text] = msgspec.field(default_factory=dict)
-    runbook: Annotated[str, Meta(max_length=2000, description="what to do, or a link to it")] = ""
+    runbook: Annotated[
+        LocalText | Annotated[str, Meta(max_length=500)], Meta(description="what to do, or a link to it")
+    ] = ""
 
 
 class RulesFile(Entry, frozen=True, kw_only=True):

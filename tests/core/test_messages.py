@@ -12,7 +12,7 @@ from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk
-from tests.core.street import definition
+from tests.core.street import definition, density_rule
 
 PEOPLE = (
     Person("居委干部-1", "cadre", "G1", (Contact("people"),)),
@@ -113,3 +113,38 @@ def test_whoever_needs_help_in_a_calm_case_gets_it() -> None:
     assert told.title == "【现场请求支援·已平静】小区C1 1弄"
     assert told.text.startswith("居委干部-1请求支援：有人昏迷。小区C1 1弄：")
     assert "起已平静。请派人。" in told.text
+
+
+@pytest.mark.parametrize(
+    ("runbook", "zh", "en"),
+    [
+        ("不要单独上前", "。要点：不要单独上前。请", ". What to do: 不要单独上前. Go"),
+        ({"zh": "先看。", "en": "Look first."}, "。要点：先看。请", ". What to do: Look first. Go"),
+        ("见 https://wiki/a1", "。要点：见 https://wiki/a1 请", ". What to do: 见 https://wiki/a1  Go"),
+        (f"看{PLATE}\n\n再走！", "。要点：看[plate] 再走！请", ". What to do: 看[plate] 再走！ Go"),
+        ("长" * 501, f"。要点：{'长' * 500}…请", f". What to do: {'长' * 500}… Go"),
+        ("", "。请", ". Go"),
+    ],
+)
+def test_what_a_rule_says_is_to_be_done_stands_before_what_is_asked(
+    runbook: str | dict[str, str], zh: str, en: str
+) -> None:
+    """Whoever is told of an alert reads it, in their language where there are two."""
+    asking = Role("cadre", {"zh": "干部"}, ask={"zh": "请去。", "en": "Go."})
+    people = (PEOPLE[0], Person("cadre-2", "cadre", "G1", (Contact("people"),), language="en"))
+    whole = definition(people=people, roles=(asking,), policies=(PLAN,), rules=(density_rule(runbook=runbook),))
+    told = Desk(whole).alert(0, Level.YELLOW).decisions.notifications
+    texts = {one.receiver: one.text for one in told}
+    assert zh in texts["居委干部-1"]
+    assert en in texts["cadre-2"]
+
+
+def test_nobody_is_told_what_to_do_about_a_crowd_that_is_gone() -> None:
+    """A calm case asks for a report, not for what the rule's runbook says of a crowd."""
+    rules = (density_rule(runbook="疏导分流"),)
+    desk = Desk(definition(people=PEOPLE, policies=(PLAN,), categories=(CROWD,), rules=rules))
+    assert "疏导分流" in desk.alert(0, Level.YELLOW).decisions.notifications[0].text
+    desk.alert(10, Level.NONE)
+    told = desk.act(20, "need_help", by="居委干部-1", via="mqtt").decisions.notifications
+    assert any("已平静" in one.text for one in told)
+    assert not any("疏导分流" in one.text for one in told)

@@ -137,7 +137,10 @@ _LONGEST_NOTE = 100
 _LASTS = 5 * MINUTE
 """For so long what was free when the alert was raised is worth the way; whoever is told later is sent nowhere by it."""
 _GONE_BY = {"zh": "附近目前的空车位情况不明", "en": "where spaces are free by now is not known"}
-_TAIL = {"zh": "{lead}{links}{ask}案件号：{case}", "en": " {lead}{links}{ask} Case: {case}"}
+_TAIL = {"zh": "{lead}{links}{runbook}{ask}案件号：{case}", "en": " {lead}{links}{runbook}{ask} Case: {case}"}
+_RUNBOOK = {"zh": "要点：{}", "en": "What to do: {} "}
+_LONGEST_RUNBOOK = 500
+"""So much of a rule's runbook stands in a message; configuration refuses longer ones, older definitions have them."""
 _LEAD = {"zh": "牵头：{}。", "en": "Led by {}. "}
 _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}. "}
 
@@ -189,6 +192,7 @@ def compose(
         **_tail(case, language),
         # What is built in says itself what to do: nobody need go anywhere for it.
         "ask": "" if case.rule in IDS else role.ask.get(language, ""),
+        "runbook": _runbook(rule, language),
         "vehicle": _vehicle(case.vehicle, role, language),
         "spaces": _GONE_BY[language] if event.at - case.subject_at > _LASTS else _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
@@ -219,6 +223,7 @@ def compose_calm(
         **_about(case, rules, case.cleared_at or event.at, language, names),
         **_tail(case, language),
         "level": _CALM_LEVEL[language],
+        "runbook": "",
         "ask": ask,
     }
     text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
@@ -251,6 +256,22 @@ def _tail(case: Case, language: str) -> dict[str, str]:
         "lead": _LEAD[language].format(case.lead) if case.lead else "",
         "links": _LINKS[language].format(len(case.links)) if case.links else "",
     }
+
+
+def _runbook(rule: Rule | None, language: str) -> str:
+    """What the rule says is to be done, in the words of whoever wrote it: one sentence more, whatever it ends with."""
+    book = "" if rule is None else rule.runbook
+    # Nobody's own words may make a mark that is filled in on delivery.
+    text = " ".join((book if isinstance(book, str) else book.get(language, "")).replace(MARK, "").split())
+    if not text:
+        return ""
+    if len(text) > _LONGEST_RUNBOOK:
+        text = f"{text[:_LONGEST_RUNBOOK]}…"
+    elif text[-1].isalnum() and "://" not in text.rpartition(" ")[2]:
+        text += "。" if language == "zh" else "."
+    elif text[-1].isalnum():  # a link ends where the next space is
+        text += " "
+    return _RUNBOOK[language].format(text)
 
 
 def _said(event: CaseEvent, reason: Reason, language: str) -> str:

@@ -195,7 +195,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     combination: Combination | None = None
     message: dict[str, str] = {}
     labels: dict[str, str] = {}
-    runbook: str = ""
+    runbook: dict[str, str] | str = ""
 
     @property
     def version(self) -> str:
