@@ -11,7 +11,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from sensord.config.load import load
-from sensord.core.cases.story import Failure, Story
+from sensord.core.failure import Failure, Failures
 from sensord.store.state import StateStore
 from tests.morning import Built, Morning, built
 from tests.notify.receiver import Receiver
@@ -36,26 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ("faults" not in item.path.parts, item.path.parent != here))
 
 
-_FAIL = Story.fail
+_NOTE = Failures.note
 
 
-def raise_it(_story: Story, failure: Failure) -> None:
+def raise_it(_failures: Failures, failure: Failure) -> None:
     """Fail the test."""
-    raise AssertionError(f"{failure.what} could not be handled: {failure.why}\n{failure.trace}")
+    raise AssertionError(f"{failure.part} {failure.what} could not be handled: {failure.why}\n{failure.trace}")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def loud() -> Iterator[None]:
-    """What the case book catches in service, so that the rest of the street is told, fails a test."""
+    """What the core catches in service, so that the rest of the street is told, fails a test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Story, "fail", raise_it)
+        patch.setattr(Failures, "note", raise_it)
         yield
 
 
 @pytest.fixture
 def in_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failures of cases are caught, as in service: for tests of just that."""
-    monkeypatch.setattr(Story, "fail", _FAIL)
+    """Failures are caught, as in service: for tests of just that."""
+    monkeypatch.setattr(Failures, "note", _NOTE)
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from functools import partial
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch
+from sensord.core.batch import Batch, tick
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
-from sensord.core.cases.story import Failure
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.failure import Failure, Part
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.place import Places
@@ -51,7 +51,7 @@ class Step(msgspec.Struct):
     that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
     ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
     holds together, in the order in which one followed from the other: the same order however the journal is cut into
-    groups. ``failures`` are mistakes of ours in single cases, all others go on; they are no part of the decisions.
+    groups. ``failures`` are mistakes of ours in single parts, all others go on; they are no part of the decisions.
     """
 
     seq: int
@@ -144,13 +144,16 @@ class Site:
         self._probe = self.engine.probe = probe
 
     def step(self, group: Group) -> Step:
-        """Take one journal group. Never raises for bad input: that becomes dead letters."""
+        """Take one journal group. Never raises for bad input: that becomes dead letters.
+
+        It is cut where a replay cuts it, which hands us each record that is taken by itself in a group of its own.
+        """
         step = Step(group.seq, group.received_at)
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
         for index, record in () if APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind == RecordKind.DEFINITION:
-                self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._until(record, group.records[start:index], start, step, story, counts)
                 self._collect(counts)  # the tracker will be another one
                 self._redefine(record, step, story)
                 start = index + 1
@@ -158,7 +161,7 @@ class Site:
                 notice = _read_notice(index, record, step)
                 if notice is not None and notice.used is not None:
                     self.book.count_on(notice.used, story)  # before what came due since then is decided
-                self._stretch(group.records[start:index], start, record.received_at, step, story, counts)
+                self._until(record, group.records[start:index], start, step, story, counts)
                 if notice is not None:
                     self.book.notice(notice, record.received_at, story)
                 start = index + 1
@@ -172,6 +175,7 @@ class Site:
         """
         step, story = Step(seq, decoded.batch.now), Story()
         step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
+        story.failures += decoded.failures
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, Counter(decoded.counts))
 
@@ -192,6 +196,20 @@ class Site:
         counts.update(self.tracker.counts)
         self.tracker.counts.clear()
 
+    def _until(
+        self,
+        record: Record,
+        before: Sequence[Record],
+        first: int,
+        step: Step,
+        story: Story,
+        counts: Counter[tuple[str, str]],
+    ) -> None:
+        """Feed the records before one that is taken by itself, then let the time until then pass."""
+        if before:
+            self._stretch(before, first, before[-1].received_at, step, story, counts)
+        self._stretch((), first, record.received_at, step, story, counts)
+
     def _stretch(
         self,
         records: Sequence[Record],
@@ -205,6 +223,7 @@ class Site:
         decoded = self.intake.decode(tuple(records), now, first)
         step.dead += decoded.dead
         step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
+        story.failures += decoded.failures
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 
@@ -220,15 +239,49 @@ class Site:
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
-        step.blind += self.blindness.take(batch)
-        batch = self.tracker.take(batch)
-        step.passages += count_passages(batch, self.places)
-        step.occupancy += self.tracker.occupancy
-        self.tracker.occupancy.clear()
-        for transition in self.engine.feed(batch, partial(self.spaces.beside, batch)):
+        batch = self._followed(batch, step, story)
+        changed = self.engine.feed(batch, partial(self._beside, batch, story))
+        self._hear_engine(story)
+        for transition in changed:
             self.book.transition(transition, story)
-        self.spaces.observe(batch)
+        with story.failures.apart(Part.VEHICLES, "free spaces", batch.now):
+            self.spaces.observe(batch)
         self.book.advance(batch.now, story)
+
+    def _hear_engine(self, story: Story) -> None:
+        """Take what failed in the engine since this was last done."""
+        story.failures += self.engine.failures
+        self.engine.failures.clear()
+
+    def _beside(self, batch: Batch, story: Story, transition: Transition, position: int) -> Transition:
+        with story.failures.apart(Part.VEHICLES, "free spaces", transition.at):
+            return self.spaces.beside(batch, transition, position)
+        return transition  # without them
+
+    def _followed(self, batch: Batch, step: Step, story: Story) -> Batch:
+        """The batch with what is to be said of vehicles; when that fails they are followed anew, and crowds go on."""
+        with story.failures.apart(Part.VEHICLES, "following vehicles", batch.now):
+            step.blind += self.blindness.take(batch)
+            seen = self.tracker.take(batch)
+            step.passages += count_passages(seen, self.places)
+            step.occupancy += self.tracker.occupancy
+            self.tracker.occupancy.clear()
+            return seen
+        self._follow_anew(batch.now, step)
+        return batch
+
+    def _follow_anew(self, at: int, step: Step) -> None:
+        """Forget all vehicles, as if there had been no site keys for a moment: who is inside is not known for long."""
+        unseeing = Blindness(self.places, on=False)
+        unseeing.carry_over(self.blindness, at)
+        step.blind += unseeing.take(tick(at))
+        self.blindness = Blindness(self.places, on=self.tracker.on)
+        self.blindness.carry_over(unseeing, at)
+        before, self.spaces = self.spaces, Spaces(self.definition, self.places)
+        self.spaces.carry_over(before, anew=True)
+        self.tracker = Tracker(self.definition, self.places, on=self.tracker.on)
+        self.tracker.begin(at)
+        self.engine.follow_anew(at)
 
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
         """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
@@ -248,6 +301,7 @@ class Site:
         self.spaces.carry_over(before_spaces, anew=self.tracker.on != before_tracker.on)
         self.blindness.carry_over(before_blindness, record.received_at)
         changed = self.engine.carry_over(before_engine, record.received_at)
+        self._hear_engine(story)
         for transition in changed:
             if not transition.rises:
                 before_book.transition(transition, story)

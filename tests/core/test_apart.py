@@ -19,7 +19,7 @@ from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.cases.replan import Replan
-from sensord.core.cases.story import Failure, Story
+from sensord.core.failure import Failure, Failures
 from sensord.core.instant import DAY, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.site import Site
@@ -227,7 +227,7 @@ def test_a_lack_of_memory_is_no_cases_failure(monkeypatch: pytest.MonkeyPatch) -
 
 def test_tests_hear_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is caught in service fails every other test."""
-    monkeypatch.setattr(Story, "fail", conftest.raise_it)
+    monkeypatch.setattr(Failures, "note", conftest.raise_it)
     monkeypatch.setattr(Flow, "_rise", broken_for(Flow._rise))
     with pytest.raises(AssertionError, match="could not be handled: MistakeError"):
         Desk().alert(0, Level.YELLOW)

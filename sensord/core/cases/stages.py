@@ -6,8 +6,9 @@ from sensord.core.cases.agenda import Agenda
 from sensord.core.cases.case import ENDED, TABLE, Case, CaseEvent, Due, Happening
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.policy import Category, Policy
-from sensord.core.cases.story import Failure, Story
+from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
+from sensord.core.failure import Failure, Part
 from sensord.core.level import Level
 
 
@@ -61,7 +62,7 @@ class Stages:
         """
         state = TABLE.get((case.state, happening))
         if state is None:
-            story.fail(Failure(case.id, at, f"{happening.value} while {case.state.value}"))
+            story.failures.note(Failure(Part.CASE, case.id, at, f"{happening.value} while {case.state.value}"))
             state = case.state
         if state is not case.state or happening is Happening.OVERDUE:
             case.state, case.since, case.deadline = state, at, 0

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from sensord.core.alert import Transition
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions, Happened
+from sensord.core.failure import Failures
 from sensord.core.outcome import Outcome
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """Something that could not be handled as it should, at an instant (ns): a mistake of ours.
-
-    ``what`` is the id of a case or an alert, ``why`` an exception's type or what cannot be, ``trace`` the lines of code
-    that led there. None of them quotes anybody, so there is no plate in them.
-    """
-
-    what: str
-    at: int
-    why: str
-    trace: str = ""
 
 
 class Story:
@@ -37,7 +23,7 @@ class Story:
         self.changed: dict[str, Case] = {}
         self.decisions = Decisions(self.told)
         self.outcomes: list[Outcome] = []
-        self.failures: list[Failure] = []
+        self.failures = Failures()
 
     def tell(self, change: Transition | CaseEvent) -> None:
         """An alert changed, or a case moved."""
@@ -46,7 +32,3 @@ class Story:
             self.transitions.append(change)
         else:
             self.events.append(change)
-
-    def fail(self, failure: Failure) -> None:
-        """Something could not be handled as it should. In our own tests this raises."""
-        self.failures.append(failure)

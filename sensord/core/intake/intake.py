@@ -16,6 +16,7 @@ import numpy as np
 
 from sensord.core.batch import CLOCK_SUSPECT, Batch, Int64, tick
 from sensord.core.definition import Definition
+from sensord.core.failure import Failures, Part
 from sensord.core.intake.clock import Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.memory import Arrivals, Judged, Memories, Memory
@@ -43,7 +44,7 @@ class Decoded:
     """What came of some records: the batch, actions with the number of readings before each, dead letters, counts.
 
     ``counts`` is keyed by (stream, outcome). ``gaps`` counts, by device id, messages that devices numbered and that did
-    not come before their successors, ``filled`` those of them that came after all.
+    not come before their successors, ``filled`` those of them that came after all. ``failures`` are of single messages.
     """
 
     batch: Batch
@@ -52,6 +53,7 @@ class Decoded:
     counts: Counter[tuple[str, str]]
     gaps: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
+    failures: Failures = field(default_factory=Failures)
 
 
 class Intake:
@@ -85,13 +87,15 @@ class Intake:
             tolerance = self._tolerances[read.stream]
             judged = self._memories.judge(_arrivals(read, self._periods, tolerance))
             _count(read, judged, tolerance, counts)
+            for device, at, error in judged.failed:
+                aside.failures.caught(Part.MESSAGE, self._places.devices[device].id, at, error)
             kept = np.flatnonzero(~judged.repeated)
             gaps, filled = self._by_device(judged.gaps), self._by_device(judged.filled)
             batch = _batch(read, judged, kept, now)
         self.readings += len(kept)
         before = np.searchsorted(read.position[kept], [position for position, _, _ in aside.actions]).tolist()
         actions = [(place, at, told) for place, (_, at, told) in zip(before, aside.actions, strict=True)]
-        return Decoded(batch, actions, aside.dead, counts, gaps, filled)
+        return Decoded(batch, actions, aside.dead, counts, gaps, filled, aside.failures)
 
     def _by_device(self, amounts: Counter[int]) -> Counter[str]:
         """Count by id what is counted by position."""

@@ -72,7 +72,8 @@ class Memory(msgspec.Struct, array_like=True):
 class Judged:
     """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt.
 
-    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all.
+    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all. ``failed``
+    are readings that could not be judged: the device, the arrival, and the mistake of ours.
     """
 
     repeated: Bools
@@ -80,6 +81,7 @@ class Judged:
     suspect: Bools
     gaps: Counter[int] = field(default_factory=Counter)
     filled: Counter[int] = field(default_factory=Counter)
+    failed: list[tuple[int, int, Exception]] = field(default_factory=list)
 
 
 class _Columns:
@@ -115,7 +117,7 @@ class Memories:
     """The memories of all devices, by their position in the registry."""
 
     def __init__(self, memories: Sequence[Memory]) -> None:
-        self._memories, self._columns = memories, _Columns(len(memories))
+        self._memories, self._columns = list(memories), _Columns(len(memories))
 
     def all(self) -> Sequence[Memory]:
         """Return every device's memory as it stands."""
@@ -170,7 +172,18 @@ class Memories:
         return usual
 
     def _one(self, one: _Arrival, judged: Judged) -> None:
-        """Judge one reading."""
+        """Judge one reading. One that cannot be judged counts as of its arrival, and its device is new to us."""
+        try:
+            self._learn(one, judged)
+        except Exception as error:  # noqa: BLE001  # whatever it is: other devices must be heard
+            judged.failed.append((one.device, one.received_at, error))
+            judged.repeated[one.row] = False
+            judged.event_at[one.row], judged.suspect[one.row] = one.received_at, True
+            self._memories[one.device] = Memory(Clock(), Repeats())
+            self._columns.here[one.device] = False
+
+    def _learn(self, one: _Arrival, judged: Judged) -> None:
+        """Judge one reading, and learn from it."""
         memory = self._memories[one.device]
         if self._columns.here[one.device]:
             self._columns.give(one.device, memory)

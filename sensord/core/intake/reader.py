@@ -16,6 +16,7 @@ import numpy as np
 
 from sensord.core.batch import Bools, Int8, Int32, Int64, Sightings
 from sensord.core.definition import Definition
+from sensord.core.failure import Failures, Part
 from sensord.core.intake import spoken
 from sensord.core.intake.codec import Context, native
 from sensord.core.intake.rows import ALONE, Messages, RowReader, Rows
@@ -47,11 +48,12 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What is no reading: actions beside the positions of their records, dead letters, and what was retained."""
+    """What is no reading: actions beside the positions of their records, dead letters, what was retained or failed."""
 
     actions: list[tuple[int, int, Action | Receipt]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     retained: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failures: Failures = field(default_factory=Failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,37 @@ class Reader:
         self._devices = np.array([route.index for route in self._routes], np.int64)
 
     def read(self, records: Sequence[Record], first: int = 0) -> Read:
-        """Read records; ``first`` is the position of the first in its group. Never raises for bad input."""
+        """Read records; ``first`` is the position of the first in its group. Never raises for bad input.
+
+        Nor for a mistake of ours that some of them bring about: these become dead letters ``internal``.
+        """
+        try:
+            return self._read(records, first)
+        except Exception as error:  # noqa: BLE001  # whatever it is: it must not keep people from hearing of the rest
+            culprits = self._culprits(records) or dict.fromkeys(range(len(records)), error)
+        spared = [_nothing(record) if place in culprits else record for place, record in enumerate(records)]
+        read = self._read(spared, first)
+        for place, mistake in culprits.items():
+            record, known = records[place], records[place].topic in self._numbers
+            what, detail = record.topic if known else "a record", type(mistake).__name__
+            read.aside.failures.caught(Part.MESSAGE, what, record.received_at, mistake)
+            letter = DeadLetter(first + place, record.received_at, record.topic if known else "", "internal", detail)
+            read.aside.dead.append(letter)
+        read.aside.dead.sort(key=_index)
+        return read
+
+    def _culprits(self, records: Sequence[Record], start: int = 0) -> dict[int, Exception]:
+        """The positions of the records that cannot be read, counted from ``start``, with what that raises."""
+        try:
+            self._read(records, 0)
+        except Exception as error:  # noqa: BLE001  # it is told by whoever asks
+            if len(records) == 1:
+                return {start: error}
+            half = len(records) // 2
+            return self._culprits(records[:half], start) | self._culprits(records[half:], start + half)
+        return {}
+
+    def _read(self, records: Sequence[Record], first: int) -> Read:
         aside = Aside()
         messages = self._sorted_out(records, first, aside)
         positions = messages.positions.tolist()
@@ -104,7 +136,7 @@ class Reader:
         def refuse(at: int, error: DecodeError) -> None:
             aside.dead.append(_refused(first + positions[at], messages.records[at], error))
 
-        rows = self._row_reader.read(messages, refuse)
+        rows = self._row_reader.read(messages, refuse, aside.failures)
         aside.dead.sort(key=_index)
         received_at = np.array(list(map(_RECEIVED, messages.records)), np.int64)[rows.at]
         number = messages.number[rows.at]
@@ -188,6 +220,11 @@ def _odd(records: Sequence[Record], number: Int64) -> list[int]:
         for position, (record, route) in enumerate(zip(records, number.tolist(), strict=True))
         if route == _NOWHERE or record.kind != message or record.retained
     ]
+
+
+def _nothing(record: Record) -> Record:
+    """A record that says nothing, in the place of another."""
+    return Record(RecordKind.TICK, record.received_at)
 
 
 def _index(letter: DeadLetter) -> int:

@@ -13,6 +13,7 @@ from operator import attrgetter, itemgetter
 import numpy as np
 
 from sensord.core.batch import Float64, Int64
+from sensord.core.failure import Failures, Part
 from sensord.core.intake.codec import Context
 from sensord.core.intake.codec.context import NONE, whole_numbers
 from sensord.core.intake.codec.native import NUMBERS, decode_together
@@ -78,16 +79,22 @@ class RowReader:
     together: Int64
     context: Context
 
-    def read(self, messages: Messages, refuse: Refuse) -> Rows:
-        """Decode messages; ``refuse`` is told the place of each that cannot be used, and why."""
+    def read(self, messages: Messages, refuse: Refuse, failures: Failures) -> Rows:
+        """Decode messages; ``refuse`` is told the place of each that cannot be used, and why.
+
+        Those that cannot be decoded together by a mistake of ours are decoded by themselves.
+        """
         streams = self.together[messages.number]
         parts, left = list[Rows](), np.flatnonzero(streams == ALONE).tolist()
         for stream in NUMBERS:
             some = np.flatnonzero(streams == stream)
             if len(some) >= FEW:
-                parts.append(self._together(stream, some, messages, left))
-            else:
-                left += some.tolist()
+                known = len(left)
+                with failures.apart(Part.MESSAGE, stream.word, messages.records[some[0]].received_at):
+                    parts.append(self._together(stream, some, messages, left))
+                    continue
+                del left[known:]
+            left += some.tolist()
         if left or not parts:
             parts.append(self._singly(sorted(left), messages, refuse))
         return parts[0] if len(parts) == 1 else _merged(parts)

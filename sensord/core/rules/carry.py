@@ -18,6 +18,11 @@ when what they judge or gather changes.
 A state holds instants, not counts of something that lies beside the rule: a grid's steps go by the periods of devices.
 Only panes are numbered; in another zone they lie elsewhere, and windows start anew as if they gathered something else.
 What was learnt in percent of a place is converted when the place holds more or less.
+
+A rule that failed (``core/failure.py``) begins anew with the active levels that people know, and with what its baseline
+has learnt. They stand as if what it gathers had been changed: a window is quiet until it has been seen whole, a rule
+without one ends ``clear.for`` later, unless it is met. What is stuck stays so until it moves; and what a combination
+stood on was on until then.
 """
 
 from __future__ import annotations
@@ -28,9 +33,11 @@ import msgspec
 import numpy as np
 
 from sensord.core.level import Level
+from sensord.core.rules.combination import CombinedRule
 from sensord.core.rules.evaluator import Array, Evaluator
 from sensord.core.rules.ladder import UNSET
 from sensord.core.rules.single import SingleRule
+from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.window import Table
 from sensord.core.rules.windowed import UNIT, WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
@@ -121,6 +128,23 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
         copy_columns(packed.device_arrays[name], array, *devices)
     evaluator.restored(packed.numbers, tables)
     return carried
+
+
+def begin_anew(failed: Evaluator, fresh: Evaluator, levels: Array, at: int) -> None:
+    """Let an evaluator that has just been made go on, from ``at`` on, for one that failed; ``levels`` are its keys'."""
+    fresh.active()[:] = levels
+    if isinstance(fresh, WindowedRule) and isinstance(failed, WindowedRule):
+        fresh.ladder.restored()
+        fresh.learn_from(failed)
+        fresh.warm_up(at)
+        return
+    if isinstance(fresh, SingleRule):
+        fresh.run_on(np.where(levels > 0, at, UNSET), at)
+    elif isinstance(fresh, CombinedRule):
+        fresh.run_on(at)
+    elif isinstance(fresh, StuckRule) and isinstance(failed, StuckRule):
+        fresh.hold(failed)
+    fresh.restored({}, {})
 
 
 def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:

@@ -99,6 +99,12 @@ class CombinedRule:
                 if key is not None and was_on and not self.on[number, key]:
                     self.last_on[number, key] = at
 
+    def run_on(self, at: int) -> None:
+        """Let active levels run on from another evaluator of this rule: what they stood on was on until ``at``."""
+        active = self.levels > 0
+        self.last_on[active & (self.on == 0)] = at
+        self.matched[:] = active
+
     def _began(self, number: int, key: int, at: int) -> None:
         """A part was raised: the next link of a sequence, the beginning or the end of a wait."""
         if self._logic is Logic.SEQUENCE:
@@ -118,6 +124,18 @@ class CombinedRule:
         """Decide, at the instant ``at``, about keys whose parts have changed or whose time has come."""
         self._looked_at = at
         return [emission for key in keys for emission in self._judge(order, key, at)]
+
+    def answer(self, order: int, heard: Sequence[Transition], at: int) -> tuple[list[int], list[Emission]]:
+        """Take the transitions of an instant, and time; return the keys that are looked at, and the outcome."""
+        keys = sorted({*self.hear(heard), *self.keys_due(at)})
+        return keys, self.judge(order, keys, at)
+
+    def review(self, order: int, changes: tuple[Sequence[Transition], Sequence[Transition]], at: int) -> list[Emission]:
+        """Look at every key anew; ``changes`` are alerts that are gone with their rules, and transitions besides."""
+        gone, heard = changes
+        self.forget(gone, at)
+        self.hear(heard)
+        return self.judge(order, range(len(self.table)), at)
 
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say how many parts are on; ``since`` is when each part was last on, None while it is on or never was."""

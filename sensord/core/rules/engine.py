@@ -9,30 +9,28 @@ Within a feed, time comes first: everything that falls due at or before a readin
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
+from operator import attrgetter
+from typing import ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch, Int64
+from sensord.core.batch import Batch, Int64, tick
 from sensord.core.definition import Definition
-from sensord.core.instant import utc_offset
-from sensord.core.level import Level
+from sensord.core.failure import Failures, Part
 from sensord.core.place import Places
-from sensord.core.rules.absence import AbsenceRule
-from sensord.core.rules.carry import Carried, PackedEngine, carry, pack_rule
+from sensord.core.rules.carry import Carried, PackedEngine, begin_anew, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
-from sensord.core.rules.evaluator import NEVER, Complete, Emission, Evaluator, Setting, position_of, withdraw
-from sensord.core.rules.keys import KeyTable, PlaceTable
+from sensord.core.rules.evaluator import NEVER, Complete, Emission, Evaluator, position_of, withdraw
 from sensord.core.rules.liveness import Liveness
-from sensord.core.rules.occupancy import Drift
-from sensord.core.rules.paneclock import PaneClock
-from sensord.core.rules.probe import Probe, Sight
-from sensord.core.rules.rule import Rule
+from sensord.core.rules.making import Maker, Told
+from sensord.core.rules.probe import Probe
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.stuck import StuckRule
+from sensord.core.rules.views import Views
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import seal, unseal
 from sensord.core.stream import STREAMS, Stream
@@ -40,40 +38,30 @@ from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 _PACKED = msgpack_decoder(PackedEngine)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_DUE: Callable[[CombinedRule], int] = attrgetter("due")
 
 
-class ActiveAlert(msgspec.Struct, frozen=True):
-    """One active alert, for views. ``flapping``: it was raised too often lately, and is held up for longer."""
-
-    rule: str
-    key: str
-    place: str
-    level: Level
-    flapping: bool = False
-
-
-class Engine:
+class Engine(Views):
     """Evaluates the rules of a definition. ``only`` makes it a shard: the devices of those residential grids.
 
     ``followed``: the stream ``visit`` comes; without site keys it does not, and whatever it would say is unknown.
-    ``carried`` says, per rule, what became of its state when the definition was changed last.
+    ``carried`` says, per rule, what became of its state when the definition was changed last. ``failures`` are those of
+    single rules; whoever feeds it takes them from there.
     """
 
     def __init__(
         self, definition: Definition, places: Places, only: frozenset[str] | None = None, *, followed: bool = True
     ) -> None:
-        self._definition, self._places, self._only = definition, places, only
-        numbers = [int.from_bytes(hashlib.blake2b(one.id.encode(), digest_size=6).digest()) for one in places.devices]
-        offset = utc_offset(definition.zone)
-        self._setting = Setting(
-            *(places, definition.zone, offset, definition.calendar, np.array(numbers, np.float64), PaneClock(offset)),
-            followed=followed,
-        )
-        self.now = 0
+        super().__init__(places, Liveness(places, 0, only))
+        self._definition, self._only, self._followed = definition, only, followed
+        self._maker = Maker(definition, places, only, followed=followed)
         self.carried: dict[str, Carried] = {}
-        self._started = False
-        self._liveness = Liveness(places, 0, only)
-        self._evaluators: list[Evaluator] = []
+        self.failures = Failures()
+        self._broken: set[int] = set()
+        """The combinations that have failed in this feed."""
+        self._batch, self._told, self._started = tick(0), Told(()), False
         self._single: list[tuple[int, SingleRule]] = []
         self._timed: list[tuple[int, Evaluator]] = []
         self._combined: list[tuple[int, CombinedRule]] = []
@@ -85,44 +73,30 @@ class Engine:
         """Begin at the journal instant ``since``: windows, silence and warm-up count from here."""
         self._started, self.now = True, since
         self._liveness = Liveness(self._places, since, self._only)
-        rules = self._definition.rules
-        made = {number: self._evaluator(rule, since) for number, rule in enumerate(rules) if rule.combination is None}
+        self._evaluators = self._maker.all(since)
+        self._sort()
+        self._told = Told(self._evaluators)
+
+    def _sort(self) -> None:
+        """Sort the evaluators by how they are driven."""
+        numbered = list(enumerate(self._evaluators))
+        self._single[:] = [(number, one) for number, one in numbered if isinstance(one, SingleRule)]
+        combined = {number: one for number, one in numbered if isinstance(one, CombinedRule)}
+        self._combined[:] = [(number, combined[number]) for number in in_order(self._definition.rules)]
         # At one instant it is known first what is stuck: the others then take it for blind.
-        timed = [(number, one) for number, one in made.items() if not isinstance(one, SingleRule)]
-        self._timed = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
-        self._single = [(number, one) for number, one in made.items() if isinstance(one, SingleRule)]
-        self._combined = []
-        for number in in_order(rules):
-            combined = made[number] = self._combine(rules[number], made)
-            self._combined.append((number, combined))
-        self._evaluators = [made[number] for number in range(len(rules))]
-        self._stuck = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
-
-    def _evaluator(self, rule: Rule, since: int) -> Evaluator:
-        table, setting = KeyTable(rule, self._places, self._only), self._setting
-        lateness = self._definition.lateness_of(rule.stream)
-        if rule.absent:
-            return AbsenceRule(rule, table, setting, since)
-        if rule.stuck is not None:
-            return StuckRule(rule, table, setting, since)
-        if rule.every:
-            return WindowedRule(rule, table, setting, lateness, since)
-        return SingleRule(rule, table, setting, lateness)
-
-    def _combine(self, rule: Rule, made: dict[int, Evaluator]) -> CombinedRule:
-        assert rule.combination is not None
-        names = {part.rule for part in rule.combination.parts}
-        parts = [evaluator.table for evaluator in made.values() if evaluator.rule.id in names]
-        return CombinedRule(rule, PlaceTable(rule, parts, self._places), self._setting)
+        timed = [pair for pair in numbered if not isinstance(pair[1], SingleRule | CombinedRule)]
+        self._timed[:] = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
+        self._stuck[:] = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
 
     def feed(self, batch: Batch, complete: Complete | None = None) -> list[Transition]:
         """Take a batch (an empty one is a tick) and return what changed, in order, each as ``complete`` makes it."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
+        self._batch = batch
         emissions = self._take(batch)
         self._advance(batch, emissions)
         for _, evaluator in self._timed:
-            evaluator.settle()
+            self._apart(evaluator, batch.now, evaluator.settle)
         self.now = max(self.now, batch.now)
         emissions.sort(key=lambda emission: emission[:5])
         if complete is not None:
@@ -149,12 +123,29 @@ class Engine:
                     self.probe.taking(evaluator, mine[0])
                 emissions += (
                     emission if emission[1] == 0 else (*emission[:2], int(mine[1][emission[2]]), *emission[3:])
-                    for emission in evaluator.take(order, mine[0])
+                    for emission in self._taken(order, evaluator, mine[0])
                 )
-        for order, single in self._single:
-            while single.due <= batch.now:
-                emissions += self._evaluated(order, single)
+        for order, _ in self._single:
+            before = -1
+            while before < (at := self._evaluators[order].due) <= batch.now:
+                before = at
+                emissions += self._evaluated(order, self._evaluators[order], at)
         return emissions
+
+    def _taken(self, order: int, evaluator: Evaluator, mine: Batch) -> list[Emission]:
+        """What a rule makes of its readings. Of one that looks at each by itself, no more than one is lost."""
+        single = isinstance(evaluator, SingleRule)
+        made = self._apart(evaluator, int(mine.received_at[0]) if single else mine.now, evaluator.take, order, mine)
+        if made is not None:
+            self._told.hear(made)
+            return made
+        if not single or len(mine) == 1:
+            return []
+        return [
+            (*emission[:2], emission[2] + row if emission[1] else emission[2], *emission[3:])
+            for row in range(len(mine))
+            for emission in self._taken(order, self._evaluators[order], mine.cut(row, row + 1, mine.now))
+        ]
 
     def _advance(self, batch: Batch, emissions: list[Emission]) -> None:
         """Do everything that is due by the end of a batch, in order of time; arrivals count until just before each."""
@@ -164,18 +155,22 @@ class Engine:
             coming = Coming(batch, noted, self._liveness, self._stuck)
             for _, evaluator in timed:
                 if evaluator.due <= to:
-                    evaluator.skip(coming, watched=self.probe is not None)
+                    self._apart(evaluator, to, evaluator.skip, coming, watched=self.probe is not None)
             at = min(evaluator.due for _, evaluator in timed)
             if at > to:
                 break
             noted = self._note(batch, noted, at)
             for order, evaluator in timed:
                 if evaluator.due == at:
-                    emissions += self._evaluated(order, evaluator)
+                    emissions += self._evaluated(order, evaluator, at)
         self._note(batch, noted, NEVER)
 
-    def _evaluated(self, order: int, evaluator: Evaluator) -> list[Emission]:
-        emissions = evaluator.evaluate(order, self._liveness)
+    def _evaluated(self, order: int, evaluator: Evaluator, at: int) -> list[Emission]:
+        emissions = self._apart(evaluator, at, evaluator.evaluate, order, self._liveness)
+        if emissions is None:
+            return []
+        if emissions:
+            self._told.hear(emissions)
         if self.probe is not None:
             self.probe.evaluated(evaluator, self._liveness)
         return emissions
@@ -189,7 +184,7 @@ class Engine:
             return start
         stop = start + int(np.searchsorted(batch.received_at[start:], before, side="left"))
         for stuck in self._stuck:
-            stuck.observe(batch.cut(start, stop, batch.now))
+            self._apart(stuck, batch.now, stuck.observe, batch.cut(start, stop, batch.now))
         part = slice(start, stop)
         self._liveness.note(batch.device[part], batch.received_at[part], batch.flags[part])
         return stop
@@ -215,85 +210,86 @@ class Engine:
             result += self._round(at, group)
             start = stop
         self._run_down(now, result)
+        if self._broken:
+            result += self._mended(now)
         return result
 
     def _run_down(self, to: int, result: list[Transition]) -> None:
         """Let every deadline at or before ``to`` pass."""
-        while (at := min(combined.due for _, combined in self._combined)) <= to:
+        while (at := min(self._due_of(order, combined) for order, combined in self._combined)) <= to:
             result += self._round(at, [])
+
+    def _due_of(self, order: int, combined: CombinedRule) -> int:
+        due = None if order in self._broken else self._apart(combined, self._batch.now, _DUE, combined)
+        return NEVER if due is None else due
 
     def _round(self, at: int, group: list[Transition]) -> list[Transition]:
         """Tell the combinations what changed at ``at``, each after those that it looks at."""
         heard, made = list(group), list[Transition]()
         for order, combined in self._combined:
-            keys = sorted({*combined.hear(heard), *combined.keys_due(at)})
-            new = [emission[5] for emission in combined.judge(order, keys, at)]
-            heard += new
-            made += new
+            if order in self._broken:
+                continue
+            keys, new = self._apart(combined, at, combined.answer, order, heard, at) or ([], [])
+            self._told.hear(new)
+            heard += (emission[5] for emission in new)
+            made += (emission[5] for emission in new)
             if self.probe is not None and keys:
                 self.probe.evaluated(combined, self._liveness)
         return made
 
-    # -- views -------------------------------------------------------------------------------------------------------
+    # -- rules that fail ---------------------------------------------------------------------------------------------
 
-    def active(self) -> list[ActiveAlert]:
-        """List the active alerts in rule order."""
-        return [
-            ActiveAlert(
-                evaluator.rule.id,
-                evaluator.table.keys[key],
-                evaluator.table.places[key],
-                Level(int(levels[key])),
-                isinstance(evaluator, WindowedRule) and evaluator.ladder.flaps(int(key), self.now),
-            )
-            for evaluator in self._evaluators
-            for levels in (evaluator.active(),)
-            for key in np.flatnonzero(levels)
-        ]
+    def _apart(
+        self, evaluator: Evaluator, at: int, do: Callable[_P, _T], *args: _P.args, **more: _P.kwargs
+    ) -> _T | None:
+        """Let a rule do something. One that fails begins anew at ``at``, and all others go on; None: it has failed.
 
-    def learning(self) -> dict[str, list[str]]:
-        """Return, per rule with a baseline or a trend, the keys of which too little has been seen to say anything."""
-        return {
-            evaluator.rule.id: [evaluator.table.keys[key] for key in np.flatnonzero(evaluator.learning())]
-            for evaluator in self._evaluators
-            if isinstance(evaluator, WindowedRule) and evaluator.learning().any()
-        }
+        A combination does so at the end of the feed, when it is known again what is on.
+        """
+        try:
+            return do(*args, **more)
+        except Exception as error:  # noqa: BLE001  # whatever it is: it must not keep people from hearing of the rest
+            self.failures.caught(Part.RULE, evaluator.rule.id, at, error)
+            order = self._evaluators.index(evaluator)
+            if isinstance(evaluator, CombinedRule):
+                self._broken.add(order)
+            else:
+                self._begin_anew(order, self._maker.make(evaluator.rule, at), at)
+                if do == evaluator.evaluate:
+                    self._take_rest(order, at)
+            return None
 
-    def unknown(self) -> set[str]:
-        """Return the places that are blind now: a registered sensor there is silent, was never heard, or is stuck."""
-        return {self._places.devices[index].place for index in self._liveness.blind(self.now)}
+    def _begin_anew(self, order: int, fresh: Evaluator, at: int) -> None:
+        """Put another evaluator in the place of one that has failed at ``at``; its alerts stand as they were told."""
+        begin_anew(self._evaluators[order], fresh, self._told.of(order), at)
+        self._evaluators[order] = fresh
+        self._sort()
+        if isinstance(fresh, StuckRule):
+            self._liveness.mark_stuck(fresh.rule.id, fresh.frozen)
 
-    def drifts(self) -> list[Drift]:
-        """Return what occupancy rules had to correct: per rule and key."""
-        return [
-            drift
-            for evaluator in self._evaluators
-            if isinstance(evaluator, WindowedRule)
-            for drift in evaluator.drifts()
-        ]
+    def _take_rest(self, order: int, at: int) -> None:
+        """Let a rule over a window that begins anew take what arrives from ``at`` on: as if the batch began there."""
+        batch, fresh = self._batch, self._evaluators[order]
+        if isinstance(fresh, WindowedRule) and fresh.rule.stream is not None:
+            rest = batch.cut(int(np.searchsorted(batch.received_at, at)), len(batch), batch.now)
+            if (mine := _of_stream(rest, fresh.rule.stream)) is not None:
+                self._apart(fresh, batch.now, fresh.take, order, mine[0])
 
-    def evaluator_of(self, rule: str) -> Evaluator | None:
-        """Return the rule at work, for those who look on; None when no such rule is in force."""
-        return next((one for one in self._evaluators if one.rule.id == rule), None)
+    def _mended(self, now: int) -> list[Transition]:
+        """Let combinations that have failed begin anew, and judge; one that fails once more waits for what changes."""
+        self._renew(now)
+        result = self._reconsider([], now)
+        self._renew(now)
+        return result
 
-    def look(self, rule: str, key: str) -> Sight:
-        """Say what a rule in force saw of a key when it was evaluated last."""
-        evaluator = self.evaluator_of(rule)
-        assert evaluator is not None
-        return evaluator.look(evaluator.table.keys.index(key), self._liveness)
-
-    def silent_of(self, rule: str, key: str) -> dict[str, int]:
-        """Return the silent or stuck devices of a rule's key, with their last arrivals (ns)."""
-        evaluator = self.evaluator_of(rule)
-        if evaluator is None or key not in evaluator.table.keys:
-            return {}
-        table, heard = evaluator.table, self._liveness.heard_at
-        feeding = table.feeding(table.keys.index(key) // table.width * table.width)
-        return {
-            self._places.devices[device].id: int(heard[device])
-            for device in self._liveness.blind(self.now)
-            if device in feeding
-        }
+    def _renew(self, now: int) -> None:
+        for order, combined in list(self._combined):
+            if order in self._broken:
+                fresh = self._maker.combine(combined.rule, self._evaluators)
+                for evaluator in self._evaluators:
+                    fresh.adopt(evaluator)
+                self._begin_anew(order, fresh, now)
+        self._broken.clear()
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -329,12 +325,10 @@ class Engine:
         body = _PACKED.decode(msgspec.msgpack.encode(old._packed()))
         body.now = max(body.now, at)
         # Before the first definition there was nothing to be followed.
-        again = self._setting.followed and not old._setting.followed and bool(old._evaluators)
-        if again:
-            body.recounted = at + self._definition.tracking.remember
+        again = self._followed and not old._followed and bool(old._evaluators)
         self.carried = self._carry(body, at)
         if again:
-            self._follow(at)
+            self.follow_anew(at)
         kept = {
             (evaluator.rule.id, key)
             for evaluator in self._evaluators
@@ -370,10 +364,12 @@ class Engine:
         for _, combined in self._combined:
             for evaluator in self._evaluators:
                 combined.adopt(evaluator)
+        self._told = Told(self._evaluators)
         return carried
 
-    def _follow(self, at: int) -> None:
-        """Vehicles are followed again: windows that lie in the time when they were not are no quiet ones."""
+    def follow_anew(self, at: int) -> None:
+        """Vehicles are followed again from ``at`` on: windows that lie before that are no quiet ones."""
+        self._liveness.recounted = at + self._definition.tracking.remember
         for evaluator in self._evaluators:
             if isinstance(evaluator, WindowedRule) and evaluator.rule.stream is Stream.VISIT:
                 evaluator.warm_up(at)
@@ -382,9 +378,9 @@ class Engine:
         """Let combinations look at what is left after a change of definition."""
         result: list[Transition] = []
         for order, combined in self._combined:
-            combined.forget(gone, at)
-            combined.hear(result)
-            result += [emission[5] for emission in combined.judge(order, range(len(combined.table)), at)]
+            made = self._apart(combined, at, combined.review, order, (gone, result), at) or []
+            self._told.hear(made)
+            result += [emission[5] for emission in made]
         return result
 
 

@@ -55,6 +55,13 @@ class StuckRule(GridRule):
         """Stillness is judged by arrival."""
         return np.ones(len(batch), np.bool_)
 
+    def hold(self, other: StuckRule) -> None:
+        """Hold for stuck what another evaluator of this rule does, until it moves."""
+        self.frozen[:] = stuck = other.frozen
+        mine = self.value, self.seen_at, self.moved_at, self.zero_at
+        for array, theirs in zip(mine, (other.value, other.seen_at, other.moved_at, other.zero_at), strict=True):
+            array[stuck] = theirs[stuck]
+
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say for how many seconds the least still of a key's devices has stood."""
         at = self._looked_at

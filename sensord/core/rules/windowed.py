@@ -186,6 +186,14 @@ class WindowedRule:
         """Begin a quiet warm-up at ``at``: active levels stay as they are until a whole window has been seen."""
         self.warm_at = self._panes.whole_from(at) + self._lateness
 
+    def learn_from(self, other: WindowedRule) -> None:
+        """Know what another evaluator of this rule has learnt of what is usual."""
+        if isinstance(self._derivation, Usual) and isinstance(other._derivation, Usual):
+            learnt = other._derivation.arrays()
+            for name, array in self._derivation.arrays().items():
+                array[:] = learnt[name]
+            self._derivation.restored()
+
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say what the window that was sealed last held for a key."""
         assert self._seen is not None
