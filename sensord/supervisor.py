@@ -201,7 +201,7 @@ class Conditions:
         self._state_sinks()
         self._state_pressure()
         self._state_broker()
-        self._state_cases()
+        self._state_handling()
         self._troubles.go_on()
 
     def _state_keeping(self) -> None:
@@ -288,11 +288,11 @@ class Conditions:
         elif time.monotonic() - self._heard_at >= AWAY:
             self._troubles.report(Trouble.BROKER_AWAY, True)
 
-    def _state_cases(self) -> None:
-        """Whether every case could be handled, of late."""
+    def _state_handling(self) -> None:
+        """Whether everything could be handled, of late."""
         failed = self._failed()
-        self._health.set_fact("cases", not failed, failed)
-        self._troubles.report(Trouble.CASE_FAILED, bool(failed))
+        self._health.set_fact("handling", not failed, failed)
+        self._troubles.report(Trouble.HANDLING_FAILED, bool(failed))
 
 
 class Supervisor:

@@ -276,7 +276,7 @@ def test_a_state_that_is_still_being_made_again_is_no_other_loss() -> None:
     assert submit.notices[2:] == [(Trouble.STATE_LOST, False)]
 
 
-def test_a_case_that_could_not_be_handled_is_told_of_once() -> None:
+def test_what_could_not_be_handled_is_told_of_once() -> None:
     """As long as it is said; another one after that is told of again."""
     parts, health, meter, clock, said = Parts(), Health(), PrometheusMeter(), ArrivalClock(), Submitted()
     troubles, failed, facts = Troubles(said, clock, meter, {}), [""], list[object]()
@@ -284,6 +284,6 @@ def test_a_case_that_could_not_be_handled_is_told_of_once() -> None:
     conditions = Conditions(health, troubles, parts, parts, parts, meter, **more)  # type: ignore[arg-type]
     for failed[0] in ("", "density:G1-L1 (KeyError)", "density:G1-L1 (KeyError)", "", "G1-L2-crowd (KeyError)"):
         conditions.state()
-        facts.append(health.ready()[1]["facts"]["cases"]["ok"])  # type: ignore[index]
+        facts.append(health.ready()[1]["facts"]["handling"]["ok"])  # type: ignore[index]
     assert facts == [True, False, False, True, False]
-    assert said.notices == [(Trouble.CASE_FAILED, active) for active in (True, False, True)]
+    assert said.notices == [(Trouble.HANDLING_FAILED, active) for active in (True, False, True)]

@@ -50,11 +50,14 @@ class Play:
         return self.opened.zone
 
     def steps(self, site: Site) -> Iterator[Step]:
-        """Step a fresh site through it, watched; what cannot be handled is said on stderr, and the rest goes on."""
+        """Step a fresh site through it, watched; what cannot be handled is said once on stderr, the rest goes on."""
+        said = set[tuple[str, str]]()
         for step in self._steps(site):
             for failure in step.failures:
                 what, why = failure.what, f"{failure.why}\n{failure.trace}"
-                sys.stderr.write(say(f"{what} 未能处理：{why}\n", f"{what} could not be handled: {why}\n"))
+                if (what, why) not in said:
+                    said.add((what, why))
+                    sys.stderr.write(say(f"{what} 未能处理：{why}\n", f"{what} could not be handled: {why}\n"))
             yield step
 
     def _steps(self, site: Site) -> Iterator[Step]:

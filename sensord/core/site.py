@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch, tick
+from sensord.core.batch import Batch
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
@@ -152,20 +152,23 @@ class Site:
         story, counts = Story(), Counter[tuple[str, str]]()
         start = 0
         for index, record in () if APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
+            if record.kind not in APART:
+                continue
             if record.kind == RecordKind.DEFINITION:
                 self._until(record, group.records[start:index], start, step, story, counts)
                 self._collect(counts)  # the tracker will be another one
                 self._redefine(record, step, story)
-                start = index + 1
-            elif record.kind == RecordKind.NOTICE:
+            else:
                 notice = _read_notice(index, record, step)
                 if notice is not None and notice.used is not None:
                     self.book.count_on(notice.used, story)  # before what came due since then is decided
                 self._until(record, group.records[start:index], start, step, story, counts)
                 if notice is not None:
                     self.book.notice(notice, record.received_at, story)
-                start = index + 1
-        self._stretch(group.records[start:], start, group.received_at, step, story, counts)
+            start = index + 1
+            self._stretch((), start, record.received_at, step, story, counts)
+        if start < len(group.records):
+            self._stretch(group.records[start:], start, group.received_at, step, story, counts)
         return self._closed(step, story, counts)
 
     def take(self, seq: int, decoded: Decoded) -> Step:
@@ -244,7 +247,7 @@ class Site:
         self._hear_engine(story)
         for transition in changed:
             self.book.transition(transition, story)
-        with story.failures.apart(Part.VEHICLES, "free spaces", batch.now):
+        with story.failures.apart(Part.VEHICLES, "spaces", batch.now):
             self.spaces.observe(batch)
         self.book.advance(batch.now, story)
 
@@ -254,13 +257,13 @@ class Site:
         self.engine.failures.clear()
 
     def _beside(self, batch: Batch, story: Story, transition: Transition, position: int) -> Transition:
-        with story.failures.apart(Part.VEHICLES, "free spaces", transition.at):
+        with story.failures.apart(Part.VEHICLES, "spaces", transition.at):
             return self.spaces.beside(batch, transition, position)
         return transition  # without them
 
     def _followed(self, batch: Batch, step: Step, story: Story) -> Batch:
         """The batch with what is to be said of vehicles; when that fails they are followed anew, and crowds go on."""
-        with story.failures.apart(Part.VEHICLES, "following vehicles", batch.now):
+        with story.failures.apart(Part.VEHICLES, "tracker", batch.now):
             step.blind += self.blindness.take(batch)
             seen = self.tracker.take(batch)
             step.passages += count_passages(seen, self.places)
@@ -272,11 +275,7 @@ class Site:
 
     def _follow_anew(self, at: int, step: Step) -> None:
         """Forget all vehicles, as if there had been no site keys for a moment: who is inside is not known for long."""
-        unseeing = Blindness(self.places, on=False)
-        unseeing.carry_over(self.blindness, at)
-        step.blind += unseeing.take(tick(at))
-        self.blindness = Blindness(self.places, on=self.tracker.on)
-        self.blindness.carry_over(unseeing, at)
+        step.blind += self.blindness.begin_anew(at)
         before, self.spaces = self.spaces, Spaces(self.definition, self.places)
         self.spaces.carry_over(before, anew=True)
         self.tracker = Tracker(self.definition, self.places, on=self.tracker.on)

@@ -19,7 +19,6 @@ import structlog
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Used
-from sensord.core.cases.story import Failure
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import LADDER
@@ -30,6 +29,7 @@ from sensord.core.vehicles.pseudonym import Secrets
 from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers import overview
 from sensord.drivers.again import Again
+from sensord.drivers.failures import Heard
 from sensord.errors import SnapshotError, StoreError
 from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
 
@@ -47,8 +47,6 @@ PRESSED = 5.0
 """Seconds between two renewals of what is shown while more comes in than we take."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
-FAILED_SHOWN = 3600.0
-"""Seconds for which it is said that a case could not be handled: it is an event, and has no end of its own."""
 IN_DOUBT = 10 * MINUTE
 """After a loss of the state database, decisions of so recent a past are sent (again), marked as possibly repeated;
 older ones are only written down."""
@@ -136,7 +134,7 @@ class LiveCore:
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
         self._stepped_at = 0
-        self._failed: tuple[float, Failure] | None = None
+        self._heard = Heard(meter)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=WORKER, daemon=True)
 
@@ -155,10 +153,7 @@ class LiveCore:
     @property
     def failed(self) -> str:
         """What could not be handled, for a while after it; empty when nothing has failed. Safe from any thread."""
-        at, failure = self._failed or (0.0, None)
-        if failure is None or time.monotonic() - at > FAILED_SHOWN:
-            return ""
-        return f"{failure.what} could not be handled ({failure.why}); look at it by hand, and report it with the log"
+        return self._heard.said
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -180,7 +175,7 @@ class LiveCore:
                 if group.seq > applied:
                     break
                 step = self.site.step(group)
-                self._hear_failures(step)
+                self._heard.hear(step.failures)
                 again.note(step, self.site.book.open)
                 self.position, self.assumes = group.seq, self.assumes and not step.definition
             if groups[-1].seq > applied:
@@ -279,7 +274,7 @@ class LiveCore:
                 self.assumes = False
                 self._say_what_became()
             self._decide(step)
-            self._hear_failures(step)
+            self._heard.hear(step.failures)
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
                 break
@@ -287,16 +282,6 @@ class LiveCore:
             self._apply(Step(self.position, self.site.engine.now))
         if time.monotonic() - self._saved_at >= self._snapshot_interval:
             self._save()
-
-    def _hear_failures(self, step: Step) -> None:
-        """Log what could not be handled in single cases, and keep the last of it for those who ask."""
-        for failure in step.failures:
-            self._failed = time.monotonic(), failure
-            self._meter.count("case_failures_total")
-            log.error(
-                "a case could not be handled; all others go on",
-                what=failure.what, at=failure.at, why=failure.why, trace=failure.trace,
-            )  # fmt: skip
 
     def _say_what_became(self) -> None:
         """After a new definition: which rules go on, which warm up, which start afresh."""

@@ -93,7 +93,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sequence_gaps_total", "Readings that had not come before their successors, by device.", "device"),
     _counter("sequence_gaps_filled_total", "Such readings that came after all, later, by device.", "device"),
     _counter("messages_held_total", "Messages that were not sent, or wait in a digest, by reason.", "reason"),
-    _counter("case_failures_total", "Times that a mistake of ours kept one case from being handled."),
+    _counter("failures_total", "Times that a mistake of ours kept something from being handled, by part.", "part"),
     _counter("transitions_total", "Changes of alerts, by rule and kind of change.", "rule", "change"),
     _gauge("active_alerts", "Alerts that are active, by level.", "level"),
     _gauge("open_cases", "Cases that are not closed, by level.", "level"),

@@ -11,11 +11,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from sensord.core.cases.caseflow import Flow
+from sensord.core.failure import Failure, Part
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.record import Action, Record, RecordKind, Scope
-from sensord.core.site import action_record, definition_record
-from sensord.drivers.live import FAILED_SHOWN, LiveCore
+from sensord.core.rules.absence import AbsenceRule
+from sensord.core.site import Step, action_record, definition_record
+from sensord.drivers.failures import AGAIN, MOST, SHOWN, Heard
+from sensord.drivers.live import LiveCore
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
@@ -111,15 +114,67 @@ def test_a_case_that_cannot_be_handled_is_logged_counted_and_said(
         while core.groups_behind:
             core._turn()
     assert "could not be handled (KeyError)" in core.failed
-    (first, *_) = [entry for entry in logs if entry["event"].startswith("a case could not be handled")]
+    (first, *_) = [entry for entry in logs if entry["event"].startswith("something could not be handled")]
     assert (first["log_level"], first["why"]) == ("error", "KeyError")
     assert "in _take" in first["trace"]
     assert plate not in str(first)
     assert isinstance(core._meter, PrometheusMeter)
-    assert core._meter.value("case_failures_total") > 0
+    assert core._meter.value("failures_total", part="case") > 0
     again = LiveCore(journal.reader(), core._state, core._meter, Beats(), on_outcomes=lambda _told: None)
     again.recover()
     assert again.failed == core.failed
-    later = time.monotonic() + FAILED_SHOWN + 1
-    monkeypatch.setattr("sensord.drivers.live.time.monotonic", lambda: later)
+    later = time.monotonic() + SHOWN + 1
+    monkeypatch.setattr("sensord.drivers.failures.time.monotonic", lambda: later)
     assert core.failed == ""
+
+
+@pytest.mark.usefixtures("in_service")
+def test_a_rule_that_fails_again_and_again_ends_nothing(
+    journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time is counted, the log has it once in a while; a start comes to the same, and to the same state."""
+
+    def mistaken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(AbsenceRule, "evaluate", mistaken)
+    for second in range(90):
+        record = Record(RecordKind.MESSAGE, START + second * SECOND, "t/C1/crowd/crowd-1", b'{"count": 900}')
+        journal.append([record, Record(RecordKind.TICK, START + second * SECOND + 1)])
+    with capture_logs() as logs:
+        while core.groups_behind:
+            core._turn()
+    assert isinstance(core._meter, PrometheusMeter)
+    count = core._meter.value("failures_total", part="rule")
+    assert count > 20
+    assert (
+        core.failed == "the rule silent failed (KeyError) and began anew; watch its places, and report it with the log"
+    )
+    said = [entry for entry in logs if entry["event"].startswith("something could not be handled")]
+    assert [(entry["what"], entry["unlogged"]) for entry in said] == [("silent", 0)]
+    assert "G1-L2" in {case.place for case in core.site.book.open.values()}
+    core._apply(Step(core.position, core.site.engine.now))
+    again = LiveCore(journal.reader(), core._state, core._meter, Beats(), on_outcomes=lambda _told: None)
+    again.recover()
+    assert again.failed == core.failed
+    assert again.site.snapshot() == core.site.snapshot()
+    assert core._meter.value("failures_total", part="rule") == 2 * count
+
+
+def test_the_log_is_not_flooded_with_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same comes again after ten minutes, with how often it came; only so many things are told apart."""
+    now, meter = [1000.0], PrometheusMeter()
+    monkeypatch.setattr("sensord.drivers.failures.time.monotonic", lambda: now[0])
+    heard, failure = Heard(meter), Failure(Part.RULE, "density", START, "KeyError")
+    with capture_logs() as logs:
+        for now[0] in (1000.0, 1001.0, 1002.0, 1001.0 + AGAIN):
+            heard.hear([failure])
+        heard.hear(Failure(Part.MESSAGE, f"t/{number}", START, "KeyError") for number in range(2 * MOST))
+    assert [entry["unlogged"] for entry in logs if entry["what"] == "density"] == [0, 2]
+    assert len(logs) == 2 + MOST - 1
+    assert meter.value("failures_total", part="message") == 2 * MOST
+    now[0] += AGAIN
+    with capture_logs() as logs:
+        heard.hear([Failure(Part.MESSAGE, "t/another", START, "KeyError")])
+    assert [entry["what"] for entry in logs] == ["t/another"]
+    assert heard.said == "a message of t/another could not be read (KeyError); report it with the log"

@@ -147,13 +147,13 @@ _ROWS: dict[str, _Row] = {
             "A time-series database took nothing for ten minutes ({time}); the journal keeps it. See sensord doctor.",
         ),
     ),
-    trouble_rule(Trouble.CASE_FAILED): _Row(
+    trouble_rule(Trouble.HANDLING_FAILED): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),
-        ("案件处理出错", "A case could not be handled"),
+        ("sensord 内部出错", "A mistake in sensord"),
         (
-            "sensord 出错，有一起案件未能处理（{time}），其他报警照常。请查看 sensord doctor 和日志，人工跟进该案件。",
-            "A case could not be handled ({time}), all others are. See sensord doctor and the log; follow it by hand.",
+            "sensord 出错，有一起案件、一条规则或消息未能处理（{time}），其他照常报警。请看 sensord doctor，人工跟进。",
+            "A case, rule or message could not be handled ({time}); all else goes on. Act by hand: see sensord doctor.",
         ),
     ),
     trouble_rule(Trouble.SAFE_MODE): _Row(

@@ -105,7 +105,9 @@ class Reader:
         try:
             return self._read(records, first)
         except Exception as error:  # noqa: BLE001  # whatever it is: it must not keep people from hearing of the rest
-            culprits = self._culprits(records) or dict.fromkeys(range(len(records)), error)
+            culprits = self._culprits(records) or {
+                place: error for place, record in enumerate(records) if record.kind == RecordKind.MESSAGE
+            }
         spared = [_nothing(record) if place in culprits else record for place, record in enumerate(records)]
         read = self._read(spared, first)
         for place, mistake in culprits.items():

@@ -14,7 +14,7 @@ the journal is cut into batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -181,8 +181,18 @@ class Blindness:
         begins = {said[2] for said in self._untold}
         if self.on and not old.on:
             begins |= set(np.flatnonzero(self._since >= 0).tolist())
-        self._untold = []
-        for camera in sorted(begins):
+        self._untold = list(self._begin(sorted(begins), at))
+
+    def begin_anew(self, at: int) -> list[Blind]:
+        """Vehicles are followed anew from ``at`` on: say that nothing is known since each last message."""
+        said = [*self._close(), *self._begin(range(len(self._cameras)), at)] if self.on else []
+        self._due = 0
+        return [one[3] for one in said]
+
+    def _begin(self, cameras: Iterable[int], at: int) -> Iterator[_Said]:
+        """Until ``at`` cameras saw nothing, and they are blind from then on until they are heard."""
+        for camera in cameras:
             since = int(self._since[camera])
             now = self._since[camera] = max(since, at)
-            self._untold += [(0, 0, camera, self._stretch(camera, *span)) for span in ((since, now), (now, 0))]
+            yield 0, 0, camera, self._stretch(camera, since, now)
+            yield 0, 0, camera, self._stretch(camera, now, 0)
