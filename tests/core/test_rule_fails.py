@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from sensord.core.rules.combination import CombinedRule
 from sensord.core.rules.derived import Baseline, Season
 from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.panes import Panes
-from sensord.core.rules.rule import Clear, Combination, LevelSpec, Logic, Rule, Stuck
+from sensord.core.rules.rule import Clear, Combination, Comparison, LevelSpec, Logic, Rule, Stuck
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.windowed import WindowedRule
@@ -281,6 +282,20 @@ def test_what_is_stuck_stays_blind_until_it_moves(monkeypatch: pytest.MonkeyPatc
     assert "G1-L1" not in site.site.engine.unknown()
 
 
+def test_what_moves_is_seen_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that begins anew is the one whose word counts."""
+    site = Following(frozen(by="lane"))
+    for second in range(1, 62, 5):
+        site.step(crowd(second, 1), tick(second + 1))
+    assert "G1-L1" in site.site.engine.unknown()
+    monkeypatch.setattr(StuckRule, "_shares", _fail)
+    site.step(tick(64))  # the rule looks each three seconds
+    assert site.failures
+    assert "G1-L1" in site.site.engine.unknown()
+    site.step(crowd(65, 2))
+    assert "G1-L1" not in site.site.engine.unknown()
+
+
 def _fail(*_: object, **__: object) -> None:
     raise MistakeError
 
@@ -295,7 +310,7 @@ def test_a_combination_that_fails_knows_again_what_is_on(where: str, monkeypatch
         ("both", "G1", Change.RAISED),
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(CombinedRule, where, _broken(getattr(CombinedRule, where), START + 40 * SECOND))
+        patch.setattr(CombinedRule, where, _broken(getattr(CombinedRule, where)))
         site.until(80, 100, since=30, lanes=(0, 2))
     site.until(100, 100, since=80, lanes=(0, 2))
     assert {failure.what for failure in site.failures} == {"both"}
@@ -307,17 +322,36 @@ def test_a_combination_that_fails_knows_again_what_is_on(where: str, monkeypatch
     assert [one[2:] for one in site.changes if one[1] == "both"][2:] == [("G1", Change.CLEARED), ("G2", Change.CLEARED)]
 
 
-def _broken(whole: Callable[..., Any], at: int) -> Callable[..., Any]:
+def _broken(whole: Callable[..., Any]) -> Callable[..., Any]:
     """The same, but that it does nothing and raises once, at its first call."""
-    calls: list[int] = []
+    calls = itertools.count()
 
     def once(*args: Any) -> Any:
-        calls.append(at)
-        if len(calls) == 1:
+        if not next(calls):
             raise MistakeError
         return whole(*args)
 
     return once
+
+
+@pytest.mark.parametrize("logic", [Logic.ALL, Logic.SEQUENCE])
+def test_what_a_combination_has_told_stands_as_long_as_it_would_have(
+    logic: Logic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not know any more what came before; what it stood on has been on until now."""
+    later = replace(DENSITY, id="later", levels=(LevelSpec(Level.YELLOW, 1.0, 10 * SECOND),))
+    brief = replace(DENSITY, id="brief", comparison=Comparison.BELOW, levels=(LevelSpec(Level.BLUE, 1.0),))
+    parts = ("density", "later") if logic is Logic.SEQUENCE else ("density", "brief")
+    site = Following(DENSITY, later, brief, both(logic, *parts, within=MINUTE))
+    site.until(42, 0, since=1)
+    site.until(100, 100, since=42)
+    assert [change for _, rule, _, change in site.changes if rule == "both"] == [Change.RAISED]
+    with monkeypatch.context() as patch:
+        patch.setattr(CombinedRule, "_dues", _broken(CombinedRule._dues))
+        site.until(102, 100, since=100)
+    assert [failure.what for failure in site.failures] == ["both"]
+    site.until(150, 100, since=102)
+    assert [change for _, rule, _, change in site.changes if rule == "both"] == [Change.RAISED]
 
 
 def test_a_part_that_fails_leaves_its_combination_alone(monkeypatch: pytest.MonkeyPatch) -> None:
