@@ -30,6 +30,7 @@ _ASPECTS = {
     "told": ("通知到的人", "people told"),
     "held": ("没有发出的通知", "sends held back"),
     "messages": ("无法使用的消息", "messages that could not be used"),
+    "mistakes": ("sensord 自身出错", "mistakes in sensord itself"),
 }
 
 

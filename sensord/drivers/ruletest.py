@@ -84,6 +84,7 @@ class _Since:
     told: list[tuple[str, str]] = field(default_factory=list)
     held: list[tuple[str, str]] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
 
     def add(self, step: Step, start: int) -> None:
         """Take a step's decisions; a person who is told over several channels is told once."""
@@ -92,6 +93,7 @@ class _Since:
         self.told += told.values()
         self.held += [(one.role, one.reason.value) for one in step.holds]
         self.dead += [f"{one.topic} {one.reason}: {one.detail}" for one in step.dead]
+        self.mistakes += [f"{one.part} {one.what}: {one.why}" for one in step.failures]
 
 
 def run(tests: RuleTests, only: str = "") -> Iterator[Result]:
@@ -159,6 +161,7 @@ class _Run:
     def _compare(self, check: Check) -> Iterator[Failure]:
         text = check.text
         yield from self._fail(check, "messages", (), sorted(set(self._since.dead)))
+        yield from self._fail(check, "mistakes", (), sorted(set(self._since.mistakes)))
         if text.alerts is not None:
             wanted = _flat(text.alerts)
             found = {(one.rule, one.key): one.level.word for one in self._site.engine.active()}

@@ -14,6 +14,7 @@ from sensord.config.ladder import bounds_of
 from sensord.config.load import load
 from sensord.config.ruletest import RuleTests, find_files, load_tests
 from sensord.core.instant import HOUR, MINUTE
+from sensord.core.rules.absence import AbsenceRule
 from sensord.core.rules.rule import Rule
 from sensord.drivers.ruletest import run
 from tests.support.cli import sensord
@@ -148,6 +149,20 @@ def test_a_message_that_cannot_be_used_fails_the_test(tmp_path: Path) -> None:
     (failure,) = result.failures
     assert failure.aspect == "messages"
     assert "wrong_shape" in failure.extra[0]
+
+
+@pytest.mark.usefixtures("in_service")
+def test_a_rule_that_fails_passes_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the test expects: nobody takes it for the rule's word."""
+
+    def mistaken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(AbsenceRule, "evaluate", mistaken)
+    result = next(iter(run(load_tests(SHIPPED / "devices.yaml"))))
+    assert {line for one in result.failures if one.aspect == "mistakes" for line in one.extra} > {
+        "rule sensor-silent: KeyError"
+    }
 
 
 def test_the_command_says_it_and_ends_with_its_code(wrong: Path) -> None:
