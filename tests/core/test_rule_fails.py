@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
 
-from sensord.core.alert import Change, Transition
-from sensord.core.cases.policy import Policy, Step
-from sensord.core.definition import Definition
+from sensord.core.alert import Change
 from sensord.core.failure import Failure, Part
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.record import Group, Record, RecordKind
-from sensord.core.rules import absence, combination, single, stuck, windowed
-from sensord.core.rules import rule as rules_of
-from sensord.core.rules.combination import CombinedRule
+from sensord.core.record import Group, Record
 from sensord.core.rules.derived import Baseline, Season
-from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.panes import Panes
-from sensord.core.rules.rule import Clear, Combination, Comparison, LevelSpec, Logic, Rule, Stuck
+from sensord.core.rules.rule import Clear
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.windowed import WindowedRule
@@ -30,53 +22,12 @@ from sensord.core.site import Site, definition_record
 from sensord.core.site import Step as SiteStep
 from sensord.core.stream import Stream
 from tests import conftest
-from tests.core.street import START, definition, density_rule, devices, grouped, message, rules, stream_of
+from tests.core.failing import DENSITY, MODULES, PLATE, Following, crowd, fail, frozen, mistake, street, tick
+from tests.core.street import START, density_rule, grouped, stream_of
 
 pytestmark = pytest.mark.usefixtures("in_service")
 CUTS = (([7], 1), ([40, 3], 2), ([500], 1), ([3], 50))
 """Sizes of groups, and after how many of them there is a restart."""
-PLATE = "沪A12345"
-MODULES = {"density": windowed, "silent": absence, "frozen": stuck, "finding": single, "both": combination}
-"""Where the evaluator of each kind makes its transitions."""
-
-
-class MistakeError(Exception):
-    """What nobody has thought of."""
-
-
-def both(logic: Logic = Logic.ANY, *parts: str, within: int = 0) -> Rule:
-    """A rule about alerts of two others in a grid."""
-    looked_at = tuple(map(rules_of.Part, parts or ("density", "empty")))
-    plain = Rule(
-        *("both", {"zh": "两者"}, None, "grid", "crowd", (LevelSpec(Level.RED, 1.0),), Clear((0.0,), 10 * SECOND))
-    )
-    return replace(plain, combination=Combination(logic, looked_at, within))
-
-
-def frozen(**changes: object) -> Rule:
-    """A rule on sensors that show the same for half a minute."""
-    levels = (LevelSpec(Level.BLUE, 1.0),)
-    plain = Rule("frozen", {"zh": "卡死"}, Stream.CROWD, "device", "device", levels, Clear((0.0,), 0))
-    return replace(plain, stuck=Stuck("count", 30 * SECOND, 0), **changes)
-
-
-def street(*some: Rule) -> Definition:
-    """The street with these rules, or with some of every kind."""
-    return definition(rules=some or (*rules(), frozen(), both()))
-
-
-def mistake(monkeypatch: pytest.MonkeyPatch, rule: str, keys: str = "", times: int = 1 << 30) -> None:
-    """A rule fails, so often, where it would tell of a change of such keys: its levels have changed by then."""
-    whole: Callable[..., Transition] = MODULES[rule].make_transition
-    left = [times]
-
-    def make(evaluator: Evaluator, key: int, *args: Any, **more: Any) -> Transition:
-        if evaluator.rule.id == rule and evaluator.table.keys[key].startswith(keys) and left[0]:
-            left[0] -= 1
-            raise MistakeError(PLATE)
-        return whole(evaluator, key, *args, **more)
-
-    monkeypatch.setattr(MODULES[rule], "make_transition", make)
 
 
 def stretch() -> list[Record]:
@@ -145,57 +96,11 @@ def test_a_definition_in_a_group_is_a_cut_for_everybody(monkeypatch: pytest.Monk
     whole = [Group(1, (begins, *before, late, *after)), Group(2, (tick(90),))]
     apart = [Group(1, (begins,)), Group(1, (*before,)), Group(1, (late,)), Group(1, (*after,)), Group(2, (tick(90),))]
 
-    def fail(*_: object) -> None:
-        raise MistakeError
-
     monkeypatch.setattr(Panes, "settle", fail)
     assert run(whole)[:2] == run(apart)[:2]
 
 
 # -- a crowd in a lane, and what becomes of its case -------------------------------------------------------------------
-
-
-def crowd(second: int, count: int, device: int = 0) -> Record:
-    """So many people in a lane of 50 m2, seen at a second."""
-    return message(devices()[device], START + second * SECOND, {"count": count, "seq": second})
-
-
-class Following:
-    """A site with a few rules, second by second."""
-
-    def __init__(self, *some: Rule) -> None:
-        plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), agree_for=20 * SECOND)
-        whole = replace(street(*some), policies=(plan, Policy("device", {"zh": "设备"}, (Step(("nobody",)),))))
-        self.site, self.seq, self.changes = Site(), 0, list[tuple[int, str, str, Change]]()
-        self.failures: list[Failure] = []
-        self.step(definition_record(whole, START))
-
-    def step(self, *records: Record) -> SiteStep:
-        """A group."""
-        self.seq += 1
-        step = self.site.step(Group(self.seq, records))
-        seconds = ((one.at - START) // SECOND for one in step.transitions)
-        self.changes += [(at, one.rule, one.key, one.change) for at, one in zip(seconds, step.transitions, strict=True)]
-        self.failures += step.failures
-        return step
-
-    def until(self, second: int, count: int, since: int, lanes: Sequence[int] = (0,)) -> None:
-        """So many people in some lanes, a reading every five seconds."""
-        for at in range(since, second):
-            self.step(*(crowd(at, count, lane) for lane in lanes if not at % 5), tick(at))
-
-    @property
-    def open(self) -> list[tuple[str, Level]]:
-        """The open cases and their levels."""
-        return [(case.place, case.level) for case in self.site.book.open.values()]
-
-
-def tick(second: int) -> Record:
-    """Time passes."""
-    return Record(RecordKind.TICK, START + second * SECOND)
-
-
-DENSITY = density_rule(levels=(LevelSpec(Level.YELLOW, 1.0),), clear=Clear((0.2,), 10 * SECOND))
 
 
 @pytest.mark.parametrize("where", ["take", "skip", "evaluate", "settle"])
@@ -204,9 +109,6 @@ def test_the_case_of_a_rule_that_fails_stays_open(where: str, monkeypatch: pytes
     site = Following(DENSITY)
     site.until(60, 100, since=1)
     assert site.open == [("G1-L1", Level.YELLOW)]
-
-    def fail(*_: object, **__: object) -> None:
-        raise MistakeError
 
     with monkeypatch.context() as patch:
         patch.setattr(WindowedRule, where, fail)
@@ -273,7 +175,7 @@ def test_what_is_stuck_stays_blind_until_it_moves(monkeypatch: pytest.MonkeyPatc
         if second == 101:
             assert "G1-L1" in site.site.engine.unknown()
             with monkeypatch.context() as patch:
-                patch.setattr(StuckRule, "_shares", _fail)
+                patch.setattr(StuckRule, "_shares", fail)
                 site.step(tick(second + 3))
             assert site.failures
             assert "G1-L1" in site.site.engine.unknown()
@@ -288,7 +190,7 @@ def test_what_moves_is_seen_again_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     for second in range(1, 62, 5):
         site.step(crowd(second, 1), tick(second + 1))
     assert "G1-L1" in site.site.engine.unknown()
-    monkeypatch.setattr(StuckRule, "_shares", _fail)
+    monkeypatch.setattr(StuckRule, "_shares", fail)
     site.step(tick(64))  # the rule looks each three seconds
     assert site.failures
     assert "G1-L1" in site.site.engine.unknown()
@@ -296,83 +198,12 @@ def test_what_moves_is_seen_again_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert "G1-L1" not in site.site.engine.unknown()
 
 
-def _fail(*_: object, **__: object) -> None:
-    raise MistakeError
-
-
-@pytest.mark.parametrize("where", ["hear", "judge", "_dues"])
-def test_a_combination_that_fails_knows_again_what_is_on(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made anew from the alerts that stand: what it missed it tells, and what it told stands on."""
-    site = Following(DENSITY, both(Logic.ANY, "density"))
-    site.until(30, 100, since=1)
-    assert [one[1:] for one in site.changes] == [
-        ("density", "G1-L1", Change.RAISED),
-        ("both", "G1", Change.RAISED),
-    ]
-    with monkeypatch.context() as patch:
-        patch.setattr(CombinedRule, where, _broken(getattr(CombinedRule, where)))
-        site.until(80, 100, since=30, lanes=(0, 2))
-    site.until(100, 100, since=80, lanes=(0, 2))
-    assert {failure.what for failure in site.failures} == {"both"}
-    assert [(key, change) for _, rule, key, change in site.changes if rule == "both"] == [
-        ("G1", Change.RAISED),
-        ("G2", Change.RAISED),
-    ]
-    site.until(260, 0, since=100, lanes=(0, 2))
-    assert [one[2:] for one in site.changes if one[1] == "both"][2:] == [("G1", Change.CLEARED), ("G2", Change.CLEARED)]
-
-
-def _broken(whole: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, but that it does nothing and raises once, at its first call."""
-    calls = itertools.count()
-
-    def once(*args: Any) -> Any:
-        if not next(calls):
-            raise MistakeError
-        return whole(*args)
-
-    return once
-
-
-@pytest.mark.parametrize("logic", [Logic.ALL, Logic.SEQUENCE])
-def test_what_a_combination_has_told_stands_as_long_as_it_would_have(
-    logic: Logic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It does not know any more what came before; what it stood on has been on until now."""
-    later = replace(DENSITY, id="later", levels=(LevelSpec(Level.YELLOW, 1.0, 10 * SECOND),))
-    brief = replace(DENSITY, id="brief", comparison=Comparison.BELOW, levels=(LevelSpec(Level.BLUE, 1.0),))
-    parts = ("density", "later") if logic is Logic.SEQUENCE else ("density", "brief")
-    site = Following(DENSITY, later, brief, both(logic, *parts, within=MINUTE))
-    site.until(42, 0, since=1)
-    site.until(100, 100, since=42)
-    assert [change for _, rule, _, change in site.changes if rule == "both"] == [Change.RAISED]
-    with monkeypatch.context() as patch:
-        patch.setattr(CombinedRule, "_dues", _broken(CombinedRule._dues))
-        site.until(102, 100, since=100)
-    assert [failure.what for failure in site.failures] == ["both"]
-    site.until(150, 100, since=102)
-    assert [change for _, rule, _, change in site.changes if rule == "both"] == [Change.RAISED]
-
-
-def test_a_part_that_fails_leaves_its_combination_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its alerts stand, so what stands on them does."""
-    site = Following(DENSITY, replace(DENSITY, id="other"), both(Logic.ALL, "density", "other"))
-    site.until(60, 100, since=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(WindowedRule, "evaluate", _fail)
-        site.until(90, 0, since=60)
-    assert {failure.what for failure in site.failures} == {"density", "other"}
-    assert {one.rule for one in site.site.engine.active()} == {"density", "other", "both"}
-    site.until(200, 0, since=90)
-    assert [one[1] for one in site.changes if one[3] is Change.CLEARED] == ["density", "other", "both"]
-
-
 def test_a_rule_that_runs_out_goes_on_after_it_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else would ever end its alert."""
     site = Following(density_rule(id="finding", window=0, every=0, clear=Clear((0.2, 0.5), 20 * SECOND)))
     site.step(crowd(1, 100))
     with monkeypatch.context() as patch:
-        patch.setattr(SingleRule, "evaluate", _fail)
+        patch.setattr(SingleRule, "evaluate", fail)
         site.step(tick(30))
     assert site.open
     site.step(tick(MINUTE // SECOND))
@@ -393,7 +224,7 @@ def test_a_lack_of_memory_is_no_rules_failure(monkeypatch: pytest.MonkeyPatch) -
 def test_tests_hear_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is caught in service fails every other test."""
     monkeypatch.setattr("sensord.core.failure.Failures.note", conftest.raise_it)
-    monkeypatch.setattr(WindowedRule, "take", _fail)
+    monkeypatch.setattr(WindowedRule, "take", fail)
     with pytest.raises(AssertionError, match="rule density could not be handled: MistakeError"):
         Following(DENSITY).until(10, 100, since=1)
 
@@ -407,7 +238,7 @@ def test_what_was_learnt_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(evaluator, WindowedRule)
     evaluator.arrays()["derived.learnt"][:] = 7
     with monkeypatch.context() as patch:
-        patch.setattr(WindowedRule, "take", _fail)
+        patch.setattr(WindowedRule, "take", fail)
         site.until(30, 100, since=20)
     fresh = site.site.engine.evaluator_of("density")
     assert fresh is not evaluator
