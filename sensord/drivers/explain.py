@@ -136,24 +136,20 @@ def explain(
     for group in _cut(groups, at, at if until is None else until):
         if found is None and group.received_at > at:
             found = _found(site, probe, at)
-            story.mute(site)
         story.add(site.step(group))
     if found is None:
         found = _found(site, probe, at)
-        story.mute(site)
     if found is not None:
         found.transitions, found.events = story.transitions, story.events
         found.notifications, found.holds = story.notifications, story.holds
-        found.withheld = _withheld(found, story.muted)
+        found.withheld = found.withheld or _damped(found)
     return found
 
 
-def _withheld(found: Explanation, muted: str) -> tuple[Reason, ...]:
-    """The mute of the alert's case, else why messages about its newest step wait for a digest."""
+def _damped(found: Explanation) -> tuple[Reason, ...]:
+    """Why messages about the newest step of an alert that stands wait for a digest."""
     if not found.level:
         return ()
-    if muted:
-        return (Reason(muted),)
     every: list[Notification | Hold] = [*found.notifications, *found.holds]
     told = [one for one in every if one.at <= found.at]
     newest = max((one.at for one in told), default=0)
@@ -192,7 +188,10 @@ def _found(site: Site, probe: KeyProbe, at: int) -> Explanation | None:
         sights = [msgspec.structs.replace(now, at=at, end=at)]
     silent = site.engine.silent_of(rule.id, probe.key)
     level = max((one.level for one in site.engine.active() if (one.rule, one.key) == (rule.id, probe.key)), default=0)
-    return Explanation(site, rule, version, probe.key, at, Level(level), sights, list(probe.readings), silent)
+    muted = site.book.muted(f"{rule.id}:{probe.key}", at)
+    withheld = () if muted is None else (muted,)
+    seen = sights, list(probe.readings), silent
+    return Explanation(site, rule, version, probe.key, at, Level(level), *seen, withheld=withheld)
 
 
 class _Story:
@@ -200,16 +199,10 @@ class _Story:
 
     def __init__(self, rule: str, key: str) -> None:
         self._rule, self._key, self._cases = rule, key, set[str]()
-        self.muted = ""
         self.transitions: list[Transition] = []
         self.events: list[CaseEvent] = []
         self.notifications: list[Notification] = []
         self.holds: list[Hold] = []
-
-    def mute(self, site: Site) -> None:
-        """Note why nobody is told now of the case that the key's alert belongs to; empty when people are."""
-        alert = f"{self._rule}:{self._key}"
-        self.muted = next((case.muted for case in site.book.open.values() if alert in case.alerts), "")
 
     def add(self, step: Step) -> None:
         """Take what a step decided."""

@@ -12,6 +12,7 @@ from sensord.commands.explaining import Question, Recorded, answer
 from sensord.config.load import load
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Maintenance
+from sensord.core.cases.notification import Reason
 from sensord.core.instant import HOUR, MINUTE, SECOND, parse_instant
 from sensord.core.level import Level
 from sensord.core.people.duty import Shift
@@ -111,6 +112,26 @@ def test_who_is_not_told_is_said_beside_what_the_rule_says(recording: Path, why:
             patch.setenv("SENSORD_LANGUAGE", "en")
             first = list(Answer(found, "Asia/Shanghai", lambda _case: {}).lines())[1]
         assert (f"People are not told: {why}" in first) == said
+
+
+@pytest.mark.parametrize("silenced", ["lane-crowding", "lane-busy"])
+def test_of_two_alerts_of_a_case_each_has_a_silence_of_its_own(recording: Path, silenced: str) -> None:
+    """The graver one by which the case goes, and the lesser one: only of the one that is silenced it is said so."""
+    street = load(STREET).definition
+    (crowding,) = (rule for rule in street.rules if rule.id == "lane-crowding")
+    calm = msgspec.structs.replace(crowding.levels[0], level=Level.BLUE)
+    clear = msgspec.structs.replace(crowding.clear, margin=crowding.clear.margin[:1])
+    busy = msgspec.structs.replace(crowding, id="lane-busy", levels=(calm,), clear=clear)
+    whole = definition_record(msgspec.structs.replace(street, rules=(*street.rules, busy)), 0)
+    records = [record for group in groups(read_messages(recording), whole) for record in group.records]
+    silence = Action("silence", "", "desk", note="works", until=START + HOUR, scope=Scope(rules=(silenced,)))
+    records.append(action_record(silence, START + SECOND))
+    records.sort(key=lambda record: record.received_at)
+    for rule in ("lane-crowding", "lane-busy"):
+        found = explain([Group(1, tuple(records))], Site(), rule, "L1", START + 200 * SECOND)
+        assert found is not None
+        assert found.level
+        assert found.withheld == ((Reason.HELD_SILENCED,) if rule == silenced else ())
 
 
 def test_a_case_tells_its_story(recording: Path) -> None:

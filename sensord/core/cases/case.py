@@ -267,6 +267,15 @@ class SecondWay(msgspec.Struct, frozen=True, array_like=True):
     about: Subject | None = None
     at: int = 0
 
+    def spared(self, receiver: str, event: str) -> bool:
+        """Whether it is not needed: the receiver has the message of the event, or the digest that told of it.
+
+        Ways of what a digest tells of begin with it (those of an earlier version, without an instant, with any).
+        """
+        if event.startswith("digest-"):
+            return self.person == receiver and (not self.at or event.rstrip("+") == f"digest-{self.at}")
+        return self.person == receiver and self.event == event
+
 
 class Case(msgspec.Struct):
     """A case. Times are ns (0: not yet). ``alerts`` maps the ids ``rule:key`` of active alerts to their levels.

@@ -17,12 +17,12 @@ from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
-from sensord.core.cases.case import Case, Due, Happening, SecondWay
+from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
-from sensord.core.cases.notification import Hold
+from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.replan import Replan
 from sensord.core.cases.reportplan import ReportPlan
@@ -107,6 +107,12 @@ class CaseBook:
     def undeliverable(self) -> list[tuple[str, str, int]]:
         """Contacts that do not deliver: person, channel, since when (ns)."""
         return list(self._watched.failed)
+
+    def muted(self, alert: str, at: int) -> Reason | None:
+        """Why nobody is told at ``at`` (ns) of an active alert (``rule:key``), whatever else its case is about."""
+        alone = self._flow.index.alone(alert)
+        muted = None if alone is None else self._flow.muted(alone, at)
+        return None if muted is None else muted[0]
 
     def find(self, name: str) -> Case | None:
         """The case of that id or code, open or ended lately."""
@@ -283,7 +289,7 @@ class CaseBook:
             else:
                 field = f"{receipt.delivery.value}_at"
                 setattr(told, field, getattr(told, field) or at)
-                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not _spared(way, receiver, event)}
+                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not way.spared(receiver, event)}
                 if channel not in told.second_ways:  # the first way works again
                     told.second_ways = []
             story.changed[case.id] = case
@@ -384,13 +390,3 @@ class CaseBook:
             if len(self.ended) <= MOST_REMEMBERED and oldest.closed_at > at - REMEMBERED:
                 break
             del self.ended[oldest.id]
-
-
-def _spared(way: SecondWay, receiver: str, event: str) -> bool:
-    """Whether a second way is not needed: the message of the event has arrived, or the digest that told of it.
-
-    Ways of what a digest tells of begin with the digest (those of an earlier version, without an instant, with any).
-    """
-    if event.startswith("digest-"):
-        return way.person == receiver and (not way.at or event.rstrip("+") == f"digest-{way.at}")
-    return way.person == receiver and way.event == event

@@ -58,6 +58,11 @@ class CaseIndex:
         """The open case that holds an alert."""
         return self.open.get(self._by_alert.get(alert, ""))
 
+    def alone(self, alert: str) -> Case | None:
+        """The same as far as the alert goes, to be read only."""
+        case = self.of_alert(alert)
+        return None if case is None else _alone(case, alert)
+
     def hold(self, alert: str, case: Case) -> None:
         """An alert belongs to a case from now on."""
         self._by_alert[alert] = case.id
@@ -84,9 +89,9 @@ class CaseIndex:
     def sources(self, rule: str) -> Iterator[Case]:
         """The cases of the rule's active alerts, each as far as the alert goes, but those that are inhibited."""
         for case in (self.open[name] for name in self._by_rule.get(rule, ())):
-            for alert, level in case.alerts.items():
+            for alert in case.alerts:
                 if alert.startswith(rule + ":") and case.muted != Reason.HELD_INHIBITED:
-                    yield about(case, Subject(level, rule, alert.removeprefix(rule + ":"), 0))
+                    yield _alone(case, alert)
 
     def neighbour(self, case: Case) -> Case | None:
         """Add a case to its neighbourhood; returns the oldest open case that was there before."""
@@ -97,3 +102,8 @@ class CaseIndex:
         oldest = next((self.open[name] for name in nearby if name != case.id), None)
         nearby[case.id] = None
         return oldest
+
+
+def _alone(case: Case, alert: str) -> Case:
+    rule, _, key = alert.partition(":")
+    return about(case, Subject(case.alerts[alert], rule, key, 0))
