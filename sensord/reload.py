@@ -55,11 +55,6 @@ class Reloaded:
     removed: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
 
-    @property
-    def unchanged(self) -> bool:
-        """Whether nothing but texts of no consequence, or nothing at all, is different."""
-        return self.accepted and not (self.added or self.changed or self.removed or self.restart)
-
 
 class Reloader:
     """Reads the configuration again and puts it into force by ``define``.

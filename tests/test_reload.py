@@ -81,7 +81,7 @@ def test_a_changed_rule_is_named_and_comes_into_force(desk: Desk) -> None:
     (definition,) = desk.defined
     assert (definition.version, len(definition.rules)) == (outcome.version, outcome.rules)
     assert desk.told == [outcome]
-    assert desk.reload().unchanged
+    assert desk.reload() == Reloaded(True, outcome.version, outcome.rules), "nothing is different"
 
 
 def test_a_bad_file_changes_nothing_and_is_counted(desk: Desk) -> None:

@@ -118,7 +118,7 @@ def test_what_reports_look_back_on_outlives_the_journal(tmp_path: Path) -> None:
         upkeep = Upkeep(tmp_path, journal, state, Settings(site="test"), PrometheusMeter(), lambda: now)
         while upkeep.state():
             pass
-        (found,) = state.recent_cases(10)
+        (found,) = state.history.cases("all", 10)
         assert (found.id, found.vehicle) == ("old", None)
         with tallies(tmp_path) as stored:
             assert [one.start for one in stored.counts(0, now)] == [old]

@@ -182,10 +182,6 @@ class Judge:
         """Score each such rule against the incidents of its kinds."""
         return [self._score(rule, [rule]) for rule in self.rules]
 
-    def wrong(self) -> list[Episode]:
-        """The alerts that tell of nothing that happened."""
-        return [one for one in self._outcome.episodes if one.rule in self.rules and not any(self._tells(one))]
-
     def missed(self) -> list[Incident]:
         """The incidents that nobody was told of."""
         return [one for one in self._incidents if one.must and not self._alerts(one, self.rules)]

@@ -15,7 +15,6 @@ from sensord.config.schema import Duration, Entry, LocalText, Text
 
 LevelWord = Literal["blue", "yellow", "orange", "red"]
 StreamWord = Literal["crowd", "plate", "level", "report", "status", "visit"]
-PlaceWord = Literal["device", "lane", "gate", "compound", "micro_grid", "grid", "block", "street"]
 KeyWord = Literal[
     "device",
     "lane",

@@ -95,11 +95,6 @@ class ArrivalQueue:
         """What waits, in bytes."""
         return sum(self._bytes.values())
 
-    @property
-    def closed(self) -> bool:
-        """Whether :meth:`close` was called; what waits can still be taken."""
-        return self._closed
-
     def has_room(self, lane: Lane = Lane.READINGS) -> bool:
         """Whether a :meth:`put` of such an arrival would not block."""
         return self._closed or self._bytes[lane] < self._limits[lane]

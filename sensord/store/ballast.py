@@ -55,11 +55,6 @@ class Ballast:
         self._held = self._path.exists() and self._path.stat().st_size >= size
         self.available()
 
-    @property
-    def held(self) -> bool:
-        """Whether the space is kept back."""
-        return self._held
-
     def available(self) -> bool:
         """Say whether readings may be journaled; gives the ballast up, or fills it again, as the disk's space asks."""
         free = self._free()

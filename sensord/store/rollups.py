@@ -54,11 +54,6 @@ class Rollup(msgspec.Struct, frozen=True):
     greatest: float
     last: float
 
-    @property
-    def mean(self) -> float:
-        """The mean of the slot."""
-        return self.total / self.count
-
 
 class RollupSink:
     """Implements ``ports.Sink``.

@@ -244,10 +244,6 @@ class StateStore:
                 values = (name, cursor.seq, cursor.checkpoint, cursor.state)
                 connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)", values)
 
-    def checkpoints(self) -> dict[str, int]:
-        """The group from which each consumer would have to read again after a crash."""
-        return dict(self._database.rows("looking at cursors", "SELECT name, checkpoint FROM cursors"))
-
     # -- cases -------------------------------------------------------------------------------------------------------
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
@@ -259,11 +255,6 @@ class StateStore:
         statement = "SELECT json FROM cases WHERE closed_at = 0 OR closed_at >= ? ORDER BY opened_at, id"
         rows = self._database.rows(doing, statement, (ended_since,))
         return [self.suspicion.read(doing, _CASE.decode, text) for (text,) in rows]
-
-    def recent_cases(self, limit: int) -> list[Case]:
-        """Return the newest cases, open and closed, newest first."""
-        doing, statement = "reading cases", "SELECT json FROM cases ORDER BY opened_at DESC, id LIMIT ?"
-        return self.suspicion.readable(doing, _CASE.decode, self._database.rows(doing, statement, (limit,)))
 
     def close(self) -> None:
         """Checkpoint and close."""

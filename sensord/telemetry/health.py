@@ -51,7 +51,6 @@ class Health:
         self._clock = clock
         self._lock = Lock()
         self._workers: dict[str, _Worker] = {}
-        self._retired: set[str] = set()
         self._facts: dict[str, _Fact] = {}
         self._standing: dict[str, _Failing | None] = {}
 
@@ -59,21 +58,10 @@ class Health:
         """Expect a beat of ``worker`` at least every ``max_age`` seconds from now on."""
         with self._lock:
             self._workers[worker] = _Worker(max_age, self._clock())
-            self._retired.discard(worker)
-
-    def unregister(self, worker: str) -> None:
-        """Expect nothing of ``worker`` any more: it was stopped on purpose."""
-        with self._lock:
-            self._retired.add(worker)
-            self._workers.pop(worker, None)
 
     def beat(self, worker: str) -> None:
         """Note progress. Raises ``KeyError`` for a worker never registered: its silence would go unseen."""
-        known = self._workers.get(worker)
-        if known is not None:
-            known.beat_at = self._clock()
-        elif worker not in self._retired:
-            raise KeyError(worker)
+        self._workers[worker].beat_at = self._clock()
 
     def went(self, worker: str, why: str = "") -> None:
         """Note how an attempt went; the worker's name is a fact from then on, and bad once failing has lasted."""

@@ -37,10 +37,6 @@ class NotifySocket:
         """Say that the daemon is going down in good order."""
         return self._send("STOPPING=1", status)
 
-    def status(self, text: str) -> bool:
-        """Set the line that ``systemctl status`` shows."""
-        return self._send("", text, patience=0.0)
-
     def watchdog(self) -> bool:
         """Feed the watchdog."""
         return self._send("WATCHDOG=1", patience=0.0)
@@ -57,7 +53,7 @@ class NotifySocket:
         if not self._address:
             return False
         if status:
-            message = f"{message}\nSTATUS={' '.join(status.split())}".lstrip()
+            message = f"{message}\nSTATUS={' '.join(status.split())}"
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.settimeout(patience)

@@ -117,7 +117,7 @@ def test_nothing_that_is_told_after_a_loss_was_told_before(tmp_path: Path, seed:
         life.take(after)
         assert doubled(said) == []
         assert life.state.outbox.totals()["pending"] > told
-        codes = Counter(case.code for case in life.state.recent_cases(1000) if case.code)
+        codes = Counter(case.code for case in life.state.history.cases("all", 1000) if case.code)
         assert set(codes.values()) == {1}
     with living(tmp_path) as life:
         assert life.core.used is None, "it is known by now"
@@ -137,5 +137,5 @@ def test_a_case_that_begins_in_the_second_of_a_lost_one_is_another(tmp_path: Pat
             life.take([])
             assert doubled(said) == []
     with living(tmp_path) as life:
-        about = [case for case in life.state.recent_cases(10) if case.place == "street"]
+        about = [case for case in life.state.history.cases("all", 10) if case.place == "street"]
         assert len({case.id for case in about}) == len(about) == 2

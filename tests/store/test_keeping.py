@@ -52,7 +52,7 @@ def test_a_vehicle_does_not_outlive_the_journal(state: StateStore, tmp_path: Pat
     state.apply(Step(1, START + 41 * DAY, cases=cases))
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 1
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 0
-    kept = {one.id: one for one in state.recent_cases(10)}
+    kept = {one.id: one for one in state.history.cases("all", 10)}
     cases[0].vehicle, cases[0].fallbacks, cases[0].untold, cases[0].known = None, {}, [], {}
     assert kept == {one.id: one for one in cases}
     rows = open_reader(tmp_path / "state.db", STATE).execute("SELECT json FROM cases WHERE id = 'old'").fetchall()
@@ -103,7 +103,7 @@ def test_a_file_that_was_pruned_before_knows_nothing_of_what_is_gone(tmp_path: P
     with tallies(tmp_path) as stored:
         assert stored.since == START + 3 * DAY
     assert state.keeping.prune(START + 5 * DAY, START) > 0
-    (kept,) = state.recent_cases(1)
+    (kept,) = state.history.cases("all", 1)
     assert kept.vehicle is None, "which cases hold a vehicle is found out"
     state.close()
 

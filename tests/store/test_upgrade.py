@@ -67,7 +67,7 @@ def test_nothing_that_was_decided_is_lost(old: Path) -> None:
 def test_its_cases_can_be_read(old: Path) -> None:
     """With their stories, by everything that reads them: the stages are today's, who was told is the ledger."""
     with closing(StateStore(old)) as state:
-        (case,) = state.recent_cases(10)
+        (case,) = state.history.cases("all", 10)
         assert (case.state, list(case.told)) == (State.CLOSED, ["志愿者-1", "居委干部-1", "派出所-1"])
         assert [(line.role, line.number) for line in case.told.values()] == [
             ("volunteer", 0),
@@ -99,7 +99,7 @@ def test_a_row_that_is_not_what_was_written_stops_no_upgrade(old: Path, table: s
     state, lost = StateStore.open_or_set_aside(old, 0, 121)
     with closing(state):
         assert not lost
-        assert len(state.recent_cases(10)) == (table != "cases")
+        assert len(state.history.cases("all", 10)) == (table != "cases")
         assert state.decisions().splitlines().count(b"{") == (table != "cases")
 
 

@@ -75,17 +75,6 @@ def test_a_beat_of_an_unknown_worker_is_an_error() -> None:
         Health().beat("commiter")
 
 
-def test_a_worker_that_was_stopped_on_purpose_is_not_missed() -> None:
-    """After unregistering, its silence is fine and a last beat does no harm."""
-    clock = HandClock()
-    health = Health(clock)
-    health.register("core", 1.0)
-    health.unregister("core")
-    clock.now += 10.0
-    health.beat("core")
-    assert health.live() == (True, {"workers": {}})
-
-
 def test_a_worker_that_gets_nowhere_is_a_fact_once_that_lasts() -> None:
     """A refusal or two are nobody's business; ten seconds of nothing else are, until something gets through again."""
     clock = HandClock()

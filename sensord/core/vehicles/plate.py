@@ -87,12 +87,6 @@ class Plate(NamedTuple):
         """What stands before the serial: province character and letter, or as much of another form."""
         return self.text[: len(self.text) - len(self.registered) + 2]
 
-    @property
-    def prefix(self) -> str:
-        """Province character and letter of a plate that has both, else ""."""
-        prefix = self.registered[:2]
-        return prefix if self.province and prefix[1:].isalpha() else ""
-
 
 def recognise(raw: str | None, colour: str = "") -> Plate:
     """Write a plate in its one form and recognise it by that; never raises.
