@@ -2,7 +2,7 @@
 
 A signal, the HTTP API and the watch on the files all come here, one after the other. A configuration that is refused
 leaves the old rules running, and is an alarm. What only a restart can change (connections, channels, sinks) is named
-and left as it is.
+and left as it is; a channel that changes its type takes the contacts over it along.
 
 The files are watched by looking at them (name, inode, size, time of change) every two seconds: some ten names, a few
 microseconds. That also sees what editors, package managers, network mounts and container volumes do when they put a new
@@ -12,8 +12,8 @@ file in an old one's place, which notifications of the kernel miss on some of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import msgspec
 import structlog
 
 from sensord.config.channels import kinds
-from sensord.config.load import Loaded, key_file, load, resolve_path
+from sensord.config.load import Loaded, key_file, load, resolve_path, with_channels
 from sensord.config.settings import Settings
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND, parse_duration
+from sensord.core.people.roster import Person, without
 from sensord.errors import ConfigError, Problem, SensordError
 from sensord.ports import Meter
 
@@ -104,7 +105,7 @@ class Reloader:
                 self._secrets.update(loaded.secrets)
                 await self._define(definition)
                 outcome = self._outcome(definition, restart=tuple(self._waiting(loaded.settings)))
-                self._loaded, self._definition = loaded, definition
+                self._loaded, self._definition = replace(loaded, definition=definition), definition
             self._note(cause, outcome)
             await self._report(outcome)
             return outcome
@@ -112,10 +113,19 @@ class Reloader:
     def _fit(self, loaded: Loaded) -> Definition:
         """Return the definition as it can run now; refuses one that would tell people over a channel not yet there.
 
-        One that is of another type by now is not there yet either: it has other addresses.
+        One that is of another type by now runs on as it is, and with it the contacts over it that are in force: their
+        addresses are none for the other type. The new ones wait for the restart, unless somebody has no other.
         """
-        running = kinds(self._running.channels)
-        missing = sorted(name for name, kind in loaded.definition.channels.items() if running.get(name) != kind)
+        new, running = loaded.definition, kinds(self._running.channels)
+        retyped = {name for name, kind in new.channels.items() if running.get(name, kind) != kind}
+        people = tuple(self._with_ways(person, retyped) for person in new.people)
+        lost = {
+            contact.channel
+            for one, now in zip(new.people, people, strict=True)
+            if not now.contacts
+            for contact in one.contacts
+        }
+        missing = sorted((new.channels.keys() - running.keys()) | lost)
         if missing:
             hint = "restart the daemon to open it (systemctl restart sensord), then everything comes into force"
             raise ConfigError(
@@ -127,7 +137,25 @@ class Reloader:
                 ]
             )
         mqtt = self._running.mqtt  # what the broker was asked for stays what topics are compared with
-        return msgspec.structs.replace(loaded.definition, topics=mqtt.readings, commands=mqtt.commands)
+        return msgspec.structs.replace(
+            new,
+            people=people,
+            channels={name: running[name] for name in new.channels},
+            damping=with_channels(new.damping, self._running),
+            topics=mqtt.readings,
+            commands=mqtt.commands,
+        )
+
+    def _with_ways(self, person: Person, retyped: Collection[str]) -> Person:
+        """The same person, with the contacts in force over channels that run with another type yet."""
+        if not any(contact.channel in retyped for contact in person.contacts):
+            return person
+        staff = {one.id: one for one in self._definition.staff}
+        known = {one.channel: one for one in staff[person.id].contacts} if person.id in staff else {}
+        gone = {one.channel for one in person.contacts if one.channel in retyped and one.channel not in known}
+        left = without(person, gone)
+        ways = (known[one.channel] if one.channel in retyped else one for one in left.contacts)
+        return msgspec.structs.replace(left, contacts=tuple(ways))
 
     def _waiting(self, settings: Settings) -> Iterator[str]:
         """Name the sections that differ from what runs and that only a restart can change."""

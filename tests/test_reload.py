@@ -17,6 +17,7 @@ from sensord.config.connection import load_settings
 from sensord.config.load import Loaded, load
 from sensord.config.settings import Settings
 from sensord.core.definition import Definition
+from sensord.core.people.roster import Contact
 from sensord.errors import UnavailableError
 from sensord.reload import Reloaded, Reloader, signature, with_own
 from sensord.telemetry.metrics import PrometheusMeter
@@ -122,12 +123,41 @@ def test_a_channel_that_does_not_run_yet_refuses_the_reload(desk: Desk) -> None:
     assert "restart" in outcome.problems[0].hint
 
 
-def test_a_channel_that_is_of_another_type_by_now_refuses_the_reload(desk: Desk) -> None:
-    """The roster has addresses for a channel that only a restart opens; the one that runs cannot use them."""
-    desk.edit("- {type: mqtt, name: grid-mqtt}", "- {type: apprise, name: grid-mqtt, url_file: x}", desk.config)
+WEBHOOK = '{type: webhook, name: people, url: "http://127.0.0.1:8787/notify", allow: ["127.0.0.1:8787"]}'
+MAIL = "{type: smtp, name: people, host: mail.example, sender: street@mail.example}"
+
+
+def test_a_channel_of_another_type_waits_for_a_restart_with_its_addresses(desk: Desk) -> None:
+    """What runs goes on with the addresses that it can use; all the rest comes into force, now and later."""
+    before, roster = load(desk.config).definition, desk.config.with_name("roster.yaml")
+    desk.edit(WEBHOOK, MAIL, desk.config)
+    desk.edit("address: cadre-01", "address: cadre@mail.example", roster)
+    desk.edit("above: 1.0", "above: 1.5")
+    outcome = desk.reload()
+    assert (outcome.accepted, outcome.changed, outcome.restart) == (True, ("lane-crowding",), ("channels",))
+    now = desk.defined[-1]
+    assert (now.people, now.channels, now.damping) == (before.people, before.channels, before.damping)
+    desk.edit("above: 1.5", "above: 1.6")
+    assert desk.reload().changed == ("lane-crowding",)
+    assert desk.reloader.loaded.definition == desk.defined[-1]
+    desk.begin()
+    assert desk.reload().restart == ()
+    assert desk.defined[-1].channels["people"] == "smtp"
+    assert desk.defined[-1].people[0].contacts[0].address == "cadre@mail.example"
+
+
+def test_who_would_have_no_contact_before_the_restart_refuses_the_reload(desk: Desk) -> None:
+    """Somebody new has an address for the type that does not run yet, and no other; with another, that one counts."""
+    roster = desk.config.with_name("roster.yaml")
+    desk.edit(WEBHOOK, MAIL, desk.config)
+    new = "\n  - {id: 志愿者-03, role: volunteer, serves: G02, contacts: [{channel: people, address: a@mail.example}]}"
+    desk.edit("people:", "people:" + new, roster)
     outcome = desk.reload()
     assert not outcome.accepted
-    assert "the channel grid-mqtt, which does not run yet" in str(outcome.problems[0])
+    assert "the channel people, which does not run yet" in str(outcome.problems[0])
+    desk.edit("a@mail.example}", "a@mail.example}, {channel: grid-mqtt, after: 60s}", roster)
+    assert desk.reload().accepted
+    assert desk.defined[-1].people[0].contacts == (Contact("grid-mqtt"),)
 
 
 def test_when_the_journal_refuses_the_reload_says_so(desk: Desk) -> None:
