@@ -121,6 +121,25 @@ def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
     assert ("值班员-1", "people", "case_closed") in told(story)
 
 
+def test_who_is_out_of_reach_is_a_hole_until_they_are_tried_again() -> None:
+    """Nobody but the officer answers for grid two, and nothing gets through to them: not for the whole week."""
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan()))
+    desk.redefine(0, desk.definition)
+    desk.notice(1, "safe-mode", True)
+    key = f"{desk.case.id}:2:值班员-1:people"
+    desk.receipt(9, key, "failed")
+    assert not [case for case in desk.book.open.values() if case.rule == "roster-hole"], "it is looked for each day"
+    desk.redefine(60, desk.definition)
+    (hole,) = (case for case in desk.book.open.values() if case.rule == "roster-hole")
+    again = parse_instant("2023-11-16 08:00")
+    assert hole.gap is not None
+    assert (hole.place, hole.gap.start, hole.gap.end) == ("G2-1", START + 60 * SECOND, again)
+    desk.restart()
+    desk.receipt(600, key, "sent")
+    desk.wait(600)
+    assert hole.id not in desk.book.open, "it is over once something gets through to them"
+
+
 def test_a_trouble_of_the_daemon_takes_the_plan_that_is_named_for_it() -> None:
     """The disk by its own plan, another trouble by that of the others; said twice it is one; over, it is closed."""
     plans = {"sensord-disk-full": "crowd", "others": "roster"}

@@ -29,7 +29,7 @@ from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
 from sensord.core.cases.verdict import Verdict, refused
-from sensord.core.cases.watch import RETRY, Watched, hole_transitions
+from sensord.core.cases.watch import RETRY, Watched, hole_transitions, tried_again
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, to_datetime
 from sensord.core.level import Level
@@ -157,8 +157,7 @@ class CaseBook:
         self._flow.look_again(at, story)
         self._flow.tell_anew(contacts.moved(before, self._definition), at, story)
         self._settle_ended(at, story)
-        self._watched.check_at = at
-        self._agenda.add(at, CHECK, 0, "")
+        self._look_through(at)
         self._watched.reports = {}
         for plan in self._definition.reports:
             self._next_report(plan, at)
@@ -298,6 +297,8 @@ class CaseBook:
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)
+            if self._watched.holes:  # some may have been holes for the want of these
+                self._look_through(at)
         self._settle_ended(at, story)
 
     def _trust(self, failed: list[tuple[str, str, int]], at: int, story: Story) -> None:
@@ -343,18 +344,22 @@ class CaseBook:
         else:
             self._flow.due(owner, at, Due(kind), number, story)
 
+    def _look_through(self, at: int) -> None:
+        self._watched.check_at = at
+        self._agenda.add(at, CHECK, 0, "")
+
     def _check(self, at: int, story: Story) -> None:
         """Look through the coming days for holes, and forget failures that are old enough to try again."""
         watched, duty = self._watched, self._definition.duty
         if at != watched.check_at:
             return
-        watched.check_at = self._flow.roster.table.next_check(at)
-        self._agenda.add(watched.check_at, CHECK, 0, "")
+        self._look_through(self._flow.roster.table.next_check(at))
         self._trust([one for one in watched.failed if at - one[2] >= RETRY], at, story)
         holes = []
         if duty.check_days:
-            plans = used_plans(self._definition)
-            holes = cover(self._flow.roster, self._places, plans, at, at + duty.check_days * DAY).holes
+            plans, roster = used_plans(self._definition), self._flow.roster
+            failed = tried_again(watched, roster.table)
+            holes = cover(roster, self._places, plans, at, at + duty.check_days * DAY, failed).holes
         for change in hole_transitions(watched, holes, self._flow.roster.table, at):
             self._take(change, story)
 

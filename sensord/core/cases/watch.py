@@ -32,6 +32,11 @@ class Watched(msgspec.Struct):
     holes: dict[str, list[tuple[int, int]]] = {}
 
 
+def tried_again(watched: Watched, duty: DutyTable) -> dict[tuple[str, str], int]:
+    """When each contact that failed is tried again, at the latest (ns): at the first look at the roster a day later."""
+    return {(person, channel): duty.next_check(since + RETRY - 1) for person, channel, since in watched.failed}
+
+
 def hole_transitions(watched: Watched, holes: list[Hole], duty: DutyTable, at: int) -> list[Transition]:
     """Compare the holes found at ``at`` with the alerts that are active, and return what has changed.
 
