@@ -121,6 +121,22 @@ def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
     assert ("值班员-1", "people", "case_closed") in told(story)
 
 
+def test_what_comes_back_within_one_instant_has_an_id_of_its_own() -> None:
+    """Journal time may stand still for a moment: a contact fails, works and fails again, and so does a trouble."""
+    desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD))
+    key, changes = desk.alert(0, Level.BLUE).decisions.notifications[0].key, []
+    for outcome in ("failed", "sent", "failed", "sent", "failed"):
+        changes += desk.receipt(9, key, outcome).transitions
+        desk.restart()
+    for active in (True, False, True):
+        changes += desk.notice(9, "reload-refused", active).transitions
+    assert len({one.id for one in changes}) == len(changes) == 8
+    assert changes[2].id == f"{changes[0].id}-2"
+    assert len(desk.book.state().watched.changes) == 8
+    (later,) = desk.notice(10, "reload-refused", False).transitions
+    assert desk.book.state().watched.changes == [later.id]
+
+
 def test_who_is_out_of_reach_is_a_hole_until_they_are_tried_again() -> None:
     """Nobody but the officer answers for grid two, and nothing gets through to them: not for the whole week."""
     desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan()))

@@ -29,7 +29,7 @@ from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
 from sensord.core.cases.verdict import Verdict, refused
-from sensord.core.cases.watch import RETRY, Watched, hole_transitions, tried_again
+from sensord.core.cases.watch import RETRY, Watched, hole_transitions, named, tried_again
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, to_datetime
 from sensord.core.level import Level
@@ -257,7 +257,7 @@ class CaseBook:
     def _built_in(self, rule: str, key: str, place: str, level: Level, at: int, story: Story) -> None:
         change = change_alert(self._watched.alerts, rule, key, place, level, at)
         if change is not None:
-            self._take(change, story)
+            self._take(named(self._watched, change), story)
 
     def action(self, action: Action, at: int, story: Story) -> None:
         """Take what a person did; what the state machine does not allow is refused and said."""
@@ -361,12 +361,12 @@ class CaseBook:
             failed = tried_again(watched, roster.table)
             holes = cover(roster, self._places, plans, at, at + duty.check_days * DAY, failed).holes
         for change in hole_transitions(watched, holes, self._flow.roster.table, at):
-            self._take(change, story)
+            self._take(named(watched, change), story)
 
     def abandon(self, places: set[str], at: int, story: Story) -> None:
         """Void the cases of places that exist no more; what the engine raised there has been withdrawn before."""
         for change in withdraw(self._watched.alerts, places, at):
-            self._take(change, story)
+            self._take(named(self._watched, change), story)
         for case in [case for case in self.open.values() if case.place not in places]:
             with self._apart.handling(case.id, at, story):
                 self._flow.end(case, Happening.VOID, at, "definition", story)

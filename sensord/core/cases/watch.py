@@ -9,6 +9,7 @@ import msgspec
 
 from sensord.core.alert import Change, Gap, Transition
 from sensord.core.cases.builtin import HOLE, SOON, Active, change_alert, go_on
+from sensord.core.cases.numbering import unused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
 from sensord.core.people.coverage import Hole
@@ -22,7 +23,8 @@ class Watched(msgspec.Struct):
     """The state: active built-in alerts, and failed contacts (person, channel, since).
 
     ``check_at`` is when the roster is looked through next (0: never), ``reports`` when each report is due next,
-    ``holes`` are those known of each place (start and end, ns), the next one first.
+    ``holes`` are those known of each place (start and end, ns), the next one first. ``changed_at`` is the instant of
+    the latest changes of these alerts, ``changes`` are their ids.
     """
 
     alerts: Active = {}
@@ -30,6 +32,17 @@ class Watched(msgspec.Struct):
     check_at: int = 0
     reports: dict[str, int] = {}
     holes: dict[str, list[tuple[int, int]]] = {}
+    changed_at: int = 0
+    changes: list[str] = []
+
+
+def named(watched: Watched, change: Transition) -> Transition:
+    """The same with an id of its own: an alert may go and come back within one instant, for journal time may stand."""
+    if watched.changed_at != change.at:
+        watched.changed_at, watched.changes = change.at, []
+    name = unused(change.id, watched.changes)
+    watched.changes = [*watched.changes, name]
+    return msgspec.structs.replace(change, id=name)
 
 
 def tried_again(watched: Watched, duty: DutyTable) -> dict[tuple[str, str], int]:
