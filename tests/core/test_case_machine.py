@@ -19,6 +19,7 @@ from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Inhibition
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.policy import Category, Mode, Policy, Role, Step
+from sensord.core.cases.untold import late_ways
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
@@ -364,7 +365,8 @@ class Cases(RuleBasedStateMachine):
         assert case.alerts or case.state is State.ACCEPTED or Due.GIVE_UP in listed, "nothing would end it"
         calm = not case.alerts and case.state is not State.ACCEPTED
         unheard = case.untold and Due.RECHECK in listed  # all have given it back: whoever comes next hears of it
-        assert not (calm and case.policy == "crowd") or unheard, "the sensors suffice, and it goes on"
+        late = late_ways(case) > self._time and Due.SETTLE in listed  # told as it was over: a second way is awaited
+        assert not (calm and case.policy == "crowd") or unheard or late, "the sensors suffice, and it goes on"
         settling = calm and case.policy == "vehicle" and self._time < case.cleared_at + MINUTE
         assert not settling or Due.SETTLE in listed, "it would not be closed when it has been calm for long enough"
         assert not (case.alerts and case.muted) or Due.RECHECK in listed, "nobody would hear when the mute ends"

@@ -13,6 +13,7 @@ from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.cases.story import Story
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.duty import Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
@@ -203,3 +204,56 @@ def test_a_digest_spares_the_ways_of_what_it_told_of(arrives: bool) -> None:
         street.receipt(71, digest.key, "delivered")
     ways = [((one.at - START) // SECOND, one.level) for one in second_ways(street, 400) if one.place == "G1-L1"]
     assert ways == [(130, Level.RED)] + [(180, Level.RED)] * (not arrives)
+
+
+def by_day(close: str = "when_clear", agree_for: int = 0) -> Desk:
+    """A desk at night: somebody with a second way comes on duty at START + 6,400 s (08:00), and nobody before."""
+    cadre = msgspec.structs.replace(PEOPLE[0], shifts=("day",))
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), close, agree_for=agree_for)
+    return Desk(definition(people=(cadre,), policies=(plan,), duty=Duty(shifts=(Shift("day", 8 * 60, 20 * 60),))))
+
+
+@pytest.mark.parametrize("close", ["when_clear", "after_report"])
+@pytest.mark.parametrize("ends", [3000, 6400])
+def test_what_is_told_as_it_is_over_takes_the_second_way(close: str, ends: int) -> None:
+    """In the night, or as the shift begins: the first way delivers nothing, so both go by the second one as well."""
+    street = by_day(close if ends < 6400 else "when_clear")
+    street.alert(0, Level.YELLOW)
+    told = told_over(street.alert(ends, Level.NONE)) + told_over(street.wait(6400))
+    assert told == [("people", "case_opened")]
+    street.restart()
+    case = street.case
+    assert told_over(street.wait(6519)) == []
+    assert told_over(street.wait(6520)) == [("sms", "not_delivered"), ("people", "case_closed"), ("sms", "case_closed")]
+    assert (case.pending, case.fallbacks, street.book.open) == ([], {}, {})
+
+
+def test_what_is_told_as_it_is_over_ends_once_the_first_way_has_delivered() -> None:
+    """Nobody is kept waiting for a second way that is not needed."""
+    street = by_day("after_report")
+    street.alert(0, Level.YELLOW)
+    street.alert(3000, Level.NONE)
+    (late,) = street.wait(6400).decisions.notifications
+    street.restart()
+    assert told_over(street.receipt(6403, late.key, "sent")) == [("people", "case_closed")]
+    assert not street.book.open
+
+
+def test_a_crowd_that_comes_back_meanwhile_is_a_crowd() -> None:
+    """The case waits for the second way, and goes on instead of ending."""
+    street = by_day()
+    street.alert(0, Level.YELLOW)
+    street.alert(3000, Level.NONE)
+    street.wait(6400)
+    assert told_over(street.alert(6450, Level.YELLOW)) == [("people", "case_relapsed")]
+    assert told_over(street.wait(6600)) == [("sms", "not_delivered"), ("sms", "not_delivered")]
+    assert street.case.alerts
+
+
+def test_a_report_ends_what_was_told_late_at_once() -> None:
+    """Whoever has heard of it, and says that it is over, is believed."""
+    street = by_day("after_report")
+    street.alert(0, Level.YELLOW)
+    street.alert(3000, Level.NONE)
+    street.wait(6400)
+    assert told_over(street.act(6420, "dispersed")) == [("people", "case_closed")]

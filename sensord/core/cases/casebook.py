@@ -291,6 +291,8 @@ class CaseBook:
                 case.fallbacks = {n: way for n, way in case.fallbacks.items() if not way.spared(receiver, event)}
                 if channel not in told.second_ways:  # the first way works again
                     told.second_ways = []
+                with self._apart.handling(case.id, at, story):
+                    self._flow.spared(case, at, story)
             story.changed[case.id] = case
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)

@@ -12,19 +12,19 @@ from sensord.core.alert import Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import ENDED, Case, Due, Happening, State, Subject, about, allows, subject
+from sensord.core.cases.case import Case, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.digester import Digester
 from sensord.core.cases.dispatch import Dispatcher
+from sensord.core.cases.ending import TOLD_LATE, Ending
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
 from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.standing import fall, highest, leave, speak_of, stand
 from sensord.core.cases.story import Story
-from sensord.core.cases.telling import Telling
-from sensord.core.cases.untold import LONGEST_UNTOLD, fell, is_news, outrun, over, owe
+from sensord.core.cases.untold import fell, is_news, outrun, over, owe
 from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
@@ -35,7 +35,7 @@ from sensord.core.record import Scope
 MOST_LINKS = 50
 
 
-class Flow(Telling):
+class Flow(Ending):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(
@@ -263,17 +263,11 @@ class Flow(Telling):
         elif due is Due.AGREE and case.alerts and case.claimed:
             self._disagree(case, at, story)
         elif due is Due.SETTLE:
-            self.settle(case, at, story)
+            self.settle(case, at, story, number)
         elif due is Due.RECHECK:
             self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
-            self._give_up(case, at, story)
-
-    def _give_up(self, case: Case, at: int, story: Story) -> None:
-        if self.awaits_shift(case, at):
-            self.schedule(case, case.cleared_at + LONGEST_UNTOLD, Due.GIVE_UP)
-        else:
-            self.end(case, Happening.CLOSE, at, "unreported", story)
+            self.give_up(case, at, story)
 
     def file(self, case: Case, at: int, story: Story) -> None:
         """File a case: it gets its code, its links, and is dispatched."""
@@ -305,9 +299,8 @@ class Flow(Telling):
         """Tell what can be told by now; what was over before anybody could be told is over for whoever hears of it."""
         past = not case.alerts and bool(case.untold)
         self.recheck(case, at, story)
-        calm = case.cleared_at + self.policy(case).agree_for
-        if past and at >= calm and not self.awaits_shift(case, at):
-            self.end(case, Happening.CLOSE, at, "sensors", story)
+        if past:
+            self.settle(case, at, story, TOLD_LATE)
 
     def look_again(self, at: int, story: Story) -> None:
         """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
@@ -325,15 +318,6 @@ class Flow(Telling):
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story):
                 self.tell_over(case, moved, at, story)
-
-    def settle(self, case: Case, at: int, story: Story) -> None:
-        """Close a case that has been clear for long enough, when nobody's report is awaited."""
-        policy = self.dispatcher.policy(case)
-        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for or self.awaits_shift(case, at):
-            return
-        if policy.close == "when_clear" or case.claimed or not case.told:
-            by = case.reported_by if case.claimed and policy.close != "when_clear" else "sensors"
-            self.end(case, Happening.CLOSE, at, by, story)
 
     def _disagree(self, case: Case, at: int, story: Story) -> None:
         """A person said that it is over, and the sensors do not agree: all goes on as without it, and supervised."""
@@ -359,30 +343,3 @@ class Flow(Telling):
         """Whatever people said is of the past: nobody is on the way any more, and all may answer anew."""
         begin(case)
         self.index.disengage(case)
-
-    def pick_up(self, at: int) -> None:
-        """After a failure: a case that was to end has ended, and one that is calm will."""
-        for case in list(self.index.open.values()):
-            if case.state in ENDED:
-                self.index.remove(case)
-                self.just_ended += [] if case in self.just_ended else [case]
-            elif not case.alerts and not any(due is Due.GIVE_UP for _, due, _ in case.pending):
-                case.cleared_at = case.cleared_at or at
-                self.schedule(case, at + self.policy(case).unreported_after, Due.GIVE_UP)
-
-    # -- the end -----------------------------------------------------------------------------------------------------
-
-    def end(self, case: Case, how: Happening, at: int, by: str, story: Story, note: str = "", via: str = "") -> None:
-        """Close or void a case, and tell those who were told."""
-        self.remute(case, at)
-        if how is Happening.CLOSE and not allows(case.state, how):
-            # It was given back after the alarm was over: whoever has it now has nothing left but to verify.
-            self.happen(case, Happening.ALL_CLEAR, at, by, story)
-        case.closed_at, case.closed_by = at, by
-        event = self.happen(case, how, at, by, story, case.level, note, via)
-        reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
-        self.dispatcher.ended(case, event, reason, story.decisions)
-        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
-        case.pending, case.fallbacks, case.untold, case.standing, case.known, case.deadline = [], {}, [], [], {}, 0
-        self.index.remove(case)
-        self.just_ended.append(case)

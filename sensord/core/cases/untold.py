@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sensord.core.alert import Transition
-from sensord.core.cases.case import Case, Subject
+from sensord.core.cases.case import Case, Due, Subject
 from sensord.core.instant import DAY, HOUR
 from sensord.core.level import Level
 from sensord.core.rules.rule import Rule
@@ -74,6 +74,12 @@ def over(case: Case, alert: str, at: int, kept: Callable[[Subject], bool]) -> No
     case.known.pop(alert, None)
     if alert in case.told_of:
         case.told_of[alert] = case.told_of[alert][0], at
+
+
+def late_ways(case: Case) -> int:
+    """When the last second way of what was told when it was over, or as it ended, is due (ns); 0: none is awaited."""
+    ways = ((at, case.fallbacks.get(str(number))) for at, due, number in case.pending if due is Due.FALLBACK)
+    return max((at for at, way in ways if way is not None and way.at >= case.cleared_at), default=0)
 
 
 def _others(case: Case, one: Subject) -> list[Subject]:
