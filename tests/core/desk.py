@@ -83,8 +83,9 @@ class Desk:
         return story
 
     def restart(self) -> None:
-        """The book is saved, and made again from its bytes."""
-        state = msgspec.msgpack.decode(msgspec.msgpack.encode(self.book.state()), type=BookState)
+        """The book is saved, in the order in which a saved state keeps everything, and made again from its bytes."""
+        saved = msgspec.msgpack.encode(self.book.state(), order="deterministic")
+        state = msgspec.msgpack.decode(saved, type=BookState)
         self.book = CaseBook(self.definition, Places(self.definition.places, self.definition.devices), state)
 
     @property

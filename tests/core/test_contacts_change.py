@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
-from sensord.core.instant import HOUR, MINUTE
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
@@ -133,3 +136,111 @@ def test_a_contact_that_is_gone_is_not_one_that_fails() -> None:
     story = desk.receipt(20, first.key, "failed")
     assert (told(story), desk.book.undeliverable) == ([], [])
     assert desk.case.told["居委干部-1"].failed == ["people"]
+
+
+WAYS = by(CADRE, Contact("people", "1"), Contact("sms", "0", MINUTE))
+
+
+def ends(story: Story) -> list[str]:
+    """Over what somebody is told that the crowd is over."""
+    return [one.channel for one in story.decisions.notifications if one.reason is Reason.CASE_CLOSED]
+
+
+def over(cadre: Person = WAYS, **changes: object) -> tuple[Desk, str]:
+    """A crowd of which somebody was told over their first way, and which is over; the key of that message."""
+    desk = Desk(street(cadre, plan=PLAN, **changes))
+    desk.receipt(1, desk.alert(0, Level.BLUE).decisions.notifications[0].key, "sent")
+    (end,) = desk.alert(600, Level.NONE).decisions.notifications
+    assert (end.channel, end.reason.value) == ("people", "case_closed")
+    desk.restart()
+    return desk, end.key
+
+
+def test_an_end_that_fails_goes_over_what_is_left() -> None:
+    """Its channel was taken out, or refuses it for good; said again (a crash) it brings nothing new."""
+    desk, key = over()
+    story = desk.receipt(700, key, "failed")
+    assert ends(story) == ["sms"]
+    (end,) = (one for one in story.decisions.notifications if one.channel == "sms")
+    assert (end.at, "06:23:20" in end.text) == (START + 700 * SECOND, True), "it is said now, and says since when"
+    assert ends(desk.receipt(700, key, "failed")) == []
+    desk.restart()
+    assert ends(desk.receipt(800, end.key, "failed")) == [], "nothing is left"
+    other = street(by(CADRE, Contact("duty"), Contact("people", "1")))
+    assert ends(desk.redefine(900, other)) == ["duty"]
+    assert ends(desk.redefine(910, other)) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "anew"),
+    [
+        (street(by(CADRE, Contact("sms", "0"))), ["sms"]),
+        (street(WAYS, shut=("people",)), ["sms"]),
+        (street(by(CADRE, Contact("people", "9"))), ["people"]),
+        (street(WAYS, channels={"people": "smtp"}), ["people"]),
+        (street(by(CADRE, Contact("people", "1"), Contact("sms", "7"))), []),
+        (street(POLICE), []),
+    ],
+)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_an_end_that_waits_for_a_contact_that_goes_is_told_anew(
+    now: Definition, anew: list[str], arrived: bool
+) -> None:
+    """Nobody knows whether it was sent: whoever has the contact still, or had the word, hears it once."""
+    desk, key = over(channels={"people": "sms"})
+    if arrived:
+        desk.receipt(610, key, "sent")
+    assert ends(desk.redefine(700, now)) == anew * (not arrived)
+    there = not anew and now.people != (POLICE,)
+    assert ends(desk.receipt(710, key, "failed")) == ["sms"] * (there and not arrived)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_end_is_told_anew_in_the_order_of_telling(restarts: bool) -> None:
+    """The police heard first, a saved state or not."""
+    desk = Desk(street(CADRE, POLICE, plan=Policy("crowd", {"zh": "聚集"}, (Step(("police", "cadre")),))))
+    desk.alert(0, Level.BLUE)
+    desk.alert(10, Level.NONE)
+    if restarts:
+        desk.restart()
+    moved = (by(one, Contact("duty")) for one in (CADRE, POLICE))
+    anew = desk.redefine(20, street(*moved, plan=BOTH)).decisions.notifications
+    assert [one.receiver for one in anew] == ["派出所-1", "居委干部-1"]
+
+
+def test_an_end_that_has_come_through_on_one_way_goes_over_no_other() -> None:
+    """Two first ways: one has delivered it, so it does not matter what becomes of the other."""
+    desk = Desk(street(by(CADRE, Contact("people", "1"), Contact("mqtt"), Contact("sms", "0", MINUTE))))
+    (first, *_) = desk.alert(0, Level.BLUE).decisions.notifications
+    desk.receipt(1, first.key, "sent")
+    by_people, by_mqtt = desk.alert(600, Level.NONE).decisions.notifications
+    assert ends(desk.receipt(601, by_people.key, "failed")) == [], "the other may still come through"
+    desk.restart()
+    desk.receipt(602, by_mqtt.key, "sent")
+    assert ends(desk.receipt(603, by_mqtt.key, "failed")) == []
+
+
+def test_an_earlier_message_that_fails_is_not_the_end() -> None:
+    """The page of the crowd was given up; the word that it is over is on its way."""
+    desk = Desk(street(WAYS))
+    (page,) = desk.alert(0, Level.BLUE).decisions.notifications
+    desk.alert(30, Level.NONE)
+    assert ends(desk.receipt(40, page.key, "failed")) == []
+
+
+@pytest.mark.parametrize("arrives", ["failed", "sent"])
+def test_an_end_in_a_digest_is_one_too(arrives: str) -> None:
+    """The robot had said enough that minute: what waited for its digest went with it, or did not."""
+    desk = Desk(street(WAYS, damping=Damping(per_minute={"people": 2})))
+    desk.receipt(1, desk.alert(0, Level.BLUE).decisions.notifications[0].key, "sent")
+    assert told(desk.alert(10, Level.NONE)) == []
+    (digest,) = desk.wait(60).decisions.notifications
+    assert digest.reason is Reason.DIGEST
+    desk.restart()
+    desk.receipt(70, digest.key, arrives)
+    last = desk.receipt(71, digest.key, "failed")
+    desk.restart()
+    (case,) = (case for case in desk.book.ended.values() if case.rule == "density")
+    expected = {} if arrives == "sent" else {"people": "", "sms": f"over-{START + 70 * SECOND}"}
+    assert case.told["居委干部-1"].ended_over == expected
+    assert ends(last) == []

@@ -168,7 +168,8 @@ class Told(msgspec.Struct):
     were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
     waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
     ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
-    since the first last got through.
+    since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
+    each with the number of the event, none once that has failed; it is empty when the word has got through.
     """
 
     role: str
@@ -194,6 +195,7 @@ class Told(msgspec.Struct):
     held: list[str] = []
     spoke_at: int = 0
     second_ways: list[str] = []
+    ended_over: dict[str, str] = {}
 
     @property
     def answered(self) -> bool:

@@ -156,6 +156,10 @@ class CaseBook:
             self._contact(person, channel, failed=False, at=at, story=story)
         self._flow.look_again(at, story)
         self._flow.tell_anew(contacts.moved(before, self._definition), at, story)
+        people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
+        for case in self.ended.values():
+            with self._apart.handling(case.id, at, story):
+                self._flow.say_end_anew(case, people, lost, at, story)
         self._settle_ended(at, story)
         self._look_through(at)
         self._watched.reports = {}
@@ -280,20 +284,9 @@ class CaseBook:
         name, event, person, channel = parts
         for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
             case = self._by_id(case_id)
-            told = case.told.get(receiver) if case is not None else None
-            if case is None or told is None:
-                continue
-            if receipt.delivery is Delivery.FAILED:
-                told.failed += [channel] if channel not in told.failed else []
-            else:
-                field = f"{receipt.delivery.value}_at"
-                setattr(told, field, getattr(told, field) or at)
-                case.fallbacks = {n: way for n, way in case.fallbacks.items() if not way.spared(receiver, event)}
-                if channel not in told.second_ways:  # the first way works again
-                    told.second_ways = []
+            if case is not None and receiver in case.told:
                 with self._apart.handling(case.id, at, story):
-                    self._flow.spared(case, at, story)
-            story.changed[case.id] = case
+                    self._flow.receipt(case, receiver, event, channel, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):

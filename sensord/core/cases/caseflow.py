@@ -17,10 +17,11 @@ from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.digester import Digester
 from sensord.core.cases.dispatch import Dispatcher
-from sensord.core.cases.ending import TOLD_LATE, Ending
+from sensord.core.cases.ending import TOLD_LATE
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
+from sensord.core.cases.receipts import Receipts
 from sensord.core.cases.rounds import begin, refute
 from sensord.core.cases.standing import fall, highest, leave, speak_of, stand
 from sensord.core.cases.story import Story
@@ -35,7 +36,7 @@ from sensord.core.record import Scope
 MOST_LINKS = 50
 
 
-class Flow(Ending):
+class Flow(Receipts):
     """Moves the open cases through their table, and asks the dispatcher to tell people."""
 
     def __init__(

@@ -17,6 +17,13 @@ def changed(before: Definition, now: Definition) -> set[tuple[str, str]]:
     return {(person, contact.channel) for person, contact in others}
 
 
+def lost(before: Definition, now: Definition) -> set[tuple[str, str]]:
+    """The contacts (person, channel) of before that are there no more, or have another address."""
+    retyped, ways = _retyped(before, now), _ways(before)
+    others = (ways - _ways(now)) | {way for way in ways if way[1] in retyped}
+    return {(person, channel) for person, channel, _ in others}
+
+
 def moved(before: Definition, now: Definition) -> set[str]:
     """Who is on the roster of both, and is reached now by nothing that was there before."""
     retyped, known = _retyped(before, now), {person.id for person in before.people}

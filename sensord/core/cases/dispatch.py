@@ -159,10 +159,18 @@ class Dispatcher:
             told += self._tell(case, event, people, reason, decisions)
         return any(map(self._roster.reachable, told))
 
-    def ended(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
-        """The case has ended: those who were told are told so."""
-        ledger = sorted(case.told, key=lambda person: case.told[person].number)
-        people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
+    def ended(
+        self,
+        case: Case,
+        event: CaseEvent,
+        reason: Reason,
+        decisions: Decisions,
+        people: Iterable[Person] | None = None,
+    ) -> None:
+        """The case has ended: those who were told are told so; or these, as they are reached now."""
+        if people is None:
+            ledger = sorted(case.told, key=lambda person: case.told[person].number)
+            people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
     def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
@@ -327,6 +335,7 @@ class Dispatcher:
             ways = list(person.first_ways)
             if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
                 ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
+                told.ended_over = {**told.ended_over, **dict.fromkeys((contact.channel for contact in ways), number)}
             if not self._page(of, event, person, ways, reason, decisions):
                 told.held.append(number)
                 continue

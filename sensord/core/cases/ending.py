@@ -34,12 +34,6 @@ class Ending(Telling):
         elif (last, Due.SETTLE, told_late) not in case.pending:
             self.schedule(case, last, Due.SETTLE, told_late)
 
-    def spared(self, case: Case, at: int, story: Story) -> None:
-        """Second ways are not needed: a case that waited for them ends."""
-        waits = [number for _, due, number in case.pending if due is Due.SETTLE]
-        if waits:
-            self.settle(case, at, story, max(waits))
-
     def give_up(self, case: Case, at: int, story: Story) -> None:
         """End a case that has been calm for long, and of which nobody reports."""
         if self.awaits_shift(case, at):

@@ -205,7 +205,7 @@ def compose_end(
     case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
-    words = _about(case, rules, event.at, language, names)
+    words = _about(case, rules, case.closed_at or event.at, language, names)
     return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
 
 

@@ -1,0 +1,86 @@
+"""What receipts say to a case: who has been reached, which second ways are not needed, and who knows that it is over.
+
+The word that a case has ended has no second way: nothing follows by which somebody could notice. So when it fails, or
+the contact by which it went is there no more, it goes over what is left to its receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Told
+from sensord.core.cases.ending import Ending
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.story import Story
+from sensord.core.people.roster import without
+from sensord.core.record import Delivery
+
+
+class Receipts(Ending):
+    """Keeps the ledger's lines; whoever decides what happens builds on it."""
+
+    def receipt(
+        self, case: Case, name: str, event: str, channel: str, delivery: Delivery, at: int, story: Story
+    ) -> None:
+        """Hear what became of a message of an event (its number, or a digest) to somebody who was told of the case."""
+        told = case.told[name]
+        story.changed[case.id] = case
+        if delivery is Delivery.FAILED:
+            told.failed += [channel] if channel not in told.failed else []
+            if _tells_of_end(case, told, event, channel):
+                self._say_end(case, name, [channel], (), at, story)
+            return
+        field = f"{delivery.value}_at"
+        setattr(told, field, getattr(told, field) or at)
+        case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, event)}
+        if channel not in told.second_ways:  # the first way works again
+            told.second_ways = []
+        if _tells_of_end(case, told, event, channel):
+            told.ended_over = {}
+        self._settle_spared(case, at, story)
+
+    def _settle_spared(self, case: Case, at: int, story: Story) -> None:
+        """A case that waited for second ways ends once none is needed."""
+        waits = [number for _, due, number in case.pending if due is Due.SETTLE]
+        if waits:
+            self.settle(case, at, story, max(waits))
+
+    def say_end_anew(
+        self, case: Case, changed: Collection[str], lost: Collection[tuple[str, str]], at: int, story: Story
+    ) -> None:
+        """A case has ended, and the contacts of some people have ``changed`` who may not have heard of that.
+
+        Over those that are ``lost`` (person, channel) nothing reaches them any more.
+        """
+        names = (name for name, told in case.told.items() if told.ended_over and name in changed)
+        for name in sorted(names, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+            gone = {channel for person, channel in lost if person == name}
+            self._say_end(case, name, gone, gone, at, story)
+
+    def _say_end(
+        self, case: Case, name: str, failed: Collection[str], lost: Collection[str], at: int, story: Story
+    ) -> None:
+        """Somebody heard nothing of the end over these channels: once that is so of all, they hear over what is left.
+
+        Over channels that are ``lost`` they are reached in another way by now, or in none.
+        """
+        told, person = case.told[name], self.roster.by_id.get(name)
+        told.ended_over = {channel: "" if channel in failed else said for channel, said in told.ended_over.items()}
+        story.changed[case.id] = case
+        if person is None or any(told.ended_over.values()):
+            return
+        left = without(person, told.ended_over.keys() - set(lost))
+        if left.contacts:
+            void = case.state is State.VOID
+            how, reason = (Happening.VOID, Reason.CASE_VOID) if void else (Happening.CLOSE, Reason.CASE_CLOSED)
+            about = case.policy, case.place, at, how, case.state, case.level, case.level, case.closed_by
+            event = CaseEvent(f"{case.id}:over-{at}", case.id, *about)
+            self.dispatcher.ended(case, event, reason, story.decisions, [left])
+
+
+def _tells_of_end(case: Case, told: Told, event: str, channel: str) -> bool:
+    """Whether the message told of the end, by itself or in a digest, and nothing else has got through."""
+    said = told.ended_over.get(channel, "")
+    if said in told.held and event.startswith("digest-"):
+        return int(event.rstrip("+").removeprefix("digest-")) >= case.closed_at
+    return bool(said) and event == said
