@@ -26,7 +26,7 @@ _STORY = (
 )
 _ENDED = "closed_at > 0 AND closed_at < ?"
 _FORGET = (
-    "UPDATE cases SET json = CAST(json_set(json_remove(CAST(json AS TEXT), '$.fallbacks', '$.untold', '$.known'), "
+    "UPDATE cases SET json = CAST(json_set(json_remove(CAST(json AS TEXT), '$.fallbacks', '$.untold'), "
     "'$.vehicle', NULL) AS BLOB), vehicle = 0 "
     f"WHERE id IN (SELECT id FROM cases WHERE {_ENDED} AND vehicle = 1 LIMIT ?)"
 )

@@ -103,6 +103,18 @@ def test_a_lesser_alert_beside_a_silenced_graver_one_has_its_steps(silenced: str
     assert told[1] == (*NOT_ACKNOWLEDGED, "yellow", 360)
 
 
+def test_a_lesser_alert_that_fell_and_came_back_is_as_high_as_people_know() -> None:
+    """They were told of it at yellow, and it is yellow again: what stands counts, and how far it was told."""
+    desk = street()
+    silence(desk, 0)
+    desk.alert(5, Level.ORANGE, "watched")
+    desk.alert(60, Level.YELLOW, "queue")
+    desk.alert(120, Level.BLUE, "queue")
+    desk.restart()
+    desk.alert(130, Level.YELLOW, "queue")
+    assert later(desk.wait(1000)) == [(*NOT_ACKNOWLEDGED, "yellow", 360)]
+
+
 def test_what_is_silenced_itself_has_no_steps_beside_another() -> None:
     """The lesser alert is over, and the silenced one goes on: nobody is called for either."""
     desk = street()
@@ -110,7 +122,6 @@ def test_what_is_silenced_itself_has_no_steps_beside_another() -> None:
     desk.alert(5, Level.ORANGE, "watched")
     desk.alert(60, Level.YELLOW, "queue")
     desk.alert(120, Level.NONE, "queue")
-    assert not desk.case.known
     story = desk.wait(1000)
     assert not later(story)
     assert [(one.role, one.reason) for one in story.decisions.holds] == [("duty_officer", Reason.HELD_SILENCED)]

@@ -47,13 +47,13 @@ def test_a_vehicle_does_not_outlive_the_journal(state: StateStore, tmp_path: Pat
     cases = [case("old", START, START + HOUR), case("open", START, 0), case("new", START, START + 40 * DAY)]
     for one in cases:
         about = subject(one)
-        one.untold, one.known = [about], {about.alert: about}
+        one.untold = [about]
         one.fallbacks = {"1": SecondWay("post", "sms", "2", about)}
     state.apply(Step(1, START + 41 * DAY, cases=cases))
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 1
     assert state.keeping.prune(START + 10 * DAY, START - 300 * DAY) == 0
     kept = {one.id: one for one in state.history.cases("all", 10)}
-    cases[0].vehicle, cases[0].fallbacks, cases[0].untold, cases[0].known = None, {}, [], {}
+    cases[0].vehicle, cases[0].fallbacks, cases[0].untold = None, {}, []
     assert kept == {one.id: one for one in cases}
     rows = open_reader(tmp_path / "state.db", STATE).execute("SELECT json FROM cases WHERE id = 'old'").fetchall()
     assert json.loads(rows[0][0])["vehicle"] is None

@@ -296,10 +296,9 @@ class Case(msgspec.Struct):
     ``muted`` is the named reason why nobody is told now. ``returned`` lists who gave it back, ``asked_back`` who asks
     to. ``passed_over`` are the steps that came due while people had come far enough: they speak after all when that
     turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
-    level at which it was told last and when it ended since (0: it has not). ``known`` is what was said last of each
-    alert that goes on; ``begun`` the level up to which the plan's steps go on, none while nobody could be told, and
-    ``reached`` when the case, as far as people were to be told, came to each level, by the level's word: the times of
-    its plan's steps count from there.
+    level at which it was told last and when it ended since (0: it has not). ``begun`` is the level up to which the
+    plan's steps go on, none while nobody could be told, and ``reached`` when the case, as far as people were to be
+    told, came to each level, by the level's word: the times of its plan's steps count from there.
     """
 
     id: str
@@ -353,7 +352,6 @@ class Case(msgspec.Struct):
     subject_at: int = 0
     untold: list[Subject] = []
     told_of: dict[str, tuple[Level, int]] = {}
-    known: dict[str, Subject] = {}
     begun: Level = Level.NONE
     reached: dict[str, int] = {}
     standing: list[Subject] = []

@@ -54,7 +54,7 @@ class Ending(Telling):
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
         # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
-        case.pending, case.fallbacks, case.untold, case.standing, case.known, case.deadline = [], {}, [], [], {}, 0
+        case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0
         self.index.remove(case)
         self.just_ended.append(case)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from sensord.core.cases.case import Case, about
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.standing import heard
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.people.duty import Shift
@@ -103,13 +104,9 @@ class Mutes:
 
     def beside(self, case: Case, at: int) -> Case | None:
         """A muted case as far as the gravest alert in it goes that people know of and nothing mutes."""
-        heard: list[Case] = []
-        for alert, one in case.known.items():
-            level = min(one.level, case.alerts.get(alert, Level.NONE))
-            of = about(case, msgspec.structs.replace(one, level=level))
-            if self.of_case(of, self._rules.get(of.rule), at) is None:
-                heard.append(of)
-        return max(heard, key=lambda of: of.level, default=None)
+        known = (about(case, one) for one in heard(case, at))
+        loud = [of for of in known if self.of_case(of, self._rules.get(of.rule), at) is None]
+        return max(loud, key=lambda of: (of.level, of.subject_at, of.rule, of.key), default=None)
 
     def of_person(self, person: str, case: Case, rule: Rule | None, at: int) -> Reason | None:
         """Why this person is not told of the case at ``at``."""

@@ -1,14 +1,18 @@
 """What can be said of a case's alerts that stand, so that a case whose level falls speaks of these, and of no other.
 
 Of each alert ``Case.standing`` holds the latest subject at each level: of a watched vehicle and a stranger under one
-alert the stranger is what is left to say when the watched one's level has run out.
+alert the stranger is what is left to say when the watched one's level has run out. With ``Case.told_of``, which holds
+how far each was told, that is also what people know of (``heard``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from sensord.core.cases.case import Case, Subject
+from sensord.core.level import Level
 
 
 def stand(case: Case, one: Subject) -> None:
@@ -46,6 +50,19 @@ def highest(case: Case, at: int) -> Subject:
     found = [one for one in case.standing if one.level is case.level]
     if found:
         return max(found, key=lambda one: one.subject_at)
-    alert = min(alert for alert, level in case.alerts.items() if level is case.level)
+    return _bare(min(alert for alert, level in case.alerts.items() if level is case.level), case.level, at)
+
+
+def heard(case: Case, at: int) -> Iterator[Subject]:
+    """Of each alert that people were told of, and that goes on: what stands of it, no higher than they were told."""
+    for alert, stands in case.alerts.items():
+        told, ended_at = case.told_of.get(alert, (Level.NONE, 0))
+        level = min(stands, told)
+        if level and not ended_at:
+            known = (one for one in case.standing if (one.alert, one.level) == (alert, level))
+            yield next(known, _bare(alert, level, at))
+
+
+def _bare(alert: str, level: Level, at: int) -> Subject:
     rule, _, key = alert.partition(":")
-    return Subject(case.level, rule, key, at)
+    return Subject(level, rule, key, at)

@@ -49,8 +49,6 @@ def note(case: Case, one: Subject) -> None:
     """It has been told."""
     case.untold = _others(case, one)
     case.told_of[one.alert] = one.level, 0
-    if one.alert in case.alerts:
-        case.known[one.alert] = one
 
 
 def drop(case: Case, one: Subject) -> None:
@@ -60,9 +58,6 @@ def drop(case: Case, one: Subject) -> None:
 
 def fell(case: Case, now: Subject) -> None:
     """An alert fell: what it is by now is told in its stead. A vehicle's own level stays what it was."""
-    said = case.known.get(now.alert)
-    if said is not None and said.level > now.level and not said.vehicle:
-        case.known[now.alert] = now
     case.untold = [
         now if one.alert == now.alert and one.level > now.level and not one.vehicle else one for one in case.untold
     ]
@@ -71,7 +66,6 @@ def fell(case: Case, now: Subject) -> None:
 def over(case: Case, alert: str, at: int, kept: Callable[[Subject], bool]) -> None:
     """An alert has ended: what nobody has heard of it is of the past, unless it is kept."""
     case.untold = [one for one in case.untold if one.alert != alert or kept(one)]
-    case.known.pop(alert, None)
     if alert in case.told_of:
         case.told_of[alert] = case.told_of[alert][0], at
 
