@@ -7,6 +7,8 @@ routes, the sample street and the sample of a report. A test compares each with 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sensord.api import describe
@@ -23,31 +25,33 @@ from scripts import vehiclesample
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def generated() -> dict[Path, str]:
-    """Return each generated file, below the repository's folder, with its text."""
-    english, chinese = Path("docs/cases.md"), Path("docs/cases.zh-CN.md")
-    reports = {Path("docs/reports.md"): "en", Path("docs/reports.zh-CN.md"): "zh"}
-    routes = {Path("docs/api.md"): "en", Path("docs/api.zh-CN.md"): "zh"}
+def generated() -> dict[Path, Callable[[], str]]:
+    """Return what makes the text of each generated file, below the repository's folder."""
+    pages = {Path("docs") / name: partial(str, text) for name, text in export.texts().items()}
     said = {happening: words[0].partition("，")[0] for happening, words in HAPPENING.items()}
     return {
-        **{Path("docs") / name: text for name, text in export.texts().items()},
-        Path("docs/metrics.md"): metrics.document(),
-        **{path: describe.redraw(_now(path), name) for path, name in routes.items()},
-        english: redraw(_now(english), "en", {}),
-        chinese: redraw(_now(chinese), "zh", said),
-        **{path: vehiclesample.redraw(_now(path), name) for path, name in reports.items()},
-        Path("config/places.yaml"): generate_street(),
-        Path("config/roster.yaml"): generate_roster(),
+        **pages,
+        Path("docs/metrics.md"): metrics.document,
+        **_redrawn("docs/api", describe.redraw),
+        **_redrawn("docs/cases", lambda text, language: redraw(text, language, {} if language == "en" else said)),
+        **_redrawn("docs/reports", vehiclesample.redraw),
+        Path("config/places.yaml"): generate_street,
+        Path("config/roster.yaml"): generate_roster,
     }
 
 
-def _now(path: Path) -> str:
-    """A document as it is: what is not made from the code stays."""
-    return (ROOT / path).read_text(encoding="utf-8")
+def _redrawn(name: str, draw: Callable[[str, str], str]) -> dict[Path, Callable[[], str]]:
+    """A document in both languages, a part of which is drawn again; what is not made from the code stays."""
+
+    def made(path: Path, language: str) -> str:
+        return draw((ROOT / path).read_text(encoding="utf-8"), language)
+
+    paths = {"en": Path(f"{name}.md"), "zh": Path(f"{name}.zh-CN.md")}
+    return {path: partial(made, path, language) for language, path in paths.items()}
 
 
 if __name__ == "__main__":
-    for name, text in generated().items():
+    for name, make in generated().items():
         path = ROOT / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(make(), encoding="utf-8")
