@@ -51,6 +51,8 @@ services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where t
 # Four at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
 JOBS    ?= 4
 
+# Compiled modules are kept, whatever the machine's settings: the tests start sensord some two hundred times.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.develop services  ## run all tests (ARGS="-k word", JOBS=1 one after the other)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from sensord.cli import collect_less
 from sensord.config.load import load
 from sensord.core.failure import Failure, Failures
 from sensord.store.state import StateStore
@@ -28,6 +30,15 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+# As in service. What was imported and collected lives as long as the process: nobody need look at it again.
+collect_less()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that is there before the first test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
