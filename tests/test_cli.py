@@ -96,7 +96,9 @@ def test_a_file_that_is_not_there_is_wrong_usage() -> None:
 
 def test_run_refuses_a_second_daemon_and_a_wrong_configuration(broker: Mosquitto, tmp_path: Path, street: Path) -> None:
     """A second daemon on the same state ends with a clear text (1); a mistake in the configuration likewise (3)."""
-    daemon = Daemon(tmp_path / "one", broker.port, "http://127.0.0.1:9").start()
+    daemon = Daemon(tmp_path / "one", broker.port, "http://127.0.0.1:9")
+    daemon.fresh = True
+    daemon.start()
     try:
         second = daemon.command("run")
         assert second.returncode == 1
@@ -116,6 +118,7 @@ def test_doctor_tells_what_is_reachable(broker: Mosquitto, tmp_path: Path) -> No
     """With broker and receiver up the doctor is content, the daemon running or not; it pages nobody."""
     with Receiver() as people:
         daemon = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify")
+        daemon.fresh = True
         before = daemon.command("doctor")
         assert before.returncode == 0, before.stdout
         daemon.start()

@@ -91,6 +91,7 @@ def daemons(tmp_path: Path, broker: Mosquitto, people: Receiver) -> Iterator[Cal
 
     def start(**settings: Any) -> Daemon:
         daemon = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify", **settings)
+        daemon.fresh = True
         started.append(daemon)
         return daemon.start()
 

@@ -125,6 +125,7 @@ def edit(daemon: Daemon) -> None:
 def test_an_edit_while_the_daemon_starts_comes_into_force(daemon: Daemon) -> None:
     """A start may take minutes: what was edited meanwhile is not what was loaded."""
     assert daemon.stop() == 0
+    daemon.fresh = True
     daemon.begin()
     wait_until(daemon.starting, 30, "the configuration has been read")
     edit(daemon)
@@ -136,6 +137,7 @@ def test_a_hang_up_while_the_daemon_starts_waits_until_it_is_up(daemon: Daemon) 
     """It ends nothing, and then does what was asked for, though nobody watches the files."""
     assert daemon.stop() == 0
     daemon.set(reload={"watch": False})
+    daemon.fresh = True
     daemon.begin()
     wait_until(daemon.starting, 30, "the configuration has been read")
     edit(daemon)

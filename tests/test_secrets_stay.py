@@ -164,6 +164,7 @@ def made(tmp_path: Path, broker: Mosquitto, server: Receiver) -> Daemon:
         path.write_text(text + "\n", encoding="utf-8")
         path.chmod(0o600)
     (daemon.directory / "roster.yaml").write_text(ROSTER, encoding="utf-8")
+    daemon.fresh = True  # what /proc shows of it is that of its own start
     return daemon
 
 

@@ -133,7 +133,9 @@ def test_every_answer_over_the_command_line(daemon: Daemon, people: Receiver) ->
         assert done.returncode == 0, done.stderr
     assert daemon.command("extend", case, "--note", "人多", "--until", _in_an_hour()).returncode == 0
     assert daemon.command("silence", "--place", "G2", "--for", "1h", "--note", "集市", "--id", "fair").returncode == 0
+    wait_until(daemon.caught_up, 20, "the silence is shown")
     assert daemon.command("unsilence", "fair").returncode == 0
+    wait_until(daemon.caught_up, 20, "it is shown no more")
     assert "fair" in daemon.command("unsilence", "fair").stderr
     assert "不是时间" in daemon.command("extend", case, "--note", "x", "--until", "noon").stderr
     wait_until(daemon.caught_up, 10)

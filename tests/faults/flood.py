@@ -18,7 +18,8 @@ from contextlib import contextmanager
 
 from tests.faults.harness import Stage
 from tests.faults.sensors import FEW
-from tests.support.daemon import ROOT, crowd
+from tests.support.daemon import crowd
+from tests.support.launching import ROOT
 
 FIRST, LANES = 3, 500
 WINDOW = 900

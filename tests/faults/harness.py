@@ -28,7 +28,6 @@ from sensord.core.stream import Stream
 from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
-from tests.faults.launching import launcher
 from tests.faults.link import Link
 from tests.faults.sensors import Sensors, Speech, numbered
 from tests.faults.tally import Row
@@ -37,6 +36,7 @@ from tests.series.databases import Influx1
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, shipped
 from tests.support.daemon import Daemon
+from tests.support.launching import launcher
 
 _READY = b"READY=1"
 _WINDOW = 5.0
@@ -146,10 +146,11 @@ class Stage:
             environment={**os.environ, "NOTIFY_SOCKET": socket_name, **(environment or {})},
         )
 
-    def _launch(self, *command: str, **order: Any) -> int:
-        place = {"config": str(self.daemon.config), "log": str(self.daemon.log)}
+    def _launch(self, *command: str, environment: Mapping[str, str], **experiment: Any) -> int:
+        line, log = [*command, "--config", str(self.daemon.config)], str(self.daemon.log)
         shown = {"ahead": self.ahead, "resolver": str(self.resolver or "")}
-        self._started.append(int(launcher().order(command=command, **place, **shown, **order)))
+        order = {"command": line, "out": log, "err": log, "environment": dict(environment)}
+        self._started.append(int(launcher().order(**order, experiment={**shown, **experiment})))
         return self._started[-1]
 
     def command(self, *command: str, point: str = "", nth: int = 1) -> int | None:

@@ -1,8 +1,8 @@
 """Named crash points: where a daemon under test kills itself with SIGKILL, to the statement, or hangs, or fails.
 
-They are put into the program from outside, by wrapping a function in the process under test (``launcher.py``): the
-program that runs in the field has no hook, no branch and no cost for them. A name that no longer exists in the program
-fails when it is put in, so the table cannot rot.
+They are put into the program from outside, by wrapping a function in the process under test (``launcher.py`` of
+``tests/support``): the program that runs in the field has no hook, no branch and no cost for them. A name that no
+longer exists in the program fails when it is put in, so the table cannot rot.
 """
 
 from __future__ import annotations

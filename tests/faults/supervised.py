@@ -15,9 +15,9 @@ import httpx
 
 from sensord.store.starts import FAST_DEATHS
 from tests.faults.harness import Stage
-from tests.faults.launcher import AGES
 from tests.faults.tally import Row
 from tests.support import wait_until
+from tests.support.launcher import AGES
 
 SAFE = "安全模式"
 """What people are told of safe mode."""

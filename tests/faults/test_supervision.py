@@ -12,7 +12,6 @@ import pytest
 from sensord.store.starts import FAST_DEATHS, Starts
 from tests.faults import refusing
 from tests.faults.harness import Stage
-from tests.faults.launcher import AGES
 from tests.faults.supervised import (
     DISKS,
     dying_workers,
@@ -24,6 +23,7 @@ from tests.faults.supervised import (
 )
 from tests.faults.tally import Row
 from tests.support import wait_until
+from tests.support.launcher import AGES
 
 SELDOM = ("fsync of the journal fails once", "reading fails (EIO)")
 """Disks that ``make torture`` has only: the ordinary run has one of each kind."""

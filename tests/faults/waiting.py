@@ -15,13 +15,13 @@ from sensord.core.level import Level
 from sensord.notify.recovery import OUTAGE
 from sensord.notify.worker import Limits
 from tests.faults.harness import Stage
-from tests.faults.launcher import PUT_OFF
 from tests.faults.receivers import arrived
 from tests.faults.sensors import FEW, MANY, Speech
 from tests.faults.tally import Row
 from tests.notify.receiver import Answer, Request
 from tests.support import wait_until
 from tests.support.daemon import RULES
+from tests.support.launcher import PUT_OFF
 
 LANES, NEWEST = 9, 10
 """So many lanes have crowds, a third of each level; and one more has a crowd that comes last, as bad as any."""

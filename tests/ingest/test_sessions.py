@@ -24,8 +24,8 @@ from sensord.telemetry.metrics import PrometheusMeter
 from tests.ingest.support import FAST, Beats, Stage
 from tests.support import wait_until
 from tests.support.broker import Mosquitto, paho_client, take_over
-from tests.support.daemon import ROOT
 from tests.support.damages import DAMAGES, Damage
+from tests.support.launching import ROOT
 
 COUNT, PLATE, COMMAND = "linfen/c1/crowd/d1", "linfen/c1/plate/cam", "linfen/commands/by/p/case-1"
 LANES = {Lane.COMMANDS: COMMAND, Lane.SIGHTINGS: PLATE}

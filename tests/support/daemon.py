@@ -17,8 +17,7 @@ import yaml
 from sensord.config.platekeys import load_keys
 from sensord.core.site import Site
 from tests.support import http, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.launching import ROOT, Forked, run
 
 _PLACES = """
 street: {id: street, name: 街道}
@@ -84,7 +83,13 @@ rules:
 
 
 class Daemon:
-    """``sensord run`` in ``directory``; ``settings`` are merged into its ``sensord.yaml``."""
+    """``sensord run`` in ``directory``; ``settings`` are merged into its ``sensord.yaml``.
+
+    It and its commands are forked from a process that has imported the program; with ``fresh`` each is an interpreter
+    of its own, as systemd and people start it: for tests of just that. So is one that is given an environment.
+    """
+
+    fresh = False
 
     def __init__(self, directory: Path, broker_port: int, people_url: str, *, lanes: int = 2, **settings: Any) -> None:
         self.directory, self.state = directory, directory / "state"
@@ -117,7 +122,7 @@ class Daemon:
             yaml.safe_dump({**whole, **settings}, allow_unicode=True, sort_keys=False), encoding="utf-8"
         )
         self.log = directory / "daemon.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def set(self, **settings: Any) -> None:
         """Change settings in the file; they hold from the next start on."""
@@ -131,11 +136,14 @@ class Daemon:
     def begin(self, environment: Mapping[str, str] | None = None) -> Daemon:
         """Run it, and wait for nothing."""
         (self.state / "http.port").unlink(missing_ok=True)
+        whole = {**os.environ, **(environment or {})}
+        command = ["run", "--config", str(self.config)]
+        if not self.fresh and not environment:
+            self._process = Forked(command, self.log, self.log, whole)
+            return self
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "sensord", "run", "--config", str(self.config)]
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(environment or {})}
-            )
+            line = [sys.executable, "-m", "sensord", *command]
+            self._process = subprocess.Popen(line, stdout=log, stderr=log, cwd=ROOT, env=whole)
         return self
 
     def await_ready(self, ready: str = "/readyz") -> Daemon:
@@ -241,7 +249,10 @@ class Daemon:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command of sensord on the same configuration."""
-        line = [sys.executable, "-m", "sensord", *arguments, "--config", str(self.config)]
+        command = [*arguments, "--config", str(self.config)]
+        if not self.fresh:
+            return run(command, os.environ)
+        line = [sys.executable, "-m", "sensord", *command]
         return subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
 
 

@@ -1,8 +1,9 @@
-"""Starts daemons: ``python -m tests.faults.launcher``, orders as JSON lines on stdin, answers on stdout.
+"""Starts daemons and commands: ``python -m tests.support.launcher``, orders as JSON lines on stdin, answers on stdout.
 
 A fresh interpreter imports for a second or two before the daemon does anything; a thousand kills would be a thousand
 times that. So this process imports once and forks: the child is the daemon, from its command line on. With ``exec`` it
-is a fresh interpreter all the same, as systemd starts it: recovery times are taken from those.
+is a fresh interpreter all the same, as systemd starts it: recovery times are taken from those. What an experiment with
+faults changes inside (``experiment``) is changed in the child; without one it is as it is in service.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -40,39 +42,53 @@ def start(order: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for number, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
-        os.dup2(target, number)
-    os.environ.clear()
-    os.environ.update(order["environment"])
-    if order["resolver"]:
-        show(Path(order["resolver"]))
-    arguments = [*order["command"], "--config", order["config"]]
-    if order["exec"]:
-        os.execv(sys.executable, [sys.executable, "-m", "sensord", *arguments])
     status = 99
     try:
-        sys.argv = ["sensord", *arguments]
-        defaults = LiveCore.__init__.__kwdefaults__
-        assert defaults is not None
-        defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
-        sensord.ingest.committer._SETTLED = FIRST_UPKEEP
-        if order["ahead"]:
-            _set_clock(order["ahead"])
-        if AGES in order["environment"]:
-            sensord.app._AGES.update(json.loads(order["environment"][AGES]))
-        if PUT_OFF in order["environment"]:
-            put_off = float(order["environment"][PUT_OFF])
-            vars(sensord.notify.worker)["backoff"] = lambda *_: put_off
-        if order["point"]:
-            put_in(order["point"], order["nth"], order["deed"])
+        _redirect(order)
+        experiment = order.get("experiment")
+        if experiment and experiment["resolver"]:
+            show(Path(experiment["resolver"]))
+        if experiment and experiment["exec"]:
+            os.execv(sys.executable, [sys.executable, "-m", "sensord", *order["command"]])
+        sys.argv = ["sensord", *order["command"]]
+        if experiment:
+            _alter(experiment)
         sensord.cli.main()
         status = 0
     except SystemExit as end:
         status = int(end.code or 0)
     finally:
+        if status == 99:
+            traceback.print_exc()
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _redirect(order: dict[str, Any]) -> None:
+    """Take the environment and the files of an order."""
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, order["out"], append), (2, order["err"], append)):
+        os.dup2(os.open(name, flags, 0o600), number)
+
+
+def _alter(experiment: dict[str, Any]) -> None:
+    """Change this process as an experiment asks."""
+    defaults = LiveCore.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["snapshot_interval"] = SNAPSHOT_INTERVAL
+    sensord.ingest.committer._SETTLED = FIRST_UPKEEP
+    if experiment["ahead"]:
+        _set_clock(experiment["ahead"])
+    if AGES in os.environ:
+        sensord.app._AGES.update(json.loads(os.environ[AGES]))
+    if PUT_OFF in os.environ:
+        put_off = float(os.environ[PUT_OFF])
+        vars(sensord.notify.worker)["backoff"] = lambda *_: put_off
+    if experiment["point"]:
+        put_in(experiment["point"], experiment["nth"], experiment["deed"])
 
 
 def _set_clock(ahead: float) -> None:
