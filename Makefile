@@ -48,8 +48,8 @@ score: $(VENV)/.develop  ## score the shipped rules on every simulated scenario
 services:            ## install mosquitto, InfluxDB and VictoriaMetrics, where that is allowed
 	@scripts/install-services.sh
 
-# Four at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
-JOBS    ?= 4
+# Six at a time even on two cores: the tests with real services mostly wait. A file stays together, for what it shares.
+JOBS    ?= 6
 
 # Compiled modules are kept, whatever the machine's settings: the tests start sensord some two hundred times.
 test: export PYTHONDONTWRITEBYTECODE :=
