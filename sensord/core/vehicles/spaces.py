@@ -53,14 +53,19 @@ class _State(msgspec.Struct, array_like=True):
         """Everything that is known of cameras."""
         return self.heard, self.newest, self.steady, self.begun
 
-    def hear(self, camera: Device, event_at: Int64, arrived: int) -> None:
-        """Take a camera's messages, of which the last ``arrived`` then."""
-        newest = np.maximum.accumulate(np.append(self.newest.get(camera.id, 0), event_at))
-        silent = np.flatnonzero(event_at - newest[:-1] > camera.deadline)
-        if len(silent):
-            self.steady[camera.id] = int(event_at[silent[-1]])
+    def hear(self, camera: Device, event_at: Int64, arrived: int, *, gaps: bool) -> None:
+        """Take a camera's messages, of which the last ``arrived`` then; ``gaps``: it may have been silent before one.
+
+        Each is held against the newest one before it. Where none follows the one just before it too late, none does.
+        """
+        if gaps:
+            newest = np.maximum.accumulate(np.append(self.newest.get(camera.id, 0), event_at))
+            silent = np.flatnonzero(event_at - newest[:-1] > camera.deadline)
+            if len(silent):
+                self.steady[camera.id] = int(event_at[silent[-1]])
         self.begun.setdefault(camera.place, int(event_at[0]))
-        self.newest[camera.id], self.heard[camera.id] = int(newest[-1]), arrived
+        self.newest[camera.id] = max(self.newest.get(camera.id, 0), int(event_at.max()))
+        self.heard[camera.id] = arrived
 
 
 _STATE = msgpack_decoder(_State)
@@ -79,10 +84,12 @@ class Spaces:
             if rule.stream is Stream.LEVEL:
                 self._gauge |= KeyTable(rule, places).of_device >= 0
         self._camera = np.array([device.stream is Stream.PLATE for device in places.devices], np.bool_)
+        self._deadline = np.array([device.deadline for device in places.devices], np.int64)
         self._parking = {
             place.id: place.parking for place in places.places if place.kind is PlaceKind.COMPOUND and place.parking
         }
         self._watched = self._seen_whole()
+        self._reached: tuple[Batch | None, int, _State] = None, 0, self._state
 
     def _seen_whole(self) -> set[str]:
         """The compounds that have cameras, and one at every gate."""
@@ -100,7 +107,7 @@ class Spaces:
         stream = self._streams.get(transition.rule)
         if stream is None or not transition.level:
             return transition
-        before = self._after(batch, position)
+        before = self._until(batch, position)
         here = self._places.above(transition.place, PlaceKind.COMPOUND) or transition.place
         free = self._inside(before, transition.at) if stream is Stream.VISIT else self._shown(before, transition.at)
         found = [(place, count) for place, count in free if place != here]
@@ -141,30 +148,56 @@ class Spaces:
     def observe(self, batch: Batch) -> None:
         """Take a batch into account; when cameras were heard also while no rule asks, for one may from tomorrow on."""
         if self._streams or self._camera.any():
-            self._state = self._after(batch, len(batch))
+            self._state = self._until(batch, len(batch))
+        self._reached = None, 0, self._state
 
-    def _after(self, batch: Batch, stop: int) -> _State:
-        """What is known after the first ``stop`` readings of a batch."""
-        inside, gauges = dict(self._state.inside), dict(self._state.gauges)
-        stream, device = batch.stream[:stop], batch.device[:stop]
+    def _until(self, batch: Batch, stop: int) -> _State:
+        """What is known after the first ``stop`` readings of a batch.
+
+        Whoever asks about a batch mostly asks of one position after another, so each time only the rest is looked at.
+        """
+        known, start, state = self._reached
+        if known is not batch or start > stop:
+            start, state = 0, self._state
+        if start < stop:
+            state = self._after(state, batch.cut(start, stop, batch.now))
+        self._reached = batch, stop, state
+        return state
+
+    def _after(self, before: _State, batch: Batch) -> _State:
+        """What is known after a batch."""
+        after = _State(dict(before.inside), dict(before.gauges), *map(dict, before.times))
+        stream, device = batch.stream, batch.device
         if (counted := batch.fields.get("inside")) is not None:
             rows = np.flatnonzero(stream == Stream.VISIT)
+            latest = np.full(len(self._compound), -1)
+            latest[device[rows]] = rows  # of several, the last one stays
+            rows = np.sort(latest[latest >= 0])
             compounds = map(self._compound.__getitem__, device[rows].tolist())
-            inside.update(zip(compounds, counted[rows].tolist(), strict=True))
+            after.inside.update(zip(compounds, counted[rows].tolist(), strict=True))
         if (shown := batch.fields.get("value")) is not None:
             rows = np.flatnonzero((stream == Stream.LEVEL) & self._gauge[device])
             values = zip(shown[rows].tolist(), batch.received_at[rows].tolist(), strict=True)
             for number, value in zip(device[rows].tolist(), values, strict=True):
                 if not math.isnan(value[0]):
-                    gauges[self._places.devices[number].id] = value
-        after = _State(inside, gauges, *map(dict, self._state.times))
-        rows = np.flatnonzero(self._camera[device] & (batch.flags[:stop] & DERIVED == 0))
-        rows = rows[np.argsort(device[rows], kind="stable")]
-        numbers, first = np.unique(device[rows], return_index=True)
-        heard = zip(numbers.tolist(), np.split(rows, first[1:]), strict=False)
-        for number, mine in sorted(heard, key=lambda one: int(one[1][0])):  # a gate is seen since its first message
-            after.hear(self._places.devices[number], batch.event_at[mine], int(batch.received_at[mine[-1]]))
+                    after.gauges[self._places.devices[number].id] = value
+        rows = np.flatnonzero(self._camera[device] & (batch.flags & DERIVED == 0))
+        if len(rows):
+            self._hear(after, batch, rows[np.argsort(device[rows], kind="stable")])
         return after
+
+    def _hear(self, state: _State, batch: Batch, rows: Int64) -> None:
+        """Take cameras' messages, sorted by camera, within a camera by arrival."""
+        device, event_at = batch.device[rows], batch.event_at[rows]
+        begins = np.flatnonzero(np.diff(device, prepend=-1))
+        cameras = [self._places.devices[number] for number in device[begins].tolist()]
+        before = np.roll(event_at, 1)
+        before[begins] = [state.newest.get(camera.id, 0) for camera in cameras]
+        gaps = np.logical_or.reduceat(event_at - before > self._deadline[device], begins).tolist()
+        stops, arrival = np.append(begins[1:], len(rows)), batch.received_at[rows]
+        for one in np.argsort(rows[begins]).tolist():  # a gate is seen since its first message
+            start, stop = begins[one], stops[one]
+            state.hear(cameras[one], event_at[start:stop], int(arrival[stop - 1]), gaps=gaps[one])
 
     def save(self) -> bytes:
         """Return the state as bytes."""
