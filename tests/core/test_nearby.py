@@ -89,18 +89,12 @@ def test_another_reading_of_an_entry_is_the_one_that_is_looked_at() -> None:
     assert here.visits[7].certainty == CERTAIN
 
 
-def everyone(index: Nearby) -> dict[int, Neighbourhood]:
-    """Who is in it."""
-    return index._waiting | index._placed
-
-
 class Each(Nearby):
     """Looks at each plate, as plain as can be."""
 
     def near(self, early: int, late: int) -> set[int]:
         """Every neighbour."""
-        known = everyone(self)
-        return {name for name, one in known.items() if neighbours(early, late, *one)}
+        return {name for name, one in self.names.items() if neighbours(early, late, *one)}
 
 
 def decided(seed: int, restart: bool) -> list[object]:
@@ -113,10 +107,19 @@ def decided(seed: int, restart: bool) -> list[object]:
         step = site.step(group)
         said += [step.decisions(), step.passages, step.counts, step.occupancy]
         for here in site.tracker.presence.compounds.values():
-            assert everyone(here._nearby) == {one: (at.read.early, at.read.late) for one, at in here.visits.items()}
+            held_against(here)
         if restart and number % 11 == 0:
             site = Site.restored(site.snapshot(), SECRETS)
     return [*said, site.snapshot()]
+
+
+def held_against(here: Compound) -> None:
+    """Those inside of whom somebody is held against are the first that came, as they were read."""
+    inside = {one: (at.read.early, at.read.late) for one, at in here.visits.items()}
+    assert here._nearby.names.items() <= inside.items()
+    assert set(here._nearby.names) == set(list(inside)[: len(here._nearby.names)])
+    known = {one for one in here._nearby.names if here.visits[one].kin}
+    assert {one for relatives in here._kin.values() for one in relatives} == known
 
 
 def fleet(seed: int) -> Iterator[Record]:

@@ -18,8 +18,10 @@ USUAL = 3
 class Compound:
     """Who is inside one compound: ``visits`` by pseudonym, in order of entry.
 
-    ``_kin`` finds those that may be read under a name, ``_twins`` those that name a vehicle as their twin, ``_nearby``
-    those whose plate was read, when they came, with one character other than in another.
+    ``_twins`` finds those that name a vehicle as their twin, ``_kin`` those that may be read under a name, and
+    ``_nearby`` those whose plate was read, when they came, with one character other than in another. Most vehicles
+    leave under the plate under which they came, and nobody looks for them: the latter two hold those only that were
+    inside when somebody did, and these are the first in ``visits``.
 
     ``anonymous`` is unread entries less unread exits, of which ``carried`` are those of earlier days (the oldest
     first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
@@ -30,25 +32,17 @@ class Compound:
     def __init__(self, parking: int | None) -> None:
         self.parking = parking
         self.visits: dict[int, Visit] = {}
-        self._kin: dict[int, list[int]] = {}
         self._twins: dict[int, list[int]] = {}
+        self._kin: dict[int, list[int]] = {}
         self._nearby = Nearby()
         self.anonymous = self.missed = self.doubtful = self.spread = 0
         self.carried: list[int] = []
         self.lacking: list[int] = []
 
     def add(self, token: int, visit: Visit, twin: int = 0) -> None:
-        """Let a vehicle in; ``twin`` (0: nobody) is who came at the same moment, if it is not the same vehicle."""
+        """Let a vehicle in that is not inside; ``twin`` (0: nobody) came at the same moment, if it is another one."""
         self.visits[token] = visit
-        self._nearby.put(token, visit.read.early, visit.read.late)
         self.doubtful += visit.doubted
-        known = self._kin
-        for kin in visit.kin:
-            relatives = known.get(kin)
-            if relatives is None:
-                known[kin] = [token]
-            else:
-                relatives.append(token)
         for one in visit.twins:
             self._twins.setdefault(one, []).append(token)
         if twin:
@@ -60,33 +54,46 @@ class Compound:
         visit = self.visits.pop(token, None)
         if visit is not None:
             self.doubtful -= visit.doubted
-            self._nearby.drop(token)
-            known = self._kin
-            for kin in visit.kin:
-                relatives = known[kin]
-                if len(relatives) == 1:
-                    del known[kin]
-                else:
-                    relatives.remove(token)
+            if token in self._nearby.names:
+                self._lose(token, visit)
             for twin in visit.twins:
                 self._twins[twin].remove(token)
                 if not self._twins[twin]:
                     del self._twins[twin]
         return visit
 
+    def _find(self) -> None:
+        """Put everyone inside where ``_kin`` and ``_nearby`` find them."""
+        for token, visit in reversed(self.visits.items()):
+            if token in self._nearby.names:
+                return
+            self._nearby.put(token, visit.read.early, visit.read.late)
+            for kin in visit.kin:
+                self._kin.setdefault(kin, []).append(token)
+
+    def _lose(self, token: int, visit: Visit) -> None:
+        """Take somebody away from there."""
+        self._nearby.drop(token)
+        for kin in visit.kin:
+            self._kin[kin].remove(token)
+            if not self._kin[kin]:
+                del self._kin[kin]
+
     def show(self, token: int, read: Read, certainty: int) -> None:
         """Another reading of its entry shows a vehicle inside better."""
         visit = self.visits[token]
         visit.read, visit.certainty = read, certainty
-        self._nearby.put(token, read.early, read.late)
+        if token in self._nearby.names:
+            self._nearby.put(token, read.early, read.late)
 
     def relate(self, token: int, kin: list[int]) -> None:
         """Note under what else a vehicle inside may be read."""
         visit = self.visits.get(token)
         if visit is not None:
-            for one in kin:
-                if one not in visit.kin:
-                    visit.kin.append(one)
+            new = [one for one in dict.fromkeys(kin) if one not in visit.kin]
+            visit.kin += new
+            if token in self._nearby.names:
+                for one in new:
                     self._kin.setdefault(one, []).append(token)
 
     def _pair(self, token: int, twin: int) -> None:
@@ -109,6 +116,7 @@ class Compound:
 
     def rename_kin(self, former: int, token: int) -> None:
         """As ``rename_twin``, of those that may be read under that pseudonym when they leave."""
+        self._find()
         for one in self._kin.pop(former, ()):
             visit = self.visits[one]
             visit.kin = [token if kin == former else kin for kin in visit.kin]
@@ -116,6 +124,7 @@ class Compound:
 
     def pair_all(self, token: int, passage: Passage, settle: int) -> None:
         """The vehicle that leaves now came as ``token``, misread: find what else it was read as, within ``settle``."""
+        self._find()
         read, came = passage.kept[0], self.visits[token]
         for other in self._nearby.near(read.early, read.late):
             visit = self.visits[other]
@@ -130,6 +139,7 @@ class Compound:
         for read in passage.kept:
             if read.token in visits:
                 return read.token
+        self._find()
         for read in passage.kept:
             relatives = self._kin.get(read.token) or self._kin.get(read.family)
             if read.token and relatives:
@@ -147,6 +157,7 @@ class Compound:
 
     def _neighbours(self, passage: Passage) -> set[int]:
         """The vehicles inside of which the plate is one character from one of a passage's readings."""
+        self._find()
         read = [(one.early, one.late) for one in passage.kept if one.early or one.late]
         return set[int]().union(*(self._nearby.near(*one) for one in read))
 

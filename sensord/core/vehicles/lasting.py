@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from sensord.core.instant import DAY, HOUR, MINUTE
 from sensord.core.place import PlaceKind, Places
@@ -93,7 +94,7 @@ class Lasting(Acquaintance):
     def dusk(self, now: int) -> list[Ended]:
         """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""
         ended: list[Ended] = []
-        couriers = Nearby((name, one.courier[1:]) for name, one in self.traces.items() if one.courier is not None)
+        couriers = cache(self._couriers)
         for place, here in self.compounds.items():
             for token, visit in list(here.visits.items()):
                 visit.nights += 1
@@ -134,12 +135,16 @@ class Lasting(Acquaintance):
             if len(trace.shorts) >= COURIER:
                 trace.courier = shown.province, shown.early, shown.late
 
-    def _was_courier(self, visit: Visit, couriers: Nearby) -> bool:
+    def _couriers(self) -> Nearby:
+        """Who comes and goes."""
+        return Nearby((name, one.courier[1:]) for name, one in self.traces.items() if one.courier is not None)
+
+    def _was_courier(self, visit: Visit, couriers: Callable[[], Nearby]) -> bool:
         """Whether a visit under a doubtful plate, never seen before, is one of these, which has passed since."""
         if not visit.stranger or visit.certainty != DOUBTFUL:
             return False
         read, since = visit.read, visit.entered_at + self._tracking.merge
-        near = (self.traces[token] for token in couriers.near(read.early, read.late))
+        near = (self.traces[token] for token in couriers().near(read.early, read.late))
         return any(one.last_at > since and one.courier and one.courier[0] == read.province for one in near)
 
     def _over(self, place: str, token: int) -> None:

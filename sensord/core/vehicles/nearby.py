@@ -2,8 +2,7 @@
 
 Two plates are neighbours (``pseudonym.neighbours``) when one of the eight hashes of their neighbourhoods is the same at
 the same place, or when what stands for a whole plate of seven characters is any hash of the other. So names are kept
-under (place, hash). Most vehicles leave under the plate under which they came, and nobody asks: a name is put in its
-eight places only when somebody does.
+under (place, hash).
 """
 
 from __future__ import annotations
@@ -22,43 +21,35 @@ Neighbourhood = tuple[int, int]
 
 
 class Nearby:
-    """Names by the neighbourhoods of their plates; a name has one."""
+    """Names by the neighbourhoods of their plates; a name has one. ``names`` has them all."""
 
     def __init__(self, known: Iterable[tuple[int, Neighbourhood]] = ()) -> None:
-        self._waiting: dict[int, Neighbourhood] = dict(known)
-        self._placed: dict[int, Neighbourhood] = {}
-        self._names: dict[int, list[int]] = {}
+        self.names: dict[int, Neighbourhood] = {}
+        self._placed: dict[int, list[int]] = {}
+        for name, neighbourhood in known:
+            self.put(name, *neighbourhood)
 
     def put(self, name: int, early: int, late: int) -> None:
         """Note a name, or another neighbourhood of it."""
-        if name in self._placed:
-            self._take(name)
-        self._waiting[name] = early, late
+        self.drop(name)
+        self.names[name] = early, late
+        for place in _places(early, late):
+            self._placed.setdefault(place, []).append(name)
 
     def drop(self, name: int) -> None:
         """Forget a name, if it is there."""
-        if self._waiting.pop(name, None) is None and name in self._placed:
-            self._take(name)
+        if (neighbourhood := self.names.pop(name, None)) is None:
+            return
+        for place in _places(*neighbourhood):
+            names = self._placed[place]
+            names.remove(name)
+            if not names:
+                del self._placed[place]
 
     def near(self, early: int, late: int) -> set[int]:
         """The names whose plates differ in one character from the one that has this neighbourhood."""
-        self._place()
-        found = set[int]().union(*(self._names.get(place, ()) for place in _asked(early, late)))
-        return {name for name in found if neighbours(early, late, *self._placed[name])}
-
-    def _place(self) -> None:
-        for name, (early, late) in self._waiting.items():
-            self._placed[name] = early, late
-            for place in _places(early, late):
-                self._names.setdefault(place, []).append(name)
-        self._waiting.clear()
-
-    def _take(self, name: int) -> None:
-        for place in _places(*self._placed.pop(name)):
-            names = self._names[place]
-            names.remove(name)
-            if not names:
-                del self._names[place]
+        found = set[int]().union(*(self._placed.get(place, ()) for place in _asked(early, late)))
+        return {name for name in found if neighbours(early, late, *self.names[name])}
 
 
 def _hashes(early: int, late: int) -> list[int]:

@@ -359,5 +359,6 @@ class Presence(Lasting):
         visit = here.remove(former) if here is not None else None
         if here is None or visit is None:
             return None
+        here.remove(token)  # of somebody who is there under both, the trace of one was forgotten
         here.add(token, visit)
         return trace.inside, visit
