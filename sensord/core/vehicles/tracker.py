@@ -69,7 +69,7 @@ class Tracker:
         self.settling: list[Due] = []
         self.stays = Stays(self.presence.compounds, self._offset)
         self._due = 0
-        self._rows: list[bytes] = []
+        self._rows = bytearray()
         self._masks: list[str] = []
         self._arrivals: list[int] = []
         self._place = 0
@@ -111,7 +111,7 @@ class Tracker:
         if not self.on:
             return batch
         self.begin(int(batch.received_at[0]) if len(batch) else batch.now)
-        self._rows, self._masks, self._arrivals, self._place = [], [], batch.received_at.tolist(), 0
+        self._rows, self._masks, self._arrivals, self._place = bytearray(), [], batch.received_at.tolist(), 0
         if len(batch):
             self._take(Reads(batch, self._gate_of, self._devices, self._tracking))
         if self._due <= batch.now:
@@ -368,29 +368,27 @@ class Tracker:
         stay, nights, away, visits, shorts, compounds = numbers
         anonymous, doubt = here.anonymous, here.doubtful + here.spread
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
-        self._rows.append(
-            pack_row(
-                position,
-                device,
-                event_at,
-                at,
-                token,
-                read.received_at,
-                event,
-                read.direction,
-                read.sort,
-                read.province,
-                read.energy,
-                read.listed,
-                certainty,
-                stay,
-                nights,
-                away,
-                visits,
-                shorts,
-                compounds,
-                len(here.visits) + anonymous,
-                doubt + anonymous if anonymous >= 0 else doubt - anonymous,
-            )
+        self._rows += pack_row(
+            position,
+            device,
+            event_at,
+            at,
+            token,
+            read.received_at,
+            event,
+            read.direction,
+            read.sort,
+            read.province,
+            read.energy,
+            read.listed,
+            certainty,
+            stay,
+            nights,
+            away,
+            visits,
+            shorts,
+            compounds,
+            len(here.visits) + anonymous,
+            doubt + anonymous if anonymous >= 0 else doubt - anonymous,
         )
         self._masks.append(read.mask)

@@ -33,12 +33,12 @@ Packed, hundreds of thousands of them become columns at once, without a look at 
 """
 
 
-def merged(batch: Batch, rows: list[bytes], masks: list[str], parking: Float64) -> Batch:
+def merged(batch: Batch, rows: bytearray, masks: list[str], parking: Float64) -> Batch:
     """Put packed rows, whose vehicles have these masks, among the readings; those of one position stay in order.
 
     ``parking`` (devices,) is how many spaces a device's compound has, NaN: nobody knows.
     """
-    table = np.frombuffer(b"".join(rows), _LAYOUT)
+    table = np.frombuffer(rows, _LAYOUT)
     order = np.argsort(table["position"], kind="stable")
     table = table[order]
     theirs = table["position"] + np.arange(len(table))
