@@ -26,30 +26,31 @@ class Acquaintance:
         self.forgotten = 0
         self._hour = 0
 
-    def _trace(self, token: int, at: int) -> Trace:
+    def _trace(self, token: int) -> Trace:
         """Return the vehicle's trace, a new one if need be."""
-        return self.traces.get(token) or self._new_trace(token, at, self.known.get(token))[0]
+        return self.traces.get(token) or self._new_trace(token)
 
-    def _new_trace(self, token: int, at: int, hour: int | None) -> tuple[Trace, int]:
-        """Begin the vehicle's trace; ``hour`` is when it was seen last. Returns how long it was away, too (ns)."""
-        # Never seen means: not for as long as we remember, also when we have only begun to look.
-        away = self._tracking.remember if hour is None else at - hour * HOUR
+    def _new_trace(self, token: int) -> Trace:
         if len(self.traces) >= MOST_TRACED:
             limit = sorted(one.last_at for one in self.traces.values())[MOST_TRACED // 10]
             self.traces = {name: one for name, one in self.traces.items() if one.last_at > limit}
         trace = self.traces[token] = Trace(0, "")
-        return trace, max(away, 0)
+        return trace
+
+    def _away(self, hour: int | None, at: int) -> int:
+        """How long (ns) a vehicle without a trace was away at ``at``; below zero: it was seen since.
+
+        Of its last passage the ``hour`` is known: it counts in full. A trace lasts for more than an hour, so nothing
+        but a stored passage can be as old as that.
+        """
+        if hour is None:  # never seen means: not for as long as we remember, also when we have only begun to look
+            return self._tracking.remember
+        return at - hour * HOUR if at >= (hour + 1) * HOUR else -1
 
     def _seen_after(self, token: int, at: int) -> bool:
-        """Whether a vehicle was seen after ``at`` (ns). Of one without a trace the hour is known: it counts in full.
-
-        A trace lasts for more than an hour, so nothing but a stored passage can be as old as that.
-        """
+        """Whether a vehicle was seen after ``at`` (ns)."""
         trace = self.traces.get(token)
-        if trace is not None:
-            return at < trace.last_at
-        hour = self.known.get(token)
-        return hour is not None and at < (hour + 1) * HOUR
+        return at < trace.last_at if trace is not None else self._away(self.known.get(token), at) < 0
 
     def _before(self, token: int, trace: Trace) -> Before | None:
         """What is known of a vehicle now, in case that this passage turns out to have been another's."""

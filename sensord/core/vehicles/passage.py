@@ -108,7 +108,9 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
         It is certain when the best reading is sure, or when two readings agree.
         """
         best = self.kept[0]
-        return -1 if not best.token else CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
+        if not best.token:
+            return -1
+        return CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
 
     def shows(self, token: int) -> bool:
         """Whether one of the readings at least is of this pseudonym."""
@@ -204,12 +206,12 @@ class Passages:
         lanes, event_at = self.open[read.direction], read.event_at
         here = lanes.get(gate)
         if here:
-            if here[-1].kept[0].token == read.token:
-                return None
             over = event_at - self._merge
             for passage in here:
                 if passage.due or passage.last_at >= over:
                     return None
+            if here[-1].kept[0].token == read.token:
+                return None
         due = 0 if read.sure and not read.direction else read.received_at + self._settle
         passage = Passage([read], [1 + more], event_at, last_at, due)
         lanes[gate] = [passage]

@@ -67,7 +67,7 @@ _NAN = math.nan
 
 def _arrived(away: int, visits: int, compounds: int) -> Numbers:
     """The numbers of a vehicle that comes: ns since it was seen, its visits and compounds with this one."""
-    return _NAN, _NAN, away / DAY, float(visits), _NAN, float(compounds)
+    return _NAN, _NAN, away / DAY, visits, _NAN, compounds
 
 
 class Presence(Lasting):
@@ -87,12 +87,11 @@ class Presence(Lasting):
             here.anonymous += 1
             return _ANONYMOUS
         trace, hour, certainty = self.traces.get(token), self.known.get(token), passage.certainty
-        if at < trace.last_at if trace is not None else self._seen_after(token, at):
+        away = self._away(hour, at) if trace is None else at - trace.last_at
+        if away < 0:
             return Seen(_HISTORY, token, certainty)
         if trace is None:
-            trace, away = self._new_trace(token, at, hour)
-        else:
-            away = at - trace.last_at
+            trace = self._new_trace(token)
         if hour is not None:
             passage.before = Before(hour, trace.last_at, trace.gate, trace.inside, trace.witnessed)
         if self.clones.ghosts:
@@ -134,7 +133,7 @@ class Presence(Lasting):
         trace = self.traces.get(token)
         if at < trace.last_at if trace is not None else self._seen_after(token, at):
             return Seen(_HISTORY, mine, certainty)
-        trace = trace or self._trace(token, at)
+        trace = trace or self._trace(token)
         visit, itself = here.remove(token), token == mine
         sure, shows = itself and certainty == CERTAIN, itself or passage.shows(token)
         if visit is not None and shows and self.clones.suspicions:
@@ -154,7 +153,7 @@ class Presence(Lasting):
             self._errand(trace, at, stay, passage.kept[0] if itself else visit.read)
         pairing = _LEFT if itself and not visit.misread else _LEFT_MISREAD
         other = None if itself else visit.read
-        numbers = stay / HOUR if stay >= 0 else _NAN, _NAN, _NAN, _NAN, float(len(trace.shorts)), _NAN
+        numbers = stay / HOUR if stay >= 0 else _NAN, _NAN, _NAN, _NAN, len(trace.shorts), _NAN
         return Seen(pairing, token, certainty, numbers, cloned, ended, None, other)
 
     def recognise(self, place: str, passage: Passage) -> Seen:
@@ -217,7 +216,7 @@ class Presence(Lasting):
         self._take_back(token, None, visit.entered_at)
         visit.misread = True
         here.add(mine, visit)
-        trace = self._trace(mine, visit.entered_at)
+        trace = self._trace(mine)
         elsewhere = self._places.above(trace.gate, _COMPOUND) if trace.gate else None
         gate = self._places.device_index.get(visit.read.device)
         if elsewhere is None or elsewhere == place or gate is None:
@@ -313,7 +312,7 @@ class Presence(Lasting):
             visits.append((before.inside, token, other))
         if self._seen_after(read.token, at) or (read.token in here.visits and self._just_came(read.token, gate, at)):
             return visits, (Ended(place, token, visit, twice=True),)
-        mine = self._trace(read.token, at)
+        mine = self._trace(read.token)
         return [(place, read.token, visit), *visits], self._enter_renamed(place, gate, passage, visit, mine)
 
     def _just_came(self, token: int, gate: str, at: int) -> bool:

@@ -133,8 +133,8 @@ class Tracker:
         """Take the readings in order; what only says again what was just said is taken with it."""
         heads, positions = reads.heads.tolist(), (reads.positions[reads.heads] + 1).tolist()
         singly, runs, made = list[int](), reads.runs, reads.made(reads.heads)
-        columns = heads, positions, made, runs.more, runs.best, runs.last_at, runs.whole
-        for number, (row, position, read, more, best, last_at, whole) in enumerate(zip(*columns, strict=True)):
+        columns = range(len(heads)), heads, positions, made, runs.more, runs.best, runs.last_at, runs.whole
+        for number, row, position, read, more, best, last_at, whole in zip(*columns, strict=True):
             while singly and singly[0] < row:
                 self._singly(reads, heappop(singly))
             if self._due <= read.received_at:
@@ -366,15 +366,24 @@ class Tracker:
             return
         event_at, certainty, token = what
         stay, nights, away, visits, shorts, compounds = numbers
-        anonymous, doubt = here.anonymous, here.doubtful + here.spread
         # What the reading says of the vehicle is the end of it: direction, class, province, energy, list.
         self._rows += pack_row(
             position,
-            device,
             event_at,
             at,
             token,
             read.received_at,
+            stay,
+            nights,
+            away,
+            visits,
+            shorts,
+            compounds,
+            device,
+            len(here.visits),
+            here.anonymous,
+            here.doubtful,
+            here.spread,
             event,
             read.direction,
             read.sort,
@@ -382,13 +391,5 @@ class Tracker:
             read.energy,
             read.listed,
             certainty,
-            stay,
-            nights,
-            away,
-            visits,
-            shorts,
-            compounds,
-            len(here.visits) + anonymous,
-            doubt + anonymous if anonymous >= 0 else doubt - anonymous,
         )
         self._masks.append(read.mask)

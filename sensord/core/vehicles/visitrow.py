@@ -20,38 +20,44 @@ FIELDS = tuple(field.name for field in STREAMS[Stream.VISIT].fields)
 LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
 
 
-_COLUMNS = [("position", "i8"), ("device", "i4"), ("event_at", "i8"), ("received_at", "i8"), ("token", "i8")]
-_COLUMNS += [("seen_at", "i8"), *((name, "i1") for name in LABELS), *((name, "f8") for name in FIELDS[:-1])]
+_NUMBERS = FIELDS[: FIELDS.index("inside")]
+_COUNTS = ("known", "anonymous", "doubtful", "spread")
+_COLUMNS = [(name, "i8") for name in ("position", "event_at", "received_at", "token", "seen_at")]
+_COLUMNS += [*((name, "f8") for name in _NUMBERS), *((name, "i4") for name in ("device", *_COUNTS))]
+_COLUMNS += [(name, "i1") for name in LABELS]
 _LAYOUT = np.dtype([(name, f"<{code}") for name, code in _COLUMNS])
-pack_row = struct.Struct("<qiqqqq" + "b" * len(LABELS) + "d" * (len(FIELDS) - 1)).pack
-"""Pack a reading of the stream: the position in the batch before which it stands, its device, event time (which counts
-as no later than its arrival), arrival, pseudonym, arrival of the message that shows the vehicle, the labels' codes and
-the fields' numbers as in the stream, ``inside`` as it was counted (below zero: somebody came unseen), and without the
-last, ``filled``, which follows from it.
+pack_row = struct.Struct(f"<5q{len(_NUMBERS)}d{1 + len(_COUNTS)}i{len(LABELS)}b").pack
+"""Pack a reading of the stream: the position in the batch before which it stands, event time (which counts as no later
+than its arrival), arrival, pseudonym, arrival of the message that shows the vehicle; the fields' numbers as in the
+stream, up to ``inside``; its device; how many vehicles are known to be inside, and the compound's ``anonymous``,
+``doubtful`` and ``spread``; the labels' codes as in the stream. What follows from these numbers is found later.
 
 Packed, hundreds of thousands of them become columns at once, without a look at each number.
 """
 
 
 def merged(batch: Batch, rows: bytearray, masks: list[str], parking: Float64) -> Batch:
-    """Put packed rows, whose vehicles have these masks, among the readings; those of one position stay in order.
+    """Put packed rows, whose vehicles have these masks, among the readings; their positions never fall.
 
     ``parking`` (devices,) is how many spaces a device's compound has, NaN: nobody knows.
     """
     table = np.frombuffer(rows, _LAYOUT)
-    order = np.argsort(table["position"], kind="stable")
-    table = table[order]
     theirs = table["position"] + np.arange(len(table))
-    places = _Places(np.delete(np.arange(len(batch) + len(table)), theirs), theirs)
-    return _joined(places, batch, _columns(batch.now, table, np.array(masks, np.object_)[order], parking))
+    others = np.ones(len(batch) + len(table), np.bool_)
+    others[theirs] = False
+    places = _Places(np.flatnonzero(others), theirs)
+    return _joined(places, batch, _columns(batch.now, table, np.array(masks, np.object_), parking))
 
 
 def _columns(now: int, table: NDArray[np.void], masks: Texts, parking: Float64) -> Batch:
     count = len(table)
     who = np.zeros((count, len(NOBODY)), np.int64)
     who[:, 0] = table["token"]
-    fields = {name: table[name] for name in FIELDS[:-1]}
-    fields["inside"] = np.maximum(fields["inside"], 0.0)
+    fields = {name: table[name] for name in _NUMBERS}
+    # As many as were counted may be below zero: then somebody came unseen.
+    fields["inside"] = np.maximum(table["known"] + table["anonymous"], 0.0)
+    fields["unsure"] = np.abs(table["anonymous"]) + table["doubtful"] + table["spread"] + 0.0
+    fields["filled"] = 100.0 * fields["inside"] / parking[table["device"]]
     return Batch(
         now,
         np.full(count, Stream.VISIT, np.int8),
@@ -59,7 +65,7 @@ def _columns(now: int, table: NDArray[np.void], masks: Texts, parking: Float64) 
         np.minimum(table["event_at"], table["received_at"]),
         table["received_at"],
         np.full(count, DERIVED, np.int8),
-        {**fields, "filled": 100.0 * fields["inside"] / parking[table["device"]]},
+        fields,
         {name: table[name] for name in LABELS},
         Sightings(who, table["seen_at"], np.zeros(count, np.bool_), masks),
     )
