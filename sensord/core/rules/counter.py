@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensord.core.batch import Float64, Int32, Int64
+from sensord.core.batch import Float64, Int32, Int64, by_number
 from sensord.core.instant import DAY
 
 SPAN = 65_536.0
@@ -39,7 +39,7 @@ class Counters:
         """Return what each reading (in arrival order) added; NaN where that is not known. Remembers the newest."""
         if not len(device):
             return np.empty(0)
-        order = np.argsort(device, kind="stable")
+        order = by_number(device)
         ordered, at, value = device[order], event_at[order], values[order]
         fresh = self._newer(ordered, at)
         rows = order[fresh]

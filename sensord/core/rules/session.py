@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import Float64, Int64
+from sensord.core.batch import Float64, Int64, by_number
 from sensord.core.rules.summary import Columns, Readings, Summary
 from sensord.core.rules.window import Ahead, Array, Summarised
 
@@ -67,7 +67,7 @@ class Sessions:
         at, key = np.divmod(cells, len(before))
         # A key without a session: as if its last one had just ended.
         latest = np.where(none, -self._gap - 1, self.newest - pane)
-        order = np.argsort(np.concatenate([everyone, key]), kind="stable")
+        order = by_number(np.concatenate([everyone, key]))
         columns = (everyone, key), (latest, at), (before, held.reshape(-1)[cells])
         key, at, count = (np.concatenate(column)[order] for column in columns)
         new = np.diff(key, prepend=-1) > 0

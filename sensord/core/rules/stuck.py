@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensord.core.batch import Batch, Float64, Int32, Int64
+from sensord.core.batch import Batch, Float64, Int32, Int64, by_number
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.rules.coming import Coming
@@ -78,7 +78,7 @@ class StuckRule(GridRule):
             return
         mine = self._mine[batch.device] & (batch.stream == self.rule.stream) & ~np.isnan(values)
         if mine.any():
-            order = np.flatnonzero(mine)[np.argsort(batch.device[mine], kind="stable")]
+            order = np.flatnonzero(mine)[by_number(batch.device[mine])]
             self._note(batch.device[order], values[order], batch.received_at[order])
 
     def _note(self, device: Int32, value: Float64, at: Int64) -> None:

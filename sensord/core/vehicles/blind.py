@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from sensord.core.batch import DERIVED, Batch, Bools, Int64
+from sensord.core.batch import DERIVED, Batch, Bools, Int64, by_number
 from sensord.core.place import Places
 from sensord.core.stream import Stream
 from sensord.decoders import msgpack_decoder
@@ -99,7 +99,7 @@ class Blindness:
 
     def _hear(self, batch: Batch, rows: Int64, said: list[_Said]) -> None:
         camera = self._of_device[batch.device[rows]]
-        order = np.argsort(camera, kind="stable")
+        order = by_number(camera)
         camera, rows = camera[order], rows[order]
         event_at, arrival = batch.event_at[rows], batch.received_at[rows]
         first: Bools = np.concatenate([[True], camera[1:] != camera[:-1]])

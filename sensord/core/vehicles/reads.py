@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensord.core.batch import Batch, Bools, Int8, Int64, Texts
+from sensord.core.batch import Batch, Bools, Int8, Int64, Texts, by_number
 from sensord.core.stream import Stream
 from sensord.core.vehicles.passage import UNREAD, Read
 from sensord.core.vehicles.tracking import Tracking
@@ -124,7 +124,7 @@ class Reads:
         """Find the first reading of each stretch (``heads``), and what follows it (``runs``)."""
         batch, rows = self._batch, self.positions
         lane = gate_of[batch.device[rows]] * 2 + self._labels[0]
-        order = np.argsort(lane.astype(np.min_scalar_type(lane.max())), kind="stable")  # which is quick for small types
+        order = by_number(lane)
         lane, token, event_at = lane[order], self._sightings.who[rows[order], 0], batch.event_at[rows[order]]
         gap = np.diff(event_at)
         again = (lane[1:] == lane[:-1]) & (token[1:] == token[:-1]) & (token[1:] != 0)

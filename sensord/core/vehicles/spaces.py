@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.alert import Free, Transition
-from sensord.core.batch import DERIVED, Batch, Int64
+from sensord.core.batch import DERIVED, Batch, Int64, by_number
 from sensord.core.definition import Definition
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
@@ -183,7 +183,7 @@ class Spaces:
                     after.gauges[self._places.devices[number].id] = value
         rows = np.flatnonzero(self._camera[device] & (batch.flags & DERIVED == 0))
         if len(rows):
-            self._hear(after, batch, rows[np.argsort(device[rows], kind="stable")])
+            self._hear(after, batch, rows[by_number(device[rows])])
         return after
 
     def _hear(self, state: _State, batch: Batch, rows: Int64) -> None:

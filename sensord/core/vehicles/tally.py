@@ -57,9 +57,10 @@ def count_passages(batch: Batch, places: Places) -> list[PassageCount]:
     rows = np.flatnonzero((batch.stream == Stream.VISIT) & (event == EVENT.words.index("passed")))
     if not len(rows):
         return []
-    slots, slot = np.unique(batch.event_at[rows] // SLOT, return_inverse=True)
+    slot = batch.event_at[rows] // SLOT
+    first = slot.min()
     codes = [batch.labels[label.name][rows].astype(np.int64) + 1 for label in _COLUMNS]
-    columns = [slot, batch.device[rows].astype(np.int64), *codes, _letters(batch, rows)]
+    columns = [slot - first, batch.device[rows].astype(np.int64), *codes, _letters(batch, rows)]
     # As one number for each kind, in the order of the columns: those sort quickly.
     shape = tuple(int(column.max()) + 1 for column in columns)
     kinds, counts = np.unique(np.ravel_multi_index(columns, shape), return_counts=True)
@@ -67,7 +68,7 @@ def count_passages(batch: Batch, places: Places) -> list[PassageCount]:
     direction, sort, province, energy = (words[code].tolist() for words, code in zip(_WORDS, codes, strict=True))
     prefix = [one + chr(other) if other else one for one, other in zip(province, letter.tolist(), strict=True)]
     gate = [places.devices[number].place for number in device.tolist()]
-    made = ((slots[slot] * SLOT).tolist(), gate, direction, sort, prefix, energy, counts.tolist())
+    made = (((first + slot) * SLOT).tolist(), gate, direction, sort, prefix, energy, counts.tolist())
     return list(map(PassageCount, *made))
 
 
