@@ -18,7 +18,7 @@ from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.rule import Rule
 from sensord.core.stream import LABELS, SOURCE, Stream
 
-_PLACE_KINDS = frozenset(kind.value for kind in PlaceKind)
+_PLACE_KINDS = {kind.value: kind for kind in PlaceKind}
 
 
 ITSELF = "place"
@@ -39,7 +39,7 @@ class KeyTable:
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
         self.together = SOURCE.get(rule.stream, rule.stream) is Stream.PLATE if rule.stream is not None else False
-        sources = [number for number, device in enumerate(places.devices) if _looks_at(rule, device, places, only)]
+        sources = _sources(rule, places, only)
         homes = [_base(rule, places.devices[number], places.devices[number].place, places) for number in sources]
         spots = list(_spots(rule, sources, places))
         found = {base: place for base, place in (*homes, *(spot[2:] for spot in spots)) if base is not None}
@@ -121,26 +121,28 @@ class KeyTable:
         return np.repeat(bases, self.width)
 
 
-def _looks_at(rule: Rule, device: Device, places: Places, only: frozenset[str] | None) -> bool:
-    """Whether the rule looks at the device's readings, wherever they were made."""
+def _sources(rule: Rule, places: Places, only: frozenset[str] | None) -> list[int]:
+    """The devices (positions) whose readings the rule looks at, wherever they were made."""
     # Any device may send its status, beside its own stream.
     stream = None if rule.stream in (None, Stream.STATUS) else SOURCE.get(rule.stream, rule.stream)
     named = rule.where.get("device")
-    return (
-        (stream is None or device.stream is stream)
+    return [
+        number
+        for number, device in enumerate(places.devices)
+        if (stream is None or device.stream is stream)
         and (only is None or places.above(device.place, PlaceKind.GRID) in only)
         and (named is None or device.id in named)
-    )
+    ]
 
 
 def _base(rule: Rule, device: Device, place: str, places: Places) -> tuple[str | None, str]:
     """The device or place of the key of a reading made at a place, and the key's place; None: no key of the rule's."""
-    within = ((PlaceKind(name), words) for name, words in rule.where.items() if name in _PLACE_KINDS)
-    if any(places.above(place, kind) not in words for kind, words in within):
-        return None, ""
+    for name, words in rule.where.items():
+        if name in _PLACE_KINDS and places.above(place, _PLACE_KINDS[name]) not in words:
+            return None, ""
     if rule.by == "device":
         return device.id, device.place
-    above = place if rule.by == ITSELF else places.above(place, PlaceKind(rule.by))
+    above = place if rule.by == ITSELF else places.above(place, _PLACE_KINDS[rule.by])
     return above, above or ""
 
 

@@ -42,7 +42,8 @@ class Compound:
     def add(self, token: int, visit: Visit, twin: int = 0) -> None:
         """Let a vehicle in that is not inside; ``twin`` (0: nobody) came at the same moment, if it is another one."""
         self.visits[token] = visit
-        self.doubtful += visit.doubted
+        if visit.doubted:
+            self.doubtful += 1
         for one in visit.twins:
             self._twins.setdefault(one, []).append(token)
         if twin:
@@ -53,7 +54,8 @@ class Compound:
         """Let a vehicle out; None when it is not inside."""
         visit = self.visits.pop(token, None)
         if visit is not None:
-            self.doubtful -= visit.doubted
+            if visit.doubted:
+                self.doubtful -= 1
             if token in self._nearby.names:
                 self._lose(token, visit)
             for twin in visit.twins:

@@ -50,10 +50,10 @@ class Stays:
     def turn(self) -> None:
         """The next quarter begins."""
         self.edge = self.quarter(self.edge)
-        self.near = [stay for stay in self._later.pop((self.edge - 1 + self._offset) // SLOT, ()) if self._waits(stay)]
+        self.near = []
+        for stay in self._later.pop((self.edge - 1 + self._offset) // SLOT, ()):
+            due, place, token = stay
+            visit = self._compounds[place].visits.get(token)
+            if visit is not None and visit.due == due:
+                self.near.append(stay)
         heapify(self.near)
-
-    def _waits(self, stay: Stay) -> bool:
-        due, place, token = stay
-        visit = self._compounds[place].visits.get(token)
-        return visit is not None and visit.due == due

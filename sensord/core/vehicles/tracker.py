@@ -250,11 +250,10 @@ class Tracker:
         while (at := self._due) <= to:
             # The position before the first reading that arrives at or after that instant, which never falls.
             position = self._place = bisect_left(arrivals, at, self._place, before)
-            near = self.stays.near
             if settling and settling[0][0] == at:
                 _, gate, direction = heappop(settling)
                 self._settle(position, at, gate, direction)
-            elif near and near[0][0] == at:
+            elif (near := self.stays.near) and near[0][0] == at:
                 _, place, token = heappop(near)
                 self._stay(position, at, place, token)
             else:
