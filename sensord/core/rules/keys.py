@@ -64,7 +64,7 @@ class KeyTable:
         self.sources[self._feeds[:, 0]] = True
         self._split = [(label, _positions(label, row)) for label, row in zip(rule.split, words, strict=True)]
         self._accepted = [
-            (label, _positions(label, row) >= 0)
+            (label, np.append(_positions(label, row) >= 0, False))  # the last is found under the code -1
             for label, row in rule.where.items()
             if label in LABELS and label not in rule.split
         ]
@@ -83,7 +83,7 @@ class KeyTable:
             codes = batch.labels.get(label)
             if codes is None:
                 return np.full(len(batch), -1, np.int32)
-            keys = np.where((codes >= 0) & accepted[codes], keys, np.int32(-1))
+            keys = np.where(accepted[codes], keys, np.int32(-1))
         return keys
 
     def first(self, batch: Batch) -> Int32:

@@ -137,11 +137,14 @@ class Reads:
         arrival = np.argsort(self.heads)
         self.heads = self.heads[arrival]
         first, last, surest = first[arrival], lanes.last[arrival], self._surest(lanes)[arrival]
-        made, end = self.made(order[surest[surest != first]]), order[last]
+        end, better = order[last], np.flatnonzero(surest != first)
+        best: list[Read | None] = [None] * len(first)
+        for number, read in zip(better.tolist(), self.made(order[surest[better]]), strict=True):
+            best[number] = read
         self.runs = Runs(
             first + 1,
             (last - first).tolist(),
-            [next(made) if better else None for better in (surest != first).tolist()],
+            best,
             sure[arrival],
             batch.event_at[rows[end]].tolist(),
             batch.received_at[rows[end]],
