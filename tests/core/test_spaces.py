@@ -168,6 +168,19 @@ def test_a_gate_is_seen_since_the_first_message_that_arrived() -> None:
     assert len(states) == 1
 
 
+def test_what_is_known_within_a_batch_does_not_depend_on_what_was_asked_before() -> None:
+    """Position after position, backwards, or each by itself."""
+    records = fill(("C3-N", -31, -21))
+    site = Site(definition(), SECRETS)
+    batch = site.tracker.take(site.intake.decode(tuple(records), records[-1].received_at).batch)
+    stops = range(0, len(batch) + 1, 7)
+    onwards = {stop: site.spaces._until(batch, stop) for stop in stops}
+    backwards = {stop: site.spaces._until(batch, stop) for stop in reversed(stops)}
+    alone = {stop: Site(definition(), SECRETS).spaces._until(batch, stop) for stop in stops}
+    assert onwards == backwards == alone
+    assert onwards[0] != onwards[stops[-1]]
+
+
 def test_gauges_show_on_when_vehicles_are_followed_no_more() -> None:
     """Without site keys it is forgotten who is inside, and not what gauges showed a minute before."""
     whole = definition(rules=(FULL,), devices=(*devices(), *GAUGES))
