@@ -109,7 +109,7 @@ def test_whatever_the_handbook_shows_can_be_explained(
     records = (definition_record(tests.definition, tests.start), *map(messages.record, tests.tests[0].sent))
     at, answers = tests.start + tests.tests[0].checks[-1].at, 0
     for rule in tests.definition.rules:
-        for name in ("L1", "C1-N", "G1", "crowd-1", "parking-1", "camera-1"):
+        for name in ("L1", "C1-N", "G1", "B1", "crowd-1", "parking-1", "camera-1"):
             found = explain([Group(1, records)], Site(), rule.id, name, at)
             if found is not None:
                 lines = list(Answer(found, "Asia/Shanghai", lambda _case: {}).lines())

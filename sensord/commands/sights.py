@@ -194,7 +194,8 @@ def doubt(rule: Rule, sight: Sight) -> str:
         ),
         Doubt.BLIND: say("这里的传感器全部失联或卡住", "every sensor here is silent or stuck"),
         Doubt.PARTLY_BLIND: say(
-            "这里有摄像头失联，没看到的不算没有", "a camera here is silent: what it misses is not known to be nothing"
+            f"只看到一部分，{'、'.join(sight.unseen)} 失联或卡住，没看到的不算没有",
+            f"seen in part: {', '.join(sight.unseen)} silent or stuck, and what is missed is not known to be nothing",
         ),
         Doubt.RECOUNTED: say(
             "站点密钥恢复之前进来的车，不在数里",

@@ -32,11 +32,12 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A numeric column: its name, its unit, and what it means."""
+    """A numeric column: its name, its unit, and what it means. ``signed``: it can be below zero."""
 
     name: str
     unit: str
     meaning: str
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ STREAMS: dict[Stream, StreamSpec] = {
         eventful=True,
     ),
     Stream.LEVEL: StreamSpec(
-        Stream.LEVEL, (Field("value", "", "a numeric gauge: free parking spaces, bookings, decibels"),)
+        Stream.LEVEL, (Field("value", "", "a numeric gauge: free parking spaces, bookings, decibels", signed=True),)
     ),
     Stream.REPORT: StreamSpec(
         Stream.REPORT,
@@ -99,7 +100,7 @@ STREAMS: dict[Stream, StreamSpec] = {
         Stream.STATUS,
         (
             Field("battery", "%", "charge of the device's battery"),
-            Field("signal", "dBm", "received signal strength"),
+            Field("signal", "dBm", "received signal strength", signed=True),
             Field("uptime", "s", "seconds since the device started"),
         ),
     ),
@@ -125,5 +126,6 @@ STREAMS: dict[Stream, StreamSpec] = {
 SOURCE = {Stream.VISIT: Stream.PLATE}
 """Derived streams: which devices' readings they are made of."""
 BY_WORD = {stream.word: stream for stream in Stream}
+SIGNED = frozenset(field.name for spec in STREAMS.values() for field in spec.fields if field.signed)
 FIELDS = tuple(dict.fromkeys(field.name for spec in STREAMS.values() for field in spec.fields))
 LABELS = {label.name: label for spec in STREAMS.values() for label in spec.labels}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, SECOND
 from sensord.core.level import Level
-from sensord.core.place import Places
+from sensord.core.place import Device, Places
 from sensord.core.rules.rule import LevelSpec, Rule
 from sensord.core.stream import LABELS, Stream
 from tests.core.reference_combined import Combined
@@ -119,9 +119,11 @@ class Reference:
         """Whether at least one device of a key is heard and not stuck."""
         return any(self._seeing(rule, key, at))
 
-    def in_full(self, rule: Rule, key: str, at: int) -> bool:
-        """Whether a key is seen in full; no camera sees what passes another one."""
-        return rule.stream not in (Stream.PLATE, Stream.VISIT) or all(self._seeing(rule, key, at))
+    def unseen(self, rule: Rule, key: str, at: int) -> list[Device]:
+        """The devices of a key that see nothing; none sees what another one does. People may have nothing to report."""
+        devices = self.devices_of(rule)[key.split("/", maxsplit=1)[0]]
+        blind = [one for one, sees in zip(devices, self._seeing(rule, key, at), strict=True) if not sees]
+        return [self.device[one] for one in blind if self.device[one].stream is not Stream.REPORT]
 
     def _seeing(self, rule: Rule, key: str, at: int) -> list[bool]:
         return [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sensord.core.instant import DAY
+from sensord.core.place import Device
 from sensord.core.rules.rule import Aggregate, Capacity, Comparison, Rule, Value
 from sensord.core.stream import Stream
 from tests.core.reference_ladder import Ladder, meets
@@ -89,23 +90,28 @@ class Windowed:
             value = None if value is None or math.isnan(value) else self._percent(value)
             if len(seen) < rule.min_samples or not reference.sighted(rule, self.key, at):
                 value = None
-            if not reference.in_full(rule, self.key, at) and not self._suffices(value, ladder):
-                value = None
+            if value is not None and (unseen := reference.unseen(rule, self.key, at)):
+                value = self._in_part(value, len(seen), unseen, ladder)
             full = rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST) or end - reference.since >= rule.window
             yield from ladder.move(at, end, value if full else None, len(seen))
             pane += 1
 
-    def _suffices(self, value: float | None, ladder: Ladder) -> bool:
-        """Whether what some of the cameras saw alarms by itself, and is no reason to lower anything."""
-        rule = self.rule
-        if value is None or rule.readings or rule.comparison not in (Comparison.ABOVE, Comparison.AT_LEAST):
-            return False
-        if self.value.aggregate not in (Aggregate.COUNT, Aggregate.DISTINCT, Aggregate.OCCUPANCY):
-            return False
+    def _in_part(self, value: float, samples: int, unseen: list[Device], ladder: Ladder) -> float | None:
+        """What some of the sensors saw, if it alarms by itself whatever the others would say, and lowers nothing."""
+        rule, aggregate = self.rule, self.value.aggregate
+        rising = rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST)
+        adding = aggregate in ADDING or (aggregate in ADDING_UNSIGNED and self.value.field != "value")
+        falling = rule.comparison in (Comparison.BELOW, Comparison.AT_MOST) and aggregate is Aggregate.MIN
+        if rule.readings or not (falling or (rising and adding)):
+            return None
+        if aggregate is Aggregate.MEAN:
+            if not rule.window:
+                return None
+            zeros = sum(max(math.ceil(rule.window / device.period), 1) for device in unseen)
+            value = value * samples / (samples + zeros)
         lowest = meets(rule, ladder.rungs[0][0], value, 0.0)
-        return lowest and all(
-            meets(rule, rung, value, margin) for rung, margin in ladder.rungs if rung.level <= ladder.level
-        )
+        keeps = all(meets(rule, rung, value, margin) for rung, margin in ladder.rungs if rung.level <= ladder.level)
+        return value if lowest and keeps else None
 
     def _percent(self, value: float) -> float | None:
         if self.rule.percent_of is None:
@@ -151,6 +157,16 @@ def bucket(value: float) -> float:
     return math.copysign(edge * (2 * 1.02 / 2.02), value)
 
 
+ADDING = (
+    Aggregate.COUNT,
+    Aggregate.MAX,
+    Aggregate.LAST,
+    Aggregate.DISTINCT,
+    Aggregate.DELTA,
+    Aggregate.OCCUPANCY,
+)
+ADDING_UNSIGNED = (Aggregate.SUM, Aggregate.RATE, Aggregate.MEAN)
+"""These rise with every number that is not below zero; a gauge's ``value`` may be."""
 Seen = list[tuple[int, int, float]]
 
 

@@ -26,6 +26,7 @@ from tests.core import street
 KEYS, EVERY = 3, 10 * SECOND
 STREET = Places(street.places(), street.devices())
 ALL = len(STREET.devices)
+WEIGHT = np.arange(ALL, dtype=np.int64)
 
 values = st.lists(
     st.tuples(*[st.sampled_from((0.0, 0.7, 0.9, 1.5, 1.9, 3.0, None)) for _ in range(KEYS)]), min_size=1, max_size=30
@@ -112,13 +113,15 @@ def test_who_will_be_alive_is_who_is_alive_then(
     late = [second for second in instants if noted == 0 or second * SECOND > batch.received_at[noted - 1]]
     if not late:
         return
-    found = Coming(batch, noted, foreseeing, ()).silent(np.array(late, np.int64) * SECOND, table)
+    coming, at = Coming(batch, noted, foreseeing, ()), np.array(late, np.int64) * SECOND
+    found, weighed = coming.silent(at, table), coming.silent(at, table, WEIGHT)
     for row, second in enumerate(late):
         before = slice(noted, int(np.searchsorted(batch.received_at, second * SECOND)))
         noting.note(batch.device[before], batch.received_at[before], batch.flags[before])
         alive = noting.alive(second * SECOND)
         assert (found[row] < table.counted()).tolist() == table.among(alive).tolist()
         assert (found[row] > 0).tolist() == table.among(~alive).tolist()
+        assert weighed[row].tolist() == table.total(~alive, WEIGHT).tolist()
 
 
 def setting() -> Setting:

@@ -42,11 +42,12 @@ class Coming:
                 due = 0 if rule.frozen.any() else min(due, rule.due)
         return due
 
-    def silent(self, instants: Int64, table: KeyTable) -> Int64:
+    def silent(self, instants: Int64, table: KeyTable, weight: Int64 | None = None) -> Int64:
         """Return how many of each key's devices are silent just before each of these instants (ns; instants, keys).
 
-        The instants are such that ``certain`` allows. After each arrival a device is silent from its deadline on, until
-        it is heard again: at the instants from ``begins`` until before ``ends``.
+        With ``weight`` int64 (devices,): the sum of their weights. The instants are such that ``certain`` allows. After
+        each arrival a device is silent from its deadline on, until it is heard again: at the instants from ``begins``
+        until before ``ends``.
         """
         batch, liveness = self._batch, self.liveness
         assert table.firsts is not None
@@ -64,6 +65,7 @@ class Coming:
         late = np.flatnonzero(again >= due)
         begins, ends = np.searchsorted(instants, due[late]), np.searchsorted(instants, again[late], side="right")
         changes = np.zeros((len(instants) + 1, len(table) // table.width), np.int64)
-        np.add.at(changes, (begins, bases[devices[late]]), 1)
-        np.subtract.at(changes, (ends, bases[devices[late]]), 1)
+        weighs = 1 if weight is None else weight[devices[late]]
+        np.add.at(changes, (begins, bases[devices[late]]), weighs)
+        np.subtract.at(changes, (ends, bases[devices[late]]), weighs)
         return np.repeat(np.cumsum(changes[:-1], axis=0), table.width, axis=1)

@@ -31,14 +31,14 @@ class KeyTable:
     ``version`` is the rule's and ``devices`` the registry's; ``keys`` are the key ids, sorted by their place or device,
     and ``places`` the place of each; ``of_device`` int32 (devices,) maps a device to the first of its ``width`` keys
     (one per combination of words), -1 for none; ``sources`` bool (devices,) marks those whose readings it looks at.
-    ``together`` says that each device sees a part of its own, so that a key is seen in full only by all of them: what
-    passes one camera of a gate does not pass the others.
+    Each device sees a part of its own, so a key is seen in full only by all that watch: whoever stands before one
+    sensor of a lane does not stand before the others. ``watching`` bool (devices,) marks the sources that do; people
+    who report findings do not: with nothing to report they are silent. ``shared``: some key has several devices.
     ``only`` restricts the table to the devices of some residential grids (a shard).
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
-        self.together = SOURCE.get(rule.stream, rule.stream) is Stream.PLATE if rule.stream is not None else False
         sources = _sources(rule, places, only)
         homes = [_base(rule, places.devices[number], places.devices[number].place, places) for number in sources]
         spots = list(_spots(rule, sources, places))
@@ -62,6 +62,8 @@ class KeyTable:
         self._feeds: Int32 = np.array(sorted(pairs), np.int32).reshape(-1, 2)
         self.sources = np.zeros(len(places.devices), np.bool_)
         self.sources[self._feeds[:, 0]] = True
+        self.watching = self.sources & np.array([one.stream is not Stream.REPORT for one in places.devices], np.bool_)
+        self.shared = bool((self.counted() > 1).any())
         self._split = [(label, _positions(label, row)) for label, row in zip(rule.split, words, strict=True)]
         self._accepted = [
             (label, np.append(_positions(label, row) >= 0, False))  # the last is found under the code -1
@@ -120,6 +122,13 @@ class KeyTable:
         bases = np.bincount(here // self.width, minlength=len(self.keys) // self.width) > 0
         return np.repeat(bases, self.width)
 
+    def total(self, devices: NDArray[np.bool_], weight: Int64) -> Int64:
+        """Return per key the sum of the weights, int64 (devices,), of its devices that are marked in ``devices``."""
+        device, first = self._feeds[devices[self._feeds[:, 0]]].T
+        totals = np.zeros(len(self.keys) // self.width, np.int64)
+        np.add.at(totals, first // self.width, weight[device])
+        return np.repeat(totals, self.width)
+
 
 def _sources(rule: Rule, places: Places, only: frozenset[str] | None) -> list[int]:
     """The devices (positions) whose readings the rule looks at, wherever they were made."""
@@ -174,10 +183,10 @@ class PlaceTable(KeyTable):
     def __init__(self, rule: Rule, parts: Iterable[KeyTable], places: Places) -> None:
         self.version, self.devices = rule.version, places.devices
         found = {places.above(place, PlaceKind(rule.by)) for part in parts for place in part.places}
-        self.together = False
+        self.shared = False
         self.keys = sorted(place for place in found if place is not None)
         self.places, self.devices_of, self.width = self.keys, [""] * len(self.keys), 1
         self.of_device = np.full(len(places.devices), -1, np.int32)
-        self.sources = np.zeros(len(places.devices), np.bool_)
+        self.sources = self.watching = np.zeros(len(places.devices), np.bool_)
         self._of_spot, self._feeds = np.empty(0, np.int32), np.empty((0, 2), np.int32)
         self._split, self._accepted = [], []

@@ -37,7 +37,7 @@ class Doubt(IntEnum):
     ASLEEP = 6
     """The rule is outside its active times: nothing is raised, and what is active runs out."""
     PARTLY_BLIND = 7
-    """A camera of the key is silent, and what the others saw is not enough to raise or keep a level by itself."""
+    """A sensor of the key is silent or stuck, and what the others saw does not raise or keep a level by itself."""
     RECOUNTED = 8
     """Vehicles are followed again, and those counted inside so far are not enough to raise or keep a level."""
 
@@ -49,7 +49,8 @@ class Sight(msgspec.Struct, frozen=True):
     window has none. ``level`` is the level after it. ``since`` holds, per rung, the instant from which its comparison
     holds, and ``quiet`` that from which the value is beyond threshold and margin; None while it is not so.
     ``derived`` is what a baseline or a trend makes of the value, and what the rungs are held against. ``flapping``: the
-    key was raised too often lately, so that it stays up longer.
+    key was raised too often lately, so that it stays up longer. ``unseen`` are the devices that are silent or stuck
+    while others see a part (``Doubt.PARTLY_BLIND``).
     """
 
     at: int
@@ -62,6 +63,7 @@ class Sight(msgspec.Struct, frozen=True):
     quiet: tuple[int | None, ...] = ()
     derived: float | None = None
     flapping: bool = False
+    unseen: tuple[str, ...] = ()
 
 
 class Probe(Protocol):

@@ -12,6 +12,7 @@ from sensord.core.rules.baseline import Usual
 from sensord.core.rules.coming import Coming
 from sensord.core.rules.derived import Bools, Derivation
 from sensord.core.rules.evaluator import Array, Emission, Setting, make_transition
+from sensord.core.rules.inpart import GROWS, InPart
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import Ladder
 from sensord.core.rules.liveness import Liveness
@@ -28,13 +29,6 @@ _FEW, _MOST_CELLS = 4, 1 << 16
 """So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
 _SPARED = 1024
 """What is spared of a pane that is not sealed by itself is worth looking at so many cells."""
-_GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Aggregate.DELTA, Aggregate.OCCUPANCY)
-"""What a window that is not yet full can understate, but never overstate."""
-_SUFFICES = (*_GROWS, Aggregate.SUM, Aggregate.RATE)
-"""What raises a level although a camera is silent: nothing that cameras tell is below zero, so more adds to it.
-
-The last value, and who is inside, may also be too high while an exit is not seen: better a word too many than none.
-"""
 _PRESENCE = ("inside", "unsure", "filled")
 _CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, Aggregate.DISTINCT)
 """What says by how much a number changes, and so does not lack whoever stands still."""
@@ -69,6 +63,7 @@ class WindowedRule:
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
         self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
+        self._in_part = InPart(rule, table)
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
         if self._derivation is not None and not rule.min_samples:
@@ -111,8 +106,9 @@ class WindowedRule:
         if self._derivation is None:
             if self.ladder.settled(value):
                 return []
-            return self._climb(order, self._seen, value, self._doubts(window, liveness) == Doubt.NONE)
-        known = self._doubts(window, liveness) == Doubt.NONE
+            value, doubts = self._judge(window, liveness)
+            return self._climb(order, self._seen, value, doubts == Doubt.NONE)
+        known = self._judge(window, liveness)[1] == Doubt.NONE
         derived, judged = self._derivation.derive(window.end, value, known)
         self._seen = _Seen(window, derived, judged)
         emissions = self._climb(order, self._seen, derived, judged)
@@ -130,17 +126,20 @@ class WindowedRule:
             levels = (int(before[key]), int(self.ladder.active[key]))
             # A level that fell is held against its own threshold; what is over, against that which it left.
             threshold = self.ladder.threshold(Level(levels[1] or levels[0]), key, float(value[key]))
-            shown: tuple[float, float | None] = (float(seen.window.value[key]), threshold)
+            shown: tuple[float, float | None] = (float(value[key]), threshold)
             if self._derivation is not None:
-                shown = self._derivation.shown(key, *shown)
+                shown = self._derivation.shown(key, float(seen.window.value[key]), threshold)
             of_window = (*shown, int(seen.window.samples[key]))
             flapping = self.ladder.flaps(key, end)
             made = make_transition(self, key, levels, (at, end), of_window, flapping=flapping)
             emissions.append((at, 0, 0, order, key, made))
         return emissions
 
-    def _doubts(self, window: Sealed, liveness: Liveness) -> Array:
-        """Why each key's value is unknown, int8 ``Doubt`` (keys,); the gravest reason counts."""
+    def _judge(self, window: Sealed, liveness: Liveness) -> tuple[Float64, Array]:
+        """Each key's value, and why it is unknown, int8 ``Doubt`` (keys,); the gravest reason counts.
+
+        Of what is seen in part, the value is the least that it can be.
+        """
         at, end, value, samples = window
         doubts = np.zeros(len(self.table), np.int8)
         doubts[np.isnan(value)] = Doubt.NO_VALUE
@@ -150,12 +149,14 @@ class WindowedRule:
         if at < self.warm_at:
             doubts[~self._warm_enough(value)] = Doubt.WARMING_UP
         alive = liveness.alive(at)
-        if self.table.together and not alive[self.table.sources].all():
-            doubts[self.table.among(~alive) & ~self._suffices(value)] = Doubt.PARTLY_BLIND
+        if self.table.shared and not alive[self.table.watching].all():
+            missed = self.table.total(~alive, self._in_part.missed)
+            value = self._in_part.least(value, samples, missed)
+            doubts[(missed > 0) & ~self._enough(value)] = Doubt.PARTLY_BLIND
         doubts[~self.table.among(alive) | self._unfollowed] = Doubt.BLIND
         if self._present and at < liveness.recounted:
             doubts[(doubts == Doubt.NONE) & ~self._at_least(value)] = Doubt.RECOUNTED
-        return doubts
+        return value, doubts
 
     def _at_least(self, value: Float64) -> Array:
         """Where as many as are known to be inside raise or keep a level, so that more could only raise it more."""
@@ -163,14 +164,12 @@ class WindowedRule:
             return np.zeros(len(value), np.bool_)
         return self.ladder.stands(value)
 
-    def _suffices(self, value: Float64) -> Array:
-        """Where what is seen raises or keeps a level, so that whatever passes unseen could only raise it more.
+    def _enough(self, value: Float64) -> Array:
+        """Where what is seen raises or keeps a level, so that whatever is not seen could only raise it more.
 
         ``value`` has the shape (keys,) or (evaluations, keys).
         """
-        if not self._rising or self._aggregate not in _SUFFICES or self.rule.readings or self._derivation is not None:
-            return np.zeros(value.shape, np.bool_)
-        return self.ladder.stands(value)
+        return self.ladder.stands(value) if self._in_part.suffices else np.zeros(value.shape, np.bool_)
 
     def _filling(self, end: int) -> bool:
         """Whether the window is not yet full, and would say too little to a rule on little."""
@@ -178,7 +177,7 @@ class WindowedRule:
 
     def _warm_enough(self, value: Float64) -> Array:
         """While warming up: only what raises or keeps a level, and no fuller window could take back, is known."""
-        if not self._rising or self._aggregate not in _GROWS or self._derivation is not None:
+        if not self._rising or self._aggregate not in GROWS or self._derivation is not None:
             return np.zeros(len(value), np.bool_)
         return self.ladder.stands(value)
 
@@ -198,8 +197,9 @@ class WindowedRule:
         """Say what the window that was sealed last held for a key."""
         assert self._seen is not None
         window, derived, judged = self._seen
-        at, end, value, samples = window
-        doubt = Doubt(int(self._doubts(window, liveness)[key]))
+        at, end, _, samples = window
+        value, doubts = self._judge(window, liveness)
+        doubt = Doubt(int(doubts[key]))
         if doubt is Doubt.NONE and judged is not None and not judged[key]:
             doubt = Doubt.LEARNING
         if not self._schedule.at(end):
@@ -214,7 +214,13 @@ class WindowedRule:
             *self.ladder.clocks(key),
             None if derived is None or doubt is not Doubt.NONE else float(derived[key]),
             self.ladder.flaps(key, end),
+            self._unseen(key, liveness.alive(at)) if doubt is Doubt.PARTLY_BLIND else (),
         )
+
+    def _unseen(self, key: int, alive: Bools) -> tuple[str, ...]:
+        feeding = self.table.feeding(key // self.table.width * self.table.width)
+        blind = np.flatnonzero(self.table.watching & ~alive).tolist()
+        return tuple(self.table.devices[one].id for one in blind if one in feeding)
 
     # -- haste -------------------------------------------------------------------------------------------------------
 
@@ -287,13 +293,15 @@ class WindowedRule:
         if self.ladder.resting:
             met = self.ladder.meeting(outlook.value)
             return len(outlook.ends) if met is None else met
-        instants = outlook.ends + self._lateness
-        known = ~np.isnan(outlook.value) & (outlook.samples >= self.rule.min_samples)
+        instants, value = outlook.ends + self._lateness, outlook.value
+        known = ~np.isnan(value) & (outlook.samples >= self.rule.min_samples)
         silent = coming.silent(instants, self.table)
         known &= silent < self._devices
-        if self.table.together:
-            known &= (silent == 0) | self._suffices(outlook.value)
-        return self.ladder.pass_by(outlook.ends, outlook.value, known)
+        if self.table.shared and silent.any():
+            missed = coming.silent(instants, self.table, self._in_part.missed)
+            value = self._in_part.least(value, outlook.samples, missed)
+            known &= (missed == 0) | self._enough(value)
+        return self.ladder.pass_by(outlook.ends, value, known)
 
     # -- views and state ---------------------------------------------------------------------------------------------
 
