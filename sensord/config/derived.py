@@ -20,14 +20,11 @@ from sensord.core.instant import DAY, HOUR, SECOND, format_duration
 from sensord.core.level import BY_WORD, Level
 from sensord.core.rules.derived import Baseline, Measure, Season, Trend
 from sensord.core.rules.rule import Aggregate, LevelSpec, Override, Value
+from sensord.core.rules.trend import FURTHEST
 
 MOST_LOOKED_BACK = 120
 """Panes that a trend may look back on; each costs 8 bytes a key."""
 LEAST_LOOKED_BACK = 4
-LOOKS_BACK = 2
-"""Without ``over`` a trend looks so many times as far back as ahead; ``bench/derived.py`` shows why."""
-FURTHEST = 2
-"""A trend looks at most so many times as far ahead as it looks back."""
 _COMPARISONS = ("above", "at_least", "below", "at_most", "outside")
 _COUNTED = ("count", "enter", "exit")
 _WHOLE = 100.0
@@ -74,12 +71,13 @@ def read_trend(findings: Findings, path: KeyPath, text: RuleText, every: int) ->
         return None
     within = findings.duration((*path, "trend", "within"), given.within, SECOND, DAY)
     over_path = (*path, "trend", "over" if given.over else "within")
-    over = findings.duration(over_path, given.over, SECOND, DAY) if given.over else LOOKS_BACK * within
+    least = LEAST_LOOKED_BACK * every
+    over = findings.duration(over_path, given.over, SECOND, DAY) if given.over else max(within, least)
     written, panes = format_duration(over), over // every
     if not LEAST_LOOKED_BACK <= panes <= MOST_LOOKED_BACK:
         message = f"looking back {written} is {panes} values, one every {format_duration(every)}"
-        least, most = format_duration(LEAST_LOOKED_BACK * every), format_duration(MOST_LOOKED_BACK * every)
-        findings.error(over_path, message, f"write over: between {least} and {most}")
+        most = format_duration(MOST_LOOKED_BACK * every)
+        findings.error(over_path, message, f"write over: between {format_duration(least)} and {most}")
     elif within > FURTHEST * over:
         message = f"looking {given.within} ahead needs more than the last {written}"
         findings.error(over_path, message, f"write over: {format_duration(-(-within // FURTHEST // SECOND) * SECOND)}")

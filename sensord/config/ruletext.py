@@ -132,8 +132,8 @@ class BaselineText(Entry, frozen=True, kw_only=True):
 class TrendText(Entry, frozen=True, kw_only=True):
     """Warn one level lower when a level's threshold will be crossed ``within`` so long.
 
-    The forecast is the straight line through the values of the last ``over``; without it the rule looks twice as
-    far back as ahead.
+    The forecast is a straight line: whether the value rises at all is asked of the last ``over``, how steeply of its
+    newest third. Without it the rule looks as far back as ahead.
     """
 
     within: Duration

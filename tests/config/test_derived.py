@@ -76,10 +76,10 @@ def test_what_a_baseline_learns_can_be_set(read: Read, value: str, given: str, s
 
 
 def test_a_trend_warns_one_level_lower(read: Read) -> None:
-    """The thresholds are orange's and red's, the levels one lower; it looks twice as far back as ahead."""
+    """The thresholds are orange's and red's, the levels one lower; it looks as far back as ahead."""
     levels = "levels: {orange: {above: 2.17}, red: {above: 3.57, for: 1m}}"
     rule = read(f"value: mean(density)\nwindow: 2m\nevery: 30s\ntrend: {{within: 15m}}\n{levels}")
-    assert rule.trend == Trend(15 * MINUTE, 30 * MINUTE)
+    assert rule.trend == Trend(15 * MINUTE, 15 * MINUTE)
     assert [(rung.level, rung.threshold) for rung in rule.levels] == [(Level.YELLOW, 2.17), (Level.ORANGE, 3.57)]
 
 

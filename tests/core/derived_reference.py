@@ -128,12 +128,29 @@ class ObviousHeading:
             for age in self.ages
             if age < len(self.values) and (known := self.values[-1 - age]) is not None
         ]
-        if value is None or len(points) * 2 <= len(self.ages):
+        third = max((len(self.ages) - 1) // 3 + 1, 4)
+        newest = [point for point in points if -point[0] <= self.ages[third - 1]]
+        if value is None or len(points) * 2 <= len(self.ages) or len(newest) * 2 <= third:
             return None
-        pairs = [(a, b) for i, a in enumerate(points) for b in points[:i]]
-        rises = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs]
-        agree = sum(rise > 0 for rise in rises) - sum(rise < 0 for rise in rises)
-        slope = statistics.median(rises) if rises and abs(agree) >= 0.5 * len(rises) else 0.0
-        now = statistics.median(known - slope * at for at, known in points)
-        ahead = slope * self.within
-        return now + (max(ahead, 0.0) if self.rising else min(ahead, 0.0))
+        way = 1 if self.rising else -1
+        if self._agreement(points) < 0.5 or not _slopes(newest) or way * statistics.median(_slopes(newest)) <= 0:
+            return value
+        lines = [(points, self.within)]
+        if self._agreement(newest) >= 0.8:
+            lines.append((newest, min(self.within, 2 * self.ages[third - 1])))
+        ends = []
+        for line, ahead in lines:
+            slope = statistics.median(_slopes(line))
+            if way * slope > 0:
+                ends.append(statistics.median(known - slope * at for at, known in line) + slope * ahead)
+        return (max(ends) if self.rising else min(ends)) if ends else value
+
+    def _agreement(self, points: list[tuple[int, float]]) -> float:
+        """By which share of all pairs those that go the rule's way outnumber the others."""
+        way, rises = 1 if self.rising else -1, _slopes(points)
+        signs = [(way * rise > 0) - (way * rise < 0) for rise in rises]
+        return sum(signs) / len(rises) if rises else 0.0
+
+
+def _slopes(points: list[tuple[int, float]]) -> list[float]:
+    return [(b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points) for b in points[:i]]

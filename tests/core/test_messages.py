@@ -11,6 +11,7 @@ from sensord.core.cases.policy import Category, Policy, Role, Step
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
+from sensord.core.rules.derived import Trend
 from tests.core.desk import Desk
 from tests.core.street import definition, density_rule
 
@@ -51,6 +52,23 @@ def test_an_overdue_case_says_which_stage_takes_too_long() -> None:
     texts = heard("", until=400)
     assert texts["值班员-1"].startswith("派遣阶段已超过时限。小区C1 1弄")
     assert texts["duty-2"].startswith("The stage dispatched takes longer than its limit. 小区C1 Lane 1")
+
+
+def test_a_forecast_whose_time_has_passed_is_not_told_as_one() -> None:
+    """A reminder says what was expected, and when; a later one that the time has passed, too."""
+    coming = density_rule(
+        id="coming", trend=Trend(15 * MINUTE, 15 * MINUTE), message={"zh": "{value}，将超过{threshold}。"}
+    )
+    steps = (Step(("cadre",)), *(Step(("duty_officer",), after=minutes * MINUTE) for minutes in (10, 20)))
+    desk = Desk(definition(people=PEOPLE, policies=(Policy("crowd", {"zh": "聚集"}, steps),), rules=(coming,)))
+    story = desk.alert(0, Level.YELLOW, "coming")
+    assert [note.text.startswith("2.5，将超过1。") for note in story.decisions.notifications] == [True]
+    texts = [
+        {note.receiver: note.text for note in desk.wait(minutes * 60).decisions.notifications} for minutes in (11, 21)
+    ]
+    assert "时值 2.5，当时预计到达 1；" in texts[0]["值班员-1"]
+    assert "时值 2.5，当时预计到达 1，预计的时间已过；" in texts[1]["值班员-1"]
+    assert "the time expected has passed" in texts[1]["duty-2"]
 
 
 @pytest.mark.parametrize("note", [PLATE, f"看{PLATE}", "一\n\n二  三"])

@@ -48,6 +48,12 @@ _HEADING = {
     "zh": "{place}：{rule}，当前值 {value}，预计不久将到达 {threshold}，{level}提前预警，{time}。",
     "en": "{place}: {rule}, value {value} and heading for {threshold} before long, {level} early warning, {time}.",
 }
+_EXPECTED = {
+    "zh": "{place}：{rule}，{time} 时值 {value}，当时预计到达 {threshold}{passed}；现在怎样，请以现场情况为准。",
+    "en": "{place}: {rule}, at {time} the value was {value}, and {threshold} was expected{passed}; look how it is now.",
+}
+"""What is said later of a forecast, whatever the rule's own words: it tells of a rise that may be over."""
+_PASSED = {"zh": "，预计的时间已过", "en": "; the time expected has passed"}
 _TITLE = {
     "zh": {
         Reason.CASE_OPENED: "【{level}预警】{place}",
@@ -198,7 +204,8 @@ def compose(
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
-    return title, _said(event, reason, language) + _body(rule, words, language)
+    template = _template(rule, event.at - case.subject_at, language)
+    return title, _said(event, reason, language) + (template + _TAIL[language]).format_map(words)
 
 
 def compose_end(
@@ -289,9 +296,11 @@ def _said(event: CaseEvent, reason: Reason, language: str) -> str:
     return form.format(by=event.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
 
 
-def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:
-    template = (rule.message.get(language) if rule is not None else None) or _default(rule)[language]
-    return template.format_map(words) + _TAIL[language].format_map(words)
+def _template(rule: Rule | None, age: int, language: str) -> str:
+    """The words for an alert that is so old (ns)."""
+    if rule is not None and rule.trend is not None and age > _LASTS:
+        return _EXPECTED[language].replace("{passed}", _PASSED[language] if age > rule.trend.within else "")
+    return (rule.message.get(language) if rule is not None else None) or _default(rule)[language]
 
 
 def _default(rule: Rule | None) -> Mapping[str, str]:

@@ -87,22 +87,31 @@ class Ladder:
                 stands &= (self.active < level) | self.thresholds.keeps(index, value)
         return stands
 
+    def each_met(self, value: Float64) -> Bools:
+        """Which rungs the keys' values meet, bool (rungs, keys)."""
+        with np.errstate(invalid="ignore"):
+            return np.stack([self.thresholds.meets(index, value) for index in range(len(self.rungs))])
+
     def meeting(self, values: Float64) -> int | None:
         """The first row of values, shape (evaluations, keys), in which one meets the lowest rung; None: none does."""
         with np.errstate(invalid="ignore"):
             meets = self.thresholds.meets(0, values).any(axis=1)
         return int(meets.argmax()) if meets.any() else None
 
-    def evaluate(self, at: int, value: Float64, known: Bools, *, asleep: bool = False) -> NDArray[np.intp]:
+    def evaluate(
+        self, at: int, value: Float64, known: Bools, *, asleep: bool = False, spent: Bools | None = None
+    ) -> NDArray[np.intp]:
         """Move every key at the instant ``at``; return the keys whose level changed. ``active`` holds the new levels.
 
         ``value`` float64 (keys,) may hold NaN where ``known`` is False. ``asleep``: the rule is outside its active
-        times, where no value meets anything and every level may run out.
+        times, where no value meets anything and every level may run out. ``spent`` bool (rungs, keys) marks rungs that
+        no value meets or keeps.
         """
+        spent = np.zeros(self.since.shape, np.bool_) if spent is None else spent
         with np.errstate(invalid="ignore"):
             before = self.active.copy()
-            up = self._climb(at, value, np.zeros_like(known) if asleep else known)
-            down = self._descend(at, value, known, asleep)
+            up = self._climb(at, value, np.zeros_like(known) if asleep else known, spent)
+            down = self._descend(at, value, known, asleep, spent)
         self.active, self._stray = np.maximum(up, down), False
         if self._damping is not None:
             self._remember(np.flatnonzero((before == 0) & (self.active > 0)), at)
@@ -137,11 +146,11 @@ class Ladder:
             self._busy = self._is_busy()
         return count
 
-    def _climb(self, at: int, value: Float64, known: Bools) -> Int8:
+    def _climb(self, at: int, value: Float64, known: Bools, spent: Bools) -> Int8:
         """The highest rung whose comparison has held long enough, or often enough."""
         reached = np.zeros_like(self.active)
         for index, level in enumerate(self.rungs):
-            meets = self.thresholds.meets(index, value) & known
+            meets = self.thresholds.meets(index, value) & known & ~spent[index]
             needed, mask = self._needed[index]
             if needed:
                 self.often[index] = (self.often[index] << np.uint64(1) | meets.astype(np.uint64)) & mask
@@ -153,12 +162,13 @@ class Ladder:
             reached[meets & held] = level
         return reached
 
-    def _descend(self, at: int, value: Float64, known: Bools, asleep: bool) -> Int8:
+    def _descend(self, at: int, value: Float64, known: Bools, asleep: bool, spent: Bools) -> Int8:
         """The level that the quiet clocks still support: the highest rung at or below the active one not yet left."""
         supported = np.zeros_like(self.active)
         hold = self._quiet_needed(at)
         for index, level in enumerate(self.rungs):
-            calm = np.ones_like(known) if asleep else known & ~self.thresholds.keeps(index, value)
+            keeps = self.thresholds.keeps(index, value) & ~spent[index]
+            calm = np.ones_like(known) if asleep else known & ~keeps
             quiet = self.quiet[index]
             _run(quiet, calm, at)
             left = calm & (at - np.where(calm, quiet, at) >= hold)

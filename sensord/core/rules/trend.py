@@ -1,17 +1,20 @@
 r"""Where a value is heading: the level that it is expected to have some time from now, by a robust straight line.
 
-The slope is that of Theil (1950) and Sen (1968): the median of the slopes between all pairs of points; the line goes
-through the median of what is left. Up to 29 % of the points may be anything without moving it. A slope counts only
-when it is *steady*: of all pairs of points, those that agree with it must outnumber the others by half of all pairs
-(Kendall's tau of one half or more). So noise does not page, and the sorting is done for few keys only.
+There is a trend when the values are *steady*: when of all pairs of points those that rise outnumber those that fall by
+half of all pairs (Kendall's tau of one half or more); so noise does not page, and sorting is done for few keys only.
+The slope is that of Theil (1950) and Sen (1968), the median of the slopes between all pairs, and the line goes through
+the median of what is left. A crowd forms in ten minutes, faster than a line through all points turns: where the newest
+third of them is *sharp* (tau of 0.8), the line goes through these alone. Nothing is coming while they do not go the
+rule's way, nor where the value is there already: others tell of that, and a warning that stood is over.
 
 ::
 
     threshold  - - - - - - - - - - - - - - - -*- - -     the forecast crosses: warn now, one level lower
                                           .´  :
                                       .´      :
-    value      .  . .   . . . .  . o o        :
-               |<------ over ----->|<-within->|
+    value      .  . .   . . .  o o o          :
+               |<---- over ---->|<- within -->|
+                          |<--->| the newest third
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ from sensord.core.rules.derived import Bools
 from sensord.core.rules.rule import RISING, Rule
 
 POINTS = 31
-"""The line goes through at most so many points (465 pairs), evenly spaced over the stretch that is looked back on."""
+"""At most so many points (465 pairs) are looked at, evenly spaced over the stretch that is looked back on."""
+LEAST = 4
+"""The newest third are so many at least."""
+FURTHEST = 2
+"""No line is followed for more than so many times as long as it is."""
+SHARP = 0.8
+"""The least tau of the newest third that are looked at alone."""
 STEADY = 0.5
 """The least |Kendall's tau| of a trend. ``bench/derived.py`` compares with others, and with least squares and Holt."""
 
@@ -36,51 +45,69 @@ class Heading:
 
     ``history`` float64 (panes, keys) holds the window's values of the last ``over``, the pane that ends at ``end`` in
     row ``end // every % panes``; NaN where the value was unknown. A key takes 8 bytes a pane. ``steady`` is the least
-    |tau| of a slope that counts.
+    |tau| of a trend; ``coming`` bool (keys,): there was one when it was looked at last, the rule's way.
     """
 
     def __init__(self, rule: Rule, keys: int) -> None:
         assert rule.trend is not None
         self.steady = STEADY
         self._every, self._within = rule.every, rule.trend.within / rule.every
-        self._rising = rule.comparison in RISING
+        self._way = 1 if rule.comparison in RISING else -1
         panes = rule.trend.over // rule.every + 1
         stride = -(-(panes - 1) // (POINTS - 1))
         self._ages = np.arange(0, panes, stride)
-        self._newer, self._older = np.triu_indices(len(self._ages), 1)
+        self._newest = max((len(self._ages) - 1) // 3 + 1, LEAST)
+        self._soon = min(self._within, float(FURTHEST * self._ages[self._newest - 1]))
+        self.coming = np.zeros(keys, np.bool_)
         self.history = np.full((panes, keys), np.nan)
         self._known = np.zeros(keys, np.intp)
 
     def derive(self, end: int, value: Float64, known: Bools) -> tuple[Float64, Bools]:
-        """Return the expected values, never on the quiet side of where the line stands now."""
+        """Return the expected values: those of now where nothing is coming."""
         row, panes = self._row(end), len(self.history)
         self.history[row] = np.where(known, value, np.nan)
         points = self.history[(row - self._ages) % panes]
-        self._known = len(points) - np.isnan(points).sum(axis=0)
-        slope = self._slope(points)
-        now = _median(points + slope * self._ages[:, None])
-        ahead = slope * self._within
-        expected = now + (np.maximum(ahead, 0.0) if self._rising else np.minimum(ahead, 0.0))
-        return expected, known & ~self.learning()
+        newest = points[: self._newest]
+        counted, lately = (len(part) - np.isnan(part).sum(axis=0) for part in (points, newest))
+        self._known = np.where(2 * lately > len(newest), counted, 0)
+        # Few keys are steady, and the rest of the work is for these.
+        steady = np.flatnonzero(self._agrees(points, self._known, self.steady))
+        recent, soon = self._line(newest[:, steady], self._soon)
+        whole, later = self._line(points[:, steady], self._within)
+        sharp = self._agrees(newest[:, steady], lately[steady], SHARP)
+        soon = np.where(sharp, soon, -self._way * np.inf)
+        later = np.where(self._way * whole > 0.0, later, -self._way * np.inf)
+        expected = self._way * np.maximum(self._way * soon, self._way * later)
+        coming = (self._way * recent > 0.0) & np.isfinite(expected)
+        self.coming = np.zeros(len(value), np.bool_)
+        self.coming[steady] = coming
+        found = value.copy()
+        found[steady[coming]] = expected[coming]
+        return found, known & ~self.learning()
 
     def _row(self, end: int) -> int:
         return end // self._every % len(self.history)
 
-    def _slope(self, points: Float64) -> Float64:
-        """Return the slope per pane of the keys that have a steady one, zero for the others."""
+    def _agrees(self, points: Float64, known: NDArray[np.intp], least: float) -> Bools:
+        """Whether of all pairs of each column's points those that go the rule's way are so many more than the others.
+
+        ``least`` is that number as a share of all pairs.
+        """
         agree = np.zeros(points.shape[1], np.int32)
         with np.errstate(invalid="ignore"):
             for newer in range(len(points) - 1):
                 point, older = points[newer], points[newer + 1 :]
                 signs = (point > older).view(np.int8) - (point < older).view(np.int8)
                 agree += np.add.reduce(signs, axis=0, dtype=np.int32)
-        pairs = self._known * (self._known - 1) / 2
-        slope = np.zeros(points.shape[1])
-        steady = np.flatnonzero((np.abs(agree) >= self.steady * pairs) & (pairs > 0))
-        lags = (self._ages[self._older] - self._ages[self._newer])[:, None]
-        chosen = points[:, steady]
-        slope[steady] = _median((chosen[self._newer] - chosen[self._older]) / lags)
-        return slope
+        pairs = known * (known - 1) / 2
+        return (self._way * agree >= least * pairs) & (pairs > 0)
+
+    def _line(self, points: Float64, ahead: float) -> tuple[Float64, Float64]:
+        """Return the slope per pane of the line through each column, and where it leads in so many panes."""
+        newer, older = np.triu_indices(len(points), 1)
+        ages = self._ages[: len(points), None]
+        slope = _median((points[newer] - points[older]) / (ages[older] - ages[newer]))
+        return slope, _median(points + slope * ages) + slope * ahead
 
     def settle(self, value: Float64, known: Bools, alarmed: Bools) -> None:
         """The history has it already."""
@@ -95,7 +122,7 @@ class Heading:
             self.history[self._row(end)] = np.nan
 
     def learning(self) -> Bools:
-        """Return for which keys less than half of the points are known."""
+        """Return for which keys less than half of the points are known, or of the newest of them."""
         return self._known * 2 <= len(self._ages)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

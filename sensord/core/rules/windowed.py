@@ -122,7 +122,7 @@ class WindowedRule:
         at, end = seen.window.at, seen.window.end
         before, asleep = self.ladder.active, not self._schedule.at(end)
         emissions: list[Emission] = []
-        for key in map(int, self.ladder.evaluate(end, value, known, asleep=asleep)):
+        for key in map(int, self.ladder.evaluate(end, value, known, asleep=asleep, spent=self._spent(seen.window))):
             levels = (int(before[key]), int(self.ladder.active[key]))
             # A level that fell is held against its own threshold; what is over, against that which it left.
             threshold = self.ladder.threshold(Level(levels[1] or levels[0]), key, float(value[key]))
@@ -134,6 +134,12 @@ class WindowedRule:
             made = make_transition(self, key, levels, (at, end), of_window, flapping=flapping)
             emissions.append((at, 0, 0, order, key, made))
         return emissions
+
+    def _spent(self, window: Sealed) -> Bools | None:
+        """Of what a trend has nothing to warn, bool (rungs, keys): the value is there already, or does not go there."""
+        if not isinstance(self._derivation, Heading):
+            return None
+        return self.ladder.each_met(window.value) | ~self._derivation.coming
 
     def _judge(self, window: Sealed, liveness: Liveness) -> tuple[Float64, Array]:
         """Each key's value, and why it is unknown, int8 ``Doubt`` (keys,); the gravest reason counts.
