@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch, Int64, tick
+from sensord.core.batch import Batch, Int64, of_stream, tick
 from sensord.core.definition import Definition
 from sensord.core.failure import Failures, Part
 from sensord.core.place import Places
@@ -33,7 +33,7 @@ from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.views import Views
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import seal, unseal
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.stream import Stream
 from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
@@ -117,7 +117,7 @@ class Engine(Views):
             if stream is None or not len(evaluator.table):
                 continue
             if stream not in streams:
-                streams[stream] = _of_stream(batch, stream)
+                streams[stream] = of_stream(batch, stream)
             if (mine := streams[stream]) is not None:
                 if self.probe is not None:
                     self.probe.taking(evaluator, mine[0])
@@ -272,7 +272,7 @@ class Engine(Views):
         batch, fresh = self._batch, self._evaluators[order]
         if isinstance(fresh, WindowedRule) and fresh.rule.stream is not None:
             rest = batch.cut(int(np.searchsorted(batch.received_at, at)), len(batch), batch.now)
-            if (mine := _of_stream(rest, fresh.rule.stream)) is not None:
+            if (mine := of_stream(rest, fresh.rule.stream)) is not None:
                 self._apart(fresh, batch.now, fresh.take, order, mine[0])
 
     def _mended(self, now: int) -> list[Transition]:
@@ -301,7 +301,8 @@ class Engine(Views):
         devices, heard = [device.id for device in self._places.devices], self._liveness.heard_at.tolist()
         rules = {evaluator.rule.id: pack_rule(evaluator) for evaluator in self._evaluators}
         unheard = [devices[index] for index in np.flatnonzero(self._liveness.unheard)]
-        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, self._liveness.recounted)
+        anew = self._liveness.recounted, self._liveness.counted
+        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, *anew)
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
@@ -346,7 +347,7 @@ class Engine(Views):
     def _carry(self, body: PackedEngine, at: int) -> dict[str, Carried]:
         """Start at ``body.now`` and take, rule by rule and key by key, what fits."""
         self._start(body.now)
-        self._liveness.recounted = body.recounted
+        self._liveness.recount(body.recounted, body.counted)
         devices, heard = (
             [device.id for device in self._places.devices],
             dict(zip(body.devices, body.heard, strict=True)),
@@ -367,9 +368,14 @@ class Engine(Views):
         self._told = Told(self._evaluators)
         return carried
 
+    def count(self, compound: str, at: int) -> None:
+        """Somebody has counted who is in a compound at ``at`` (ns): from then on nobody is missing in its number."""
+        if at < self._liveness.recounted:
+            self._liveness.recount(self._liveness.recounted, self._liveness.counted | {compound: at})
+
     def follow_anew(self, at: int) -> None:
         """Vehicles are followed again from ``at`` on: windows that lie before that are no quiet ones."""
-        self._liveness.recounted = at + self._definition.tracking.remember
+        self._liveness.recount(at + self._definition.tracking.remember, {})
         for evaluator in self._evaluators:
             if isinstance(evaluator, WindowedRule) and evaluator.rule.stream is Stream.VISIT:
                 evaluator.warm_up(at)
@@ -382,11 +388,3 @@ class Engine(Views):
             self._told.hear(made)
             result += [emission[5] for emission in made]
         return result
-
-
-def _of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
-    """The readings of one stream, in order, with their positions in the batch; None when there are none."""
-    rows = np.flatnonzero(batch.stream == stream)
-    if not len(rows):
-        return None
-    return (batch if len(rows) == len(batch) else batch.of(STREAMS[stream], rows)), rows

@@ -38,7 +38,7 @@ from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import NO_NUMBERS, Ended, Numbers, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
-_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
+_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED, _ = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
 
@@ -203,7 +203,8 @@ class Tracker:
         """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
         place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
         if not passage.decided:
-            self.presence.compounds[place].anonymous -= 1 if direction == _IN else -1
+            if passage.first_at >= (here := self.presence.compounds[place]).counted_at:
+                here.anonymous -= 1 if direction == _IN else -1
             self._decide(position, at, gate, passage, _RECOGNISED)
         elif direction == _IN and token != passage.decided:
             visits, gone = self.presence.rename(place, gate, passage, at)
@@ -305,8 +306,11 @@ class Tracker:
     def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
         place, presence, read = self._compound[gate], self.presence, passage.kept[0]
-        passage.decided = read.token
+        here = presence.compounds[place]
+        passage.decided, held = read.token, here.balance if passage.first_at < here.counted_at else None
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
+        if here.counted_at:
+            here.settle(held)
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
@@ -319,7 +323,7 @@ class Tracker:
             event_at = passage.first_at
         else:
             event_at = passage.last_at if event == _RECOGNISED else self._when(passage)
-        self._tell(position, at, event, read, event_at, presence.compounds[place], seen)
+        self._tell(position, at, event, read, event_at, here, seen)
 
     def _tell(self, position: int, at: int, event: int, read: Read, event_at: int, here: Compound, seen: Seen) -> None:
         """Say what a passage means that ``read`` shows, and that was at ``event_at``."""
@@ -381,6 +385,7 @@ class Tracker:
             device,
             len(here.visits),
             here.anonymous,
+            here.counted,
             here.doubtful,
             here.spread,
             event,
