@@ -266,6 +266,7 @@ class Engine(Views):
         self._sort()
         if isinstance(fresh, StuckRule):
             self._liveness.mark_stuck(fresh.rule.id, fresh.frozen)
+        self._hold()
 
     def _take_rest(self, order: int, at: int) -> None:
         """Let a rule over a window that begins anew take what arrives from ``at`` on: as if the batch began there."""
@@ -362,6 +363,7 @@ class Engine(Views):
         }
         for stuck in self._stuck:
             self._liveness.mark_stuck(stuck.rule.id, stuck.frozen)
+        self._hold()
         for _, combined in self._combined:
             for evaluator in self._evaluators:
                 combined.adopt(evaluator)
@@ -372,13 +374,20 @@ class Engine(Views):
         """Somebody has counted who is in a compound at ``at`` (ns): from then on nobody is missing in its number."""
         if at < self._liveness.recounted:
             self._liveness.recount(self._liveness.recounted, self._liveness.counted | {compound: at})
+            self._hold()
 
     def follow_anew(self, at: int) -> None:
         """Vehicles are followed again from ``at`` on: windows that lie before that are no quiet ones."""
         self._liveness.recount(at + self._definition.tracking.remember, {})
+        self._hold()
         for evaluator in self._evaluators:
             if isinstance(evaluator, WindowedRule) and evaluator.rule.stream is Stream.VISIT:
                 evaluator.warm_up(at)
+
+    def _hold(self) -> None:
+        """Let rules that look at each reading by itself know from when on numbers of vehicles lack nobody."""
+        for _, single in self._single:
+            single.hold(self._liveness)
 
     def _reconsider(self, gone: list[Transition], at: int) -> list[Transition]:
         """Let combinations look at what is left after a change of definition."""
