@@ -14,12 +14,12 @@ from functools import partial
 import msgspec
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch, tick
+from sensord.core.batch import Batch
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
-from sensord.core.counting import weighed
+from sensord.core.counting import taken, weighed
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.failure import Failure, Part
 from sensord.core.intake.intake import Decoded, Intake
@@ -30,7 +30,8 @@ from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.blind import Blind, Blindness
-from sensord.core.vehicles.byhand import ByHand, reading
+from sensord.core.vehicles.byhand import ByHand
+from sensord.core.vehicles.news import news
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
@@ -125,7 +126,9 @@ class Site:
         places = Places(definition.places, definition.devices)
         intake = Intake(definition, places, pseudonymiser)
         tracker = Tracker(definition, places, on=pseudonymiser is not None)
-        engine, book = Engine(definition, places, followed=tracker.on), CaseBook(definition, places)
+        engine = Engine(definition, places, followed=tracker.on)
+        engine.others = tracker.lengths.others
+        book = CaseBook(definition, places)
         self.definition, self.places = definition, places
         self.intake, self.tracker, self.engine, self.book = intake, tracker, engine, book
         self.spaces, self.blindness = Spaces(definition, places), Blindness(places, on=tracker.on)
@@ -248,31 +251,24 @@ class Site:
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
     def _count(self, action: Action, at: int, step: Step, story: Story) -> None:
-        """Somebody has counted the vehicles inside a compound."""
+        """Somebody has counted the vehicles inside a compound; when taking that fails, vehicles are followed anew."""
         if not self.book.action(action, at, story, weighed(action, self.tracker)):
             return
-        self._judge(self._counted(action.case, action.vehicles, at, step, story), story)
-
-    def _counted(self, compound: str, vehicles: int, at: int, step: Step, story: Story) -> Batch:
-        """What is to be said of a compound in which somebody has counted; failing that, vehicles are followed anew."""
+        said: Batch | None = None
         with story.failures.apart(Part.VEHICLES, "tracker", at):
-            here = self.tracker.presence.compounds[compound]
-            before = here.inside
-            here.count(vehicles, at)
-            said = reading(self.places, compound, here, at)
-            self.spaces.count(compound, at)
-            self.engine.count(compound, at)
-            step.by_hand.append(ByHand(at, compound, before, vehicles))
-            return said
-        self._follow_anew(at, step)
-        return tick(at)
+            by_hand, said = taken(action, at, self.tracker, self.spaces, self.engine)
+            step.by_hand.append(by_hand)
+        if said is None:
+            self._follow_anew(at, step)
+        else:
+            self._judge(said, story)
 
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
         self._judge(self._followed(batch, step, story), story)
 
-    def _judge(self, batch: Batch, story: Story) -> None:
-        """Let rules look at readings, and cases follow from that."""
-        changed = self.engine.feed(batch, partial(self._beside, batch, story))
+    def _judge(self, batch: Batch, story: Story, rule: str = "") -> None:
+        """Let rules (or one rule) look at readings, and cases follow from that."""
+        changed = self.engine.feed(batch, partial(self._beside, batch, story), rule)
         self._hear_engine(story)
         for transition in changed:
             self.book.transition(transition, story)
@@ -340,6 +336,11 @@ class Site:
         for transition in changed:
             if transition.rises:  # the book before may know neither its rule nor its place
                 self.book.transition(transition, story)
+        fresh = list[tuple[str, Batch]]()
+        with story.failures.apart(Part.VEHICLES, "tracker", record.received_at):
+            fresh += news(self.tracker, before_tracker, record.received_at)
+        for rule, batch in fresh:
+            self._judge(batch, story, rule)
         step.definition = True
 
     def snapshot(self) -> bytes:

@@ -21,6 +21,7 @@ from sensord.core.batch import Batch, Int64, of_stream, tick
 from sensord.core.definition import Definition
 from sensord.core.failure import Failures, Part
 from sensord.core.place import Places
+from sensord.core.rules.addressed import Others, addressed
 from sensord.core.rules.carry import Carried, PackedEngine, begin_anew, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
@@ -59,6 +60,7 @@ class Engine(Views):
         self._maker = Maker(definition, places, only, followed=followed)
         self.carried: dict[str, Carried] = {}
         self.failures = Failures()
+        self.others: Others = {}  # the lengths of stay of which rules do not hear
         self._broken: set[int] = set()
         """The combinations that have failed in this feed."""
         self._batch, self._told, self._started = tick(0), Told(()), False
@@ -88,12 +90,12 @@ class Engine(Views):
         self._timed[:] = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
         self._stuck[:] = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
 
-    def feed(self, batch: Batch, complete: Complete | None = None) -> list[Transition]:
-        """Take a batch (an empty one is a tick) and return what changed, in order, each as ``complete`` makes it."""
+    def feed(self, batch: Batch, complete: Complete | None = None, rule: str = "") -> list[Transition]:
+        """Take a batch (an empty one is a tick; for ``rule`` alone) and return what changed, ``complete``, in order."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
         self._batch = batch
-        emissions = self._take(batch)
+        emissions = self._take(batch, rule)
         self._advance(batch, emissions)
         for _, evaluator in self._timed:
             self._apart(evaluator, batch.now, evaluator.settle)
@@ -105,7 +107,7 @@ class Engine(Views):
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
 
-    def _take(self, batch: Batch) -> list[Emission]:
+    def _take(self, batch: Batch, rule: str) -> list[Emission]:
         """Hand each rule the readings of its stream, and let those that look at readings one by one have their time.
 
         What a reading brings stands in the order of all readings, whatever their streams.
@@ -113,12 +115,12 @@ class Engine(Views):
         streams: dict[Stream, tuple[Batch, Int64] | None] = {}
         emissions: list[Emission] = []
         for order, evaluator in (*self._single, *self._timed):
-            stream = evaluator.rule.stream
-            if stream is None or not len(evaluator.table):
+            stream, name = evaluator.rule.stream, evaluator.rule.id
+            if stream is None or not len(evaluator.table) or rule not in ("", name):
                 continue
             if stream not in streams:
                 streams[stream] = of_stream(batch, stream)
-            if (mine := streams[stream]) is not None:
+            if (mine := addressed(streams[stream], {} if rule else self.others.get(name, {}))) is not None:
                 if self.probe is not None:
                     self.probe.taking(evaluator, mine[0])
                 emissions += (
@@ -273,7 +275,7 @@ class Engine(Views):
         batch, fresh = self._batch, self._evaluators[order]
         if isinstance(fresh, WindowedRule) and fresh.rule.stream is not None:
             rest = batch.cut(int(np.searchsorted(batch.received_at, at)), len(batch), batch.now)
-            if (mine := of_stream(rest, fresh.rule.stream)) is not None:
+            if (mine := addressed(of_stream(rest, fresh.rule.stream), self.others.get(fresh.rule.id, {}))) is not None:
                 self._apart(fresh, batch.now, fresh.take, order, mine[0])
 
     def _mended(self, now: int) -> list[Transition]:
@@ -349,10 +351,8 @@ class Engine(Views):
         """Start at ``body.now`` and take, rule by rule and key by key, what fits."""
         self._start(body.now)
         self._liveness.recount(body.recounted, body.counted)
-        devices, heard = (
-            [device.id for device in self._places.devices],
-            dict(zip(body.devices, body.heard, strict=True)),
-        )
+        devices = [device.id for device in self._places.devices]
+        heard = dict(zip(body.devices, body.heard, strict=True))
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
         never = [device in unheard or device not in heard for device in devices]

@@ -6,15 +6,12 @@ number is theirs (``compound.Compound.count`` says how it goes on), and whoever 
 
 from __future__ import annotations
 
-import math
-
 import msgspec
-import numpy as np
 
 from sensord.core.batch import Batch, tick
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
-from sensord.core.vehicles.compound import Compound
+from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.visit import NO_NUMBERS
 from sensord.core.vehicles.visitrow import LABELS as COLUMNS
 from sensord.core.vehicles.visitrow import merged, pack_row
@@ -35,12 +32,12 @@ def cameras(places: Places, compound: str) -> list[int]:
     return [one for one in found if places.above(places.devices[one].place, PlaceKind.COMPOUND) == compound]
 
 
-def reading(places: Places, compound: str, here: Compound, at: int) -> Batch:
+def reading(tracker: Tracker, compound: str, at: int) -> Batch:
     """What rules hear of a compound in which somebody has just counted: a reading of each camera, of no vehicle."""
+    here = tracker.presence.compounds[compound]
     words = [EVENT.words.index("counted") if name == EVENT.name else -1 for name in COLUMNS]
     rows = [
         pack_row(0, number, at, at, 0, at, *words, *NO_NUMBERS, here.balance, here.unsure)
-        for number in cameras(places, compound)
+        for number in cameras(tracker.places, compound)
     ]
-    parking = np.full(len(places.devices), places.by_id[compound].parking or math.nan)
-    return merged(tick(at), rows, [""] * len(rows), parking)
+    return merged(tick(at), rows, [""] * len(rows), tracker.parking)

@@ -78,17 +78,12 @@ class Lasting(Acquaintance):
         visit.due = self._next_due(place, visit.entered_at, due)
         return visit, False
 
-    def redue(self, now: int, before: Mapping[str, tuple[int, ...]], news: Callable[[str, Visit, int], bool]) -> None:
-        """Find everybody's next instant anew: the marks were those of ``before``.
-
-        Due is whose stay so far is ``news`` to a rule: told of everybody, the other rules would tell all over again.
-        """
+    def redue(self, now: int, before: Mapping[str, tuple[int, ...]]) -> None:
+        """Find everybody's next instant anew: the marks were those of ``before``."""
         for place, here in self.compounds.items():
             old = before.get(place, ())
             for visit in here.visits.values():
-                if news(place, visit, now - visit.entered_at):
-                    visit.due = now
-                elif visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
+                if visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
                     visit.due = self._next_due(place, visit.entered_at, now)
 
     def dusk(self, now: int) -> list[Ended]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from functools import partial
 from heapq import heappop, heappush
 
 import numpy as np
@@ -61,7 +60,7 @@ class Tracker:
         numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
         self._gate_of = np.array([numbers.get(gate, -1) for gate in gates] or [-1], np.int64)
         spaces = [None if place is None else places.by_id[place].parking for place in above]
-        self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
+        self.parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
         self.lengths = Lengths(definition.rules, places)
         self.presence = Presence(definition.tracking, places, self.lengths.marks)
@@ -101,7 +100,7 @@ class Tracker:
         if not self.on:
             return
         load(self, save(old), old.places)
-        self.presence.redue(at, old.presence.marks, partial(self.lengths.is_news, old.lengths))
+        self.presence.redue(at, old.presence.marks)
         schedule(self)
 
     # -- a batch -----------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ class Tracker:
         if self._due <= batch.now:
             self._advance(batch.now, len(batch))
         self._count()
-        return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
+        return merged(batch, self._rows, self._masks, self.parking) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
