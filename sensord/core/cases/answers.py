@@ -49,8 +49,10 @@ class Answers:
             return self._silence(action, at)
         if verb is Verb.UNSILENCE:
             return self._unsilence(action, at, story)
-        if counted is not None:
-            return counted if self._may_silence(action) else refused(Verdict.NEEDS_APPROVER, verb=verb.value)
+        if verb is Verb.COUNT:
+            may = self._may_silence(action)
+            wrong = Verdict.UNKNOWN_COMPOUND if may else Verdict.NEEDS_APPROVER  # nobody follows vehicles, or no right
+            return counted if may and counted is not None else refused(wrong, verb=verb.value, name=action.case)
         if case is None:
             return refused(Verdict.UNKNOWN_CASE)
         return self._about(verb, action, case, at, story)
