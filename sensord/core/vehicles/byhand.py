@@ -36,8 +36,6 @@ def reading(tracker: Tracker, compound: str, at: int) -> Batch:
     """What rules hear of a compound in which somebody has just counted: a reading of each camera, of no vehicle."""
     here = tracker.presence.compounds[compound]
     words = [EVENT.words.index("counted") if name == EVENT.name else -1 for name in COLUMNS]
-    rows = [
-        pack_row(0, number, at, at, 0, at, *words, *NO_NUMBERS, here.balance, here.unsure)
-        for number in cameras(tracker.places, compound)
-    ]
-    return merged(tick(at), rows, [""] * len(rows), tracker.parking)
+    asked = cameras(tracker.places, compound)
+    rows = (pack_row(0, at, at, 0, at, *NO_NUMBERS, number, *here.amounts, *words) for number in asked)
+    return merged(tick(at), bytearray().join(rows), [""] * len(asked), tracker.parking)

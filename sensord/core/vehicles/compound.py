@@ -279,6 +279,11 @@ class Compound:
             self.counted = self.counted_at = 0
 
     @property
+    def amounts(self) -> tuple[int, int, int, int, int]:
+        """What ``inside`` and ``unsure`` are made of: who is known, anonymous, counted, doubtful, and the spread."""
+        return len(self.visits), self.anonymous, self.counted, self.doubtful, self.spread
+
+    @property
     def balance(self) -> int:
         """How many vehicles are inside, as it was counted; below zero: somebody came unseen."""
         return len(self.visits) + self.anonymous + self.counted

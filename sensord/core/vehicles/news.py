@@ -31,7 +31,10 @@ def news(tracker: Tracker, before: Tracker, at: int) -> Iterator[tuple[str, Batc
                     found.setdefault(rule, []).append((place, token, visit))
     for rule in sorted(found):
         masks = [visit.read.mask for _, _, visit in found[rule]]
-        yield rule, merged(tick(at), [_row(tracker, *one, at) for one in found[rule]], masks, tracker.parking)
+        yield (
+            rule,
+            merged(tick(at), bytearray().join(_row(tracker, *one, at) for one in found[rule]), masks, tracker.parking),
+        )
 
 
 def _row(tracker: Tracker, place: str, token: int, visit: Visit, at: int) -> bytes:
@@ -40,5 +43,4 @@ def _row(tracker: Tracker, place: str, token: int, visit: Visit, at: int) -> byt
     vehicle = read.direction, read.sort, read.province, read.energy, read.listed, visit.certainty
     stay = (at - visit.entered_at) / HOUR
     number = tracker.places.device_index[read.device]
-    what = at, at, token, read.received_at, _STAYING, *vehicle, stay, *_REST, here.balance, here.unsure
-    return pack_row(0, number, *what)
+    return pack_row(0, at, at, token, read.received_at, stay, *_REST, number, *here.amounts, _STAYING, *vehicle)

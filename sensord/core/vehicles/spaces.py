@@ -176,7 +176,8 @@ class Spaces:
 
     def _after(self, before: _State, batch: Batch) -> _State:
         """What is known after a batch."""
-        after = _State(dict(before.inside), dict(before.gauges), *map(dict, before.times), before.counted)
+        after = _State(dict(before.inside), dict(before.gauges), *map(dict, before.times))
+        after.counted = before.counted
         stream, device = batch.stream, batch.device
         if (counted := batch.fields.get("inside")) is not None:
             rows = np.flatnonzero(stream == Stream.VISIT)

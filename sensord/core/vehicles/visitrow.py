@@ -30,7 +30,8 @@ pack_row = struct.Struct(f"<5q{len(_NUMBERS)}d{1 + len(_COUNTS)}i{len(LABELS)}b"
 """Pack a reading of the stream: the position in the batch before which it stands, event time (which counts as no later
 than its arrival), arrival, pseudonym, arrival of the message that shows the vehicle; the fields' numbers as in the
 stream, up to ``inside``; its device; how many vehicles are known to be inside, and the compound's ``anonymous``,
-``counted``, ``doubtful`` and ``spread``; the labels' codes as in the stream. What follows from these numbers is found later.
+``counted``, ``doubtful`` and ``spread`` (as ``Compound.amounts``); the labels' codes as in the stream. What follows
+from these numbers is found later.
 
 Packed, hundreds of thousands of them become columns at once, without a look at each number.
 """
