@@ -29,7 +29,6 @@ _FEW, _MOST_CELLS = 4, 1 << 16
 """So many panes are worth sealing at once, and at most panes times keys: what fits into a processor's cache."""
 _SPARED = 1024
 """What is spared of a pane that is not sealed by itself is worth looking at so many cells."""
-_PRESENCE = ("inside", "unsure", "filled")
 _CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, Aggregate.DISTINCT)
 """What says by how much a number changes, and so does not lack whoever stands still."""
 
@@ -61,7 +60,7 @@ class WindowedRule:
         self._panes = Panes(rule, table, setting, lateness, since)
         self._derivation, self._unit = derivation_of(rule, len(table), setting), self._panes.unit
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
-        self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
+        self._present = rule.on_presence and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
         self._in_part = InPart(rule, table)
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
@@ -161,7 +160,8 @@ class WindowedRule:
             doubts[(missed > 0) & ~self._enough(value)] = Doubt.PARTLY_BLIND
         doubts[~self.table.among(alive) | self._unfollowed] = Doubt.BLIND
         if self._present and at < liveness.recounted:
-            doubts[(doubts == Doubt.NONE) & ~self._at_least(value)] = Doubt.RECOUNTED
+            anew = self.table.among(at < liveness.whole_from)
+            doubts[(doubts == Doubt.NONE) & anew & ~self._at_least(value)] = Doubt.RECOUNTED
         return value, doubts
 
     def _at_least(self, value: Float64) -> Array:
