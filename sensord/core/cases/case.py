@@ -198,6 +198,11 @@ class Told(msgspec.Struct):
     ended_over: dict[str, str] = {}
 
     @property
+    def knows(self) -> bool:
+        """Whether anything about the case was sent to the person: what only waits for digests was not."""
+        return bool(self.rules and (self.times or self.level or not self.held))
+
+    @property
     def answered(self) -> bool:
         """Whether an answer of the person stands in the present round."""
         return bool(self.said)

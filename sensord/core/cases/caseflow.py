@@ -5,7 +5,7 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 
 from sensord.core.alert import Transition
@@ -47,6 +47,7 @@ class Flow(Receipts):
         damped: Damped,
         codes: dict[str, int],
         apart: Apart,
+        ended: Mapping[str, Case],
     ) -> None:
         super().__init__(definition, agenda)
         self._apart = apart
@@ -59,8 +60,8 @@ class Flow(Receipts):
         self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
-        index = self.index
-        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), index.engaged, index.open)
+        known = self.index.engaged, self.index.open, ended
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
         self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []

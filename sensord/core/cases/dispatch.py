@@ -2,7 +2,7 @@
 
 When the level rises, every step without delay that the level reaches speaks (also to those told before: the situation
 has changed), and every step with delay that is newly reached is put on the case's list. From the plan's
-``everybody_at`` on, all steps speak at once. When the case ends, everybody who was told and is on duty hears so.
+``everybody_at`` on, all steps speak at once. When the case ends, everybody who was told hears so.
 """
 
 from __future__ import annotations
@@ -167,7 +167,10 @@ class Dispatcher:
         decisions: Decisions,
         people: Iterable[Person] | None = None,
     ) -> None:
-        """The case has ended: those who were told are told so; or these, as they are reached now."""
+        """The case has ended: those who were told are told so, or these, as they are reached now.
+
+        Nothing that has muted it since keeps it from whoever knows of the case, and no end of their shift.
+        """
         if people is None:
             ledger = sorted(case.told, key=lambda person: case.told[person].number)
             people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
@@ -316,17 +319,9 @@ class Dispatcher:
         of: Case | None = None,
     ) -> list[Person]:
         """Tell people, each over their first ways; returns those from whom nothing kept it."""
-        of = of or case
-        rule, reached = self._rules.get(of.rule), list[Person]()
+        of, reached = of or case, list[Person]()
         for person in {person.id: person for person in people}.values():
-            shift = self._roster.table.shift_at(person.id, event.at)
-            held = self._mutes.of_person(person.id, of, rule, event.at)
-            if shift is None:
-                held = Reason.HELD_OFF_DUTY
-            elif not person.contacts:
-                held = Reason.HELD_NOBODY
-            elif case.muted and reason in ENDS:
-                held = Reason(case.muted)
+            held = self._kept(case, of, person, reason, event.at)
             if held is not None:
                 decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
                 continue
@@ -340,11 +335,24 @@ class Dispatcher:
                 told.held.append(number)
                 continue
             if reason not in _NOTICES:
-                told.ask(shift or "", event.at, case.round)
+                told.ask(self._roster.table.shift_at(person.id, event.at) or "", event.at, case.round)
             if reason not in ENDS:
                 self._await_first(case, number, event.at, person, subject(of))
             reached.append(person)
         return reached
+
+    def _kept(self, case: Case, of: Case, person: Person, reason: Reason, at: int) -> Reason | None:
+        """Why somebody is not told; nothing keeps whoever knows of the case from hearing of its end."""
+        told = case.told.get(person.id)
+        if reason in ENDS and told is not None and told.knows:
+            return None if person.contacts else Reason.HELD_NOBODY
+        if not self._roster.table.on_duty(person.id, at):
+            return Reason.HELD_OFF_DUTY
+        if not person.contacts:
+            return Reason.HELD_NOBODY
+        if case.muted and reason in ENDS:
+            return Reason(case.muted)
+        return self._mutes.of_person(person.id, of, self._rules.get(of.rule), at)
 
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
