@@ -1,0 +1,90 @@
+"""Whom a plan and the roster name: the people of a step, whoever else of the plan is there, and who owns a case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sensord.core.cases.agenda import Desk
+from sensord.core.cases.case import Answer, Case, CaseEvent
+from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.notification import Hold, Reason
+from sensord.core.cases.policy import Mode, Policy, Step
+from sensord.core.definition import Definition
+from sensord.core.people.roster import Person, Roster
+from sensord.core.place import Places
+
+
+class Whom:
+    """Looks people up; whoever tells them builds on it."""
+
+    def __init__(self, definition: Definition, places: Places, roster: Roster, desk: Desk) -> None:
+        self._places, self._roster, self._desk = places, roster, desk
+        self._policies = {policy.id: policy for policy in definition.policies}
+
+    def policy(self, case: Case) -> Policy:
+        """The case's plan; one that was removed while the case was open is an empty one."""
+        return self._policies.get(case.policy) or Policy(case.policy, {}, ())
+
+    def own(self, case: Case, at: int, people: Iterable[Person]) -> None:
+        """Give the case an owner: its lead, else the first who is told, else whoever is accountable, on duty or not."""
+        first = next(iter(people), None)
+        if case.lead:
+            case.owner = case.lead
+        elif first is not None and case.answer is Answer.NONE:
+            case.owner = first.id
+        elif not case.owner:
+            case.owner = self._accountable(case)
+
+    def _accountable(self, case: Case) -> str:
+        """The nearest of the plan's people, on duty or not."""
+        policy = self.policy(case)
+        roles = {*policy.roles, *policy.supervisors}
+        for circle in self._places.responsible(case.place):
+            found = [person.id for person in self._roster.people if person.serves in circle and person.role in roles]
+            if found:
+                return min(found, key=lambda person: (person in case.returned, person))
+        return ""
+
+    def can_tell(self, case: Case, at: int) -> bool:
+        """Whether anybody of the plan is on duty."""
+        return bool(self._anybody(case, self.policy(case), at))
+
+    def _people(self, case: Case, event: CaseEvent, step: Step, decisions: Decisions) -> list[Person]:
+        """The people of a step, and a hold for each role that finds nobody."""
+        found: list[Person] = []
+        for role in step.tell:
+            people = list(self._of_role(case, event, step, role))
+            if not people and not (step.mode is Mode.REPLACEMENT and not self._silent(case, role)):
+                decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
+            found += people
+            if step.mode is Mode.JOINT and role == step.lead and people and not case.lead:
+                case.lead = people[0].id
+        return found
+
+    def _of_role(self, case: Case, event: CaseEvent, step: Step, role: str) -> Iterable[Person]:
+        roster, at = self._roster, event.at
+        if step.mode is Mode.NEAREST:
+            busy = [person for person, cases in self._desk.engaged.items() if set(cases) - {case.id}]
+            return roster.nearest(role, case.place, at, step.count, {*busy, *case.returned})
+        if step.mode is Mode.REPLACEMENT:
+            return roster.nearest(role, case.place, at, len(self._silent(case, role)), case.told)
+        people = roster.responsible(role, case.place, at)
+        kept = [person for person in people if person.id not in case.returned]
+        # All of a circle have given the case back: the next one out is asked.
+        return kept or roster.nearest(role, case.place, at, 1 if people else 0, case.returned)
+
+    @staticmethod
+    def _silent(case: Case, role: str) -> list[str]:
+        asked = ((person, told) for person, told in case.told.items() if told.times and told.round == case.round)
+        return [person for person, told in asked if told.role == role and not told.answered]
+
+    def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
+        """Whoever of the plan can be reached, when nobody of the steps at hand can; else whoever is on duty.
+
+        The first role that has any.
+        """
+        roles = (*policy.roles, *policy.supervisors)
+        on_duty = [self._roster.responsible(role, case.place, at) for role in roles]
+        found = list(filter(None, ([one for one in some if one.id not in case.returned] for some in on_duty)))
+        reached = (people for people in found if any(map(self._roster.reachable, people)))
+        return next(reached, found[0] if found else [])
