@@ -80,6 +80,7 @@ REASON = {
     "digest": ("汇总", "several messages in one"),
     "report_due": ("定时报告", "a scheduled report"),
     "held_nobody": ("没有人在岗且可联系", "nobody is on duty and reachable"),
+    "held_no_step": ("预案在此级别不立即通知任何人", "the plan tells nobody of this level at once"),
     "held_level_fell": ("级别已下降", "the level has fallen"),
     "held_acknowledged": ("已有人接单", "somebody has acknowledged"),
     "held_silenced": ("已静默", "silenced"),

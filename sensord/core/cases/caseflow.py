@@ -251,14 +251,12 @@ class Flow(Receipts):
         if due is Due.FILE:
             self.file(case, at, story)
         elif due is Due.STEP:
-            self.remute(case, at)
-            event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
-            self.dispatcher.step_due(case, event, number, story.decisions)
+            self.step_due(case, at, number, story)
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
             self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)
-        elif due is Due.LIMIT and not self.awaits_shift(case, at):
+        elif due is Due.LIMIT and not self.awaits_shift(case, at) and not self._rests(case):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
             self.supervise(case, event, Reason.OVERDUE, story)
@@ -270,6 +268,10 @@ class Flow(Receipts):
             self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
             self.give_up(case, at, story)
+
+    def _rests(self, case: Case) -> bool:
+        """Whether a case is filed, and its plan has nobody told of its level, or not yet: nobody is late with it."""
+        return case.state is State.FILED and not self.dispatcher.speaks(case, case.level)
 
     def file(self, case: Case, at: int, story: Story) -> None:
         """File a case: it gets its code, its links, and is dispatched."""

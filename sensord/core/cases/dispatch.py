@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, about, subject
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES, Paging
@@ -38,37 +38,36 @@ class Dispatcher(Paging):
         ``of`` is the case as far as a lesser alert goes, when only that is to be told of.
         """
         policy, level = self.policy(case), (of or case).level
-        people: list[Person] = []
-        everybody = level >= policy.everybody_at
         fresh = case.begun if reason in _GOES_ON else Level.NONE
         case.reached = {**case.reached, **{one.word: event.at for one in Level if fresh < one <= level}}
-        # Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
-        reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
         for number, step in enumerate(policy.steps):
-            if reached < step.at_least:
-                continue
-            wait = step.after or step.every
-            if level and wait and (not step.after or fresh < step.at_least) and not self._awaits(case, number):
+            wait = step.after or step.every if level >= step.at_least else 0
+            if wait and (not step.after or fresh < step.at_least) and not self._awaits(case, number):
                 self._desk.schedule(case, event.at + wait, Due.STEP, number)
-            if not step.after or (everybody and step.mode is not Mode.REPLACEMENT):
-                people += self._people(case, event, step, decisions)
         case.begun = max(fresh, level)
+        speaks = self._at_once(policy, level)
+        people = [person for step in speaks for person in self._people(case, event, step, decisions)]
         instead: list[Person] = []
-        if not any(map(self._roster.reachable, people)):
+        if self.speaks(case, level) and not any(map(self._roster.reachable, people)):
             instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
-        if not (people or instead) and all(step.after or reached < step.at_least for step in policy.steps):
-            decisions.hold(*(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY) for role in policy.roles))
+        if not (people or instead or speaks):
+            held = Reason.HELD_NOBODY if self.speaks(case, level) else Reason.HELD_NO_STEP
+            decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in policy.roles))
         if of is None:
             self.own(case, event.at, (*instead, *people))
         self._tell(case, event, people, reason, decisions, of)
         self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps and level else reason, decisions, of)
         return bool(people or instead)
 
-    def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
-        """A step with delay, or a reminder, has come due."""
+    def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> bool:
+        """A step with delay, or a reminder, has come due. Returns whether anybody could be told.
+
+        Of a case of which nobody has been told, whoever of the plan is there hears instead; else the step waits for the
+        next shift.
+        """
         policy = self.policy(case)
         if number >= len(policy.steps):
-            return
+            return False
         step = policy.steps[number]
         held = self._held(case, step)
         if held is None and step.every:
@@ -80,10 +79,19 @@ class Dispatcher(Paging):
             if held is Reason.HELD_ACKNOWLEDGED and number not in case.passed_over:
                 case.passed_over.append(number)
             decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in step.tell))
-            return
+            return False
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
         self._tell(case, event, people, reason, decisions, of)
+        known = case.state is not State.FILED or case.untold or any(map(self._roster.reachable, people))
+        if known or step.mode is Mode.REPLACEMENT:
+            return bool(people)
+        instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
+        self._tell(case, event, instead, Reason.NOBODY_TOLD, decisions, of)
+        boundary = self._roster.table.next_boundary(event.at)
+        if not (people or instead or boundary is None or self._awaits(case, number)):
+            self._desk.schedule(case, boundary, Due.STEP, number)
+        return bool(people or instead)
 
     def resume(self, case: Case, at: int) -> None:
         """People have not come as far as they said: steps that were passed over for it are due at once."""

@@ -58,6 +58,8 @@ class Reason(StrEnum):
     """A scheduled report, not a case."""
     HELD_NOBODY = "held_nobody"
     """A step names a role of which nobody is on duty and reachable for this place, at any level."""
+    HELD_NO_STEP = "held_no_step"
+    """The plan has nobody told of this level at once: no step of it is reached, or those that are wait."""
     HELD_LEVEL_FELL = "held_level_fell"
     """A later step came due, but the case no longer stands at the step's level."""
     HELD_ACKNOWLEDGED = "held_acknowledged"

@@ -54,9 +54,16 @@ class Telling(Stages):
             if case.state is State.FILED:
                 self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
         else:
-            owe(case, own)
-            self._await_duty(case, at)
+            self._untold(case, own, at)
         self._tell_untold(case, at, story)
+
+    def step_due(self, case: Case, at: int, number: int, story: Story) -> None:
+        """A step of the plan has come due; it may be the first by which anybody hears of the case."""
+        self.remute(case, at)
+        event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
+        if self.dispatcher.step_due(case, event, number, story.decisions) and case.state is State.FILED:
+            note(case, subject(case))
+            self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
 
     def tell_of(self, case: Case, one: Subject, event: CaseEvent, reason: Reason, story: Story) -> None:
         """Tell of one alert by its own level and rule; how the case itself stands is told as before."""
@@ -69,8 +76,15 @@ class Telling(Stages):
         elif self.dispatcher.rose(case, event, reason, story.decisions, of):
             note(case, one)
         else:
+            self._untold(case, one, event.at)
+
+    def _untold(self, case: Case, one: Subject, at: int) -> None:
+        """Nobody was told: the next shift is, unless the plan tells nobody of that level, or only when it lasts."""
+        if self.dispatcher.speaks(case, one.level):
             owe(case, one)
-            self._await_duty(case, event.at)
+            self._await_duty(case, at)
+        else:
+            drop(case, one)
 
     def _tell_untold(self, case: Case, at: int, story: Story) -> None:
         """Tell of what could not be told when it came; what is muted waits on."""

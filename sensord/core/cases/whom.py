@@ -10,6 +10,7 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.definition import Definition
+from sensord.core.level import Level
 from sensord.core.people.roster import Person, Roster
 from sensord.core.place import Places
 
@@ -24,6 +25,22 @@ class Whom:
     def policy(self, case: Case) -> Policy:
         """The case's plan; one that was removed while the case was open is an empty one."""
         return self._policies.get(case.policy) or Policy(case.policy, {}, ())
+
+    def speaks(self, case: Case, level: Level) -> bool:
+        """Whether the plan has anybody told at once of a case that comes to this level; without an alert, always."""
+        policy = self.policy(case)
+        return not (level and policy.steps) or bool(self._at_once(policy, level))
+
+    @staticmethod
+    def _at_once(policy: Policy, level: Level) -> list[Step]:
+        """The steps that speak as a case comes to a level.
+
+        Without an alert whoever is told first of all is told: the rest of the plan has nothing to wait for.
+        """
+        reached = level or min((step.at_least for step in policy.steps if not step.after), default=level)
+        steps = (step for step in policy.steps if step.at_least <= reached)
+        everybody = level >= policy.everybody_at
+        return [step for step in steps if not step.after or (everybody and step.mode is not Mode.REPLACEMENT)]
 
     def own(self, case: Case, at: int, people: Iterable[Person]) -> None:
         """Give the case an owner: its lead, else the first who is told, else whoever is accountable, on duty or not."""
