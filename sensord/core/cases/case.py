@@ -57,6 +57,8 @@ class Happening(StrEnum):
     FALSE_ALARM = "false_alarm"
     ALL_CLEAR = "all_clear"
     RELAPSE = "relapse"
+    HAND_OVER = "hand_over"
+    """Whoever had answered is off duty by now: nobody has."""
     DISAGREE = "disagree"
     OVERDUE = "overdue"
     ASK = "ask"
@@ -88,6 +90,7 @@ _ROWS: dict[Happening, tuple[State | None, ...]] = {
     Happening.FALSE_ALARM:      (__, _V, _V, _V, _V, _V, __, __),
     Happening.ALL_CLEAR:        (__, _V, _V, _V, _V, _V, __, __),
     Happening.RELAPSE:          (__, _F, _F, _F, _F, _F, __, __),
+    Happening.HAND_OVER:        (__, _F, _D, _D, _S, _V, __, __),
     Happening.DISAGREE:         (__, __, __, __, _S, _S, __, __),
     Happening.OVERDUE:          (__, _S, _S, _S, _S, _S, __, __),
     Happening.ASK:              (__, _F, _D, _H, _S, _V, __, __),

@@ -307,12 +307,12 @@ class Flow(Receipts):
             self.settle(case, at, story, TOLD_LATE)
 
     def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
+        """A silence was lifted, a contact works again, the roster is another: look at all that somebody may be told of.
 
         One that waits to be filed is told by then.
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
-        for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
+        for case in [case for case in taken_in if case.alerts or case.muted or case.untold]:
             with self._apart.handling(case.id, at, story):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
@@ -329,6 +329,7 @@ class Flow(Receipts):
         refute(case)
         self.unschedule(case, Due.AGREE)
         self.dispatcher.resume(case, at)
+        self.look_again_at(case, at)  # a shift may have changed while the report stood
         event = self.happen(case, Happening.DISAGREE, at, "sensors", story)
         self.supervise(case, event, Reason.DISAGREEMENT, story)
 

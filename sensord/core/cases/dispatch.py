@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.handover import HandOver
 from sensord.core.cases.notification import Hold, Notification, Reason
-from sensord.core.cases.paging import NOTICES, Paging
-from sensord.core.cases.policy import Mode, Step
+from sensord.core.cases.paging import NOTICES
+from sensord.core.cases.policy import Mode
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
 from sensord.core.people.roster import Person
@@ -29,7 +30,7 @@ _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, R
 """The case stands already: steps that its level had begun go on as they are."""
 
 
-class Dispatcher(Paging):
+class Dispatcher(HandOver):
     """Decides who is told of what happens to a case, and of what comes due."""
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
@@ -92,16 +93,6 @@ class Dispatcher(Paging):
         if not (people or instead or boundary is None or self._awaits(case, number)):
             self._desk.schedule(case, boundary, Due.STEP, number)
         return bool(people or instead)
-
-    def resume(self, case: Case, at: int) -> None:
-        """People have not come as far as they said: steps that were passed over for it are due at once."""
-        steps = self.policy(case).steps
-        numbers, case.passed_over = case.passed_over, []
-        for number in numbers:
-            if number < len(steps) and self._held(case, steps[number]) is Reason.HELD_ACKNOWLEDGED:
-                case.passed_over.append(number)
-            elif not self._awaits(case, number):
-                self._desk.schedule(case, at, Due.STEP, number)
 
     def help_needed(self, case: Case, event: CaseEvent, decisions: Decisions) -> None:
         """Somebody on the case asks for help: everybody of the plan but them hears it."""
@@ -202,15 +193,3 @@ class Dispatcher(Paging):
             if replaces and not self._awaits(case, step_number):
                 self._desk.schedule(case, at + step.after, Due.STEP, step_number)
         return True
-
-    @staticmethod
-    def _awaits(case: Case, number: int) -> bool:
-        return any(due is Due.STEP and number == waiting for _, due, waiting in case.pending)
-
-    @staticmethod
-    def _held(case: Case, step: Step) -> Reason | None:
-        if step.until is not Answer.NONE and case.answer >= step.until:
-            return Reason.HELD_ACKNOWLEDGED
-        if case.level < step.at_least:
-            return Reason.HELD_LEVEL_FELL
-        return None

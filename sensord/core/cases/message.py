@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.cases.builtin import IDS
-from sensord.core.cases.case import STAGES, Case, CaseEvent, State
+from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import MARK, PLATE, Reason
+from sensord.core.cases.opening import opening
 from sensord.core.cases.policy import Policy, Role
-from sensord.core.cases.verdict import verb_name
 from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
@@ -58,6 +58,7 @@ _TITLE = {
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
         Reason.VERIFYING_ASKED: "【请核查】{place}",
+        Reason.HAND_OVER: "【交接班·{level}】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
         Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
         Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
@@ -82,6 +83,7 @@ _TITLE = {
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
         Reason.VERIFYING_ASKED: "[please verify] {place}",
+        Reason.HAND_OVER: "[handed over, {level}] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
         Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
         Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
@@ -119,21 +121,6 @@ _VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet
 _WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
-_SAID = {
-    "zh": {
-        Reason.HELP_NEEDED: "{by}请求支援{why}。",
-        Reason.APPROVAL_ASKED: "{by}申请{verb}{why}。",
-        Reason.OVERDUE: "{stage}阶段已超过时限。",
-    },
-    "en": {
-        Reason.HELP_NEEDED: "{by} asks for help{why}. ",
-        Reason.APPROVAL_ASKED: "{by} asks to {verb}{why}. ",
-        Reason.OVERDUE: "The stage {stage} takes longer than its limit. ",
-    },
-}
-"""What comes first where somebody is to decide or to help: who says what, and why."""
-_LONGEST_NOTE = 100
-"""So much of somebody's own words stands in a message; the case has them all."""
 _LASTS = 5 * MINUTE
 """For so long what was free when the alert was raised is worth the way; whoever is told later is sent nowhere by it."""
 _GONE_BY = {"zh": "附近目前的空车位情况不明", "en": "where spaces are free by now is not known"}
@@ -198,7 +185,7 @@ def compose(
         "gap": _gap(case.gap, language, names),
     }
     title = _TITLE[language][reason].format_map(words)
-    return title, _said(event, reason, language) + _body(rule, words, language)
+    return title, opening(event, reason, language) + _body(rule, words, language)
 
 
 def compose_end(
@@ -227,7 +214,7 @@ def compose_calm(
         "ask": ask,
     }
     text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
-    return _TITLE[language][reason].format_map(words), _said(event, reason, language) + text
+    return _TITLE[language][reason].format_map(words), opening(event, reason, language) + text
 
 
 def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, language: str) -> str:
@@ -272,21 +259,6 @@ def _runbook(rule: Rule | None, language: str) -> str:
     elif text[-1].isalnum():  # a link ends where the next space is
         text += " "
     return _RUNBOOK[language].format(text)
-
-
-def _said(event: CaseEvent, reason: Reason, language: str) -> str:
-    """Say who asks for what and why, or which stage takes too long; nothing for other reasons."""
-    form = _SAID[language].get(reason)
-    if form is None:
-        return ""
-    if reason is Reason.OVERDUE:
-        return form.format(stage=STAGES[State(event.cause.partition(" ")[0])][language])
-    verb, _, why = event.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", event.note)
-    # Nobody's own words may make a mark that is filled in on delivery.
-    why = " ".join(why.replace(MARK, "").split())
-    why = why if len(why) <= _LONGEST_NOTE else f"{why[:_LONGEST_NOTE]}…"
-    colon = "：" if language == "zh" else ": "
-    return form.format(by=event.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
 
 
 def _body(rule: Rule | None, words: Mapping[str, str], language: str) -> str:

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     CASE_RETURNED = "case_returned"
     VERIFYING_ASKED = "verifying_asked"
     """The case was given back when its alerts were over: what is left is to verify."""
+    HAND_OVER = "hand_over"
+    """A shift has changed: of the receiver's role nobody stays who was told, or whoever had answered has left."""
     MUTE_ENDED = "mute_ended"
     """The case went on while it was muted, and is muted no more."""
     NOT_ACKNOWLEDGED = "not_acknowledged"

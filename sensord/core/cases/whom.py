@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.case import Answer, Case, CaseEvent
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode, Policy, Step
@@ -70,30 +70,31 @@ class Whom:
         """The people of a step, and a hold for each role that finds nobody."""
         found: list[Person] = []
         for role in step.tell:
-            people = list(self._of_role(case, event, step, role))
-            if not people and not (step.mode is Mode.REPLACEMENT and not self._silent(case, role)):
+            people = list(self._of_role(case, event.at, step, role))
+            if not people and not (step.mode is Mode.REPLACEMENT and not self._silent(case, role, event.at)):
                 decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
             found += people
             if step.mode is Mode.JOINT and role == step.lead and people and not case.lead:
                 case.lead = people[0].id
         return found
 
-    def _of_role(self, case: Case, event: CaseEvent, step: Step, role: str) -> Iterable[Person]:
-        roster, at = self._roster, event.at
+    def _of_role(self, case: Case, at: int, step: Step, role: str) -> Iterable[Person]:
+        roster = self._roster
         if step.mode is Mode.NEAREST:
             busy = [person for person, cases in self._desk.engaged.items() if set(cases) - {case.id}]
             return roster.nearest(role, case.place, at, step.count, {*busy, *case.returned})
         if step.mode is Mode.REPLACEMENT:
-            return roster.nearest(role, case.place, at, len(self._silent(case, role)), case.told)
+            return roster.nearest(role, case.place, at, len(self._silent(case, role, at)), case.told)
         people = roster.responsible(role, case.place, at)
         kept = [person for person in people if person.id not in case.returned]
         # All of a circle have given the case back: the next one out is asked.
         return kept or roster.nearest(role, case.place, at, 1 if people else 0, case.returned)
 
-    @staticmethod
-    def _silent(case: Case, role: str) -> list[str]:
-        asked = ((person, told) for person, told in case.told.items() if told.times and told.round == case.round)
-        return [person for person, told in asked if told.role == role and not told.answered]
+    def _silent(self, case: Case, role: str, at: int) -> list[str]:
+        """Who was asked in this round and has not answered; whoever has left is no matter while others are there."""
+        asked = [person for person, told in case.told.items() if told.role == role and _is_asked(case, told)]
+        there = [person for person in asked if self._roster.table.on_duty(person, at)]
+        return [person for person in there or asked if not case.told[person].answered]
 
     def _anybody(self, case: Case, policy: Policy, at: int) -> list[Person]:
         """Whoever of the plan can be reached, when nobody of the steps at hand can; else whoever is on duty.
@@ -105,3 +106,19 @@ class Whom:
         found = list(filter(None, ([one for one in some if one.id not in case.returned] for some in on_duty)))
         reached = (people for people in found if any(map(self._roster.reachable, people)))
         return next(reached, found[0] if found else [])
+
+    @staticmethod
+    def _awaits(case: Case, number: int) -> bool:
+        return any(due is Due.STEP and number == waiting for _, due, waiting in case.pending)
+
+    @staticmethod
+    def _held(case: Case, step: Step) -> Reason | None:
+        if step.until is not Answer.NONE and case.answer >= step.until:
+            return Reason.HELD_ACKNOWLEDGED
+        if case.level < step.at_least:
+            return Reason.HELD_LEVEL_FELL
+        return None
+
+
+def _is_asked(case: Case, told: Told) -> bool:
+    return bool(told.times) and told.round == case.round
