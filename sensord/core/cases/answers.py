@@ -8,7 +8,7 @@ will want to know.
 
 from __future__ import annotations
 
-from sensord.core.cases.case import ENDED, Answer, Case, Due, Happening, State, Told, allows
+from sensord.core.cases.case import ENDED, Answer, Case, Due, Happening, State, allows
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
@@ -16,6 +16,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import unused
 from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
+from sensord.core.cases.told import Told
 from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome

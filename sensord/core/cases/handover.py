@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.paging import Paging
 from sensord.core.cases.policy import Mode, Step
+from sensord.core.cases.told import Told
 from sensord.core.people.roster import Person
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.case import Case, CaseEvent, Due, SecondWay, Subject, Told, subject
+from sensord.core.cases.case import Case, CaseEvent, Due, SecondWay, Subject, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.message import ENDS, Names
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
+from sensord.core.cases.told import Told
 from sensord.core.cases.whom import Whom
 from sensord.core.cases.wording import Wording
 from sensord.core.definition import Definition

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sensord.core.cases.case import Answer, Case, Told
+from sensord.core.cases.case import Answer, Case
+from sensord.core.cases.told import Told
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Verb

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Told
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode, Policy, Step
+from sensord.core.cases.told import Told
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Person, Roster
