@@ -103,7 +103,7 @@ class Answers:
         case.reported_at = case.reported_at or at
         if not case.alerts:
             self._flow.settle(case, at, story)
-            return accepted(Verdict.SENSORS_AGREE)
+            return accepted(Verdict.NOTED if case.unwatched else Verdict.SENSORS_AGREE)
         if not any(due is Due.AGREE for _, due, _ in case.pending):  # saying it again gives no more time
             self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
         return accepted(Verdict.SENSORS_GIVEN_TIME, level=case.level)
@@ -126,7 +126,7 @@ class Answers:
             return accepted(Verdict.NOTED_BEFORE)
         self._told(action, case, at)
         case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
-        if at >= case.cleared_at + self._flow.policy(case).agree_for:
+        if at >= self._flow.calm_at(case):
             self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
             return accepted(Verdict.CLOSED)
         self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)

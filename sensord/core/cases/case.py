@@ -57,6 +57,8 @@ class Happening(StrEnum):
     DISPERSED = "dispersed"
     FALSE_ALARM = "false_alarm"
     ALL_CLEAR = "all_clear"
+    UNWATCHED = "unwatched"
+    """No alert stands any more, and of some nobody knows whether it is over: the hours of its rule are."""
     RELAPSE = "relapse"
     HAND_OVER = "hand_over"
     """Whoever had answered is off duty by now: nobody has."""
@@ -90,6 +92,7 @@ _ROWS: dict[Happening, tuple[State | None, ...]] = {
     Happening.DISPERSED:        (__, _V, _V, _V, _V, _V, __, __),
     Happening.FALSE_ALARM:      (__, _V, _V, _V, _V, _V, __, __),
     Happening.ALL_CLEAR:        (__, _V, _V, _V, _V, _V, __, __),
+    Happening.UNWATCHED:        (__, _V, _V, _V, _V, _V, __, __),
     Happening.RELAPSE:          (__, _F, _F, _F, _F, _F, __, __),
     Happening.HAND_OVER:        (__, _F, _D, _D, _S, _V, __, __),
     Happening.DISAGREE:         (__, __, __, __, _S, _S, __, __),
@@ -231,7 +234,8 @@ class Case(msgspec.Struct):
     turns out to be wrong. ``untold`` is what nobody has heard of yet (see ``untold``); ``told_of`` holds, by alert, the
     level at which it was told last and when it ended since (0: it has not). ``begun`` is the level up to which the
     plan's steps go on, none while nobody could be told, and ``reached`` when the case, as far as people were to be
-    told, came to each level, by the level's word: the times of its plan's steps count from there.
+    told, came to each level, by the level's word: the times of its plan's steps count from there. ``unwatched`` are the
+    alerts (ids) that have ended only because the hours of their rules have: the sensors have not agreed.
     """
 
     id: str
@@ -289,6 +293,7 @@ class Case(msgspec.Struct):
     reached: dict[str, int] = {}
     standing: list[Subject] = []
     finding: int = 0
+    unwatched: list[str] = []
 
 
 def subject(of: Transition | Case) -> Subject:

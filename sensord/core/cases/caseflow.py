@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from functools import partial
 
-from sensord.core.alert import Transition
+from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
@@ -88,6 +88,7 @@ class Flow(Receipts):
         alert = f"{transition.rule}:{transition.key}"
         case = self.index.of_alert(alert) or self._case_of(transition)
         case.alerts[alert] = transition.level
+        case.unwatched = [one for one in case.unwatched if one != alert]
         stand(case, subject(transition))
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
@@ -196,13 +197,14 @@ class Flow(Receipts):
         self.dispatch(case, event, Reason.CASE_RELAPSED, story)
 
     def lowered(self, transition: Transition, story: Story) -> None:
-        """An alert fell, cleared or was withdrawn."""
+        """An alert fell, cleared or was withdrawn, or is watched no longer."""
         alert = f"{transition.rule}:{transition.key}"
         case = self.index.of_alert(alert)
         if case is None:
             return
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
+            case.unwatched += [alert] if transition.change is Change.UNWATCHED else []
             leave(case, alert)
             self.index.release(alert, case)
             kept = partial(self._kept, case, transition.at)
@@ -232,10 +234,13 @@ class Flow(Receipts):
             self.end(case, Happening.VOID, at, transition.id, story)
             return
         case.cleared_at = at
-        self.happen(case, Happening.ALL_CLEAR, at, transition.id, story, previous)
+        how = Happening.UNWATCHED if case.unwatched else Happening.ALL_CLEAR
+        event = self.happen(case, how, at, transition.id, story, previous)
         self.unschedule(case, Due.AGREE)
         self.schedule(case, at + policy.unreported_after, Due.GIVE_UP)
-        if policy.agree_for:
+        if case.unwatched and case.told and not case.claimed:
+            self.dispatch(case, event, Reason.VERIFYING_ASKED, story)
+        elif policy.agree_for and not case.unwatched:
             self.schedule(case, at + policy.agree_for, Due.SETTLE)
         else:
             self.settle(case, at, story)

@@ -112,11 +112,28 @@ _CALM = {
     "zh": "{place}：{rule}自 {time} 起已平静。",
     "en": "{place}: {rule} is calm since {time}.",
 }
+_UNWATCHED = {
+    "zh": "{place}：{rule}自 {time} 起已过规则的有效时间，不再监测，现场情况不明。",
+    "en": "{place}: {rule} is not watched since {time}, outside the rule's hours: how it is there is not known.",
+}
 _CALM_LEVEL = {"zh": "已平静", "en": "calm"}
+_UNWATCHED_LEVEL = {"zh": "不再监测", "en": "not watched"}
+_UNREPORTED = {
+    "zh": (
+        "【已结案·未核实】{place}",
+        "{place}：{rule}自 {time} 起不再监测，一直无人反馈，案件 {case} 已结案，是否已解除未经核实。",
+    ),
+    "en": (
+        "[closed, not verified] {place}",
+        "{place}: {rule}, not watched since {time}, nobody reported. Case {case} is closed, whether it is over or not.",
+    ),
+}
+"""What is said at the end when nothing known, and nobody, says that it is over."""
 _RETURNED = {
     "zh": "案件被退回，请到现场核查并反馈结果。",
     "en": "The case was given back: verify it on the scene, and report.",
 }
+_LOOK = {"zh": "请到现场核查并反馈结果。", "en": "Verify it on the scene, and report."}
 _VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet to verify on the scene, and to report."}
 _WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
@@ -192,8 +209,10 @@ def compose_end(
     case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
-    words = _about(case, rules, case.closed_at or event.at, language, names)
-    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+    blind = bool(case.unwatched) and not case.claimed and reason is Reason.CASE_CLOSED
+    words = _about(case, rules, case.cleared_at if blind else case.closed_at or event.at, language, names)
+    forms = _UNREPORTED[language] if blind else (_TITLE[language][reason], ENDS[reason][language])
+    return forms[0].format_map(words), forms[1].format_map(words)
 
 
 def compose_calm(
@@ -209,11 +228,11 @@ def compose_calm(
     words = {
         **_about(case, rules, case.cleared_at or event.at, language, names),
         **_tail(case, language),
-        "level": _CALM_LEVEL[language],
+        "level": (_UNWATCHED_LEVEL if case.unwatched else _CALM_LEVEL)[language],
         "runbook": "",
         "ask": ask,
     }
-    text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
+    text = (_UNWATCHED if case.unwatched else _CALM)[language].format_map(words) + _TAIL[language].format_map(words)
     return _TITLE[language][reason].format_map(words), opening(event, reason, language) + text
 
 
@@ -222,8 +241,8 @@ def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, langua
     if reason is Reason.HELP_NEEDED:
         return role.ask.get(language, "")
     if reason is Reason.VERIFYING_ASKED:
-        return _RETURNED[language]
-    awaited = policy.close == "after_report" and not case.claimed
+        return (_LOOK if case.unwatched else _RETURNED)[language]
+    awaited = (case.unwatched or policy.close == "after_report") and not case.claimed
     return (_VERIFY if awaited else _WAIT)[language]
 
 
