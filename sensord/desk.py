@@ -133,6 +133,9 @@ class Desk:
         if action.verb == Verb.UNSILENCE:
             if action.case not in {silence.id for silence in self._core.standing.silences}:
                 raise Refused(404, f"no silence is called {action.case}")
+        elif action.verb == Verb.COUNT:
+            if action.case not in self._core.standing.tree.by_id:
+                raise Refused(404, f"there is no place {action.case}")
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
             raise Refused(404, f"no case is called {action.case}")
         return self._submit(action_record(action, self._clock()))

@@ -128,7 +128,8 @@ class VehicleReporter:
             reach = laid.reach
             counted, inside = stored.counts(*reach), stored.occupancy(laid.whole.end)
             blind = stored.blind(min(reach.start, laid.whole.end - definition.tracking.believed), reach.end)
-            kept = Kept(counted, inside, blind, stored.applied_at, stored.since)
+            by_hand = stored.by_hand(min(reach.start, laid.whole.end - definition.tracking.remember), reach.end)
+            kept = Kept(counted, inside, blind, stored.applied_at, stored.since, by_hand)
             return build_vehicles(definition, span, kept, now)
 
     def printed(self, report: VehicleReport, form: str, language: str, table: VehicleTable | None = None) -> str:

@@ -24,7 +24,7 @@ from sensord.core.level import BY_WORD
 from sensord.core.record import Action, Delivery, Receipt, Scope, Verb
 from sensord.decoders import convert
 
-_BY_CASE = tuple(verb for verb in Verb if verb not in (Verb.SILENCE, Verb.UNSILENCE))
+_BY_CASE = tuple(verb for verb in Verb if verb not in (Verb.SILENCE, Verb.UNSILENCE, Verb.COUNT))
 APPROVALS = (Verb.VOID, Verb.EXTEND, Verb.RETURN)
 """Decisions that the core takes for approved when they do not come from somebody on the roster."""
 
@@ -59,6 +59,14 @@ class SilenceBody(_Body):
     up_to: str = Field(default="orange", pattern="^(blue|yellow|orange|red)$", description="the highest level covered")
     until: AwareDatetime
     note: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class CountBody(_Body):
+    """How many vehicles are inside a compound, as somebody has counted them."""
+
+    vehicles: Annotated[int, Field(ge=-(2**53), le=2**53, description="0 to ten times the parking spaces")]
+    by: str = Field(default="", max_length=64, description="a role id of the roster; empty: the token's own name")
+    note: Words = ""
 
 
 class ReceiptBody(_Body):
@@ -103,6 +111,7 @@ def routes(backend: Backend, auditor: Auditor) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["changing"])
     _cases(router, backend, auditor)
     _silences(router, backend, auditor)
+    _counts(router, backend, auditor)
     _arrivals(router, backend, auditor)
     return router
 
@@ -111,9 +120,10 @@ def _via(identity: Identity) -> str:
     return "cli" if identity.name == LOCAL else f"api:{identity.name}"
 
 
-async def _do(backend: Backend, auditor: Auditor, identity: Identity, action: Action) -> Response:
+async def _do(backend: Backend, auditor: Auditor, identity: Identity, action: Action, **more: str) -> Response:
+    """Journal an action and say what became of it; ``more`` is what the audit shall hold besides."""
     seq = await recorded(lambda: backend.act(action))
-    await auditor.note(identity, action.verb, seq, case=action.case, by=action.by)
+    await auditor.note(identity, action.verb, seq, case=action.case, by=action.by, **more)
     outcome = await decided(backend, seq, action)
     became = {} if outcome is None else {name: getattr(outcome, name) for name in _BECAME}
     return answers.json(202, {"seq": seq, **became})
@@ -123,7 +133,7 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     @router.post("/cases/{case}/actions", status_code=202, response_model=Decided, summary="Answer, or decide")
     async def act(case: Id, body: ActionBody, identity: Operator) -> Response:
         if body.verb not in _BY_CASE:
-            raise Refused(422, "body.verb: silences have a route of their own: /api/v1/silences")
+            raise Refused(422, "body.verb: silences and counts have routes of their own: see /openapi.json")
         if body.verb in APPROVALS and identity.role < Role.ADMIN:
             raise Refused(403, f"{body.verb.value} needs the role admin")
         until = from_datetime(body.until) if body.until is not None else 0
@@ -152,6 +162,19 @@ def _silences(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     async def unsilence(silence: SilenceId, identity: Operator) -> Response:
         action = Action(Verb.UNSILENCE.value, silence, identity.name, _via(identity))
         return await _do(backend, auditor, identity, action)
+
+
+def _counts(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
+    @router.post(
+        "/places/{place}/vehicles",
+        status_code=202,
+        response_model=Decided,
+        summary="Say how many vehicles are inside a compound, counted by hand",
+    )
+    async def count(place: Id, body: CountBody, identity: Operator) -> Response:
+        who = body.by or identity.name
+        action = Action(Verb.COUNT.value, place, who, _via(identity), body.note, vehicles=body.vehicles)
+        return await _do(backend, auditor, identity, action, vehicles=str(body.vehicles))
 
 
 def _arrivals(router: APIRouter, backend: Backend, auditor: Auditor) -> None:

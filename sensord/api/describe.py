@@ -34,6 +34,7 @@ _ZH = {
     "Answer, or decide": "反馈或审批",
     "Silence what fits, until then": "静默符合条件的案件，到时为止",
     "End a silence": "结束静默",
+    "Say how many vehicles are inside a compound, counted by hand": "报告小区在内车辆数（人工清点）",
     "Report what an inspection found": "上报巡查发现",
     "Say how far a message came": "上报消息送达情况",
     "Read rules and configuration again": "重新读取规则和配置",

@@ -1,4 +1,4 @@
-"""The commands of a duty desk: answers to cases, decisions, silences; and the tokens of the REST API."""
+"""The commands of a duty desk: answers to cases, decisions, silences, counts; and the tokens of the REST API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_to(cli: click.Group) -> None:
         cli.add_command(_answer(word, say(*texts)))
     for word, texts in _DECISIONS.items():
         cli.add_command(_decision(word, say(*texts)))
-    for command in (silence, unsilence, finding, token):
+    for command in (silence, unsilence, count, finding, token):
         cli.add_command(command)
 
 
@@ -116,6 +116,25 @@ def unsilence(config: Path, name: str) -> None:
     from sensord.commands.remote import unsilence as send
 
     _told(send(config, name))
+
+
+@click.command(
+    help=say(
+        "报告人工清点的结果：小区 COMPOUND 内现有 VEHICLES 辆车。此后“在内”按这个数继续计。",
+        "Say that somebody has counted: VEHICLES are inside COMPOUND now. From then on that is the number inside.",
+    ),
+    context_settings={"ignore_unknown_options": True},  # a number below zero is answered, and no option
+)
+@config_option
+@click.argument("compound")
+@click.argument("vehicles", type=int)
+@click.option("--by", required=True, help=_BY)
+@click.option("--note", default="", help=say("备注", "a remark"))
+def count(config: Path, compound: str, vehicles: int, by: str, note: str) -> None:
+    """Send the count to the running daemon."""
+    from sensord.commands.remote import count as send
+
+    _told(send(config, compound, vehicles, by, note))
 
 
 @click.command(help=say("上报一个巡查发现，进入案件流程。", "File what an inspection found; it becomes a case."))

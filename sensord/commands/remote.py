@@ -143,6 +143,16 @@ def unsilence(config: Path, name: str) -> Decision:
     return _decision(_ask(load(config, lenient=True), "DELETE", f"/api/v1/silences/{quote(name, safe='')}"))
 
 
+def count(config: Path, compound: str, vehicles: int, by: str, note: str) -> Decision:
+    """Say how many vehicles are inside a compound; returns what became of it.
+
+    Raises ``SensordError`` with the daemon's answer.
+    """
+    body = {"vehicles": vehicles, "by": by, "note": note}
+    path = f"/api/v1/places/{quote(compound, safe='')}/vehicles"
+    return _decision(_ask(load(config, lenient=True), "POST", path, body))
+
+
 def finding(config: Path, place: str, severity: str, code: str, text: str, by: str) -> tuple[int, str]:
     """File a finding by hand; returns the journal group, and the device in whose name it was taken.
 

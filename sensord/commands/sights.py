@@ -209,8 +209,8 @@ def doubt(rule: Rule, sight: Sight) -> str:
             "这里有摄像头失联，没看到的不算没有", "a camera here is silent: what it misses is not known to be nothing"
         ),
         Doubt.RECOUNTED: say(
-            "站点密钥恢复之前进来的车，不在数里",
-            "vehicles that came before the site keys were back are in no number",
+            "站点密钥恢复之前进来的车，不在数里；人工清点一次（sensord count）就知道",
+            "vehicles that came before the site keys were back are in no number, until somebody counts (sensord count)",
         ),
         Doubt.ASLEEP: say("不在规则的有效时间内", "the rule is outside its active times"),
         Doubt.LEARNING: say("还在学习这里平常是怎样的", "it is still learning what is usual here")

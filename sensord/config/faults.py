@@ -28,7 +28,9 @@ from sensord.core.instant import DAY
 ALL = "all"
 _FOREVER = 3660 * DAY
 Share = Annotated[float, Meta(gt=0, le=1)]
-Kind = Literal["outage", "stuck", "zeros", "drift", "duplicates", "disorder", "backlog", "clock", "garbage", "reboot"]
+Kind = Literal[
+    "outage", "stuck", "zeros", "drift", "duplicates", "disorder", "backlog", "clock", "garbage", "reboot", "covered"
+]
 
 
 class FaultEntry(Entry, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class FaultEntry(Entry, frozen=True, kw_only=True):
     ``outage`` nothing is sent; ``stuck`` the same values again and again; ``zeros`` all values are 0; ``drift`` adds
     ``per_hour`` to ``field`` for every hour; ``duplicates`` sends twice; ``disorder`` delays by up to ``by``;
     ``backlog`` stores, and sends everything at the end; ``clock`` stamps are ahead ``by`` (``behind: true``: behind);
-    ``garbage`` sends rubbish instead; ``reboot`` restarts the counters once, at ``start``.
+    ``garbage`` sends rubbish instead; ``reboot`` restarts the counters once, at ``start``; ``covered`` lets a camera
+    see no vehicle, while it goes on saying that it is alive.
     """
 
     kind: Kind

@@ -120,8 +120,8 @@ class BaselineText(Entry, frozen=True, kw_only=True):
     """What is usual is learnt by itself; the levels say how far from it is too far.
 
     ``season: day`` knows the hours of working days and of days of rest; ``week`` knows the hours of the week, too.
-    ``smallest`` is the least spread that counts, in the unit of the value. ``learn_from_alarms`` is the greatest
-    share that values in alarm may have in what is learnt.
+    ``smallest`` is the least spread, and the least usual value that a ratio is taken of.
+    ``learn_from_alarms`` is the greatest share that values in alarm may have in what is learnt.
     """
 
     season: Literal["day", "week"] = "week"

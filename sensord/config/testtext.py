@@ -37,7 +37,10 @@ class SeriesText(Entry, frozen=True, kw_only=True):
 
 
 class ActionText(Entry, frozen=True, kw_only=True):
-    """What a person does about the open case of a place (and of a ``policy``, when there are several)."""
+    """What a person does about the open case of a place (and of a ``policy``, when there are several).
+
+    With the verb ``count`` there are so many ``vehicles`` inside the compound ``place``.
+    """
 
     at: Duration
     verb: Text
@@ -45,6 +48,7 @@ class ActionText(Entry, frozen=True, kw_only=True):
     policy: Text | None = None
     by: Text
     note: Text = "-"
+    vehicles: int = 0
 
 
 class CaseText(Entry, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.stream import Stream, StreamSpec
+from sensord.core.stream import STREAMS, Stream, StreamSpec
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -135,3 +135,11 @@ def tick(now: int) -> Batch:
     """An empty batch: time has passed and nothing was heard."""
     none64, none8 = np.empty(0, np.int64), np.empty(0, np.int8)
     return Batch(now, none8, np.empty(0, np.int32), none64, none64, none8, {}, {})
+
+
+def of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
+    """The readings of one stream, in order, with their positions in the batch; None when there are none."""
+    rows = np.flatnonzero(batch.stream == stream)
+    if not len(rows):
+        return None
+    return (batch if len(rows) == len(batch) else batch.of(STREAMS[stream], rows)), rows

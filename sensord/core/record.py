@@ -62,7 +62,10 @@ def kinds(records: Iterable[Record]) -> set[int]:
 
 
 class Verb(StrEnum):
-    """What a person can do. The first six are answers of responders, the next four decisions about a case."""
+    """What a person can do. The first six are answers of responders, the next four decisions about a case.
+
+    ``COUNT`` says how many vehicles are inside a compound.
+    """
 
     ACKNOWLEDGE = "acknowledge"
     ON_THE_WAY = "on_the_way"
@@ -76,6 +79,7 @@ class Verb(StrEnum):
     RETURN = "return"
     SILENCE = "silence"
     UNSILENCE = "unsilence"
+    COUNT = "count"
 
 
 ANSWERS = (
@@ -107,8 +111,9 @@ class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a person did: ``verb`` is a ``Verb``; ``by`` is a role id of the roster, or an operator's account.
 
-    ``case`` is the case it is about; for ``unsilence`` the silence's id. ``until`` (ns) is the new deadline of
-    ``extend`` and the end of a ``silence``, whose ``scope`` says what is silenced and whose ``note`` must say why.
+    ``case`` is the case it is about; for ``unsilence`` the silence's id, for ``count`` the compound, in which there are
+    so many ``vehicles``. ``until`` (ns) is the new deadline of ``extend`` and the end of a ``silence``, whose ``scope``
+    says what is silenced and whose ``note`` must say why.
     """
 
     verb: str
@@ -118,6 +123,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
     until: int = 0
     scope: Scope | None = None
+    vehicles: int = 0
 
 
 class Delivery(StrEnum):

@@ -19,16 +19,19 @@ from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.casebook import BookState, CaseBook, Outcome, Story
 from sensord.core.cases.notice import Notice, decode_notice
 from sensord.core.cases.notification import Hold, Notification
+from sensord.core.counting import taken, weighed
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.failure import Failure, Part
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.place import Places
-from sensord.core.record import Action, Group, Receipt, Record, RecordKind, kinds
+from sensord.core.record import Action, Group, Receipt, Record, RecordKind, Verb, kinds
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
 from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.blind import Blind, Blindness
+from sensord.core.vehicles.byhand import ByHand
+from sensord.core.vehicles.news import news
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
@@ -48,7 +51,7 @@ class Step(msgspec.Struct):
 
     ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
     device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
-    that came after all. ``passages``, ``occupancy`` and ``blind`` are what reports on vehicles are made of.
+    that came after all. Reports on vehicles are made of ``passages``, ``occupancy``, ``blind`` and ``by_hand``.
     ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
     holds together, in the order in which one followed from the other: the same order however the journal is cut into
     groups. ``failures`` are mistakes of ours in single parts, all others go on; they are no part of the decisions.
@@ -69,6 +72,7 @@ class Step(msgspec.Struct):
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
     blind: list[Blind] = []
+    by_hand: list[ByHand] = []
     definition: bool = False
     told: list[Transition | CaseEvent | Notification | Hold] = []
     failures: list[Failure] = []
@@ -76,7 +80,7 @@ class Step(msgspec.Struct):
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to write down (but the position)."""
-        decided, counted = self.told or self.cases, self.passages or self.occupancy or self.blind
+        decided, counted = self.told or self.cases, self.passages or self.occupancy or self.blind or self.by_hand
         return not (decided or counted or self.dead or self.definition)
 
     def decisions(self) -> bytes:
@@ -122,7 +126,9 @@ class Site:
         places = Places(definition.places, definition.devices)
         intake = Intake(definition, places, pseudonymiser)
         tracker = Tracker(definition, places, on=pseudonymiser is not None)
-        engine, book = Engine(definition, places, followed=tracker.on), CaseBook(definition, places)
+        engine = Engine(definition, places, followed=tracker.on)
+        engine.others = tracker.lengths.others
+        book = CaseBook(definition, places)
         self.definition, self.places = definition, places
         self.intake, self.tracker, self.engine, self.book = intake, tracker, engine, book
         self.spaces, self.blindness = Spaces(definition, places), Blindness(places, on=tracker.on)
@@ -190,7 +196,8 @@ class Site:
         step.cases = [msgspec.structs.replace(case) for case in story.changed.values()]
         self._collect(counts)
         step.counts = dict(+counts)
-        if self.tracker.on and (step.occupancy or step.definition or any(name == "visit" for name, _ in step.counts)):
+        changed = step.occupancy or step.definition or step.by_hand
+        if self.tracker.on and (changed or any(name == "visit" for name, _ in step.counts)):
             step.occupancy += self.tracker.inside(_quarter(step.at))
         return step
 
@@ -236,14 +243,32 @@ class Site:
             self._feed(decoded.batch.cut(done, position, at), step, story)
             if isinstance(action, Receipt):
                 self.book.receipt(action, at, story)
+            elif action.verb == Verb.COUNT:
+                self._count(action, at, step, story)
             else:
                 self.book.action(action, at, story)
             done = position
         self._feed(decoded.batch.cut(done, len(decoded.batch), now) if done else decoded.batch, step, story)
 
+    def _count(self, action: Action, at: int, step: Step, story: Story) -> None:
+        """Somebody has counted the vehicles inside a compound; when taking that fails, vehicles are followed anew."""
+        if not self.book.action(action, at, story, weighed(action, self.tracker)):
+            return
+        said: Batch | None = None
+        with story.failures.apart(Part.VEHICLES, "tracker", at):
+            by_hand, said = taken(action, at, self.tracker, self.spaces, self.engine)
+            step.by_hand.append(by_hand)
+        if said is None:
+            self._follow_anew(at, step)
+        else:
+            self._judge(said, story)
+
     def _feed(self, batch: Batch, step: Step, story: Story) -> None:
-        batch = self._followed(batch, step, story)
-        changed = self.engine.feed(batch, partial(self._beside, batch, story))
+        self._judge(self._followed(batch, step, story), story)
+
+    def _judge(self, batch: Batch, story: Story, rule: str = "") -> None:
+        """Let rules (or one rule) look at readings, and cases follow from that."""
+        changed = self.engine.feed(batch, partial(self._beside, batch, story), rule)
         self._hear_engine(story)
         for transition in changed:
             self.book.transition(transition, story)
@@ -311,6 +336,11 @@ class Site:
         for transition in changed:
             if transition.rises:  # the book before may know neither its rule nor its place
                 self.book.transition(transition, story)
+        fresh = list[tuple[str, Batch]]()
+        with story.failures.apart(Part.VEHICLES, "tracker", record.received_at):
+            fresh += news(self.tracker, before_tracker, record.received_at)
+        for rule, batch in fresh:
+            self._judge(batch, story, rule)
         step.definition = True
 
     def snapshot(self) -> bytes:

@@ -66,7 +66,7 @@ PLATE_CLASS = Label("class", ("local", "out_of_town", "key_area", "special", "no
 PROVINCE = Label("province", tuple(PROVINCES), tag=False)
 ENERGY = Label("energy", ("fuel", "new_energy"), tag=False)
 LISTED = Label("list", ("watch", "other"), tag=False)
-EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned", "recognised"))
+EVENT = Label("event", ("passed", "staying", "overnight", "ended", "cloned", "recognised", "counted"))
 CERTAINTY = Label("certainty", ("certain", "doubtful"), tag=False)
 SEVERITY = Label("severity", ("blue", "yellow", "orange", "red"))
 
@@ -122,6 +122,8 @@ STREAMS: dict[Stream, StreamSpec] = {
         eventful=True,
     ),
 }
+PRESENCE = ("inside", "unsure", "filled")
+"""The fields of the stream ``visit`` that say how many are in a compound, and nothing of a vehicle."""
 SOURCE = {Stream.VISIT: Stream.PLATE}
 """Derived streams: which devices' readings they are made of."""
 BY_WORD = {stream.word: stream for stream in Stream}

@@ -18,7 +18,7 @@ from sensord.config.testtext import ActionText
 from sensord.core.batch import Batch
 from sensord.core.cases.case import Case
 from sensord.core.instant import format_duration, parse_duration
-from sensord.core.record import Action, Group, Record, RecordKind
+from sensord.core.record import Action, Group, Record, RecordKind, Verb
 from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.probe import Doubt, Sight
@@ -148,6 +148,10 @@ class _Run:
 
     def _act(self, at: int, text: ActionText) -> None:
         self._step(Record(RecordKind.TICK, at))
+        if text.verb == Verb.COUNT:
+            counted = Action(text.verb, text.place, text.by, vehicles=text.vehicles)
+            self._step(action_record(counted, at))
+            return
         found = (
             case.id
             for case in self._site.book.open.values()

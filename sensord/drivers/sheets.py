@@ -76,6 +76,8 @@ _CHINESE = {
     "unsure": "在内误差",
     "inside_doubted": "在内存疑",
     "inside_begun": "在内起算",
+    "counted_by_hand": "清点次数",
+    "corrected": "清点更正",
     "parking": "车位",
     "gates": "出入口数",
     "gates_unseen": "失联出入口数",

@@ -10,7 +10,8 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.region import PROVINCES, city
 from sensord.core.vehicles.tally import ELSEWHERE
 from sensord.drivers.tabular import Document
-from sensord.drivers.vehiclereport import KINDS, SORTS, Balance, Counts, Line, Passed, Stretch, VehicleReport
+from sensord.drivers.vehiclefull import Balance
+from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Line, Passed, Stretch, VehicleReport
 from sensord.drivers.vehiclespan import WEEK
 from sensord.drivers.vehiclewords import WORDS
 
@@ -232,6 +233,7 @@ class VehiclePages:
         if found.inside_at:
             made.append(say["note_inside"].format(at=self._time(found.inside_at)))
         made += self._begun()
+        made += self._by_hand()
         if found.strays:
             made.append(say["note_strays"].format(count=found.strays))
         if found.before_strays:
@@ -248,6 +250,14 @@ class VehiclePages:
                 began.setdefault(self._day(line.begun), []).append(self._name(line.place))
         named = ((day, self._say["and"].join(places)) for day, places in sorted(began.items()))
         return [self._say["note_begun"].format(day=day, places=places) for day, places in named]
+
+    def _by_hand(self) -> list[str]:
+        """Where people counted who was inside, and corrected the number by that."""
+        counts = [
+            f"{self._name(one.compound)} {self._time(one.at)} {one.inside} ({one.inside - one.before:+d})"
+            for one in self._report.by_hand
+        ]
+        return [self._say["note_by_hand"].format(counts=self._say["and"].join(counts))] if counts else []
 
     @property
     def _until(self) -> int:

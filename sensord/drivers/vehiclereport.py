@@ -20,15 +20,14 @@ from sensord.core.definition import Definition
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import ELSEWHERE, SLOT, Occupancy, PassageCount
-from sensord.drivers.vehicledoubt import doubt
+from sensord.drivers.vehicledoubt import correct, doubt
+from sensord.drivers.vehiclefull import Balance, balance
 from sensord.drivers.vehiclespan import Window, Windows, windows
 
 KINDS = (PlaceKind.STREET, PlaceKind.BLOCK, PlaceKind.GRID, PlaceKind.COMPOUND, PlaceKind.GATE)
 SORTS = ("local", "out_of_town", "key_area", "special", "none", "unread")
-FULL = 90
-"""From so many percent of its parking spaces on a compound is nearly full."""
-NEAREST = 3
 _FOREVER = 1 << 62
 
 
@@ -83,7 +82,8 @@ class Line(Passed):
     ``inside`` and ``unsure`` are what the core believed at the report's ``inside_at``; None when nobody could see.
     ``doubted``: a gate could not be seen so lately that what happened then may not be in ``inside`` yet. ``begun``:
     before this instant nobody looked at a gate, so lately that vehicles may have stood there since; they are in no
-    number (0: that is long ago).
+    number (0: that is long ago). ``by_hand``: so many times somebody counted here who was inside, and ``corrected`` the
+    number by so much in all.
     """
 
     settled: Counts | None = None
@@ -96,6 +96,8 @@ class Line(Passed):
     parking: int = 0
     doubted: bool = False
     begun: int = 0
+    by_hand: int = 0
+    corrected: int = 0
 
     @property
     def reliable(self) -> bool:
@@ -111,25 +113,14 @@ class Stretch(msgspec.Struct, frozen=True):
     lines: tuple[Passed, ...]
 
 
-class Balance(msgspec.Struct, frozen=True):
-    """A compound that is nearly full, and the nearest with free spaces: (compound, free), nearest first.
-
-    ``reliable`` is whether that is so for sure.
-    """
-
-    compound: str
-    free: int
-    nearest: tuple[tuple[str, int], ...]
-    reliable: bool = True
-
-
 class VehicleReport(msgspec.Struct, frozen=True):
     """The report of [start, end); ``lines`` are ordered street, blocks, grids, compounds, gates.
 
     ``complete``: that time had ended when it was made; else it counts until then. ``before_start``, ``before_end``:
     what it is held against. ``strays`` passed at gates that are no more, ``before_strays`` in the time before: they
     are in no line. ``inside_at`` is when ``inside`` was counted: at the end, or as lately as the core has come; 0: that
-    is not known. What passed before ``since`` is not kept (ns; 0: everything of its time is).
+    is not known. What passed before ``since`` is not kept (ns; 0: everything of its time is). ``by_hand``: where people
+    counted who was inside.
     """
 
     start: int
@@ -147,6 +138,7 @@ class VehicleReport(msgspec.Struct, frozen=True):
     balance: tuple[Balance, ...]
     since: int = 0
     before_strays: int = 0
+    by_hand: tuple[ByHand, ...] = ()
 
     def of(self, kind: PlaceKind) -> list[Line]:
         """The lines of one kind of place."""
@@ -166,6 +158,8 @@ class VehicleReport(msgspec.Struct, frozen=True):
 class Kept(NamedTuple):
     """What the state holds of a stretch: tallies of the ``reach``, who was inside at its end, when cameras were blind.
 
+    ``by_hand``: when people counted who was inside, from ``Tracking.remember`` before the end on.
+
     ``applied_at`` is the journal time up to which all that is known (ns), ``since`` from when on it is kept.
     """
 
@@ -174,6 +168,7 @@ class Kept(NamedTuple):
     blind: Sequence[Blind]
     applied_at: int
     since: int = 0
+    by_hand: Sequence[ByHand] = ()
 
 
 def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> VehicleReport:
@@ -184,7 +179,9 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
     noted_at = max((one.at for one in kept.occupancy), default=0)
     inside_at = min(noted_at, kept.applied_at, made_at)
     lines = _with_inside(places, tally, [one for one in kept.occupancy if one.at == noted_at])
-    doubt(places, tally.eyes, lines, inside_at, definition.tracking)
+    doubt(places, tally.eyes, lines, inside_at, definition.tracking, kept.by_hand)
+    by_hand = tuple(one for one in kept.by_hand if laid.whole.start <= one.at < laid.whole.end)
+    correct(places, lines, by_hand)
     return VehicleReport(
         *laid.whole,
         definition.zone,
@@ -199,6 +196,7 @@ def build(definition: Definition, span: Span, kept: Kept, made_at: int) -> Vehic
         tuple(balance(places, tally.seen(inside_at, lines))),
         kept.since if kept.since > laid.whole.start else 0,
         tally.before_strays,
+        by_hand,
     )
 
 
@@ -372,26 +370,3 @@ def _with_inside(places: Places, tally: _Tally, occupancy: Iterable[Occupancy]) 
             if one is not None:
                 line.inside, line.unsure = (line.inside or 0) + one.inside, line.unsure + one.unsure
     return lines
-
-
-def balance(places: Places, compounds: dict[str, Line]) -> Iterable[Balance]:
-    """Find the compounds that are nearly full, and where the nearest free spaces are. Where nobody sees, nobody knows.
-
-    Near is what the tree of places knows: the same grid, then the same block, then the street; among equals where
-    most is free. Nobody is sent to where the number is not reliable.
-    """
-    known = {name: line for name, line in compounds.items() if line.parking and line.inside is not None}
-    free = {name: line.parking - (line.inside or 0) for name, line in known.items()}
-    for name, line in known.items():
-        if _is_full(line):
-            others = [
-                other for other, there in known.items() if other != name and there.reliable and not _is_full(there)
-            ]
-            others.sort(key=lambda other: (places.nearness(name, other), -free[other], other))
-            nearest = tuple((other, free[other]) for other in others[:NEAREST])
-            yield Balance(name, free[name], nearest, line.reliable)
-
-
-def _is_full(line: Line) -> bool:
-    """Whether a compound is nearly full; in whole numbers, for 90 of 100 are 90 %."""
-    return 100 * (line.inside or 0) >= FULL * line.parking

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sensord.core.cases.listing import Table
+from sensord.core.place import PlaceKind
 from sensord.core.region import PROVINCES, city
 from sensord.drivers.sheets import Sheet, maybe, minutes
 from sensord.drivers.vehiclereport import Counts, Line, Passed, Stretch, VehicleReport
@@ -13,6 +14,7 @@ _COUNTS = Counts.__struct_fields__
 _SPAN = ("start", "end")
 _PLACE = ("kind", "place", "name")
 _DOUBT = ("inside_doubted", "inside_begun")
+_BY_HAND = ("counted_by_hand", "corrected")
 _BLIND = ("gates", "gates_unseen", "minutes_unknown")
 _Row = tuple[str, ...]
 
@@ -33,12 +35,13 @@ class VehicleSheets:
     def _vehicles(self) -> Table:
         """A row for each place: what passed, who is inside, and what passed weeks before."""
         before = tuple(f"before_{name}" for name in (*_SPAN, *_COUNTS, "minutes_unknown"))
-        heads = (*_SPAN, *_PLACE, *_COUNTS, "inside", "unsure", *_DOUBT, "parking", *_BLIND, *before)
+        heads = (*_SPAN, *_PLACE, *_COUNTS, "inside", "unsure", *_DOUBT, *_BY_HAND, "parking", *_BLIND, *before)
         return self._sheet.table(heads, map(self._line, self._report.lines))
 
     def _line(self, line: Line) -> _Row:
         found = self._report
-        room = (maybe(line.inside), *self._doubt(line), str(line.parking or ""))
+        corrected = ("", "") if line.kind == PlaceKind.GATE else (str(line.by_hand), str(line.corrected))
+        room = (maybe(line.inside), *self._doubt(line), *corrected, str(line.parking or ""))
         now = (*self._times(found.start, found.end), *self._place(line), *_counts(line.counted), *room, *_blind(line))
         then = self._times(found.before_start, found.before_end)
         return (*now, *then, *_counts(line.before), minutes(line.before_unknown))

@@ -78,6 +78,7 @@ WORDS: dict[str, dict[str, str]] = {
         "note_before": "{then}：{start} – {end}。",
         "note_inside": "“在内”为 {at} 的数；“±”为可能的误差，“?”表示出入口不久前曾失联，或才装好不久，可能差得更多。",
         "note_begun": "{day} 起才有摄像头，在那之前就停着、一直没动的车不在“在内”里：{places}。",
+        "note_by_hand": "人工清点（数，更正）：{counts}。",
         "note_strays": "另有 {count} 次过车在现已不在配置里的出入口，未列入。",
         "note_strays_before": "增减所对照的那段时间另有 {count} 次过车在现已不在配置里的出入口，未列入。",
         "note_incomplete": "该时段尚未结束，统计到 {end}；与别的周、别的日子只比满一刻钟的，到 {settled}。",
@@ -161,6 +162,7 @@ WORDS: dict[str, dict[str, str]] = {
         "note_before": "{then}: {start} – {end}.",
         "note_inside": "Inside is as of {at}; ± is by how many it may be wrong. With a ? it may be wrong by more: a "
         "gate was silent not long ago, or has been seen for a short time only.",
+        "note_by_hand": "Counted by hand (vehicles, and by how many that corrected the number): {counts}.",
         "note_begun": "Since {day} only vehicles that were seen coming are inside; who stood there before and has not "
         "moved is not counted: {places}.",
         "note_strays": "{count} more passed at gates that the configuration no longer has; they are in no line.",

@@ -82,6 +82,8 @@ class Injector:
             return [_changed(record, _rebooted(device, number, since >= fault.start))]
         if fault.kind == "stuck":
             return [_changed(record, _stuck(device, active))]
+        if fault.kind == "covered" and b'"plate"' not in record.payload:
+            return [record]
         if not active or (fault.share < 1.0 and device.dice.random() >= fault.share):
             return [record]
         if fault.kind in _CHANGES:
@@ -101,7 +103,7 @@ class Injector:
                 return [_arriving(record, self._origin + fault.end + device.stored * SECOND // 10)]
             case "garbage":
                 return [msgspec.structs.replace(record, payload=device.dice.choice(_RUBBISH))]
-        return []  # an outage
+        return []  # an outage, or a covered lens
 
 
 def _arriving(record: Record, at: int) -> Record:

@@ -40,6 +40,7 @@ _TALLIES = (
     # A day of slots at a time: when the limit is lowered there are many.
     "DELETE FROM passages WHERE start < min(?1, (SELECT min(start) FROM passages) + ?2)",
     "DELETE FROM occupancy WHERE at < min(?1, (SELECT min(at) FROM occupancy) + ?2)",
+    "DELETE FROM by_hand WHERE at < min(?1, (SELECT min(at) FROM by_hand) + ?2)",
     f"DELETE FROM blind WHERE since > 0 AND until BETWEEN 1 AND min(?1, ({_FIRST_SEEN_AGAIN}) + ?2)",
 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sensord.core.instant import HOUR
 from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.store.sqlite import open_reader, translated
@@ -55,6 +56,11 @@ class Tallies:
         newest = "SELECT max(at) FROM occupancy WHERE at <= ? AND at > ?"
         statement = f"SELECT at, compound, inside, unsure FROM occupancy WHERE at = ({newest})"
         return [Occupancy(*row) for row in self._connection.execute(statement, (at, at - _LATELY))]
+
+    def by_hand(self, start: int, end: int) -> list[ByHand]:
+        """Return where people counted who was inside in [start, end) (ns), in order of time."""
+        statement = "SELECT at, compound, before, inside FROM by_hand WHERE at >= ? AND at < ? ORDER BY at, compound"
+        return [ByHand(*row) for row in self._connection.execute(statement, (start, end))]
 
     def blind(self, start: int, end: int) -> list[Blind]:
         """Return when cameras were blind in [start, end) (ns); a stretch may reach beyond.

@@ -21,6 +21,7 @@ from sensord.core.cases.notification import Hold, Notification
 from sensord.core.instant import HOUR
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.decoders import json_decoder
 from sensord.ports import Cursor
@@ -56,6 +57,7 @@ class Outputs(Protocol):
     passages: list[PassageCount]
     occupancy: list[Occupancy]
     blind: list[Blind]
+    by_hand: list[ByHand]
 
     @property
     def told(self) -> Sequence[Transition | CaseEvent | Notification | Hold]:
@@ -320,7 +322,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
 
 
 def _tally(connection: sqlite3.Connection, step: Outputs) -> None:
-    """Add up who passed (a count that is there already grows), who was inside, and when nobody could see."""
+    """Add up who passed (a count that is there already grows), who was inside, by hand too, and when nobody saw."""
     connection.executemany(
         "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
         [(one.start, one.gate, one.direction, one.sort, one.province, one.energy, one.count) for one in step.passages],
@@ -331,6 +333,10 @@ def _tally(connection: sqlite3.Connection, step: Outputs) -> None:
     )
     connection.executemany(
         "INSERT OR REPLACE INTO blind VALUES (?, ?, ?)", [(one.device, one.since, one.until) for one in step.blind]
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO by_hand VALUES (?, ?, ?, ?)",
+        [(one.at, one.compound, one.before, one.inside) for one in step.by_hand],
     )
 
 

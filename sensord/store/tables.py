@@ -39,7 +39,7 @@ _KEPT = (
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=6,
+    version=7,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
@@ -111,6 +111,10 @@ STATE = Schema(
         ) WITHOUT ROWID""",
         """CREATE TABLE occupancy (
             at INTEGER, compound TEXT, inside INTEGER NOT NULL, unsure INTEGER NOT NULL, PRIMARY KEY (at, compound)
+        ) WITHOUT ROWID""",
+        # Who was inside by a person's count, and by ours before.
+        """CREATE TABLE by_hand (
+            at INTEGER, compound TEXT, before INTEGER NOT NULL, inside INTEGER NOT NULL, PRIMARY KEY (at, compound)
         ) WITHOUT ROWID""",
         """CREATE TABLE blind (
             device TEXT, since INTEGER, until INTEGER NOT NULL, PRIMARY KEY (device, since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from sensord.core.record import RecordKind
 from sensord.drivers.replay import journal_groups
+from sensord.store.passages import tallies
 from sensord.store.reader import DirectoryReader
 from tests.notify.receiver import Receiver, until_heard
 from tests.support import http, wait_until
@@ -144,6 +146,26 @@ def test_every_answer_over_the_command_line(daemon: Daemon, people: Receiver) ->
     assert told == [word.replace("-", "_") for word in said]
     (extended,) = [event for event in events if event["happening"] == "extend"]
     assert (extended["cause"], extended["via"]) == ("cli", "cli")
+
+
+def test_vehicles_counted_by_hand(daemon: Daemon) -> None:
+    """A guard's number is taken over the command line and the API, and written down with who it was."""
+    done = daemon.command("count", "C1", "41", "--by", "居委干部-1", "--note", "夜里走了一遍")
+    assert done.returncode == 0, done.stderr
+    assert "在内 41 辆（此前记为 0 ±0）" in done.stdout
+    for wrong, says in ((("C9", "3"), "没有场所 C9"), (("C1", "-3"), "不能小于零"), (("C1", "99999"), "10000")):
+        refused = daemon.command("count", *wrong, "--by", "居委干部-1")
+        assert refused.returncode == 1
+        assert says in refused.stderr
+    with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
+        answer = api.post("/places/C1/vehicles", json={"vehicles": 40, "by": "居委干部-1"}).json()
+        assert (answer["accepted"], answer["verdict"]) == (True, "counted")
+        wait_until(daemon.caught_up, 10)
+        noted = [one["about"] for one in api.get("/audit").json()["changes"] if one["what"] == "count"]
+        assert noted[0] == {"case": "C1", "by": "居委干部-1", "vehicles": "40"}
+    with tallies(daemon.state) as stored:
+        counts = stored.by_hand(0, time.time_ns())
+    assert [(one.compound, one.before, one.inside) for one in counts] == [("C1", 0, 41), ("C1", 41, 40)]
 
 
 def _in_an_hour() -> str:

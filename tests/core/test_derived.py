@@ -256,6 +256,21 @@ def test_a_ratio_is_a_multiple_of_the_usual() -> None:
     assert ratio == pytest.approx([130 / 60, 3.0], rel=0.01)
 
 
+def test_little_where_little_is_usual_is_not_too_little() -> None:
+    """Below ``smallest`` a part is lacking only of as much as that: an empty night is as usual, no empty noon."""
+    spec = Baseline(season=Season.DAY, measure=Measure.RATIO, smallest=30.0)
+    usual, night, noon = Usual(spec, 3, "UTC", weekday), np.array([0.0, 20.0, 80.0]), np.full(3, True)
+    for pane in range(4 * 48):
+        usual.derive(MONDAY + (pane + 1) * 30 * MINUTE, night, noon)
+        usual.settle(night, noon, ~noon)
+    for value, wanted in ((0.0, [1.0, 1 / 3, 0.0]), (8.0, [1.0, 0.6, 0.1]), (20.0, [1.0, 1.0, 0.25])):
+        ratio, known = usual.derive(MONDAY + 4 * DAY + 30 * MINUTE, np.full(3, value), noon)
+        assert known.all()
+        assert ratio == pytest.approx(wanted)
+    assert usual.shown(1, 0.0, 0.5) == (0.0, 5.0)
+    assert usual.shown(2, 0.0, 0.1) == (0.0, 8.0)
+
+
 def test_a_value_that_never_moved_has_no_spread_to_be_measured_in() -> None:
     """Without ``smallest`` a constant value stays unknown: one more would be infinitely unusual."""
     for smallest, known in ((0.0, False), (2.0, True)):

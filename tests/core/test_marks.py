@@ -10,14 +10,14 @@ from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.record import Record
-from sensord.core.rules.rule import Clear, Comparison, LevelSpec, Override, Rule
+from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Override, Rule, Value
 from sensord.core.site import Site, definition_record
 from sensord.core.vehicles.marks import Lengths
 from sensord.core.vehicles.tracker import Tracker
 from tests.core import traffic
 from tests.core.follower import A, B, Follower, at, tick
 from tests.core.street import grouped
-from tests.core.traffic import SECRETS, START, passage, ticks
+from tests.core.traffic import SECRETS, START, passage, sign, ticks
 
 HERE, THERE = "C1-N", "C2-N"
 
@@ -143,10 +143,11 @@ NEWS: dict[str, tuple[tuple[Rule, ...], list[tuple[str, str]]]] = {
     "a rule on others": ((SHORT, replace(OTHER, where={**OTHER.where, "class": ("key_area",)})), []),
     "a rule on others, by certainty": ((SHORT, replace(OTHER, where={**OTHER.where, "certainty": ("doubtful",)})), []),
     "a rule at another compound": ((SHORT, replace(OTHER, where={**OTHER.where, "compound": ("C2",)})), []),
-    "a rule on its like, and the other rule says it with that": (
+    "a rule on its like, and the other rule does not say it again": (
         (SHORT, replace(OTHER, where={**OTHER.where, "class": ("local",), "certainty": ("certain",)})),
-        [("other", "blue"), ("overstay", "blue")],
+        [("other", "blue")],
     ),
+    "a rule at the very length of now": ((SHORT, replace(overstay(6.5), id="other")), [("other", "blue")]),
     "a rule that asks for others, too": (
         (replace(SHORT, where={"event": ("staying",), "class": ("local", "special")}),),
         [],
@@ -167,20 +168,38 @@ def test_what_a_change_says_of_who_has_been_told_of(name: str) -> None:
     assert sorted((one.rule, one.level.word) for one in changes) == wanted
 
 
+@pytest.mark.parametrize("size", [1, 500])
+def test_a_rule_hears_nothing_of_the_lengths_of_others(size: int) -> None:
+    """Two rules, three thresholds: each tells once at each of its own, and not again at the other's."""
+    longest = overstay(2, id="max", window=HOUR, every=HOUR, value=Value(Aggregate.MAX, "stay"))
+    rules = overstay(2, 4), replace(overstay(3), id="other"), longest
+    first = [definition_record(traffic.definition(rules=rules), START)]
+    site = Site(None, SECRETS)
+    alive = [sign(gate, time) for time in range(START, START + 6 * HOUR, MINUTE) for gate in traffic.GATES]
+    records = [*first, passage(HERE, START, A), *alive]
+    steps = [site.step(group) for group in grouped(records, [size])]
+    told = [(one.rule, one.level.word, one.value) for step in steps for one in step.transitions if one.rises]
+    assert sorted(told) == [
+        ("max", "blue", 2.0), ("other", "blue", 3.0), ("overstay", "blue", 2.0), ("overstay", "yellow", 4.0)
+    ]  # fmt: skip
+
+
+def test_what_is_news_is_said_whatever_happens_next() -> None:
+    """It is said with the record of the definition itself: a restart right after it neither loses nor repeats it."""
+    records = changed(traffic.definition(rules=(overstay(2),)), 3)
+    site, told = Site(None, SECRETS), list[tuple[float, float | None]]()
+    for group in grouped(records, [1]):
+        told += [((one.at - START) / HOUR, one.value) for one in site.step(group).transitions if one.rises]
+        site = Site.restored(site.snapshot(), SECRETS)
+    assert told == [(3.0, 3.0)]
+
+
 def reloaded(follower: Follower, after: float, second: float) -> None:
     """Let a definition with another threshold take over at a second, and the daemon start anew right then."""
     follower.definition, before = traffic.definition(rules=(overstay(after),)), follower.tracker
     follower.tracker = Tracker(follower.definition, follower.places)
     follower.tracker.carry_over(before, START + round(second * SECOND))
     follower.restart()
-
-
-def test_a_mark_that_a_change_made_due_outlives_a_restart() -> None:
-    """The state that is saved right after the change has it."""
-    follower = Follower(rules=(overstay(5),))
-    follower.see(at(0, A), tick(3 * 3600))
-    reloaded(follower, 2, 3 * 3600)
-    assert stays(follower, tick(4 * 3600)) == [3.0]
 
 
 def test_a_stored_entry_waits_for_its_exit_across_a_reload() -> None:

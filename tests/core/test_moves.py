@@ -11,6 +11,7 @@ from sensord.core.instant import MINUTE, SECOND
 from sensord.core.place import Device, Place, Places
 from sensord.core.stream import Stream
 from sensord.core.vehicles.moves import Moves
+from sensord.core.vehicles.news import news
 from sensord.core.vehicles.trackerstate import save
 from tests.core.follower import A_CONFUSED, A, B, C, Follower, at, short, tick
 from tests.core.traffic import START, devices, places, token
@@ -97,9 +98,12 @@ def test_a_compound_without_cameras_is_silent_until_it_has_one() -> None:
     follower = redefined(follower, 600, away)
     assert follower.see(tick(7260)) == []
     assert follower.inside("C2") == (1, 0)
-    rows = redefined(follower, 7300, {}).see(tick(90_000))
-    assert short(rows)[0] == (7300, "staying", "C2-N in", B)
-    assert {(row.event, row.where, row.vehicle) for row in rows[1:]} == {("overnight", "C2-N in", B)}
+    back = redefined(follower, 7300, {})
+    ((rule, batch),) = news(back.tracker, follower.tracker, START + 7300 * SECOND)
+    assert batch.sightings is not None
+    said = [int(column[0]) for column in (batch.device, batch.event_at, batch.sightings.who[:, 0])]
+    assert (rule, *said) == ("overstay", back.places.device_index["cam-C2-N"], START + 7300 * SECOND, token(B))
+    assert {(row.event, row.where, row.vehicle) for row in back.see(tick(90_000))} == {("overnight", "C2-N in", B)}
 
 
 @pytest.mark.parametrize("registry", [GATE_RENAMED, GATE_MOVED, BOTH_RENAMED])

@@ -9,10 +9,10 @@ from sensord.core.alert import Transition
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.record import Record
+from sensord.core.record import Action, Record
 from sensord.core.rules.probe import Doubt
 from sensord.core.rules.rule import Clear, Comparison, LevelSpec
-from sensord.core.site import Site, Step, definition_record
+from sensord.core.site import Site, Step, action_record, definition_record
 from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
@@ -203,3 +203,65 @@ def test_who_was_inside_when_the_keys_went_is_written_down(size: int) -> None:
     records = [*defined(SURGE, (2 * MINUTE, unkeyed(SURGE))), *busy(MINUTE)]
     inside = {one for step in stepped(records, [size]) for one in step.occupancy if one.compound == "C1"}
     assert Occupancy(START + 15 * MINUTE, "C1", 3, 0) in inside
+
+
+AT_ONCE = replace(
+    FULL,
+    rules=tuple(
+        replace(one, window=0, every=0, levels=one.levels[:1], clear=Clear((0.0,), 10 * MINUTE)) for one in FULL.rules
+    ),
+)
+"""The same without a window: each reading by itself."""
+
+
+def when(steps: list[Step]) -> list[tuple[str, int]]:
+    """What changed, and how many minutes after the start."""
+    return [(one.change.value, (one.at - START) // MINUTE) for one in changes(steps)]
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+@pytest.mark.parametrize("whole", [FULL, AT_ONCE])
+def test_a_count_by_hand_ends_the_doubt(whole: Definition, size: int) -> None:
+    """Somebody has counted one: the full compound is cleared at once, and not when all have been forgotten."""
+    counted = action_record(Action("count", "C1", "operator", vehicles=1), START + 100 * MINUTE + SECOND)
+    records = [*defined(whole, (OFF, unkeyed(whole)), (ON, whole)), *filled(), counted]
+    raised, cleared = when(stepped(records, [size]))
+    assert raised[0] == "raised"
+    assert cleared[0] == "cleared"
+    assert 100 < cleared[1] <= 111
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+def test_without_a_window_what_is_unknown_is_kept(size: int) -> None:
+    """Nobody is followed, or too few are in the number: the level runs out when that is over, and no sooner."""
+    records = [*defined(AT_ONCE, (OFF, unkeyed(AT_ONCE)), (ON, AT_ONCE)), *filled()]
+    assert when(stepped(records, [size])) == [("raised", 0), ("cleared", (ON + 3 * HOUR + 10 * MINUTE) // MINUTE)]
+    site = Site(None, SECRETS)
+    off = [*defined(AT_ONCE, (OFF, unkeyed(AT_ONCE))), *filled()]
+    assert when(stepped(off, [size], site)) == [("raised", 0)]
+    assert site.engine.look("nearly-full", "C1").doubt is Doubt.BLIND
+
+
+def test_too_few_raise_nothing_while_others_are_in_no_number() -> None:
+    """A rule on an empty compound without a window: those that are counted are not all."""
+    empty = rule("empty", "inside", 3.0, {}, by="compound", comparison=Comparison.BELOW, clear=Clear((0.0,), MINUTE))
+    whole = definition(rules=(empty,), tracking=Tracking(believed=2 * HOUR, remember=3 * HOUR))
+    records = [*defined(whole, (OFF, unkeyed(whole)), (ON, whole)), *filled()]
+    raised = [at for change, at in when(stepped(records, [50])) if change == "raised"]
+    assert raised[0] == 0
+    assert [at for at in raised if OFF // MINUTE < at < (ON + 3 * HOUR) // MINUTE] == []
+
+
+def test_a_key_of_several_compounds_is_whole_when_all_are_counted() -> None:
+    """A grid's number lacks whoever stands in the other compound still."""
+    many = rule("many", "inside", 3.0, {}, by="grid", window=10 * MINUTE, every=MINUTE, clear=Clear((0.0,), MINUTE))
+    whole = definition(rules=(many,))
+    one, other = (
+        action_record(Action("count", place, "operator", vehicles=1), START + minute * MINUTE + SECOND)
+        for place, minute in (("C1", 100), ("C2", 130))
+    )
+    records = [*defined(whole, (OFF, unkeyed(whole)), (ON, whole)), *filled()]
+    assert [change for change, _ in when(stepped([*records, one], [50]))] == ["raised"]
+    (_, cleared) = when(stepped([*records, one, other], [50]))
+    assert cleared[0] == "cleared"
+    assert 130 < cleared[1] <= 135

@@ -9,10 +9,12 @@ import pytest
 from sensord.core.batch import Batch
 from sensord.core.failure import Part
 from sensord.core.instant import DAY, MINUTE, SECOND
+from sensord.core.record import Action
 from sensord.core.rules.probe import Doubt
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, Value
-from sensord.core.site import Site
+from sensord.core.site import Site, action_record
 from sensord.core.vehicles.blind import Blindness
+from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tracker import Tracker
 from tests.core.street import grouped
@@ -60,6 +62,22 @@ def test_who_is_inside_is_unknown_from_then_on(culprit: type, monkeypatch: pytes
     told([sign(gate, START + minute * MINUTE) for minute in (60, 61, 62) for gate in GATES], site)
     assert site.engine.look("full", "C1").doubt is Doubt.RECOUNTED
     assert [(one.rule, one.key) for one in site.engine.active()] == [("full", "C1")]
+
+
+def test_a_count_by_hand_that_fails_leaves_the_rest_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever counted hears that it was taken; vehicles are followed anew, and the next count is taken."""
+    site = Site(definition(rules=()), SECRETS)
+    told([passage("C1-N", START + SECOND, "沪A12345")], site)
+    counts = [
+        action_record(Action("count", "C1", "operator", vehicles=3), START + minute * MINUTE) for minute in (1, 2)
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(Compound, "count", fail)
+        (step,) = told(counts[:1], site)
+    assert [(one.part, one.what) for one in step.failures] == [(Part.VEHICLES, "tracker")]
+    assert (step.by_hand, site.tracker.presence.compounds["C1"].inside) == ([], 0)
+    (step,) = told(counts[1:], site)
+    assert (step.failures, site.tracker.presence.compounds["C1"].inside) == ([], 3)
 
 
 def test_restarts_decide_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

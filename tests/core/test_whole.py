@@ -78,8 +78,11 @@ def test_after_long_calm_nothing_is_left(life: Life) -> None:
 
 
 def stands_in_silence(rule: Rule) -> bool:
-    """Whether an alert of the rule stands by right where nothing is heard: it is about just that."""
-    return rule.absent > 0 or (rule.every > 0 and rule.comparison is Comparison.BELOW)
+    """Whether an alert of the rule stands by right where nothing is heard.
+
+    It is about just that, or about how many vehicles are inside, which nobody knows without site keys.
+    """
+    return rule.absent > 0 or rule.on_presence or (rule.every > 0 and rule.comparison is Comparison.BELOW)
 
 
 def test_whoever_and_whatever_is_named_exists(life: Life) -> None:

@@ -28,7 +28,7 @@ from tests.core.wholechanges import changed
 from tests.core.wholestreet import START
 
 WILD, CALM, LONG = 45 * MINUTE, 30 * MINUTE, 100 * HOUR
-ANSWERS = [verb.value for verb in Verb if "silence" not in verb.value]
+ANSWERS = [verb.value for verb in Verb if verb not in (Verb.SILENCE, Verb.UNSILENCE, Verb.COUNT)]
 _CROWDS = (3, 3, 20, 60, 120, 400)
 
 Draw = Callable[[], Record | None]
@@ -72,6 +72,7 @@ class Life:
             (5 * MINUTE, self._reload),
             (10 * MINUTE, self._trouble),
             (15 * MINUTE, self._silence),
+            (7 * MINUTE, self._count),
             (10 * MINUTE, self._garbage),
             (8 * MINUTE, self._fall_silent),
         ):
@@ -204,6 +205,11 @@ class Life:
         until = self.now + self.dice.choice((1, 10, 60)) * MINUTE
         name = f"s{self.dice.randrange(3)}"
         return action_record(Action("silence", name, "operator", "cli", "施工", until, scope), self.now)
+
+    def _count(self) -> Record:
+        """Somebody counts the vehicles in a compound, or makes a slip of the pen."""
+        where, vehicles = self.dice.choice(("C1", "C1", "C2", "C3", "L1")), self.dice.choice((0, 1, 2, 3, 5, 9, 50, -1))
+        return action_record(Action("count", where, "operator", vehicles=vehicles), self.now)
 
     def _trouble(self) -> Record:
         trouble = self.dice.choice(tuple(Trouble))

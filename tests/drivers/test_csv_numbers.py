@@ -33,7 +33,7 @@ KINDS_IN_CHINESE = dict(zip(KINDS, ("街道", "街区", "居民区", "小区", "
 _TWICE = "inward 驶入 outward 驶出 local 本地 out_of_town 外地 key_area 重点地区 special 特种 none 无牌 unread 未识别"
 _TWICE += " new_energy 新能源 minutes_unknown 未知（分钟） start 开始 end 结束"
 _ONCE = "kind 类别 place 地点编号 name 地点 gates 出入口数 gates_unseen 失联出入口数 inside 在内 unsure 在内误差"
-_ONCE += " inside_doubted 在内存疑 inside_begun 在内起算"
+_ONCE += " inside_doubted 在内存疑 inside_begun 在内起算 counted_by_hand 清点次数 corrected 清点更正"
 _ONCE += " parking 车位 free 剩余车位 nearest 最近空位编号 nearest_name 最近空位 nearest_free 最近空位剩余"
 _ONCE += " province 省份 prefix 号牌前缀 city 城市"
 HEADS = dict(zip(f"{_TWICE} {_ONCE}".split()[::2], f"{_TWICE} {_ONCE}".split()[1::2], strict=True))
@@ -94,6 +94,7 @@ def test_the_main_table(ran: Ran, language: str) -> None:
         assert [row[name] for name in ("inside", "unsure", "parking")] == said
         assert row["inside_doubted"] == (str(int(any(plain(ran.found, row["place"], *LATELY).unknown))) if here else "")
         assert not row["inside_begun"]
+        assert [row["counted_by_hand"], row["corrected"]] == (["0", "0"] if here else ["", ""])
 
 
 @LANGUAGES

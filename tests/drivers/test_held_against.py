@@ -9,8 +9,9 @@ from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.place import Places
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.tally import PassageCount
+from sensord.drivers.vehiclefull import balance
 from sensord.drivers.vehiclepages import VehiclePages
-from sensord.drivers.vehiclereport import Counts, Kept, Line, balance, build
+from sensord.drivers.vehiclereport import Counts, Kept, Line, build
 from sensord.drivers.vehiclespan import windows
 from tests.core.traffic import MONDAY, definition
 from tests.drivers.test_vehiclereport import LATER, NOWHERE, SPAN, ZONE, counted, seen

@@ -16,8 +16,9 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.blind import Blind
 from sensord.drivers.sheets import Sheet
 from sensord.drivers.tabular import csv_of
+from sensord.drivers.vehiclefull import balance
 from sensord.drivers.vehiclepages import VehiclePages
-from sensord.drivers.vehiclereport import VehicleReport, balance
+from sensord.drivers.vehiclereport import VehicleReport
 from sensord.drivers.vehiclesheets import VehicleSheets
 from tests.core.traffic import MONDAY, definition
 from tests.drivers.test_vehiclereport import SPAN, ZONE, report

@@ -21,8 +21,9 @@ from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
 from sensord.drivers.tabular import FORMS, Document, render
+from sensord.drivers.vehiclefull import balance
 from sensord.drivers.vehiclepages import VehiclePages, provinces
-from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Kept, Line, Passed, VehicleReport, balance, build
+from sensord.drivers.vehiclereport import KINDS, SORTS, Counts, Kept, Line, Passed, VehicleReport, build
 from sensord.drivers.vehiclespan import windows
 from sensord.reporting import VehicleReporter
 from sensord.store.passages import tallies

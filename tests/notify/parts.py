@@ -15,6 +15,7 @@ from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.level import Level
 from sensord.core.vehicles.blind import Blind
+from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import Occupancy, PassageCount
 from sensord.errors import StoreError
 from sensord.notify.worker import Limits, OutboxWorker
@@ -86,6 +87,7 @@ class Outputs:
     passages: list[PassageCount] = field(default_factory=list)
     occupancy: list[Occupancy] = field(default_factory=list)
     blind: list[Blind] = field(default_factory=list)
+    by_hand: list[ByHand] = field(default_factory=list)
 
     @property
     def told(self) -> list[Any]:

@@ -59,6 +59,16 @@ def test_outage() -> None:
     assert [second for second, _ in broken(fault("outage"))] == [*range(10), *range(20, 30)]
 
 
+def test_a_covered_lens() -> None:
+    """Plates do not arrive; what says that the camera is alive does."""
+    bodies = [msgspec.json.encode(body) for body in ({"plate": "沪A12345", "direction": "in"}, {"uptime": 60})]
+    records = [
+        Record(RecordKind.MESSAGE, START + second * SECOND, "t/c/plate/a", bodies[second % 2]) for second in range(30)
+    ]
+    arrived = [(one.received_at - START) // SECOND for one in Injector([fault("covered")], 1, START).apply(records)]
+    assert arrived == [second for second in range(30) if second % 2 or not 10 <= second < 20]
+
+
 def test_stuck_zeros_and_drift() -> None:
     """Values freeze, vanish, or run away; stamps and counters go on."""
     assert counts(fault("stuck")) == [*range(10), *[9] * 10, *range(20, 30)]

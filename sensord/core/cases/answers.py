@@ -40,8 +40,8 @@ class Answers:
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
 
-    def act(self, action: Action, case: Case | None, at: int, story: Story) -> Answered:
-        """Do what the action says, or say why not."""
+    def act(self, action: Action, case: Case | None, at: int, story: Story, counted: Answered | None) -> Answered:
+        """Do what the action says, or say why not; ``counted`` is the answer to a count of vehicles."""
         try:
             verb = Verb(action.verb)
         except ValueError:
@@ -50,6 +50,10 @@ class Answers:
             return self._silence(action, at)
         if verb is Verb.UNSILENCE:
             return self._unsilence(action, at, story)
+        if verb is Verb.COUNT:
+            may = self._may_silence(action)
+            wrong = Verdict.UNKNOWN_COMPOUND if may else Verdict.NEEDS_APPROVER  # nobody follows vehicles, or no right
+            return counted if may and counted is not None else refused(wrong, verb=verb.value, name=action.case)
         if case is None:
             return refused(Verdict.UNKNOWN_CASE)
         return self._about(verb, action, case, at, story)

@@ -28,7 +28,7 @@ from sensord.core.cases.replan import Replan
 from sensord.core.cases.reportplan import ReportPlan
 from sensord.core.cases.reports import next_due, reports
 from sensord.core.cases.story import Story
-from sensord.core.cases.verdict import Verdict, refused
+from sensord.core.cases.verdict import Answered, Verdict, refused
 from sensord.core.cases.watch import RETRY, Watched, hole_transitions, named, tried_again
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, to_datetime
@@ -263,17 +263,21 @@ class CaseBook:
         if change is not None:
             self._take(named(self._watched, change), story)
 
-    def action(self, action: Action, at: int, story: Story) -> None:
-        """Take what a person did; what the state machine does not allow is refused and said."""
+    def action(self, action: Action, at: int, story: Story, counted: Answered | None = None) -> bool:
+        """Take what a person did; what the state machine does not allow is refused and said. Returns whether it holds.
+
+        ``counted`` is what has come of vehicles that somebody counted, if the person may.
+        """
         self.advance(at, story)
         case = self.find(action.case)
         answered = refused(Verdict.FAILED)
         with self._apart.handling(case.id if case is not None else "an action", at, story):
-            answered = self._answers.act(action, case, at, story)
+            answered = self._answers.act(action, case, at, story, counted)
         name, said = case.id if case is not None else action.case, answered.sentence
         about = name, action.verb, action.by, action.via, at
         story.outcomes.append(Outcome(*about, answered.accepted, answered.verdict.value, said("zh"), said("en")))
         self._settle_ended(at, story)
+        return answered.accepted
 
     def receipt(self, receipt: Receipt, at: int, story: Story) -> None:
         """Take what became of a message: the ledger's line of its receiver, and whether the contact works."""

@@ -47,6 +47,13 @@ class Verdict(StrEnum):
     SILENCE_BAD_END = "silence_bad_end"
     TOO_MANY_SILENCES = "too_many_silences"
     NEEDS_APPROVER = "needs_approver"
+    COUNTED = "counted"
+    UNKNOWN_COMPOUND = "unknown_compound"
+    NO_CAMERA = "no_camera"
+    NOT_FOLLOWED = "not_followed"
+    """There are no site keys, and so nobody is in any number."""
+    COUNT_BELOW_ZERO = "count_below_zero"
+    COUNT_TOO_LARGE = "count_too_large"
     FAILED = "failed"
     """A mistake of ours kept it from being handled."""
 
@@ -122,6 +129,24 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
         "已有 {most} 个静默；请先结束一些",
         "{most} silences are in force already; end some of them",
     ),
+    _V.COUNTED: (
+        "已更正：在内 {most} 辆（此前记为 {name}）",
+        "corrected: {most} vehicles are inside (it had been {name})",
+    ),
+    _V.UNKNOWN_COMPOUND: ("没有小区 {name}", "there is no compound {name}"),
+    _V.NO_CAMERA: (
+        "{name}的出入口没有摄像头，不统计在内车辆",
+        "no gate of {name} has a camera: nobody counts who is inside",
+    ),
+    _V.NOT_FOLLOWED: (
+        "没有可用的站点密钥，现在不统计在内车辆；请先恢复 plate.keys",
+        "without site keys nobody counts who is inside: restore plate.keys first",
+    ),
+    _V.COUNT_BELOW_ZERO: ("在内车辆数不能小于零", "there cannot be fewer than no vehicles inside"),
+    _V.COUNT_TOO_LARGE: (
+        "{name}最多记 {most} 辆（车位数的十倍）；请核对数字和小区",
+        "at most {most} vehicles (ten times the spaces) may be said to be inside {name}: look at number and compound",
+    ),
     _V.FAILED: (
         "未能全部处理：程序出错，已记入日志；请联系值班维护人员",
         "it could not be handled in full: a mistake of ours, see the log; call whoever looks after sensord",
@@ -135,6 +160,7 @@ _VERBS = {
     "close": "结案",
     "silence": "静默",
     "unsilence": "结束静默",
+    "count": "清点车辆",
 }
 
 

@@ -31,6 +31,7 @@ class Command(msgspec.Struct, frozen=True):
     note: str = ""
     until: int = 0
     scope: Scope | None = None
+    vehicles: int = 0
 
 
 _COMMAND = json_decoder(Command)
@@ -55,7 +56,8 @@ def command(payload: bytes, case: str, user: str | None, people: Container[str])
     if user is not None and user not in people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
     note = without_plates(told.note)[:LONGEST_NOTE]
-    return Action(told.verb, case, told.by if user is None else user, "mqtt", note, told.until, told.scope)
+    by = told.by if user is None else user
+    return Action(told.verb, case, by, "mqtt", note, told.until, told.scope, told.vehicles)
 
 
 def action(payload: bytes) -> Action:

@@ -187,9 +187,10 @@ class Usual:
         """Return spreads above (below: negative) the usual, or the ratio to it less one; NaN: cannot tell yet."""
         smallest = self._spec.smallest
         if self._spec.measure is Measure.RATIO:
-            usual = np.maximum(track.usual, smallest)
-            ratio: Float64 = np.where((usual > 0.0) & ~np.isnan(track.above), value / usual - 1.0, np.nan)
-            return ratio
+            whole = np.maximum(track.usual, smallest)
+            ratio: Float64 = np.where((whole > 0.0) & ~np.isnan(track.above), value / whole - 1.0, np.nan)
+            lacking = np.minimum(value - track.usual, 0.0) / whole  # where little is usual, so little is not unusual
+            return np.where((track.usual < smallest) & (ratio < 0.0), lacking, ratio)
         error = value - track.usual
         spread = np.maximum(np.where(error > 0.0, track.above, track.below), smallest)
         return np.where(spread > 0.0, error / spread, np.nan)
@@ -225,7 +226,8 @@ class Usual:
     def _limit(self, track: Track, key: int, threshold: float, falling: bool) -> float:
         usual, smallest = float(track.usual[key]), self._spec.smallest
         if self._spec.measure is Measure.RATIO:
-            return max(usual, smallest) * threshold
+            whole = max(usual, smallest)
+            return usual - (1.0 - threshold) * whole if falling and usual < smallest else whole * threshold
         spread = max(float((track.below if falling else track.above)[key]), smallest)
         return usual - threshold * spread if falling else usual + threshold * spread
 

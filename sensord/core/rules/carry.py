@@ -67,7 +67,7 @@ class PackedEngine(msgspec.Struct, array_like=True):
     """An engine's snapshot.
 
     ``devices`` are the registry's ids in its order, ``heard`` the last arrival of each, ``unheard`` those never heard;
-    ``recounted`` is that of ``Liveness``.
+    ``recounted`` and ``counted`` are those of ``Liveness``.
     """
 
     now: int
@@ -77,6 +77,7 @@ class PackedEngine(msgspec.Struct, array_like=True):
     heard: list[int]
     unheard: list[str]
     recounted: int = 0
+    counted: dict[str, int] = {}
 
 
 def pack_rule(evaluator: Evaluator) -> PackedRule:

@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 
 from sensord.core.alert import Transition
-from sensord.core.batch import Batch, Int64, tick
+from sensord.core.batch import Batch, Int64, of_stream, tick
 from sensord.core.definition import Definition
 from sensord.core.failure import Failures, Part
 from sensord.core.place import Places
+from sensord.core.rules.addressed import Others, addressed
 from sensord.core.rules.carry import Carried, PackedEngine, begin_anew, carry, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
@@ -33,7 +34,7 @@ from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.views import Views
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.snapshot import seal, unseal
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.stream import Stream
 from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
@@ -59,6 +60,7 @@ class Engine(Views):
         self._maker = Maker(definition, places, only, followed=followed)
         self.carried: dict[str, Carried] = {}
         self.failures = Failures()
+        self.others: Others = {}  # the lengths of stay of which rules do not hear
         self._broken: set[int] = set()
         """The combinations that have failed in this feed."""
         self._batch, self._told, self._started = tick(0), Told(()), False
@@ -88,12 +90,12 @@ class Engine(Views):
         self._timed[:] = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
         self._stuck[:] = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
 
-    def feed(self, batch: Batch, complete: Complete | None = None) -> list[Transition]:
-        """Take a batch (an empty one is a tick) and return what changed, in order, each as ``complete`` makes it."""
+    def feed(self, batch: Batch, complete: Complete | None = None, rule: str = "") -> list[Transition]:
+        """Take a batch (an empty one is a tick; for ``rule`` alone) and return what changed, ``complete``, in order."""
         if not self._started:
             self._start(int(batch.received_at[0]) if len(batch) else batch.now)
         self._batch = batch
-        emissions = self._take(batch)
+        emissions = self._take(batch, rule)
         self._advance(batch, emissions)
         for _, evaluator in self._timed:
             self._apart(evaluator, batch.now, evaluator.settle)
@@ -105,7 +107,7 @@ class Engine(Views):
             return self._combinations(emissions, self.now)
         return [emission[5] for emission in emissions]
 
-    def _take(self, batch: Batch) -> list[Emission]:
+    def _take(self, batch: Batch, rule: str) -> list[Emission]:
         """Hand each rule the readings of its stream, and let those that look at readings one by one have their time.
 
         What a reading brings stands in the order of all readings, whatever their streams.
@@ -113,12 +115,12 @@ class Engine(Views):
         streams: dict[Stream, tuple[Batch, Int64] | None] = {}
         emissions: list[Emission] = []
         for order, evaluator in (*self._single, *self._timed):
-            stream = evaluator.rule.stream
-            if stream is None or not len(evaluator.table):
+            stream, name = evaluator.rule.stream, evaluator.rule.id
+            if stream is None or not len(evaluator.table) or rule not in ("", name):
                 continue
             if stream not in streams:
-                streams[stream] = _of_stream(batch, stream)
-            if (mine := streams[stream]) is not None:
+                streams[stream] = of_stream(batch, stream)
+            if (mine := addressed(streams[stream], {} if rule else self.others.get(name, {}))) is not None:
                 if self.probe is not None:
                     self.probe.taking(evaluator, mine[0])
                 emissions += (
@@ -266,13 +268,14 @@ class Engine(Views):
         self._sort()
         if isinstance(fresh, StuckRule):
             self._liveness.mark_stuck(fresh.rule.id, fresh.frozen)
+        self._hold()
 
     def _take_rest(self, order: int, at: int) -> None:
         """Let a rule over a window that begins anew take what arrives from ``at`` on: as if the batch began there."""
         batch, fresh = self._batch, self._evaluators[order]
         if isinstance(fresh, WindowedRule) and fresh.rule.stream is not None:
             rest = batch.cut(int(np.searchsorted(batch.received_at, at)), len(batch), batch.now)
-            if (mine := _of_stream(rest, fresh.rule.stream)) is not None:
+            if (mine := addressed(of_stream(rest, fresh.rule.stream), self.others.get(fresh.rule.id, {}))) is not None:
                 self._apart(fresh, batch.now, fresh.take, order, mine[0])
 
     def _mended(self, now: int) -> list[Transition]:
@@ -301,7 +304,8 @@ class Engine(Views):
         devices, heard = [device.id for device in self._places.devices], self._liveness.heard_at.tolist()
         rules = {evaluator.rule.id: pack_rule(evaluator) for evaluator in self._evaluators}
         unheard = [devices[index] for index in np.flatnonzero(self._liveness.unheard)]
-        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, self._liveness.recounted)
+        anew = self._liveness.recounted, self._liveness.counted
+        return PackedEngine(self.now, self._started, rules, devices, heard, unheard, *anew)
 
     def restore(self, state: bytes) -> None:
         """Take the state back; raises ``SnapshotError`` when it is damaged or of another rule set or registry."""
@@ -346,11 +350,9 @@ class Engine(Views):
     def _carry(self, body: PackedEngine, at: int) -> dict[str, Carried]:
         """Start at ``body.now`` and take, rule by rule and key by key, what fits."""
         self._start(body.now)
-        self._liveness.recounted = body.recounted
-        devices, heard = (
-            [device.id for device in self._places.devices],
-            dict(zip(body.devices, body.heard, strict=True)),
-        )
+        self._liveness.recount(body.recounted, body.counted)
+        devices = [device.id for device in self._places.devices]
+        heard = dict(zip(body.devices, body.heard, strict=True))
         self._liveness.heard_at[:] = [heard.get(device, body.now) for device in devices]
         unheard = frozenset(body.unheard)
         never = [device in unheard or device not in heard for device in devices]
@@ -361,18 +363,31 @@ class Engine(Views):
         }
         for stuck in self._stuck:
             self._liveness.mark_stuck(stuck.rule.id, stuck.frozen)
+        self._hold()
         for _, combined in self._combined:
             for evaluator in self._evaluators:
                 combined.adopt(evaluator)
         self._told = Told(self._evaluators)
         return carried
 
+    def count(self, compound: str, at: int) -> None:
+        """Somebody has counted who is in a compound at ``at`` (ns): from then on nobody is missing in its number."""
+        if at < self._liveness.recounted:
+            self._liveness.recount(self._liveness.recounted, self._liveness.counted | {compound: at})
+            self._hold()
+
     def follow_anew(self, at: int) -> None:
         """Vehicles are followed again from ``at`` on: windows that lie before that are no quiet ones."""
-        self._liveness.recounted = at + self._definition.tracking.remember
+        self._liveness.recount(at + self._definition.tracking.remember, {})
+        self._hold()
         for evaluator in self._evaluators:
             if isinstance(evaluator, WindowedRule) and evaluator.rule.stream is Stream.VISIT:
                 evaluator.warm_up(at)
+
+    def _hold(self) -> None:
+        """Let rules that look at each reading by itself know from when on numbers of vehicles lack nobody."""
+        for _, single in self._single:
+            single.hold(self._liveness)
 
     def _reconsider(self, gone: list[Transition], at: int) -> list[Transition]:
         """Let combinations look at what is left after a change of definition."""
@@ -382,11 +397,3 @@ class Engine(Views):
             self._told.hear(made)
             result += [emission[5] for emission in made]
         return result
-
-
-def _of_stream(batch: Batch, stream: Stream) -> tuple[Batch, Int64] | None:
-    """The readings of one stream, in order, with their positions in the batch; None when there are none."""
-    rows = np.flatnonzero(batch.stream == stream)
-    if not len(rows):
-        return None
-    return (batch if len(rows) == len(batch) else batch.of(STREAMS[stream], rows)), rows

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from sensord.core.batch import Batch, Int8, Int32, Int64
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.rule import Rule
-from sensord.core.stream import LABELS, SOURCE, Stream
+from sensord.core.stream import EVENT, LABELS, SOURCE, Stream
 
 _PLACE_KINDS = {kind.value: kind for kind in PlaceKind}
+_COUNTED = EVENT.words.index("counted")
 
 
 ITSELF = "place"
@@ -34,6 +35,9 @@ class KeyTable:
     ``together`` says that each device sees a part of its own, so that a key is seen in full only by all of them: what
     passes one camera of a gate does not pass the others.
     ``only`` restricts the table to the devices of some residential grids (a shard).
+
+    What people counted by hand is about no vehicle: rules on who is inside look at it whatever their ``where`` says of
+    vehicles and events, and others only where it names this event.
     """
 
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
@@ -62,6 +66,9 @@ class KeyTable:
         self._feeds: Int32 = np.array(sorted(pairs), np.int32).reshape(-1, 2)
         self.sources = np.zeros(len(places.devices), np.bool_)
         self.sources[self._feeds[:, 0]] = True
+        self._on_counts: bool | None = None
+        if rule.stream is Stream.VISIT and (rule.on_presence or EVENT.name not in rule.where):
+            self._on_counts = rule.on_presence and self.width == 1
         self._split = [(label, _positions(label, row)) for label, row in zip(rule.split, words, strict=True)]
         self._accepted = [
             (label, np.append(_positions(label, row) >= 0, False))  # the last is found under the code -1
@@ -75,6 +82,14 @@ class KeyTable:
 
     def of(self, batch: Batch) -> Int32:
         """Return the key of each reading, int32 (n,), -1 where the rule does not look at it."""
+        keys = self._of_words(batch)
+        event = batch.labels.get(EVENT.name)
+        if self._on_counts is None or event is None or not (counted := event == _COUNTED).any():
+            return keys
+        return np.where(counted, self.first(batch) if self._on_counts else np.int32(-1), keys)
+
+    def _of_words(self, batch: Batch) -> Int32:
+        """As ``of``, by what ``where`` and ``by`` say of labels."""
         keys = self.first(batch)
         for (label, positions), step in zip(self._split, self._steps(), strict=True):
             found = _looked_up(positions, batch, label)
@@ -113,6 +128,12 @@ class KeyTable:
         for _, positions in self._split:
             step //= int(positions.max()) + 1
             yield step
+
+    def greatest(self, of_device: Int64) -> Int64:
+        """Return per key the greatest number among those of its devices, int64 (keys,); not below 0."""
+        bases = np.zeros(len(self.keys) // self.width, np.int64)
+        np.maximum.at(bases, self._feeds[:, 1] // self.width, of_device[self._feeds[:, 0]])
+        return np.repeat(bases, self.width)
 
     def among(self, devices: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return per key whether at least one of its devices is marked in ``devices``, bool (devices,)."""
@@ -180,4 +201,4 @@ class PlaceTable(KeyTable):
         self.of_device = np.full(len(places.devices), -1, np.int32)
         self.sources = np.zeros(len(places.devices), np.bool_)
         self._of_spot, self._feeds = np.empty(0, np.int32), np.empty((0, 2), np.int32)
-        self._split, self._accepted = [], []
+        self._split, self._accepted, self._on_counts = [], [], None

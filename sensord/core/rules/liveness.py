@@ -16,7 +16,9 @@ class Liveness:
     """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
 
     ``unheard`` bool (devices,): sensors never heard so far; people who report findings need not have done so.
-    ``recounted`` int ns: before that, vehicles may be inside that came when nobody was followed, and are in no number.
+    ``recounted`` int ns: before that, vehicles may be inside that came when nobody was followed, and are in no number,
+    but where somebody has ``counted`` them: compounds with the instant (ns). ``whole_from`` int64 ns (devices,) is when
+    that ends, or ended, for a device's compound.
     ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
     """
 
@@ -24,7 +26,8 @@ class Liveness:
         devices = places.devices
         self.heard_at: Int64 = np.full(len(devices), since)
         self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
-        self.recounted = 0
+        self._compounds = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in devices]
+        self.recount(0, {})
         self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
         self.period: Int64 = np.array([device.period for device in devices], np.int64)
         self.mine: Bools = np.array(
@@ -33,6 +36,11 @@ class Liveness:
         self._stuck: dict[str, Bools] = {}
         self._cached_at: int | None = None
         self._cached = np.zeros(0, np.bool_)
+
+    def recount(self, recounted: int, counted: dict[str, int]) -> None:
+        """Say until when numbers of vehicles lack some, and where and when somebody has counted these before."""
+        self.recounted, self.counted = recounted, counted
+        self.whole_from: Int64 = np.array([counted.get(one, recounted) for one in self._compounds], np.int64)
 
     def note(self, devices: Int32, received_at: Int64, flags: Int8) -> None:
         """Take readings in arrival order (later ones win); what the core derived proves nothing."""

@@ -15,7 +15,7 @@ import msgspec
 from sensord.core.level import Level
 from sensord.core.rules.derived import Baseline, Trend
 from sensord.core.schedule import Active
-from sensord.core.stream import Stream
+from sensord.core.stream import PRESENCE, Stream
 
 
 class Aggregate(StrEnum):
@@ -196,6 +196,11 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     message: dict[str, str] = {}
     labels: dict[str, str] = {}
     runbook: dict[str, str] | str = ""
+
+    @property
+    def on_presence(self) -> bool:
+        """Whether it is about how many vehicles are inside, and not about single ones."""
+        return self.stream is Stream.VISIT and self.value is not None and self.value.field in PRESENCE
 
     @property
     def version(self) -> str:

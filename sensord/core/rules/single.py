@@ -4,6 +4,9 @@ A reading that meets a rung keeps it for ``clear.for``; the level falls when no 
 reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
 taken outside the rule's active times.
 
+A rule on how many vehicles are inside does not know that while nobody is followed; nor, once they are again, before
+nobody can stand there any more who is in no number: until then a level is kept, and too few raise nothing.
+
 With ``each`` the alert speaks of every vehicle: while it is active, a vehicle that has not met it within ``clear.for``,
 or meets a higher level than it has, is another transition, of the level that this vehicle met, however grave the one
 before it was.
@@ -23,7 +26,7 @@ from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import UNSET
 from sensord.core.rules.liveness import Bools, Liveness
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Rule
+from sensord.core.rules.rule import RISING, Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
 from sensord.core.stream import STREAMS, Stream
@@ -53,6 +56,12 @@ class SingleRule:
         self.met_by: dict[int, dict[int, tuple[int, int]]] = {}
         self._due = NEVER
         self._looked_at = 0
+        self._rising = rule.comparison in RISING
+        self._whole_from = np.zeros(len(table), np.int64)
+        """From when on (ns) the number of vehicles in each key lacks nobody; of rules on others nothing is known."""
+        if rule.on_presence and not setting.followed:
+            self._whole_from += NEVER - rule.clear.hold
+        self._followed = setting.followed
 
     @property
     def due(self) -> int:
@@ -75,6 +84,8 @@ class SingleRule:
         with np.errstate(invalid="ignore"):
             meets = (keys >= 0) & self._meets(0, values, keys)
         meets &= self.timely(batch)
+        if not self._rising:
+            meets &= batch.received_at >= self._whole_from[keys]
         if meets.any() and self._schedule:
             meets &= np.array([self._schedule.at(int(at)) for at in batch.event_at], np.bool_)
         emissions: list[Emission] = []
@@ -99,7 +110,7 @@ class SingleRule:
             if self._meets(index, values[reading : reading + 1], np.array([key], np.int32))[0]:
                 self.met_at[index, key] = at
                 level, threshold = int(rung.level), self.thresholds.of(index, key, value)
-        self._due = min(self._due, at + self.rule.clear.hold)
+        self._due = min(self._due, max(at, int(self._whole_from[key])) + self.rule.clear.hold)
         vehicle = _vehicle(batch, reading)
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at, level)
         finding = self._count(key, at, level) if self.rule.each and self.rule.stream is Stream.REPORT else 0
@@ -135,14 +146,17 @@ class SingleRule:
         """Say when a reading last met each rung; there is no value but that of each reading."""
         met = tuple(None if at == UNSET else at for at in self.met_at[:, key].tolist())
         level = Level(int(self.levels[key]))
-        return Sight(self._looked_at, self._looked_at, None, 0, Doubt.NONE, level, met)
+        doubt = Doubt.NONE
+        if level and self.met_at[:, key].max() < self._whole_from[key]:
+            doubt = Doubt.RECOUNTED if self._followed else Doubt.BLIND
+        return Sight(self._looked_at, self._looked_at, None, 0, doubt, level, met)
 
     def _expire(self, order: int, to: int) -> list[Emission]:
         """Lower every level that ran out at or before ``to``, each at its own instant."""
         emissions: list[Emission] = []
         while self._due <= to:
             at = self._due
-            ends = np.where(self.met_at == UNSET, NEVER, self.met_at + self.rule.clear.hold)
+            ends = self._ends()
             self.met_at[ends <= at] = UNSET
             for key in np.flatnonzero((ends <= at).any(axis=0)):
                 kept = np.flatnonzero(self.met_at[:, key] != UNSET)
@@ -159,9 +173,18 @@ class SingleRule:
             self._due = self._next()
         return emissions
 
+    def _ends(self) -> Int64:
+        """When each rung of each key runs out (ns)."""
+        return np.where(self.met_at == UNSET, NEVER, np.maximum(self.met_at, self._whole_from) + self.rule.clear.hold)
+
     def _next(self) -> int:
-        met = self.met_at[self.met_at != UNSET]
-        return int(met.min()) + self.rule.clear.hold if len(met) else NEVER
+        return int(self._ends().min(initial=NEVER))
+
+    def hold(self, liveness: Liveness) -> None:
+        """Learn from when on the numbers of vehicles inside lack nobody; what is unknown lowers nothing."""
+        if self.rule.on_presence and self._followed:
+            self._whole_from = self.table.greatest(liveness.whole_from)
+            self._due = self._next()
 
     def run_on(self, met: Int64, at: int) -> None:
         """Let the levels run on that keys have from another version of the rule, each last ``met`` (ns; UNSET: never).

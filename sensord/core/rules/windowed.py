@@ -36,7 +36,6 @@ _SUFFICES = (*_GROWS, Aggregate.SUM, Aggregate.RATE)
 
 The last value, and who is inside, may also be too high while an exit is not seen: better a word too many than none.
 """
-_PRESENCE = ("inside", "unsure", "filled")
 _CHANGE = (Aggregate.RATE, Aggregate.DELTA, Aggregate.SLOPE, Aggregate.STDDEV, Aggregate.DISTINCT)
 """What says by how much a number changes, and so does not lack whoever stands still."""
 
@@ -68,7 +67,7 @@ class WindowedRule:
         self._panes = Panes(rule, table, setting, lateness, since)
         self._derivation, self._unit = derivation_of(rule, len(table), setting), self._panes.unit
         self._unfollowed = rule.stream is Stream.VISIT and not setting.followed
-        self._present = rule.stream is Stream.VISIT and rule.value.field in _PRESENCE and self._aggregate not in _CHANGE
+        self._present = rule.on_presence and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
         lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
@@ -157,7 +156,8 @@ class WindowedRule:
             doubts[self.table.among(~alive) & ~self._suffices(value)] = Doubt.PARTLY_BLIND
         doubts[~self.table.among(alive) | self._unfollowed] = Doubt.BLIND
         if self._present and at < liveness.recounted:
-            doubts[(doubts == Doubt.NONE) & ~self._at_least(value)] = Doubt.RECOUNTED
+            anew = self.table.among(at < liveness.whole_from)
+            doubts[(doubts == Doubt.NONE) & anew & ~self._at_least(value)] = Doubt.RECOUNTED
         return doubts
 
     def _at_least(self, value: Float64) -> Array:

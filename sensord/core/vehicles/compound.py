@@ -27,6 +27,9 @@ class Compound:
     first), ``missed`` how many passages were found missing since the night, ``lacking`` how many on earlier days,
     ``doubtful`` how many visits may be over, and ``spread`` by how many ``inside`` may be wrong for passages that are
     missing and not found yet.
+
+    At ``counted_at`` (0: never) somebody has counted who is inside: ``counted`` more than were known to be (fewer, when
+    it is below zero: as many of the visits of then were over). ``fresh``: no night has been since then.
     """
 
     def __init__(self, parking: int | None) -> None:
@@ -35,7 +38,8 @@ class Compound:
         self._twins: dict[int, list[int]] = {}
         self._kin: dict[int, list[int]] = {}
         self._nearby = Nearby()
-        self.anonymous = self.missed = self.doubtful = self.spread = 0
+        self.anonymous = self.missed = self.doubtful = self.spread = self.counted = self.counted_at = 0
+        self.fresh = False
         self.carried: list[int] = []
         self.lacking: list[int] = []
 
@@ -181,42 +185,56 @@ class Compound:
         Each passage that is missing and not found yet makes the number wrong by one, this way or the other; they are
         found within a day or so, so there are about as many as a day brings to light, and as many independent steps
         of one lead as far astray as the root of their number. More than twice the usual number, or when nothing is
-        usual yet, is no chance: we have just begun to look, or a camera did not. That counts in full.
+        usual yet, is no chance: we have just begun to look, or a camera did not. That counts in full. Until the night
+        after somebody has counted it is what was found missing since.
         """
-        usual = median(self.lacking) if len(self.lacking) >= USUAL else 0.0
-        lately = max(self.missed, *self.lacking[-1:], 0)
+        known = [] if self.fresh else self.lacking
+        usual = median(known) if len(known) >= USUAL else 0.0
+        lately = max(self.missed, *known[-1:], 0)
         excess = max(lately - 2 * usual, 0.0)
         self.spread = math.ceil(math.sqrt(usual) + excess)
 
     def night(self, days: int) -> None:
         """A day is over. Unread entries and exits that nothing has explained for ``days`` are not counted any more."""
         self.lacking = [*self.lacking[1 - WEEK :], self.missed]
-        self.missed = 0
+        self.missed, self.fresh = 0, False
         self._weigh()
         self._carry(days)
 
     def _carry(self, days: int) -> None:
-        """Add the day's unread passages to those carried over; what they are fewer by, the oldest are."""
+        """Add the day's unread passages to those carried over; what they are fewer by, the oldest are.
+
+        An unread exit that nothing explains was that of somebody who was counted by hand, if any such is still here.
+        """
         today, carried = self.anonymous - sum(self.carried), self.carried
         for index, past in enumerate(carried):
             if past * today < 0:
                 met = min(abs(past), abs(today)) * (1 if today > 0 else -1)
                 carried[index] += met
                 today -= met
-        self.carried = [*carried, today][-days:]
+        whole = [*carried, today]
+        self.carried, unexplained = whole[-days:], -sum(whole[:-days])
         self.anonymous = sum(self.carried)
+        self.counted -= min(max(unexplained, 0), max(self.counted, 0))
 
-    def missed_exit(self) -> None:
-        """An exit was missed: when an unread one was counted, that was it."""
-        if self.anonymous < 0:
+    def missed_exit(self, visit: Visit, at: int) -> None:
+        """The exit that ended a visit by ``at`` was missed.
+
+        It may have been before somebody counted, who has left it out then; or, when an unread one was counted, that.
+        """
+        if self._was_left_out(visit, at):
+            self.counted += 1
+        elif self.anonymous < 0:
             self.anonymous += 1
         else:
             self.lack(1)
 
     def missed_entry(self) -> None:
-        """An entry was missed: when an unread one was counted, that was it."""
+        """An entry was missed: an unread one, or, when somebody counted, whoever was there and had not been seen."""
         if self.anonymous > 0:
             self.anonymous -= 1
+        elif self.counted > 0:
+            self.counted -= 1
         else:
             self.lack(1)
 
@@ -227,10 +245,53 @@ class Compound:
         else:
             self.anonymous -= 1
 
+    # -- counted by hand -----------------------------------------------------------------------------------------------
+
+    def count(self, vehicles: int, at: int) -> None:
+        """Somebody has counted who is inside at ``at`` (ns): that is so, for sure. Who is known to be, stays known."""
+        self.counted, self.counted_at, self.fresh = vehicles - len(self.visits), at, True
+        self.anonymous, self.missed, self.carried = 0, 0, []
+        for visit in self.visits.values():
+            self.doubt(visit, doubted=False)
+        self._weigh()
+
+    def _was_left_out(self, visit: Visit, at: int) -> bool:
+        """Whether a visit that was over by ``at``, its exit unseen, was so when somebody counted.
+
+        That is so where some must have been; else where more of the time in which it may have ended lies before.
+        """
+        before = self.counted_at - visit.entered_at
+        return before > 0 and (self.counted < 0 or before > at - self.counted_at)
+
+    def settle(self, balance: int | None) -> None:
+        """A passage was taken. Of before somebody counted it changes who is known, and not how many: the ``balance``.
+
+        No more of the visits of then can be over than there still are: where more would be, the count was too low.
+        """
+        if balance is not None:
+            self.counted += balance - self.balance
+        if self.counted < 0:
+            self.counted = max(self.counted, -sum(one.entered_at < self.counted_at for one in self.visits.values()))
+
+    def lapse(self, before: int) -> None:
+        """What was counted before that instant (ns) is past remembering: who has not moved since is in no number."""
+        if self.counted_at < before:
+            self.counted = self.counted_at = 0
+
+    @property
+    def amounts(self) -> tuple[int, int, int, int, int]:
+        """What ``inside`` and ``unsure`` are made of: who is known, anonymous, counted, doubtful, and the spread."""
+        return len(self.visits), self.anonymous, self.counted, self.doubtful, self.spread
+
+    @property
+    def balance(self) -> int:
+        """How many vehicles are inside, as it was counted; below zero: somebody came unseen."""
+        return len(self.visits) + self.anonymous + self.counted
+
     @property
     def inside(self) -> int:
         """How many vehicles are inside."""
-        return max(len(self.visits) + self.anonymous, 0)
+        return max(self.balance, 0)
 
     @property
     def unsure(self) -> int:

@@ -73,22 +73,17 @@ class Lasting(Acquaintance):
         if visit is None or visit.due != due:
             return None
         if due - visit.entered_at >= self._tracking.remember:
-            self._over(place, token)
+            self._over(place, token, due)
             return visit, True
         visit.due = self._next_due(place, visit.entered_at, due)
         return visit, False
 
-    def redue(self, now: int, before: Mapping[str, tuple[int, ...]], news: Callable[[str, Visit, int], bool]) -> None:
-        """Find everybody's next instant anew: the marks were those of ``before``.
-
-        Due is whose stay so far is ``news`` to a rule: told of everybody, the other rules would tell all over again.
-        """
+    def redue(self, now: int, before: Mapping[str, tuple[int, ...]]) -> None:
+        """Find everybody's next instant anew: the marks were those of ``before``."""
         for place, here in self.compounds.items():
             old = before.get(place, ())
             for visit in here.visits.values():
-                if news(place, visit, now - visit.entered_at):
-                    visit.due = now
-                elif visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
+                if visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
                     visit.due = self._next_due(place, visit.entered_at, now)
 
     def dusk(self, now: int) -> list[Ended]:
@@ -101,12 +96,12 @@ class Lasting(Acquaintance):
                 if visit.nights == 1:
                     self.homes[token] = self.homes.get(token, 0) + 1
                 lives_here = self.homes.get(token, 0) >= AT_HOME
-                here.doubt(visit, doubted=not lives_here and now - visit.entered_at >= DAY)
+                here.doubt(visit, doubted=not lives_here and now - max(visit.entered_at, here.counted_at) >= DAY)
                 if visit.stranger and any(self._passed_since(twin, visit) for twin in visit.twins):
                     self._drop_visit(place, token)
                     ended.append(Ended(place, token, visit, twice=True))
                 elif not lives_here and (self._is_over(token, visit, now) or self._was_courier(visit, couriers)):
-                    self._over(place, token)
+                    self._over(place, token, now)
                     ended.append(Ended(place, token, visit))
         return ended
 
@@ -147,15 +142,18 @@ class Lasting(Acquaintance):
         near = (self.traces[token] for token in couriers().near(read.early, read.late))
         return any(one.last_at > since and one.courier and one.courier[0] == read.province for one in near)
 
-    def _over(self, place: str, token: int) -> None:
+    def _over(self, place: str, token: int, now: int) -> None:
         """A visit is believed to be over: its exit was missed."""
+        here = self.compounds[place]
+        visit = here.visits[token]
         self._drop_visit(place, token)
-        self.compounds[place].missed_exit()
+        here.missed_exit(visit, now)
 
     def night(self, now: int) -> None:
         """Begin a day, and forget what is past remembering."""
         for here in self.compounds.values():
             here.night(-(-self._tracking.believed // DAY))
+            here.lapse(now - self._tracking.remember)
         recent = now - max(self._tracking.recent, self._tracking.roaming)
         self.traces = {token: trace for token, trace in self.traces.items() if trace.inside or trace.last_at > recent}
         self.clones.night(now)

@@ -32,7 +32,8 @@ class Lengths:
     """The lengths of stay at which rules want to hear of a vehicle.
 
     They are the thresholds of rules on ``stay``, as they apply to what a camera sees: another place's ``overrides`` are
-    none of its. ``marks`` has all of them (ns), by compound, ascending.
+    none of its. ``marks`` has all of them (ns), by compound, ascending; ``others`` has, by rule and camera (its
+    position in the registry), the lengths (hours, as readings say them) that are marks of other rules alone.
     """
 
     def __init__(self, rules: Iterable[Rule], places: Places) -> None:
@@ -47,12 +48,21 @@ class Lengths:
                 rungs[device] = list(zip(lengths, levels, strict=True))
                 found.setdefault(place, set()).update(lengths)
         self.marks = {place: tuple(sorted(mark for mark in marks if mark > 0)) for place, marks in found.items()}
+        self.others: dict[str, dict[int, frozenset[float]]] = {}
+        for (name, place), cameras in self._rungs.items():
+            for camera, own in cameras.items():
+                theirs = found[place].difference(mark for mark, _ in own)
+                if theirs:
+                    number = places.device_index[camera]
+                    self.others.setdefault(name, {})[number] = frozenset(mark / HOUR for mark in theirs)
 
-    def is_news(self, before: Lengths, place: str, visit: Visit, stay: int) -> bool:
-        """Whether some rule has more to say of a visit to ``place`` that has lasted so long (ns) than ``before``."""
-        return any(self._level(one, place, visit, stay) > before._level(one, place, visit, stay) for one in self._rules)
+    def news(self, before: Lengths, place: str, visit: Visit, stay: int) -> list[str]:
+        """The rules that have more to say of a visit to ``place`` that has lasted so long (ns) than ``before``."""
+        return [
+            one for one in self._rules if self.level(one, place, visit, stay) > before.level(one, place, visit, stay)
+        ]
 
-    def _level(self, name: str, place: str, visit: Visit, stay: int) -> Level:
+    def level(self, name: str, place: str, visit: Visit, stay: int) -> Level:
         """The level at which a rule speaks of a visit; none when there is no such rule, or it is not about it.
 
         A camera that has gone, or another name, counts as the others of the compound; without any nothing is said.

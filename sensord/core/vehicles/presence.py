@@ -102,7 +102,7 @@ class Presence(Lasting):
         if token in visits:
             old = here.remove(token)
             assert old is not None
-            here.missed_exit()
+            here.missed_exit(old, at)
             ended = (*ended, Ended(place, token, old))
         if len(visits) >= MOST_INSIDE:
             self._forget_visit(place, next(iter(visits)))
@@ -245,7 +245,7 @@ class Presence(Lasting):
         visit = other.remove(token)
         if visit is None:
             return False, ()
-        other.missed_exit()
+        other.missed_exit(visit, at)
         self.clones.keep(trace.inside, token, Ghost(visit, at, place))
         ended = Ended(trace.inside, token, visit)
         trace.inside = ""
@@ -330,7 +330,7 @@ class Presence(Lasting):
         # Two places at once are said when the visit ends under the plate: then it has a witness.
         ended = self._elsewhere(place, gate, trace, token, at, sure=False)[1] if trace.gate else _NONE
         if (old := here.remove(token)) is not None:
-            here.missed_exit()
+            here.missed_exit(old, at)
             ended = (*ended, Ended(place, token, old))
         here.add(token, visit)
         trace.entries += [(at, place)]

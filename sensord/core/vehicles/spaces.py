@@ -10,6 +10,8 @@ gauge that is silent is not named, nor is a compound that has a gate without a c
   end are believed for so long, and most vehicles have shown by then where they are;
 - gate has been seen for less than ``Tracking.remember``: whoever stood there before, and has not moved, is not counted.
   No vehicle is believed to be inside for longer, so after that the number lacks nobody that it would hold otherwise.
+
+Of what was before somebody has counted by hand nothing is in doubt.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class _State(msgspec.Struct, array_like=True):
 
     ``gauges`` holds (value, arrival in ns) by device; ``heard`` the last arrival and ``newest`` the newest event time
     of each camera, ``steady`` since when (event time) it has not been silent; ``begun`` since when each gate is seen.
+    ``counted`` is when somebody counted a compound's vehicles last.
     """
 
     inside: dict[str, float] = {}
@@ -47,6 +50,7 @@ class _State(msgspec.Struct, array_like=True):
     newest: dict[str, int] = {}
     steady: dict[str, int] = {}
     begun: dict[str, int] = {}
+    counted: dict[str, int] = {}
 
     @property
     def times(self) -> tuple[dict[str, int], ...]:
@@ -128,9 +132,11 @@ class Spaces:
 
     def _doubts(self, state: _State, camera: Device, at: int) -> bool:
         """Whether it is a camera for which its compound's number is in doubt."""
+        counted = state.counted.get(self._places.above(camera.place, PlaceKind.COMPOUND) or "", -1)
+        steady, begun = state.steady.get(camera.id, at), state.begun.get(camera.place, at)
         silent = at - state.heard.get(camera.id, 0) >= camera.deadline
-        lately = at - state.steady.get(camera.id, at) < self._tracking.believed
-        new = at - state.begun.get(camera.place, at) < self._tracking.remember
+        lately = at - steady < self._tracking.believed and steady > counted
+        new = at - begun < self._tracking.remember and begun > counted
         return silent or lately or new
 
     def _shown(self, state: _State, at: int) -> Iterator[tuple[str, int]]:
@@ -151,6 +157,10 @@ class Spaces:
             self._state = self._until(batch, len(batch))
         self._reached = None, 0, self._state
 
+    def count(self, compound: str, at: int) -> None:
+        """Somebody has counted the vehicles in a compound."""
+        self._state.counted = self._state.counted | {compound: at}
+
     def _until(self, batch: Batch, stop: int) -> _State:
         """What is known after the first ``stop`` readings of a batch.
 
@@ -167,6 +177,7 @@ class Spaces:
     def _after(self, before: _State, batch: Batch) -> _State:
         """What is known after a batch."""
         after = _State(dict(before.inside), dict(before.gauges), *map(dict, before.times))
+        after.counted = before.counted
         stream, device = batch.stream, batch.device
         if (counted := batch.fields.get("inside")) is not None:
             rows = np.flatnonzero(stream == Stream.VISIT)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from functools import partial
 from heapq import heappop, heappush
 
 import numpy as np
@@ -38,7 +37,7 @@ from sensord.core.vehicles.trackerstate import Due, load, save, schedule
 from sensord.core.vehicles.visit import NO_NUMBERS, Ended, Numbers, Pairing, Seen, Visit
 from sensord.core.vehicles.visitrow import merged, pack_row
 
-_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED = range(len(EVENT.words))
+_PASSED, _STAYING, _OVERNIGHT, _ENDED, _CLONED, _RECOGNISED, _ = range(len(EVENT.words))
 _IN = 0
 _NAN = math.nan
 
@@ -61,7 +60,7 @@ class Tracker:
         numbers = {gate: number for number, gate in enumerate(sorted(self._compound))}
         self._gate_of = np.array([numbers.get(gate, -1) for gate in gates] or [-1], np.int64)
         spaces = [None if place is None else places.by_id[place].parking for place in above]
-        self._parking = np.array([amount or _NAN for amount in spaces], np.float64)
+        self.parking = np.array([amount or _NAN for amount in spaces], np.float64)
         self.passages = Passages(definition.tracking)
         self.lengths = Lengths(definition.rules, places)
         self.presence = Presence(definition.tracking, places, self.lengths.marks)
@@ -101,7 +100,7 @@ class Tracker:
         if not self.on:
             return
         load(self, save(old), old.places)
-        self.presence.redue(at, old.presence.marks, partial(self.lengths.is_news, old.lengths))
+        self.presence.redue(at, old.presence.marks)
         schedule(self)
 
     # -- a batch -----------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ class Tracker:
         if self._due <= batch.now:
             self._advance(batch.now, len(batch))
         self._count()
-        return merged(batch, self._rows, self._masks, self._parking) if self._rows else batch
+        return merged(batch, self._rows, self._masks, self.parking) if self._rows else batch
 
     def _count(self) -> None:
         """Add what passages and presence counted since they were last asked."""
@@ -203,7 +202,8 @@ class Tracker:
         """A passage that was decided was read again, under another pseudonym, or legibly for the first time."""
         place, direction, token = self._compound[gate], passage.best.direction, passage.best.token
         if not passage.decided:
-            self.presence.compounds[place].anonymous -= 1 if direction == _IN else -1
+            if passage.first_at >= (here := self.presence.compounds[place]).counted_at:
+                here.anonymous -= 1 if direction == _IN else -1
             self._decide(position, at, gate, passage, _RECOGNISED)
         elif direction == _IN and token != passage.decided:
             visits, gone = self.presence.rename(place, gate, passage, at)
@@ -305,8 +305,11 @@ class Tracker:
     def _decide(self, position: int, at: int, gate: str, passage: Passage, event: int = _PASSED) -> None:
         """A passage is what it is: pair it, and say so."""
         place, presence, read = self._compound[gate], self.presence, passage.kept[0]
-        passage.decided = read.token
+        here = presence.compounds[place]
+        passage.decided, held = read.token, here.balance if passage.first_at < here.counted_at else None
         seen = presence.leave(place, gate, passage) if read.direction else presence.enter(place, gate, passage)
+        if here.counted_at:
+            here.settle(held)
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
@@ -319,7 +322,7 @@ class Tracker:
             event_at = passage.first_at
         else:
             event_at = passage.last_at if event == _RECOGNISED else self._when(passage)
-        self._tell(position, at, event, read, event_at, presence.compounds[place], seen)
+        self._tell(position, at, event, read, event_at, here, seen)
 
     def _tell(self, position: int, at: int, event: int, read: Read, event_at: int, here: Compound, seen: Seen) -> None:
         """Say what a passage means that ``read`` shows, and that was at ``event_at``."""
@@ -381,6 +384,7 @@ class Tracker:
             device,
             len(here.visits),
             here.anonymous,
+            here.counted,
             here.doubtful,
             here.spread,
             event,

@@ -37,6 +37,9 @@ class _Inside(msgspec.Struct, array_like=True):
     missed: int
     carried: list[int] = []
     lacking: list[int] = []
+    counted: int = 0
+    counted_at: int = 0
+    fresh: bool = False
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -64,7 +67,10 @@ def save(tracker: Tracker) -> bytes:
         tracker.stays.edge,
         *tracker.passages.open,
         [
-            _Inside(place, list(here.visits.items()), here.anonymous, here.missed, here.carried, here.lacking)
+            _Inside(
+                *(place, list(here.visits.items()), here.anonymous, here.missed, here.carried, here.lacking),
+                *(here.counted, here.counted_at, here.fresh),
+            )
             for place, here in presence.compounds.items()
         ],
         list(presence.traces.items()),
@@ -95,6 +101,7 @@ def load(tracker: Tracker, saved: bytes, before: Places | None = None) -> None:
         if (here := presence.compounds.get(inside.place)) is None:
             continue
         here.anonymous, here.carried, here.lacking = inside.anonymous, inside.carried, inside.lacking
+        here.counted, here.counted_at, here.fresh = inside.counted, inside.counted_at, inside.fresh
         here.lack(inside.missed)
         for token, visit in inside.visits:
             visit.read = _seen_by(visit.read, inside.place, moves)

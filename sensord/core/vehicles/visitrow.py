@@ -21,7 +21,7 @@ LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
 
 
 _NUMBERS = FIELDS[: FIELDS.index("inside")]
-_COUNTS = ("known", "anonymous", "doubtful", "spread")
+_COUNTS = ("known", "anonymous", "counted", "doubtful", "spread")
 _COLUMNS = [(name, "i8") for name in ("position", "event_at", "received_at", "token", "seen_at")]
 _COLUMNS += [*((name, "f8") for name in _NUMBERS), *((name, "i4") for name in ("device", *_COUNTS))]
 _COLUMNS += [(name, "i1") for name in LABELS]
@@ -30,7 +30,8 @@ pack_row = struct.Struct(f"<5q{len(_NUMBERS)}d{1 + len(_COUNTS)}i{len(LABELS)}b"
 """Pack a reading of the stream: the position in the batch before which it stands, event time (which counts as no later
 than its arrival), arrival, pseudonym, arrival of the message that shows the vehicle; the fields' numbers as in the
 stream, up to ``inside``; its device; how many vehicles are known to be inside, and the compound's ``anonymous``,
-``doubtful`` and ``spread``; the labels' codes as in the stream. What follows from these numbers is found later.
+``counted``, ``doubtful`` and ``spread`` (as ``Compound.amounts``); the labels' codes as in the stream. What follows
+from these numbers is found later.
 
 Packed, hundreds of thousands of them become columns at once, without a look at each number.
 """
@@ -55,7 +56,7 @@ def _columns(now: int, table: NDArray[np.void], masks: Texts, parking: Float64) 
     who[:, 0] = table["token"]
     fields = {name: table[name] for name in _NUMBERS}
     # As many as were counted may be below zero: then somebody came unseen.
-    fields["inside"] = np.maximum(table["known"] + table["anonymous"], 0.0)
+    fields["inside"] = np.maximum(table["known"] + table["anonymous"] + table["counted"], 0.0)
     fields["unsure"] = np.abs(table["anonymous"]) + table["doubtful"] + table["spread"] + 0.0
     fields["filled"] = 100.0 * fields["inside"] / parking[table["device"]]
     return Batch(
