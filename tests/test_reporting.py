@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.commands.reporting import Lists
 from sensord.config.load import load
-from sensord.core.cases.case import Case, State, Told
+from sensord.core.cases.case import Case, State
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.score import Score, mark
+from sensord.core.cases.told import Told
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.place import Place, PlaceKind, Places

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sensord.commands.sights import (
     HAPPENING,
     REASON,
+    after,
     age,
     combined,
     condition,
@@ -136,7 +137,7 @@ class Answer:
     def _changes(self) -> Iterator[str]:
         for one in self.found.transitions[-SHOWN:]:
             value = "" if one.value is None else say(f"，值 {number(one.value)}", f", value {number(one.value)}")
-            step = f"{level_name(one.previous)} → {level_name(one.level)}"
+            step = f"{level_name(one.previous)} → {after(one)}"
             yield say("变化  ", "Change     ") + f"{self._time(one.at)}  {step}{value}"
 
     # -- who was told ------------------------------------------------------------------------------------------------

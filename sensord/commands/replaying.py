@@ -16,6 +16,7 @@ from sensord.ahead import read_ahead
 from sensord.commands.progress import watched
 from sensord.commands.sights import HAPPENING, REASON, word
 from sensord.core.alert import NAMES as CHANGES
+from sensord.core.alert import Change
 from sensord.core.cases.case import STAGES
 from sensord.core.instant import to_datetime
 from sensord.core.level import NAMES, Level
@@ -169,7 +170,7 @@ def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
             names.get(one.rule, one.rule),
             where,
             CHANGES[language()][one.change],
-            _level(one.level),
+            say("未知", "unknown") if one.change is Change.UNWATCHED else _level(one.level),
             value,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sensord.core.alert import Change, Transition
 from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
 from sensord.core.rules.derived import Measure
@@ -44,7 +45,9 @@ HAPPENING = {
     "dispersed": ("报告已疏散", "reported as dispersed"),
     "false_alarm": ("报告为误报", "reported as a false alarm"),
     "all_clear": ("告警全部解除", "every alert cleared"),
+    "unwatched": ("已过规则的有效时间，不再监测", "no longer watched: outside the rule's hours"),
     "relapse": ("再次报警", "relapsed to"),
+    "hand_over": ("答复的人已下班", "whoever had answered is off duty"),
     "disagree": ("报告与传感器不符，转督办", "report and sensors disagree: supervised"),
     "overdue": ("超时，转督办", "overdue: supervised"),
     "ask": ("申请审批", "an approval was asked for"),
@@ -63,6 +66,7 @@ REASON = {
     "case_relapsed": ("再次报警", "it relapsed"),
     "case_returned": ("改派", "it was returned by somebody else"),
     "verifying_asked": ("请核查", "verifying is asked for"),
+    "hand_over": ("交接班", "the shift has changed"),
     "mute_ended": ("静默结束", "the silence is over"),
     "not_acknowledged": ("无人接单", "nobody acknowledged"),
     "not_on_the_scene": ("无人到场", "nobody is on the scene"),
@@ -75,11 +79,12 @@ REASON = {
     "disagreement": ("报告与传感器不符", "report and sensors disagree"),
     "approval_asked": ("申请审批", "an approval is asked for"),
     "nobody_told": ("无人值守，转交", "nobody else is on duty"),
-    "case_closed": ("已解除", "it is over"),
+    "case_closed": ("结案", "the case is closed"),
     "case_void": ("已作废", "it is void"),
     "digest": ("汇总", "several messages in one"),
     "report_due": ("定时报告", "a scheduled report"),
     "held_nobody": ("没有人在岗且可联系", "nobody is on duty and reachable"),
+    "held_no_step": ("预案在此级别不立即通知任何人", "the plan tells nobody of this level at once"),
     "held_level_fell": ("级别已下降", "the level has fallen"),
     "held_acknowledged": ("已有人接单", "somebody has acknowledged"),
     "held_silenced": ("已静默", "silenced"),
@@ -105,6 +110,13 @@ def number(value: float) -> str:
 def level_name(level: Level) -> str:
     """The level in the terminal's language."""
     return NAMES[language()][level]
+
+
+def after(one: Transition) -> str:
+    """What an alert is after a transition: its level, or that nobody knows any more."""
+    if one.change is Change.UNWATCHED:
+        return say("不再监测（已过规则的有效时间）", "no longer watched (outside the rule's hours)")
+    return level_name(one.level)
 
 
 def condition(rule: Rule, rung: LevelSpec) -> str:
@@ -213,8 +225,9 @@ def verdict(rule: Rule, sight: Sight) -> str:
     """Say why the level is what it is, and what is missing for the next one or for the end."""
     if sight.doubt is Doubt.ASLEEP:
         return say(
-            "此时不升级；已有的级别过了解除时间就结束。",
-            "Nothing is raised now; what is active ends after its time to clear.",
+            "此时不升级；已有的级别过了解除时间就结束，没有已知数值说明平静的，记为不再监测。",
+            "Nothing is raised now; what is active ends after its time to clear, as no longer watched unless it is "
+            "known to be calm.",
         )
     if rule.combination is not None or (rule.stuck is not None and sight.doubt is Doubt.NONE):
         return _plainly(rule, sight)

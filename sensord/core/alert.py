@@ -18,6 +18,8 @@ class Change(StrEnum):
     """The alert goes on with another vehicle or finding (``each``), or hole in the roster, of a level of its own."""
     LOWERED = "lowered"
     CLEARED = "cleared"
+    UNWATCHED = "unwatched"
+    """The rule's hours ended while its alert was active, and nothing known says that it is over."""
     WITHDRAWN = "withdrawn"
     """The rule was changed or removed while its alert was active."""
 
@@ -29,6 +31,7 @@ NAMES = {
         Change.ANOTHER: "又一起",
         Change.LOWERED: "降级",
         Change.CLEARED: "解除",
+        Change.UNWATCHED: "不再监测",
         Change.WITHDRAWN: "撤回",
     },
     "en": {change: change.value for change in Change},
@@ -118,3 +121,10 @@ def change_of(previous: Level, level: Level) -> Change:
     if level is Level.NONE:
         return Change.CLEARED
     return Change.ESCALATED if level > previous else Change.LOWERED
+
+
+def unwatched(cleared: Transition) -> Transition:
+    """The end of an alert, when it has ended only because the hours of its rule are over."""
+    one, change = cleared, Change.UNWATCHED
+    name = transition_id(one.rule, one.version, one.key, one.end, change, one.level)
+    return msgspec.structs.replace(one, id=name, change=change)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from sensord.api.plain import plain
-from sensord.core.cases.case import Answer, Case, State, Told
+from sensord.core.cases.case import Answer, Case, State
+from sensord.core.cases.told import Told
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from sensord.core.stream import Stream

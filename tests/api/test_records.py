@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from sensord.api.tokens import Role
-from sensord.core.cases.case import Case, State, Told
+from sensord.core.cases.case import Case, State
+from sensord.core.cases.told import Told
 from sensord.core.instant import DAY, HOUR, MINUTE, parse_instant
 from sensord.core.level import Level
 from sensord.core.site import Step

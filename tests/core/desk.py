@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id
+from sensord.core.alert import Change, Transition, Vehicle, change_of, transition_id, unwatched
 from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import BookState, CaseBook, Story
 from sensord.core.cases.notice import Notice, Trouble
@@ -38,6 +38,14 @@ class Desk:
         self.book.transition(
             Transition(name, rule, "v", place, place, change, level, previous, at, at, 2.5, 1.0, 3), story
         )
+        return story
+
+    def unwatched(self, second: int, rule: str = "density", place: str = "G1-L1") -> Story:
+        """The hours of a rule are over while its alert stands."""
+        previous, at, story = self.levels.pop((rule, place)), START + second * SECOND, Story()
+        name = transition_id(rule, "v", place, at, Change.CLEARED, Level.NONE)
+        over = Transition(name, rule, "v", place, place, Change.CLEARED, Level.NONE, previous, at, at, 2.5, 1.0, 3)
+        self.book.transition(unwatched(over), story)
         return story
 
     def another(self, second: int, level: Level, rule: str, place: str = "G1-L1") -> Story:

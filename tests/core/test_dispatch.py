@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sensord.core.cases.case import Answer
-from sensord.core.cases.policy import Mode, Policy, Step
+from sensord.core.cases.case import Answer, State
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Category, Mode, Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
@@ -200,6 +201,49 @@ def test_whom_nothing_reaches_is_told_and_somebody_else_instead() -> None:
     story = one.alert(10, Level.BLUE)
     assert told(story) == [("居委干部-1", "people", "case_opened"), ("派出所-1", "people", "nobody_told")]
     assert one.book.open[story.decisions.notifications[0].case].owner == "派出所-1"
+
+
+def test_a_level_below_the_first_step_tells_nobody() -> None:
+    """The cadre is there: nobody is told that nobody is. The case rests, is late for nobody, and ends unheard."""
+    limits = Category("crowd", {"zh": "聚集"}, "04", "080", {State.FILED: 2 * MINUTE})
+    steps = (Step(("volunteer", "cadre"), Level.YELLOW), Step(("police",), Level.YELLOW, MINUTE))
+    one = desk(*steps, supervisors=("police",), category="crowd")
+    one.redefine(0, msgspec.structs.replace(one.definition, categories=(limits,)))
+    story = one.alert(1, Level.BLUE)
+    assert told(story) == []
+    assert [hold.reason for hold in story.decisions.holds] == [Reason.HELD_NO_STEP] * 3
+    assert one.case.state.value == "filed"
+    assert told(one.alert(2, Level.BLUE, rule="crowd-sum")) == [], "nor of another such alert"
+    one.restart()
+    assert told(one.wait(9000)) == []
+    assert sorted(names(one.alert(9001, Level.YELLOW))) == ["居委干部-1", "志愿者-1"]
+    one.alert(9002, Level.BLUE)
+    assert one.case.state.value == "dispatched"
+
+
+def test_what_ends_below_the_first_step_waits_for_nobody() -> None:
+    """Nobody is owed it: the case is over with its alert, also when a shift is about to begin."""
+    one = desk(Step(("cadre",), Level.YELLOW))
+    one.alert(1, Level.BLUE)
+    assert told(one.alert(5, Level.NONE)) == []
+    assert not one.book.open
+
+
+def test_steps_that_wait_are_not_taken_for_steps_that_found_nobody() -> None:
+    """The plan asks for the cadre once it has lasted: before, nobody is told; then it is dispatched."""
+    one = desk(Step(("police",), Level.RED), Step(("cadre",), after=3 * MINUTE, until=Answer.ACKNOWLEDGED))
+    assert told(one.alert(0, Level.YELLOW)) == []
+    one.restart()
+    assert told(one.wait(181)) == [("居委干部-1", "people", "not_acknowledged")]
+    assert one.case.state is State.DISPATCHED
+
+
+def test_whoever_is_there_hears_when_the_first_step_that_comes_due_finds_nobody() -> None:
+    """The step has waited and finds no cadre: the police hear instead, once."""
+    one = desk(Step(("cadre",), after=3 * MINUTE), Step(("police",), Level.RED), people=PEOPLE[4:])
+    assert told(one.alert(0, Level.YELLOW)) == []
+    assert told(one.wait(3600)) == [("派出所-1", "people", "nobody_told")]
+    assert one.case.state is State.DISPATCHED
 
 
 def test_the_next_circle_hears_besides_when_nobody_of_the_nearest_can_be_reached() -> None:

@@ -128,7 +128,7 @@ def test_coverage_finds_every_hole_and_says_who_fell_back() -> None:
 
 
 def test_those_off_duty_hear_nothing_and_the_next_circle_does() -> None:
-    """At night the cadre of the grid is off: the neighbour of the street answers, and owns the case."""
+    """At night the cadre of the grid is off: the neighbour of the street answers, owns the case, and hears its end."""
     people = (
         Person("日", "cadre", "G1", (Contact("people"),), shifts=("day",)),
         Person("夜", "cadre", "street", (Contact("people"),), shifts=("night",)),
@@ -138,9 +138,9 @@ def test_those_off_duty_hear_nothing_and_the_next_circle_does() -> None:
     assert told(desk.alert(night, Level.BLUE)) == [("夜", "people", "case_opened")]
     assert (desk.case.owner, list(desk.case.told["夜"].asked)) == ("夜", ["night"])
     day = (at("2023-11-16 09:00") - START) // 10**9
-    story = desk.alert(day, Level.NONE)
-    last = story.decisions.holds[-1]
-    assert (last.receiver, last.reason.value) == ("夜", "held_off_duty")
+    assert told(desk.wait(day)) == [("日", "people", "hand_over")]
+    ends = told(desk.alert(day, Level.NONE))
+    assert sorted(ends) == [("夜", "people", "case_closed"), ("日", "people", "case_closed")], "one is off duty by now"
 
 
 def test_a_case_waits_for_whoever_comes_on_duty() -> None:

@@ -103,7 +103,8 @@ def test_a_hole_that_comes_to_be_beside_another_is_told_by_its_own_level() -> No
     desk.restart()
     half = 4 * HOUR // SECOND
     assert said(desk.redefine(half, holes((3, 5), (50, 51)))) == [], "tonight's runs by now"
-    over = said(desk.wait(2 * DAY // SECOND))
+    back, *over = said(desk.wait(2 * DAY // SECOND))
+    assert back == ("hand_over", "orange", "11-15 09:13"), "the officer is back, and the case goes on"
     assert over == [("another_alert", "yellow", "11-17 08:13")], "it is the next, once the first is over"
     assert said(desk.wait((2 * DAY + 2 * HOUR) // SECOND)) == [("level_rose", "orange", "11-17 08:13")]
 

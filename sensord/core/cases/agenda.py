@@ -34,7 +34,7 @@ class Agenda:
 
 
 class Desk:
-    """What a dispatcher needs of the case book: to note what comes due, which cases are open, who is busy elsewhere."""
+    """What a dispatcher needs of the case book: to note what comes due, its cases, who is busy elsewhere."""
 
     def __init__(
         self,
@@ -42,5 +42,11 @@ class Desk:
         digest: Callable[[int, str], None],
         engaged: Mapping[str, Collection[str]],
         open_cases: Mapping[str, Case],
+        ended: Mapping[str, Case],
     ) -> None:
-        self.schedule, self.digest, self.engaged, self.open = schedule, digest, engaged, open_cases
+        self.schedule, self.digest, self.engaged = schedule, digest, engaged
+        self.open, self._ended = open_cases, ended
+
+    def find(self, name: str) -> Case | None:
+        """The case of that id, open or ended lately."""
+        return self.open.get(name) or self._ended.get(name)

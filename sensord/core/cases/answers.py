@@ -8,7 +8,7 @@ will want to know.
 
 from __future__ import annotations
 
-from sensord.core.cases.case import ENDED, Answer, Case, Due, Happening, State, Told, allows
+from sensord.core.cases.case import ENDED, Answer, Case, Due, Happening, State, allows
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.caseindex import ENGAGING
 from sensord.core.cases.mute import Silence
@@ -16,6 +16,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import unused
 from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
+from sensord.core.cases.told import Told
 from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome
@@ -106,7 +107,7 @@ class Answers:
         case.reported_at = case.reported_at or at
         if not case.alerts:
             self._flow.settle(case, at, story)
-            return accepted(Verdict.SENSORS_AGREE)
+            return accepted(Verdict.NOTED if case.unwatched else Verdict.SENSORS_AGREE)
         if not any(due is Due.AGREE for _, due, _ in case.pending):  # saying it again gives no more time
             self._flow.schedule(case, at + self._flow.policy(case).agree_within, Due.AGREE)
         return accepted(Verdict.SENSORS_GIVEN_TIME, level=case.level)
@@ -129,7 +130,7 @@ class Answers:
             return accepted(Verdict.NOTED_BEFORE)
         self._told(action, case, at)
         case.claimed, case.reported_by, case.reported_at = True, action.by, case.reported_at or at
-        if at >= case.cleared_at + self._flow.policy(case).agree_for:
+        if at >= self._flow.calm_at(case):
             self._flow.end(case, Happening.CLOSE, at, action.by, story, action.note, action.via)
             return accepted(Verdict.CLOSED)
         self._flow.happen(case, Happening.ASK, at, action.by, story, None, _words(action), action.via)

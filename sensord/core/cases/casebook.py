@@ -74,11 +74,11 @@ class CaseBook:
     def _build(self, state: BookState) -> None:
         """Make everything of a state: one that was saved, or our own."""
         definition, self._watched, self._agenda = self._definition, state.watched, Agenda()
-        self._flow = Flow(definition, self._places, self._agenda, state.damped, state.codes, self._apart)
+        self.ended: dict[str, Case] = {case.id: case for case in state.ended}
+        self._flow = Flow(definition, self._places, self._agenda, state.damped, state.codes, self._apart, self.ended)
         self._flow.roster.undeliverable = {(person, channel) for person, channel, _ in state.watched.failed}
         self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
         self._answers = Answers(self._flow)
-        self.ended: dict[str, Case] = {case.id: case for case in state.ended}
         self._flow.remembered = (self.ended, self._taken)
         for case in state.open:
             self._flow.adopt(case)

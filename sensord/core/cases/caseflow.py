@@ -5,10 +5,10 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 
-from sensord.core.alert import Transition
+from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
@@ -47,6 +47,7 @@ class Flow(Receipts):
         damped: Damped,
         codes: dict[str, int],
         apart: Apart,
+        ended: Mapping[str, Case],
     ) -> None:
         super().__init__(definition, agenda)
         self._apart = apart
@@ -59,8 +60,8 @@ class Flow(Receipts):
         self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
-        index = self.index
-        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), index.engaged, index.open)
+        known = self.index.engaged, self.index.open, ended
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
         self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []
@@ -87,6 +88,7 @@ class Flow(Receipts):
         alert = f"{transition.rule}:{transition.key}"
         case = self.index.of_alert(alert) or self._case_of(transition)
         case.alerts[alert] = transition.level
+        case.unwatched = [one for one in case.unwatched if one != alert]
         stand(case, subject(transition))
         self.index.hold(alert, case)
         level, previous = max(case.alerts.values()), case.level
@@ -195,13 +197,14 @@ class Flow(Receipts):
         self.dispatch(case, event, Reason.CASE_RELAPSED, story)
 
     def lowered(self, transition: Transition, story: Story) -> None:
-        """An alert fell, cleared or was withdrawn."""
+        """An alert fell, cleared or was withdrawn, or is watched no longer."""
         alert = f"{transition.rule}:{transition.key}"
         case = self.index.of_alert(alert)
         if case is None:
             return
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
+            case.unwatched += [alert] if transition.change is Change.UNWATCHED else []
             leave(case, alert)
             self.index.release(alert, case)
             kept = partial(self._kept, case, transition.at)
@@ -231,10 +234,13 @@ class Flow(Receipts):
             self.end(case, Happening.VOID, at, transition.id, story)
             return
         case.cleared_at = at
-        self.happen(case, Happening.ALL_CLEAR, at, transition.id, story, previous)
+        how = Happening.UNWATCHED if case.unwatched else Happening.ALL_CLEAR
+        event = self.happen(case, how, at, transition.id, story, previous)
         self.unschedule(case, Due.AGREE)
         self.schedule(case, at + policy.unreported_after, Due.GIVE_UP)
-        if policy.agree_for:
+        if case.unwatched and case.told and not case.claimed:
+            self.dispatch(case, event, Reason.VERIFYING_ASKED, story)
+        elif policy.agree_for and not case.unwatched:
             self.schedule(case, at + policy.agree_for, Due.SETTLE)
         else:
             self.settle(case, at, story)
@@ -250,14 +256,12 @@ class Flow(Receipts):
         if due is Due.FILE:
             self.file(case, at, story)
         elif due is Due.STEP:
-            self.remute(case, at)
-            event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
-            self.dispatcher.step_due(case, event, number, story.decisions)
+            self.step_due(case, at, number, story)
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
             self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
             self.dispatcher.fall_back(case, event, number, story.decisions)
-        elif due is Due.LIMIT and not self.awaits_shift(case, at):
+        elif due is Due.LIMIT and not self.awaits_shift(case, at) and not self._rests(case):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
             self.supervise(case, event, Reason.OVERDUE, story)
@@ -269,6 +273,10 @@ class Flow(Receipts):
             self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
             self.give_up(case, at, story)
+
+    def _rests(self, case: Case) -> bool:
+        """Whether a case is filed, and its plan has nobody told of its level, or not yet: nobody is late with it."""
+        return case.state is State.FILED and not self.dispatcher.speaks(case, case.level)
 
     def file(self, case: Case, at: int, story: Story) -> None:
         """File a case: it gets its code, its links, and is dispatched."""
@@ -304,12 +312,12 @@ class Flow(Receipts):
             self.settle(case, at, story, TOLD_LATE)
 
     def look_again(self, at: int, story: Story) -> None:
-        """A silence was lifted, a contact works again, the roster is another: look at all who were not told.
+        """A silence was lifted, a contact works again, the roster is another: look at all that somebody may be told of.
 
         One that waits to be filed is told by then.
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
-        for case in [case for case in taken_in if case.muted or case.untold or case.state is State.FILED]:
+        for case in [case for case in taken_in if case.alerts or case.muted or case.untold]:
             with self._apart.handling(case.id, at, story):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
@@ -326,6 +334,7 @@ class Flow(Receipts):
         refute(case)
         self.unschedule(case, Due.AGREE)
         self.dispatcher.resume(case, at)
+        self.look_again_at(case, at)  # a shift may have changed while the report stood
         event = self.happen(case, Happening.DISAGREE, at, "sensors", story)
         self.supervise(case, event, Reason.DISAGREEMENT, story)
 

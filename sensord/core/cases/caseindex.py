@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sensord.core.cases.case import Case, Subject, about
 from sensord.core.cases.notification import Reason
@@ -81,9 +81,9 @@ class CaseIndex:
         """Somebody is on the way to a case, or there."""
         self.engaged.setdefault(person, set()).add(case.id)
 
-    def disengage(self, case: Case) -> None:
-        """Nobody is on the way to a case, or there, any more."""
-        for person in case.told:
+    def disengage(self, case: Case, people: Iterable[str] | None = None) -> None:
+        """Nobody, or none of these, is on the way to a case, or there, any more."""
+        for person in case.told if people is None else people:
             self.engaged.get(person, set()).discard(case.id)
 
     def sources(self, rule: str) -> Iterator[Case]:

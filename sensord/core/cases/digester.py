@@ -9,6 +9,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
+from sensord.core.cases.message import ENDS
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.people.roster import Roster
 
@@ -42,10 +43,16 @@ class Digester:
         return self._ask(said, at)
 
     def _is_there(self, message: Notification, at: int) -> bool:
-        """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read."""
-        person, on_duty = self._roster.by_id.get(message.receiver), self._roster.table.on_duty
-        contacts = () if person is None else person.contacts
-        return any(contact.channel == message.channel for contact in contacts) and on_duty(message.receiver, at)
+        """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read.
+
+        The end is theirs, on duty or not, if anything of the case was sent to them.
+        """
+        person, case = self._roster.by_id.get(message.receiver), self._desk.find(message.case)
+        if person is None or all(contact.channel != message.channel for contact in person.contacts):
+            return False
+        told = case.told.get(message.receiver) if case is not None else None
+        awaited = message.reason in ENDS and told is not None and told.knows
+        return awaited or self._roster.table.on_duty(message.receiver, at)
 
     def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
         """Send what has its turn; returns what that tells of."""

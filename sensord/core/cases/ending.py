@@ -22,17 +22,21 @@ class Ending(Telling):
 
         Second ways to people who heard of it only when it was over are waited for: else nobody might ever hear of it.
         """
-        policy = self.dispatcher.policy(case)
-        if case.alerts or not case.cleared_at or at < case.cleared_at + policy.agree_for or self.awaits_shift(case, at):
+        if case.alerts or not case.cleared_at or at < self.calm_at(case) or self.awaits_shift(case, at):
             return
-        if not (told_late or policy.close == "when_clear" or case.claimed or not case.told):
+        when_clear = self.policy(case).close == "when_clear" and not case.unwatched
+        if not (when_clear or case.claimed or not case.told or (told_late and not case.unwatched)):
             return
         last = late_ways(case)
         if last <= at or case.claimed:
-            by = case.reported_by if case.claimed and policy.close != "when_clear" else "sensors"
+            by = case.reported_by if case.claimed and not when_clear else "unwatched" if case.unwatched else "sensors"
             self.end(case, Happening.CLOSE, at, by, story)
         elif (last, Due.SETTLE, told_late) not in case.pending:
             self.schedule(case, last, Due.SETTLE, told_late)
+
+    def calm_at(self, case: Case) -> int:
+        """From when on a report ends the case in which nothing alarms: a while later, if sensors can deny it."""
+        return case.cleared_at + (0 if case.unwatched else self.policy(case).agree_for)
 
     def give_up(self, case: Case, at: int, story: Story) -> None:
         """End a case that has been calm for long, and of which nobody reports."""

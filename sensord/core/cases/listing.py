@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sensord.core.cases.case import ENDED, STAGES, Case, Told
+from sensord.core.cases.case import ENDED, STAGES, Case
 from sensord.core.cases.figures import Figures, silent
 from sensord.core.cases.score import Score, standings
+from sensord.core.cases.told import Told
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.level import LADDER, NAMES

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.cases.builtin import IDS
-from sensord.core.cases.case import STAGES, Case, CaseEvent, State
+from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.notification import MARK, PLATE, Reason
+from sensord.core.cases.opening import opening
 from sensord.core.cases.policy import Policy, Role
-from sensord.core.cases.verdict import verb_name
 from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
 from sensord.core.place import Places
@@ -64,6 +64,7 @@ _TITLE = {
         Reason.CASE_RELAPSED: "【再次{level}预警】{place}",
         Reason.CASE_RETURNED: "【改派·{level}】{place}",
         Reason.VERIFYING_ASKED: "【请核查】{place}",
+        Reason.HAND_OVER: "【交接班·{level}】{place}",
         Reason.MUTE_ENDED: "【静默结束仍为{level}】{place}",
         Reason.NOT_ACKNOWLEDGED: "【无人响应·{level}】{place}",
         Reason.NOT_ON_THE_SCENE: "【无人到场·{level}】{place}",
@@ -88,6 +89,7 @@ _TITLE = {
         Reason.CASE_RELAPSED: "[{level} again] {place}",
         Reason.CASE_RETURNED: "[reassigned, {level}] {place}",
         Reason.VERIFYING_ASKED: "[please verify] {place}",
+        Reason.HAND_OVER: "[handed over, {level}] {place}",
         Reason.MUTE_ENDED: "[silence over, still {level}] {place}",
         Reason.NOT_ACKNOWLEDGED: "[nobody answered, {level}] {place}",
         Reason.NOT_ON_THE_SCENE: "[nobody on the scene, {level}] {place}",
@@ -116,30 +118,32 @@ _CALM = {
     "zh": "{place}：{rule}自 {time} 起已平静。",
     "en": "{place}: {rule} is calm since {time}.",
 }
+_UNWATCHED = {
+    "zh": "{place}：{rule}自 {time} 起已过规则的有效时间，不再监测，现场情况不明。",
+    "en": "{place}: {rule} is not watched since {time}, outside the rule's hours: how it is there is not known.",
+}
 _CALM_LEVEL = {"zh": "已平静", "en": "calm"}
+_UNWATCHED_LEVEL = {"zh": "不再监测", "en": "not watched"}
+_UNREPORTED = {
+    "zh": (
+        "【已结案·未核实】{place}",
+        "{place}：{rule}自 {time} 起不再监测，一直无人反馈，案件 {case} 已结案，是否已解除未经核实。",
+    ),
+    "en": (
+        "[closed, not verified] {place}",
+        "{place}: {rule}, not watched since {time}, nobody reported. Case {case} is closed, whether it is over or not.",
+    ),
+}
+"""What is said at the end when nothing known, and nobody, says that it is over."""
 _RETURNED = {
     "zh": "案件被退回，请到现场核查并反馈结果。",
     "en": "The case was given back: verify it on the scene, and report.",
 }
+_LOOK = {"zh": "请到现场核查并反馈结果。", "en": "Verify it on the scene, and report."}
 _VERIFY = {"zh": "尚待现场核查并反馈结果。", "en": "Somebody has yet to verify on the scene, and to report."}
 _WAIT = {"zh": "持续平静即自动结案。", "en": "It closes by itself if it stays calm."}
 ENDS = {Reason.CASE_CLOSED: _CLOSED, Reason.CASE_VOID: _VOID}
 """What is said when a case has ended, by how."""
-_SAID = {
-    "zh": {
-        Reason.HELP_NEEDED: "{by}请求支援{why}。",
-        Reason.APPROVAL_ASKED: "{by}申请{verb}{why}。",
-        Reason.OVERDUE: "{stage}阶段已超过时限。",
-    },
-    "en": {
-        Reason.HELP_NEEDED: "{by} asks for help{why}. ",
-        Reason.APPROVAL_ASKED: "{by} asks to {verb}{why}. ",
-        Reason.OVERDUE: "The stage {stage} takes longer than its limit. ",
-    },
-}
-"""What comes first where somebody is to decide or to help: who says what, and why."""
-_LONGEST_NOTE = 100
-"""So much of somebody's own words stands in a message; the case has them all."""
 _LASTS = 5 * MINUTE
 """For so long what was free when the alert was raised is worth the way; whoever is told later is sent nowhere by it."""
 _GONE_BY = {"zh": "附近目前的空车位情况不明", "en": "where spaces are free by now is not known"}
@@ -205,15 +209,17 @@ def compose(
     }
     title = _TITLE[language][reason].format_map(words)
     template = _template(rule, event.at - case.subject_at, language)
-    return title, _said(event, reason, language) + (template + _TAIL[language]).format_map(words)
+    return title, opening(event, reason, language) + (template + _TAIL[language]).format_map(words)
 
 
 def compose_end(
     case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
-    words = _about(case, rules, case.closed_at or event.at, language, names)
-    return _TITLE[language][reason].format_map(words), ENDS[reason][language].format_map(words)
+    blind = bool(case.unwatched) and not case.claimed and reason is Reason.CASE_CLOSED
+    words = _about(case, rules, case.cleared_at if blind else case.closed_at or event.at, language, names)
+    forms = _UNREPORTED[language] if blind else (_TITLE[language][reason], ENDS[reason][language])
+    return forms[0].format_map(words), forms[1].format_map(words)
 
 
 def compose_calm(
@@ -229,12 +235,12 @@ def compose_calm(
     words = {
         **_about(case, rules, case.cleared_at or event.at, language, names),
         **_tail(case, language),
-        "level": _CALM_LEVEL[language],
+        "level": (_UNWATCHED_LEVEL if case.unwatched else _CALM_LEVEL)[language],
         "runbook": "",
         "ask": ask,
     }
-    text = _CALM[language].format_map(words) + _TAIL[language].format_map(words)
-    return _TITLE[language][reason].format_map(words), _said(event, reason, language) + text
+    text = (_UNWATCHED if case.unwatched else _CALM)[language].format_map(words) + _TAIL[language].format_map(words)
+    return _TITLE[language][reason].format_map(words), opening(event, reason, language) + text
 
 
 def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, language: str) -> str:
@@ -242,8 +248,8 @@ def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, langua
     if reason is Reason.HELP_NEEDED:
         return role.ask.get(language, "")
     if reason is Reason.VERIFYING_ASKED:
-        return _RETURNED[language]
-    awaited = policy.close == "after_report" and not case.claimed
+        return (_LOOK if case.unwatched else _RETURNED)[language]
+    awaited = (case.unwatched or policy.close == "after_report") and not case.claimed
     return (_VERIFY if awaited else _WAIT)[language]
 
 
@@ -279,21 +285,6 @@ def _runbook(rule: Rule | None, language: str) -> str:
     elif text[-1].isalnum():  # a link ends where the next space is
         text += " "
     return _RUNBOOK[language].format(text)
-
-
-def _said(event: CaseEvent, reason: Reason, language: str) -> str:
-    """Say who asks for what and why, or which stage takes too long; nothing for other reasons."""
-    form = _SAID[language].get(reason)
-    if form is None:
-        return ""
-    if reason is Reason.OVERDUE:
-        return form.format(stage=STAGES[State(event.cause.partition(" ")[0])][language])
-    verb, _, why = event.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", event.note)
-    # Nobody's own words may make a mark that is filled in on delivery.
-    why = " ".join(why.replace(MARK, "").split())
-    why = why if len(why) <= _LONGEST_NOTE else f"{why[:_LONGEST_NOTE]}…"
-    colon = "：" if language == "zh" else ": "
-    return form.format(by=event.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
 
 
 def _template(rule: Rule | None, age: int, language: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Told
+from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.ending import Ending
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.story import Story
+from sensord.core.cases.told import Told
 from sensord.core.people.roster import without
 from sensord.core.record import Delivery
 

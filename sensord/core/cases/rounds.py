@@ -7,7 +7,10 @@ what was said before it still holds. The ledger's first times are never taken ba
 
 from __future__ import annotations
 
-from sensord.core.cases.case import Answer, Case, Told
+from collections.abc import Iterable
+
+from sensord.core.cases.case import Answer, Case
+from sensord.core.cases.told import Told
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Verb
@@ -44,6 +47,23 @@ def refute(case: Case) -> None:
     case.claimed, case.false_alarm, case.reported_at, case.reported_by = False, False, 0, ""
     for told in case.told.values():
         told.said = {verb: at for verb, at in told.said.items() if verb not in _REPORTS}
+    _recount(case)
+
+
+def lapse(case: Case, people: Iterable[str]) -> None:
+    """Take back what these have said: people are as far as they were without it. They may say it anew."""
+    for person in people:
+        case.told[person].said = {}
+    _recount(case)
+
+
+def furthest(case: Case, people: Iterable[str]) -> tuple[str, str, int] | None:
+    """Who of these has come furthest in the round, with the answer (a verb) and its instant; the first of several."""
+    said = ((person, verb, at) for person in people for verb, at in case.told[person].said.items())
+    return max(said, key=lambda one: (PROGRESS[Verb(one[1])], -one[2], one[0]), default=None)
+
+
+def _recount(case: Case) -> None:
     said = {Verb(verb) for told in case.told.values() for verb in told.said}
     case.answer = max((PROGRESS[verb] for verb in said), default=Answer.NONE)
 

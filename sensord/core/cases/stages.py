@@ -18,7 +18,7 @@ class Stages:
     dispatcher: Dispatcher
 
     def __init__(self, definition: Definition, agenda: Agenda) -> None:
-        self._agenda = agenda
+        self._agenda, self.zone = agenda, definition.zone
         self._categories = {category.id: category for category in definition.categories}
 
     def policy(self, case: Case) -> Policy:

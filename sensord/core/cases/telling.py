@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from sensord.core.cases.builtin import PREFIX
-from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.opening import HAS_LEFT
+from sensord.core.cases.rounds import furthest, lapse
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
 from sensord.core.cases.untold import LONGEST_UNTOLD, drop, note, outrun, owe, owes
+from sensord.core.instant import to_datetime
 from sensord.core.people.roster import Roster
 from sensord.core.rules.rule import Rule
 from sensord.core.stream import Stream
@@ -45,18 +48,28 @@ class Telling(Stages):
             case.muted = muted[0].value
             self.dispatcher.muted(case, event, muted[0], decisions)
             owe(case, own)
-            self._look_again(case, muted[1])
+            self.look_again_at(case, muted[1])
             return
         case.muted = ""
         self.unschedule(case, Due.RECHECK)
         if self.dispatcher.rose(case, event, reason, decisions):
             note(case, own)
+            if case.alerts:
+                self._await_duty(case, at)
             if case.state is State.FILED:
                 self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
         else:
-            owe(case, own)
-            self._await_duty(case, at)
+            self._untold(case, own, at)
         self._tell_untold(case, at, story)
+
+    def step_due(self, case: Case, at: int, number: int, story: Story) -> None:
+        """A step of the plan has come due; it may be the first by which anybody hears of the case."""
+        self.remute(case, at)
+        event = self.happen(case, Happening.STEP_DUE, at, f"step {number + 1}", story)
+        if self.dispatcher.step_due(case, event, number, story.decisions) and case.state is State.FILED:
+            note(case, subject(case))
+            self._await_duty(case, at)
+            self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
 
     def tell_of(self, case: Case, one: Subject, event: CaseEvent, reason: Reason, story: Story) -> None:
         """Tell of one alert by its own level and rule; how the case itself stands is told as before."""
@@ -65,12 +78,19 @@ class Telling(Stages):
         if muted is not None:
             self.dispatcher.muted(of, event, muted[0], story.decisions)
             owe(case, one)
-            self._look_again(case, muted[1])
+            self.look_again_at(case, muted[1])
         elif self.dispatcher.rose(case, event, reason, story.decisions, of):
             note(case, one)
         else:
+            self._untold(case, one, event.at)
+
+    def _untold(self, case: Case, one: Subject, at: int) -> None:
+        """Nobody was told: the next shift is, unless the plan tells nobody of that level, or only when it lasts."""
+        if self.dispatcher.speaks(case, one.level):
             owe(case, one)
-            self._await_duty(case, event.at)
+            self._await_duty(case, at)
+        else:
+            drop(case, one)
 
     def _tell_untold(self, case: Case, at: int, story: Story) -> None:
         """Tell of what could not be told when it came; what is muted waits on."""
@@ -79,7 +99,7 @@ class Telling(Stages):
             if outrun(case, one, self.rules.get(one.rule)):
                 drop(case, one)
             elif muted is not None:
-                self._look_again(case, muted[1])
+                self.look_again_at(case, muted[1])
             elif self.dispatcher.can_tell(case, at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
                 reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
@@ -92,24 +112,24 @@ class Telling(Stages):
         """Why nobody is told of the case now, and when to look again; None when it is not muted."""
         return self.mutes.of_case(case, self.rules.get(case.rule), at)
 
-    def _look_again(self, case: Case, at: int) -> None:
+    def look_again_at(self, case: Case, at: int) -> None:
         """Look at the case again at ``at``, or sooner when something else is waited for, too."""
         sooner = min([at, *(when for when, due, _ in case.pending if due is Due.RECHECK)])
         self.unschedule(case, Due.RECHECK)
         self.schedule(case, sooner, Due.RECHECK)
 
     def _await_duty(self, case: Case, at: int) -> None:
-        """Nobody is on duty and reachable: look again when that can change."""
+        """Look again when it can change who is on duty."""
         boundary = self.roster.table.next_boundary(at)
         if boundary is not None:
-            self._look_again(case, boundary)
+            self.look_again_at(case, boundary)
 
     def remute(self, case: Case, at: int) -> None:
         """See whether a case that was told is muted by now, so that its reminders are held."""
         muted = self.muted(case, at)
         if muted is not None and not case.muted:
             case.muted = muted[0].value
-            self._look_again(case, muted[1])
+            self.look_again_at(case, muted[1])
 
     def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
         """What people were told of, and still alarms, they hear of anew who are reached in another way by now.
@@ -127,23 +147,55 @@ class Telling(Stages):
             self.dispatcher.anew(case, event, people, story.decisions, of)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
-        """A mute may have ended, somebody may have come on duty: tell, if there still is something to tell."""
+        """A mute may have ended, a shift may have changed: tell, if there still is something to tell, and somebody."""
         if not case.alerts:
             case.muted = ""
             self._tell_untold(case, at, story)
             return
         muted = self.muted(case, at)
+        anew = muted is None and (bool(case.muted) or self._is_unheard(case, at))
         if muted is not None:
             case.muted = muted[0].value
-            self._look_again(case, muted[1])
-        elif not case.muted and not self.dispatcher.can_tell(case, at):
-            self._await_duty(case, at)
-        elif case.muted or not case.untold or owes(case, subject(case)):
+            self.look_again_at(case, muted[1])
+        of = self.mutes.beside(case, at) if case.muted else case
+        self._hand_over(case, None if anew else of, at, story)
+        self._await_duty(case, at)
+        if anew:
             reason = Reason.MUTE_ENDED if case.muted else Reason.CASE_OPENED
             event = self.happen(case, Happening.STEP_DUE, at, "looked again", story)
             self.dispatch(case, event, reason, story)
+        else:
+            self._tell_untold(case, at, story)
+
+    def _is_unheard(self, case: Case, at: int) -> bool:
+        """Whether nobody has heard of the case itself, and somebody of its plan can by now."""
+        filed = case.state is State.FILED and self.dispatcher.speaks(case, case.level)
+        return (filed or owes(case, subject(case))) and self.dispatcher.can_tell(case, at)
+
+    def _hand_over(self, case: Case, of: Case | None, at: int, story: Story) -> None:
+        """A shift has changed: whoever has answered and left has not, and who comes on duty is told.
+
+        ``of`` is the case as far as people may be told of it now; None: not at all. While a report that it is over
+        waits for the sensors, so does this; and what is calm already is nobody's to take over.
+        """
+        if case.claimed or case.state is State.FILED or not case.told:
             return
-        self._tell_untold(case, at, story)
+        left, before = self.dispatcher.left(case, at), case.answer
+        said = furthest(case, left)
+        lapse(case, left)
+        self.index.disengage(case, left)
+        lapsed = case.answer < before
+        people = [] if of is None else self.dispatcher.incoming(case, of, left if lapsed else (), at)
+        if not (lapsed or people):
+            return
+        said = said if lapsed else furthest(case, case.told)
+        how = Happening.HAND_OVER if lapsed and case.answer is Answer.NONE else Happening.STEP_DUE
+        note = "" if said is None else f"{said[1]} {to_datetime(said[2], self.zone):%m-%d %H:%M:%S} {said[0]}"
+        event = self.happen(case, how, at, HAS_LEFT if lapsed else "hand-over", story, note=note)
+        if of is None:
+            self.dispatcher.begin_anew(case, at)
+        else:
+            self.dispatcher.hand_over(case, event, people, story.decisions, of, anew=lapsed)
 
     def awaits_shift(self, case: Case, at: int) -> bool:
         """Whether a case that is over stays open, so that the next shift hears of it: for a day at most."""

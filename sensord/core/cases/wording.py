@@ -27,6 +27,8 @@ class Wording:
         rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
             return compose_end(case, rules, reason, event, language, self._names)
+        if not heard:
+            heard.append(case.rule)
         if not case.level:
             ask = ask_when_calm(case, self._policy(case), role, reason, language)
             return compose_calm(case, rules, ask, reason, event, language, self._names)

@@ -99,6 +99,8 @@ class DutyTable:
             for person in dict.fromkeys(rotation.people):
                 if rotation.shift in self._shifts:
                     self._of.setdefault(person, []).append((self._shifts[rotation.shift], rotation))
+        self._edge = 0, 0
+        """From when on which boundary is the next: each case asks for it."""
         self._changes: dict[str, list[Change]] = {}
         for change in duty.changes:
             for person in dict.fromkeys((change.off, change.on)):
@@ -182,11 +184,17 @@ class DutyTable:
 
     def next_boundary(self, after: int) -> int | None:
         """The next instant, later than ``after``, at which somebody's duty can change; None: not within a century."""
+        since, ahead_of = self._edge
+        if since <= after < ahead_of:
+            return ahead_of
         edges = (edge for change in self._duty.changes for edge in (change.start, change.end))
         ahead = [edge for edge in edges if after < edge < after + _CENTURY]
         if self._duty.shifts:
             ahead += [instant for instant in self.boundaries(after, after + 2 * DAY) if instant > after]
-        return min(ahead, default=None)
+        found = min(ahead, default=None)
+        if found is not None:
+            self._edge = after, found
+        return found
 
     def _days(self, start: int, end: int) -> Iterator[int]:
         yield from range(self._local(start)[0], self._local(end)[0] + 1)

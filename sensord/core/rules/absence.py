@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sensord.core.alert import unwatched
 from sensord.core.batch import Batch, Float64
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
@@ -47,12 +48,15 @@ class AbsenceRule(GridRule):
         share, shortest = self._least(shares), self._least(silence)
         before = self.ladder.active
         emissions: list[Emission] = []
-        known = np.ones(len(self.table), np.bool_)
-        for key in self.ladder.evaluate(at, share, known, asleep=not self._schedule.at(at)):
+        known, asleep = np.ones(len(self.table), np.bool_), not self._schedule.at(at)
+        for key in self.ladder.evaluate(at, share, known, asleep=asleep):
             levels = (int(before[key]), int(self.ladder.active[key]))
             seconds = float(shortest[key]) / SECOND
             seen = (seconds, seconds / float(share[key]) if share[key] else None, 0)
-            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
+            made = make_transition(self, int(key), levels, (at, at), seen)
+            if asleep and not levels[1] and not self.ladder.agrees(int(key), share, known, self._schedule.at):
+                made = unwatched(made)
+            emissions.append((at, 0, 0, order, int(key), made))
         return emissions
 
     def look(self, key: int, liveness: Liveness) -> Sight:

@@ -15,6 +15,8 @@ nothing, restarts the clocks and counts as not met: what is blind neither alarms
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -174,6 +176,15 @@ class Ladder:
             left = calm & (at - np.where(calm, quiet, at) >= hold)
             supported[(self.active >= level) & ~left] = level
         return supported
+
+    def agrees(self, key: int, value: Float64, known: Bools, awake: Callable[[int], bool]) -> bool:
+        """Whether a key that ``evaluate`` has just let run out, asleep, is calm by what is known, too.
+
+        It began to be while the rule was ``awake`` (at an instant, ns), and its value is so now.
+        """
+        with np.errstate(invalid="ignore"):
+            calm = bool(known[key]) and not self.thresholds.keeps(0, value)[key]
+        return calm and awake(int(self.quiet[0, key]))
 
     def _quiet_needed(self, at: int | Int64) -> int | Int64:
         """For how long (ns) a key must have been calm at ``at`` to leave its level; per key where there is damping."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensord.core.alert import Vehicle
+from sensord.core.alert import Vehicle, unwatched
 from sensord.core.batch import Batch, Float64, Int32, Int64
 from sensord.core.level import Level
 from sensord.core.rules.coming import Coming
@@ -29,7 +29,7 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
-from sensord.core.stream import Stream
+from sensord.core.stream import STREAMS, Stream
 from sensord.core.token import number, word
 
 _MOST_MET = 1024
@@ -47,6 +47,8 @@ class SingleRule:
         assert rule.value is not None
         self.rule, self.table, self._lateness = rule, table, lateness
         self._field, self._schedule = rule.value.field, setting.schedule(rule)
+        # What happened is over by itself; how something stands is not known where nobody looks.
+        self._lasting = rule.stream is not None and not STREAMS[rule.stream].eventful
         self.thresholds = Thresholds(rule, len(table), table, setting.places)
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
@@ -165,6 +167,8 @@ class SingleRule:
                     if not level:
                         self.met_by.pop(int(key), None)
                     made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
+                    if not level and self._lasting and not self._schedule.at(at):
+                        made = unwatched(made)
                     emissions.append((at, 0, 0, order, int(key), made))
             self._due = self._next()
         return emissions

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sensord.core.alert import unwatched
 from sensord.core.batch import Batch, Float64, Int32, Int64, by_number
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
@@ -129,7 +130,10 @@ class StuckRule(GridRule):
             levels = (int(before[key]), int(self.ladder.active[key]))
             seconds, allowed = self._longest(at, int(key), heard)
             seen = (seconds, allowed, 0)
-            emissions.append((at, 0, 0, order, int(key), make_transition(self, int(key), levels, (at, at), seen)))
+            made = make_transition(self, int(key), levels, (at, at), seen)
+            if asleep and not levels[1] and not self.ladder.agrees(int(key), value, known, self._schedule.at):
+                made = unwatched(made)
+            emissions.append((at, 0, 0, order, int(key), made))
         return emissions
 
     def _shares(self, at: int) -> Float64:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sensord.core.alert import unwatched
 from sensord.core.batch import Batch, Float64
 from sensord.core.level import Level
 from sensord.core.rules.baseline import Usual
@@ -131,6 +132,8 @@ class WindowedRule:
             of_window = (*shown, int(seen.window.samples[key]))
             flapping = self.ladder.flaps(key, end)
             made = make_transition(self, key, levels, (at, end), of_window, flapping=flapping)
+            if asleep and not levels[1] and not self.ladder.agrees(key, value, known, self._schedule.at):
+                made = unwatched(made)
             emissions.append((at, 0, 0, order, key, made))
         return emissions
 

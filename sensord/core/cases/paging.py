@@ -1,0 +1,137 @@
+"""Telling people: what keeps somebody from being told, over which ways they are, and what is noted of it.
+
+Each decision has its reason; what is damped waits for a digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sensord.core.cases.agenda import Desk
+from sensord.core.cases.case import Case, CaseEvent, Due, SecondWay, Subject, subject
+from sensord.core.cases.damping import Damper
+from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.digest import DigestWriter
+from sensord.core.cases.message import ENDS, Names
+from sensord.core.cases.mute import Mutes
+from sensord.core.cases.notification import PLATE, Hold, Notification, Reason
+from sensord.core.cases.told import Told
+from sensord.core.cases.whom import Whom
+from sensord.core.cases.wording import Wording
+from sensord.core.definition import Definition
+from sensord.core.people.roster import Contact, Person, Roster
+from sensord.core.place import Places
+from sensord.core.rules.rule import Rule
+
+NOTICES = (Reason.NOT_DELIVERED, Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
+"""These inform, or say again what was asked: nobody owes an answer to them."""
+
+
+class Paging(Whom):
+    """Tells people. What was told and what is pending is on the case; what is damped is in the damper's state."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        places: Places,
+        rules: Mapping[str, Rule],
+        roster: Roster,
+        mutes: Mutes,
+        damper: Damper,
+        desk: Desk,
+    ) -> None:
+        super().__init__(definition, places, roster, desk)
+        self._rules, self._mutes, self._damper = rules, mutes, damper
+        self._roles = {role.id: role for role in definition.roles}
+        self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
+        self.digests = DigestWriter(*self._names)
+        self._words = Wording(rules, self._roles, self.policy, self._names).words
+
+    def _tell(
+        self,
+        case: Case,
+        event: CaseEvent,
+        people: Iterable[Person],
+        reason: Reason,
+        decisions: Decisions,
+        of: Case | None = None,
+    ) -> list[Person]:
+        """Tell people, each over their first ways; returns those from whom nothing kept it."""
+        of, reached = of or case, list[Person]()
+        for person in {person.id: person for person in people}.values():
+            held = self._kept(case, of, person, reason, event.at)
+            if held is not None:
+                decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
+                continue
+            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
+            number = event.id.rpartition(":")[2]
+            ways = list(person.first_ways)
+            if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
+                ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
+                told.ended_over = {**told.ended_over, **dict.fromkeys((contact.channel for contact in ways), number)}
+            if not self._page(of, event, person, ways, reason, decisions):
+                told.held.append(number)
+                continue
+            if reason not in NOTICES:
+                told.ask(self._roster.table.shift_at(person.id, event.at) or "", event.at, case.round)
+            if reason not in ENDS:
+                self._await_first(case, number, event.at, person, subject(of))
+            reached.append(person)
+        return reached
+
+    def _kept(self, case: Case, of: Case, person: Person, reason: Reason, at: int) -> Reason | None:
+        """Why somebody is not told; nothing keeps whoever knows of the case from hearing of its end."""
+        told = case.told.get(person.id)
+        if reason in ENDS and told is not None and told.knows:
+            return None if person.contacts else Reason.HELD_NOBODY
+        if not self._roster.table.on_duty(person.id, at):
+            return Reason.HELD_OFF_DUTY
+        if not person.contacts:
+            return Reason.HELD_NOBODY
+        if case.muted and reason in ENDS:
+            return Reason(case.muted)
+        return self._mutes.of_person(person.id, of, self._rules.get(of.rule), at)
+
+    def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
+        """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
+        for contact in person.second_ways:
+            # Not that of a way that was spared, either: its instant is on the list still.
+            waiting = (taken for _, due, taken in case.pending if due is Due.FALLBACK)
+            number = max((*map(int, case.fallbacks), *waiting), default=0) + 1
+            case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
+            self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
+
+    def _page(
+        self,
+        case: Case,
+        event: CaseEvent,
+        person: Person,
+        contacts: Iterable[Contact],
+        reason: Reason,
+        decisions: Decisions,
+    ) -> bool:
+        """Tell one person over these contacts; returns False when all of it waits for digests."""
+        title, text = self._words(case, event, person, reason)
+        messages = list[Notification]()
+        for contact in contacts:
+            message = Notification(
+                key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
+                case=case.id, event=event.id, at=event.at, reason=reason, receiver=person.id, role=person.role,
+                channel=contact.channel, address=contact.address, level=case.level, place=case.place, grid=case.grid,
+                language=person.language, title=title, text=text, policy=case.policy,
+                vehicle=case.vehicle if PLATE in text else None,
+                mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
+                case_level=event.level,
+            )  # fmt: skip
+            messages.append(message)
+        told = case.told[person.id]
+        waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
+        for message, wait in zip(messages, waits, strict=True):
+            if wait is None:
+                decisions.notify(message)
+                told.level = max(told.level, case.level)
+                continue
+            why, due = wait
+            decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
+            self._desk.digest(due, self._damper.outlet(message))
+        return not waits or None in waits

@@ -1,0 +1,83 @@
+"""The ledger of a case: what was told to each person, and what they have said and done."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sensord.core.level import Level
+
+
+class Told(msgspec.Struct):
+    """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).
+
+    ``number`` is the place in the order of telling. ``times`` is how often the person was asked to do something,
+    ``at`` when first (never: when the line began), ``asked`` how often in each of their shifts ("": on no shift's
+    account), ``round`` in which round last; what supervisors are told for their information, and that a case has
+    ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
+    ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
+    round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
+    person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
+    were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
+    waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
+    ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
+    since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
+    each with the number of the event, none once that has failed; it is empty when the word has got through.
+    """
+
+    role: str
+    at: int
+    number: int = 0
+    asked: dict[str, int] = {}
+    unanswered: list[str] = []
+    times: int = 0
+    sent_at: int = 0
+    delivered_at: int = 0
+    seen_at: int = 0
+    acknowledged_at: int = 0
+    on_the_way_at: int = 0
+    on_the_scene_at: int = 0
+    help_at: int = 0
+    dispersed_at: int = 0
+    round: int = 0
+    heard: int = 0
+    said: dict[str, int] = {}
+    failed: list[str] = []
+    rules: list[str] = []
+    level: Level = Level.NONE
+    held: list[str] = []
+    spoke_at: int = 0
+    second_ways: list[str] = []
+    ended_over: dict[str, str] = {}
+
+    @property
+    def knows(self) -> bool:
+        """Whether anything about the case was sent to the person: what only waits for digests was not."""
+        return bool(self.rules and (self.times or self.level or not self.held))
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer of the person stands in the present round."""
+        return bool(self.said)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the person was asked, and has said nothing since the round in which they were asked last."""
+        return bool(self.unanswered)
+
+    def is_above(self, level: Level) -> bool:
+        """Whether a page at a level is above all that the person was told of the case, or begins it gravely."""
+        return level > self.level and (self.level is not Level.NONE or level >= Level.ORANGE)
+
+    def ask(self, shift: str, at: int, case_round: int) -> None:
+        """Note that the person is asked to do something, in their shift and in a round of the case."""
+        self.at = self.at if self.times else at
+        self.times, self.round = self.times + 1, case_round
+        self.asked = {**self.asked, shift: self.asked.get(shift, 0) + 1}
+        heard = self.acknowledged_at and self.heard == case_round
+        if not heard and shift not in self.unanswered:
+            self.unanswered = [*self.unanswered, shift]
+
+    @property
+    def reached(self) -> bool:
+        """Whether a message is known to have reached the person's side."""
+        return bool(self.sent_at or self.delivered_at or self.seen_at or self.acknowledged_at)

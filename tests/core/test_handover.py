@@ -1,0 +1,204 @@
+"""A shift changes while a case goes on: whoever comes hears of it, and what those who left have said holds nothing."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sensord.core.cases.case import Answer
+from sensord.core.cases.policy import Mode, Policy, Step
+from sensord.core.cases.story import Story
+from sensord.core.definition import Definition
+from sensord.core.instant import HOUR, MINUTE, to_datetime
+from sensord.core.level import Level
+from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
+from sensord.core.people.roster import Contact, Person
+from sensord.core.record import Scope
+from tests.core.desk import Desk, told
+from tests.core.street import START, definition
+
+BEGINNING = to_datetime(START, "Asia/Shanghai")
+NOW = BEGINNING.hour * 60 + BEGINNING.minute
+SHIFTS = (Shift("early", NOW - 400, NOW + 10), Shift("late", NOW + 10, NOW + 400))
+CHANGE = 10 * 60 - BEGINNING.second
+"""In seconds after START: the early shift goes, the late one comes."""
+
+
+def person(name: str, role: str, *shifts: str, place: str = "G1") -> Person:
+    """Somebody with one contact."""
+    return Person(name, role, place, (Contact("people"),), shifts=shifts)
+
+
+EARLY, LATE = person("早", "cadre", "early"), person("晚", "cadre", "late")
+ALWAYS, POLICE = person("全", "cadre"), person("警", "police", place="street")
+OFFICER = person("值", "officer", place="street")
+STEPS = (
+    Step(("cadre",)),
+    Step(("cadre",), after=3 * MINUTE, until=Answer.ACKNOWLEDGED, mode=Mode.REPLACEMENT),
+    Step(("officer",), after=5 * MINUTE, until=Answer.ACKNOWLEDGED),
+    Step(("police",), after=20 * MINUTE, until=Answer.ON_THE_SCENE),
+)
+
+
+def street(*people: Person, steps: tuple[Step, ...] = STEPS, **more: object) -> Definition:
+    """A street with one plan for crowds, and two shifts."""
+    plan = Policy("crowd", {"zh": "聚集"}, steps, "after_report", agree_for=MINUTE, supervisors=("officer",))
+    made = definition(people=people, policies=(plan,), duty=Duty(SHIFTS))
+    return msgspec.structs.replace(made, **more)
+
+
+def begun(*people: Person, **more: object) -> Desk:
+    """A crowd of nine minutes before the change, saved and restored just before it."""
+    desk = Desk(street(*people, **more))  # type: ignore[arg-type]
+    desk.alert(CHANGE - 540, Level.YELLOW)
+    return desk
+
+
+def change(desk: Desk) -> Story:
+    """The shift changes, after a restart."""
+    assert not told(desk.wait(CHANGE - 1))
+    desk.restart()
+    return desk.wait(CHANGE)
+
+
+def heard(story: Story) -> list[tuple[str, str]]:
+    """Who is told, and why."""
+    return [(receiver, reason) for receiver, _, reason in told(story)]
+
+
+def test_whoever_comes_hears_that_the_one_who_acknowledged_has_left() -> None:
+    """The escalation begins anew with them, as does the stage; the ledger keeps what the other has said."""
+    desk = begun(EARLY, LATE, POLICE, OFFICER)
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    story = change(desk)
+    (said,) = story.decisions.notifications
+    assert (said.receiver, said.reason.value) == ("晚", "hand_over")
+    assert "早曾于 11-15 06:14:40 接单，现已下班" in said.text
+    assert "交接班" in said.title
+    assert (desk.case.state.value, desk.case.owner) == ("dispatched", "晚")
+    assert desk.case.told["早"].acknowledged_at
+    assert heard(desk.wait(CHANGE + 299)) == []
+    assert heard(desk.wait(CHANGE + 301)) == [("值", "not_acknowledged")]
+    assert heard(desk.wait(CHANGE + 1201)) == [("警", "not_on_the_scene")]
+
+
+def test_an_answer_of_whoever_has_come_holds_the_steps_again() -> None:
+    """The officer need not hear."""
+    desk = begun(EARLY, LATE, OFFICER)
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    change(desk)
+    desk.act(CHANGE + 60, "acknowledge", "晚")
+    assert heard(desk.wait(CHANGE + 3000)) == []
+    assert desk.case.state.value == "handling"
+
+
+def test_where_nobody_has_answered_the_steps_keep_their_times() -> None:
+    """Whoever comes gets no more time than whoever left: the police are called twenty minutes after the beginning."""
+    desk = begun(EARLY, LATE, POLICE, steps=(STEPS[0], STEPS[3]))
+    story = change(desk)
+    assert heard(story) == [("晚", "hand_over")]
+    assert "此前无人答复" in story.decisions.notifications[0].text
+    assert heard(desk.wait(CHANGE + 659)) == []
+    assert heard(desk.wait(CHANGE + 661)) == [("警", "not_on_the_scene")]
+
+
+def test_an_answer_of_somebody_who_is_on_duty_still_holds() -> None:
+    """The police are there: the late cadre hears so, and nobody is called for want of an answer."""
+    desk = begun(EARLY, LATE, POLICE, OFFICER)
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    desk.act(CHANGE - 400, "on_the_scene", "警")
+    story = change(desk)
+    assert heard(story) == [("晚", "hand_over")]
+    assert "警已于 11-15 06:16:20 到场，仍在岗" in story.decisions.notifications[0].text
+    assert (desk.case.state.value, desk.case.owner) == ("handling", "警")
+    assert heard(desk.wait(CHANGE + 3000)) == []
+
+
+def test_nobody_is_told_again_while_somebody_who_knows_stays() -> None:
+    """Nor is anything written down; also when others come."""
+    desk = begun(EARLY, ALWAYS, LATE, steps=STEPS[:1])
+    story = change(desk)
+    assert not story.told
+
+
+def test_whoever_stays_hears_that_the_one_who_had_acknowledged_has_left() -> None:
+    """They relied on that; and so do those who come."""
+    desk = begun(EARLY, ALWAYS, LATE, steps=STEPS[:1])
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    assert sorted(heard(change(desk))) == [("全", "hand_over"), ("晚", "hand_over")]
+
+
+def test_when_nobody_comes_the_next_steps_are_due_at_once() -> None:
+    """The volunteer stays, and there is no cadre for whose answer anybody could wait."""
+    volunteer = person("志", "volunteer")
+    desk = begun(EARLY, volunteer, OFFICER, steps=(Step(("volunteer", "cadre")), STEPS[2]))
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    assert heard(change(desk)) == [("值", "not_acknowledged")]
+    assert desk.case.state.value == "dispatched"
+
+
+def test_when_nobody_who_knows_is_left_whoever_of_the_plan_is_there_takes_over() -> None:
+    """As when a case is opened, and then the steps count for them."""
+    desk = begun(EARLY, OFFICER, steps=(STEPS[0], STEPS[2]))
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    assert heard(change(desk)) == [("值", "hand_over")]
+    assert desk.case.owner == "值"
+
+
+def test_with_nobody_at_all_the_next_shift_takes_over() -> None:
+    """Hours after the early one has gone, nobody has been there."""
+    later = (SHIFTS[0], Shift("late", NOW + 60, NOW + 400))
+    desk = begun(EARLY, LATE, steps=STEPS[:1], duty=Duty(later))
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    assert heard(change(desk)) == []
+    assert heard(desk.wait(CHANGE + 49 * 60)) == []
+    assert heard(desk.wait(CHANGE + 50 * 60)) == [("晚", "hand_over")]
+
+
+def test_a_calm_case_is_handed_over_to_nobody() -> None:
+    """It waits for a report, or ends as unreported; its supervisors hear when that takes too long."""
+    desk = begun(EARLY, LATE, OFFICER)
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    desk.alert(CHANGE - 100, Level.NONE)
+    assert not change(desk).told
+
+
+def test_a_muted_case_is_told_when_the_mute_ends_and_is_held_back_by_nobody_who_has_left() -> None:
+    """In between nobody hears; the steps wait for an answer of who is there."""
+    desk = begun(EARLY, LATE, OFFICER)
+    desk.act(CHANGE - 500, "acknowledge", "早")
+    silence = {"scope": Scope(places=("G1-L1",)), "note": "施工", "until": START + HOUR, "via": "cli"}
+    desk.act(CHANGE - 400, "silence", "operator", "quiet", **silence)
+    assert heard(change(desk)) == []
+    assert heard(desk.wait(3599)) == []
+    assert heard(desk.wait(3600)) == [("晚", "mute_ended")]
+    assert heard(desk.wait(3901)) == [("值", "not_acknowledged")]
+
+
+def test_while_a_report_stands_the_case_is_nobody_elses() -> None:
+    """Once the sensors have denied it, it is handed over."""
+    desk = begun(EARLY, LATE, OFFICER)
+    desk.act(CHANGE - 60, "dispersed", "早")
+    assert heard(change(desk)) == []
+    assert ("晚", "hand_over") in heard(desk.wait(CHANGE + 300))
+
+
+def test_whoever_stays_on_after_their_shift_says_so_and_is_counted() -> None:
+    """What they said before the change they may say anew; it holds until the next."""
+    desk = begun(EARLY, LATE, OFFICER)
+    desk.act(CHANGE - 500, "on_the_scene", "早")
+    change(desk)
+    assert desk.act(CHANGE + 10, "on_the_scene", "早").outcomes[0].verdict == "noted"
+    assert heard(desk.wait(CHANGE + 3000)) == []
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_stand_in_takes_over_as_the_roster_changes(answers: bool) -> None:
+    """A swap comes into force while the case goes on."""
+    desk = begun(EARLY, person("替", "cadre", "late"), steps=STEPS[:1])
+    if answers:
+        desk.act(CHANGE - 500, "acknowledge", "早")
+    swap = Change(START, START + HOUR, ChangeReason.SWAP, off="早", on="替")
+    story = desk.redefine(CHANGE - 300, msgspec.structs.replace(desk.definition, duty=Duty(SHIFTS, changes=(swap,))))
+    assert heard(story) == [("替", "hand_over")]
+    assert heard(desk.wait(CHANGE)) == []
