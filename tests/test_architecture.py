@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "revealing",
         "simulators",
         "source",
+        "starting",
         "store",
     },
     "cli": {"errors", "phrasebook", "words", "config", "telemetry", "app", "commands", "hangup", "simulators"},

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from sensord.api.tokens import LOCAL, ROLES, Role, TokenStore
-from sensord.config.load import Loaded, load
+from sensord.config.load import Loaded, load_bare
 from sensord.core.instant import format_instant, parse_duration
 from sensord.errors import SensordError
 from sensord.ports import Change
@@ -18,7 +18,7 @@ from sensord.words import say
 
 
 def _opened(config: Path) -> tuple[Loaded, TokenStore, AuditLog]:
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     state = loaded.resolve(loaded.settings.state_dir)
     return loaded, TokenStore(state), AuditLog(state)
 

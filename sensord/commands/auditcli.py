@@ -75,7 +75,7 @@ def _seen(character: str) -> str:
 
 
 def _state(config: Path) -> Path:
-    from sensord.config.load import load
+    from sensord.config.load import load_bare
 
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     return loaded.resolve(loaded.settings.state_dir)

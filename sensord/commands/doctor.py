@@ -21,12 +21,12 @@ from sensord import answers
 from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
-from sensord.config.load import Loaded, load, read_secret
+from sensord.config.load import Loaded, load, load_bare, read_secret
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
 from sensord.errors import ConfigError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
 from sensord.notify import smtp
-from sensord.phrasebook import shown, told
+from sensord.phrasebook import shown, shown_problem, told
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.lock import holder
@@ -49,11 +49,9 @@ class Finding:
 
 
 def examine(config: Path) -> Iterator[Finding]:
-    """Look at everything that the daemon needs; raises ``ConfigError`` when the configuration is wrong."""
-    loaded = load(config, lenient=True)
-    yield Finding(
-        say("配置", "configuration"), True, say(f"{len(loaded.warnings)} 条提醒", f"{len(loaded.warnings)} warnings")
-    )
+    """Look at everything that the daemon needs; raises ``ConfigError`` when ``sensord.yaml`` itself is wrong."""
+    loaded, said = _configuration(config)
+    yield from said
     for part, why in loaded.without.items():
         yield Finding(part.value, False, told(why))
     yield _state_directory(loaded)
@@ -82,6 +80,17 @@ def examine(config: Path) -> Iterator[Finding]:
             case _:
                 yield _listens(f"channel {channel.name}", channel.url)
     yield from _daemon(config, loaded.resolve(loaded.settings.state_dir))
+
+
+def _configuration(config: Path) -> tuple[Loaded, list[Finding]]:
+    """What can be loaded, and each mistake: a daemon that runs goes on under the rules in force, and so do we."""
+    subject = say("配置", "configuration")
+    try:
+        loaded = load(config, lenient=True)
+    except ConfigError as refused:
+        return load_bare(config), [Finding(subject, False, shown_problem(problem)) for problem in refused.problems]
+    count = len(loaded.warnings)
+    return loaded, [Finding(subject, True, say(f"{count} 条提醒", f"{count} warnings"))]
 
 
 def _state_directory(loaded: Loaded) -> Finding:

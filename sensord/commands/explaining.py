@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sensord.commands.answer import Answer
-from sensord.config.load import load
+from sensord.config.load import load_bare
 from sensord.config.schema import did_you_mean
 from sensord.core.cases.case import CaseEvent
 from sensord.core.instant import from_datetime, parse_instant, to_datetime
@@ -51,7 +51,7 @@ class _Daemon:
     """The journal and the saved states of a daemon, which may be running."""
 
     def __init__(self, config: Path) -> None:
-        loaded = load(config)
+        loaded = load_bare(config)
         directory = loaded.resolve(loaded.settings.state_dir)
         self.zone, self.past = loaded.settings.timezone, Past(directory)
         self._secrets = loaded.secrets

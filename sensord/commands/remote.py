@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from sensord import answers
-from sensord.config.load import Loaded, load
+from sensord.config.load import Loaded, load_bare
 from sensord.config.settings import TOKEN_FILE
 from sensord.core.instant import format_instant, parse_duration, parse_instant
 from sensord.decoders import json_decoder
@@ -84,12 +84,12 @@ def _ask(loaded: Loaded, method: str, path: str, body: dict[str, Any] | None = N
 
 def overview(config: Path) -> dict[str, Any]:
     """Return the site at a glance; raises ``UnavailableError`` when no daemon answers."""
-    return _ask(load(config, lenient=True), "GET", "/api/v1/overview")
+    return _ask(load_bare(config), "GET", "/api/v1/overview")
 
 
 def readiness(config: Path) -> dict[str, str]:
     """Return what the running daemon says is not as it should be: name to detail. Raises ``UnavailableError``."""
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     report = _fetch(loaded, "GET", "/readyz")[1]
     stuck = {
         name: say(f"{worker['silent_seconds']:.0f} 秒没有动静", f"silent for {worker['silent_seconds']:.0f} s")
@@ -121,7 +121,7 @@ def act(config: Path, case: str, verb: str, by: str, note: str, until: str | Non
 
     ``until`` is a time as people write it; without an offset it is the site's local time.
     """
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     body: dict[str, Any] = {"verb": verb, "by": by, "note": note}
     if until is not None:
         body["until"] = _instant(until, loaded.settings.timezone)
@@ -135,12 +135,12 @@ def silence(config: Path, name: str, scope: dict[str, Any], lasts: str, note: st
     except ValueError as error:
         raise SensordError(str(error)) from error
     body = {**scope, "until": until, "note": note, "id": name}
-    return _decision(_ask(load(config, lenient=True), "POST", "/api/v1/silences", body))
+    return _decision(_ask(load_bare(config), "POST", "/api/v1/silences", body))
 
 
 def unsilence(config: Path, name: str) -> Decision:
     """End a silence; returns what became of it. Raises ``SensordError`` with the daemon's answer."""
-    return _decision(_ask(load(config, lenient=True), "DELETE", f"/api/v1/silences/{quote(name, safe='')}"))
+    return _decision(_ask(load_bare(config), "DELETE", f"/api/v1/silences/{quote(name, safe='')}"))
 
 
 def count(config: Path, compound: str, vehicles: int, by: str, note: str) -> Decision:
@@ -150,7 +150,7 @@ def count(config: Path, compound: str, vehicles: int, by: str, note: str) -> Dec
     """
     body = {"vehicles": vehicles, "by": by, "note": note}
     path = f"/api/v1/places/{quote(compound, safe='')}/vehicles"
-    return _decision(_ask(load(config, lenient=True), "POST", path, body))
+    return _decision(_ask(load_bare(config), "POST", path, body))
 
 
 def finding(config: Path, place: str, severity: str, code: str, text: str, by: str) -> tuple[int, str]:
@@ -159,20 +159,20 @@ def finding(config: Path, place: str, severity: str, code: str, text: str, by: s
     Raises ``SensordError`` with the daemon's answer.
     """
     body = {"place": place, "severity": severity, "code": code, "text": text, "by": by}
-    answer = _ask(load(config, lenient=True), "POST", "/api/v1/findings", body)
+    answer = _ask(load_bare(config), "POST", "/api/v1/findings", body)
     return int(answer["seq"]), str(answer["device"])
 
 
 def on_duty(config: Path, place: str, at: str | None) -> dict[str, Any]:
     """Return who is on duty, now or at a time as people write it; raises ``SensordError`` with the daemon's answer."""
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     asked = {"place": place} | ({} if at is None else {"at": _instant(at, loaded.settings.timezone)})
     return _ask(loaded, "GET", f"/api/v1/roster/now?{urlencode(asked)}")
 
 
 def roster_changes(config: Path) -> list[dict[str, Any]]:
     """Return leave, swaps and extra duty, in force or to come; raises ``SensordError`` with the daemon's answer."""
-    found: list[dict[str, Any]] = _ask(load(config, lenient=True), "GET", "/api/v1/roster/changes")["changes"]
+    found: list[dict[str, Any]] = _ask(load_bare(config), "GET", "/api/v1/roster/changes")["changes"]
     return found
 
 
@@ -181,7 +181,7 @@ def change_roster(config: Path, reason: str, start: str, end: str, about: dict[s
 
     Raises ``SensordError`` with the daemon's answer.
     """
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     zone = loaded.settings.timezone
     body = {"from": _instant(start, zone), "to": _instant(end, zone), "reason": reason, **about}
     return str(_ask(loaded, "POST", "/api/v1/roster/changes", body)["id"])
@@ -189,7 +189,7 @@ def change_roster(config: Path, reason: str, start: str, end: str, about: dict[s
 
 def cancel_change(config: Path, name: str) -> None:
     """Take a change of the duty plan back; raises ``SensordError`` with the daemon's answer."""
-    _ask(load(config, lenient=True), "DELETE", f"/api/v1/roster/changes/{quote(name, safe='')}")
+    _ask(load_bare(config), "DELETE", f"/api/v1/roster/changes/{quote(name, safe='')}")
 
 
 def _instant(text: str, zone: str) -> str:
@@ -202,12 +202,12 @@ def _instant(text: str, zone: str) -> str:
 
 def reload(config: Path) -> dict[str, Any]:
     """Let the daemon read its configuration again; raises ``ConfigError`` with the mistakes that it found."""
-    return _ask(load(config, lenient=True), "POST", "/api/v1/reload")
+    return _ask(load_bare(config), "POST", "/api/v1/reload")
 
 
 def recent_dead_letters(config: Path, limit: int) -> list[str]:
     """Return a line per dead letter, newest first: time, topic, reason, detail. Needs no daemon."""
-    loaded = load(config, lenient=True)
+    loaded = load_bare(config)
     zone = loaded.settings.timezone
     return [
         f"{format_instant(letter.received_at, zone)}  {letter.topic}  {letter.reason}  {letter.detail}"

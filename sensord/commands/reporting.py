@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
-from sensord.config.load import Loaded, load
+from sensord.config.load import Loaded
 from sensord.core.cases.case import Case
 from sensord.core.cases.listing import Lister, Table
 from sensord.core.cases.reports import ReportTable, Span, VehicleTable
@@ -17,7 +17,9 @@ from sensord.core.place import Places
 from sensord.drivers.tabular import Document, csv_of, render
 from sensord.errors import SensordError
 from sensord.reporting import FAR, KeptReports, NoTimeError, Reporter, VehicleReporter, day_span, yesterday
+from sensord.starting import prepare
 from sensord.store.history import History
+from sensord.store.reader import DirectoryReader
 from sensord.store.state import StateStore
 from sensord.words import say
 
@@ -28,7 +30,7 @@ class Lists:
     """Reads one site's cases. ``now`` is Unix time in ns."""
 
     def __init__(self, config: Path, now: int, language: str) -> None:
-        self._loaded: Loaded = load(config)
+        self._loaded = in_force(config)
         definition = self._loaded.definition
         self._zone, self._now, self._language = definition.zone, now, language
         self._lister = Lister(definition, Places(definition.places, definition.devices), language)
@@ -102,6 +104,19 @@ class Lists:
         )
 
 
+def in_force(config: Path) -> Loaded:
+    """The configuration, or with the definition in force, as a start of the daemon takes it, when files are refused.
+
+    Raises ``ConfigError`` when there is none.
+    """
+    start = prepare(config)
+    if start.refused is None:
+        return start.loaded
+    directory = start.loaded.resolve(start.loaded.settings.state_dir)
+    with closing(StateStore(directory)) as state:
+        return start.begun(DirectoryReader(directory / "journal"), state)
+
+
 def _instant(text: str, zone: str) -> int:
     """Read a time that stores can hold; raises ``ValueError`` (its text is shown)."""
     instant = parse_instant(text, zone)
@@ -122,7 +137,7 @@ def vehicles(
 
     Raises ``ValueError`` (its text is shown) for what is no time.
     """
-    loaded = load(config)
+    loaded = in_force(config)
     day, since, until = asked
     start, end = (_instant(text, loaded.definition.zone) if text else None for text in (since, until))
     reporter = VehicleReporter(lambda: loaded, loaded.resolve(loaded.settings.state_dir))

@@ -115,6 +115,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
 def load_bare(path: Path) -> Loaded:
     """Load what ``sensord.yaml`` says by itself, and keys; the definition is empty, the score's formula the default.
 
+    That is enough to ask a daemon, or its state: mistakes in other files are the daemon's trouble, and it goes on.
     Keys are read leniently. Raises ``ConfigError`` when that one file is not sound.
     """
     settings, base, problems = load_settings(path), path.parent, _Problems(lenient=True)
