@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sensord.commands.doctor import Finding, examine
 from sensord.config.settings import TOKEN_FILE
 from sensord.store.journal import Journal
 from sensord.store.starts import Starts
 from sensord.store.state import StateStore
+from tests.notify.programs import make_certificate
+from tests.notify.receiver import Receiver
 from tests.store.parts import change, fill
 from tests.support import free_port
 from tests.support.bombs import BOMBS, ROOM, Growth, bombing
@@ -99,6 +103,34 @@ def test_small_files_that_are_damaged_are_found(daemon: Daemon) -> None:
     wrong = ("plates", "changes", "audit.log")
     assert [found[name].ok for name in wrong] == [False] * 3
     assert "plate.keys" in found["plates"].detail
+
+
+def put(daemon: Daemon, **settings: object) -> str:
+    """Change settings of the one channel; returns what the doctor says of it, ✓ or ✗ before it."""
+    (channel, *others) = yaml.safe_load(daemon.config.read_text(encoding="utf-8"))["channels"]
+    daemon.set(channels=[channel | settings, *others])
+    finding = findings(daemon)["channel people"]
+    return f"{'✓' if finding.ok else '✗'} {finding.detail}"
+
+
+def test_an_address_to_which_nothing_will_be_sent_is_found(daemon: Daemon) -> None:
+    """It accepts connections, but the channel does not allow it."""
+    with Receiver() as receiver:
+        assert put(daemon, url=receiver.url, allow=[receiver.host]).startswith("✓ ")
+        assert "internal address" in put(daemon, allow=[])
+    assert not receiver.requests
+
+
+def test_a_receiver_whom_we_will_not_believe_is_found(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts connections, but its certificate is nobody's whom this system trusts; nobody is paged to find out."""
+    certificate, key = make_certificate(daemon.directory, "IP:127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with Receiver(tls=tls) as receiver:
+        assert ": 127.0.0.1 shows a certificate" in put(daemon, url=receiver.url, allow=[receiver.host])
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert put(daemon).startswith("✓ ")
+    assert not receiver.requests
 
 
 @pytest.mark.parametrize("bomb", BOMBS)

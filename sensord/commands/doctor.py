@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -10,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import paho.mqtt.client as paho
@@ -22,10 +22,12 @@ from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
 from sensord.config.load import Loaded, load, load_bare, read_secret
+from sensord.config.reach import host_and_port
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
-from sensord.errors import ConfigError, SensordError, StoreError
+from sensord.errors import ConfigError, DeliveryError, SensordError, StoreError
 from sensord.ingest.receiver import tls_context
 from sensord.notify import smtp
+from sensord.notify.http import HttpSender
 from sensord.phrasebook import shown, shown_problem, told
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
@@ -76,9 +78,9 @@ def examine(config: Path) -> Iterator[Finding]:
                 pass  # its addresses are in its file, and only it can read them
             case Smtp():
                 yield from _certificates(f"channel {channel.name} ca_file", loaded, channel)
-                yield _listens(f"channel {channel.name}", f"smtp://{channel.host}:{channel.port}")
+                yield _listens(f"channel {channel.name}", channel.host, channel.port)
             case _:
-                yield _listens(f"channel {channel.name}", channel.url)
+                yield _reached(channel.name, channel.url, channel.allow)
     yield from _daemon(config, loaded.resolve(loaded.settings.state_dir))
 
 
@@ -143,17 +145,35 @@ def _http(subject: str, url: str) -> Finding:
     return Finding(subject, status < 400, f"{url}: HTTP {status}")
 
 
-def _listens(subject: str, url: str) -> Finding:
-    """A channel is not tried for real: somebody would be paged."""
-    parts = urlsplit(url)
-    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+def _reached(name: str, url: str, allow: tuple[str, ...]) -> Finding:
+    """As far as sending goes before somebody is paged: address, allow list, connection, certificate."""
+
+    async def knock() -> None:
+        sender = HttpSender(name, f"{TIMEOUT:.0f}s", allow)
+        try:
+            await sender.knock(url)
+        finally:
+            await sender.close()
+
+    subject, (host, port) = f"channel {name}", host_and_port(url)
     try:
-        socket.create_connection(address, TIMEOUT).close()
+        asyncio.run(knock())
+    except DeliveryError as error:
+        return Finding(subject, False, f"{host}:{port}: {told(str(error).removeprefix(f'{subject}: '))}")
+    return _open(subject, host, port)
+
+
+def _listens(subject: str, host: str, port: int) -> Finding:
+    """A mail server is not spoken to."""
+    try:
+        socket.create_connection((host, port), TIMEOUT).close()
     except OSError as error:
-        return Finding(subject, False, f"{address[0]}:{address[1]}: {error.strerror or error}")
-    return Finding(
-        subject, True, say(f"{address[0]}:{address[1]} 可连接", f"{address[0]}:{address[1]} accepts connections")
-    )
+        return Finding(subject, False, f"{host}:{port}: {error.strerror or error}")
+    return _open(subject, host, port)
+
+
+def _open(subject: str, host: str, port: int) -> Finding:
+    return Finding(subject, True, say(f"{host}:{port} 可连接", f"{host}:{port} accepts connections"))
 
 
 def _state_files(loaded: Loaded) -> Iterator[Finding]:

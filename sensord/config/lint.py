@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sensord.config.calendar import known_until
+from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Smtp
 from sensord.config.findings import Findings
+from sensord.config.reach import host_and_port, is_allowed, is_internal, is_literal
 from sensord.config.yamlfile import Document, KeyPath
 from sensord.core.cases.policy import Mode, Policy, Role
 from sensord.core.cases.reportplan import Every, ReportPlan
@@ -106,6 +108,19 @@ def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:
             if name in empty:
                 message = f"{{{name}}} is always empty in a rule by {rule.by}"
                 findings.warn((*path, "message", language), message, "remove it, or write {place}")
+
+
+def lint_channels(document: Document, channels: Iterable[ChannelSettings]) -> list[Problem]:
+    """Warn of channels whose address nothing may be sent to: a name may come to lead elsewhere, an address does not."""
+    findings = Findings(document)
+    for index, channel in enumerate(channels):
+        if isinstance(channel, MqttChannel | Apprise | Smtp):
+            continue
+        host, port = host_and_port(channel.url)
+        if is_literal(host) and is_internal(host) and not is_allowed(host, port, channel.allow):
+            message = f"nothing will be sent: {host} is an internal address, and the channel does not allow it"
+            findings.warn(("channels", index, "url"), message, f'add allow: ["{host}:{port}"], if it is meant')
+    return findings.warnings
 
 
 def lint_dispatch(

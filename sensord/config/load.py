@@ -17,9 +17,17 @@ import msgspec
 
 from sensord.config.calendar import load_calendar
 from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot, kinds
-from sensord.config.connection import load_settings
+from sensord.config.connection import check_settings, load_settings
 from sensord.config.dutyplan import with_public_days
-from sensord.config.lint import lint_calendar, lint_dispatch, lint_history, lint_lengths, lint_nearest, lint_silence
+from sensord.config.lint import (
+    lint_calendar,
+    lint_channels,
+    lint_dispatch,
+    lint_history,
+    lint_lengths,
+    lint_nearest,
+    lint_silence,
+)
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
 from sensord.config.plan import Dispatch, check_scopes, load_dispatch
@@ -29,6 +37,7 @@ from sensord.config.rules import RuleSet, World, load_rules
 from sensord.config.secret import read_secret, read_signing_key, resolve_path
 from sensord.config.settings import Settings
 from sensord.config.vehicles import Vehicles, load_vehicles
+from sensord.config.yamlfile import read_yaml
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.score import Score
@@ -89,13 +98,15 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
     without what alerting can do without: a daemon must start, and be asked, whatever its small files look like.
     """
     base = path.parent
-    settings = load_settings(path)
+    document = read_yaml(path)
+    settings = check_settings(document)
     folder = rules_in or resolve_path(settings.files.rules, base)
     parts = _read(settings, base, folder, lenient=lenient)
     definition = _definition(settings, parts)
     dispatch, staff, rules = parts.dispatch, parts.staff, parts.rules
     today = to_datetime(time.time_ns(), settings.timezone).date()
     warnings = [
+        *lint_channels(document, settings.channels),
         *parts.registry.warnings,
         *rules.warnings,
         *find_holes(dispatch, staff.people, parts.places, rules.reach),

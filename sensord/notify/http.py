@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ import msgspec
 
 from sensord import answers
 from sensord.config.channels import Success
+from sensord.config.reach import host_and_port
 from sensord.core.instant import SECOND, parse_duration
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError, parse_retry_after
@@ -112,6 +114,15 @@ class HttpSender:
         except (TimeoutError, httpx.RequestError) as error:
             raise self._no_answer(url.host, error, attempt) from error
 
+    async def knock(self, url: str) -> None:
+        """Go as far as a request does before any of it is sent; raises ``DeliveryError`` with what that would say."""
+        host, port = host_and_port(url)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await _connect(host, port, await resolve(host, port, self._allow), url.startswith("https:"))
+        except OSError as error:
+            raise self._no_answer(host, error, _Attempt()) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -150,7 +161,36 @@ class HttpSender:
         kind = type(error).__name__
         if attempt.sent:
             return InDoubtError(f"channel {self.name}: {host} did not answer the request ({kind})")
-        return DeliveryError(f"channel {self.name}: cannot connect to {host} ({kind}); is it up?")
+        fault = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            advice = "renew it, let this system trust who signed it, and check this machine's clock"
+            why = f"{host} shows a certificate that is not trusted ({fault.verify_message}); {advice}"
+        elif fault is not None:
+            why = f"no TLS with {host} ({fault.reason}); check the url"
+        else:
+            why = f"cannot connect to {host} ({kind}); is it up?"
+        return DeliveryError(f"channel {self.name}: {why}")
+
+
+async def _connect(host: str, port: int, addresses: list[str], secure: bool) -> None:
+    """Connect to the first address that lets us, and hang up; raises ``OSError`` as the last of them does."""
+    context, name = (answers.tls(), host) if secure else (None, None)
+    for number, address in enumerate(addresses, 1):
+        try:
+            _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
+        except OSError:
+            if number == len(addresses):
+                raise
+        else:
+            writer.transport.abort()
+            return
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def judge_success(name: str, reply: Reply, success: Success) -> None:

@@ -67,6 +67,13 @@ EDITS = {
         "policies:\n  spare: {name: {zh: 备用}, steps: [{tell: [cadre]}]}\n",
         r"dispatch.yaml:\d+:\d+: warning: no rule uses the policy spare",
     ),
+    "a channel at an internal address": (
+        "sensord.yaml",
+        ', allow: ["127.0.0.1:8787"]',
+        "",
+        r"sensord.yaml:5:40: warning: nothing will be sent: 127.0.0.1 is an internal address.*127.0.0.1:8787",
+    ),
+    "a channel whose host is allowed": ("sensord.yaml", 'allow: ["127.0.0.1:8787"]', 'allow: ["127.0.0.1"]', None),
     "a role without a plan": (
         "dispatch.yaml",
         "roles:\n",

@@ -16,10 +16,11 @@ from urllib.parse import unquote
 import pytest
 
 from sensord.config.channels import Success
+from sensord.config.reach import is_internal
 from sensord.config.settings import Webhook
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
-from sensord.notify.target import is_internal, resolve
+from sensord.notify.target import resolve
 from sensord.notify.webhook import WebhookChannel
 from sensord.ports import Entry
 from tests.notify.parts import START, Clock, entry
@@ -189,10 +190,18 @@ async def test_the_certificate_must_be_the_hosts(
         if reached:
             await _send(channel, entry())
         else:
-            with pytest.raises(DeliveryError) as caught:
+            with pytest.raises(DeliveryError, match=r"localhost shows a certificate .*Hostname mismatch") as caught:
                 await _send(channel, entry())
             assert not isinstance(caught.value, InDoubtError)
     assert len(receiver.requests) == int(reached)
+
+
+async def test_who_speaks_no_tls_is_told_from_who_is_down() -> None:
+    """The address begins with https where the receiver expects http, or has its port."""
+    with Receiver() as receiver:
+        channel = WebhookChannel(Webhook(name="desk", url=f"https://{receiver.host}", allow=(receiver.host,)), None)
+        with pytest.raises(DeliveryError, match=r"no TLS with 127\.0\.0\.1"):
+            await _send(channel, entry())
 
 
 async def test_an_unknown_host_may_be_known_later() -> None:
