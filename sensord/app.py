@@ -121,7 +121,7 @@ class App:
         receipts = self.state.outbox, self._journal_receipts, health, meter, self.clock, tuple(self._channels)
         self._reporter = ReceiptReporter(*receipts)
         self._reports = Reporter(lambda: self._reloader.loaded, self.state.history, self._directory)
-        self._plates = plate_filler(self._directory, lambda: self._reloader.loaded.definition, self._secrets)
+        self._plates = plate_filler(self.harm.accesses, lambda: self._reloader.loaded.definition, self._secrets)
         self._workers = [self._worker(channel) for channel in settings.channels]
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
@@ -312,7 +312,8 @@ class App:
         except StoreError as error:  # probes and links go on, and so does the daemon
             log.error("this machine has no token: commands get no answer", why=str(error))
         metrics = Metrics(self.meter.text, CONTENT_TYPE, self.meter)
-        office = open_office(self._config, self._reloader, self._reload, self.state.history, self._reports)
+        parts = self._reloader, self._reload, self.state.history, self._reports, self.harm.audit
+        office = open_office(self._config, *parts)
         app = build(self.desk, self.health, metrics, tokens, self._links, self._reload, office)
         http = self._settings.http
         await serve(app, http.host, http.port, self._note_port, self.meter)

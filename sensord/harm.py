@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -43,8 +44,17 @@ class Harm:
         self._said = dict.fromkeys(_FACTS, "")
         self._off = dict[str, float]()
         self.note(Trouble.TOKENS_LOST, TokenStore(directory).mend(time.time_ns()))
-        torn = "; ".join(filter(None, (AccessLog(directory).look(), AuditLog(directory).look())))
-        health.set_fact("registers", not torn, torn)
+        self.accesses, self.audit = AccessLog(directory), AuditLog(directory)
+        self._torn = dict[str, str]()
+        for register in (self.accesses, self.audit):
+            register.hear = partial(self._hear_register, register.path.name)
+            register.hear(register.look())
+
+    def _hear_register(self, name: str, fault: str) -> None:
+        """Say whether the registers take what happens; called on any thread."""
+        self._torn[name] = fault
+        torn = "; ".join(filter(None, self._torn.values()))
+        self._health.set_fact("registers", not torn, torn)
 
     def signing_key(self) -> bytes:
         """The key that signs links; a damaged one is replaced."""

@@ -20,11 +20,11 @@ def open_office(
     reload: Callable[[str], Awaitable[Reloaded]],
     history: History,
     reporter: Reporter,
+    audit: AuditLog,
 ) -> Office:
-    """Open the records, the workshop and the audit of a running daemon."""
-    loaded = reloader.loaded
+    """Open the records and the workshop of a running daemon, with its ``audit``."""
     return Office(
         Records(lambda: reloader.loaded, history, reporter),
         Workshop(config, lambda: reloader.loaded, reload),
-        AuditLog(loaded.resolve(loaded.settings.state_dir)),
+        audit,
     )

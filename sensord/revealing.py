@@ -33,10 +33,10 @@ class Asker(NamedTuple):
     reason: str
 
 
-def plate_filler(directory: Path, definition: Callable[[], Definition], secrets: Secrets) -> PlateFiller:
-    """Make what puts plates into messages to the police, for the daemon whose state is in ``directory``."""
-    folder = directory / "journal"
-    return PlateFiller(lambda: Revealer(lambda: DirectoryReader(folder), definition(), secrets), AccessLog(directory))
+def plate_filler(accesses: AccessLog, definition: Callable[[], Definition], secrets: Secrets) -> PlateFiller:
+    """Make what puts plates into messages to the police, for the daemon whose journal is beside its ``accesses``."""
+    folder = accesses.path.parent / "journal"
+    return PlateFiller(lambda: Revealer(lambda: DirectoryReader(folder), definition(), secrets), accesses)
 
 
 def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:

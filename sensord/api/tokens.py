@@ -20,10 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from sensord.config.files import PRIVATE, move_aside, write_whole
+from sensord.config.files import PRIVATE, move_aside, open_own, write_whole
 from sensord.config.settings import TOKEN_FILE
 from sensord.decoders import json_decoder
-from sensord.errors import StoreError
+from sensord.errors import DamageError, StoreError
 
 FILE = "tokens.json"
 LOCAL = "cli"
@@ -137,12 +137,14 @@ class TokenStore:
         """
         try:
             self._refresh()
-        except StoreError as fault:
+        except DamageError as fault:
             try:
                 aside = move_aside(self._path, now)
             except OSError:
                 return str(fault)
             return f"{FILE} was damaged and moved to {aside.name}: make new tokens (sensord token create)"
+        except StoreError as fault:  # what cannot be read may be sound: it stays where it is
+            return str(fault)
         return ""
 
     def _refresh(self) -> None:
@@ -154,18 +156,18 @@ class TokenStore:
                 self._tokens, self._read_as = {one.id: one for one in entries}, stamp
         except FileNotFoundError:
             self._tokens, self._read_as = {}, None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise StoreError(
-                f"{self._path}: cannot be read ({error}); restore it, or delete it and make new tokens"
-            ) from error
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be read ({error.strerror}); check its owner") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            said = f"{self._path}: cannot be read ({error}); restore it, or delete it and make new tokens"
+            raise DamageError(said, self._path) from error
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Token]]:
         """Read, let the caller change, write as a whole; one process at a time."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            with os.fdopen(os.open(self._directory / f".{FILE}.lock", flags, 0o600), "w") as lock:
+            with os.fdopen(open_own(self._directory / f".{FILE}.lock"), "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._refresh()
                 tokens = dict(self._tokens)

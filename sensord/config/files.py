@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -30,20 +29,41 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
         return file.read(limit), mode
 
 
+def open_own(path: Path) -> int:
+    """Open a file to read and write, and make it (0600) unless it is there; raises ``OSError``.
+
+    One that root makes belongs to whoever owns the folder: the daemon must not be locked out by a command.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, PRIVATE)  # never what somebody has laid there
+    except FileExistsError:
+        return os.open(path, flags)
+    _hand_over(descriptor, path.parent)
+    return descriptor
+
+
+def _hand_over(descriptor: int, like: Path) -> None:
+    """Let what root writes belong to the owner of a file or folder; nobody else may, or needs to, do that."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
 def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     """Put a file there durably, whole or not at all; raises ``OSError``.
 
-    An existing file keeps its owner, and its mode unless another is given.
+    An existing file keeps its owner, and its mode unless another is given; a new one that root makes belongs to whoever
+    owns the folder.
     """
     before = path.stat() if path.exists() else None
     wanted = mode if mode is not None else stat.S_IMODE(before.st_mode) if before is not None else 0o640
     stage = path.with_name(f".{path.name}.new")
-    descriptor = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(stage, flags, PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-        if before is not None:
-            with suppress(PermissionError):  # only root may, and only root needs to: the daemon must not be locked out
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        _hand_over(file.fileno(), path if before is not None else path.parent)
         os.fchmod(file.fileno(), wanted)
         file.flush()
         os.fsync(file.fileno())

@@ -23,7 +23,7 @@ from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from sensord.config.files import PRIVATE, sync_directory, write_whole
+from sensord.config.files import PRIVATE, open_own, sync_directory, write_whole
 from sensord.decoders import json_decoder
 from sensord.errors import StoreError
 
@@ -114,12 +114,22 @@ class Chain(Generic[LineT]):
     def __init__(self, directory: Path, file: str, head: str, form: type[LineT], version: int) -> None:
         self.path, self.head = directory / file, directory / head
         self._decoder, self._version = json_decoder(form), version
+        self.hear: Callable[[str], None] = lambda _fault: None
+        """Called with why a line could not be written down; with nothing ("") when one was."""
 
     def add(self, draft: Draft[LineT]) -> LineT:
         """Write one line durably and return it; raises ``StoreError``, and then it does not count as written."""
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "rb+") as file:
+            line = self._added(draft)
+        except StoreError as error:
+            self.hear(str(error))
+            raise
+        self.hear("")
+        return line
+
+    def _added(self, draft: Draft[LineT]) -> LineT:
+        try:
+            with os.fdopen(open_own(self.path), "rb+") as file:
                 self._hold(file)
                 last = self._mended(file)
                 unhashed = draft(*((last.number + 1, last.hash) if last is not None else (1, GENESIS)))
@@ -131,7 +141,8 @@ class Chain(Generic[LineT]):
                     sync_directory(self.path.parent)  # no head may be there without the line that it knows
                 self._note_head(line)
         except OSError as error:
-            raise StoreError(f"{self.path}: nothing can be written down here ({error.strerror})") from error
+            advice = "check the disk, and that it belongs to sensord's user"
+            raise StoreError(f"{self.path}: nothing can be written down here ({error.strerror}); {advice}") from error
         return line
 
     def _hold(self, file: BinaryIO) -> None:

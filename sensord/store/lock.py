@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from sensord.config.files import open_own
 from sensord.errors import LockedError
 from sensord.store.sqlite import prepare_directory
 
@@ -28,7 +29,7 @@ class StateLock:
     def __init__(self, directory: Path) -> None:
         prepare_directory(directory)
         path = directory / FILE
-        self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._handle = open_own(path)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

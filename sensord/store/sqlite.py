@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sensord.config.files import sync_directory
+from sensord.config.files import open_own, sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
 
@@ -156,7 +156,7 @@ def create_file(path: Path) -> None:
     Raises ``StoreError``: retryable when there is no room.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(open_own(path))
         sync_directory(path.parent)
     except OSError as error:
         room = nearly_full(path.parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sensord.api import tokens
-from sensord.api.tokens import Identity, Role, TokenStore
+from sensord.api.tokens import FILE, Identity, Role, TokenStore
 from sensord.errors import StoreError
 from tests.api.parts import START
 from tests.support.damages import DAMAGES, Damage
@@ -113,3 +113,11 @@ def test_a_damaged_file_is_set_aside_at_the_start(tmp_path: Path, damage: Damage
     assert store.identify(old, START) is None
     assert store.identify(store.create("console", Role.VIEWER, START), START) == Identity("console", Role.VIEWER)
     assert store.mend(START) == ""
+
+
+def test_a_file_that_only_cannot_be_read_stays_where_it_is(tmp_path: Path) -> None:
+    """Another's file, or one of a disk that fails for a while, holds what it held: nobody needs a new token."""
+    store = TokenStore(tmp_path)
+    (tmp_path / FILE).mkdir()
+    assert "check its owner" in store.mend(START)
+    assert (tmp_path / FILE).is_dir()

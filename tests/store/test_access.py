@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from sensord.api.tokens import Role, TokenStore
 from sensord.errors import StoreError
 from sensord.ports import Change
 from sensord.store import chain
 from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.lock import StateLock
+from sensord.store.sqlite import create_file
 from tests.support.damages import DAMAGES, Damage
 
 
@@ -278,3 +281,48 @@ def test_a_register_that_was_taken_away_is_missed(log: AccessLog, tmp_path: Path
     assert "gone" in log.look()
     with pytest.raises(StoreError, match="gone"):
         log.verify()
+
+
+@pytest.mark.parametrize("register", [AccessLog, AuditLog])
+def test_who_keeps_a_register_hears_at_once_that_it_takes_nothing(
+    tmp_path: Path, register: type[AccessLog | AuditLog]
+) -> None:
+    """And that it does again: what is in it must be missed by somebody, or nobody mends it."""
+    heard = list[str]()
+
+    def append() -> None:
+        if isinstance(kept, AuditLog):
+            kept.append(Change("-", "cli", "admin", "reload", 0, {}))
+        else:
+            kept.append(at="-", by="-", reason="-", vehicle="0" * 16, via="reveal")
+
+    kept = register(tmp_path)
+    kept.hear = heard.append
+    kept.path.mkdir()
+    with pytest.raises(StoreError):
+        append()
+    kept.path.rmdir()
+    append()
+    assert [bool(fault) for fault in heard] == [True, False]
+    assert "nothing can be written down here" in heard[0]
+
+
+def test_what_root_makes_belongs_to_whoever_owns_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first token, made as root, would be the end of the audit: the daemon could not open it."""
+    given = dict[str, tuple[int, int]]()
+
+    def chown(descriptor: int, user: int, group: int) -> None:
+        given[Path(f"/proc/self/fd/{descriptor}").readlink().name] = user, group
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", chown)
+    AuditLog(tmp_path).append(Change("-", "cli", "admin", "token", 0, {}))
+    TokenStore(tmp_path).create("console", Role.VIEWER, 1)
+    StateLock(tmp_path).close()
+    create_file(tmp_path / "state.db")
+    names = "audit.log", ".audit.head.new", ".tokens.json.lock", ".tokens.json.new", "lock", "state.db"
+    owner = tmp_path.stat()
+    assert given == dict.fromkeys(names, (owner.st_uid, owner.st_gid))
+    given.clear()
+    AuditLog(tmp_path).append(Change("-", "cli", "admin", "token", 0, {}))
+    assert set(given) == {".audit.head.new"}
