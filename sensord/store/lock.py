@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sensord.config.files import open_own
 from sensord.errors import LockedError
-from sensord.store.sqlite import prepare_directory
+from sensord.store.sqlite import prepare_directory, unusable
 
 FILE = "lock"
 
@@ -24,12 +24,18 @@ def holder(directory: Path) -> int | None:
 
 
 class StateLock:
-    """Held from construction to ``close``; raises ``LockedError`` naming the other process."""
+    """Held from construction to ``close``.
+
+    Raises ``LockedError`` naming the other process, ``StoreError`` for a directory that is not ours.
+    """
 
     def __init__(self, directory: Path) -> None:
         prepare_directory(directory)
         path = directory / FILE
-        self._handle = open_own(path)
+        try:
+            self._handle = open_own(path)
+        except OSError as error:
+            raise unusable(directory, error) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

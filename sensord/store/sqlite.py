@@ -145,9 +145,12 @@ def prepare_directory(directory: Path) -> None:
             directory.chmod(0o700)
         sync_directory(directory.parent)
     except OSError as error:
-        raise store_error(
-            f"{directory}: cannot be used as state directory ({error}); create it for sensord's user"
-        ) from error
+        raise unusable(directory, error) from error
+
+
+def unusable(directory: Path, error: OSError) -> StoreError:
+    """What is said of a state directory that is another user's, or no directory."""
+    return store_error(f"{directory}: cannot be used as state directory ({error}); create it for sensord's user")
 
 
 def create_file(path: Path) -> None:

@@ -69,3 +69,10 @@ def test_a_directory_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreError, match="cannot be used as state directory"):
         StateLock(tmp_path / "state")
+
+
+def test_a_directory_in_which_we_may_make_nothing_is_said(tmp_path: Path) -> None:
+    """Another user's: whoever starts the daemon reads what to do, and no traceback."""
+    (tmp_path / "state" / "lock").mkdir(parents=True)
+    with pytest.raises(StoreError, match="create it for sensord's user"):
+        StateLock(tmp_path / "state")
