@@ -6,11 +6,16 @@ Pure: nothing is resolved here (``notify/target.py`` does that when a message is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 """IPv6 addresses that embed an IPv4 address for translators: RFC 6052, section 2.1."""
+_UNICAST = IPv6Network("2000::/3")
+"""All that is assigned as global (IANA, IPv6 address space). Outside lie fec0::/10, which houses still use, the local
+translators' 64:ff9b:1::/48 (RFC 8215), and IPv4 addresses in forms of old."""
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Special in IANA's registries, and global to some versions of Python (RFC 6890, 7526, 9637)."""
 
 
 def host_and_port(url: str) -> tuple[str, int]:
@@ -38,7 +43,8 @@ def is_internal(address: str) -> bool:
     parsed = ip_address(address.partition("%")[0])
     if isinstance(parsed, IPv6Address):
         parsed = _embedded(parsed) or parsed
-    return not parsed.is_global or parsed.is_multicast
+    special = any(parsed in network for network in _SPECIAL) or (parsed.version == 6 and parsed not in _UNICAST)
+    return special or not parsed.is_global or parsed.is_multicast
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

@@ -161,7 +161,8 @@ async def test_a_name_that_turns_inwards_is_refused(monkeypatch: pytest.MonkeyPa
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-        "2002:a00:1::1", "2001:db8::1",
+        "2002:a00:1::1", "2001:db8::1", "fec0::5", "fec0::5%eth0", "64:ff9b:1::a00:5", "192.0.0.8", "4000::1",
+        "192.0.0.192", "192.88.99.1", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:192.0.0.192", "3fff::1",
     ],
 )  # fmt: skip
 def test_internal_is_what_is_not_global(address: str) -> None:
@@ -169,7 +170,9 @@ def test_internal_is_what_is_not_global(address: str) -> None:
     assert is_internal(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "223.5.5.5", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "192.0.1.1", "223.5.5.5", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+)
 def test_global_addresses_are_not_internal(address: str) -> None:
     """The guard does not stop what it is not for."""
     assert not is_internal(address)
