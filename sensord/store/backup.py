@@ -43,6 +43,8 @@ MANIFEST = "backup.json"
 VERSION = 1
 _OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port", HALF_RESTORED)
 """Files that say something of the running daemon, and nothing of the street."""
+_NOT_OURS = ("lock", "lost+found")
+"""What may be in a state directory before a restore, and stays: ours of this moment, and a file system's own."""
 _NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a file of the state directory may be called: a manifest cannot lead out of it."""
 
@@ -158,7 +160,7 @@ def restore(backup: Path, state: Path) -> Manifest:
     ``LockedError`` while a daemon runs there.
     """
     manifest = _verified(backup)
-    kept = [path for path in state.iterdir() if path.name != "lock"] if state.exists() else []
+    kept = [path for path in state.iterdir() if path.name not in _NOT_OURS] if state.exists() else []
     if kept and not (state / HALF_RESTORED).exists():
         raise store_error(f"{state}: holds {kept[0].name} and more; stop sensord and move the whole content away first")
     lock = StateLock(state)

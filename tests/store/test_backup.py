@@ -22,7 +22,7 @@ from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
-from sensord.store.opening import open_stores
+from sensord.store.opening import HALF_RESTORED, open_stores
 from sensord.store.reports import ReportFolder
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
@@ -147,6 +147,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         restore(tmp_path / "backup", tmp_path / "busy")
     with pytest.raises(StoreError, match="is this the state directory"):
         back_up(tmp_path, tmp_path / "other", 0)
+
+
+def test_a_file_system_of_its_own_is_an_empty_state_directory(tmp_path: Path) -> None:
+    """What the file system keeps at its root stays there, also when a restore was cut off and is done again."""
+    made(tmp_path / "state", 10)
+    back_up(tmp_path / "state", tmp_path / "backup", 0)
+    (tmp_path / "new" / "lost+found" / "#1").mkdir(parents=True)
+    restore(tmp_path / "backup", tmp_path / "new")
+    (tmp_path / "new" / HALF_RESTORED).touch()
+    restore(tmp_path / "backup", tmp_path / "new")
+    assert (tmp_path / "new" / "lost+found" / "#1").is_dir()
+    assert (tmp_path / "new" / "state.db").exists()
 
 
 def test_a_damaged_file_is_not_taken_for_a_backup(tmp_path: Path) -> None:
