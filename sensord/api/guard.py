@@ -28,6 +28,9 @@ READING, CHANGING = Rate(300, 50.0), Rate(200, 20.0)
 """How often one token may read, and change."""
 ANSWERING = Rate(30, 0.2)
 """How often one message's link may be used."""
+_LENGTHS = {b"content-length", b"transfer-encoding"}
+"""A proxy before us may go by the one, and we by the other: what it takes for a body would be a request of its own."""
+_TWO_LENGTHS = Refused(400, "a request says in one way how long it is", {"connection": "close"})
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _FOR_BROWSERS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
 RULES_LIMIT = 1024 * 1024
@@ -71,6 +74,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that gets no further; else note who asks."""
         limit = _limit(scope)
+        if {name for name, _ in scope["headers"]} >= _LENGTHS:
+            return refusal(_TWO_LENGTHS)
         if _says_too_large(scope, limit):
             return refusal(_too_large(limit, {"connection": "close"}))
         if scope["path"].startswith(BY_LINK):
