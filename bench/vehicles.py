@@ -3,15 +3,16 @@
 *Right*: a simulated week of the sample street (38 compounds, 50 gates) with known truth. Cameras misread 3 % of their
 readings by one character (a tenth of these by any character, the rest within its confusion group), miss 1 % of the
 passages altogether, show 1 % illegible and 0.5 % bare readings, repeat 2 % of their messages within half a minute,
-their clocks are wrong by up to five minutes, and of vehicles within a minute of another three in ten drive one to
-three seconds behind it. Judged as ``simulators/trafficscore.py`` says. A visit is right when every end that a camera
-saw is paired with the right other end, and every end that none saw is known to have been missed; *both ends* leaves
-the latter out. A clone is a plate that two vehicles carry: one is parked for twenty hours, and the other visits another
-compound once meanwhile; *clones* are those that can be told from what the cameras showed (``Truth.findable`` has the
-rule: the parked one was shown coming and going, and the other one's visit has a witness), *clones, all* are all, and
-the target for them is what is left when some six in a hundred cannot be told by anybody, and in a week of some forty
-clones a few more by chance. Eight weeks of eight seeds on which nothing was chosen: each line is the sum of all, with
-the worst week beside it, and every target is for each single week.
+their clocks are wrong by up to five minutes, they say once a minute that they are alive, their way here is held up
+three times a day (half of the time for no more than 75 s, else for up to ten minutes), and of vehicles within a minute
+of another three in ten drive one to three seconds behind it. Judged as ``simulators/trafficscore.py`` says. A visit is
+right when every end that a camera saw is paired with the right other end, and every end that none saw is known to have
+been missed; *both ends* leaves the latter out. A clone is a plate that two vehicles carry: one is parked for twenty
+hours, and the other visits another compound once meanwhile; *clones* are those that can be told from what the cameras
+showed (``Truth.findable`` has the rule: the parked one was shown coming and going, and the other one's visit has a
+witness), *clones, all* are all, and the target for them is what is left when some six in a hundred cannot be told by
+anybody, and in a week of some forty clones a few more by chance. Eight weeks of eight seeds on which nothing was
+chosen: each line is the sum of all, with the worst week beside it, and every target is for each single week.
 
 *Long*: three weeks of 3,000 vehicles with the same errors, under the shipped rules, of four seeds on which nothing was
 chosen; the targets of stays are for their sum, those of what is inside for the worst. *Stays* are what the rules on
@@ -61,7 +62,7 @@ from sensord.cli import collect_less
 from sensord.config.load import load
 from sensord.core.batch import Batch, Sightings
 from sensord.core.definition import Definition
-from sensord.core.instant import DAY, HOUR, SECOND
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.level import Level
 from sensord.core.place import Places
@@ -75,7 +76,7 @@ from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load as restore
 from sensord.core.vehicles.trackerstate import save
-from simulators.traffic import Stay, Traffic
+from simulators.traffic import Faults, Stay, Traffic
 from simulators.trafficscore import Inside, Judge, Said, Score, listen
 
 MONDAY = 1_763_913_600 * SECOND
@@ -147,7 +148,9 @@ def right(definition: Definition) -> None:
 
 def _week(definition: Definition, seed: int) -> dict[str, Score]:
     """The scores of one simulated week."""
-    traffic = Traffic(definition, MONDAY, DAYS, WEEK, seed=seed)
+    devices = tuple(msgspec.structs.replace(device, period=MINUTE) for device in definition.devices)
+    definition = msgspec.structs.replace(definition, devices=devices)
+    traffic = Traffic(definition, MONDAY, DAYS, WEEK, faults=Faults(pulse=MINUTE, stalls=3), seed=seed)
     day = next(rule for rule in definition.rules if rule.id == "a-day")
     said = listen(msgspec.structs.replace(definition, rules=(day,)), {}, traffic.records())
     who = Pseudonymiser(definition.plate_keys, 0, {})

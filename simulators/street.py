@@ -21,6 +21,7 @@ from sensord.core.instant import DAY, MILLISECOND, SECOND
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.record import Record, RecordKind
+from sensord.core.stream import Stream
 from sensord.recordings.faults import Injector
 from simulators.scenario import Scenario, Silence
 from simulators.sensors import World, density, observe
@@ -120,6 +121,8 @@ class Street:
             key=lambda silence: silence.start,
         )
         compound = self.places.above(device.place, PlaceKind.COMPOUND) or device.place
+        # One clock stamps what a camera sees of the street's vehicles, and its signs of life.
+        skew = self.traffic.skew(device.id) if self.traffic is not None and device.stream is Stream.PLATE else 0
         boot, seq = self._boot(self.start, silences), 0
         for seen in takewhile(lambda observation: observation.at < self.end, observe(device, self.world)):
             since = seen.at - self.start
@@ -127,6 +130,8 @@ class Street:
                 continue
             if (now := self._boot(seen.at, silences)) != boot:
                 boot, seq = now, 0
+            if skew and seen.kind == Stream.STATUS.word:
+                seen.body["at"] = (seen.at + skew) // MILLISECOND
             topic = self._template.fill(compound=compound, kind=seen.kind, device=device.id)
             payload = msgspec.json.encode({"device": device.id, "boot": boot, "seq": seq, **seen.body})
             seq += 1

@@ -7,6 +7,7 @@ same seed gives the same week. The messages are native ones; the truth is kept a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,9 @@ class Faults:
     not one of its group. ``missed``: a passage without any reading. ``again``: a message delivered twice.
     ``tailgating``: of the vehicles within a minute of another, those that drive one to three seconds behind it.
     ``unread``, ``bare``: readings that are illegible or show no plate. ``skew``: the largest constant error of a
-    camera's clock.
+    camera's clock. ``pulse``: so far apart are a camera's signs of life, by the same clock (0: it sends none).
+    ``stalls``: so often a day a camera's way here is held up: what it sends meanwhile comes when that is over. Half of
+    these are over within 75 s, the others within ``stall``.
     """
 
     misread: float = 0.03
@@ -47,6 +50,9 @@ class Faults:
     unread: float = 0.01
     bare: float = 0.005
     skew: int = 5 * MINUTE
+    pulse: int = 0
+    stalls: int = 0
+    stall: int = 10 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,10 @@ def _begin(stay: Stay) -> int:
     return stay.entry.at
 
 
+def _arrival(record: Record) -> int:
+    return record.received_at
+
+
 class Traffic:
     """The vehicles of a street over ``days`` days from ``start`` (ns, a local midnight)."""
 
@@ -125,7 +135,7 @@ class Traffic:
         faults: Faults | None = None,
         seed: int = 1,
     ) -> None:
-        self._definition, self._dice = definition, Random(seed)
+        self._definition, self._dice, self._seed = definition, Random(seed), seed
         self._faults = faults or Faults()
         self._places = Places(definition.places, definition.devices)
         self._start, self._end = start, start + days * DAY
@@ -261,12 +271,49 @@ class Traffic:
 
     def records(self) -> Iterator[Record]:
         """Yield the messages in order of arrival, and a tick a minute, as a journal would hold them."""
-        messages = sorted(
-            (record for drive in self.truth.drives() if drive.seen for record in self._show(drive)),
-            key=lambda record: record.received_at,
-        )
+        shown = [record for drive in self.truth.drives() if drive.seen for record in self._show(drive)]
+        messages = self._held_up(sorted([*shown, *self._pulses()], key=_arrival))
         ticks = (Record(RecordKind.TICK, at) for at in range(self._start, self._end + HOUR, MINUTE))
-        return merge(messages, ticks, key=lambda record: record.received_at)
+        return merge(messages, ticks, key=_arrival)
+
+    def skew(self, camera: str) -> int:
+        """How far a camera's clock is ahead (ns)."""
+        return next((self._skew[gate] for gate, (name, _) in self._gates.items() if name == camera), 0)
+
+    def _pulses(self) -> Iterator[Record]:
+        """The cameras' signs of life, each camera's at a second of its own."""
+        for number, (gate, (camera, compound)) in enumerate(self._gates.items()):
+            topic = self._template.fill(compound=compound, kind=Stream.STATUS.word, device=camera)
+            pulse = self._faults.pulse
+            for at in range(self._start + number * SECOND, self._end, pulse) if pulse else ():
+                said = {"device": camera, "at": (at + self._skew[gate]) // MILLISECOND, "uptime": at // SECOND}
+                yield Record(RecordKind.MESSAGE, at + 20 * MILLISECOND, topic, msgspec.json.encode(said))
+
+    def _held_up(self, messages: list[Record]) -> list[Record]:
+        """The messages as they arrive when cameras' ways here are held up now and then."""
+        if not self._faults.stalls:
+            return messages
+        stalls = self._stalls()
+        late = list[Record]()
+        for record in messages:
+            spans, at = stalls[record.topic.rpartition("/")[2]], record.received_at
+            begin, end = spans[bisect_right(spans, (at, self._end + DAY)) - 1]
+            late.append(msgspec.structs.replace(record, received_at=end) if begin <= at < end else record)
+        return sorted(late, key=_arrival)  # which leaves those that were held up in their order
+
+    def _stalls(self) -> dict[str, list[tuple[int, int]]]:
+        """When each camera's way here is held up: [from, to) in ns, by time; by dice of their own."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        days = range(self._start, self._end, DAY)
+        for camera, _ in self._gates.values():
+            dice, spans = Random(f"{self._seed} {camera}"), [(0, 0)]
+            begins = sorted(day + dice.randrange(DAY) for day in days for _ in range(self._faults.stalls))
+            for begin in begins:
+                length = dice.randrange(5 * SECOND, dice.choice((75 * SECOND, self._faults.stall)))
+                free = max(begin, spans[-1][1])
+                spans.append((free, free + length))
+            found[camera] = spans
+        return found
 
     def _show(self, drive: Drive) -> Iterator[Record]:
         """The readings of one passage: a trigger, and perhaps periodic ones."""

@@ -82,6 +82,13 @@ def test_a_clock_that_jumps_all_the_time_is_judged_by_arrival() -> None:
     assert fresh(judge(sent), sent)
 
 
+def test_a_clock_that_jumps_is_no_backlog_where_messages_are_missing() -> None:
+    """Every second one is: a small jump back looks like a stall, and none of these readings becomes late."""
+    jumps = (0, -5, 8, -12, 3, -15, -4)
+    sent = [Sent(second, second + jumps[second // 20 % len(jumps)]) for second in range(0, 1800, 20)]
+    assert fresh(judge(sent), sent)
+
+
 @pytest.mark.parametrize("outage", [10 * MINUTE, HOUR, 6 * HOUR])
 def test_stored_readings_keep_their_own_times(outage: int) -> None:
     """After an outage the stored readings come in a burst: each at its own time, the last ones fresh."""

@@ -17,10 +17,14 @@ from sensord.core.place import Device, Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.stream import Stream
 from sensord.core.vehicles.plate import PlateTable
-from simulators.scenario import BackgroundEntry, KeyAreaVehicle, Silence
+from simulators.scenario import BackgroundEntry, KeyAreaVehicle, Silence, TrafficEntry
 from simulators.street import Message, Street
 from simulators.vehicleday import watched
+from tests.core.traffic import GATES
+from tests.core.traffic import definition as gates
 from tests.simulators.small import CROWD, START, definition, scenario, street
+
+KINDS = ("plate", "status")
 
 
 def of(messages: list[Message], kind: str, device: str = "") -> list[tuple[int, dict[str, Any]]]:
@@ -50,6 +54,21 @@ def test_cameras_send_status_in_every_period() -> None:
             signs = [at for at, topic in said if topic.endswith(f"/status/{device.id}")]
             assert len(signs) > 5
             assert max(later - earlier for earlier, later in pairwise(signs)) <= device.period
+
+
+def test_a_camera_stamps_all_that_it_says_by_one_clock() -> None:
+    """The vehicles that live in the street, and its signs of life: both are off by the same."""
+    calm = BackgroundEntry(passages_per_hour=0.0)
+    whole = Street(gates(), scenario(background=calm, traffic=TrafficEntry(vehicles=2000)), START)
+    said = list(whole.messages())
+    assert whole.traffic is not None
+    for gate in GATES:
+        camera = f"cam-{gate}"
+        plates, signs = ([body["at"] - at // MILLISECOND for at, body in of(said, kind, camera)] for kind in KINDS)
+        assert set(signs) == {whole.traffic.skew(camera) // MILLISECOND} != {0}
+        assert plates
+        # Whatever a camera sees takes up to 0.6 s to arrive, or half a minute when it comes again.
+        assert all(signs[0] - 31_000 < off <= signs[0] for off in plates)
 
 
 def test_another_device_changes_no_other_one() -> None:

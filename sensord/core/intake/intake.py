@@ -123,7 +123,8 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    return Arrivals(read.device, read.received_at, *numbers, follows, periods[read.device], tolerance, read.ahead)
+    rest = periods[read.device], tolerance, read.ahead, read.stream == Stream.PLATE
+    return Arrivals(read.device, read.received_at, *numbers, follows, *rest)
 
 
 def _batch(read: Read, judged: Judged, kept: Int64, now: int) -> Batch:

@@ -31,7 +31,8 @@ _FAR = 2**62
 class Memory(msgspec.Struct, array_like=True):
     """What is remembered of one device: clock, messages that may be repeated, last boot and sequence number.
 
-    ``lead`` is the newest stamp (ns) without a number that came ahead of its turn; 0: none is ahead.
+    ``lead`` is the newest stamp (ns) without a number that came ahead of its turn; 0: none is ahead. ``sights`` is the
+    clock of the vehicles that a camera sees; None: it has seen none.
     """
 
     clock: Clock
@@ -39,6 +40,16 @@ class Memory(msgspec.Struct, array_like=True):
     boot: int = -1
     seq: int = -1
     lead: int = 0
+    sights: Clock | None = None
+
+    def event_time(self, one: _Arrival, stamp: int | None) -> tuple[int, bool]:
+        """Return (event time, suspect?) of a reading that is no repeat, and learn from it."""
+        if not one.sight:
+            camera = self.sights is not None
+            return self.clock.event_time(stamp, one.received_at, one.period, one.tolerance, camera=camera)
+        if self.sights is None:
+            self.sights = self.clock.beside()
+        return self.sights.event_time(stamp, one.received_at, one.period, one.tolerance, self.clock, camera=True)
 
     def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
         """Take a message's number; returns what it is to those before, and how many it leaves out."""
@@ -62,7 +73,8 @@ class Memory(msgspec.Struct, array_like=True):
         While a number that came ahead is remembered none is: the next one in its turn makes an end of that.
         """
         windows = self.repeats.windows
-        if not windows or not self.clock.minima or self.clock.steady or self.clock.stored:
+        clock = self.clock
+        if not windows or not clock.minima or clock.steady or clock.stored or clock.held:
             return False
         newest = windows[-1]
         return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
@@ -152,6 +164,7 @@ class Memories:
         usual: Bools = (
             columns.here[device]
             & ~arrivals.ahead[rows]
+            & ~arrivals.sight[rows]
             & (columns.boot[device] == arrivals.boot[rows])
             & (columns.next[device] == arrivals.seq[rows])
             & (stamp > -_FAR)
@@ -207,7 +220,7 @@ class Memories:
             when = history(memory.clock, stamp, one.received_at, overtaken)
             judged.event_at[one.row], judged.suspect[one.row] = when
         else:
-            when = memory.clock.event_time(stamp, one.received_at, one.period, one.tolerance)
+            when = memory.event_time(one, stamp)
             judged.event_at[one.row], judged.suspect[one.row] = when
 
     def _known(self, one: _Arrival, memory: Memory, judged: Judged) -> bool:
@@ -239,6 +252,7 @@ class _Arrival(NamedTuple):
     period: int
     tolerance: int
     ahead: bool
+    sight: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +260,8 @@ class Arrivals:
     """Readings as they arrived: columns (n,), int64 in the words of ``Rows``, ``device`` the position in the registry.
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
-    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn.
+    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``sight``
+    (bool): it is of a vehicle that a camera saw.
     """
 
     device: Int64
@@ -259,9 +274,10 @@ class Arrivals:
     period: Int64
     tolerance: Int64
     ahead: Bools
+    sight: Bools
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance, self.ahead)
+        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))
