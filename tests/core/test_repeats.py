@@ -6,7 +6,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensord.core.intake.repeats import RANGES, Number, Repeats
+from sensord.core.instant import SECOND
+from sensord.core.intake.repeats import KNOWN, PASSAGES, RANGES, TOGETHER, Number, Repeats
+from tests.core.follower import A, B, Follower, at, tick
+from tests.core.traffic import START, passage
 
 
 def repeated(repeats: Repeats, boot: int, seq: int) -> bool:
@@ -53,3 +56,43 @@ def test_contents_are_kept_for_a_while() -> None:
     assert [repeats.content(identity) for identity in (1, 2, 1)] == [False, False, True]
     assert not any(repeats.content(identity) for identity in range(10, 1000))
     assert len(repeats.contents) == 64
+
+
+def test_a_passage_that_is_reported_again_counts_once() -> None:
+    """With another vehicle between, after it has left, with another confidence: it neither comes nor goes again."""
+    follower = Follower(rules=())
+    said = [at(0, A), at(60, B), at(120, A, "out"), at(180, B, "out")]
+    again = [(90, "in", 0), (150, "in", 0), (200, "out", 120)]
+    repeats = [
+        passage("C1-N", START + second * SECOND, A, way, 0.96, START + first * SECOND) for second, way, first in again
+    ]
+    rows = follower.see(*said, *repeats, tick(300))
+    assert [(row.at, row.where, row.vehicle) for row in rows] == [
+        (0, "C1-N in", A),
+        (60, "C1-N in", B),
+        (120, "C1-N out", A),
+        (180, "C1-N out", B),
+    ]
+    assert follower.inside() == (0, 0)
+
+
+def test_a_clock_of_whole_seconds_repeats_no_look() -> None:
+    """Two readings of one second make a doubtful plate certain: what comes so soon is no repeat."""
+    follower = Follower(rules=())
+    looks = [passage("C1-N", START + half * SECOND // 2, A, "in", 0.8 + 0.01 * half, START) for half in (0, 1)]
+    rows = follower.see(*looks, tick(60))
+    assert [row.event for row in rows] == ["passed"]
+    assert follower.tracker.counts["visit", "merged"] == 1
+
+
+def test_passages_are_known_for_minutes_and_no_longer() -> None:
+    """And no more than so many of a camera, saved and restored in between."""
+    repeats = Repeats()
+    assert not repeats.passage(7, 0)
+    repeats = msgspec.msgpack.decode(msgspec.msgpack.encode(repeats), type=Repeats)
+    assert repeats.passage(7, TOGETHER + 1)
+    assert repeats.passage(7, KNOWN)
+    assert not repeats.passage(7, KNOWN + 1)
+    for number in range(10 * PASSAGES):
+        repeats.passage(100 + number, KNOWN + 2)
+    assert len(repeats.passages) <= PASSAGES + 1

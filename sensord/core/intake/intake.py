@@ -21,7 +21,7 @@ from sensord.core.intake.clock import Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.memory import Arrivals, Judged, Memories, Memory
 from sensord.core.intake.reader import DeadLetter, Read, Reader
-from sensord.core.intake.repeats import Repeats
+from sensord.core.intake.repeats import Repeats, passages
 from sensord.core.place import Places
 from sensord.core.record import Action, Receipt, Record
 from sensord.core.stream import FIELDS, LABELS, Stream
@@ -124,7 +124,17 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
     rest = periods[read.device], tolerance, read.ahead, read.stream == Stream.PLATE
-    return Arrivals(read.device, read.received_at, *numbers, follows, *rest)
+    return Arrivals(read.device, read.received_at, *numbers, follows, *rest, _passages(read))
+
+
+def _passages(read: Read) -> Int64:
+    """What the passages of vehicles are known by that have a pseudonym, a direction and a stamp."""
+    found, seen, direction = np.full(len(read.rows), NONE), read.sightings, read.labels.get("direction")
+    if seen is None or direction is None:
+        return found
+    rows = np.flatnonzero((seen.who[:, 0] != 0) & (direction >= 0) & (read.rows.stamp != NONE))
+    found[rows] = passages(seen.who[rows, 0], direction[rows].astype(np.int64), read.rows.stamp[rows])
+    return found
 
 
 def _batch(read: Read, judged: Judged, kept: Int64, now: int) -> Batch:

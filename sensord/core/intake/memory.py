@@ -214,7 +214,7 @@ class Memories:
             judged.gaps[one.device] += missing
             if one.ahead and not repeated:
                 memory.repeats.lead(*number, one.received_at)
-        if repeated:
+        if repeated or (one.passage != NONE and memory.repeats.passage(one.passage, one.received_at)):
             judged.repeated[one.row] = True
         elif overtaken:
             when = history(memory.clock, stamp, one.received_at, overtaken)
@@ -253,6 +253,7 @@ class _Arrival(NamedTuple):
     tolerance: int
     ahead: bool
     sight: bool
+    passage: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ class Arrivals:
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
     device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``sight``
-    (bool): it is of a vehicle that a camera saw.
+    (bool): it is of a vehicle that a camera saw; ``passage`` is what that passage is known by (``NONE``: by nothing).
     """
 
     device: Int64
@@ -275,9 +276,10 @@ class Arrivals:
     tolerance: Int64
     ahead: Bools
     sight: Bools
+    passage: Int64
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight)
+        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight, self.passage)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))

@@ -7,6 +7,10 @@ again may begin before a restart.
 
 A device that only stamps its messages is known by their content; so many of the newest are kept.
 
+A camera reports a passage again as well, for a trigger and periodically, or because it lost the acknowledgement: in
+another message, with another number and perhaps another confidence, but of the same vehicle, direction and stamp. That
+is known for some minutes. What comes so within seconds may be another look at it, by a clock of whole seconds.
+
 A message that came *ahead* of what waits at the broker comes once more in its turn; until then it is remembered. What
 comes in its turn and is older than one of those was *overtaken* (see ``precedence``).
 """
@@ -18,13 +22,22 @@ from bisect import bisect_right, insort
 from enum import Enum
 
 import msgspec
+import numpy as np
+
+from sensord.core.batch import Int64
+from sensord.core.instant import MINUTE, SECOND
 
 RANGES = 256
 """Ranges kept of a boot. Beyond that the oldest hole is closed: what comes out of it later is taken for a repeat."""
 BOOTS = 2
 CONTENTS = 64
+PASSAGES = 256
+KNOWN = 10 * MINUTE
+TOGETHER = 5 * SECOND
 AHEAD = 256
 """Messages that came ahead and are remembered; of numbered ones every other is forgotten beyond that."""
+_ODD = 0x1E3779B97F4A7C15
+"""Spreads stamps over all bits."""
 
 
 class Number(Enum):
@@ -87,6 +100,14 @@ class Repeats(msgspec.Struct, array_like=True):
     windows: list[Window] = []
     contents: list[int] = []
     awaited: list[int] = []
+    passages: dict[int, int] = {}
+
+    def passage(self, passage: int, at: int) -> bool:
+        """Say whether a vehicle's passage, a hash, that arrives at ``at`` (ns) was reported before, and remember it."""
+        known = self.passages
+        while known and (len(known) > PASSAGES or at - next(iter(known.values())) > KNOWN):
+            del known[next(iter(known))]
+        return at - known.setdefault(passage, at) > TOGETHER
 
     def lead(self, boot: int, seq: int, at: int) -> None:
         """Remember that a number, which was seen first now, came ahead of its turn at the instant ``at``."""
@@ -134,6 +155,11 @@ class Repeats(msgspec.Struct, array_like=True):
         self.awaited.append(identity)
         del self.awaited[:-AHEAD]
         return False
+
+
+def passages(token: Int64, direction: Int64, stamp: Int64) -> Int64:
+    """Hash passages: int64 columns (n,) of pseudonym, direction's code and stamp (ns)."""
+    return token ^ (2 * stamp + direction) * np.int64(_ODD)
 
 
 def _number(lead: tuple[int, int]) -> int:
