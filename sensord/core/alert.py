@@ -38,15 +38,17 @@ NAMES = {
 }
 
 
-class Vehicle(msgspec.Struct, frozen=True):
+class Vehicle(msgspec.Struct, frozen=True, omit_defaults=True):
     """The vehicle that an alert is about: its pseudonym, its mask (``沪A·**345``), and the reading that shows it.
 
-    ``seen_at`` (ns) is when that message arrived: the journal holds the plate for as long as it is kept.
+    ``seen_at`` (ns) is when that message arrived: the journal holds the plate for as long as it is kept. ``came_at`` is
+    when it came in, where that was some time before the alert (0: it was not).
     """
 
     id: str
     mask: str
     seen_at: int
+    came_at: int = 0
 
 
 class Free(msgspec.Struct, frozen=True, array_like=True):

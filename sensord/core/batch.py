@@ -21,6 +21,8 @@ CLOCK_SUSPECT = 1
 """Flag: the device's stamp was missing, implausible or jumped; event time is the time of arrival."""
 DERIVED = 2
 """Flag: the core made this reading of others; it is no sign of life of its device."""
+STANDS = 4
+"""Flag: what it says of its event time still is so as it arrives: it is news to a rule without a window, if old."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ def compose(
         # What is built in says itself what to do: nobody need go anywhere for it.
         "ask": "" if case.rule in IDS else role.ask.get(language, ""),
         "runbook": _runbook(rule, language),
-        "vehicle": _vehicle(case.vehicle, role, language),
+        "vehicle": _vehicle(case.vehicle, role, language, zone),
         "spaces": _GONE_BY[language] if event.at - case.subject_at > _LASTS else _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
     }
@@ -313,18 +313,21 @@ def _where(case: Case, language: str, places: Places) -> str:
     return place + (f"（{device}）" if device and language == "zh" else f" ({device})" if device else "")
 
 
-def _vehicle(vehicle: Vehicle | None, role: Role, language: str) -> str:
+def _vehicle(vehicle: Vehicle | None, role: Role, language: str, zone: str) -> str:
     """Write the vehicle as the role may see it: plain (a mark, until it is delivered), masked, or not at all.
 
-    Whoever sees something of the plate sees where it is registered, too.
+    Whoever sees something of the plate sees where it is registered, too. Who came in some time ago has the time.
     """
-    shown = ""
+    shown = came = ""
     if vehicle is not None:
         shown = {"plain": PLATE, "masked": vehicle.mask}.get(role.plates, "")
         where = registered(vehicle.mask, language) if shown else ""
         if where:
             shown += f"（{where}）" if language == "zh" else f" ({where})"
-    return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part)
+        if vehicle.came_at:
+            at = to_datetime(vehicle.came_at, zone).strftime("%m-%d %H:%M:%S")
+            came = f"（{at} 驶入）" if language == "zh" else f" (came in at {at})"
+    return " ".join(part for part in ({"zh": "车辆", "en": "a vehicle"}[language], shown) if part) + came
 
 
 def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:

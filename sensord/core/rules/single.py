@@ -1,8 +1,8 @@
 """A rule without a window: each reading by itself, in journal order.
 
 A reading that meets a rung keeps it for ``clear.for``; the level falls when no reading has met its rung for so long. A
-reading whose event time is further back than the stream's lateness raises nothing: it is history. So does one that was
-taken outside the rule's active times.
+reading whose event time is further back than the stream's lateness raises nothing: it is history, unless what it says
+still stands. So does one that was taken outside the rule's active times.
 
 A rule on how many vehicles are inside does not know that while nobody is followed; nor, once they are again, before
 nobody can stand there any more who is in no number: until then a level is kept, and too few raise nothing.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from sensord.core.alert import Vehicle, unwatched
-from sensord.core.batch import Batch, Float64, Int32, Int64
+from sensord.core.batch import STANDS, Batch, Float64, Int32, Int64
 from sensord.core.level import Level
 from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
@@ -97,7 +97,7 @@ class SingleRule:
 
     def timely(self, batch: Batch) -> Array:
         """Return which readings are not history yet."""
-        return batch.event_at + self._lateness >= batch.received_at
+        return (batch.event_at + self._lateness >= batch.received_at) | ((batch.flags & STANDS) != 0)
 
     def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
         thresholds = self.thresholds
@@ -111,7 +111,7 @@ class SingleRule:
                 self.met_at[index, key] = at
                 level, threshold = int(rung.level), self.thresholds.of(index, key, value)
         self._due = min(self._due, max(at, int(self._whole_from[key])) + self.rule.clear.hold)
-        vehicle = _vehicle(batch, reading)
+        vehicle = self._vehicle(batch, reading)
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at, level)
         finding = self._count(key, at, level) if self.rule.each and self.rule.stream is Stream.REPORT else 0
         if level <= previous and not another and not finding:
@@ -120,6 +120,15 @@ class SingleRule:
         step = (min(level, previous), level)
         made = make_transition(self, key, step, (at, at), (value, threshold, 1), vehicle, finding=finding)
         return [(at, 1, reading, order, key, made)]
+
+    def _vehicle(self, batch: Batch, reading: int) -> Vehicle | None:
+        """The vehicle that a reading is about, if it was identified."""
+        seen = batch.sightings
+        if seen is None or not (token := int(seen.who[reading, 0])):
+            return None
+        event_at = int(batch.event_at[reading])
+        came_at = event_at if event_at + self._lateness < batch.received_at[reading] else 0
+        return Vehicle(word(token), seen.masks[reading], int(seen.seen_at[reading]), came_at)
 
     def _count(self, key: int, at: int, level: int) -> int:
         """The number of a finding among those of the active alert, from 1 on."""
@@ -229,11 +238,3 @@ class SingleRule:
             for key, token, at, level in zip(*columns, strict=True):
                 self.met_by.setdefault(key, {})[token] = at, level
         self._due = self._next()
-
-
-def _vehicle(batch: Batch, reading: int) -> Vehicle | None:
-    """The vehicle that a reading is about, if it was identified."""
-    seen = batch.sightings
-    if seen is None or not (token := int(seen.who[reading, 0])):
-        return None
-    return Vehicle(word(token), seen.masks[reading], int(seen.seen_at[reading]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
-from sensord.core.instant import DAY, HOUR, MINUTE
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.place import PlaceKind, Places
 from sensord.core.vehicles.acquaintance import Acquaintance
 from sensord.core.vehicles.clones import Clones
@@ -16,7 +16,7 @@ from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.nearby import Nearby
 from sensord.core.vehicles.passage import DOUBTFUL, Read
 from sensord.core.vehicles.tracking import Tracking
-from sensord.core.vehicles.visit import Ended, Trace, Visit
+from sensord.core.vehicles.visit import Ended, Numbers, Trace, Visit
 
 AT_HOME = 3
 """A vehicle that was inside over night on so many visits lives here."""
@@ -24,6 +24,8 @@ COURIER = 3
 """One that made so many short visits on the day before its last entry comes and goes."""
 STORED = 15 * MINUTE
 """A mark that had passed when a stored entry arrived falls due so much later (ns): the exit may be stored as well."""
+HELD_UP = 30 * SECOND
+"""So long (ns) after a stored entry arrived it is told of, if the vehicle is inside: its exit may be close behind."""
 
 
 class Lasting(Acquaintance):
@@ -63,6 +65,14 @@ class Lasting(Acquaintance):
             for token, visit in here.visits.items():
                 yield visit.due, place, token
 
+    def disclose(self, place: str, token: int, due: int) -> tuple[Visit, Numbers] | None:
+        """An entry that is to be told of at ``due``, if there is one, and the vehicle's numbers."""
+        visit = self.compounds[place].visits.get(token)
+        if visit is None or visit.due != due or visit.untold is None:
+            return None
+        numbers, visit.due, visit.untold = visit.untold.numbers, max(visit.untold.due, due + 1), None
+        return visit, numbers
+
     def expire(self, place: str, token: int, due: int) -> tuple[Visit, bool] | None:
         """Let a visit reach its mark at ``due``; return it and whether it is believed to be over.
 
@@ -83,8 +93,9 @@ class Lasting(Acquaintance):
         for place, here in self.compounds.items():
             old = before.get(place, ())
             for visit in here.visits.values():
-                if visit.due - visit.entered_at in old:  # not while a stored entry's mark waits
-                    visit.due = self._next_due(place, visit.entered_at, now)
+                waits = visit.untold or visit
+                if waits.due - visit.entered_at in old:  # not while a stored entry's mark waits
+                    waits.due = self._next_due(place, visit.entered_at, now)
 
     def dusk(self, now: int) -> list[Ended]:
         """The night hour: count the night to everyone inside, and end the visits that are believed no longer."""

@@ -112,6 +112,16 @@ class Passage(msgspec.Struct, array_like=True, gc=False):
             return -1
         return CERTAIN if best.sure or self.votes[0] > 1 else DOUBTFUL
 
+    def told_as_of(self, at: int, lateness: int, tracking: Tracking) -> int:
+        """The event time (ns) at which rules hear of it, when it is decided at ``at``: that of its beginning.
+
+        Where it waited to be legible, so long that this is history to them, it is when it was read best, or was over.
+        """
+        if at - self.first_at <= lateness:
+            return self.first_at
+        best = self.best
+        return best.event_at if best.legible else max(best.event_at, self.first_at + tracking.merge - tracking.settle)
+
     def shows(self, token: int) -> bool:
         """Whether one of the readings at least is of this pseudonym."""
         return any(read.token == token for read in self.kept)

@@ -308,7 +308,7 @@ class Presence(Lasting):
         visits, other = list[tuple[str, int, Visit]](), self._take_back(token, before, at)
         here.rename_twin(token, read.token)
         if before is not None and other is not None:
-            other.due = self._next_due(before.inside, other.entered_at, now)
+            other.due, other.untold = self._next_due(before.inside, other.entered_at, now), None
             visits.append((before.inside, token, other))
         if self._seen_after(read.token, at) or (read.token in here.visits and self._just_came(read.token, gate, at)):
             return visits, (Ended(place, token, visit, twice=True),)

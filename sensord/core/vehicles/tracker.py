@@ -26,7 +26,7 @@ from sensord.core.instant import DAY, HOUR, utc_offset
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.compound import Compound
-from sensord.core.vehicles.lasting import STORED
+from sensord.core.vehicles.lasting import HELD_UP, STORED
 from sensord.core.vehicles.marks import Lengths, sees
 from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
@@ -221,6 +221,8 @@ class Tracker:
         """Say of a passage that was decided who it is, now that this is known, or certain."""
         place, presence = self._compound[gate], self.presence
         seen, here = presence.recognise(place, passage), presence.compounds[place]
+        if seen.pairing is Pairing.HISTORY and passage.last_at + self._lateness < at:
+            return  # nobody came, or is inside any more
         self._tell(position, at, _RECOGNISED, passage.best, passage.last_at, here, seen)
 
     def _wait(self, gate: str, passage: Passage) -> None:
@@ -273,6 +275,12 @@ class Tracker:
             self._due = min(self._due, visit.due)
 
     def _stay(self, position: int, at: int, place: str, token: int) -> None:
+        here = self.presence.compounds[place]
+        if disclosed := self.presence.disclose(place, token, at):
+            visit, numbers = disclosed
+            self._await(place, token, visit)
+            self._say(position, at, _RECOGNISED, visit.read, (visit.entered_at, visit.certainty, token), here, numbers)
+            return
         reached = self.presence.expire(place, token, at)
         if reached is None:
             return
@@ -282,7 +290,6 @@ class Tracker:
             return
         self._await(place, token, visit)
         stay = ((at - visit.entered_at) / HOUR, _NAN, _NAN, _NAN, _NAN, _NAN)
-        here = self.presence.compounds[place]
         self._say(position, at, _STAYING, visit.read, (at, visit.certainty, token), here, stay)
 
     def _strike(self, position: int, at: int) -> None:
@@ -313,15 +320,14 @@ class Tracker:
         self._pairings[seen.pairing] += 1
         for ended in seen.ended:
             self._end(position, at, ended)
+        event_at = passage.last_at if event == _RECOGNISED else passage.told_as_of(at, self._lateness, self._tracking)
         visit = seen.visit
         if visit is not None:
             if visit.due <= at:
                 visit.due = at + STORED
+            if event == _PASSED and event_at + self._lateness < at:
+                visit.tell(at + HELD_UP, seen.numbers)
             self._await(place, seen.token, visit)
-        if event == _PASSED and at - passage.first_at <= self._lateness:
-            event_at = passage.first_at
-        else:
-            event_at = passage.last_at if event == _RECOGNISED else self._when(passage)
         self._tell(position, at, event, read, event_at, here, seen)
 
     def _tell(self, position: int, at: int, event: int, read: Read, event_at: int, here: Compound, seen: Seen) -> None:
@@ -332,16 +338,6 @@ class Tracker:
         self._say(position, at, event, read, what, here, seen.numbers)
         if seen.cloned:
             self._say(position, at, _CLONED, read, what, here)
-
-    def _when(self, passage: Passage) -> int:
-        """The event time of a passage that waited to be legible, so long that its beginning is history to rules.
-
-        That is when it was read best, or when it was over.
-        """
-        best = passage.best
-        if best.legible:
-            return best.event_at
-        return max(best.event_at, passage.first_at + self._tracking.merge - self._tracking.settle)
 
     def _end(self, position: int, at: int, ended: Ended) -> None:
         """A visit is over, and nobody saw the vehicle leave, or there was none."""

@@ -27,13 +27,30 @@ class Pairing(IntEnum):
         return self.name.lower()
 
 
+Numbers = tuple[float, float, float, float, float, float]
+"""What is said of a vehicle in numbers, NaN where nothing is, as the stream ``visit`` has them: how long it stayed (h),
+nights, how long it was away (days), visits, short visits, compounds."""
+NO_NUMBERS: Numbers = (math.nan,) * 6
+
+
+class Untold(msgspec.Struct, array_like=True, gc=False):
+    """What is to be told of an entry when its visit is due, if it lasts until then: the ``numbers`` of the vehicle.
+
+    After that it is due at ``due`` (ns).
+    """
+
+    due: int
+    numbers: Numbers
+
+
 class Visit(msgspec.Struct, array_like=True, gc=False):
     """A vehicle inside. ``read`` is its entry, ``entered_at`` event time, ``due`` when time next matters (ns).
 
     ``certainty`` is the code of how far the entry could be trusted, ``stranger`` whether the vehicle was not known
     until then, ``misread`` whether it was found out later who it is. ``kin`` is everything under which it may be read
     when it leaves, besides its pseudonym. ``doubted``: so long that it may be over. ``twins`` are those that came at
-    the same moment by the same gate under nearly the same plate: it may be one of them, read twice.
+    the same moment by the same gate under nearly the same plate: it may be one of them, read twice. ``untold`` is there
+    while an entry that became known late, or one of a vehicle that is looked for by now, is yet to be told of.
     """
 
     read: Read
@@ -46,6 +63,13 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
     misread: bool = False
     doubted: bool = False
     twins: tuple[int, ...] = ()
+    untold: Untold | None = None
+
+    def tell(self, at: int, numbers: Numbers) -> None:
+        """Let the entry be told of at ``at`` (ns); one that waits for it already goes on waiting."""
+        if self.untold is None:
+            stay, nights, away, visits, shorts, compounds = map(float, numbers)  # as a saved state has them
+            self.untold, self.due = Untold(self.due, (stay, nights, away, visits, shorts, compounds)), at
 
 
 class Trace(msgspec.Struct, array_like=True, gc=False):
@@ -89,12 +113,6 @@ class Ended(NamedTuple):
     token: int
     visit: Visit
     twice: bool = False
-
-
-Numbers = tuple[float, float, float, float, float, float]
-"""What is said of a vehicle in numbers, NaN where nothing is, as the stream ``visit`` has them: how long it stayed (h),
-nights, how long it was away (days), visits, short visits, compounds."""
-NO_NUMBERS: Numbers = (math.nan,) * 6
 
 
 class Seen(msgspec.Struct, gc=False):

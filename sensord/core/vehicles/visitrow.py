@@ -9,12 +9,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import DERIVED, Batch, Float64, Int64, Sightings, Texts
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.batch import DERIVED, STANDS, Batch, Float64, Int64, Sightings, Texts
+from sensord.core.stream import EVENT, STREAMS, Stream
 from sensord.core.vehicles.pseudonym import NOBODY
 
 Value = TypeVar("Value", bound=np.generic)
-_NAN, _NO_WORD = np.float64(math.nan), np.int8(-1)
+_NAN, _NO_WORD, _DERIVED = np.float64(math.nan), np.int8(-1), np.int8(DERIVED)
+_RECOGNISED = EVENT.words.index("recognised")
 
 FIELDS = tuple(field.name for field in STREAMS[Stream.VISIT].fields)
 LABELS = tuple(label.name for label in STREAMS[Stream.VISIT].labels)
@@ -65,7 +66,8 @@ def _columns(now: int, table: NDArray[np.void], masks: Texts, parking: Float64) 
         table["device"],
         np.minimum(table["event_at"], table["received_at"]),
         table["received_at"],
-        np.full(count, DERIVED, np.int8),
+        # Whoever is recognised as having come in is inside.
+        np.where((table["event"] == _RECOGNISED) & (table["direction"] == 0), np.int8(DERIVED | STANDS), _DERIVED),
         fields,
         {name: table[name] for name in LABELS},
         Sightings(who, table["seen_at"], np.zeros(count, np.bool_), masks),
