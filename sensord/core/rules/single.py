@@ -97,7 +97,8 @@ class SingleRule:
 
     def timely(self, batch: Batch) -> Array:
         """Return which readings are not history yet."""
-        return (batch.event_at + self._lateness >= batch.received_at) | ((batch.flags & STANDS) != 0)
+        stands: Array = (batch.flags & STANDS) != 0
+        return stands | (batch.event_at + self._lateness >= batch.received_at)
 
     def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
         thresholds = self.thresholds

@@ -26,9 +26,7 @@ def news(tracker: Tracker, before: Tracker, at: int) -> Iterator[tuple[str, Batc
     for place, here in tracker.presence.compounds.items():
         marks = tracker.presence.marks[place]
         for token, visit in here.visits.items():
-            if (
-                visit.untold or visit
-            ).due - visit.entered_at in marks:  # else a stored one is said to all
+            if (visit.untold or visit).due - visit.entered_at in marks:  # else a stored one is said to all
                 for rule in tracker.lengths.news(before.lengths, place, visit, at - visit.entered_at):
                     found.setdefault(rule, []).append((place, token, visit))
     for rule in sorted(found):

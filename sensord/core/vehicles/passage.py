@@ -20,6 +20,8 @@ minute. What comes after a passage was decided can make it surer, or show anothe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from sensord.core.instant import MINUTE
@@ -168,6 +170,10 @@ class Passages:
         self._merge, self._settle = tracking.merge, tracking.settle
         self.open: tuple[dict[str, list[Passage]], dict[str, list[Passage]]] = ({}, {})
         self.merged = self.forgotten = 0
+
+    def every(self) -> Iterator[Passage]:
+        """All open passages."""
+        return (passage for lanes in self.open for here in lanes.values() for passage in here)
 
     def take(self, gate: str, read: Read) -> tuple[Passage, int]:
         """Take a reading; return the passage that it decides or changes, and what to do about it.

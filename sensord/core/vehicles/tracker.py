@@ -27,6 +27,7 @@ from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import EVENT, Stream
 from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.lasting import HELD_UP, STORED
+from sensord.core.vehicles.lookout import Lookout
 from sensord.core.vehicles.marks import Lengths, sees
 from sensord.core.vehicles.passage import CERTAIN, DECIDED, LATER, SURER, WAIT, Passage, Passages, Read
 from sensord.core.vehicles.presence import Presence
@@ -67,6 +68,7 @@ class Tracker:
         self._nights = any(sees(rule, "overnight") for rule in definition.rules)
         self.settling: list[Due] = []
         self.stays = Stays(self.presence.compounds, self._offset)
+        self.lookout = Lookout(definition.plates)
         self._due = 0
         self._rows = bytearray()
         self._masks: list[str] = []
@@ -80,8 +82,9 @@ class Tracker:
     def begin(self, at: int) -> None:
         """Begin to look at the journal instant ``at`` (ns), unless that was long ago."""
         if self.on and not self.stays.edge:
-            self._due = self.stays.quarter(at)
-            self.stays.begin(self._due)
+            self.stays.begin(self.stays.quarter(at))
+            self.lookout.begin(at)
+            self.look_ahead()
 
     def inside(self, at: int) -> list[Occupancy]:
         """Who is inside every compound, as it is to be written down for the instant ``at`` (ns)."""
@@ -101,6 +104,7 @@ class Tracker:
             return
         load(self, save(old), old.places)
         self.presence.redue(at, old.presence.marks)
+        self.lookout.look(self.presence.compounds, self.passages.every(), at)
         schedule(self)
 
     # -- a batch -----------------------------------------------------------------------------------------------------
@@ -227,15 +231,14 @@ class Tracker:
 
     def _wait(self, gate: str, passage: Passage) -> None:
         """A passage is decided when it is due."""
-        due = passage.due
-        heappush(self.settling, (due, gate, passage.kept[0].direction))
-        self._due = min(self._due, due)
+        heappush(self.settling, (passage.due, gate, passage.kept[0].direction))
+        self._due = min(self._due, passage.due)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
         """Find the next instant at which time brings anything."""
-        due, settling, near = self.stays.edge, self.settling, self.stays.near
+        due, settling, near = min(self.stays.edge, self.lookout.due), self.settling, self.stays.near
         if settling and settling[0][0] < due:
             due = settling[0][0]
         if near and near[0][0] < due:
@@ -246,7 +249,7 @@ class Tracker:
         """Let happen what is due at or before ``to``, each at its own instant.
 
         The readings of the batch that arrive earlier stand at positions below ``before``.
-        At one instant doubtful passages settle first, then stays reach their marks, then the quarter strikes.
+        At one instant doubtful passages settle, stays reach marks, lists begin, the quarter strikes: in this order.
         """
         settling, arrivals = self.settling, self._arrivals
         while (at := self._due) <= to:
@@ -258,6 +261,9 @@ class Tracker:
             elif (near := self.stays.near) and near[0][0] == at:
                 _, place, token = heappop(near)
                 self._stay(position, at, place, token)
+            elif self.lookout.due == at:
+                for found in self.lookout.look(self.presence.compounds, self.passages.every(), at):
+                    self._await(*found)
             else:
                 self._strike(position, at)
             self.look_ahead()

@@ -55,6 +55,7 @@ class _State(msgspec.Struct, array_like=True):
     known: bytes
     hours: bytes
     homes: dict[int, int] = {}
+    looked_at: int = 0
 
 
 _STATE = msgpack_decoder(_State)
@@ -79,6 +80,7 @@ def save(tracker: Tracker) -> bytes:
         np.fromiter(presence.known, np.int64, len(presence.known)).tobytes(),
         np.fromiter(presence.known.values(), np.int32, len(presence.known)).tobytes(),
         presence.homes,
+        tracker.lookout.looked_at,
     )
     return msgspec.msgpack.encode(state)
 
@@ -95,6 +97,7 @@ def load(tracker: Tracker, saved: bytes, before: Places | None = None) -> None:
         raise SnapshotError(f"the state of vehicles cannot be read: {error}") from error
     presence, moves = tracker.presence, Moves(before or tracker.places, tracker.places)
     tracker.stays.begin(state.clock)
+    tracker.lookout.begin(state.looked_at or state.clock)  # earlier versions did not look
     for lanes, gates in zip(tracker.passages.open, (state.inward, state.outward), strict=True):
         _open(tracker, lanes, gates, moves)
     for inside in state.compounds:
