@@ -56,6 +56,14 @@ class Room(Protocol):
         ...
 
 
+class Saved(NamedTuple):
+    """A saved state of the core: up to which group it has come, journal time there (ns), and the state."""
+
+    seq: int
+    at: int
+    state: bytes
+
+
 class JournalReader(Protocol):
     """Reads groups in order; every reader has its own position."""
 
@@ -65,6 +73,11 @@ class JournalReader(Protocol):
 
     def wait(self, after: int, timeout: float) -> bool:
         """Block until a group with ``seq > after`` is there (True) or ``timeout`` seconds have passed (False)."""
+        ...
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest kept group's ``seq``; 0 when there is none."""
         ...
 
     @property

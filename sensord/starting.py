@@ -8,7 +8,7 @@ by whose channels somebody on the roster in force could not be told of anything:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.record import RecordKind
 from sensord.core.site import Site
 from sensord.errors import ConfigError, Problem, SnapshotError
-from sensord.ports import JournalReader
+from sensord.ports import JournalReader, Saved
 from sensord.reload import Signature, signature
 
 log = structlog.get_logger()
@@ -41,8 +41,8 @@ class Reader(JournalReader, Protocol):
 class Snapshots(Protocol):
     """Where the core's states are saved."""
 
-    def load_snapshot(self) -> tuple[int, bytes] | None:
-        """Return (seq, state) of the newest good one."""
+    def saved(self) -> Iterator[Saved]:
+        """Yield them, the newest first."""
         ...
 
 
@@ -119,14 +119,13 @@ def newest_definition(journal: JournalReader, states: Snapshots) -> Definition |
 
 
 def _saved(states: Snapshots) -> tuple[int, Definition | None]:
-    saved = states.load_snapshot()
-    if saved is None:
-        return 0, None
-    try:
-        definition = Site.restored(saved[1], lenient=True).definition
-    except SnapshotError:  # the core steps the journal from its start, and says why
-        return 0, None
-    return saved[0], definition if definition.site else None
+    for saved in states.saved():
+        try:
+            definition = Site.restored(saved.state, lenient=True).definition
+        except SnapshotError:  # the core passes it over as well, and says why
+            continue
+        return saved.seq, definition if definition.site else None
+    return 0, None
 
 
 def _decoded(text: bytes) -> Definition | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.core.vehicles.tracking import PlateKey
 from sensord.errors import ConfigError, Problem
+from sensord.ports import Saved
 from sensord.starting import newest_definition, prepare
 
 SAMPLE = Path(__file__).parent / "config" / "street"
@@ -47,15 +48,15 @@ class Journal:
 
 
 class Snapshots:
-    """One saved state, or none."""
+    """Saved states."""
 
-    def __init__(self, saved: tuple[int, bytes] | None = None) -> None:
-        """``saved`` is the one."""
-        self.saved = saved
+    def __init__(self, *saved: Saved) -> None:
+        """``saved`` are those."""
+        self._saved = saved
 
-    def load_snapshot(self) -> tuple[int, bytes] | None:
-        """The one."""
-        return self.saved
+    def saved(self) -> Iterator[Saved]:
+        """Those, as they were given."""
+        yield from self._saved
 
 
 def noise(count: int) -> list[Record]:
@@ -79,25 +80,27 @@ def street(folder: Path, **settings: object) -> Path:
     return config
 
 
-SAVED = (3, Site(ONE).snapshot())
-CASES: list[tuple[Sequence[Record], tuple[int, bytes] | None, Definition | None]] = [
-    ([], None, None),
-    (noise(5), None, None),
-    ([definition_record(ONE, 1), *noise(4)], None, ONE),
-    ([definition_record(OTHER, 1), *noise(4)], SAVED, ONE),  # what lies before the saved state is in it
-    ([*noise(4), definition_record(OTHER, 1)], SAVED, OTHER),  # journaled, and not applied when the daemon died
-    ([*noise(4), Record(RecordKind.DEFINITION, 1, "", b"{")], SAVED, ONE),
-    ([definition_record(OTHER, 1), *noise(4)], (3, b"torn"), OTHER),
-    (noise(5), (3, Site(None).snapshot()), None),
+SAVED = Saved(3, 1, Site(ONE).snapshot())
+TORN = Saved(4, 1, b"torn")
+CASES: list[tuple[Sequence[Record], tuple[Saved, ...], Definition | None]] = [
+    ([], (), None),
+    (noise(5), (), None),
+    ([definition_record(ONE, 1), *noise(4)], (), ONE),
+    ([definition_record(OTHER, 1), *noise(4)], (SAVED,), ONE),  # what lies before the saved state is in it
+    ([*noise(4), definition_record(OTHER, 1)], (SAVED,), OTHER),  # journaled, and not applied when the daemon died
+    ([*noise(4), Record(RecordKind.DEFINITION, 1, "", b"{")], (SAVED,), ONE),
+    ([definition_record(OTHER, 1), *noise(4)], (TORN,), OTHER),
+    ([definition_record(OTHER, 1), *noise(4)], (TORN, SAVED), ONE),
+    (noise(5), (Saved(3, 1, Site(None).snapshot()),), None),
 ]
 
 
 @pytest.mark.parametrize(("records", "saved", "expected"), CASES)
 def test_the_newest_definition_is_found(
-    records: Sequence[Record], saved: tuple[int, bytes] | None, expected: Definition | None
+    records: Sequence[Record], saved: tuple[Saved, ...], expected: Definition | None
 ) -> None:
     """In the saved state, or in the journal after it; what is no definition counts for nothing."""
-    assert newest_definition(Journal(*records), Snapshots(saved)) == expected
+    assert newest_definition(Journal(*records), Snapshots(*saved)) == expected
 
 
 def test_a_sound_configuration_is_what_a_start_begins_with(tmp_path: Path) -> None:

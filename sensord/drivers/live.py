@@ -20,7 +20,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Used
 from sensord.core.definition import Definition, decode_definition
-from sensord.core.instant import MINUTE, SECOND
+from sensord.core.instant import SECOND
 from sensord.core.level import LADDER
 from sensord.core.record import RecordKind
 from sensord.core.rules.carry import Carried
@@ -30,8 +30,9 @@ from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers import overview
 from sensord.drivers.again import Again
 from sensord.drivers.failures import Heard
-from sensord.errors import SnapshotError, StoreError
-from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse
+from sensord.drivers.restoring import IN_DOUBT, States, restore
+from sensord.errors import StoreError
+from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse, Saved
 
 WORKER = "core"
 READ_GROUPS = 64
@@ -47,24 +48,28 @@ PRESSED = 5.0
 """Seconds between two renewals of what is shown while more comes in than we take."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
-IN_DOUBT = 10 * MINUTE
-"""After a loss of the state database, decisions of so recent a past are sent (again), marked as possibly repeated;
-older ones are only written down."""
 
 log = structlog.get_logger()
 
 
-class State(Protocol):
+class Copies(Protocol):
+    """Copies of the core's state beside the state database."""
+
+    def keep(self, saved: Saved, apart: int) -> None:
+        """Keep one, unless the newest is not older than so many ns."""
+        ...
+
+
+class State(States, Protocol):
     """What the driver needs of the state database."""
 
     @property
-    def applied(self) -> int:
-        """The last group whose outputs are written down."""
+    def copies(self) -> Copies:
+        """What serves where this is lost."""
         ...
 
-    @property
-    def doubt(self) -> int:
-        """Decisions before this instant (ns) may have been told of by a daemon whose state was lost; 0: none."""
+    def begin(self, cases: Sequence[Case], at: int) -> None:
+        """Begin with the cases of a core that has come to the instant ``at`` (ns): all else before it is unknown."""
         ...
 
     def apply(self, step: Step, *, send_since: int = 0, doubt_until: int = 0) -> None:
@@ -81,10 +86,6 @@ class State(Protocol):
 
     def save_snapshot(self, seq: int, state: bytes) -> None:
         """Save the core's state after group ``seq``."""
-        ...
-
-    def load_snapshot(self) -> tuple[int, bytes] | None:
-        """Return the newest good snapshot."""
         ...
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
@@ -158,17 +159,24 @@ class LiveCore:
     # -- starting ----------------------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Restore the newest snapshot and step again what was applied since.
+        """Restore what was saved and step again what was applied since.
 
-        When the state database was lost, everything that the journal still holds is stepped, and of what was decided
-        before only the decisions of the last minutes are sent; a crash in the middle of this changes nothing about it.
+        When the state database was lost, that is everything from a copy on, or everything that the journal still holds,
+        and of what was decided before only the decisions of the last minutes are sent; a crash in the middle of this
+        changes nothing about it.
         """
-        self.position = self._restore()
+        self.site, self.position, self.assumes = restore(self._journal, self._state, self._secrets, self._assumed)
         restored_at, applied = self.site.engine.now, self._state.applied
         self._doubt_until = self._state.doubt
         self._send_since = self._doubt_until - IN_DOUBT
         if not applied and self._doubt_until:
-            log.error("the state database was lost; it is rebuilt from the journal", groups=self._journal.last_seq)
+            log.error(
+                "the state database was lost; it is rebuilt from the journal",
+                after=self.position,
+                groups=self._journal.last_seq,
+            )
+            if self.position:
+                self._state.begin([*self.site.book.open.values(), *self.site.book.ended.values()], restored_at)
         began, first, again = time.monotonic(), self.position, Again()
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
             for group in groups:
@@ -199,18 +207,6 @@ class LiveCore:
                 "cases begin otherwise when the journal is stepped again; people are told of them", steps=len(unheard)
             )
             self._state.adopt(unheard)
-
-    def _restore(self) -> int:
-        if (saved := self._state.load_snapshot()) is not None:
-            seq, state = saved
-            try:
-                self.site = Site.restored(state, self._secrets, lenient=True)
-            except SnapshotError as error:
-                log.error("the saved state cannot be restored; the journal is stepped from its start", why=str(error))
-            else:
-                return seq
-        self.site, self.assumes = Site(self._assumed, self._secrets, lenient=True), self._assumed is not None
-        return 0
 
     def named_keys(self) -> tuple[PlateKey, ...]:
         """The site keys by which vehicles were followed: of the definition in force, else of the journal's first."""
@@ -321,6 +317,7 @@ class LiveCore:
                 raise
             log.error("the core's state could not be saved; it is tried again with the next one", why=str(error))
             return
+        self._state.copies.keep(Saved(self.position, self.site.engine.now, state), IN_DOUBT)
         self._meter.gauge("snapshot_bytes", len(state))
         self._meter.observe("snapshot_seconds", self._saved_at - began)
 

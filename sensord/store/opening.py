@@ -58,6 +58,7 @@ def _open(directory: Path, zone: str, meter: Meter) -> Stores:
         state, lost = StateStore.open_or_set_aside(
             directory, after, journaled, torn=bool(damage), time_of=lambda seq: _time_of(journal, seq)
         )
+        state.copies.time_of = lambda seq: _time_of(journal, seq)
         if state.applied > journaled:
             found = Findings(journal.directory)
             found.add(f"groups {journaled + 1} to {state.applied} are lost: no file holds the end")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +22,10 @@ from sensord.core.instant import HOUR
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.vehicles.blind import Blind
 from sensord.core.vehicles.byhand import ByHand
-from sensord.core.vehicles.tally import Occupancy, PassageCount
+from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount
 from sensord.decoders import json_decoder
-from sensord.ports import Cursor
+from sensord.ports import Cursor, Saved
+from sensord.store.copies import Copies
 from sensord.store.damage import set_aside, set_aside_if_damaged
 from sensord.store.database import Database, Questions
 from sensord.store.history import History
@@ -75,6 +76,7 @@ class StateStore:
         """``doubt`` (ns) is written into a new file with its tables, so that no crash comes in between."""
         begun = STATE._replace(statements=(*STATE.statements, f"UPDATE position SET doubt = {doubt}"))
         self._database = Database(directory / FILE, begun)
+        self.copies = Copies(directory)
         # The watchdog depends on what the outbox is asked, and must not wait for a year of somebody's cases.
         self._questions = [Questions(directory / FILE, STATE, self._database.suspicion) for _ in range(2)]
         self.outbox = OutboxTable(self._database, self._questions[0])
@@ -180,6 +182,15 @@ class StateStore:
             for step in steps:
                 _write(connection, step, 0, _ALWAYS)
 
+    def begin(self, cases: Sequence[Case], at: int) -> None:
+        """Begin with the cases of a core that has come to the instant ``at`` (ns): all else before it is unknown."""
+        with self._database.transaction("beginning in the middle") as connection:
+            _write_cases(connection, cases)
+            connection.execute(
+                "UPDATE kept SET tallies = max(tallies, ?1), cases = max(cases, ?2), alerts = max(alerts, ?2)",
+                ((at // SLOT + 1) * SLOT, at),
+            )
+
     def between(self, after: int, upto: int) -> list[Transition | CaseEvent]:
         """Return transitions and case events of groups ``after < seq <= upto``, in order."""
         return [change for _, change in self.history.changes(after, upto)]
@@ -209,15 +220,22 @@ class StateStore:
                 (HOUR, HOUR),
             )
 
-    def load_snapshot(self) -> tuple[int, bytes] | None:
-        """Return (seq, state) of the newest snapshot whose checksum holds; never more than one is in memory."""
-        doing, one = "loading the core's state", "SELECT crc, state FROM snapshots WHERE seq = ?"
+    def saved(self) -> Iterator[Saved]:
+        """Yield the saved states whose checksum holds, the newest first, and the copies beside the database with them.
+
+        Of those in the database never more than one is in memory. A copy may be ahead of this state.
+        """
+        doing, one = "loading the core's state", "SELECT at, crc, state FROM snapshots WHERE seq = ?"
+        copies = self.copies.found()
         for (seq,) in self._database.rows(doing, "SELECT seq FROM snapshots ORDER BY seq DESC"):
-            for crc, state in self._database.rows(doing, one, (seq,)):
+            while copies and copies[0].seq > seq:
+                yield copies.pop(0)
+            for at, crc, state in self._database.rows(doing, one, (seq,)):
                 if isinstance(state, bytes) and zlib.crc32(state) == crc:
-                    return int(seq), bytes(state)
-            log.error("a saved state of the core is damaged; trying the one before", seq=seq)
-        return None
+                    yield Saved(int(seq), int(at), bytes(state))
+                else:
+                    log.error("a saved state of the core is damaged; trying the one before", seq=seq)
+        yield from copies
 
     @property
     def snapshot_seq(self) -> int:
@@ -274,20 +292,7 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
         "transitions",
         [(one.id, seq, place[id(one)], one.at, encode(one)) for one in step.transitions],
     )
-    connection.executemany(
-        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (
-                one.id,
-                one.opened_at,
-                one.closed_at,
-                encode(one, order="deterministic"),
-                one.vehicle is not None,
-                one.code,
-            )
-            for one in step.cases
-        ],
-    )
+    _write_cases(connection, step.cases)
     _insert(
         connection,
         "case_events",
@@ -318,6 +323,24 @@ def _write(connection: sqlite3.Connection, step: Outputs, send_since: int, doubt
         connection,
         "dead_letters",
         [(seq, one.index, one.received_at, one.topic, one.reason, one.detail) for one in step.dead],
+    )
+
+
+def _write_cases(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
+    encode = msgspec.json.encode
+    connection.executemany(
+        "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                one.id,
+                one.opened_at,
+                one.closed_at,
+                encode(one, order="deterministic"),
+                one.vehicle is not None,
+                one.code,
+            )
+            for one in cases
+        ],
     )
 
 

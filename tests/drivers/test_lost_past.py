@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, MutableMapping, Sequence
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from collections.abc import MutableMapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +13,15 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from sensord.core.cases.notice import Trouble
 from sensord.core.cases.policy import Category
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
-from sensord.core.record import Record
 from sensord.core.site import definition_record
-from sensord.drivers.live import LiveCore
-from sensord.store.opening import open_stores
-from sensord.supervisor import Troubles
-from sensord.telemetry.metrics import PrometheusMeter
 from tests.core.street import START, definition, stream_of
-from tests.ingest.support import Beats
+from tests.drivers.lives import living
 
 SAVED, TORN = 90, 170
 """The core is saved after so many seconds; what was journaled from then to the second number gets lost."""
-
-
-class Life:
-    """One life of a daemon without its threads: the stores, the core, and what it says of itself at its start."""
-
-    def __init__(self, directory: Path) -> None:
-        meter = PrometheusMeter()
-        self.stores = open_stores(directory, "Asia/Shanghai", meter)
-        self.journal, self.state = self.stores.journal, self.stores.state
-        self.core = LiveCore(self.journal.reader(), self.state, meter, Beats(), on_outcomes=lambda _told: None)
-        self.core.recover()
-        known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
-        self.troubles = Troubles(self._submit, lambda: self.journal.last_received_at + 1, meter, known)
-
-    def tell_of_a_loss(self) -> None:
-        """Say what the start has found, as the daemon does before anything else."""
-        self.troubles.recall(self.core.used)
-        self.troubles.lose(self.core.orphans, damaged=True)
-
-    def take(self, records: Sequence[Record]) -> None:
-        """Let records come, ten to a group, and be decided."""
-        for first in range(0, len(records), 10):
-            self.journal.append(records[first : first + 10])
-        while self.core.groups_behind:
-            self.core._turn()  # one turn of the thread, without the thread
-
-    def save(self) -> None:
-        """Save the core."""
-        self.core._save()
-
-    def _submit(self, record: Record, _timeout: float) -> Future[int]:
-        journaled = Future[int]()
-        journaled.set_result(self.journal.append([record]))
-        return journaled
-
-
-@contextmanager
-def living(directory: Path) -> Iterator[Life]:
-    """A life that ends without a farewell: nothing is saved at its end."""
-    life = Life(directory)
-    with closing(life.stores.journal), closing(life.stores.state):
-        yield life
 
 
 def coded() -> Definition:

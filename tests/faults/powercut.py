@@ -156,7 +156,7 @@ def _harm(place: Path, reached: _Life) -> tuple[int, int]:
     except StoreError:
         return reached.journaled, 0
     with closing(state):
-        snapshot = state.load_snapshot()
+        snapshot = next(state.saved(), None)
         applied = state.applied
     rows = Past(place).dead_letters(1000)
     assert found == groups(1, len(found)), "what is there is what was written, in order"
@@ -164,7 +164,7 @@ def _harm(place: Path, reached: _Life) -> tuple[int, int]:
     lost, doubled = _rolled_up(place, reached)
     lost += max(0, reached.journaled - len(found)) + max(0, reached.applied - applied)
     if not lost:
-        assert snapshot is None or snapshot[1] == bytes(snapshot[0] * 100)
+        assert snapshot is None or snapshot.state == bytes(snapshot.seq * 100)
         assert len(rows) == applied, "an applied step is there as a whole"
         assert max(applied, reached.counted) <= len(found), "what follows from a group is never there without the group"
     reached.journaled, reached.applied = len(found), applied

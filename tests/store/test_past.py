@@ -31,9 +31,7 @@ def test_one_state_an_hour_is_kept_for_those_who_look_back(tmp_path: Path) -> No
     kept = {found[1] for at in range(0, 6 * HOUR, MINUTE) if (found := past.snapshot_before(START + at))}
     assert kept == {str(hour * HOUR).encode() for hour in range(6)} | {str(280 * MINUTE).encode()}
     assert past.snapshot_before(START - 1) is None
-    newest = state.load_snapshot()
-    assert newest is not None
-    assert newest[0] == 16
+    assert next(state.saved()).seq == 16
     assert state.snapshot_seq == 15
     state.close()
 
@@ -52,7 +50,7 @@ def test_a_start_reads_one_state_at_a_time(tmp_path: Path, monkeypatch: pytest.M
         return found
 
     monkeypatch.setattr(state._database, "rows", counted)
-    assert state.load_snapshot() == (5, str(4 * HOUR).encode())
+    assert next(state.saved()) == (5, START + 4 * HOUR, str(4 * HOUR).encode())
     assert (max(read), sum(read)) == (1, 2)
     state.close()
 
@@ -64,7 +62,7 @@ def test_old_states_go_with_everything_else(tmp_path: Path) -> None:
     assert state.keeping.prune(START + 2 * HOUR, 0) == 2
     assert Past(tmp_path).snapshot_before(START + HOUR) is None
     assert state.keeping.prune(START + DAY, 0) == 0
-    assert state.load_snapshot() is not None
+    assert next(state.saved()).seq == 4
     state.close()
 
 

@@ -106,10 +106,9 @@ def test_a_row_that_is_not_what_was_written_stops_no_upgrade(old: Path, table: s
 def test_a_saved_state_of_another_version_is_refused_whole(old: Path) -> None:
     """A core state of another version is not guessed at: the journal is stepped again instead."""
     with closing(StateStore(old)) as state:
-        saved = state.load_snapshot()
-    assert saved is not None
+        saved = next(state.saved())
     with pytest.raises(SnapshotError):
-        Site.restored(saved[1])
+        Site.restored(saved.state)
 
 
 def test_a_decoder_of_another_version_is_refused(old: Path) -> None:

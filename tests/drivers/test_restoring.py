@@ -1,0 +1,154 @@
+"""What a core goes on from when its state database, or what was saved in it, is of no use."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from sensord.core.cases.case import Case
+from sensord.core.cases.notification import Notification
+from sensord.core.instant import MINUTE, SECOND
+from sensord.core.record import Record
+from sensord.core.site import definition_record
+from sensord.drivers import restoring
+from sensord.ports import Saved
+from sensord.store import copies
+from sensord.store.copies import Copies
+from tests.core.street import START, definition, stream_of
+from tests.drivers.lives import Life, living
+
+MINUTES = 30
+END = START + MINUTES * MINUTE
+"""By the host's clock, too, it is so late when the daemon starts again."""
+
+
+@pytest.fixture(autouse=True)
+def long_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal as long as that of a month, of which little can be stepped in good time."""
+    monkeypatch.setattr(restoring, "REACH", 600)
+    monkeypatch.setattr("sensord.store.opening.time.time_ns", lambda: END)
+
+
+class Past(NamedTuple):
+    """What was decided, and the cases that are open."""
+
+    decided: bytes
+    cases: list[Case]
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Past]:
+    """A state directory of half an hour, saved every two minutes as ever."""
+    directory = tmp_path_factory.mktemp("street")
+    with living(directory) as life:
+        life.take([definition_record(definition(), START)])
+        for records in by_minutes(stream_of(3, MINUTES)):
+            take(life, records)
+            life.save()
+        return directory, Past(life.state.decisions(), life.state.cases())
+
+
+@pytest.fixture
+def past(street: tuple[Path, Past], tmp_path: Path) -> Past:
+    """A copy of it lies in ``tmp_path``."""
+    shutil.copytree(street[0], tmp_path, dirs_exist_ok=True)
+    return street[1]
+
+
+def by_minutes(records: list[Record]) -> Iterator[list[Record]]:
+    """Two minutes of them at a time."""
+    for minute in range(0, MINUTES, 2):
+        begin = START + minute * MINUTE
+        yield [record for record in records if begin <= record.received_at < begin + 2 * MINUTE]
+
+
+def take(life: Life, records: list[Record]) -> None:
+    """Let records come one by one, that is many groups."""
+    for record in records:
+        life.journal.append([record])
+    while life.core.groups_behind:
+        life.core._turn()
+
+
+def known(cases: list[Case]) -> dict[str, Case]:
+    """Cases by id."""
+    return {case.id: case for case in cases}
+
+
+def test_a_lost_state_goes_on_from_a_copy(tmp_path: Path, past: Past) -> None:
+    """Only what came since is stepped, nothing in doubt is left out of it, and all is as it was."""
+    (tmp_path / "state.db").unlink()
+    with living(tmp_path) as life:
+        begun_at = life.core.site.engine.now
+        assert END - 25 * MINUTE < begun_at <= END - restoring.IN_DOUBT
+        assert len(life.state.cases()) == len(life.core.site.book.open)
+        assert life.core.orphans == ()
+        take(life, [])
+        again = life.state.decisions()
+        assert 0 < len(again) < len(past.decided)
+        assert past.decided.endswith(again)
+        assert known(life.state.cases()) == known(past.cases)
+        since = life.state.history.since
+        assert since.alerts == begun_at <= since.cases, "what was before is not known, and not taken for nothing"
+        with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+            rows = database.execute("SELECT json, state, possibly_repeated FROM outbox").fetchall()
+    told = [(msgspec.json.decode(text, type=Notification).at, state, again) for text, state, again in rows]
+    assert {state for at, state, _ in told if at >= END - restoring.IN_DOUBT} == {"pending"}
+    assert {state for at, state, _ in told if at < END - restoring.IN_DOUBT} <= {"skipped"}
+    assert all(again for *_, again in told), "each may have been sent by the daemon whose state was lost"
+
+
+@pytest.mark.usefixtures("past")
+def test_a_kill_before_anything_is_written_changes_nothing(tmp_path: Path) -> None:
+    """The next start begins with the same copy."""
+    (tmp_path / "state.db").unlink()
+    with living(tmp_path) as life:
+        position = life.core.position
+    with living(tmp_path) as life:
+        assert life.core.position == position > 0
+
+
+def test_a_loss_that_is_soon_made_good_is_made_good_whole(
+    tmp_path: Path, past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short journal is stepped from its start: nothing of it gets lost."""
+    monkeypatch.setattr(restoring, "REACH", 1_000_000)
+    (tmp_path / "state.db").unlink()
+    with living(tmp_path) as life:
+        assert life.core.position == 0
+        take(life, [])
+        assert life.state.decisions() == past.decided
+
+
+def test_saved_states_that_cannot_be_read_are_passed_over_for_a_copy(tmp_path: Path, past: Past) -> None:
+    """The state database is whole otherwise: nothing is written or said once more."""
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+        database.execute("UPDATE snapshots SET state = x'00'")
+    with living(tmp_path) as life:
+        assert life.core.position == life.state.applied
+        assert life.core.assumes is False
+        assert life.state.decisions() == past.decided
+        assert known(list(life.core.site.book.open.values())) == known(past.cases)
+
+
+def test_two_copies_are_kept_and_no_more_often_than_wanted(tmp_path: Path) -> None:
+    """Each takes the place of the older one; what is damaged, or of another journal, is nobody's."""
+    kept = Copies(tmp_path, lambda seq: seq * SECOND)
+    for seq in range(1, 31):
+        kept.keep(Saved(seq, seq * SECOND, b"%d" % seq), 10 * SECOND)
+    assert [saved.seq for saved in kept.found()] == [30, 20]
+    again = Copies(tmp_path, lambda seq: seq * SECOND)
+    again.keep(Saved(39, 39 * SECOND, b"too soon"), 10 * SECOND)
+    assert [saved.state for saved in again.found()] == [b"30", b"20"]
+    (tmp_path / copies.FILE).write_bytes((tmp_path / copies.FILE).read_bytes()[:-1])
+    assert [saved.seq for saved in kept.found()] == [20]
+    assert Copies(tmp_path, lambda seq: seq * SECOND + 1).found() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [copies.FILE, copies.BEFORE]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
