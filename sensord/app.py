@@ -8,9 +8,8 @@ out. A part that dies ends the daemon with exit code 1; systemd starts it again,
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import structlog
 
 from sensord.api.tokens import TokenStore, write_private
-from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, let_go, part
+from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, cancel, let_go, part
 from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings, MqttChannel, Robot
 from sensord.config.load import Spare, key_file, read_secret, with_keys
@@ -31,8 +30,8 @@ from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
 from sensord.drivers.reveal import MaskFiller
-from sensord.errors import ConfigError, SensordError, StoreError
-from sensord.hangup import HangUp
+from sensord.errors import ConfigError, EndedError, SensordError, StoreError
+from sensord.hangup import Ends, HangUp
 from sensord.harm import Harm, hear_damage
 from sensord.ingest.clock import ArrivalClock, KeepingClock
 from sensord.ingest.queue import ArrivalQueue, Lane
@@ -60,6 +59,7 @@ from sensord.supervisor import Conditions, Supervisor, Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import CONTENT_TYPE, PrometheusMeter
 from sensord.telemetry.notify_socket import NotifySocket
+from sensord.telemetry.startprogress import StartProgress
 from sensord.upkeep import Upkeep
 
 _AGES = {"core": 60.0, "carrier": 120.0, SUPERVISOR: 30.0}
@@ -78,6 +78,8 @@ class App:
         self._directory = self._loaded.resolve(self._settings.state_dir)
         self.meter, self.health, self._socket = PrometheusMeter(), Health(), NotifySocket()
         self._stop = asyncio.Event()
+        self._ends = Ends(self._stop.set)
+        self._progress = StartProgress(self._socket, self._directory, lambda: self._ends.came)
         self._failed = ""
         self._reloading: asyncio.Future[None] | None = None
         self._bulkheads = Bulkheads()
@@ -140,7 +142,7 @@ class App:
             assumed=self._assumed(),
             clock=self.clock,
         )
-        self.core.recover()
+        self.core.recover(self._progress.go_on)
         keyed = with_keys(self._loaded, time.time_ns(), self.core.named_keys())
         if keyed is not self._loaded:
             self._seen = with_own(self._seen, key_file(self._settings, self._config.parent))
@@ -221,10 +223,14 @@ class App:
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(self._bulkheads)
+        asyncio.get_running_loop().set_default_executor(self._bulkheads)
+        self._ends.hear()
         try:
             self._build()
+        except EndedError:
+            self._starts.end()
+            self._close_stores()
+            return 0
         except ConfigError as error:  # a mistake in a file is no death of ours
             self._starts.end()
             self._close_stores()
@@ -232,8 +238,8 @@ class App:
         except SensordError:
             self._close_stores()
             raise
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        finally:
+            self._progress.end()
         self.core.start()
         self.inlet.start()
         self.troubles.recall(self.core.used)
@@ -368,10 +374,10 @@ class App:
         """Stop in order: nothing new comes in, what came in is journaled and applied, what was decided goes out."""
         self._socket.stopping()
         log.info("sensord is stopping", failed_part=self._failed or None)
-        await _end([task for task in tasks if task.get_name() == SUPERVISOR])  # from here on threads end on purpose
+        await cancel([task for task in tasks if task.get_name() == SUPERVISOR])  # from here on threads end on purpose
         await asyncio.to_thread(self.inlet.stop)
         await asyncio.to_thread(self.core.stop)
-        await _end(tasks)
+        await cancel(tasks)
         await asyncio.gather(*map(let_go, self._channels.values()), *map(let_go, self._feeders))
         self._close_stores()
 
@@ -380,12 +386,6 @@ class App:
             part = getattr(self, name, None)
             if part is not None:
                 part.close()
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run(config: Path, hang_up: HangUp) -> int:

@@ -174,6 +174,13 @@ class _Carrier(Protocol):
         ...
 
 
+async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def let_go(carrier: _Carrier) -> None:
     """Close it; what hangs goes with the process."""
     try:

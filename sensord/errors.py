@@ -11,7 +11,8 @@
     │   ├── DamageError          a file of a database is malformed, unreadable or missing; carries which
     │   └── LockedError          another daemon owns this state directory
     ├── DeliveryError            a channel did not take a notification; retryable, retry_after
-    └── UnavailableError         a service that we need (broker, database) does not answer; retryable
+    ├── UnavailableError         a service that we need (broker, database) does not answer; retryable
+    └── EndedError               a start was told to end (SIGTERM) before it had come to its own
 
 Rules: code raises the narrowest class, with a message that says what happened, where, and what to do next.
 Only a task's boundary catches ``SensordError`` as a whole.
@@ -120,3 +121,7 @@ class UnavailableError(SensordError):
     """A service that sensord needs does not answer now; trying again later makes sense."""
 
     retryable = True
+
+
+class EndedError(SensordError):
+    """A start was told to end before it had come to its own: no fault of anybody."""

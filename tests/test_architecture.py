@@ -91,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "source",
         "starting",
         "store",
+        "telemetry",
     },
     "cli": {"errors", "phrasebook", "words", "config", "telemetry", "app", "commands", "hangup", "simulators"},
     "__main__": {"cli"},

@@ -13,6 +13,7 @@ from sensord.errors import (
     DamageError,
     DecodeError,
     DeliveryError,
+    EndedError,
     LockedError,
     PlateKeyError,
     Problem,
@@ -37,6 +38,7 @@ ERRORS = [
     DeliveryError("no answer", retryable=False, retry_after=3.0),
     InDoubtError("sent, perhaps"),
     UnavailableError("away"),
+    EndedError("told to end"),
     LinkError("expired", expired=True),
     UnreadableReportError("no report"),
 ]

@@ -34,6 +34,7 @@ from sensord.store.audit import AuditLog
 from sensord.store.lock import holder
 from sensord.store.starts import Starts
 from sensord.store.versions import refuse_newer
+from sensord.telemetry.startprogress import how_far
 from sensord.words import say
 
 TIMEOUT = 5.0
@@ -223,6 +224,11 @@ def _daemon(config: Path, directory: Path) -> Iterator[Finding]:
 def _silent(subject: str, directory: Path, why: str) -> Finding:
     """What it means that no daemon answers: it was stopped, hangs, or dies again and again."""
     pid, deaths = holder(directory), Starts(directory).deaths()
+    stepped = how_far(directory)
+    if pid is not None and stepped is not None:
+        zh = f"进程 {pid} 正在启动：重算到第 {stepped.groups} 组，共 {stepped.of} 组；此前不会通知任何人"
+        en = f"process {pid} starts: {stepped.groups} of {stepped.of} groups stepped again; until then nobody is told"
+        return Finding(subject, False, say(zh, en))
     if pid is not None:
         return Finding(subject, False, say(f"进程 {pid} 在运行，但{why}", f"process {pid} runs, but {why}"))
     if deaths:

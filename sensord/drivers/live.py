@@ -31,7 +31,7 @@ from sensord.drivers import overview
 from sensord.drivers.again import Again
 from sensord.drivers.failures import Heard
 from sensord.drivers.restoring import IN_DOUBT, States, restore
-from sensord.errors import StoreError
+from sensord.errors import EndedError, StoreError
 from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse, Saved
 
 WORKER = "core"
@@ -39,6 +39,8 @@ READ_GROUPS = 64
 _DECIDED = 1000
 """So many groups are remembered with what became of the actions in them."""
 SNAPSHOT_INTERVAL = 120.0
+KEPT_INTERVAL = 60.0
+"""Seconds of stepping again between two copies of the core: who is killed in it goes on from there."""
 POSITION_INTERVAL = 0.25
 """Seconds between two movements of the position by groups that changed nothing."""
 GLANCES = 10.0
@@ -158,8 +160,10 @@ class LiveCore:
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
-    def recover(self) -> None:
+    def recover(self, go_on: Callable[[int, int], bool] = lambda _done, _of: True) -> None:
         """Restore what was saved and step again what was applied since.
+
+        ``go_on`` hears how many of how many groups were stepped, and says whether to go on; else ``EndedError``.
 
         When the state database was lost, that is everything from a copy on, or everything that the journal still holds,
         and of what was decided before only the decisions of the last minutes are sent; a crash in the middle of this
@@ -178,6 +182,7 @@ class LiveCore:
             if self.position:
                 self._state.begin([*self.site.book.open.values(), *self.site.book.ended.values()], restored_at)
         began, first, again = time.monotonic(), self.position, Again()
+        self._saved_at = began
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
             for group in groups:
                 if group.seq > applied:
@@ -186,8 +191,17 @@ class LiveCore:
                 self._heard.hear(step.failures)
                 again.note(step, self.site.book.open)
                 self.position, self.assumes = group.seq, self.assumes and not step.definition
+            going_on = go_on(self.position - first, applied - first)
+            # Without a saved state cases may begin otherwise, which the next start could not see in half of the groups.
+            if first and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
+                self._saved_at = time.monotonic()
+                self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot()), 0)
+            if not going_on:
+                log.warning("the start was ended", position=self.position, stepped_again=self.position - first)
+                raise EndedError("the start was told to end")
             if groups[-1].seq > applied:
                 break
+        self._saved_at = time.monotonic()
         self._compare(again, restored_at)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info(

@@ -41,7 +41,7 @@ from sensord.store.versions import refuse_newer
 
 MANIFEST = "backup.json"
 VERSION = 1
-_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port", HALF_RESTORED)
+_OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port", "starting", HALF_RESTORED)
 """Files that say something of the running daemon, and nothing of the street."""
 _NOT_OURS = ("lock", "lost+found")
 """What may be in a state directory before a restore, and stays: ours of this moment, and a file system's own."""

@@ -37,6 +37,10 @@ class NotifySocket:
         """Say that the daemon is going down in good order."""
         return self._send("STOPPING=1", status)
 
+    def extend(self, seconds: float, status: str) -> bool:
+        """Say that a start goes on, and ask for so much time from now on until the next word of it."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}\nWATCHDOG=1", status, patience=0.0)
+
     def watchdog(self) -> bool:
         """Feed the watchdog."""
         return self._send("WATCHDOG=1", patience=0.0)

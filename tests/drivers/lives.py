@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from sensord.core.cases.notice import Trouble
@@ -19,12 +19,16 @@ from tests.ingest.support import Beats
 class Life:
     """One life of a daemon without its threads: the stores, the core, and what it says of itself at its start."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, go_on: Callable[[int, int], bool]) -> None:
         meter = PrometheusMeter()
         self.stores = open_stores(directory, "Asia/Shanghai", meter)
         self.journal, self.state = self.stores.journal, self.stores.state
         self.core = LiveCore(self.journal.reader(), self.state, meter, Beats(), on_outcomes=lambda _told: None)
-        self.core.recover()
+        with ExitStack() as ends:
+            ends.callback(self.state.close)
+            ends.callback(self.journal.close)
+            self.core.recover(go_on)
+            ends.pop_all()
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self._submit, lambda: self.journal.last_received_at + 1, meter, known)
 
@@ -51,8 +55,8 @@ class Life:
 
 
 @contextmanager
-def living(directory: Path) -> Iterator[Life]:
-    """A life that ends without a farewell: nothing is saved at its end."""
-    life = Life(directory)
+def living(directory: Path, go_on: Callable[[int, int], bool] = lambda _done, _of: True) -> Iterator[Life]:
+    """A life that ends without a farewell: nothing is saved at its end. ``go_on`` as ``LiveCore.recover`` has it."""
+    life = Life(directory, go_on)
     with closing(life.stores.journal), closing(life.stores.state):
         yield life

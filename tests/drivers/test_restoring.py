@@ -18,6 +18,7 @@ from sensord.core.instant import MINUTE, SECOND
 from sensord.core.record import Record
 from sensord.core.site import definition_record
 from sensord.drivers import restoring
+from sensord.errors import EndedError
 from sensord.ports import Saved
 from sensord.store import copies
 from sensord.store.copies import Copies
@@ -136,6 +137,43 @@ def test_saved_states_that_cannot_be_read_are_passed_over_for_a_copy(tmp_path: P
         assert life.core.assumes is False
         assert life.state.decisions() == past.decided
         assert known(list(life.core.site.book.open.values())) == known(past.cases)
+
+
+class ShotError(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["SIGTERM", "SIGKILL"])
+def test_a_start_that_is_ended_goes_on_where_it_was(
+    tmp_path: Path, past: Past, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """However often: each start steps what those before it have not, and it all comes to the same."""
+    for name in (copies.FILE, copies.BEFORE):
+        (tmp_path / name).unlink()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+        database.execute("DELETE FROM snapshots WHERE seq > (SELECT min(seq) FROM snapshots)")
+    if not ended:
+        monkeypatch.setattr("sensord.drivers.live.KEPT_INTERVAL", 0.0)
+
+    def go_on(stepped: int, of: int) -> bool:
+        seen.append((stepped, of))
+        if len(seen) == 3 and not ended:
+            raise ShotError
+        return len(seen) < 3
+
+    left = list[int]()
+    for _ in range(3):
+        seen = list[tuple[int, int]]()
+        with pytest.raises(EndedError if ended else ShotError), living(tmp_path, go_on):
+            pass
+        left.append(seen[0][1])
+    assert left == sorted(left, reverse=True)
+    assert left[0] - left[-1] > 3 * 64
+    with living(tmp_path) as life:
+        assert life.core.position == life.state.applied
+        assert life.state.decisions() == past.decided
+        assert known(list(life.core.site.book.open.values())) == known(past.cases)
+        assert (life.core.orphans, life.core.used) == ((), None)
 
 
 def test_two_copies_are_kept_and_no_more_often_than_wanted(tmp_path: Path) -> None:

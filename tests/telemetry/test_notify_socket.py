@@ -34,6 +34,8 @@ def test_every_notification(manager: tuple[socket.socket, str]) -> None:
     assert heard() == ["READY=1", "STATUS=two lines"]
     assert notify.watchdog()
     assert heard() == ["WATCHDOG=1"]
+    assert notify.extend(1.5, "2 of 3")
+    assert heard() == ["EXTEND_TIMEOUT_USEC=1500000", "WATCHDOG=1", "STATUS=2 of 3"]
     assert notify.stopping()
     assert heard() == ["STOPPING=1"]
     assert notify.reloading()
