@@ -114,7 +114,8 @@ class App:
         self._channels = build_channels(settings, broker(self._loaded), self._secret, self._loaded.resolve)
         self._results = Results(self._channels.values(), settings.timezone, meter)
         self._build_core()
-        health.set_fact("state", not self._lost, self._lost)
+        lost = self._lost or self.core.forgotten
+        health.set_fact("state", not lost, lost)
         health.set_fact("record", not self._damage, self._damage)
         detail = f"safe mode after {deaths} fast deaths: no time series; see the log" if self.safe_mode else ""
         health.set_fact("extras", not self.safe_mode, detail)
@@ -139,7 +140,7 @@ class App:
             *(self.journal.reader(), self.state, self.meter, self.health),
             on_outcomes=self._results.hear,
             secrets=self._secrets,
-            assumed=self._assumed(),
+            assumed=self._loaded.definition,
             clock=self.clock,
         )
         self.core.recover(self._progress.go_on)
@@ -246,7 +247,7 @@ class App:
         complaint = self._start.complaint
         await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health, complaint)
         self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
-        self.troubles.lose_state(lost=bool(self._lost), anew=self._anew)
+        self.troubles.lose_state(lost=bool(self._lost), anew=self._anew, begun=self.core.begun)
         told = partial(forget, self.journal.directory)
         self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)

@@ -64,6 +64,7 @@ class Troubles:
         self._found: dict[Trouble, Callable[[], None]] = {}
         """What this start has found, and has not been able to say."""
         self._gap_at: float | None = None
+        self._begun = 0
 
     def report(self, trouble: Trouble, active: bool) -> None:
         """Say how it stands; only a change is journaled. One that cannot be journaled now is said again later."""
@@ -86,8 +87,9 @@ class Troubles:
 
     def _journal(self, trouble: Trouble, active: bool, then: Callable[[], None] | None = None) -> bool:
         """Hand it to the committer; False: that takes nothing now."""
+        begun = self._begun if active and trouble is Trouble.PAST_UNKNOWN else 0
         try:
-            journaled = self._submit(notice_record(Notice(trouble, active), self._clock()), 0.0)
+            journaled = self._submit(notice_record(Notice(trouble, active, begun=begun), self._clock()), 0.0)
         except UnavailableError as error:
             log.warning("a trouble of the daemon could not be journaled", trouble=trouble.value, why=str(error))
             return False
@@ -107,12 +109,20 @@ class Troubles:
         if then is not None:
             self._found[trouble] = then
 
-    def lose_state(self, *, lost: bool, anew: bool) -> None:
-        """Say that the state is ``lost`` until it is made again; of a loss that this start found, ``anew``, as such."""
+    def lose_state(self, *, lost: bool, anew: bool, begun: int = 0) -> None:
+        """Say that the state is ``lost`` until it is made again; of a loss that this start found, ``anew``, as such.
+
+        ``begun``: the core knows nothing from before that group (0: it does), as this start has found.
+        """
+        self._begun = begun
         if anew:
             self.find(Trouble.STATE_LOST)
         else:
             self.report(Trouble.STATE_LOST, lost)
+        if begun:
+            self.find(Trouble.PAST_UNKNOWN)
+        else:
+            self.report(Trouble.PAST_UNKNOWN, False)
 
     def recall(self, used: Used | None) -> None:
         """Tell the core which identities are taken, before anything else: what it tells of has others from here on."""

@@ -101,8 +101,9 @@ class LiveCore:
     ``site`` belongs to this thread; others read ``overview`` and ``standing``, which are replaced as a whole, and
     ``decided``: what became of the actions in the latest groups that had any, by group. ``orphans`` are open cases that
     were written down and that the core, after ``recover``, does not know: the journal has lost their beginning;
-    ``used`` are other identities that were given away in what it has lost. It ``assumes`` a definition while the
-    journal has brought none. While ``pressure`` is on, what is shown is renewed less often.
+    ``used`` are other identities that were given away in what it has lost. With the group ``begun``, if it is not 0, it
+    has begun anew. It ``assumes`` a definition while the journal has brought none. While ``pressure`` is on, what is
+    shown is renewed less often.
     """
 
     def __init__(  # noqa: PLR0913  # the parts that the composition root wires
@@ -118,7 +119,7 @@ class LiveCore:
         snapshot_interval: float = SNAPSHOT_INTERVAL,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """``assumed`` holds until the journal brings a definition: one that has lost its beginning brings none."""
+        """``assumed`` holds, where the journal's beginning is not stepped, until it brings a definition."""
         self.pressure: Pressure = AT_EASE
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
@@ -133,6 +134,7 @@ class LiveCore:
         self.error: BaseException | None = None
         self.orphans: tuple[Case, ...] = ()
         self.used: Used | None = None
+        self.begun = 0
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
         self._stale, self._glance_again = False, 0.0
@@ -158,6 +160,11 @@ class LiveCore:
         """What could not be handled, for a while after it; empty when nothing has failed. Safe from any thread."""
         return self._heard.said
 
+    @property
+    def forgotten(self) -> str:
+        """What it does not know of the past; empty: nothing that could be known."""
+        return f"no saved state could be read; nothing from before group {self.begun} is known" if self.begun else ""
+
     # -- starting ----------------------------------------------------------------------------------------------------
 
     def recover(self, go_on: Callable[[int, int], bool] = lambda _done, _of: True) -> None:
@@ -169,7 +176,8 @@ class LiveCore:
         and of what was decided before only the decisions of the last minutes are sent; a crash in the middle of this
         changes nothing about it.
         """
-        self.site, self.position, self.assumes = restore(self._journal, self._state, self._secrets, self._assumed)
+        restored = restore(self._journal, self._state, self._secrets, self._assumed)
+        self.site, self.position, self.assumes, self.begun = restored
         restored_at, applied = self.site.engine.now, self._state.applied
         self._doubt_until = self._state.doubt
         self._send_since = self._doubt_until - IN_DOUBT
@@ -180,7 +188,8 @@ class LiveCore:
                 groups=self._journal.last_seq,
             )
             if self.position:
-                self._state.begin([*self.site.book.open.values(), *self.site.book.ended.values()], restored_at)
+                book, at = self.site.book, self._journal.read(self.position - 1, 1)[0].received_at
+                self._state.begin([*book.open.values(), *book.ended.values()], at)
         began, first, again = time.monotonic(), self.position, Again()
         self._saved_at = began
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
@@ -193,7 +202,7 @@ class LiveCore:
                 self.position, self.assumes = group.seq, self.assumes and not step.definition
             going_on = go_on(self.position - first, applied - first)
             # Without a saved state cases may begin otherwise, which the next start could not see in half of the groups.
-            if first and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
+            if first and not self.begun and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
                 self._saved_at = time.monotonic()
                 self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot()), 0)
             if not going_on:
@@ -224,7 +233,7 @@ class LiveCore:
 
     def named_keys(self) -> tuple[PlateKey, ...]:
         """The site keys by which vehicles were followed: of the definition in force, else of the journal's first."""
-        if self.position:
+        if self.position and not self.assumes:
             return self.site.definition.plate_keys
         records = (record for group in self._journal.read(0, READ_GROUPS) for record in group.records)
         first = next((record for record in records if record.kind == RecordKind.DEFINITION), None)

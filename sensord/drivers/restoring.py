@@ -1,7 +1,11 @@
-"""What a core goes on from at a start: the newest saved state that can be read, else the journal's beginning.
+"""What a core goes on from at a start: the newest saved state that can be read, else what the journal holds.
 
 Saved states are in the state database, and copies of them beside it. Where the database was lost, what was decided
 before may or may not have been told: a copy serves that is older than these decisions, so that they are made again.
+
+Nobody is told of anything while more than some minutes are stepped, so no more are: without a saved state that is near
+enough, and with a journal that is too long, the core begins anew with the journal's last hours. It knows nothing older
+then, as if the journal began there: today's definition is taken for the one of then, and what was open before is void.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ IN_DOUBT = 10 * MINUTE
 """After a loss of the state database, decisions of so recent a past are sent (again), marked as possibly repeated;
 older ones are only written down."""
 REACH = 100_000
-"""So many groups are stepped in one or two minutes: a loss of which the journal holds no more is made good whole."""
+"""So many groups are stepped in one or two minutes: of a journal that holds no more all is stepped, and a saved state
+may be so far back."""
+LAST = 50_000
+"""With so many groups the core begins anew: of a busy street three quarters of an hour, of a quiet one half a day."""
 
 log = structlog.get_logger()
 
@@ -46,26 +53,41 @@ class States(Protocol):
 
 
 class Restored(NamedTuple):
-    """A site that has come to a group (0: to none yet). ``assumes``: its definition is not the journal's."""
+    """A site that has come to a group (0: to none yet). ``assumes``: its definition is not the journal's.
+
+    ``begun`` is the group with which it begins anew; 0: it does not.
+    """
 
     site: Site
     position: int
     assumes: bool = False
+    begun: int = 0
 
 
 def restore(journal: JournalReader, states: States, secrets: Secrets, assumed: Definition | None) -> Restored:
-    """Find what to go on from."""
+    """Find what to go on from; ``assumed`` holds where the journal's own definition is not known."""
     lost = not states.applied and states.doubt
+    end = journal.last_seq if lost else states.applied
     for saved in _after_a_loss(journal, states) if lost else states.saved():
         if saved.seq > states.applied and not lost:
             continue
+        if end - saved.seq > REACH:
+            log.error("a saved state is too far back", seq=saved.seq, end=end)
+            break
         try:
             site = Site.restored(saved.state, secrets, lenient=True)
         except SnapshotError as error:
             log.error("a saved state cannot be restored; trying the one before", seq=saved.seq, why=str(error))
         else:
             return Restored(site, saved.seq)
-    return Restored(Site(assumed, secrets, lenient=True), 0, assumes=assumed is not None)
+    if end - journal.first_seq > REACH:
+        begun = end - LAST + 1
+        log.error(
+            "no saved state can be read; the core begins anew with the journal's last hours", first=begun, end=end
+        )
+        return Restored(Site(assumed, secrets, lenient=True), begun - 1, assumed is not None, begun)
+    torn = assumed if journal.first_seq > 1 else None
+    return Restored(Site(torn, secrets, lenient=True), 0, torn is not None)
 
 
 def _after_a_loss(journal: JournalReader, states: States) -> Iterator[Saved]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,11 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import Case
+from sensord.core.cases.notice import Notice, Trouble, decode_notice
 from sensord.core.cases.notification import Notification
 from sensord.core.instant import MINUTE, SECOND
-from sensord.core.record import Record
-from sensord.core.site import definition_record
+from sensord.core.record import Group, Record, RecordKind
+from sensord.core.site import Site, definition_record
 from sensord.drivers import restoring
 from sensord.errors import EndedError
 from sensord.ports import Saved
@@ -34,6 +36,7 @@ END = START + MINUTES * MINUTE
 def long_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal as long as that of a month, of which little can be stepped in good time."""
     monkeypatch.setattr(restoring, "REACH", 600)
+    monkeypatch.setattr(restoring, "LAST", 150)
     monkeypatch.setattr("sensord.store.opening.time.time_ns", lambda: END)
 
 
@@ -132,9 +135,15 @@ def test_saved_states_that_cannot_be_read_are_passed_over_for_a_copy(tmp_path: P
     """The state database is whole otherwise: nothing is written or said once more."""
     with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
         database.execute("UPDATE snapshots SET state = x'00'")
-    with living(tmp_path) as life:
-        assert life.core.position == life.state.applied
-        assert life.core.assumes is False
+    left = list[int]()
+
+    def go_on(_stepped: int, of: int) -> bool:
+        left.append(of)
+        return True
+
+    with living(tmp_path, go_on) as life:
+        assert 0 < left[0] < restoring.REACH, "only what came since the copy is stepped again"
+        assert (life.core.position, life.core.begun) == (life.state.applied, 0)
         assert life.state.decisions() == past.decided
         assert known(list(life.core.site.book.open.values())) == known(past.cases)
 
@@ -148,6 +157,7 @@ def test_a_start_that_is_ended_goes_on_where_it_was(
     tmp_path: Path, past: Past, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     """However often: each start steps what those before it have not, and it all comes to the same."""
+    monkeypatch.setattr(restoring, "REACH", 1_000_000)
     for name in (copies.FILE, copies.BEFORE):
         (tmp_path / name).unlink()
     with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
@@ -174,6 +184,88 @@ def test_a_start_that_is_ended_goes_on_where_it_was(
         assert life.state.decisions() == past.decided
         assert known(list(life.core.site.book.open.values())) == known(past.cases)
         assert (life.core.orphans, life.core.used) == ((), None)
+
+
+def unread(directory: Path) -> None:
+    """Make every saved state one of another version."""
+    for name in (copies.FILE, copies.BEFORE):
+        (directory / name).unlink()
+    with closing(sqlite3.connect(directory / "state.db")) as database, database:
+        for seq, state in database.execute("SELECT seq, state FROM snapshots").fetchall():
+            other = state[:4] + bytes([state[4] - 1]) + state[5:]
+            database.execute("UPDATE snapshots SET state = ?, crc = ? WHERE seq = ?", (other, zlib.crc32(other), seq))
+
+
+def gone(directory: Path) -> None:
+    """Lose the state database and the copies."""
+    for name in (copies.FILE, copies.BEFORE, "state.db"):
+        (directory / name).unlink()
+
+
+def crowded(life: Life) -> list[Record]:
+    """A crowd that goes on for two minutes after all that was journaled."""
+    begin = life.journal.last_received_at + SECOND
+    return [
+        Record(RecordKind.MESSAGE, begin + second * SECOND, "t/C1/crowd/crowd-1", b'{"count": 900}')
+        for second in range(120)
+    ]
+
+
+@pytest.mark.parametrize("lose", [unread, gone])
+def test_without_a_saved_state_the_last_hours_are_enough(
+    tmp_path: Path, past: Past, lose: Callable[[Path], None]
+) -> None:
+    """People are told of what there is and of what is not known; what was open before is void; a replay agrees."""
+    lose(tmp_path)
+    with living(tmp_path, assumed=definition()) as life:
+        end = life.journal.last_seq
+        assert (life.core.begun, life.core.assumes) == (end - 149, True)
+        assert life.core.position == (end if lose is unread else end - 150), "what was told is not told again"
+        forgotten = life.core.orphans
+        written = known(past.cases).keys() if lose is unread else set()
+        assert {case.id for case in forgotten} == written - life.core.site.book.open.keys()
+        life.tell()
+        take(life, [definition_record(definition(), life.journal.last_received_at + 1), *crowded(life)])
+        assert not life.core.assumes
+        open_cases = known(life.state.cases())
+        assert "G1-L1" in {case.place for case in open_cases.values()}
+        assert open_cases.keys() == life.core.site.book.open.keys()
+        assert not open_cases.keys() & {case.id for case in forgotten}
+        assert life.core.site.book.troubled(Trouble.PAST_UNKNOWN)
+        site, again = Site(definition()), b""
+        for group in groups_after(life, life.core.begun - 1):
+            step = site.step(group)
+            again += step.decisions() if group.seq > end else b""
+        assert life.state.decisions().endswith(again)
+        assert len(again) > 0
+        assert site.snapshot() == life.core.site.snapshot(), "a replay that begins there comes to the same"
+        life.save()
+    with living(tmp_path, assumed=definition()) as life:
+        assert life.core.begun == 0
+        life.tell()
+        take(life, [])
+        assert not life.core.site.book.troubled(Trouble.PAST_UNKNOWN)
+
+
+def groups_after(life: Life, seq: int) -> Iterator[Group]:
+    """All groups of the journal after one."""
+    reader = life.journal.reader()
+    with closing(reader):
+        while groups := reader.read(seq):
+            yield from groups
+            seq = groups[-1].seq
+
+
+def test_the_journal_says_where_the_core_begins_anew(tmp_path: Path, past: Past) -> None:
+    """Whoever replays it knows from which group on the same is decided."""
+    assert past.cases
+    gone(tmp_path)
+    with living(tmp_path, assumed=definition()) as life:
+        life.tell()
+        records = [record for group in groups_after(life, 0) for record in group.records]
+        notices = [decode_notice(record.payload) for record in records if record.kind == RecordKind.NOTICE]
+        assert Notice(Trouble.PAST_UNKNOWN, True, begun=life.core.begun) in notices
+        assert life.core.begun > 1
 
 
 def test_two_copies_are_kept_and_no_more_often_than_wanted(tmp_path: Path) -> None:

@@ -57,6 +57,15 @@ _ROWS: dict[str, _Row] = {
             "The state database was damaged or gone; it was rebuilt from the journal at {time}. Check the open cases.",
         ),
     ),
+    trouble_rule(Trouble.PAST_UNKNOWN): _Row(
+        PlaceKind.STREET,
+        ((Level.ORANGE, 1.0),),
+        ("此前情况未知", "What was before is not known"),
+        (
+            "保存的状态无法读取，{time} 起仅按最近的日志运行：更早的未结案件、基线和在场车辆未知。请核对未结案件。",
+            "No saved state could be read ({time}): older cases, baselines, vehicles are unknown. Check the cases.",
+        ),
+    ),
     trouble_rule(Trouble.JOURNAL_DAMAGED): _Row(
         PlaceKind.STREET,
         ((Level.ORANGE, 1.0),),

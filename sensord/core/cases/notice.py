@@ -19,6 +19,8 @@ class Trouble(StrEnum):
 
     STATE_LOST = "state-lost"
     """The state database was damaged, gone, or of another journal; it was built anew."""
+    PAST_UNKNOWN = "past-unknown"
+    """No saved state could be read: the core has begun anew with the journal's last hours, and knows nothing older."""
     JOURNAL_DAMAGED = "journal-damaged"
     """Files of the journal were damaged or missing: of some readings nothing is known any more."""
     DISK_FULL = "disk-full"
@@ -67,13 +69,16 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """A trouble begins (``active``), or is over.
 
     ``orphans`` are open cases, in full, whose opening the journal has lost: people were told of them, and the core does
-    not know them any more. ``used`` are identities that are taken without the core's knowledge.
+    not know them any more. ``used`` are identities that are taken without the core's knowledge. ``begun`` is the group
+    with which the core has begun anew (0: it has not): a replay that steps what lies before it need not decide the same
+    from here on, but one that begins with it does, under the definition that follows.
     """
 
     trouble: Trouble
     active: bool
     orphans: tuple[Case, ...] = ()
     used: Used | None = None
+    begun: int = 0
 
 
 _NOTICE = json_decoder(Notice)
