@@ -362,6 +362,11 @@ class LiveCore:
         for level in LADDER:
             self._meter.gauge("open_cases", cases[level.word], level=level.word)
             self._meter.gauge("active_alerts", alerts[level], level=level.word)
+        worst: dict[str, float] = {}
+        for drift in self.site.engine.drifts():
+            worst[drift.rule] = max(worst.get(drift.rule, 0.0), abs(drift.residue), drift.clamped)
+        for rule, amount in worst.items():
+            self._meter.gauge("occupancy_drift", amount, rule=rule)
         self._meter.gauge("applied_seq", self._state.applied)
 
     def _measure(self, step: Step, seconds: float) -> None:

@@ -98,6 +98,11 @@ METRICS: tuple[Metric, ...] = (
     _gauge("active_alerts", "Alerts that are active, by level.", "level"),
     _gauge("open_cases", "Cases that are not closed, by level.", "level"),
     _gauge("unknown_places", "Places of which nothing is known, because a sensor is silent."),
+    _gauge(
+        "occupancy_drift",
+        "What an occupancy was off by at worst, by rule: left over at its last new beginning, or below zero since.",
+        "rule",
+    ),
     _gauge("applied_seq", "Number of the newest journal group that the core has applied."),
     _gauge("lag_seconds", "Age of the newest applied group, in seconds."),
     _gauge("host_clock_offset_seconds", "By how much the host's clock is ahead of journal time, in seconds."),

@@ -12,17 +12,18 @@ from structlog.testing import capture_logs
 
 from sensord.core.cases.caseflow import Flow
 from sensord.core.failure import Failure, Part
-from sensord.core.instant import SECOND
+from sensord.core.instant import HOUR, SECOND
 from sensord.core.level import Level
 from sensord.core.record import Action, Record, RecordKind, Scope
 from sensord.core.rules.absence import AbsenceRule
+from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Value
 from sensord.core.site import Step, action_record, definition_record
 from sensord.drivers.failures import AGAIN, MOST, SHOWN, Heard
 from sensord.drivers.live import LiveCore
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
-from tests.core.street import START, definition
+from tests.core.street import START, definition, density_rule, devices, message
 from tests.ingest.support import Beats
 from tests.support import wait_until
 
@@ -178,3 +179,21 @@ def test_the_log_is_not_flooded_with_what_fails(monkeypatch: pytest.MonkeyPatch)
         heard.hear([Failure(Part.MESSAGE, "t/another", START, "KeyError")])
     assert [entry["what"] for entry in logs] == ["t/another"]
     assert heard.said == "a message of t/another could not be read (KeyError); report it with the log"
+
+
+def test_what_an_occupancy_had_to_be_corrected_by_is_shown(core: LiveCore, journal: Journal) -> None:
+    """More left than had come in: the number stays at zero, and the metric says by how many it was wrong."""
+    rule = density_rule(
+        value=Value(Aggregate.OCCUPANCY, anchor=4 * HOUR),
+        window=10 * SECOND,
+        every=10 * SECOND,
+        levels=(LevelSpec(Level.YELLOW, 8.0),),
+        clear=Clear((0.0,), 0),
+    )
+    whole, device = definition(rules=(rule,)), devices()[0]
+    body: dict[str, object] = {"count": 0, "enter": 1, "exit": 2}
+    left = [message(device, START + second * SECOND, body) for second in range(10, 60, 10)]
+    ends = Record(RecordKind.TICK, START + 100 * SECOND)
+    journal.append([definition_record(whole, START + 1), *left, ends])
+    core._turn()
+    assert b'sensord_occupancy_drift{rule="density"} 5.0' in core._meter.text()  # type: ignore[attr-defined]
