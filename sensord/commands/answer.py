@@ -10,6 +10,7 @@ from sensord.commands.sights import (
     REASON,
     after,
     age,
+    at_least,
     combined,
     condition,
     exit_of,
@@ -187,10 +188,10 @@ def _what(rule: Rule) -> str:
         return say(
             f"{stream}{where} 的 {rule.value}，逐条判断", f"{rule.value} of {stream}{where}, each reading by itself"
         )
-    window, every = window_of(rule), format_duration(rule.every)
+    window, every, needed = window_of(rule), format_duration(rule.every), at_least(rule, rule.min_samples)
     return say(
-        f"{stream}{where} 的 {rule.value}，窗口 {window}，每 {every} 算一次，至少 {rule.min_samples} 条读数",
-        f"{rule.value} of {stream}{where} over {window}, every {every}, from at least {rule.min_samples} readings",
+        f"{stream}{where} 的 {rule.value}，窗口 {window}，每 {every} 算一次，{needed}",
+        f"{rule.value} of {stream}{where} over {window}, every {every}, from {needed}",
     )
 
 

@@ -7,7 +7,7 @@ from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
 from sensord.core.rules.derived import Measure
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Combination, Comparison, LevelSpec, Logic, Rule
+from sensord.core.rules.rule import Aggregate, Combination, Comparison, LevelSpec, Logic, Rule
 from sensord.words import language, say
 
 _MEETS = {
@@ -175,9 +175,11 @@ def seen(rule: Rule, sight: Sight) -> str:
         return say(f"已 {number(sight.value or 0)} 秒没有消息", f"silent for {number(sight.value or 0)} s")
     if sight.value is None:
         return say("逐条判断", "each reading by itself")
-    return say(
-        f"{number(sight.value)}（{sight.samples} 条读数）", f"{number(sight.value)} (from {sight.samples} readings)"
-    ) + _derived(rule, sight.derived)
+    read = say(f"{sight.samples} 条读数", f"{sight.samples} readings")
+    read = at_least(rule, sight.samples) if _together(rule) else read
+    return say(f"{number(sight.value)}（{read}）", f"{number(sight.value)} (from {read})") + _derived(
+        rule, sight.derived
+    )
 
 
 def _derived(rule: Rule, derived: float | None) -> str:
@@ -192,15 +194,37 @@ def _derived(rule: Rule, derived: float | None) -> str:
     return say(f"，偏离平常 {number(derived)} sigma", f", {number(derived)} sigma from the usual")
 
 
+def _together(rule: Rule) -> bool:
+    """Whether the value is of several sensors together, and its samples those of the one that has the fewest."""
+    return rule.value is not None and rule.value.aggregate is Aggregate.TOTAL
+
+
+def at_least(rule: Rule, samples: int) -> str:
+    """Say of how many readings a value is at least, or has to be."""
+    if _together(rule):
+        return say(f"每个传感器至少 {samples} 条读数", f"at least {samples} readings of each sensor")
+    return say(f"至少 {samples} 条读数", f"at least {samples} readings")
+
+
+def _too_few(rule: Rule, samples: int) -> str:
+    if _together(rule):
+        return say(
+            f"窗口内有传感器只有 {samples} 条读数，每个至少要 {rule.min_samples} 条，没看到的不算没有",
+            f"a sensor here has only {samples} readings in the window, {rule.min_samples} of each are needed, and what "
+            "is missed is not known to be nothing",
+        )
+    return say(
+        f"窗口内只有 {samples} 条读数，至少要 {rule.min_samples} 条",
+        f"only {samples} readings in the window, {rule.min_samples} are needed",
+    )
+
+
 def doubt(rule: Rule, sight: Sight) -> str:
     """Say why the value is unknown."""
     window = window_of(rule)
     texts = {
         Doubt.NO_VALUE: say("窗口内没有这个数值", "no reading of the window carries the value"),
-        Doubt.TOO_FEW: say(
-            f"窗口内只有 {sight.samples} 条读数，至少要 {rule.min_samples} 条",
-            f"only {sight.samples} readings in the window, {rule.min_samples} are needed",
-        ),
+        Doubt.TOO_FEW: _too_few(rule, sight.samples),
         Doubt.WARMING_UP: say(
             f"规则生效还不满一个窗口（{window}）", f"the rule has not been in force for a whole window ({window}) yet"
         ),

@@ -81,7 +81,7 @@ def bounds_of(value: Value) -> Bounds:
     if value.aggregate is Aggregate.SLOPE:
         return Bounds(-_INFINITE, _INFINITE)
     bounds = Bounds(*_DOMAIN.get(value.field or "", (-_INFINITE, _INFINITE)))
-    if value.aggregate in (Aggregate.SUM, Aggregate.RATE):
+    if value.aggregate in (Aggregate.SUM, Aggregate.RATE, Aggregate.TOTAL):
         return Bounds(0 if bounds.least >= 0 else -_INFINITE, _INFINITE)
     return bounds
 

@@ -24,7 +24,7 @@ from sensord.core.level import Level
 from sensord.core.people.duty import Duty
 from sensord.core.place import Device, PlaceKind, Places
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.rule import RISING, Rule
+from sensord.core.rules.rule import RISING, Aggregate, Rule
 from sensord.core.schedule import PUBLIC, Calendar
 from sensord.core.stream import STREAMS, Stream
 from sensord.core.vehicles.tracking import Tracking
@@ -57,11 +57,12 @@ def _samples(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[De
     """A window that cannot hold ``min_samples`` of any sensor's readings knows nothing, ever."""
     if not rule.window or rule.stream in (None, Stream.STATUS) or STREAMS[rule.stream].eventful:
         return  # a device's period is that of its own stream
+    apart = rule.value is not None and rule.value.aggregate is Aggregate.TOTAL
     shared = Counter(keys)  # where several sensors feed one key, one period does not tell how many readings come
     slow = [
         device
         for device, key in zip(devices, keys, strict=True)
-        if shared[key] == 1 and rule.window // device.period < max(rule.min_samples, 1)
+        if (apart or shared[key] == 1) and rule.window // device.period < max(rule.min_samples, 1)
     ]
     if not slow:
         return

@@ -190,7 +190,7 @@ class RuleText(Entry, frozen=True, kw_only=True):
     ``device``; ``by`` says what each alert is about: a kind of place, ``device``, ``place`` (the one that a
     finding names), a label, or a list of a place and labels (``[gate, class]``). ``value`` is ``count()``,
     ``sum(f)``, ``mean(f)``, ``min(f)``, ``max(f)``, ``last(f)``, ``first(f)``, ``rate(f, 1m)``, ``delta(f)``,
-    ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``, ``slope(f, 1h)`` or ``occupancy(04:00)``;
+    ``distinct(f)``, ``percentile(f, 95)``, ``stddev(f)``, ``slope(f, 1h)``, ``total(f)`` or ``occupancy(04:00)``;
     ``percent_of`` makes it a percentage of the place's ``capacity`` or ``parking``. ``each: vehicle``, or ``finding``,
     tells of every one, also while the alert is active already. ``window`` is what it looks at (absent: each reading by
     itself) and ``every`` how often; ``overrides`` are other thresholds by place or device, or the name of a CSV

@@ -8,7 +8,7 @@ from sensord.config.findings import Findings
 from sensord.config.yamlfile import KeyPath
 from sensord.core.instant import DAY, HOUR, MILLISECOND, MINUTE
 from sensord.core.rules.rule import Aggregate, Value
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.stream import STREAMS, Adds, Stream
 
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -60,8 +60,10 @@ def read_value(findings: Findings, path: KeyPath, text: str, stream: Stream | No
     if aggregate is Aggregate.OCCUPANCY:
         return _occupancy(findings, path, arguments, stream)
     field = arguments[0] if arguments else None
-    if field is not None and stream is not None and not _known(findings, path, field, stream, aggregate):
-        return None
+    if field is not None and stream is not None:
+        known = _known(findings, path, field, stream, aggregate)
+        if not known or not _adds_up(findings, path, aggregate, field, stream):
+            return None
     if aggregate is Aggregate.RATE and field is not None and field not in _COUNTED:
         message = f"rate() adds up what each reading counted, and {field} is a state or a running total"
         findings.error(path, message, f"for a running total write delta({field}), for a state slope({field}, 1h)")
@@ -101,4 +103,24 @@ def _known(findings: Findings, path: KeyPath, field: str, stream: Stream, aggreg
     labels = [label.name for label in STREAMS[stream].labels]
     hint = f"{field} is a label: write it under where" if field in labels else findings.suggest(field, known)
     findings.error(path, f"stream {stream.word} has no field {field}", hint)
+    return False
+
+
+def _adds_up(findings: Findings, path: KeyPath, aggregate: Aggregate, field: str, stream: Stream) -> bool:
+    """Whether the sum is a number of something: readings of what happened add up, and sensors that see a part each."""
+    adds = next((spec.adds for spec in STREAMS[stream].fields if spec.name == field), Adds.NOTHING)
+    if aggregate is Aggregate.SUM and adds is not Adds.READINGS:
+        message = f"sum() adds up readings, and {field} is how it is at a moment: whoever is there is in each of them"
+    elif aggregate is Aggregate.TOTAL and adds is Adds.READINGS:
+        message = f"total() adds up how many each sensor sees at a moment, and {field} is what happened"
+    elif aggregate is Aggregate.TOTAL and adds is Adds.NOTHING:
+        message = f"total() adds up how many each sensor sees, and {field} is no number of something"
+    else:
+        return True
+    better = {
+        Adds.READINGS: f"write sum({field})",
+        Adds.DEVICES: f"for all sensors of the place together write total({field}), for one of them mean({field})",
+        Adds.NOTHING: f"write mean({field}), max({field}) or last({field})",
+    }
+    findings.error(path, message, better[adds])
     return False

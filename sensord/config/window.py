@@ -64,8 +64,7 @@ class WindowReader:
 
     def _session(self, text: str) -> Shape:
         gap = self.findings.duration((*self.path, "window"), text, SECOND, DAY)
-        if self.value is not None and self.value.aggregate is Aggregate.RATE:
-            self._error("value", "rate() needs a window of a fixed length", "write sum(field), or window: 10m")
+        self._fixed()
         every = self._needs_every("a session")
         self._divides(gap, every, f"the gap of the session ({text})")
         return Shape(session=gap, every=every)
@@ -73,9 +72,16 @@ class WindowReader:
     def _readings(self, number: int) -> Shape:
         if not 2 <= number <= MOST_READINGS:
             self._error("window", f"{number} readings is out of range", f"write 2 to {MOST_READINGS} readings")
-        if self.value is not None and self.value.aggregate is Aggregate.RATE:
-            self._error("value", "rate() needs a window of a fixed length", "write sum(field), or window: 10m")
+        self._fixed()
         return Shape(readings=number, every=self._needs_every("a window of readings"))
+
+    def _fixed(self) -> None:
+        """Refuse what only a window of a fixed length gives."""
+        aggregate = None if self.value is None else self.value.aggregate
+        if aggregate is Aggregate.RATE:
+            self._error("value", "rate() needs a window of a fixed length", "write sum(field), or window: 10m")
+        elif aggregate is Aggregate.TOTAL:
+            self._error("value", "total() needs a window of a fixed length", "write window: 1m")
 
     def _occupancy(self) -> Shape:
         if self.text.window is not None:

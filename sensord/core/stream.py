@@ -8,7 +8,7 @@ window of them is a true zero as long as the device is alive; on the other strea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from sensord.core.region import PROVINCES
 
@@ -30,6 +30,17 @@ class Stream(IntEnum):
         return self.name.lower()
 
 
+class Adds(Enum):
+    """What of a field can be added up, so that the sum is a number of something."""
+
+    READINGS = "readings"
+    """What happened since the reading before, or what one event is about."""
+    DEVICES = "devices"
+    """How many there are at that moment in the sensor's own part: not two readings, but two sensors."""
+    NOTHING = "nothing"
+    """How it is at that moment: neither."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A numeric column: its name, its unit, and what it means. ``signed``: it can be below zero."""
@@ -37,6 +48,7 @@ class Field:
     name: str
     unit: str
     meaning: str
+    adds: Adds = Adds.READINGS
     signed: bool = False
 
 
@@ -75,20 +87,21 @@ STREAMS: dict[Stream, StreamSpec] = {
     Stream.CROWD: StreamSpec(
         Stream.CROWD,
         (
-            Field("count", "people", "people in the sensor's region at that moment"),
+            Field("count", "people", "people in the sensor's region at that moment", Adds.DEVICES),
             Field("enter", "people", "people who entered since the previous reading"),
             Field("exit", "people", "people who left since the previous reading"),
-            Field("density", "people/m2", "count divided by the region's area_m2; derived, never sent"),
+            Field("density", "people/m2", "count divided by the region's area_m2; derived, never sent", Adds.NOTHING),
         ),
     ),
     Stream.PLATE: StreamSpec(
         Stream.PLATE,
-        (Field("confidence", "0..1", "how sure the camera is of the whole plate"),),
+        (Field("confidence", "0..1", "how sure the camera is of the whole plate", Adds.NOTHING),),
         (DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED),
         eventful=True,
     ),
     Stream.LEVEL: StreamSpec(
-        Stream.LEVEL, (Field("value", "", "a numeric gauge: free parking spaces, bookings, decibels", signed=True),)
+        Stream.LEVEL,
+        (Field("value", "", "a numeric gauge: free parking spaces, bookings, decibels", Adds.DEVICES, signed=True),),
     ),
     Stream.REPORT: StreamSpec(
         Stream.REPORT,
@@ -99,9 +112,9 @@ STREAMS: dict[Stream, StreamSpec] = {
     Stream.STATUS: StreamSpec(
         Stream.STATUS,
         (
-            Field("battery", "%", "charge of the device's battery"),
-            Field("signal", "dBm", "received signal strength", signed=True),
-            Field("uptime", "s", "seconds since the device started"),
+            Field("battery", "%", "charge of the device's battery", Adds.NOTHING),
+            Field("signal", "dBm", "received signal strength", Adds.NOTHING, signed=True),
+            Field("uptime", "s", "seconds since the device started", Adds.NOTHING),
         ),
     ),
     Stream.VISIT: StreamSpec(
@@ -115,9 +128,9 @@ STREAMS: dict[Stream, StreamSpec] = {
             Field("visits", "visits", "visits of the vehicle lately, this one included (passed in)"),
             Field("short_visits", "visits", "short visits of the vehicle lately, this one included (passed out)"),
             Field("compounds", "compounds", "compounds that the vehicle entered within the hour (passed in)"),
-            Field("inside", "vehicles", "vehicles in the compound after the passage"),
-            Field("unsure", "vehicles", "by how many that number may be wrong"),
-            Field("filled", "%", "vehicles inside as a share of the compound's parking spaces"),
+            Field("inside", "vehicles", "vehicles in the compound after the passage", Adds.NOTHING),
+            Field("unsure", "vehicles", "by how many that number may be wrong", Adds.NOTHING),
+            Field("filled", "%", "vehicles inside as a share of the compound's parking spaces", Adds.NOTHING),
         ),
         (EVENT, DIRECTION, PLATE_CLASS, PROVINCE, ENERGY, LISTED, CERTAINTY),
         eventful=True,

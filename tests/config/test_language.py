@@ -60,6 +60,7 @@ VALUES = {
     "stddev": Value(Aggregate.STDDEV, "count"),
     "slope": Value(Aggregate.SLOPE, "count", per=HOUR),
     "first": Value(Aggregate.FIRST, "count"),
+    "total": Value(Aggregate.TOTAL, "count"),
     "occupancy": Value(Aggregate.OCCUPANCY, anchor=4 * HOUR + 30 * MINUTE),
 }
 

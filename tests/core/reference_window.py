@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ class Windowed:
         assert rule.value is not None
         self.reference, self.rule, self.key, self.value = reference, rule, key, rule.value
         self.lateness = reference.definition.lateness_of(rule.stream)
+        self.apart = self.value.aggregate is Aggregate.TOTAL
         self.inside = self._in_time()
 
     def _pane(self, instant: int) -> int:
@@ -33,8 +35,8 @@ class Windowed:
     def _end(self, pane: int) -> int:
         return (pane + 1) * self.rule.every - LOCAL
 
-    def _in_time(self) -> list[tuple[int, int, float]]:
-        """(pane, event time, value) of the readings that are not late, ordered by event time, then by arrival."""
+    def _in_time(self) -> Seen:
+        """(pane, event time, value, device) of the readings that are not late, ordered by event time and arrival."""
         found = []
         counters: dict[str, tuple[int, float]] = {}
         for one in self.reference.of_key(self.rule, self.key):
@@ -44,7 +46,7 @@ class Windowed:
             if self.value.aggregate is Aggregate.DELTA:
                 value = added(counters, one, value)
             if value is not None:
-                found.append((pane, one.event_at, value))
+                found.append((pane, one.event_at, value, one.device))
         return sorted(found, key=lambda reading: reading[:2])
 
     def _value_of(self, one: Reading) -> float | None:
@@ -60,7 +62,7 @@ class Windowed:
             return None
         return one.fields.get("enter", 0.0) - one.fields.get("exit", 0.0)
 
-    def _seen(self, pane: int) -> list[tuple[int, int, float]]:
+    def _seen(self, pane: int) -> Seen:
         """The readings of the window that ends with a pane."""
         past = [one for one in self.inside if one[0] <= pane]
         if self.rule.readings:
@@ -88,13 +90,37 @@ class Windowed:
             seen, end = self._seen(pane), self._end(pane)
             value = self._aggregate(seen)
             value = None if value is None or math.isnan(value) else self._percent(value)
-            if len(seen) < rule.min_samples or not reference.sighted(rule, self.key, at):
+            samples = self._samples(seen)
+            value = self._lacking(value, samples, ladder)
+            if not reference.sighted(rule, self.key, at):
                 value = None
             if value is not None and (unseen := reference.unseen(rule, self.key, at)):
                 value = self._in_part(value, len(seen), unseen, ladder)
             full = rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST) or end - reference.since >= rule.window
-            yield from ladder.move(at, end, value if full else None, len(seen))
+            yield from ladder.move(at, end, value if full else None, samples)
             pane += 1
+
+    def _samples(self, seen: Seen) -> int:
+        """How many readings there are; for a total, of the device that has the fewest."""
+        return min(Counter(one[3] for one in seen)[device] for device in self._devices()) if self.apart else len(seen)
+
+    def _devices(self) -> list[str]:
+        return self.reference.devices_of(self.rule)[self.key.split("/", maxsplit=1)[0]]
+
+    def _lacking(self, value: float | None, samples: int, ladder: Ladder) -> float | None:
+        """The value, unless there are too few readings; if others suffice, a device that lacks them changes nothing."""
+        if value is None or samples >= self.rule.min_samples:
+            return value
+        return self._in_part(value, samples, [], ladder) if self.apart else None
+
+    def _total(self, seen: Seen) -> float | None:
+        """What the devices that sent enough say together: the mean of each."""
+        means = []
+        for device in self._devices():
+            values = [one[2] for one in seen if one[3] == device]
+            if values and len(values) >= self.rule.min_samples:
+                means.append(statistics.fmean(values))
+        return sum(means) if means else None
 
     def _in_part(self, value: float, samples: int, unseen: list[Device], ladder: Ladder) -> float | None:
         """What some of the sensors saw, if it alarms by itself whatever the others would say, and lowers nothing."""
@@ -120,13 +146,15 @@ class Windowed:
         whole = place.parking if self.rule.percent_of is Capacity.PARKING else place.capacity
         return value * 100.0 / whole if whole else None
 
-    def _aggregate(self, seen: list[tuple[int, int, float]]) -> float | None:
+    def _aggregate(self, seen: Seen) -> float | None:
         aggregate = self.value.aggregate
         if aggregate is Aggregate.OCCUPANCY:
             inside = 0.0
             for pane in sorted({one[0] for one in seen}):
                 inside = max(inside + sum(one[2] for one in seen if one[0] == pane), 0.0)
             return inside
+        if self.apart:
+            return self._total(seen)
         if not seen and aggregate in (Aggregate.COUNT, Aggregate.SUM, Aggregate.RATE, Aggregate.DISTINCT):
             return 0.0
         return AGGREGATES[aggregate](seen, self.value, self.rule.window) if seen else None
@@ -165,13 +193,13 @@ ADDING = (
     Aggregate.DELTA,
     Aggregate.OCCUPANCY,
 )
-ADDING_UNSIGNED = (Aggregate.SUM, Aggregate.RATE, Aggregate.MEAN)
+ADDING_UNSIGNED = (Aggregate.SUM, Aggregate.RATE, Aggregate.MEAN, Aggregate.TOTAL)
 """These rise with every number that is not below zero; a gauge's ``value`` may be."""
-Seen = list[tuple[int, int, float]]
+Seen = list[tuple[int, int, float, str]]
 
 
 def _slope(seen: Seen, value: Value) -> float:
-    times = [(at - seen[0][1]) / value.per for _, at, _ in seen]
+    times = [(one[1] - seen[0][1]) / value.per for one in seen]
     return statistics.linear_regression(times, [one[2] for one in seen]).slope if len(set(times)) > 1 else math.nan
 
 

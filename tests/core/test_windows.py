@@ -40,6 +40,7 @@ def obvious(aggregate: Aggregate, inside: list[Point]) -> float:
 
 OBVIOUS: dict[Aggregate, Callable[[list[float], list[float]], float]] = {
     Aggregate.MEAN: lambda values, times: sum(values) / len(values),
+    Aggregate.TOTAL: lambda values, times: sum(values) / len(values),  # of one device each
     Aggregate.MIN: lambda values, times: min(values),
     Aggregate.MAX: lambda values, times: max(values),
     Aggregate.DELTA: lambda values, times: sum(values),
@@ -58,12 +59,16 @@ READINGS = st.lists(
     st.tuples(st.integers(0, 40), st.integers(0, 2), st.integers(0, 9), st.integers(-50, 50)), max_size=120
 )
 AGGREGATES = [aggregate for aggregate in Aggregate if aggregate is not Aggregate.OCCUPANCY]
+UNFIXED = [one for one in AGGREGATES if one not in (Aggregate.RATE, Aggregate.TOTAL)]
+"""What needs no window of a fixed length."""
 
 
 def windowed_values(shape: dict[str, int], aggregate: Aggregate, points: list[Point]) -> list[tuple[Float64, Float64]]:
     """What a window of this shape says at each of 45 panes, of a second each, fed one reading at a time."""
     value = Value(aggregate, "x", SECOND, 90.0)
-    window = window_of(density_rule(value=value, every=SECOND, **{"window": 0, **shape}), 3, 64)
+    window = window_of(
+        density_rule(value=value, every=SECOND, **{"window": 0, **shape}), 3, np.arange(3, dtype=np.int32), 64
+    )
     for pane, key, offset, number in points:
         cells, keys, panes = (np.array([one], np.int64) for one in (pane % 64 * 3 + key, key, pane))
         reading = Readings(cells, keys, panes, np.array([offset * SECOND // 10]), np.array([number]))
@@ -92,7 +97,7 @@ def test_a_window_is_what_lies_in_it(readings: list[tuple[int, int, int, int]], 
             assert samples[key] == len(inside)
 
 
-@given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
+@given(READINGS, st.sampled_from(UNFIXED))
 @settings(max_examples=150)
 def test_a_session_goes_on_until_its_gap(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """A session holds every reading since the last ``gap`` empty panes in a row, and nothing once they have passed."""
@@ -108,7 +113,7 @@ def test_a_session_goes_on_until_its_gap(readings: list[tuple[int, int, int, int
             assert samples[key] == len(inside)
 
 
-@given(READINGS, st.sampled_from([one for one in AGGREGATES if one is not Aggregate.RATE]))
+@given(READINGS, st.sampled_from(UNFIXED))
 @settings(max_examples=150)
 def test_the_last_readings_are_the_last_ones(readings: list[tuple[int, int, int, int]], aggregate: Aggregate) -> None:
     """A window of N readings holds the N with the latest event times, of equal times the later arrivals."""

@@ -58,6 +58,7 @@ TYPICAL = {
     Aggregate.RATE: 301.3,
     Aggregate.SUM: 151.9,
     Aggregate.OCCUPANCY: 14.6,
+    Aggregate.TOTAL: 91.7,
 }
 """Thresholds that wild readings cross now and then, and never touch: rounding must not decide."""
 
@@ -176,7 +177,7 @@ def value_of(dice: random.Random, stream: Stream, shape: str) -> Value:
         aggregate = dice.choice(choices)
         return Value(aggregate, "device" if aggregate is Aggregate.DISTINCT else None, anchor=ANCHOR)
     choices = [one for one in Aggregate if one is not Aggregate.OCCUPANCY or stream is Stream.CROWD]
-    choices = [one for one in choices if one is not Aggregate.RATE or shape == "window"]
+    choices = [one for one in choices if one not in (Aggregate.RATE, Aggregate.TOTAL) or shape == "window"]
     aggregate = dice.choice(choices)
     field = None if aggregate in (Aggregate.COUNT, Aggregate.OCCUPANCY) else dice.choice(fields)
     per = MINUTE if aggregate in (Aggregate.RATE, Aggregate.SLOPE) else 0

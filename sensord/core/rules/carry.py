@@ -115,10 +115,7 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
     for name, array in wanted.items():
         if name == UNIT and UNIT not in packed.arrays:
             continue
-        if _is_open(name):
-            _reopen(packed, packed.arrays[name], array, keys)
-        else:
-            copy_columns(packed.arrays[name], array, *keys)
+        _take(packed, name, packed.arrays[name], array, keys)
     if carried is Carried.WARMING_UP:
         assert isinstance(evaluator, WindowedRule)
         evaluator.ladder.restored()
@@ -126,7 +123,7 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
         return carried
     devices = _common(old, new)
     for name, array in evaluator.device_arrays().items():
-        copy_columns(packed.device_arrays[name], array, *devices)
+        _take(packed, name, packed.device_arrays[name], array, devices)
     evaluator.restored(packed.numbers, tables)
     return carried
 
@@ -166,12 +163,17 @@ def _compare(packed: PackedRule, evaluator: Evaluator) -> Carried:
 
 def _fits(packed: PackedRule, evaluator: Evaluator, prefix: str) -> bool:
     """Whether what arrays whose names begin so hold has room in those of now."""
-    wanted = [(name, array) for name, array in evaluator.arrays().items() if name.startswith(prefix) and name != UNIT]
-    return all(name in packed.arrays and _has_room(packed, name, array) for name, array in wanted)
+    both = ((evaluator.arrays(), packed.arrays), (evaluator.device_arrays(), packed.device_arrays))
+    return all(
+        name in held and _has_room(packed, name, held[name], array)
+        for arrays, held in both
+        for name, array in arrays.items()
+        if name.startswith(prefix) and name != UNIT
+    )
 
 
-def _has_room(packed: PackedRule, name: str, array: Array) -> bool:
-    return _open_panes(packed) <= len(array) if _is_open(name) else packed.arrays[name].shape[:-1] == array.shape[:-1]
+def _has_room(packed: PackedRule, name: str, held: PackedArray, array: Array) -> bool:
+    return _open_panes(packed) <= len(array) if _is_open(name) else held.shape[:-1] == array.shape[:-1]
 
 
 def _is_open(name: str) -> bool:
@@ -183,10 +185,18 @@ def _open_panes(packed: PackedRule) -> int:
     return max(packed.numbers["newest"] - packed.numbers["pane"] + 1, 0)
 
 
-def _reopen(packed: PackedRule, held: PackedArray, array: Array, keys: tuple[list[int], list[int]]) -> None:
+def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, columns: tuple[list[int], list[int]]) -> None:
+    """Copy the columns of an array, those of now from those of then."""
+    if _is_open(name):
+        _reopen(packed, held, array, columns)
+    else:
+        copy_columns(held, array, *columns)
+
+
+def _reopen(packed: PackedRule, held: PackedArray, array: Array, columns: tuple[list[int], list[int]]) -> None:
     """Copy what the open panes hold: pane ``p`` is in row ``p % rows``, and there may be more or fewer rows now."""
     panes = packed.numbers["pane"] + np.arange(_open_panes(packed))[:, None]
-    array[panes % len(array), keys[1]] = unpack(held)[panes % held.shape[0], keys[0]]
+    array[panes % len(array), columns[1]] = unpack(held)[panes % held.shape[0], columns[0]]
 
 
 def _kept(name: str, carried: Carried) -> bool:

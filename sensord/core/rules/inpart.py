@@ -7,6 +7,7 @@ raise it more; it lowers nothing, for nobody knows what there is to see where th
 
     value   what is known with a sensor silent                      raises
     sum     at least what is seen                                   where that meets a rung
+    total   likewise; also with a sensor that says too little       likewise
     mean    at least what it is if the silent sensor says zero      where that meets a rung
     min     at most what is seen                                    of a rule on little
     else    nothing
@@ -26,15 +27,16 @@ GROWS = (Aggregate.COUNT, Aggregate.MAX, Aggregate.LAST, Aggregate.DISTINCT, Agg
 
 The last value, and who is inside, may also be too high while an exit is not seen: better a word too many than none.
 """
-_UNSIGNED = (Aggregate.SUM, Aggregate.RATE, Aggregate.MEAN)
+_UNSIGNED = (Aggregate.SUM, Aggregate.RATE, Aggregate.MEAN, Aggregate.TOTAL)
 """What more readings raise that are never below zero; of the mean, its least."""
 
 
 class InPart:
     """What a rule over a window can say of what it sees in part.
 
-    ``suffices``: it may raise a level. ``missed`` int64 (devices,) is how many readings each device that watches has in
-    a window at least, by its period; 0 for the others.
+    ``suffices``: it may raise a level. ``of_each``: the samples are those of the device that has the fewest, and where
+    these are too few, what the others say is seen in part. ``missed`` int64 (devices,) is how many readings each device
+    that watches has in a window at least, by its period; 0 for the others.
     """
 
     def __init__(self, rule: Rule, table: KeyTable) -> None:
@@ -42,6 +44,7 @@ class InPart:
         periods = np.array([device.period for device in table.devices], np.int64)
         self.suffices = _suffices(rule, rule.value)
         self.missed: Int64 = np.where(table.watching, np.maximum(-(-rule.window // periods), 1), 0)
+        self.of_each = rule.value.aggregate is Aggregate.TOTAL
         self._averages = self.suffices and rule.value.aggregate is Aggregate.MEAN
 
     def least(self, value: Float64, samples: Float64, missed: Int64) -> Float64:

@@ -24,6 +24,7 @@ from sensord.core.rules.occupancy import Drift, Occupancy
 from sensord.core.rules.rule import Aggregate, Rule
 from sensord.core.rules.summary import Readings, set_pivots
 from sensord.core.rules.thresholds import capacities
+from sensord.core.rules.total import Total
 from sensord.core.rules.window import Table
 from sensord.core.stream import DIRECTION, Stream
 
@@ -69,7 +70,9 @@ class Panes:
         self._every, self._lateness, self._offset = rule.every, lateness, setting.offset
         self._falls, self._device_numbers = setting.panes, setting.device_numbers
         self._depth = 1 << (lateness // rule.every + _SLACK + 2).bit_length()
-        self._window = window_of(rule, len(table), self._depth)
+        self._window = window_of(rule, len(table), table.of_device, self._depth)
+        self._apart = isinstance(self._window, Total)
+        self._columns = len(table.devices) if self._apart else len(table)
         self.still = self._window.still
         """Whether a further empty pane changes nothing once the whole window is empty."""
         self._counters = (
@@ -114,10 +117,12 @@ class Panes:
             values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
         received_at = batch.received_at
+        if self._apart:
+            keys = batch.device
         if not fits.all():
             keys, panes, within, values = keys[fits], panes[fits], within[fits], values[fits]
             received_at = received_at[fits]
-        cells = (panes & (self._depth - 1)) * len(self._table) + keys
+        cells = (panes & (self._depth - 1)) * self._columns + keys
         readings = Readings(cells, keys.astype(np.int64), panes, within, values)
         if self._window.pivot is not None:
             set_pivots(self._window.pivot, readings)
@@ -196,7 +201,7 @@ class Panes:
     def _look(self, count: int) -> _Seen | None:
         first, stop = self.pane, self.pane + count
         arrived, soon = self._arriving(stop)
-        cells = (arrived.panes - first) * len(self._table) + arrived.keys
+        cells = (arrived.panes - first) * self._columns + arrived.keys
         ahead = self._window.ahead(first, count, arrived.select(soon, cells))
         if ahead is None:
             return None
@@ -278,11 +283,13 @@ class Panes:
         return [Drift(rule, key, residue, clamped) for key, residue, clamped in pairs]
 
     def arrays(self) -> dict[str, Array]:
-        """Return the live state arrays by name."""
-        return self._window.arrays()
+        """Return the live state arrays by name, with keys along the last axis."""
+        return {} if self._apart else self._window.arrays()
 
     def device_arrays(self) -> dict[str, Array]:
         """Return the live state of each device."""
+        if self._apart:
+            return {f"window.{name}": array for name, array in self._window.arrays().items()}
         return {} if self._counters is None else {"at": self._counters.at, "value": self._counters.value}
 
     def tables(self) -> dict[str, Table]:

@@ -35,6 +35,7 @@ class Aggregate(StrEnum):
     STDDEV = "stddev"
     SLOPE = "slope"
     OCCUPANCY = "occupancy"
+    TOTAL = "total"
 
 
 class Comparison(StrEnum):

@@ -271,6 +271,7 @@ def summary_of(value: Value, keys: int, every: int, window: int) -> Summary:
         Aggregate.DELTA: ("sum", lambda window: _where_any(window, window["sum"])),
         Aggregate.RATE: ("sum", lambda window: window["sum"] * per_window),
         Aggregate.MEAN: ("sum", _mean),
+        Aggregate.TOTAL: ("sum", _mean),
         Aggregate.MIN: ("least", lambda window: _where_any(window, window["least"])),
         Aggregate.MAX: ("greatest", lambda window: _where_any(window, window["greatest"])),
     }[value.aggregate]

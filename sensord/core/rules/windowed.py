@@ -151,7 +151,7 @@ class WindowedRule:
         at, end, value, samples = window
         doubts = np.zeros(len(self.table), np.int8)
         doubts[np.isnan(value)] = Doubt.NO_VALUE
-        doubts[samples < self.rule.min_samples] = Doubt.TOO_FEW
+        doubts[self._too_few(value, samples)] = Doubt.TOO_FEW
         if self._filling(end):
             doubts[:] = Doubt.WARMING_UP
         if at < self.warm_at:
@@ -179,6 +179,11 @@ class WindowedRule:
         ``value`` has the shape (keys,) or (evaluations, keys).
         """
         return self.ladder.stands(value) if self._in_part.suffices else np.zeros(value.shape, np.bool_)
+
+    def _too_few(self, value: Float64, samples: Float64) -> Array:
+        """Where too few readings leave the value unknown; shapes as of ``_enough``."""
+        few: Array = samples < self.rule.min_samples
+        return few & ~self._enough(value) if self._in_part.of_each else few
 
     def _filling(self, end: int) -> bool:
         """Whether the window is not yet full, and would say too little to a rule on little."""
@@ -303,7 +308,7 @@ class WindowedRule:
             met = self.ladder.meeting(outlook.value)
             return len(outlook.ends) if met is None else met
         instants, value = outlook.ends + self._lateness, outlook.value
-        known = ~np.isnan(value) & (outlook.samples >= self.rule.min_samples)
+        known = ~np.isnan(value) & ~self._too_few(value, outlook.samples)
         silent = coming.silent(instants, self.table)
         known &= silent < self._devices
         if self.table.shared and silent.any():
