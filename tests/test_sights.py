@@ -14,7 +14,7 @@ from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.rules.derived import Baseline, Measure, Trend
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Comparison, Flapping, LevelSpec, Rule
+from sensord.core.rules.rule import Aggregate, Comparison, Flapping, LevelSpec, Rule, Value
 from tests.core.street import density_rule
 
 SIGMA = density_rule(baseline=Baseline(), levels=(LevelSpec(Level.YELLOW, 4.0),))
@@ -60,6 +60,27 @@ def test_learning_is_said(language: str, rule: Rule, words: str, monkeypatch: py
     """While it learns the value is unknown, and that is why."""
     monkeypatch.setenv("SENSORD_LANGUAGE", language)
     assert words in seen(rule, sight(None, Doubt.LEARNING))
+
+
+@pytest.mark.parametrize(
+    ("language", "known", "unknown"),
+    [
+        ("zh", "1.5（每个传感器至少 3 条读数）", "有传感器只有 3 条读数，每个至少要 5 条"),
+        (
+            "en",
+            "1.5 (from at least 3 readings of each sensor)",
+            "a sensor here has only 3 readings in the window, 5 of each",
+        ),
+    ],
+)
+def test_a_total_counts_the_readings_of_each_sensor(
+    language: str, known: str, unknown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has enough of them when each sensor has."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", language)
+    rule = density_rule(value=Value(Aggregate.TOTAL, "count"), min_samples=5)
+    assert seen(rule, sight(None)) == known
+    assert unknown in seen(rule, sight(None, Doubt.TOO_FEW))
 
 
 @pytest.mark.parametrize(("rule", "word"), [(SIGMA, "平常"), (TREND, "预计"), (density_rule(), "阈值")])
