@@ -176,6 +176,7 @@ class App:
             **self.inlet.threads(),
             "core": lambda: self.core.alive,
             "journal": lambda: self.journal.sound,
+            "state directory": lambda: not (self._lock.lost or self.state.lost),
         }
         self._supervisor = Supervisor(
             threads,

@@ -23,6 +23,7 @@ from sensord.store.sqlite import (
     translated,
 )
 from sensord.store.suspicion import Suspicion, read
+from sensord.store.whereabouts import Whereabouts
 
 _T = TypeVar("_T")
 
@@ -42,8 +43,14 @@ class Database:
         except DamageError as error:
             self.suspicion.note(error)
             raise
+        self._there = Whereabouts(path, path.with_name(path.name + "-wal"))
         self._lock = threading.RLock()
         self._broken: StoreError | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file has been moved, deleted or replaced: nobody will find what is written. From any thread."""
+        return self._there.lost() is not None
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:

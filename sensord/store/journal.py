@@ -3,10 +3,12 @@
 One SQLite file per local day (``journal-2026-11-23.db``), so that old days can be deleted whole. One thread appends,
 with one connection; readers have their own (``reader.py``). Rules:
 
-* ``append`` returns only after the commit is on the disk; the row is the whole group, so its cost is per group.
+* ``append`` returns only after the commit is on the disk; the row is the whole group, so its cost is per group. It
+  refuses when the file has been moved, deleted or replaced: nobody would find there what is acknowledged.
 * ``received_at`` never decreases, whatever the host's clock does and across restarts: what is stored is the clamped
-value. * ``seq`` counts groups from 1 over all files without holes. A group never spans two files. * A full disk is
-retryable. After any other I/O error every append is refused: the process must end.
+  value.
+* ``seq`` counts groups from 1 over all files without holes. A group never spans two files.
+* A full disk is retryable. After any other I/O error every append is refused: the process must end.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from sensord.errors import DamageError, StoreError
 from sensord.ports import Meter
 from sensord.store.catalogue import Catalogue
 from sensord.store.dayfile import SCHEMA, day_files, day_in, day_of, day_path, encode_records, read_span
+from sensord.store.findings import Findings
 from sensord.store.lost import Stretch
 from sensord.store.reader import Reader
 from sensord.store.sqlite import (
@@ -36,6 +39,7 @@ from sensord.store.sqlite import (
     translated,
 )
 from sensord.store.suspicion import Suspicion
+from sensord.store.whereabouts import Whereabouts
 
 _log = structlog.get_logger(__name__)
 _INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
@@ -63,6 +67,7 @@ class Journal:
         self._sound = True
         self._connection: sqlite3.Connection | None = None
         self._path: Path | None = None
+        self._there = Whereabouts()
         self._settle()
         self._catalogue = Catalogue.scan(directory)
 
@@ -79,6 +84,7 @@ class Journal:
 
     def _open(self, path: Path) -> sqlite3.Connection:
         self._connection, self._path = open_writer(path, SCHEMA), path
+        self._there = Whereabouts(path, path.with_name(path.name + "-wal"))
         return self._connection
 
     @property
@@ -125,7 +131,8 @@ class Journal:
         """Commit the records as one group and return its ``seq``; they survive a power cut from here on.
 
         Raises ``ValueError`` for no records, ``StoreError`` (retryable) when the disk is full: nothing was written, the
-        same call may succeed later; ``StoreError`` (not retryable) after an I/O error: end the process.
+        same call may succeed later; ``StoreError`` (not retryable) after an I/O error, or when the file is no longer at
+        its name: end the process.
         """
         if not records:
             raise ValueError("a journal group holds at least one record; journal a tick to say that time has passed")
@@ -140,6 +147,8 @@ class Journal:
             connection.execute(_INSERT, (seq, first_at, last_at, len(ordered), encode_records(ordered)))
         except sqlite3.Error as error:
             raise self._failed(error, path) from error
+        if (lost := self._there.lost()) is not None:
+            raise self._lost(lost)
         self._catalogue.announce(path, seq, last_at)
         return seq
 
@@ -176,6 +185,19 @@ class Journal:
         if is_final(error, problem):
             self._broken = problem
         return problem
+
+    def _lost(self, path: Path) -> StoreError:
+        """Nobody will find what is written: refuse everything, and leave word for the next start."""
+        self._broken = store_error(
+            f"{path}: was moved, deleted or replaced while sensord ran, and nobody would find what is written there: "
+            "sensord ends; stop it before you touch its state directory"
+        )
+        try:
+            prepare_directory(self.directory)
+            Findings(self.directory).add(f"{path.name} was moved, deleted or replaced while sensord ran")
+        except StoreError as error:
+            _log.warning("the next start cannot be told", why=str(error))
+        return self._broken
 
     def prune(self, keep_ns: int, now: int, still_needed_seq: int) -> list[Path]:
         """Delete whole day files, oldest first, and return them.
@@ -256,5 +278,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file (which folds its log into it) and let waiting readers go."""
+        if self._connection is not None and (lost := self._there.lost()) is not None:
+            self._lost(lost)
         self._catalogue.close()
         self._close_file()

@@ -136,6 +136,11 @@ class StateStore:
         """What has shown to be damaged since the start."""
         return self._database.suspicion
 
+    @property
+    def lost(self) -> bool:
+        """Whether the file has been moved, deleted or replaced under us."""
+        return self._database.lost
+
     def _position(self, column: str) -> int:
         doing = "reading the position"
         rows = self._database.rows(doing, f"SELECT {column} FROM position")

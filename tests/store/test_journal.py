@@ -17,6 +17,7 @@ from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.record import Record, RecordKind
 from sensord.errors import StoreError
 from sensord.store.dayfile import day_files
+from sensord.store.findings import Findings
 from sensord.store.journal import Journal
 from sensord.store.reader import DirectoryReader
 from tests.store.parts import (
@@ -281,3 +282,36 @@ def test_an_empty_journal_says_nought(journal: Journal, ask: Callable[[Journal],
     assert ask(journal) == 0
     assert journal.reader().read(0) == []
     assert journal.prune(0, days_later(1), 1) == []
+
+
+# -- the file is no longer at its name -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["moved", "deleted", "log", "replaced", "copied"])
+def test_nothing_goes_into_a_file_that_nobody_will_find(tmp_path: Path, what: str) -> None:
+    """Its directory moved away, the file or its log deleted, another put in its place: refused for good, and said."""
+    place = tmp_path / "state" / "journal"
+    journal = Journal(place)
+    fill(journal, 3)
+    (path,) = day_files(place)
+    match what:
+        case "moved":
+            place.parent.rename(tmp_path / "away")
+        case "deleted":
+            path.unlink()
+        case "log":
+            path.with_name(path.name + "-wal").unlink()
+        case "replaced":
+            path.rename(tmp_path / "aside")
+            path.write_bytes(b"")
+        case _:
+            copy = tmp_path / "copy"
+            copy.write_bytes(path.read_bytes())
+            copy.replace(path)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="was moved, deleted or replaced") as caught:
+            fill(journal, 1)
+        assert not caught.value.retryable
+    assert journal.last_seq == 3
+    assert Findings(place).texts, "the next start tells people"
+    journal.close()

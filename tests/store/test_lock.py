@@ -76,3 +76,34 @@ def test_a_directory_in_which_we_may_make_nothing_is_said(tmp_path: Path) -> Non
     (tmp_path / "state" / "lock").mkdir(parents=True)
     with pytest.raises(StoreError, match="create it for sensord's user"):
         StateLock(tmp_path / "state")
+
+
+def test_a_holder_whose_directory_was_moved_is_still_seen(tmp_path: Path) -> None:
+    """Content moved away, or the directory itself: who comes next is refused by name until the holder has ended."""
+    state = tmp_path / "state"
+    with running(tmp_path / "log", "holder", str(state)) as child:
+        child.wait_for(1)
+        state.rename(tmp_path / "away")
+        with pytest.raises(LockedError, match=rf"process {child.process.pid}\b"):
+            StateLock(state)
+        (state / "lock").unlink()
+        with pytest.raises(LockedError, match=rf"process {child.process.pid}\b"):
+            StateLock(state)
+        child.kill()
+    StateLock(state).close()
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_holder_finds_its_lock_gone(tmp_path: Path, how: str) -> None:
+    """Moved with its directory, deleted, or another in its place: it knows that it is alone no more."""
+    state = tmp_path / "state"
+    lock = StateLock(state)
+    assert not lock.lost
+    if how == "moved":
+        state.rename(tmp_path / "away")
+    else:
+        (state / "lock").rename(tmp_path / "lock")
+    if how == "replaced":
+        (state / "lock").write_text("")
+    assert lock.lost
+    lock.close()
