@@ -193,6 +193,7 @@ class App:
                 given_up=lambda: self._upkeep.given_up,
                 stalled=lambda: {**self.harm.idle(), **{feeder.sink: feeder.stalled for feeder in self._feeders}},
                 failed=lambda: self.core.failed,
+                cramped=self.inlet.cramped,
                 unproven=lambda: self.safe_mode or any(feeder.unproven for feeder in self._feeders),
             ),
             self._bulkheads.stuck,
@@ -249,8 +250,7 @@ class App:
         await asyncio.to_thread(self._definitions.begin, self._loaded.definition, self.health, complaint)
         self.troubles.report(Trouble.RELOAD_REFUSED, bool(complaint))
         self.troubles.lose_state(lost=bool(self._lost), anew=self._anew, begun=self.core.begun)
-        told = partial(forget, self.journal.directory)
-        self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=told)
+        self.troubles.lose(self.core.orphans, damaged=bool(self._damage), then=partial(forget, self.journal.directory))
         self.troubles.report(Trouble.SAFE_MODE, self.safe_mode)
         self.harm.tell(self.troubles)
         tasks = self._start_tasks()

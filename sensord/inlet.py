@@ -77,6 +77,7 @@ class Inlet:
             password=password,
             clock=clock,
         )
+        self._room, self._meter = Ballast(directory, settings.journal.ballast_mib << 20), meter
         self.committer = Committer(
             queue,
             journal,
@@ -86,13 +87,19 @@ class Inlet:
             pace=Pace(records=settings.journal.group_records),
             clock=clock,
             upkeep=upkeep,
-            room=Ballast(directory, settings.journal.ballast_mib << 20),
+            room=self._room,
             hold=lambda: self.lane.open and self.backlog.holds(),
         )
         for worker in self.threads():
             health.register(worker, _SILENCE)
         for one in self.receivers.each:
             health.set_fact(one.session.fact, False, "not connected yet")
+
+    def cramped(self) -> str:
+        """Why files cannot be begun, or soon not, on the journal's disk; empty: they can."""
+        if self._room.files is not None:
+            self._meter.gauge("disk_free_files", self._room.files)
+        return self._journal.late or self._room.cramped
 
     def threads(self) -> dict[str, Callable[[], bool]]:
         """Whether each thread runs, by its name."""

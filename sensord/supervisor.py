@@ -186,14 +186,16 @@ class Conditions:
         stalled: Callable[[], Mapping[str, float]] = dict,
         unproven: Callable[[], bool] = lambda: False,
         failed: Callable[[], str] = str,
+        cramped: Callable[[], str] = str,
     ) -> None:
         """``applied`` says up to which journal instant (ns) the core has come.
 
         ``connected`` says whether readings can come in, ``given_up`` how many days of the journal were deleted before
         their time since the start, ``stalled`` for how many seconds each sink has got no further though something waits
         for it, ``unproven`` whether one of them has still to show, since the start, that it does get on. ``failed``
-        says what could not be handled of late.
+        says what could not be handled of late, ``cramped`` why the disk takes no new files, or few.
         """
+        self._cramped = cramped
         self._given_up, self._stalled, self._unproven, self._failed = given_up, stalled, unproven, failed
         self._connected, self._heard_at = connected, time.monotonic()
         self._meter, self._clock, self._applied = meter, clock, applied
@@ -263,9 +265,8 @@ class Conditions:
 
     def _state_disk(self) -> None:
         """Whether it is full, and whether people are still told of new crowds."""
-        blocked, reserve = self._committer.blocked, self._committer.reserve
-        deaf = blocked and (not reserve.left or bool(self._lane.missing))
-        detail = ""
+        blocked, reserve, detail = self._committer.blocked, self._committer.reserve, self._cramped()
+        deaf, full = blocked and (not reserve.left or bool(self._lane.missing)), blocked or bool(detail)
         if deaf:
             detail = "the disk is full: readings wait at the broker, nobody is told of new crowds; free some space now"
         elif blocked:
@@ -274,9 +275,9 @@ class Conditions:
                 "the disk is full: readings wait at the broker, and the newest go on from "
                 f"{reserve.left >> 20} MiB of reserve (lasts: {lasts})"
             )
-        self._health.set_fact("journal", not blocked, detail)
+        self._health.set_fact("journal", not full, detail)
         self._meter.gauge("reserve_bytes", reserve.left)
-        self._troubles.report(Trouble.DISK_FULL, blocked)
+        self._troubles.report(Trouble.DISK_FULL, full)
         self._troubles.report(Trouble.DISK_RESERVE_USED, deaf)
 
     def _state_pressure(self) -> None:

@@ -32,13 +32,14 @@ from sensord.phrasebook import shown, shown_problem, told
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.lock import holder
+from sensord.store.room import files_left
 from sensord.store.starts import Starts
 from sensord.store.versions import refuse_newer
 from sensord.telemetry.startprogress import how_far
 from sensord.words import say
 
 TIMEOUT = 5.0
-LOW_SPACE = 1 << 30
+LOW_SPACE, FEW_FILES = 1 << 30, 1000
 _SECRETS = ("secret_file", "token_file", "key_file", "password_file", "url_file")
 
 
@@ -101,9 +102,11 @@ def _state_directory(loaded: Loaded) -> Finding:
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(nearest, os.W_OK | os.X_OK):
         return Finding(subject, False, say(f"{nearest} 不可写", f"{nearest} is not writable for this user"))
-    free = shutil.disk_usage(nearest).free
+    free, files = shutil.disk_usage(nearest).free, files_left(os.statvfs(nearest))
     text = say(f"{directory}，可用 {free >> 20} MiB", f"{directory}, {free >> 20} MiB free")
-    return Finding(subject, free >= LOW_SPACE, text)
+    if files is not None and files < FEW_FILES:
+        text += say(f"，只能再建 {files} 个文件（inode）", f", takes only {files} more files (inodes)")
+    return Finding(subject, free >= LOW_SPACE and (files is None or files >= FEW_FILES), text)
 
 
 def _broker(loaded: Loaded) -> Finding:

@@ -8,6 +8,9 @@ readings: when they have used up the rest, people must still be told of that, an
 for the whole ballast again, it is filled again, and readings are taken in again. Whoever fills the disk may take what
 we set free, too: then that fails as well, and is tried again each second. A last piece (``LAST``) stays for the next
 start: SQLite needs some room to open its files, and a daemon that cannot open them tells nobody of anything.
+
+A disk can run out of files (inodes), too. A daemon that has its own open needs no more: it goes on, and people are told
+(``cramped``). A start needs some, so that many empty ones are kept for it in a folder of their own (``FILES``).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import structlog
 
 from sensord.config.files import sync_directory
 from sensord.errors import StoreError
+from sensord.store.room import files_left
 
 FILE = "ballast"
 LOW = 8 << 20
@@ -30,20 +34,29 @@ KEPT = 8 << 20
 LAST = 1 << 20
 """Bytes that only a start gives up (an eighth of a ballast that is smaller than eight of these)."""
 
+FILES, KEPT_FILES = "ballast.files", 24
+"""The folder of the files that only a start gives up, and how many: it makes a dozen, logs of SQLite's for the most."""
+
+FEW = 64
+"""So few more files, and people are told."""
+
 log = structlog.get_logger(__name__)
 
 
 def give_last(directory: Path) -> bool:
     """Give up what the ballast of a directory still holds, for a start that finds no room; False: it holds nothing."""
-    try:
-        (directory / FILE).unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        log.error("the ballast cannot be given up", file=str(directory / FILE), why=str(error))
-        return False
-    log.error("the disk is full; the last of the ballast was given up for this start")
-    return True
+    given = False
+    for path in (directory / FILE, *(directory / FILES).glob("*")):
+        try:
+            path.unlink()
+            given = True
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.error("the ballast cannot be given up", file=str(path), why=str(error))
+    if given:
+        log.error("a start found no room; the last of the ballast was given up for it")
+    return given
 
 
 class Ballast:
@@ -53,6 +66,9 @@ class Ballast:
         """Take what is there; ``size`` (bytes) is filled when there is room. 0 keeps nothing back."""
         self._directory, self._path, self._size = directory, directory / FILE, size
         self._held = self._path.exists() and self._path.stat().st_size >= size
+        self._files_held = False
+        self.files: int | None = None
+        """How many more files the disk took at the last look; None: it does not count them."""
         self.available()
 
     def available(self) -> bool:
@@ -62,7 +78,19 @@ class Ballast:
             self.release()
         elif not self._held and free >= self._size + 2 * LOW:
             self._fill()
+        if not self._files_held and (self.files is None or self.files >= FEW + 2 * KEPT_FILES):
+            self._keep_files()
         return self._held
+
+    @property
+    def cramped(self) -> str:
+        """Why no file may be begun soon; empty: many can. What is open already goes on."""
+        if self.files is None or self.files >= FEW:
+            return ""
+        return (
+            f"the disk takes only {self.files} more files (inodes): alerts go on, but a start or the next day may not; "
+            "delete files there"
+        )
 
     def release(self) -> None:
         """Give the space up: somebody could not write."""
@@ -97,10 +125,22 @@ class Ballast:
             return
         self._held = True
 
+    def _keep_files(self) -> None:
+        """Make the empty files, those that are not there."""
+        folder = self._directory / FILES
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for number in range(KEPT_FILES):
+                (folder / str(number)).touch(mode=0o600)
+        except OSError as error:
+            log.warning("no files can be kept back for a start", why=str(error))
+        self._files_held = True  # or once this start is over: nothing is tried at each group
+
     def _free(self) -> int:
         try:
             usage = os.statvfs(self._directory)
         except OSError as error:
             fault = StoreError(f"{self._directory}: its file system cannot be asked for free space ({error})")
             raise fault from error
+        self.files = files_left(usage)
         return usage.f_bavail * usage.f_frsize

@@ -8,12 +8,14 @@ with one connection; readers have their own (``reader.py``). Rules:
 * ``received_at`` never decreases, whatever the host's clock does and across restarts: what is stored is the clamped
   value.
 * ``seq`` counts groups from 1 over all files without holes. A group never spans two files.
-* A full disk is retryable. After any other I/O error every append is refused: the process must end.
+* A full disk is retryable. One that takes no new file keeps no record from going on: the day's file begins later, and
+  the one before goes on meanwhile (``late``). After any other I/O error every append is refused: the process must end.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +44,8 @@ from sensord.store.suspicion import Suspicion
 from sensord.store.whereabouts import Whereabouts
 
 _log = structlog.get_logger(__name__)
+_AGAIN = 10.0
+"""Seconds between two attempts to begin the file of a day that has begun."""
 _INSERT = "INSERT INTO groups (seq, first_at, last_at, count, records) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -68,6 +72,8 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._path: Path | None = None
         self._there = Whereabouts()
+        self.late, self._again_at = "", 0.0
+        """Why the day's file is not begun yet; empty: it is."""
         self._settle()
         self._catalogue = Catalogue.scan(directory)
 
@@ -169,10 +175,26 @@ class Journal:
         if self._path is not None:
             day = max(day, day_in(self._path))
         path = day_path(self.directory, day)
-        if self._connection is not None:
-            if path == self._path:
-                return self._connection
-            self._close_file()
+        before = self._connection
+        if before is None:
+            return self._begin(path)
+        if path == self._path or (self.late and time.monotonic() < self._again_at):
+            return before
+        try:
+            begun = self._begin(path)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            if not self.late:
+                _log.error("the day's file cannot be begun; the one before goes on", why=str(error))
+            self.late, self._again_at = str(error), time.monotonic() + _AGAIN
+            return before
+        self.late = ""
+        with translated(path, "closing"):
+            before.close()
+        return begun
+
+    def _begin(self, path: Path) -> sqlite3.Connection:
         if not path.exists() and path.with_name(path.name + "-wal").exists():
             raise store_error(f"{path}-wal: is there without its journal file; put that back or move this one away")
         _log.info("the journal starts a new file", file=path.name)

@@ -13,7 +13,7 @@ from sensord.store.ballast import give_last
 from sensord.store.findings import Findings
 from sensord.store.journal import Journal
 from sensord.store.salvage import open_or_mend
-from sensord.store.sqlite import nearly_full, store_error
+from sensord.store.sqlite import store_error
 from sensord.store.state import StateStore
 
 HALF_RESTORED = "half-restored"
@@ -44,7 +44,7 @@ def open_stores(directory: Path, zone: str, meter: Meter) -> Stores:
     try:
         return _open(directory, zone, meter)
     except StoreError as error:
-        if not (error.retryable and nearly_full(directory) and give_last(directory)):
+        if not (error.retryable and give_last(directory)):  # what we had opened is closed: there may be room again
             raise
         return _open(directory, zone, meter)
 

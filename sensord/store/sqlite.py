@@ -3,7 +3,8 @@
 Rules:
 
 * One connection per file writes and checkpoints; every other connection is read-only.
-* A full disk is retryable (SQLite rolled back; nothing is half-written). Any other I/O error is final for this process:
+* A full disk is retryable (SQLite rolled back; nothing is half-written), whether it lacks space or files, or a quota is
+  used up (``room.py``). Any other I/O error is final for this process:
   after a failed fsync the kernel may have dropped the very pages that a second fsync would report as safe. SQLite
   does not follow this where it folds the log into the file by itself: it says nothing, and tries again.
 * A damaged file is named, never deleted, never repaired in place.
@@ -23,11 +24,11 @@ from typing import NamedTuple
 from sensord.config.files import open_own, sync_directory
 from sensord.errors import DamageError, StoreError
 from sensord.store.migration import migrate
+from sensord.store.room import is_full, nearly_full, over_quota
 
 BUSY_SECONDS = 5.0
 _BEYOND_ANY = 1000
 _WAL_LIMIT = 16 * 1024 * 1024
-_NEARLY_FULL = 1024 * 1024
 _NEW = ".new"
 LOGS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a file, by the ends of their names."""
@@ -89,11 +90,15 @@ def translate(error: DatabaseFault, path: Path, doing: str) -> StoreError:
     A file that is malformed, or that the disk does not give back, is a ``DamageError``.
     """
     code, extended = _primary(error), getattr(error, "sqlite_errorcode", 0)
-    full = code == sqlite3.SQLITE_FULL or (
-        (code in _NEEDS_SPACE or extended in _NEEDS_SPACE) and nearly_full(path.parent)
+    full = (
+        code == sqlite3.SQLITE_FULL
+        or ((code in _NEEDS_SPACE or extended in _NEEDS_SPACE) and nearly_full(path.parent))
+        or (extended == sqlite3.SQLITE_IOERR_WRITE and over_quota(path.parent))
     )
     if full:
-        advice = "the disk is full: nothing was written; free space there and sensord goes on by itself"
+        advice = (
+            "the disk is full: nothing was written; make room there (space, files, quota) and sensord goes on by itself"
+        )
     elif code in _TRANSIENT:
         advice = "another process holds a lock on it: find it with 'fuser' and stop it"
     elif is_damage(error):
@@ -125,15 +130,6 @@ def _primary(error: DatabaseFault) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def nearly_full(directory: Path) -> bool:
-    """Say whether less than 1 MiB is left on the directory's file system."""
-    try:
-        usage = os.statvfs(directory)
-    except OSError:
-        return False
-    return usage.f_bavail * usage.f_frsize < _NEARLY_FULL
-
-
 def prepare_directory(directory: Path) -> None:
     """Create the directory (0700), or take it as it is and close it to others.
 
@@ -162,9 +158,13 @@ def create_file(path: Path) -> None:
         os.close(open_own(path))
         sync_directory(path.parent)
     except OSError as error:
-        room = nearly_full(path.parent)
-        advice = "free space on that disk" if room else "check the directory's owner and mode"
-        raise store_error(f"{path}: cannot be created ({error}); {advice}", retryable=room) from error
+        raise _uncreated(path, error) from error
+
+
+def _uncreated(path: Path, error: OSError) -> StoreError:
+    full = is_full(error)
+    advice = "make room there (space, files, quota)" if full else "check the directory's owner and mode"
+    return store_error(f"{path}: cannot be created ({error}); {advice}", retryable=full)
 
 
 def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
@@ -210,7 +210,7 @@ def _make(path: Path, schema: Schema) -> None:
     try:
         put_in_place(part, path)
     except OSError as error:
-        raise store_error(f"{path}: cannot be created ({error}); check the directory's owner and mode") from error
+        raise _uncreated(path, error) from error
 
 
 def forget_begun(directory: Path) -> None:

@@ -81,6 +81,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("fresh_messages_total", "Messages of the fresh lane, by what became of them.", "what"),
     _gauge("journal_blocked", "1 while the journal refuses records (disk full), else 0."),
     _gauge("reserve_bytes", "While the disk is full: what the newest readings may still take, in bytes."),
+    _gauge("disk_free_files", "Files that the state directory's disk takes yet (inodes), where it counts them."),
     _counter("journal_refusals_total", "Commits that the journal refused for now (disk full)."),
     _gauge("journal_seq", "Number of the newest group in the journal."),
     _counter("journal_days_given_up_total", "Journal days deleted before their time, for the journal was too large."),

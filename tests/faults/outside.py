@@ -11,8 +11,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ Damage = Callable[[Path], None]
 
 
 @contextmanager
-def small_disk(directory: Path) -> Iterator[Path | None]:
-    """A file system of 48 MiB of our own; None without the right to mount one."""
+def small_disk(directory: Path, files: int = 0) -> Iterator[Path | None]:
+    """A file system of 48 MiB, of so many ``files`` (0: of many), of our own; None without the right to mount one."""
     place = directory / "disk"
     place.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m,mode=0700", "tmpfs", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size=48m,mode=0700,nr_inodes={files}", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         warnings.warn("a full disk was not tried for real: only root may mount one", stacklevel=1)
         yield None
@@ -59,6 +60,16 @@ def fill(place: Path, leave: int = 0) -> Path:
                 room -= file.write(bytes(min(room, MIB)))
             except OSError:
                 break
+    return hog
+
+
+def use_up_files(place: Path) -> Path:
+    """Take all the files that the disk has, as a neighbour does who writes many small ones; returns their folder."""
+    hog = place / "many"
+    with suppress(OSError):
+        hog.mkdir(exist_ok=True)
+        for number in count():
+            (hog / str(number)).touch()
     return hog
 
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
+import shutil
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from sensord.store.ballast import LAST, LOW, Ballast
-from tests.faults.outside import FULL, MIB, fill, on_small_disk, small_disk
+from sensord.errors import StoreError
+from sensord.store.ballast import FEW, FILES, LAST, LOW, Ballast
+from sensord.store.dayfile import day_files
+from sensord.store.journal import Journal
+from sensord.store.room import nearly_full
+from sensord.store.sqlite import create_file
+from tests.faults.outside import FULL, MIB, fill, on_small_disk, small_disk, use_up_files
 from tests.faults.sensors import MANY, Speech
 from tests.notify.receiver import Receiver
+from tests.store.parts import fill as append
+from tests.store.parts import groups, read_all
 from tests.support import free_port, wait_until
 from tests.support.broker import Mosquitto
 from tests.support.daemon import Daemon
@@ -101,6 +113,78 @@ def test_what_is_kept_back_is_given_up_and_filled_again(tmp_path: Path, monkeypa
         free = left
         assert ballast.available() is room
         assert (tmp_path / "ballast").stat().st_size == (MIB if room else MIB // 8)
+
+
+@pytest.mark.timeout(240)
+def test_a_disk_without_files_is_told_of_and_alerting_goes_on(tmp_path: Path) -> None:
+    """Also over a restart, for which some are kept; and it is over by itself."""
+    with small_disk(tmp_path, 400) as place:
+        if place is None:
+            pytest.skip("only root may mount a small file system")
+        with on_small_disk(tmp_path, place, 8, speech=Speech(moods=None, every=0.5)) as stage:
+            stage.begin()
+            hog = use_up_files(place)
+            wait_until(lambda: any(FULL in text for text in stage.texts()), 30, "people are told")
+            assert stage.fact("journal") is False
+            assert stage.metric("disk_free_files") < FEW
+            assert stage.metric("journal_blocked") == 0, "readings are taken in as ever"
+            found = stage.daemon.command("doctor")
+            assert "inode" in found.stdout
+            stage.shoot(signal.SIGTERM)
+            assert stage.await_end(30) == 0
+            use_up_files(place)
+            stage.start()
+            stage.await_ready()
+            stage.sensors.counts[1] = MANY
+            wait_until(lambda: "L1" in stage.places(), 60, "people are told of a crowd")
+            shutil.rmtree(hog)
+            wait_until(lambda: any((stage.daemon.state / FILES).iterdir()), 30, "files are kept back again")
+
+
+def test_a_day_that_cannot_begin_a_file_goes_on_in_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is refused at midnight; the day's file begins once there is a file to be had, and readers see no seam."""
+    with small_disk(tmp_path, 40) as place:
+        if place is None:
+            pytest.skip("only root may mount a small file system")
+        with closing(Journal(place / "journal")) as journal:
+            append(journal, 20)
+            first = len(day_files(place / "journal"))
+            hog = use_up_files(place)
+            append(journal, 30)
+            assert "make room there" in journal.late
+            assert len(day_files(place / "journal")) == first
+            assert journal.last_seq == 50
+            shutil.rmtree(hog)
+            append(journal, 1)
+            assert journal.late, "not tried at each group"
+            monkeypatch.setattr("sensord.store.journal._AGAIN", 0.0)
+            monkeypatch.setattr(journal, "_again_at", 0.0)
+            append(journal, 19)
+            assert not journal.late
+            assert len(day_files(place / "journal")) > first
+            assert read_all(journal.reader()) == groups(1, 70)
+        with closing(Journal(place / "journal")) as journal:
+            assert read_all(journal.reader()) == groups(1, 70)
+
+
+def test_a_disk_that_refuses_for_room_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what it says itself, whatever is free there: a quota, too; and anything else is for people to mend."""
+    real, why = os.open, [errno.EDQUOT]
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(why[0], os.strerror(why[0]), str(path))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for why[0], again in ((errno.EDQUOT, True), (errno.ENOSPC, True), (errno.EACCES, False)):
+        with pytest.raises(StoreError, match="cannot be created") as caught:
+            create_file(tmp_path / "file")
+        assert caught.value.retryable is again
+        assert nearly_full(tmp_path) is again
+        assert ("make room" in str(caught.value)) is again
 
 
 class Crowded(Daemon):

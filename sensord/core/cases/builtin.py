@@ -80,8 +80,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.RED, 1.0),),
         ("磁盘已满", "Disk full"),
         (
-            "磁盘已满：自 {time} 起读数排队等候，仅最新读数靠预留空间报警，维持时间有限。请立即清理磁盘空间。",
-            "The disk is full: since {time} only the newest readings go on, for a limited time. Free space now.",
+            "磁盘已满或文件数将尽（{time}）：空间用尽时读数排队等候，仅最新读数靠预留空间报警，维持时间有限。请立即清理磁盘。",
+            "The disk is full, or out of files ({time}): the newest readings go on for a limited time. Clean up now.",
         ),
     ),
     trouble_rule(Trouble.DISK_RESERVE_USED): _Row(

@@ -24,7 +24,9 @@ class Trouble(StrEnum):
     JOURNAL_DAMAGED = "journal-damaged"
     """Files of the journal were damaged or missing: of some readings nothing is known any more."""
     DISK_FULL = "disk-full"
-    """Readings wait at the broker; only the newest are taken in, from the space that is kept back."""
+    """Readings wait at the broker; only the newest are taken in, from the space that is kept back.
+
+    Or the disk takes few more files: then all goes on, but a start or the next day may not."""
     DISK_RESERVE_USED = "disk-reserve-used"
     """And that is used up, too: nobody is told of new crowds."""
     POSSIBLE_GAP = "possible-gap"
