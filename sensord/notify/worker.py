@@ -3,7 +3,8 @@
 Rules:
 
 - A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``). What
-  cannot succeed, or is older than ``give_up`` seconds, is recorded as failed; one attempt is always made.
+  cannot succeed, or is older than ``give_up`` seconds and was tried for as long, is recorded as failed. Time that a
+  clock leapt over at a start, or for which the daemon was away, was not spent trying.
 - Once the channel delivers again after an outage, what was put off is tried without waiting for its own turn, in
   order, a few for each delivery (``recovery.py``).
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
@@ -66,7 +67,7 @@ class OutboxWorker:
     outcome.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts that the composition root wires
         self,
         channel: Channel,
         outbox: Outbox,
@@ -74,8 +75,10 @@ class OutboxWorker:
         pulse: Standing,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
+        *,
         links: Links | None = None,
         on_settled: Callable[[], None] = lambda: None,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = f"notify-{channel.name}"
         self._channel = channel
@@ -93,6 +96,7 @@ class OutboxWorker:
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failures = 0
+        self._steady, self._began = steady, steady()
         self._log = log.bind(channel=channel.name)
 
     def wake(self) -> None:
@@ -258,7 +262,7 @@ class OutboxWorker:
         self._recovery.fail(key, began, now, wish)
         delay = max(wish, backoff(max(0, entry.attempts - 1), limits.base, limits.longest))
         due = now + round(delay * SECOND)
-        if due - entry.notification.at > limits.give_up * SECOND:
+        if due - entry.notification.at > limits.give_up * SECOND and self._tried_for_long(entry):
             await self._give_up(entry, error)
             return
         doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
@@ -271,6 +275,14 @@ class OutboxWorker:
         self._log.warning(
             "notification not sent; trying again", error=str(error), seconds=round(delay, 1), **_named(entry)
         )
+
+    def _tried_for_long(self, entry: Entry) -> bool:
+        """Whether an old message was tried for ``give_up``: by this run, or by all, as far as attempts can tell.
+
+        Two of them are half a backoff's ceiling apart, on the average.
+        """
+        limits = self._limits
+        return self._steady() - self._began >= limits.give_up or entry.attempts * limits.longest / 2 >= limits.give_up
 
     async def _record(self, write: Callable[[], None]) -> None:
         """Write down how a send ended, however long the disk refuses: else the message would be repeated."""

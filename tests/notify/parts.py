@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -189,6 +190,7 @@ async def working(
     clock: Callable[[], int] | None = None,
     limits: Limits = QUICK,
     pulse: Pulse | None = None,
+    steady: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[OutboxWorker]:
     """Run a worker for as long as the block runs; without ``clock``, time goes on from ``START``."""
     running = asyncio.get_running_loop().time()
@@ -197,7 +199,7 @@ async def working(
         return START + round((asyncio.get_running_loop().time() - running) * 1e9)
 
     meter, pulse = meter or PrometheusMeter(), pulse or Pulse()
-    worker = OutboxWorker(channel, outbox, meter, pulse, clock or ticking, limits)
+    worker = OutboxWorker(channel, outbox, meter, pulse, clock or ticking, limits, steady=steady)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -244,14 +244,20 @@ async def test_a_send_takes_no_longer_than_its_limit(outboxes: Outboxes) -> None
     assert [one.possibly_repeated for one in channel.entries] == [False, True]
 
 
-async def test_after_a_day_it_gives_up(outboxes: Outboxes) -> None:
-    """A message older than the limit is tried once more and then recorded as failed."""
-    clock = Clock()
-    clock.advance(86_401)
-    outbox, channel = outboxes(notification()), ScriptedChannel(DeliveryError("down"))
-    async with working(channel, outbox, clock=clock):
-        await until(lambda: outbox.states() == ["failed"])
-    assert len(channel.entries) == 1
+@pytest.mark.parametrize(("tried", "attempts", "given_up"), [(0, 1, False), (86_400, 1, True), (0, 600, True)])
+async def test_time_that_the_clock_leapt_over_gives_nothing_up(
+    outboxes: Outboxes, tried: int, attempts: int, given_up: bool
+) -> None:
+    """A day older in a moment: it is tried on. It is given up when this run has tried for a day, or all have."""
+    outbox, meter, clock, steady = outboxes(notification()), PrometheusMeter(), Clock(), [0.0]
+    with outbox.store._database.transaction("counting attempts") as connection:
+        connection.execute("UPDATE outbox SET attempts = ?", (attempts - 1,))
+    channel = ScriptedChannel(DeliveryError("not now"))
+    clock.advance(90_000)
+    async with working(channel, outbox, meter, clock, Limits(), steady=lambda: steady[0]):
+        steady[0] = float(tried)  # before the worker's first look
+        await until(lambda: _outcomes(meter)["failed" if given_up else "retried"] == 1)
+    assert outbox.states() == ["failed" if given_up else "pending"]
 
 
 async def test_backoff_grows_and_is_bounded(outboxes: Outboxes) -> None:
