@@ -129,8 +129,7 @@ class App:
         self._feeders = [] if self.safe_mode else [self._feeder(plan) for plan in self._plan_sinks()]
         for name in (*(one.name for one in self._workers), *(one.name for one in self._feeders), self._reporter.name):
             health.register(name, _AGES["carrier"])
-        define = self._definitions.put_into_force
-        hear = self._hear_reload
+        define, hear = self._definitions.put_into_force, self._hear_reload
         self._reloader = Reloader(self._config, self._loaded, meter, define, hear, self._secrets, self._seen)
         self._build_supervisor()
 

@@ -249,7 +249,8 @@ class Conditions:
         elif wrong:
             detail = (
                 f"our time is {-apart:.0f} s ahead of the host's clock, and so are messages and duty plans; it never "
-                "goes back: if the host's clock is right, this ends by itself, in twice that time"
+                "goes back: if the host's clock is right, this ends by itself, in twice that time "
+                "(days: see the manual)"
             )
         self._health.set_fact("clock", not wrong, detail)
         self._troubles.report(Trouble.HOST_CLOCK, wrong)

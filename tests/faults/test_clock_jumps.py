@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from functools import partial
 from itertools import pairwise
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sensord.core.instant import SECOND
+from sensord.core.instant import DAY, SECOND
+from sensord.core.record import Group
 from sensord.drivers.replay import journal_groups
+from sensord.store.dayfile import day_of
 from sensord.store.reader import DirectoryReader
 from tests.faults.clocks import Shown, told_of
 from tests.faults.harness import Stage
@@ -47,6 +50,53 @@ def test_an_hour_forth_and_back_changes_nothing_for_people(tmp_path: Path) -> No
         times = [group.received_at for group in journal_groups(DirectoryReader(stage.daemon.state / "journal"))]
         assert all(earlier <= later for earlier, later in pairwise(times)), "journal time never goes back"
         assert (times[-1] - times[0]) / SECOND < 2 * (time.monotonic() - began), "and does not leap"
+
+
+@pytest.mark.timeout(240)
+def test_a_start_a_month_ahead_can_be_undone(tmp_path: Path) -> None:
+    """As the handbook says: the days that have not come, and what came of them, are moved away; all else is there."""
+    with Stage(tmp_path, influx=False, speech=Speech(moods=None)) as stage:
+        stage.begin()
+        end(stage)
+        before = groups_of(stage)
+        stage.ahead = 30 * DAY / SECOND
+        stage.start()
+        stage.await_ready()
+        end(stage)
+        stage.ahead = 0.0
+        stage.start()
+        stage.await_ready()
+        wait_until(lambda: stage.fact("clock") is False, 30, "the clock is said to be wrong")
+        end(stage)
+        move_what_has_not_come(stage.daemon.state, tmp_path / "aside")
+        stage.start()
+        stage.await_ready()
+        wait_until(lambda: stage.fact("clock") is True, 30, "the clock is right")
+        stage.sensors.counts[1] = MANY
+        wait_until(lambda: "L1" in stage.places(), 60, "people are told of a crowd")
+        assert groups_of(stage)[: len(before)] == before, "what was received before is there"
+
+
+def end(stage: Stage) -> None:
+    """End the daemon in good order."""
+    stage.shoot(signal.SIGTERM)
+    assert stage.await_end(30) == 0
+
+
+def groups_of(stage: Stage) -> list[Group]:
+    """All that the journal holds."""
+    return list(journal_groups(DirectoryReader(stage.daemon.state / "journal")))
+
+
+def move_what_has_not_come(state: Path, aside: Path) -> None:
+    """Do by hand what the handbook says."""
+    aside.mkdir()
+    today = day_of(time.time_ns(), "Asia/Shanghai")
+    files = (state / "journal").glob("journal-*.db*")
+    later = [path for path in files if path.name.partition(".")[0] > f"journal-{today}"]
+    assert later
+    for path in (*later, *state.glob("state.db*"), *state.glob("rollups.db*")):
+        path.rename(aside / path.name)
 
 
 def shows(stage: Stage, jump: int) -> bool:

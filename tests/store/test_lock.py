@@ -98,12 +98,12 @@ def test_a_holder_finds_its_lock_gone(tmp_path: Path, how: str) -> None:
     """Moved with its directory, deleted, or another in its place: it knows that it is alone no more."""
     state = tmp_path / "state"
     lock = StateLock(state)
-    assert not lock.lost
+    before = lock.lost
     if how == "moved":
         state.rename(tmp_path / "away")
     else:
         (state / "lock").rename(tmp_path / "lock")
     if how == "replaced":
         (state / "lock").write_text("")
-    assert lock.lost
+    assert (before, lock.lost) == (False, True)
     lock.close()
