@@ -134,8 +134,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.ORANGE, 1.0),),
         ("时间有误", "The time is wrong"),
         (
-            "主机时钟被改动，通知中的时间和值班安排有误（现在记为 {time}）。请核对主机时钟，再按 sensord doctor 所示处理。",
-            "The host's clock was set: times in messages and duty plans are wrong (now: {time}). Check it; see sensord doctor.",
+            "主机时钟被改动，通知中的时间和值班安排有误（现在记为 {time}）。请核对时钟，按 sensord doctor 所示处理。",
+            "The host's clock was set: times in messages and duty plans are wrong (now: {time}); see sensord doctor.",
         ),
     ),
     trouble_rule(Trouble.JOURNAL_CUT): _Row(
