@@ -7,7 +7,7 @@ alert come from one evaluation. A probe changes nothing: with and without it the
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -66,6 +66,13 @@ class Sight(msgspec.Struct, frozen=True):
     flapping: bool = False
     unseen: tuple[str, ...] = ()
     on: tuple[bool, ...] = ()
+
+
+class Silence(NamedTuple):
+    """A device that is not heard, or stuck: when it was heard last, or since when it is listened for in vain (ns)."""
+
+    since: int
+    never: bool
 
 
 class Probe(Protocol):
