@@ -98,6 +98,18 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert "crowd, crowd_silence, crowd_stuck" in said[3][1]
 
 
+def test_a_value_that_is_no_rule_is_said_in_the_language_of_the_table(folder: Path, tmp_path: Path) -> None:
+    """In the table of a sweep, and on the page."""
+    page = tmp_path / "page.html"
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "rules")]
+    command += ["--sweep", "levels.yellow.above=1,6"]
+    chinese = {"SENSORD_LANGUAGE": "zh", "COLUMNS": "200"}
+    shown = CliRunner().invoke(cli, command, env=chinese)
+    assert "red 的阈值（5）必须大于 yellow 的阈值（6）" in shown.output
+    CliRunner().invoke(cli, [*command, "--format", "html", "--output", str(page)], env=chinese)
+    assert "red 的阈值（5）必须大于 yellow 的阈值（6）" in page.read_text("utf-8")
+
+
 def _hourly(path: Path, incidents: Path) -> None:
     """Write made-up counts of the days around each incident: ten thousand people while it lasts, hundreds otherwise."""
     zone, hour = ZoneInfo("Australia/Melbourne"), timedelta(hours=1)

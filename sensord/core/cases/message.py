@@ -168,20 +168,15 @@ class Names(NamedTuple):
     zone: str
 
 
-def check_template(template: str) -> str | None:
-    """Return what is wrong with a message template, or None."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        return str(error)
-    for _, name, spec, conversion in parts:
+def check_template(template: str) -> None:
+    """Raise ``ValueError`` with what is wrong with a message template."""
+    for _, name, spec, conversion in string.Formatter().parse(template):
         if name is None:
             continue
         if name not in PLACEHOLDERS:
-            return f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}"
+            raise ValueError(f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}")
         if spec or conversion:
-            return f"{{{name}}} takes no format"
-    return None
+            raise ValueError(f"{{{name}}} takes no format")
 
 
 def compose(
