@@ -285,8 +285,10 @@ class Conditions:
         """Readings that wait for seconds are nobody's business; those that wait for long are."""
         late = self._backlog.seconds
         taken = not self._committer.blocked or self._committer.reserve.left
-        ahead = "; the newest go ahead" if self._lane.open and taken else ""
-        said = f"readings in their turn are {late:.0f} s late{ahead}" if self._backlog.pressed else ""
+        said = f"readings in their turn are {late:.0f} s late"
+        if self._lane.open and taken:
+            said = f"readings in their turn are {late:.0f} s late; the newest go ahead"
+        said = said if self._backlog.pressed else ""
         self._health.set_fact("readings", late <= LATE, said)
         self._health.set_fact("fresh", not self._lane.missing, self._lane.missing)
         self._late = late > LATE or (self._late and self._backlog.pressed)

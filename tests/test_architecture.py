@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "decoders", "words", "core", "config"},
     "drivers": {"errors", "core", "config", "ports", "recordings"},
-    "backtest": {"errors", "words", "core", "config", "drivers", "recordings", "source", "ahead"},
+    "backtest": {"errors", "phrasebook", "words", "core", "config", "drivers", "recordings", "source", "ahead"},
     "source": {"errors", "words", "core", "config", "store", "drivers", "recordings"},
     "ahead": {"errors", "words", "core", "drivers", "source"},
     "hangup": set(),

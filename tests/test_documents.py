@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from functools import cache
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
 
+from sensord.cli import cli
 from sensord.core.cases.verdict import Verdict
 from sensord.core.outcome import Outcome
 from sensord.telemetry.metrics import METRICS, PREFIX
@@ -68,3 +72,34 @@ def test_security_names_a_test_for_every_threat_and_most_bounds() -> None:
     rows = [line for line in threats.splitlines() if line.startswith("| ") and not line.startswith("| who | may try")]
     assert len(rows) > 10
     assert [row for row in rows if "test" not in row.rsplit("|", 2)[1]] == []
+
+
+BACKSLASH = re.compile(r"\s*\\\n\s*")
+COMMAND = re.compile(r"^(?:runuser \S+ \S+ -- )?(?:\S+/)?sensord +([a-z].*?)(?:\s+[#>·].*)?$", re.MULTILINE)
+PAGES = sorted(path for path in (*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")))
+
+
+def commands(page: Path) -> list[str]:
+    """The command lines of a document's examples, of several words to choose from the first."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    found = [line for block in blocks for line in COMMAND.findall(BACKSLASH.sub(" ", block))]
+    return [re.sub(r"\|[\w|]+|\$\([^)]*\)", "", line) for line in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_command_that_is_shown_is_one(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line takes it, with each of its options; files of the repository that it names are there."""
+    monkeypatch.setattr(click.Path, "convert", lambda _type, value, *_: Path(value))
+    for line in commands(page):
+        words, command = shlex.split(line), cast(click.Command, cli)
+        missing = [word for word in words if re.match("(config|rules)/", word) and not (ROOT / word).exists()]
+        assert missing == [], line
+        assert "--rules" in words or not {"--sweep", "--suggest"} & {*words}, f"which rule files? {line}"
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_context("sensord", words)
+
+
+def test_commands_are_shown_at_all() -> None:
+    """Nobody changes how examples are written, and nothing is looked at any more."""
+    assert sum(len(commands(page)) for page in PAGES) > 100

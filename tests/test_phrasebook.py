@@ -51,6 +51,16 @@ SQLITE = {
     *("file is not a database", "out of memory", "unable to open database file"),
 }
 """What SQLite says itself of a file that fails."""
+PARSER = {
+    *("could not find expected ':'", "did not find expected key", "did not find expected node content"),
+    *("did not find expected ',' or '}}'", "did not find expected ',' or ']'", "did not find expected '-' indicator"),
+    *("mapping values are not allowed in this context", "block sequence entries are not allowed in this context"),
+    *("found character that cannot start any token", "found unexpected end of stream"),
+    *("while scanning a simple key", "while scanning a quoted scalar", "while scanning for the next token"),
+    *("while parsing a flow mapping", "while parsing a flow sequence", "while parsing a flow node"),
+    *("while parsing a block mapping", "while parsing a block collection"),
+}
+"""What the YAML parser says itself of a file that is none."""
 DOING = re.compile(r"(?!nothing)[a-z]+ing( [a-z'-]+)*")
 """What the store was doing: a part of each sentence about a database that fails."""
 SAME_IN_BOTH = {"[Errno {0}] {1}: {2}", "HTTP {0}", "DELETE /api/v1/roster/changes/{0}"}
@@ -111,26 +121,47 @@ def raised() -> Iterator[str]:
     """Every sentence that is raised, or noted as a mistake, anywhere."""
     for folder in ("sensord", "simulators"):
         for path in (ROOT / folder).rglob("*.py"):
+            named = assigned(tree(path))
             for node in ast.walk(tree(path)):
                 if isinstance(node, ast.Call):
-                    yield from (text for part in said_by(node) if (text := template(part)) and is_sentence(text))
+                    said = (one for part in said_by(node) for one in sides(part, named))
+                    yield from (text for one in said if (text := template(one)) and is_sentence(text))
 
 
-def said_by(call: ast.Call) -> Iterator[ast.expr]:
-    """What a call that raises or notes something says, both sides of a condition."""
+def assigned(module: ast.Module) -> dict[str, list[ast.expr]]:
+    """Everything that is given a name somewhere in a file, by name: texts are often named before they are raised."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in (one for one in ast.walk(module) if isinstance(one, ast.Assign)):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                found.setdefault(target.id, []).append(node.value)
+            elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                for one, value in zip(target.elts, node.value.elts, strict=False):
+                    if isinstance(one, ast.Name):
+                        found.setdefault(one.id, []).append(value)
+    return found
+
+
+def sides(said: ast.expr, named: dict[str, list[ast.expr]]) -> Iterator[ast.expr]:
+    """What an expression may stand for: both sides of a condition, and what was given its name."""
+    for one in named.get(said.id, []) if isinstance(said, ast.Name) else [said]:
+        yield from (one.body, one.orelse) if isinstance(one, ast.IfExp) else (one,)
+
+
+def said_by(call: ast.Call) -> tuple[ast.expr, ...]:
+    """What a call that raises or notes something says."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "Problem":
-        said = call.args[3:5]
-    elif name in SAID_OF_ITSELF:
-        said = call.args[SAID_OF_ITSELF[name] :]
-    elif name == "Refused":
-        said = call.args[1:2]
-    elif name == "store_error" or (name.endswith("Error") and name not in FOR_MACHINES):
-        said = call.args[:1]
-    else:
-        return
-    for one in said:
-        yield from (one.body, one.orelse) if isinstance(one, ast.IfExp) else (one,)
+        return (*call.args[3:5],)
+    if name in SAID_OF_ITSELF:
+        return (*call.args[SAID_OF_ITSELF[name] :],)
+    if name == "Refused":
+        return (*call.args[1:2],)
+    if name == "_refused" and isinstance(call.func, ast.Name):
+        return tuple(call.args)
+    if name == "store_error" or (name.endswith("Error") and name not in FOR_MACHINES):
+        return (*call.args[:1],)
+    return ()
 
 
 @cache
@@ -151,7 +182,7 @@ def test_nothing_is_in_the_book_that_nobody_says() -> None:
     said = {
         text for folder in ("sensord", "simulators") for path in (ROOT / folder).rglob("*.py") for text in every(path)
     }
-    assert set(book()) - said - PUT_TOGETHER - SQLITE == set()
+    assert set(book()) - said - PUT_TOGETHER - SQLITE - PARSER == set()
 
 
 def every(path: Path) -> Iterator[str]:
@@ -207,6 +238,19 @@ def test_every_refused_file_is_explained_in_chinese(path: Path) -> None:
         ),
         ("the file cannot be read: Permission denied", "文件读不出来：没有权限"),
         ("unknown key 'at least 3'", "不认识的键 'at least 3'"),
+        (
+            "this is not YAML: did not find expected ',' or '}'",
+            "这不是 YAML：少了 ',' 或 '}'",
+        ),
+        ("while parsing a flow mapping that began in line 3", "从第 3 行开始的大括号"),
+        (
+            "a sweep and suggestions change a rule file, and none is given",
+            "参数扫描和改进建议都要改规则文件，而没有给出规则文件",
+        ),
+        (
+            "the message is wrong: {地点} is no placeholder; known: place, grid",
+            "消息模板有错：{地点} 不是占位符；可用：place, grid",
+        ),
         ("something that is not ours", "something that is not ours"),
         ("已经是中文", "已经是中文"),
     ],

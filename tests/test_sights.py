@@ -8,13 +8,22 @@ import pytest
 from sensord.commands.sights import HAPPENING, REASON, condition, seen, verdict
 from sensord.core.cases.case import Happening
 from sensord.core.cases.message import _default as default_text
-from sensord.core.cases.message import check_template
 from sensord.core.cases.notification import Reason
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.rules.derived import Baseline, Measure, Trend
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Aggregate, Comparison, Flapping, LevelSpec, Rule, Value
+from sensord.core.rules.rule import (
+    Aggregate,
+    Combination,
+    Comparison,
+    Flapping,
+    LevelSpec,
+    Logic,
+    Part,
+    Rule,
+    Value,
+)
 from tests.core.street import density_rule
 
 SIGMA = density_rule(baseline=Baseline(), levels=(LevelSpec(Level.YELLOW, 4.0),))
@@ -88,8 +97,26 @@ def test_messages_without_a_template_say_what_kind_of_alert_it_is(rule: Rule, wo
     """A forecast is not told as a fact, nor what is unusual as a limit that somebody set."""
     texts = default_text(rule)
     assert word in texts["zh"]
-    assert all(check_template(text) is None for text in texts.values())
-    assert all(f"{{{name}}}" in texts["en"] for name in ("place", "value", "threshold", "level", "time"))
+    assert all(f"{{{name}}}" in texts["en"] for name in ("place", "measured", "limit", "level", "time"))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", "在告警：visitors≥黄色；没有告警：density（40s 前还有）、reports"),
+        ("en", "in alarm: visitors≥yellow; not in alarm: density (it was, 40s ago), reports"),
+    ],
+)
+def test_a_combination_names_what_holds_and_what_is_missing(
+    language: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not how many of its rules: somebody wants to know which to look at."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", language)
+    parts = Part("density"), Part("visitors", Level.YELLOW), Part("reports")
+    rule = density_rule(combination=Combination(Logic.ALL, parts, MINUTE))
+    at = 100 * SECOND
+    since = (60 * SECOND, None, None)
+    assert seen(rule, Sight(at, at, 1.0, 0, Doubt.NONE, Level.NONE, since, on=(False, True, False))) == words
 
 
 @pytest.mark.parametrize(

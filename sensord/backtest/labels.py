@@ -1,7 +1,8 @@
 """Labelled incidents: what truly happened, as a CSV, and how well alerts tell it.
 
 Columns: ``place,start,end,kind`` and, if wanted, ``level`` (the level that it deserves) and ``must`` (``no``: an alert
-is right, but none is asked for). ``place`` is an id or a name; times are local when they name no zone. ``kind`` is one
+is right, but none is asked for). ``place`` is an id or a name, with its compound's or
+alone if no other place has it; times are local when they name no zone. ``kind`` is one
 that a rule is meant to find, or one that the simulated streets' truth knows: a kind that nobody knows is a misspelling,
 and its incident would silently be asked of no rule.
 """
@@ -21,7 +22,7 @@ from sensord.core.instant import MINUTE, SECOND, format_instant, parse_instant
 from sensord.core.level import BY_WORD, Level
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
-from sensord.words import say
+from sensord.words import language, say
 
 COLUMNS = ("place", "start", "end", "kind", "level", "must")
 SLACK = 5 * MINUTE
@@ -88,7 +89,7 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
     ``others`` are outcomes of other rules, which may be meant for other kinds.
     """
     kinds = KINDS.union(*(rule.kinds for one in (outcome, *others) for rule in one.rules.values()))
-    names = {text: place for place, info in outcome.places.items() for text in info.name.values()}
+    called = _called(outcome)
     incidents, problems = list[tuple[Incident, int]](), list[Problem]()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -99,7 +100,7 @@ def read_incidents(path: Path, outcome: Outcome, *others: Outcome) -> list[Incid
                 raise ConfigError([Problem(str(path), 1, 1, fault) for fault in lacks])
             for row in reader:
                 try:
-                    incidents.append((_incident(row, outcome, names, kinds), reader.line_num))
+                    incidents.append((_incident(row, outcome, called, kinds), reader.line_num))
                 except (ValueError, OverflowError) as error:
                     problems.append(Problem(str(path), reader.line_num, 1, str(error)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -124,14 +125,37 @@ def _overlapping(path: Path, incidents: Sequence[tuple[Incident, int]]) -> Itera
             last[what] = incident, line
 
 
-def _incident(row: dict[str, str | None], outcome: Outcome, names: dict[str, str], kinds: Collection[str]) -> Incident:
+def _called(outcome: Outcome) -> dict[str, list[str]]:
+    """The places (ids) that each text may mean: a place's id, its name with its compound's, or its own name."""
+    called: dict[str, dict[str, None]] = {}
+    for place, info in outcome.places.items():
+        for text in (place, *info.name.values(), *info.own):
+            called.setdefault(text, {})[place] = None
+    return {text: list(found) for text, found in called.items()}
+
+
+def _place(said: str, outcome: Outcome, called: dict[str, list[str]]) -> str:
+    """The place that is meant by an id or a name; raises ``ValueError`` when that is none, or more than one."""
+    if said in outcome.places:
+        return said
+    found = called.get(said, [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        which = ", ".join(f"{outcome.places[one].name[language()]} ({one})" for one in found)
+        raise ValueError(say(f"{said} 不止一处，请写全称或编号：{which}", f"{said} may be each of: {which}"))
+    near = get_close_matches(said, called, 1)
+    meant = say(f"，是不是想写 {near[0]}？", f"; did you mean {near[0]}?") if near else ""
+    raise ValueError(say(f"没有场所 {said}{meant}", f"there is no place {said}{meant}"))
+
+
+def _incident(
+    row: dict[str, str | None], outcome: Outcome, called: dict[str, list[str]], kinds: Collection[str]
+) -> Incident:
     short = [column for column in COLUMNS[:4] if not row[column]]
     if short:
         raise ValueError(say(f"这一行没有 {'、'.join(short)}", f"this row has no {', '.join(short)}"))
-    said, kind = row["place"] or "", row["kind"] or ""
-    place = said if said in outcome.places else names.get(said, "")
-    if not place:
-        raise ValueError(say(f"没有场所 {said}", f"there is no place {said}"))
+    place, kind = _place(row["place"] or "", outcome, called), row["kind"] or ""
     if kind not in kinds:
         near = get_close_matches(kind.lower(), kinds, 1)
         known = ", ".join(sorted(kinds))

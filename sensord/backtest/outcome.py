@@ -38,11 +38,12 @@ class RuleInfo(msgspec.Struct, frozen=True):
 
 
 class PlaceInfo(msgspec.Struct, frozen=True):
-    """A place as reports speak of it; ``within`` are the ids of all places at or above it."""
+    """A place as reports speak of it; ``within`` are the ids of all places at or above it, ``own`` its names alone."""
 
     name: dict[str, str]
     grid: str
     within: tuple[str, ...]
+    own: tuple[str, ...] = ()
 
 
 class Episode(msgspec.Struct):
@@ -156,6 +157,7 @@ class Collector:
                 {language: places.name(place.id, language) for language in ("zh", "en")},
                 places.above(place.id, PlaceKind.GRID) or "",
                 tuple(places.path(place.id).values()),
+                tuple(dict.fromkeys(place.label(language) for language in ("zh", "en"))),
             )
             for place in definition.places
         }

@@ -28,6 +28,7 @@ from sensord.backtest.text import (
 from sensord.backtest.variant import Curve
 from sensord.backtest.wording import scores_title, scores_words, sides, value_words, verdict
 from sensord.core.level import NAMES, Level
+from sensord.phrasebook import told
 from sensord.words import language, say
 
 _ROWS = 500
@@ -221,7 +222,7 @@ def _missed(report: Report) -> str:
 
 def _sweep(curve: Curve, report: Report) -> str:
     sentence = value_words(curve, report)
-    refused = [f"{point.value}: {point.refused}" for point in curve.points if point.refused]
+    refused = [f"{point.value}: {told(point.refused)}" for point in curve.points if point.refused]
     note = f"<p class=muted>{escape('; '.join(refused))}</p>" if refused else ""
     inside = [charts.sweep(curve), *([charts.trade_off(curve)] if curve.labelled else []), note]
     name = setting_name(curve.setting, report.before)

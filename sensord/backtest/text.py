@@ -16,6 +16,7 @@ from sensord.backtest.variant import Curve
 from sensord.backtest.wording import SIDES, percent, scores_title, scores_words, seconds, sides, value_words, verdict
 from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import BY_WORD, NAMES
+from sensord.phrasebook import told
 from sensord.words import language, say
 
 NAMES_OF = {
@@ -151,7 +152,7 @@ def _curve(curve: Curve, report: Report) -> Table:
         false = "" if point.false_per_week is None else f"{point.false_per_week:.1f}"
         cells = (str(point.alerts), str(point.pages), percent(point.precision), percent(point.recall))
         if point.refused:
-            cells, false = (point.refused, "", "", ""), ""
+            cells, false = (told(point.refused), "", "", ""), ""
         made.add_row(point.value + mark, *cells, seconds(point.delay), false)
     return made
 

@@ -70,11 +70,16 @@ class Answer:
         yield say(f"结论  {level}。", f"In short   {level}. ") + (
             self._reason(last) if last is not None else _nothing(rule)
         )
-        for device, heard in found.silent.items():
+        for device, silence in found.silent.items():
+            since, ago = self._time(silence.since), age(silence.since, found.at)
+            if silence.never:
+                never = say(f"{device} 从未有过消息（自 {since} 起）", f"{device} was never heard (since {since})")
+                yield _under(never)
+                continue
             yield _under(
                 say(
-                    f"{device} 已失联 {age(heard, found.at)}（最后一次 {self._time(heard)}）",
-                    f"{device} has been silent for {age(heard, found.at)} (last heard at {self._time(heard)})",
+                    f"{device} 已失联 {ago}（最后一次 {since}）",
+                    f"{device} has been silent for {ago} (last heard at {since})",
                 )
             )
 

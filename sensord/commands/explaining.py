@@ -18,6 +18,7 @@ from sensord.core.site import Site
 from sensord.drivers.explain import LONGEST_LOOK, explain, reach
 from sensord.drivers.replay import journal_groups, overridden
 from sensord.errors import SensordError, SnapshotError
+from sensord.phrasebook import told
 from sensord.source import Source
 from sensord.store.past import Past
 from sensord.store.reader import DirectoryReader
@@ -65,6 +66,10 @@ class _Daemon:
                 say("日志是空的：守护进程还没有收到任何消息", "the journal is empty: nothing was received yet")
             )
         return newest[-1].received_at
+
+    def begins(self) -> int:
+        """The instant of the journal's oldest group."""
+        return self._journal.read(self._journal.first_seq - 1, 1)[0].received_at
 
     def start(self, rule: str, at: int) -> tuple[Site, Iterable[Group]]:
         """Return the core as it was well before ``at``, and the groups from there on."""
@@ -123,6 +128,10 @@ class _Recording:
     def end(self) -> int:
         """The instant at which the recording ends."""
         return max((group.received_at for group in self._open()[0]), default=0)
+
+    def begins(self) -> int:
+        """The instant at which the recording begins."""
+        return next((group.received_at for group in self._open()[0]), 0)
 
     def start(self, _rule: str, _at: int) -> tuple[Site, Iterable[Group]]:
         """Return an empty core and all groups."""
@@ -185,6 +194,14 @@ def _about_case(source: _Daemon | _Recording, name: str) -> Iterator[str]:
 def _about(source: _Daemon | _Recording, rule: str, key: str, at: int, until: int | None) -> Iterator[str]:
     site, groups = source.start(rule, at)
     found = explain(groups, site, rule, key, at, until)
+    if found is None and at < (begins := source.begins()):
+        first = to_datetime(begins, source.zone).isoformat(timespec="seconds")
+        raise SensordError(
+            say(
+                f"记录从 {first} 才开始，之前的事无从得知",
+                f"what is recorded begins at {first}: nothing is known before",
+            )
+        )
     if found is None:
         raise _unknown(site, rule, key)
     return Answer(found, source.zone, source.deliveries).lines()
@@ -194,9 +211,13 @@ def _unknown(site: Site, rule: str, key: str) -> SensordError:
     evaluator = site.engine.evaluator_of(rule)
     if evaluator is None:
         hint = did_you_mean(rule, [one.id for one in site.definition.rules])
-        return SensordError(say(f"那时没有规则 {rule}", f"no rule {rule} was in force then") + f" {hint}".rstrip())
+        return _hinted(say(f"那时没有规则 {rule}", f"no rule {rule} was in force then"), hint)
     hint = did_you_mean(key, evaluator.table.keys)
-    return SensordError(say(f"规则 {rule} 不看 {key}", f"the rule {rule} does not look at {key}") + f" {hint}".rstrip())
+    return _hinted(say(f"规则 {rule} 不看 {key}", f"the rule {rule} does not look at {key}"), hint)
+
+
+def _hinted(text: str, hint: str) -> SensordError:
+    return SensordError(text + (say(f"（{told(hint)}）", f" ({hint})") if hint else ""))
 
 
 def _instant(text: str, zone: str, end: Callable[[], int]) -> int:

@@ -7,7 +7,7 @@ from sensord.core.instant import SECOND, format_duration
 from sensord.core.level import NAMES, Level
 from sensord.core.rules.derived import Measure
 from sensord.core.rules.probe import Doubt, Sight
-from sensord.core.rules.rule import Aggregate, Combination, Comparison, LevelSpec, Logic, Rule
+from sensord.core.rules.rule import Aggregate, Combination, Comparison, LevelSpec, Logic, Part, Rule
 from sensord.words import language, say
 
 _MEETS = {
@@ -139,7 +139,7 @@ def window_of(rule: Rule) -> str:
 
 def combined(combination: Combination) -> str:
     """Write what a combination looks at."""
-    names = [part.rule + (f"≥{level_name(part.at_least)}" if part.at_least > 1 else "") for part in combination.parts]
+    names = [_asked(part) for part in combination.parts]
     within = format_duration(combination.within)
     return {
         Logic.ALL: say(f"{within} 内都告警：", f"all within {within}: ") + ", ".join(names),
@@ -165,10 +165,7 @@ def seen(rule: Rule, sight: Sight) -> str:
     if sight.doubt is not Doubt.NONE:
         return say("未知：", "unknown: ") + doubt(rule, sight)
     if rule.combination is not None:
-        parts = len(rule.combination.parts)
-        return say(
-            f"{parts} 条规则中 {number(sight.value or 0)} 条告警", f"{number(sight.value or 0)} of {parts} are on"
-        )
+        return _parts(rule.combination, sight)
     if rule.stuck is not None:
         return say(f"已 {number(sight.value or 0)} 秒不变", f"still for {number(sight.value or 0)} s")
     if rule.absent:
@@ -180,6 +177,23 @@ def seen(rule: Rule, sight: Sight) -> str:
     return say(f"{number(sight.value)}（{read}）", f"{number(sight.value)} (from {read})") + _derived(
         rule, sight.derived
     )
+
+
+def _parts(combination: Combination, sight: Sight) -> str:
+    """Name the rules that are in alarm, and those that are not, with how long ago they were."""
+    on, off = list[str](), list[str]()
+    for part, stands, ended in zip(combination.parts, sight.on, sight.since, strict=True):
+        ago = "" if ended is None else age(ended, sight.at)
+        was = say(f"（{ago} 前还有）", f" (it was, {ago} ago)") if ago else ""
+        (on if stands else off).append(_asked(part) + was)
+    told = [say("在告警：", "in alarm: ") + say("、", ", ").join(on)] if on else []
+    told += [say("没有告警：", "not in alarm: ") + say("、", ", ").join(off)] if off else []
+    return say("；", "; ").join(told)
+
+
+def _asked(part: Part) -> str:
+    """A part as rules write it: the rule, and the level from which on it counts."""
+    return part.rule + (f"≥{level_name(part.at_least)}" if part.at_least > Level.BLUE else "")
 
 
 def _derived(rule: Rule, derived: float | None) -> str:

@@ -26,6 +26,9 @@ def read_active(
                 if word not in DAY_WORDS and named is not None and word not in named:
                     hint = findings.suggest(word, [*DAY_WORDS, *named])
                     findings.error((*place, key, index), f"there are no days {word}", hint)
+        if text.days and set(text.days) <= set(text.apart):
+            message = "the days that except takes away are all that days name: the rule is never active"
+            findings.error((*place, "except"), message, "leave some days")
         hours = (text.hours,) if isinstance(text.hours, str) else text.hours
         if wrong := [span for span in hours if _HOURS.fullmatch(span) is None]:
             findings.error((*place, "hours"), f"{wrong[0]!r} are no hours of the day", "write 22:00-06:00")

@@ -51,6 +51,7 @@ def lint_rule(findings: Findings, path: KeyPath, rule: Rule, table: KeyTable, pl
     _samples(findings, path, rule, devices, [key for key in of_device if key >= 0])
     _steps(findings, path, rule, devices)
     _placeholders(findings, path, rule)
+    _percent(findings, path, rule)
 
 
 def _samples(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Device], keys: Sequence[int]) -> None:
@@ -97,6 +98,21 @@ def _steps(findings: Findings, path: KeyPath, rule: Rule, devices: Sequence[Devi
             )
             where = (*path, "levels", rung.level.word, "for")
             findings.warn(where, message, f"write for: {takes}")
+
+
+def _percent(findings: Findings, path: KeyPath, rule: Rule) -> None:
+    """A threshold below one percent: a share was probably meant, and one percent of a place is soon reached."""
+    changing = rule.value is not None and rule.value.aggregate in (Aggregate.RATE, Aggregate.SLOPE, Aggregate.STDDEV)
+    if rule.percent_of is None or rule.baseline is not None or changing:
+        return
+    for rung in rule.levels:
+        if 0 < rung.threshold < 1:
+            where = (*path, "levels", rung.level.word, rule.comparison.value)
+            message = (
+                f"the threshold is in percent: {rung.threshold:g} is less than one percent of the {rule.percent_of}"
+            )
+            meant = f"{rung.threshold * 100:g}"
+            findings.warn(where, message, f"write {meant} for {meant} percent")
 
 
 def _placeholders(findings: Findings, path: KeyPath, rule: Rule) -> None:

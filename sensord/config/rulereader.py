@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from sensord.config.yamlfile import KeyPath
 from sensord.core.cases.message import check_template
 from sensord.core.instant import DAY, SECOND
 from sensord.core.level import BY_WORD as LEVELS
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import Place, PlaceKind, Places
 from sensord.core.rules.keys import ITSELF
 from sensord.core.rules.rule import Aggregate, Capacity, Clear, Comparison, Flapping, LevelSpec, Rule, Stuck, Value
 from sensord.core.stream import BY_WORD, LABELS, STREAMS, Stream
@@ -41,6 +42,7 @@ _THRESHOLD_ONLY = (
     "trend",
 )
 _COMBINED_ONLY = ("missing", "within")
+_WIDE_BRACES = re.compile(r"｛[^｛｝]*｝?|｝")
 _NOT_COMBINED = ("stream", "where", "active")
 _THRESHOLD = 1.0
 """Silence and stillness are measured in units of what is allowed, so one is the threshold of such rules."""
@@ -96,10 +98,18 @@ class RuleReader:
 
     def _message(self) -> None:
         texts = self.text.message
-        for language, template in (texts.both() if texts is not None else {}).items():
-            fault = check_template(template)
-            if fault is not None and (language == "zh" or (texts is not None and texts.en is not None)):
-                self.findings.error((*self.path, "message", language), f"the message is wrong: {fault}")
+        if texts is None:
+            return
+        for language, template in texts.both().items():
+            if language == "en" and texts.en is None:
+                continue
+            where = (*self.path, "message", language)
+            if (wide := _WIDE_BRACES.search(template)) is not None:
+                self.findings.error(where, f"full-width braces ({wide[0]}) hold no placeholder", "write { and }")
+            try:
+                check_template(template)
+            except ValueError as error:
+                self.findings.error(where, f"the message is wrong: {error}")
 
     def _where(self) -> dict[str, tuple[str, ...]]:
         given = self.text.where
@@ -141,8 +151,10 @@ class RuleReader:
     def _place(self, path: KeyPath, kind: str, word: str, places: Places) -> None:
         found = places.by_id.get(word)
         if found is None:
-            known = [place.id for place in places.places if place.kind == kind]
-            self.findings.error(path, f"there is no {kind} {word} in places.yaml", self.findings.suggest(word, known))
+            known = {place.id: place for place in places.places if place.kind == kind}
+            called = [one for one in known if word in _names(known[one], places)]
+            hint = f"did you mean {', '.join(called)}?" if called else self.findings.suggest(word, known)
+            self.findings.error(path, f"there is no {kind} {word} in places.yaml", hint)
         elif found.kind != kind:
             self.findings.error(
                 path, f"{word} is a {found.kind}, not a {kind}", f"write where: {{{found.kind}: {word}}}"
@@ -346,3 +358,8 @@ class RuleReader:
             labels=text.labels,
             runbook=text.runbook if isinstance(text.runbook, str) else text.runbook.both(),
         )
+
+
+def _names(place: Place, places: Places) -> set[str]:
+    """What a place is called: by its own name, or with its compound's."""
+    return {name for language in ("zh", "en") for name in (place.label(language), places.name(place.id, language))}

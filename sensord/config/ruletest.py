@@ -252,4 +252,6 @@ class _TestReader:
     def _rule_keys(self, path: KeyPath, rule: str, keys: Collection[str]) -> None:
         if self._known(path, "rule", rule, self.keys, key=True):
             for key in keys:
-                self._known((*path, key), f"key of {rule}", key, self.keys[rule], key=True)
+                if key not in self.keys[rule]:
+                    hint = self.findings.suggest(key, self.keys[rule])
+                    self.findings.error((*path, key), f"the rule {rule} does not look at {key}", hint, key=True)

@@ -34,6 +34,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_WITH_A_UNIT = re.compile(r"[<>=≤≥＜＞]*\s*(-?[0-9]{1,9}(?:\.[0-9]{1,6})?)[^0-9]{0,20}")
+"""A number as people write it elsewhere: `>100`, `95%`, `100人`."""
 _LONGEST_WORD = 200
 _FEW = 12
 _SHOWN = 60
@@ -222,7 +224,10 @@ class _Walk:
         alike = [trial for option, trial in possible if _same_shape(_bare(option)[0], value)]
         shapes = tuple(kind for _, kinds in _SHAPES for kind in kinds)
         plain = [trial for option, trial in possible if not isinstance(_bare(option)[0], shapes)]
-        if len(possible) == 1 or alike or (len(plain) == 1 and isinstance(value, str)):
+        if alike and (bare := _bare_number(value, options)):
+            hint = f"write a number without a unit: {bare}"
+            self._note(path, f"{_owner(path)} must be a number, not {named(value)}", hint)
+        elif len(possible) == 1 or alike or (len(plain) == 1 and isinstance(value, str)):
             self.problems.extend((alike or plain or [possible[0][1]])[0])
         else:
             words = dict.fromkeys(_WORDS.get(type(_bare(option)[0]), "a word") for option, _ in possible)
@@ -265,6 +270,17 @@ def _is_none(kind: inspect.Type) -> bool:
 
 def _same_shape(kind: inspect.Type, value: object) -> bool:
     return isinstance(kind, inspect.StrType) and isinstance(value, str)
+
+
+def _bare_number(value: object, options: list[inspect.Type]) -> str:
+    """The number in a text that stands where a number may, or a text of a form that it does not come near."""
+    if not isinstance(value, str) or not any(isinstance(one, inspect.IntType | inspect.FloatType) for one in options):
+        return ""
+    ends = [one.pattern or "" for one in options if isinstance(one, inspect.StrType)]
+    if "sigma" in value.lower() or (value.endswith(("%", "％")) and any("%" in pattern for pattern in ends)):
+        return ""
+    found = _WITH_A_UNIT.fullmatch(value)
+    return found[1] if found is not None else ""
 
 
 def _owner(path: KeyPath) -> str:

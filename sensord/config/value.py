@@ -28,6 +28,17 @@ _ARGUMENTS = {
     Aggregate.OCCUPANCY: ((0, 1), "nothing but the time of day at which it starts from zero"),
 }
 _ONE_FIELD = ((1,), "one field")
+_MEANT = {
+    "avg": "mean",
+    "average": "mean",
+    "maximum": "max",
+    "minimum": "min",
+    "latest": "last",
+    "std": "stddev",
+    "unique": "distinct",
+    "trend": "slope",
+}
+"""What other programs call an aggregate, and what it is here."""
 _COUNTABLE = {Stream.PLATE: ("device", "vehicle"), Stream.VISIT: ("device", "vehicle")}
 """What ``distinct`` can count besides fields: vehicles by their pseudonyms, where site keys are set up."""
 _COUNTED = ("enter", "exit")
@@ -48,7 +59,8 @@ def read_value(findings: Findings, path: KeyPath, text: str, stream: Stream | No
         return None
     word, arguments = call[1], [part.strip() for part in call[2].split(",")] if call[2].strip() else []
     if word not in set(Aggregate):
-        hint = findings.suggest(word, [aggregate.value for aggregate in Aggregate])
+        near = findings.suggest(word, [aggregate.value for aggregate in Aggregate])
+        hint = f"did you mean {_MEANT[word]}()?" if word in _MEANT else near
         findings.error(path, f"there is no {word}()", hint)
         return None
     aggregate = Aggregate(word)

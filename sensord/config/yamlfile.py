@@ -37,6 +37,13 @@ KeyPath = tuple[str | int, ...]
 Position = tuple[int, int]
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_HALF_WIDTH = {"：": ":", "，": ",", "“": '"', "”": '"', "｛": "{", "｝": "}", "［": "[", "］": "]"}
+_FULL_WIDTH = re.compile(
+    r"(?:^\s*(?:- +)?|[{,]\s*)[\w.-]+\s*(：)"  # after a key
+    r"|(，)\s*[\w.-]+\s*[:：]"  # between two keys
+    r"|:\s*(“)[^”]*[,:][^”]*”"  # around a text that needs quotes
+    r"|:\s*([｛［])|([｝］])\s*$"  # around a list or mapping
+)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser; without it PyYAML's own, about ten times slower, with the same meaning."""
 
@@ -302,7 +309,20 @@ class _Builder:
         lines = self.text.splitlines()
         if line <= len(lines) and "\t" in lines[line - 1][: column + 1]:
             hint = "indent with spaces, not with tabs"
+        if (wide := self._full_width(lines, began.line + 1 if began is not None else line, line)) is not None:
+            self.problems.append(wide)
+            return
         self.problems.append(Problem(self.file, line, column, f"this is not YAML: {error.problem}", hint))
+
+    def _full_width(self, lines: Sequence[str], first: int, last: int) -> Problem | None:
+        """A sign of the Chinese keyboard where YAML needs its half-width twin, in these lines: that is the cause."""
+        for number, line in enumerate(lines[first - 1 : last], first):
+            if (found := _FULL_WIDTH.search(line)) is not None:
+                sign = found[found.lastindex or 0]
+                message = f"the full-width {sign} is no sign of YAML"
+                at = found.start(found.lastindex or 0) + 1
+                return Problem(self.file, number, at, message, f"write the half-width {_HALF_WIDTH[sign]}")
+        return None
 
 
 def _position(mark: _Mark) -> Position:

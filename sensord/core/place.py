@@ -130,7 +130,8 @@ class Places:
     def name(self, place: str, language: str) -> str:
         """What people are told that a place is, in ``zh`` or ``en``.
 
-        A gate or lane with its compound, as others have one of the same name; a place that is no more by its id.
+        A gate or lane with its compound, as others have one of the same name (one that is called as the whole street
+        tells nothing more); a place that is no more by its id.
         """
         found = self.by_id.get(place)
         if found is None:
@@ -139,8 +140,9 @@ class Places:
         compound = self.above(place, PlaceKind.COMPOUND) if lies_in else None
         if compound is None:
             return name
-        before = self.by_id[compound].label(language)
-        return name if _says(name, before, found.kind) else f"{before} {name}"
+        before, street = self.by_id[compound].label(language), self.above(place, PlaceKind.STREET)
+        told = _says(name, before, found.kind) or (street is not None and before == self.by_id[street].label(language))
+        return name if told else f"{before} {name}"
 
     def above(self, place: str, kind: PlaceKind) -> str | None:
         """The node of that kind at or above ``place``, or None (a grid has no lane above it)."""

@@ -22,7 +22,7 @@ from sensord.core.record import Group, Record, RecordKind
 from sensord.core.rules.combination import CombinedRule
 from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.liveness import Liveness
-from sensord.core.rules.probe import Sight
+from sensord.core.rules.probe import Sight, Silence
 from sensord.core.rules.rule import Rule
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.windowed import WindowedRule
@@ -97,7 +97,7 @@ class Explanation:
     """What is known about a key at the instant ``at``: see :func:`explain`.
 
     ``rule`` reads as it does for the key: with its overrides; ``version`` is that of the rule in force.
-    ``silent`` maps the key's silent devices to their last arrival (ns). The rest is in order of time; cases are those
+    ``silent`` are the key's silent devices. The rest is in order of time; cases are those
     that the key's alerts belong to. ``withheld`` says why people are not told of the alert, as it stands at ``at``.
     """
 
@@ -109,7 +109,7 @@ class Explanation:
     level: Level
     sights: list[Sight]
     readings: list[SeenReading]
-    silent: dict[str, int]
+    silent: dict[str, Silence]
     transitions: list[Transition] = field(default_factory=list)
     events: list[CaseEvent] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)

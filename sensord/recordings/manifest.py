@@ -104,7 +104,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = _MANIFEST.decode(path.read_bytes())
     except OSError as error:
-        raise _refused(path, f"this folder is no recording: {error.strerror}", "sensord recording export") from error
+        hint = "make one with sensord recording export"
+        raise _refused(path, f"this folder is no recording: {error.strerror}", hint) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _refused(path, f"the manifest cannot be read: {error}") from error
     if manifest.format != FORMAT or manifest.version != VERSION:

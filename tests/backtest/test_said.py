@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +21,8 @@ from sensord.backtest.run import Setup, run
 from sensord.cli import cli
 from sensord.errors import ConfigError
 from sensord.source import Source
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_printed_patch_applies(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +96,81 @@ def test_wrong_labels_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert [line for line, _ in said] == [line for line, _ in pieces]
     assert all(piece in message for (_, message), (_, piece) in zip(said, pieces, strict=True))
     assert "crowd, crowd_silence, crowd_stuck" in said[3][1]
+
+
+def test_a_value_that_is_no_rule_is_said_in_the_language_of_the_table(folder: Path, tmp_path: Path) -> None:
+    """In the table of a sweep, and on the page."""
+    page = tmp_path / "page.html"
+    command = ["backtest", "--recording", str(folder / "recording"), "--rules", str(folder / "rules")]
+    command += ["--sweep", "levels.yellow.above=1,6"]
+    chinese = {"SENSORD_LANGUAGE": "zh", "COLUMNS": "200"}
+    shown = CliRunner().invoke(cli, command, env=chinese)
+    assert "red 的阈值（5）必须大于 yellow 的阈值（6）" in shown.output
+    CliRunner().invoke(cli, [*command, "--format", "html", "--output", str(page)], env=chinese)
+    assert "red 的阈值（5）必须大于 yellow 的阈值（6）" in page.read_text("utf-8")
+
+
+def _hourly(path: Path, incidents: Path) -> None:
+    """Write made-up counts of the days around each incident: ten thousand people while it lasts, hundreds otherwise."""
+    zone, hour = ZoneInfo("Australia/Melbourne"), timedelta(hours=1)
+    with incidents.open(encoding="utf-8") as file:
+        days = [
+            [datetime.fromisoformat(row[name]).replace(tzinfo=zone).astimezone(UTC) for name in ("start", "end")]
+            for row in csv.DictReader(file)
+        ]
+    counts = {start + number * hour: 300 for start, _ in days for number in range(-24, 36)}
+    counts |= {at: 10_000 for at in counts for start, end in days if start <= at < end}
+    rows = [f"{at:%Y-%m-%dT%H:%M:%S}Z,Birrarung Marr,{count}" for at, count in sorted(counts.items())]
+    path.write_bytes(gzip.compress("\n".join(["ts_utc,sensor,count", *rows, ""]).encode()))
+
+
+def test_the_worked_example_of_the_handbook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands there, on counts of the same shape: the places that its labels name are found."""
+    text = (ROOT / "docs" / "backtest.md").read_text("utf-8").replace("\\\n", " ")
+    folder, command = re.findall(r"^```\ncd (\S+)\nsensord (backtest .*)\n```$", text, re.MULTILINE)[0]
+    copytree(ROOT / folder, tmp_path / "example")
+    monkeypatch.chdir(tmp_path / "example")
+    words = command.split()
+    _hourly(Path(words[words.index("--recording") + 1]), Path(words[words.index("--labels") + 1]))
+    words[words.index("html")], words[words.index("report.html")] = "json", "report.json"
+    shown = CliRunner().invoke(cli, words, env={"SENSORD_LANGUAGE": "en"}, catch_exceptions=False)
+    assert shown.exit_code == 0, shown.output
+    scores = msgspec.json.decode(Path("report.json").read_bytes())["scores"]
+    assert [(one["total"]["truths"], one["total"]["caught"]) for one in scores] == [(12, 12), (12, 12)]
+
+
+def test_a_table_has_no_compound_in_the_names_of_its_places(tmp_path: Path) -> None:
+    """The file is not a compound: nobody put one before the sensor's name."""
+    table = tmp_path / "pedestrians.csv.gz"
+    _hourly(table, ROOT / "config/examples/melbourne/backtest/incidents.csv")
+    example = ROOT / "config/examples/melbourne"
+    command = ["replay", str(table), "--mapping", str(example / "mapping.yaml"), "--rules", str(example / "rules.yaml")]
+    shown = CliRunner().invoke(cli, command, env={"SENSORD_LANGUAGE": "en", "COLUMNS": "200"})
+    assert "│ Birrarung Marr │" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("said", "place", "refused"),
+    [
+        ("C1-N", "C1-N", ""),
+        ("小区C1 北门", "C1-N", ""),
+        ("Lane 1", "", "Lane 1 may be each of: 小区C1 Lane 1 (G1-L1), 小区C2 Lane 1 (G2-L1)"),
+        ("小区C2 Lane 1", "G2-L1", ""),
+        ("北门", "C1-N", ""),
+        ("小区C1 北们", "", "there is no place 小区C1 北们; did you mean 小区C1 北门?"),
+    ],
+)
+def test_a_place_is_called_by_its_id_or_by_a_name(
+    said: str, place: str, refused: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own name, as ``places.yaml`` has it, will do when no other place has it."""
+    monkeypatch.setenv("SENSORD_LANGUAGE", "en")
+    path = tmp_path / "labels.csv"
+    path.write_text(f"place,start,end,kind\n{said},2026-01-01,2026-01-02,crowd\n", "utf-8")
+    setup = Setup.of(Source(folder / "recording"))
+    (outcome,) = run(setup, [setup.candidate("x", None)])
+    if refused:
+        with pytest.raises(ConfigError, match=re.escape(refused)):
+            read_incidents(path, outcome)
+    else:
+        assert [one.place for one in read_incidents(path, outcome)] == [place]

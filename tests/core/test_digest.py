@@ -30,3 +30,17 @@ def test_the_gravest_vehicles_are_named_first() -> None:
     assert named.startswith("苏E·**100、")
     assert "苏E·**005等 10 辆" in named
     assert vehicles == (Vehicle("id", "沪A·**101", START),)
+
+
+def test_what_two_people_hear_over_one_channel_is_counted_once() -> None:
+    """Each of the grid's cadres is told of five vehicles over the grid's topic: that is five, in title and line."""
+    waiting = [
+        msgspec.structs.replace(message(number, Level.BLUE), event=f"case:{number}", receiver=person)
+        for number in range(5)
+        for person in ("居委干部-1", "居委干部-2")
+    ]
+    writer = DigestWriter(Places(places(), devices()), {"vehicle": {"zh": "车辆"}}, "Asia/Shanghai")
+    title, text, covered, _ = writer.write(waiting, "zh", {"case"})
+    assert "汇总 5 条" in title
+    assert "：5 条，最高蓝色，" in text
+    assert len(covered) == 10

@@ -12,6 +12,7 @@ from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from sensord.core.rules.derived import Trend
+from sensord.core.rules.rule import Aggregate, Capacity, Clear, Combination, LevelSpec, Logic, Part, Rule, Value
 from tests.core.desk import Desk
 from tests.core.street import definition, density_rule
 
@@ -23,6 +24,7 @@ PEOPLE = (
 PLAN = Policy(
     "crowd", {"zh": "聚集"}, (Step(("cadre",)),), category="crowd", supervisors=("duty_officer",), close="after_report"
 )
+WIDE = Policy("crowd", {"zh": "聚集"}, (Step(("duty_officer",)),))
 CROWD = Category("crowd", {"zh": "人群"}, "04", "080", {State.DISPATCHED: 5 * MINUTE})
 
 
@@ -66,8 +68,8 @@ def test_a_forecast_whose_time_has_passed_is_not_told_as_one() -> None:
     texts = [
         {note.receiver: note.text for note in desk.wait(minutes * 60).decisions.notifications} for minutes in (11, 21)
     ]
-    assert "时值 2.5，当时预计到达 1；" in texts[0]["值班员-1"]
-    assert "时值 2.5，当时预计到达 1，预计的时间已过；" in texts[1]["值班员-1"]
+    assert "时值 2.5 人/平方米，当时预计到达 1 人/平方米；" in texts[0]["值班员-1"]
+    assert "时值 2.5 人/平方米，当时预计到达 1 人/平方米，预计的时间已过；" in texts[1]["值班员-1"]
     assert "the time expected has passed" in texts[1]["duty-2"]
 
 
@@ -166,3 +168,70 @@ def test_nobody_is_told_what_to_do_about_a_crowd_that_is_gone() -> None:
     told = desk.act(20, "need_help", by="居委干部-1", via="mqtt").decisions.notifications
     assert any("已平静" in one.text for one in told)
     assert not any("疏导分流" in one.text for one in told)
+
+
+AMONG = Combination(Logic.ALL, (Part("density"), Part("visitors", Level.YELLOW)), 5 * MINUTE)
+
+
+def combining(logic: Logic) -> Desk:
+    """A desk with a combination of two rules."""
+    among = msgspec.structs.replace(AMONG, logic=logic)
+    red = (LevelSpec(Level.RED, 1.0),)
+    both = Rule("both", {"zh": "车后人"}, None, "compound", "crowd", red, Clear((0.0,), 0), combination=among)
+    parts = (
+        density_rule(name={"zh": "密度", "en": "Density"}),
+        density_rule(id="visitors", name={"zh": "访客"}, by="gate"),
+    )
+    return Desk(definition(people=PEOPLE, policies=(WIDE,), rules=(*parts, both)))
+
+
+@pytest.mark.parametrize(
+    ("logic", "raised", "zh", "en"),
+    [
+        (Logic.ALL, "density visitors", "密度（1弄）与访客（北门）同时成立", "Density (Lane 1) and 访客 (北门) at the"),
+        (Logic.ALL, "visitors", "密度与访客（北门）在 5m 内先后成立", "Density and 访客 (北门) within 5m"),
+        (Logic.ANY, "visitors", "：访客（北门）成立", ": 访客 (北门), red"),
+        (Logic.SEQUENCE, "density visitors", "密度（1弄），随后访客（北门）", "Density (Lane 1), then 访客 (北门)"),
+        (Logic.MISSING, "density", "密度（1弄）之后 5m 内没有访客", "Density (Lane 1), and within 5m no 访客, red"),
+    ],
+)
+def test_a_combination_says_which_rules_and_where(logic: Logic, raised: str, zh: str, en: str) -> None:
+    """Not how many of them: "value 1 (threshold 2)" tells nobody what to look for."""
+    desk = combining(logic)
+    for rule in raised.split():
+        desk.alert(0, Level.YELLOW, rule, {"density": "G1-L1", "visitors": "C1-N"}[rule])
+    story = desk.alert(1, Level.RED, "both", "C1")
+    texts = {note.receiver: note.text for note in story.decisions.notifications}
+    assert zh in texts["值班员-1"]
+    assert en in texts["duty-2"]
+    assert "阈值" not in texts["值班员-1"]
+
+
+def test_a_part_is_named_at_each_place_in_one_order() -> None:
+    """Whichever was first, and after a restart as before."""
+    desk = combining(Logic.ANY)
+    for lane in ("G1-L2", "G1-L1"):
+        desk.alert(0, Level.YELLOW, place=lane)
+    desk.restart()
+    note = desk.alert(1, Level.RED, "both", "C1").decisions.notifications[0]
+    assert ": Density (Lane 1, Lane 2), red" in note.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "zh", "en"),
+    [
+        ({}, "当前值 2.5 人/平方米（阈值 1 人/平方米）", "value 2.5 people/m2 (threshold 1 people/m2)"),
+        ({"percent_of": Capacity.CAPACITY}, "当前值 2.5%（阈值 1%）", "value 2.5% (threshold 1%)"),
+        ({"value": Value(Aggregate.RATE, "enter", MINUTE)}, "2.5 人/分钟（", "2.5 people/min ("),
+        ({"value": Value(Aggregate.COUNT)}, "2.5 次（", "2.5 ("),
+        ({"value": Value(Aggregate.LAST, "stay")}, "2.5 小时（", "2.5 h ("),
+        ({"value": Value(Aggregate.LAST, "value")}, "2.5（", "2.5 ("),
+        ({"absent": 3.0, "value": None}, "2.5 秒（", "2.5 s ("),
+    ],
+)
+def test_a_rule_without_words_of_its_own_tells_the_unit(changes: dict[str, object], zh: str, en: str) -> None:
+    """Of the value and of the threshold; a gauge's is known to nobody but itself."""
+    desk = Desk(definition(people=PEOPLE, policies=(WIDE,), rules=(density_rule(**changes),)))
+    texts = {note.receiver: note.text for note in desk.alert(0, Level.RED).decisions.notifications}
+    assert zh in texts["值班员-1"]
+    assert en in texts["duty-2"]

@@ -1,4 +1,6 @@
-"""What a digest says: a line per group (grid and plan), the worst first: how many messages, what is over, vehicles.
+"""What a digest says: a line per group (grid and plan), the worst first: how many news, what is over, vehicles.
+
+What several people were to be told over one channel that they share is one piece of news.
 
 A digest that would be longer than its channel takes in one message holds as many groups as fit; the rest goes into the
 next one. So a digest is one message of the service, and its rate is counted right.
@@ -81,7 +83,7 @@ class DigestWriter:
         if all(message.case not in standing for message in covered):
             grades.append(words["all_over"])
         grade = words["head"] + words["comma"].join(grades) if grades else ""
-        return words["title"].format(count=len(covered), grade=grade), text, covered, tuple(vehicles)
+        return words["title"].format(count=_news(covered), grade=grade), text, covered, tuple(vehicles)
 
     def _line(
         self, grid: str, policy: str, messages: Sequence[Notification], language: str, standing: Container[str]
@@ -93,7 +95,7 @@ class DigestWriter:
         times = [to_datetime(one.at, self._zone).strftime("%H:%M") for one in messages]
         return words["line"].format(
             group=f"{by_id[grid].label(language)} {plan}" if grid in by_id else plan,
-            count=len(messages),
+            count=_news(messages),
             grade="".join(words["comma"] + grade for grade in _grade(messages, language)),
             first=min(times),
             last=max(times),
@@ -108,6 +110,11 @@ class DigestWriter:
         named = words["and"].join(self._places.name(place, language) for place in places[:_NAMED_PLACES])
         more = words["more_places"].format(len(places)) if len(places) > _NAMED_PLACES else ""
         return words[what].format(named + more)
+
+
+def _news(messages: Sequence[Notification]) -> int:
+    """How many pieces of news messages bring, to however many people."""
+    return len({one.event for one in messages})
 
 
 def _grade(messages: Sequence[Notification], language: str) -> list[str]:

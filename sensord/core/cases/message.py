@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sensord.core.alert import Free, Gap, Vehicle
 from sensord.core.cases.builtin import IDS
 from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.measured import measured, number
 from sensord.core.cases.notification import MARK, PLATE, Reason
 from sensord.core.cases.opening import opening
 from sensord.core.cases.policy import Policy, Role
@@ -37,20 +38,24 @@ PLACEHOLDERS = (
 )
 
 _DEFAULT = {
-    "zh": "{place}：{rule}，当前值 {value}（阈值 {threshold}），{level}预警，{time}。",
-    "en": "{place}: {rule}, value {value} (threshold {threshold}), {level} warning, {time}.",
+    "zh": "{place}：{rule}，当前值 {measured}（阈值 {limit}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {measured} (threshold {limit}), {level} warning, {time}.",
+}
+_COMBINED = {
+    "zh": "{place}：{rule}：{parts}，{level}预警，{time}。",
+    "en": "{place}: {rule}: {parts}, {level} warning, {time}.",
 }
 _UNUSUAL = {
-    "zh": "{place}：{rule}，当前值 {value}，超出此时段的平常范围（界限 {threshold}），{level}预警，{time}。",
-    "en": "{place}: {rule}, value {value}, not usual at this hour (limit {threshold}), {level} warning, {time}.",
+    "zh": "{place}：{rule}，当前值 {measured}，超出此时段的平常范围（界限 {limit}），{level}预警，{time}。",
+    "en": "{place}: {rule}, value {measured}, not usual at this hour (limit {limit}), {level} warning, {time}.",
 }
 _HEADING = {
-    "zh": "{place}：{rule}，当前值 {value}，预计不久将到达 {threshold}，{level}提前预警，{time}。",
-    "en": "{place}: {rule}, value {value} and heading for {threshold} before long, {level} early warning, {time}.",
+    "zh": "{place}：{rule}，当前值 {measured}，预计不久将到达 {limit}，{level}提前预警，{time}。",
+    "en": "{place}: {rule}, value {measured} and heading for {limit} before long, {level} early warning, {time}.",
 }
 _EXPECTED = {
-    "zh": "{place}：{rule}，{time} 时值 {value}，当时预计到达 {threshold}{passed}；现在怎样，请以现场情况为准。",
-    "en": "{place}: {rule}, at {time} the value was {value}, and {threshold} was expected{passed}; look how it is now.",
+    "zh": "{place}：{rule}，{time} 时值 {measured}，当时预计到达 {limit}{passed}；现在怎样，请以现场情况为准。",
+    "en": "{place}: {rule}, at {time} the value was {measured}, and {limit} was expected{passed}; look how it is now.",
 }
 """What is said later of a forecast, whatever the rule's own words: it tells of a rise that may be over."""
 _PASSED = {"zh": "，预计的时间已过", "en": "; the time expected has passed"}
@@ -163,26 +168,28 @@ class Names(NamedTuple):
     zone: str
 
 
-def check_template(template: str) -> str | None:
-    """Return what is wrong with a message template, or None."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        return str(error)
-    for _, name, spec, conversion in parts:
+def check_template(template: str) -> None:
+    """Raise ``ValueError`` with what is wrong with a message template."""
+    for _, name, spec, conversion in string.Formatter().parse(template):
         if name is None:
             continue
         if name not in PLACEHOLDERS:
-            return f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}"
+            raise ValueError(f"{{{name}}} is no placeholder; known: {', '.join(PLACEHOLDERS)}")
         if spec or conversion:
-            return f"{{{name}}} takes no format"
-    return None
+            raise ValueError(f"{{{name}}} takes no format")
 
 
 def compose(
-    case: Case, rule: Rule | None, role: Role, reason: Reason, event: CaseEvent, language: str, names: Names
+    case: Case,
+    rule: Rule | None,
+    role: Role,
+    reason: Reason,
+    event: CaseEvent,
+    language: str,
+    names: Names,
+    parts: str = "",
 ) -> tuple[str, str]:
-    """Return (title, text) of one message to one role; ``event`` is what it tells of.
+    """Return (title, text) of one message to one role; ``event`` is what it tells of, ``parts`` says a combination's.
 
     Its time is that of its value: both are of the instant at which the alert was like that, whenever it is told.
     """
@@ -192,8 +199,11 @@ def compose(
         "place": _where(case, language, places),
         "grid": places.name(case.grid, language),
         "level": NAMES[language][case.level],
-        "value": _number(case.value),
-        "threshold": _number(case.threshold),
+        "value": number(case.value),
+        "threshold": number(case.threshold),
+        "measured": measured(rule, case.value, language),
+        "limit": measured(rule, case.threshold, language),
+        "parts": parts,
         "rule": _name(rule, case.rule, language),
         "time": to_datetime(case.subject_at or event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
@@ -296,6 +306,8 @@ def _template(rule: Rule | None, age: int, language: str) -> str:
 
 def _default(rule: Rule | None) -> Mapping[str, str]:
     """The text of a rule that brings none."""
+    if rule is not None and rule.combination is not None:
+        return _COMBINED
     if rule is None or (rule.baseline is None and rule.trend is None):
         return _DEFAULT
     return _HEADING if rule.trend is not None else _UNUSUAL
@@ -353,10 +365,3 @@ def _gap(gap: Gap | None, language: str, names: Names) -> str:
     shifts = f" (shift {', '.join(gap.shifts)})" if gap.shifts else ""
     more = f" and at {gap.more} other times" if gap.more else ""
     return f"from {start} to {end}{shifts}{more}, for the plan {', '.join(plans)},"
-
-
-def _number(value: float | None) -> str:
-    """Write a number as people do: at most two decimals, no trailing zeros."""
-    if value is None:
-        return "-"
-    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -45,7 +45,7 @@ class Paging(Whom):
         self._roles = {role.id: role for role in definition.roles}
         self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
         self.digests = DigestWriter(*self._names)
-        self._words = Wording(rules, self._roles, self.policy, self._names).words
+        self._words = Wording(rules, self._roles, self.policy, self._names, desk.open).words
 
     def _tell(
         self,

@@ -7,18 +7,24 @@ from collections.abc import Callable, Mapping
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.parts import parts_of
 from sensord.core.cases.policy import Policy, Role
 from sensord.core.people.roster import Person
 from sensord.core.rules.rule import Rule
 
 
 class Wording:
-    """Chooses the words; ``policy`` says by which plan a case goes."""
+    """Chooses the words; ``policy`` says by which plan a case goes, ``cases`` are the open ones."""
 
     def __init__(
-        self, rules: Mapping[str, Rule], roles: Mapping[str, Role], policy: Callable[[Case], Policy], names: Names
+        self,
+        rules: Mapping[str, Rule],
+        roles: Mapping[str, Role],
+        policy: Callable[[Case], Policy],
+        names: Names,
+        cases: Mapping[str, Case],
     ) -> None:
-        self._rules, self._roles, self._policy, self._names = rules, roles, policy, names
+        self._rules, self._roles, self._policy, self._names, self._open = rules, roles, policy, names, cases
 
     def words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
@@ -34,4 +40,7 @@ class Wording:
             return compose_calm(case, rules, ask, reason, event, language, self._names)
         if case.rule not in heard:
             heard.append(case.rule)
-        return compose(case, self._rules.get(case.rule), role, reason, event, language, self._names)
+        rule, parts = self._rules.get(case.rule), ""
+        if rule is not None and rule.combination is not None:
+            parts = parts_of(case, rule, self._rules, self._open.values(), self._names.places, language)
+        return compose(case, rule, role, reason, event, language, self._names, parts)

@@ -138,13 +138,14 @@ class CombinedRule:
         return self.judge(order, range(len(self.table)), at)
 
     def look(self, key: int, liveness: Liveness) -> Sight:
-        """Say how many parts are on; ``since`` is when each part was last on, None while it is on or never was."""
+        """Say which parts are on, and when each of the others was last on."""
         on, last = self.on[:, key], self.last_on[:, key]
         last_on = tuple(
             None if count or at == UNSET else at for count, at in zip(on.tolist(), last.tolist(), strict=True)
         )
         parts, level = float(np.count_nonzero(on)), Level(int(self.levels[key]))
-        return Sight(self._looked_at, self._looked_at, parts, 0, Doubt.NONE, level, last_on)
+        at, stand = self._looked_at, tuple(bool(count) for count in on)
+        return Sight(at, at, parts, 0, Doubt.NONE, level, last_on, on=stand)
 
     def _judge(self, order: int, key: int, at: int) -> list[Emission]:
         active = self.levels[key] > 0

@@ -7,7 +7,7 @@ alert come from one evaluation. A probe changes nothing: with and without it the
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -50,7 +50,8 @@ class Sight(msgspec.Struct, frozen=True):
     holds, and ``quiet`` that from which the value is beyond threshold and margin; None while it is not so.
     ``derived`` is what a baseline or a trend makes of the value, and what the rungs are held against. ``flapping``: the
     key was raised too often lately, so that it stays up longer. ``unseen`` are the devices that are silent or stuck
-    while others see a part (``Doubt.PARTLY_BLIND``).
+    while others see a part (``Doubt.PARTLY_BLIND``). ``on`` says, per part of a combination, whether it is on, and
+    ``since`` then when each was last on, None while it is on or never was.
     """
 
     at: int
@@ -64,6 +65,14 @@ class Sight(msgspec.Struct, frozen=True):
     derived: float | None = None
     flapping: bool = False
     unseen: tuple[str, ...] = ()
+    on: tuple[bool, ...] = ()
+
+
+class Silence(NamedTuple):
+    """A device that is not heard, or stuck: when it was heard last, or since when it is listened for in vain (ns)."""
+
+    since: int
+    never: bool
 
 
 class Probe(Protocol):

@@ -10,7 +10,7 @@ from sensord.core.place import Places
 from sensord.core.rules.evaluator import Evaluator
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.occupancy import Drift
-from sensord.core.rules.probe import Sight
+from sensord.core.rules.probe import Sight, Silence
 from sensord.core.rules.windowed import WindowedRule
 
 
@@ -78,15 +78,15 @@ class Views:
         assert evaluator is not None
         return evaluator.look(evaluator.table.keys.index(key), self._liveness)
 
-    def silent_of(self, rule: str, key: str) -> dict[str, int]:
-        """Return the silent or stuck devices of a rule's key, with their last arrivals (ns)."""
+    def silent_of(self, rule: str, key: str) -> dict[str, Silence]:
+        """Return the silent or stuck devices of a rule's key."""
         evaluator = self.evaluator_of(rule)
         if evaluator is None or key not in evaluator.table.keys:
             return {}
-        table, heard = evaluator.table, self._liveness.heard_at
+        table, liveness = evaluator.table, self._liveness
         feeding = table.feeding(table.keys.index(key) // table.width * table.width)
         return {
-            self._places.devices[device].id: int(heard[device])
-            for device in self._liveness.blind(self.now)
+            self._places.devices[device].id: Silence(int(liveness.heard_at[device]), bool(liveness.unheard[device]))
+            for device in liveness.blind(self.now)
             if device in feeding
         }
