@@ -19,7 +19,7 @@ import structlog
 from sensord.api.tokens import TokenStore, write_private
 from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, cancel, let_go, part
 from sensord.config.broker import broker
-from sensord.config.channels import ChannelSettings, MqttChannel, Robot
+from sensord.config.channels import ChannelSettings, Robot
 from sensord.config.load import Spare, key_file, read_secret, with_keys
 from sensord.config.settings import Rollups
 from sensord.core.cases.notice import Trouble
@@ -29,7 +29,6 @@ from sensord.core.record import Receipt
 from sensord.defining import Definitions
 from sensord.desk import Desk
 from sensord.drivers.live import LiveCore
-from sensord.drivers.reveal import MaskFiller
 from sensord.errors import ConfigError, EndedError, SensordError, StoreError
 from sensord.hangup import Ends, HangUp
 from sensord.harm import Harm, hear_damage
@@ -44,7 +43,7 @@ from sensord.reload import Reloaded, Reloader, with_own
 from sensord.reporting import Reporter, ReportTask
 from sensord.reportmessages import ReportFiller, with_files
 from sensord.results import Results
-from sensord.revealing import plate_filler
+from sensord.revealing import Discretion, plate_filler
 from sensord.series.build import SinkPlan, build_sinks
 from sensord.series.feeder import Feeder
 from sensord.starting import Start, prepare
@@ -200,7 +199,7 @@ class App:
 
     def _worker(self, channel: ChannelSettings) -> OutboxWorker:
         limits = Limits(per_minute=channel.per_minute if isinstance(channel, Robot) else None)
-        plates = MaskFiller() if isinstance(channel, MqttChannel) else self._plates  # many may read a topic
+        plates = Discretion(channel, self._plates, lambda: self._reloader.loaded)
         bare = with_files(self._channels[channel.name], channel, self._reports.kept)
         return OutboxWorker(
             ChannelApart(FilledChannel(bare, plates, ReportFiller(self._reports.folder))),

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from sensord.config.channels import ChannelSettings, for_plates_only, shows_plates
 from sensord.config.load import Loaded, load
 from sensord.core.alert import Vehicle
+from sensord.core.cases.notification import Notification
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.drivers.reveal import PlateFiller, Revealer
+from sensord.drivers.reveal import MaskFiller, PlateFiller, Revealer
 from sensord.errors import SensordError
 from sensord.store.access import AccessLog
 from sensord.store.past import Past
@@ -37,6 +39,34 @@ def plate_filler(accesses: AccessLog, definition: Callable[[], Definition], secr
     """Make what puts plates into messages to the police, for the daemon whose journal is beside its ``accesses``."""
     folder = accesses.path.parent / "journal"
     return PlateFiller(lambda: Revealer(lambda: DirectoryReader(folder), definition(), secrets), accesses)
+
+
+class Discretion(MaskFiller):
+    """Puts plates into the messages of one channel, or masks when others read them, too.
+
+    On a channel that many read a plate is shown when its settings say so, those that it runs with and those in force,
+    and nobody in force has a contact there who may not see plates: a refused configuration may have that.
+    """
+
+    def __init__(self, channel: ChannelSettings, plates: PlateFiller, loaded: Callable[[], Loaded]) -> None:
+        self._channel, self._plates, self._loaded = channel, plates, loaded
+
+    def fill(self, notification: Notification) -> Notification:
+        """Return the message as all who read it may."""
+        return self._plates.fill(notification) if self._alone() else super().fill(notification)
+
+    def _alone(self) -> bool:
+        """Whether nobody reads the channel who may not see plates."""
+        loaded, name = self._loaded(), self._channel.name
+        if not for_plates_only([self._channel]):
+            return shows_plates(self._channel)
+        seeing = {role.id for role in loaded.definition.roles if role.plates == "plain"}
+        readers = {
+            person.role
+            for person in loaded.definition.people
+            if any(contact.channel == name for contact in person.contacts)
+        }
+        return name in for_plates_only(loaded.settings.channels) and readers <= seeing
 
 
 def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:

@@ -3,7 +3,8 @@
 Keys, tokens and passwords are never values: they are paths of files. A contact's address (a phone number to mention, an
 account, a mailbox) is in the roster. Hosts on private networks must be listed in ``allow`` (``host`` or ``host:port``).
 ``per_minute`` bounds the messages of one robot (a group's, else a channel with an address) in any sixty seconds; what
-is over it goes out in digests, red first.
+is over it goes out in digests, red first. What many read (a group, a service behind apprise, an Alertmanager) shows a
+plate masked to everybody; ``plates: plain`` says that all who read it may see plates.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msgspec import Meta, field
 
 from sensord.config.section import Duration, Name, Port, Section, Text
 
+Shown = Literal["masked", "plain"]
 PerMinute = Annotated[int, Meta(ge=1, le=6000)]
 Characters = Annotated[int, Meta(ge=1, le=2000)]
 
@@ -54,6 +56,7 @@ class Apprise(Section, frozen=True, kw_only=True, tag_field="type", tag="apprise
 
     name: Name
     url_file: Text
+    plates: Shown = "masked"
     per_minute: PerMinute | None = None
 
 
@@ -66,6 +69,7 @@ class WecomRobot(Section, frozen=True, kw_only=True, tag_field="type", tag="weco
     name: Name
     key_file: Text
     url: Text = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
+    plates: Shown = "masked"
     per_minute: PerMinute = 15
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
@@ -97,6 +101,7 @@ class DingtalkRobot(Section, frozen=True, kw_only=True, tag_field="type", tag="d
     token_file: Text
     secret_file: Text | None = None
     url: Text = "https://oapi.dingtalk.com/robot/send"
+    plates: Shown = "masked"
     per_minute: PerMinute = 15
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
@@ -112,6 +117,7 @@ class FeishuRobot(Section, frozen=True, kw_only=True, tag_field="type", tag="fei
     token_file: Text
     secret_file: Text | None = None
     url: Text = "https://open.feishu.cn/open-apis/bot/v2/hook"
+    plates: Shown = "masked"
     per_minute: PerMinute = 15
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
@@ -212,6 +218,7 @@ class Alertmanager(Section, frozen=True, kw_only=True, tag_field="type", tag="al
     username: Text | None = None
     password_file: Text | None = None
     expires: Duration = "1d"
+    plates: Shown = "masked"
     timeout: Duration = "10s"
     allow: tuple[str, ...] = ()
 
@@ -236,6 +243,16 @@ ChannelSettings = (
 def kinds(channels: Iterable[ChannelSettings]) -> dict[str, str]:
     """Of which type each channel is, by its name."""
     return {channel.name: str(channel.__struct_config__.tag) for channel in channels}
+
+
+def shows_plates(channel: ChannelSettings) -> bool:
+    """Whether a plate may go over a channel: it leads to its receiver alone, or all who read it may see plates."""
+    return not isinstance(channel, MqttChannel) and getattr(channel, "plates", "plain") == "plain"
+
+
+def for_plates_only(channels: Iterable[ChannelSettings]) -> frozenset[str]:
+    """Name the channels that many read, all of whom may see plates."""
+    return frozenset(one.name for one in channels if getattr(one, "plates", "") == "plain")
 
 
 DIGEST_BYTES: dict[type, int] = {WecomRobot: 1400, WecomApp: 1400, DingtalkRobot: 18_000, FeishuRobot: 16_000}

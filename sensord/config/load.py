@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from sensord.config.calendar import load_calendar
-from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot, kinds
+from sensord.config.channels import DIGEST_BYTES, Alertmanager, MqttChannel, Robot, for_plates_only, kinds
 from sensord.config.connection import check_settings, load_settings
 from sensord.config.dutyplan import with_public_days
 from sensord.config.lint import (
@@ -162,7 +162,9 @@ def _read(settings: Settings, base: Path, folder: Path, *, lenient: bool) -> _Pa
     roles = None if dispatch is None else frozenset(role.id for role in dispatch.roles)
     policies = None if dispatch is None else frozenset(policy.id for policy in dispatch.policies)
     channels = frozenset(channel.name for channel in settings.channels)
-    known = Known(roles, places, channels, settings.language, settings.timezone)
+    seeing = None if dispatch is None else frozenset(role.id for role in dispatch.roles if role.plates == "plain")
+    shared = for_plates_only(settings.channels)
+    known = Known(roles, places, channels, settings.language, settings.timezone, seeing, shared)
     staff = problems.attempt(lambda: load_roster(resolve_path(files.roster, base), known))
     people = frozenset(person.id for person in staff.people) if staff is not None else frozenset()
     changes = resolve_path(settings.state_dir, base) / CHANGES_FILE

@@ -41,6 +41,9 @@ class Known:
     channels: Collection[str] | None = None
     language: str = "zh"
     zone: str = "Asia/Shanghai"
+    seeing: Collection[str] | None = None
+    """The roles that see plates; ``for_plates`` are the channels that many read, all of whom may."""
+    for_plates: Collection[str] = ()
 
 
 def load_roster(path: Path, known: Known) -> Staff:
@@ -103,6 +106,11 @@ def _person(findings: Findings, index: int, person: PersonText, known: Known) ->
         elif contact.channel in channels:
             # A notification's idempotency key names receiver and channel: the second one would never be sent.
             findings.error(where, f"{person.id} has two contacts on channel {contact.channel}", "keep one of them")
+        elif known.seeing is not None and contact.channel in known.for_plates and person.role not in known.seeing:
+            message = (
+                f"the channel {contact.channel} shows plates to all who read it, and {person.role} may not see them"
+            )
+            findings.error(where, message, "remove plates: plain from the channel, or take another channel here")
         channels.add(contact.channel)
 
 

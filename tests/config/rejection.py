@@ -38,8 +38,10 @@ def _places() -> Places:
 def known() -> Known:
     """What a roster may speak of on the small street."""
     loaded = street()
-    channels = [channel.name for channel in loaded.settings.channels]
-    return Known([role.id for role in loaded.definition.roles], _places(), channels)
+    channels = [*(channel.name for channel in loaded.settings.channels), "police-group"]
+    roles = loaded.definition.roles
+    seeing = [role.id for role in roles if role.plates == "plain"]
+    return Known([role.id for role in roles], _places(), channels, seeing=seeing, for_plates=["police-group"])
 
 
 def world() -> World:
