@@ -3,9 +3,9 @@
 A made-up plate keeps province, city letter and length, and so its class; one true plate always becomes the same
 made-up one under one key, so counts, pairs and repeats stay what they were. What does not stay: two readings of one
 plate that differ in a character become two unrelated plates. A plate in a topic or in a device's name is blotted out:
-it named no device, and names none; so is one in a text of the definition (names, messages, runbooks). A message that
-is no proper native message might hold anything, so only its size is kept: it was a dead letter, and it stays one
-(``not_json``).
+it named no device, and names none; so is one in a text of the definition (names, messages, runbooks), and in whatever
+people, gateways and notices said: those are put together anew from what is known of them. A message that is no proper
+native message might hold anything, so only its size is kept: it was a dead letter, and it stays one (``not_json``).
 """
 
 from __future__ import annotations
@@ -16,20 +16,34 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from sensord.core.cases.notice import Notice
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.codec.context import Colours, Context
 from sensord.core.intake.codec.native import DECODERS, Message, Plate, Report
+from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
+from sensord.core.intake.spoken import Command
 from sensord.core.intake.topic import TopicTemplate
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Action, Receipt, Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
 from sensord.core.vehicles.blot import without_plates
 from sensord.core.vehicles.plate import Plate as Recognised
 from sensord.core.vehicles.plate import PlateRead, PlateTable, recognise
 from sensord.core.vehicles.pseudonym import MADE_UP_KEYS
 from sensord.core.vehicles.tracking import LONGEST_PREFIX, PlateAreas
+from sensord.decoders import json_decoder
+from sensord.errors import DecodeError
 
 _TEXTS = frozenset(("name", "name_en", "ask", "message", "labels", "runbook", "major", "minor"))
 """Where people write what they like in a definition; the rest are identifiers, which other parts name."""
+_COMMAND: msgspec.json.Decoder[object] = json_decoder(Command)
+_SPOKEN: dict[int, msgspec.json.Decoder[object]] = {
+    RecordKind.ACTION: json_decoder(Action),
+    RecordKind.RECEIPT: json_decoder(Receipt),
+    RecordKind.NOTICE: json_decoder(Notice),
+}
+"""How what is no camera's or sensor's is read, by the record's kind."""
+_REMARK = "***"
+"""In the place of a remark: what needs one (a silence, an approval) stays what it was."""
 _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _DIGITS = "0123456789"
 _TRIES = 64
@@ -95,8 +109,8 @@ def anonymise(records: Iterable[Record], key: bytes | None) -> Iterator[Record]:
             yield msgspec.structs.replace(record, payload=definition.encode())
         elif record.kind == RecordKind.MESSAGE:
             yield _cleaned(record, template, pseudonyms)
-        elif record.kind == RecordKind.ACTION:
-            yield _command(record)
+        elif record.kind in _SPOKEN:
+            yield _said(record, _SPOKEN[record.kind])
         else:
             yield record
 
@@ -128,13 +142,14 @@ def _without_plates(definition: Definition) -> Definition:
 
 
 def _blotted(part: object, *, text: bool = False) -> object:
-    """A part of a definition, as plain values, with no plate in what people wrote."""
+    """A part of a definition, as plain values, with no plate in what people wrote; all of a part that is ``text``."""
     if isinstance(part, str):
         return without_plates(part) if text else part
-    if isinstance(part, list):
+    if isinstance(part, list | tuple):
         return [_blotted(one, text=text) for one in part]
     if isinstance(part, dict):
-        return {name: _blotted(one, text=text or name in _TEXTS) for name, one in part.items()}
+        bare = {without_plates(name) if text else name: one for name, one in part.items()}
+        return {name: _blotted(one, text=text or name in _TEXTS) for name, one in bare.items()}
     return part
 
 
@@ -144,7 +159,7 @@ def _cleaned(record: Record, template: TopicTemplate, pseudonyms: Pseudonyms | N
     if pseudonyms is not None:  # a gateway may take the plate for the camera's name
         record = msgspec.structs.replace(record, topic=without_plates(record.topic))
     if kind not in BY_WORD:
-        return _command(record)
+        return _said(record, _COMMAND)
     if pseudonyms is None and kind == Stream.PLATE.word:
         return record
     try:
@@ -170,15 +185,18 @@ def _encoded(message: Message, stream: Stream, pseudonyms: Pseudonyms | None, de
     return msgspec.json.encode({name: value for name, value in known.items() if value is not None or name in needed})
 
 
-def _command(record: Record) -> Record:
-    """An operator's command or action without its remark, which is free text; anything else becomes unreadable."""
+def _said(record: Record, decoder: msgspec.json.Decoder[object]) -> Record:
+    """What somebody did, or what became of it, from known fields alone: a remark is only said to have been there."""
     try:
-        body = msgspec.json.decode(record.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        refuse_depth(record.payload)
+        told = decoder.decode(record.payload)
+        refuse_repeated_keys(record.payload)
+    except (msgspec.DecodeError, DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
-    if not isinstance(body, dict) or "verb" not in body:
-        return _blank(record)
-    return msgspec.structs.replace(record, payload=msgspec.json.encode({**body, "note": ""}))
+    if isinstance(told, Command | Action) and told.note:
+        told = msgspec.structs.replace(told, note=_REMARK)
+    bare = _blotted(msgspec.to_builtins(told), text=True)
+    return msgspec.structs.replace(record, payload=msgspec.json.encode(bare))
 
 
 def _blank(record: Record) -> Record:

@@ -12,9 +12,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from sensord.core.cases.case import Case, State
 from sensord.core.cases.mute import Maintenance
+from sensord.core.cases.notice import Notice, Trouble, Used, decode_notice
 from sensord.core.definition import decode_definition
 from sensord.core.intake.codec.native import Plate
+from sensord.core.level import Level
 from sensord.core.people.duty import Shift
 from sensord.core.record import Record, RecordKind, Scope
 from sensord.core.site import definition_record
@@ -154,6 +157,48 @@ def test_texts_and_the_unreadable_go() -> None:
     payloads = [record.payload for record in anonymise(records, KEY)]
     assert msgspec.json.decode(payloads[0]) == {"severity": "red", "place": "", "code": "", "text": "", "by": ""}
     assert set(payloads[1]) == set(payloads[2]) == {ord("!")}
+
+
+def spoken(plate: str) -> list[Record]:
+    """A plate in every text of what people and gateways say, at two other places than they have for it, and aside."""
+    scope = {name: [plate] for name in ("places", "rules", "policies", "people")} | {"labels": {plate: plate}}
+    action = {"verb": plate, "case": plate, "by": plate, "via": plate, "note": plate, "scope": scope, "aside": plate}
+    receipt = {"key": f"{plate}:1:x:y", "delivery": "sent", "aside": plate}
+    case = Case(plate, plate, plate, "G1", plate, State.FILED, Level.RED, Level.RED, 1, acknowledged_by=plate)
+    notice = Notice(Trouble.STATE_LOST, active=True, orphans=(case,), used=Used({plate: 1}))
+    return [
+        Record(RecordKind.ACTION, 1, "", msgspec.json.encode(action)),
+        Record(RecordKind.MESSAGE, 2, f"linfen/commands/by/{plate}/{plate}", msgspec.json.encode(action)),
+        Record(RecordKind.RECEIPT, 3, "", msgspec.json.encode(receipt)),
+        Record(RecordKind.ACTION, 4, "", msgspec.json.encode({"case": plate})),
+        Record(RecordKind.RECEIPT, 5, "", msgspec.json.encode({"key": plate, "delivery": plate})),
+        Record(RecordKind.NOTICE, 6, "", msgspec.json.encode(notice)),
+    ]
+
+
+def test_what_people_and_gateways_said_holds_no_plate() -> None:
+    """Whichever text holds one; what has no proper form is replaced, and stays without it."""
+    made = list(anonymise(spoken("苏E22222"), KEY))
+    assert not [record for record in made if "E22222" in record.topic or b"E22222" in record.payload]
+    action, command, receipt = (msgspec.json.decode(record.payload) for record in made[:3])
+    stars = ["***"]
+    assert action["scope"] == {
+        "places": stars, "rules": stars, "policies": stars, "labels": {"***": "***"}, "people": stars
+    }  # fmt: skip
+    assert {action[name] for name in ("verb", "case", "by", "via", "note")} == {"***"}
+    assert (command["verb"], command["note"], command["scope"]) == ("***", "***", action["scope"])
+    assert receipt == {"key": "***:1:x:y", "delivery": "sent"}
+    assert all(set(record.payload) == {ord("!")} for record in made[3:5])
+    assert decode_notice(made[5].payload).orphans[0].acknowledged_by == "***"
+    with_plates = list(anonymise(spoken("苏E22222"), None))
+    assert not [record for record in with_plates if b"E22222" in record.payload]
+
+
+def test_a_silence_stays_a_silence() -> None:
+    """Its remark goes, and that there was one stays, for nothing is silenced without."""
+    said = msgspec.json.encode({"verb": "silence", "case": "", "by": "x", "note": "call 13800000000", "until": 5})
+    (record,) = anonymise([Record(RecordKind.ACTION, 1, "", said)], KEY)
+    assert (msgspec.json.decode(record.payload)["note"], b"138" in record.payload) == ("***", False)
 
 
 @pytest.mark.parametrize(("key", "modes"), [(None, {0o600, 0o700}), (KEY, {0o644, 0o755})])
