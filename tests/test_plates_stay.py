@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensord.cli import cli
-from sensord.core.instant import to_datetime
+from sensord.core.instant import DAY, format_instant, to_datetime
 from sensord.core.token import word
 from sensord.store.access import AccessLog
 from tests.notify.receiver import Answer, Receiver, Request
@@ -153,7 +153,31 @@ def say(daemon: Daemon) -> None:
     for command in (answer, finding):
         done = CliRunner().invoke(cli, [*command, "--config", str(daemon.config)])
         assert done.exit_code == 0, (done.output, done.exception)
+    name_by_plates(daemon)
     wait_until(daemon.caught_up, 10, "it is applied")
+
+
+def name_by_plates(daemon: Daemon) -> None:
+    """Somebody writes plates where the names of something belong."""
+    api = httpx.Client(base_url=daemon.url + "/api/v1", headers=daemon.authorized(), trust_env=False, timeout=10)
+    until = format_instant(time.time_ns() + DAY, "Asia/Shanghai")
+    scopes: list[dict[str, object]] = [{"labels": {"vehicle": PLATES[1]}}, {"labels": {PLATES[1]: "x"}}]
+    scopes += [{part: [PLATES[1]]} for part in ("places", "rules", "people")]
+    for scope in scopes:
+        answer = api.post("/silences", json={"until": until, "note": "车已核实", **scope}).json()
+        assert (answer["accepted"], answer["verdict"], PLATES[1] in str(answer)) == (False, "silence_of_nothing", False)
+    act = {"verb": "acknowledge", "by": PLATES[1]}
+    assert api.post(f"/cases/{the_case(daemon)}/actions", json=act).status_code == 422
+    assert api.post("/receipts", json={"key": f"{PLATES[1]}:1:x:people", "delivery": "seen"}).status_code == 202
+    said = {"scope": {"labels": {"vehicle": PLATES[2]}}, "note": "x", "until": time.time_ns() + DAY}
+    client = paho.Client(CallbackAPIVersion.VERSION2, "post", protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", daemon_port(daemon))
+    client.loop_start()
+    for case, verb in ((PLATES[1], "acknowledge"), (the_case(daemon), PLATES[1]), (PLATES[2], "silence")):
+        topic = f"t/commands/by/居委干部-1/{case}"
+        client.publish(topic, json.dumps({"verb": verb, **said}).encode(), 1).wait_for_publish(5)
+    client.disconnect()
+    client.loop_stop()
 
 
 def notices(people: Receiver, who: str) -> list[str]:

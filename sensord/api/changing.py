@@ -136,6 +136,8 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
             raise Refused(422, "body.verb: silences and counts have routes of their own: see /openapi.json")
         if body.verb in APPROVALS and identity.role < Role.ADMIN:
             raise Refused(403, f"{body.verb.value} needs the role admin")
+        if body.by not in ("", identity.name) and not any(one.id == body.by for one in backend.definition.people):
+            raise Refused(422, "body.by: nobody on the roster is called so; leave it out to answer in the token's name")
         until = from_datetime(body.until) if body.until is not None else 0
         action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
         return await _do(backend, auditor, identity, action)

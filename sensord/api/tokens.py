@@ -22,6 +22,7 @@ import msgspec
 
 from sensord.config.files import PRIVATE, move_aside, open_own, write_whole
 from sensord.config.settings import TOKEN_FILE
+from sensord.core.vehicles.blot import without_plates
 from sensord.decoders import json_decoder
 from sensord.errors import DamageError, StoreError
 
@@ -83,8 +84,11 @@ class TokenStore:
     def create(self, name: str, role: Role, now: int, *, lives: int = 0) -> str:
         """Make a token that lives so long (ns; 0: until it is revoked) and return its text, which is kept nowhere.
 
-        Raises ``StoreError`` when the name is taken or the file cannot be written.
+        Raises ``StoreError`` when the name is taken, or looks like a plate (names are shown to everybody), or the file
+        cannot be written.
         """
+        if without_plates(name) != name:
+            raise StoreError("this name looks like a number plate; take another one")
         secret = secrets.token_urlsafe(32)
         entry = Token(secrets.token_hex(6), name, role.word, _digest(secret), now, now + lives if lives else 0)
         with self._changing() as tokens:

@@ -19,7 +19,7 @@ from sensord.errors import Problem, StoreError, UnavailableError
 from sensord.reload import Reloaded
 from tests.api.parts import CASE, Daemon
 
-BODY = {"verb": "acknowledge", "by": "grid-3-officer"}
+BODY = {"verb": "acknowledge", "by": "居委干部-01"}
 ACTIONS = f"/api/v1/cases/{CASE}/actions"
 
 
@@ -78,9 +78,17 @@ def test_an_action_is_recorded(client: httpx.Client, daemon: Daemon) -> None:
         202,
         {"seq": 7, "accepted": True, "verdict": "noted", "detail": "已记录", "detail_en": "noted"},
     )
-    assert daemon.journal == [Action("acknowledge", CASE, "grid-3-officer", "api:t-operator", "on my way")]
+    assert daemon.journal == [Action("acknowledge", CASE, "居委干部-01", "api:t-operator", "on my way")]
     metrics = client.get("/metrics").text
     assert 'path="/api/v1/cases/{case}/actions",status="202"' in metrics
+
+
+def test_nobody_acts_in_the_name_of_a_stranger(client: httpx.Client, daemon: Daemon) -> None:
+    """Whoever acts is on the roster, or is the token; what is refused is not repeated."""
+    operator = daemon.bearer(Role.OPERATOR)
+    answer = client.post(ACTIONS, json={**BODY, "by": "苏E24680"}, headers=operator)
+    assert (answer.status_code, "24680" in answer.text, daemon.journal) == (422, False, [])
+    assert client.post(ACTIONS, json={**BODY, "by": "t-operator"}, headers=operator).status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def _refused_is_said(daemon: Daemon, api: httpx.Client) -> None:
     case = next(one for one in api.get("/cases").json()["cases"] if one["place"] == "L1")
     closed = daemon.command("close", case["code"] or case["id"], "--by", "居委干部-1")
     assert (closed.returncode, "被拒绝：" in closed.stderr) == (1, True), closed.stdout + closed.stderr
-    answer = api.post(f"/cases/{case['id']}/actions", json={"verb": "extend", "by": "x"}).json()
+    answer = api.post(f"/cases/{case['id']}/actions", json={"verb": "extend"}).json()
     assert (answer["accepted"], answer["verdict"]) == (False, "needs_note")
     assert (answer["detail"], answer["detail_en"]) == ("延时要写明原因", "extend needs a note that says why")
 

@@ -121,3 +121,9 @@ def test_a_file_that_only_cannot_be_read_stays_where_it_is(tmp_path: Path) -> No
     (tmp_path / FILE).mkdir()
     assert "check its owner" in store.mend(START)
     assert (tmp_path / FILE).is_dir()
+
+
+def test_no_token_is_called_by_a_plate(tmp_path: Path) -> None:
+    """Its name goes wherever its holder acts."""
+    with pytest.raises(StoreError, match="looks like a number plate"):
+        TokenStore(tmp_path).create("苏E24680", Role.VIEWER, START)

@@ -247,6 +247,7 @@ def test_a_silence_needs_scope_reason_and_end() -> None:
         Scope(rules=("no-rule",)),
         Scope(policies=("no-plan",)),
         Scope(people=("无此人",)),
+        Scope(labels={"kind": "no-rule-has-this"}),
         Scope(places=("G1",), rules=("no-rule",)),
     ],
 )

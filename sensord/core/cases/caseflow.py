@@ -339,7 +339,7 @@ class Flow(Receipts):
         self.supervise(case, event, Reason.DISAGREEMENT, story)
 
     def unknown_in(self, scope: Scope) -> list[str]:
-        """The names in the scope of a silence that this definition does not know."""
+        """The names in the scope of a silence that this definition does not know; of labels, those of no rule."""
         policies = {policy.id for policy in self._definition.policies}
         known: list[tuple[Iterable[str], Container[str]]] = [
             (scope.places, self._places.by_id),
@@ -347,7 +347,9 @@ class Flow(Receipts):
             (scope.policies, policies),
             (scope.people, self.roster.by_id),
         ]
-        return [name for names, there in known for name in names if name not in there]
+        labels = {label for rule in self.rules.values() for label in rule.labels.items()}
+        unlabelled = [f"{name}={word}" for name, word in scope.labels.items() if (name, word) not in labels]
+        return [name for names, there in known for name in names if name not in there] + unlabelled
 
     def begin_round(self, case: Case) -> None:
         """Whatever people said is of the past: nobody is on the way any more, and all may answer anew."""

@@ -114,8 +114,8 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
         "a silence needs a scope: places, rules, policies, labels or people",
     ),
     _V.SILENCE_OF_NOTHING: (
-        "没有 {name}：静默范围只能写现有的场所、规则、预案和人员",
-        "there is no {name}: a silence names places, rules, policies and people that exist",
+        "没有 {name}：静默范围只能写现有的场所、规则、预案、人员和规则的标签",
+        "there is no {name}: a silence names places, rules, policies, people and labels of rules that exist",
     ),
     _V.SILENCE_TOO_WIDE: (
         "静默最多写 {most} 个场所、规则、预案、标签和人员",

@@ -85,7 +85,8 @@ class Reader:
         self._identifier = Identifier(definition.plates, pseudonymiser)
         self._readings_topic = TopicTemplate(definition.topics)
         self._commands_topic = TopicTemplate(definition.commands)
-        self._people = frozenset(person.id for person in definition.people)
+        people = frozenset(person.id for person in definition.people)
+        self._names = spoken.Names(people, places.by_id)
         routes = all_routes(definition, places)
         self._numbers = {topic: route.number for topic, route in routes.items()}
         self._routes = list(routes.values())
@@ -169,7 +170,7 @@ class Reader:
         """Take what is no reading: what a person or a channel said; raises ``DecodeError``."""
         told = position, record.received_at
         if record.kind == RecordKind.ACTION:
-            aside.actions.append((*told, spoken.action(record.payload)))
+            aside.actions.append((*told, spoken.action(record.payload, self._names)))
         elif record.kind == RecordKind.RECEIPT:
             aside.actions.append((*told, spoken.receipt(record.payload)))
         elif record.kind == RecordKind.MESSAGE and number != _NOWHERE:
@@ -178,7 +179,7 @@ class Reader:
             parts = self._commands_topic.parts(record.topic)
             if parts is None:
                 raise unknown_topic(self._readings_topic.parts(record.topic), self._places)
-            action = spoken.command(record.payload, parts["case"], parts.get("user"), self._people)
+            action = spoken.command(record.payload, parts["case"], parts.get("user"), self._names)
             if not record.retained:
                 aside.actions.append((*told, action))
 

@@ -1,17 +1,18 @@
 """What people and channels said, as it stands in the journal: commands, actions, receipts.
 
-A plate that somebody wrote into a note goes no further than the journal, and is deleted with it.
+A plate that somebody wrote, into a note or where the name of something belongs, goes no further than the journal, and
+is deleted with it. Names of people and places are what they are, even if they look like plates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
-from sensord.core.record import Action, Receipt, Scope
+from sensord.core.record import Action, Receipt, Scope, Verb
 from sensord.core.vehicles.blot import without_plates
 from sensord.decoders import json_decoder
 from sensord.errors import DecodeError
@@ -21,6 +22,13 @@ LONGEST_NOTE = 500
 """Characters of a note by MQTT; what is longer is cut off."""
 LONGEST_NAME = 200
 """Characters of the case (or silence) that a command's topic may name."""
+
+
+class Names(NamedTuple):
+    """The names of the definition in force."""
+
+    people: Container[str]
+    places: Container[str]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -39,8 +47,8 @@ _ACTION = json_decoder(Action)
 _RECEIPT = json_decoder(Receipt)
 
 
-def command(payload: bytes, case: str, user: str | None, people: Container[str]) -> Action:
-    """Read a command as the action on that case by ``user``, one of the roster's ``people``.
+def command(payload: bytes, case: str, user: str | None, names: Names) -> Action:
+    """Read a command as the action on that case by ``user``, one of the people of ``names``.
 
     Who speaks is told by the topic, for the broker's access list holds each account to its own. A topic of 0.1.0 named
     nobody (None), which no configuration may do any more: what it brought is replayed as the payload's own ``by``.
@@ -53,17 +61,52 @@ def command(payload: bytes, case: str, user: str | None, people: Container[str])
     refuse_repeated_keys(payload)
     if user is not None and told.by not in ("", user):
         raise DecodeError("other_user", "the payload names somebody else than its topic")
-    if user is not None and user not in people:
+    if user is not None and user not in names.people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
-    note = without_plates(told.note)[:LONGEST_NOTE]
     by = told.by if user is None else user
-    return Action(told.verb, case, by, "mqtt", note, told.until, told.scope, told.vehicles)
+    bare = _bare(Action(told.verb, case, by, "mqtt", told.note, told.until, told.scope, told.vehicles), names)
+    return msgspec.structs.replace(bare, note=bare.note[:LONGEST_NOTE])
 
 
-def action(payload: bytes) -> Action:
+def action(payload: bytes, names: Names) -> Action:
     """Read an action; raises ``DecodeError`` ``bad_action``."""
-    told = _read(_ACTION, payload, "bad_action")
-    return msgspec.structs.replace(told, note=without_plates(told.note)) if told.note else told
+    return _bare(_read(_ACTION, payload, "bad_action"), names)
+
+
+def _bare(told: Action, names: Names) -> Action:
+    """The action without plates; a silence that is called by one gets another name."""
+    verb, via, note = map(without_plates, (told.verb, told.via, told.note))
+    case = _named(told.case, names.places)
+    return msgspec.structs.replace(
+        told,
+        verb=verb,
+        case="" if verb == Verb.SILENCE and case != told.case else case,
+        by=told.by if told.by in names.people else without_plates(told.by),
+        via=via,
+        note=note,
+        scope=None if told.scope is None else _scope(told.scope, names),
+    )
+
+
+def _named(case: str, places: Container[str]) -> str:
+    """The name of a case, which begins with that of its place, or of a place, without plates in the rest."""
+    if without_plates(case) == case:
+        return case
+    ends = [*(place for place, one in enumerate(case) if one == "-"), len(case)]
+    end = next((end for end in reversed(ends) if case[:end] in places), 0)
+    return case[:end] + without_plates(case[end:])
+
+
+def _scope(scope: Scope, names: Names) -> Scope:
+    """What a silence covers, without plates in what is not there by that name."""
+    return msgspec.structs.replace(
+        scope,
+        places=tuple(one if one in names.places else without_plates(one) for one in scope.places),
+        rules=tuple(map(without_plates, scope.rules)),
+        policies=tuple(map(without_plates, scope.policies)),
+        labels={without_plates(name): without_plates(word) for name, word in scope.labels.items()},
+        people=tuple(one if one in names.people else without_plates(one) for one in scope.people),
+    )
 
 
 def receipt(payload: bytes) -> Receipt:

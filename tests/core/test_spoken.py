@@ -1,0 +1,45 @@
+"""What people say is read without plates, wherever they write one; names of people and places stay what they are."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sensord.core.intake.spoken import Names, action, command
+from sensord.core.record import Action, Scope
+
+ARMY = "BA12345"
+"""Somebody may be called so: it looks like a plate of the army."""
+NAMES = Names(people={"cadre-1", ARMY}, places={"C1", "C1-N", ARMY})
+PLATE = "苏E·24680"
+
+
+def test_every_text_of_an_action_is_blotted() -> None:
+    """Whatever it is the name of."""
+    scope = Scope((PLATE, "C1"), (PLATE,), (PLATE,), {PLATE: PLATE}, (PLATE, "cadre-1"))
+    told = action(msgspec.json.encode(Action(PLATE, PLATE, PLATE, PLATE, PLATE, 5, scope)), NAMES)
+    bare = Scope(("***", "C1"), ("***",), ("***",), {"***": "***"}, ("***", "cadre-1"))
+    assert told == Action("***", "***", "***", "***", "***", 5, bare)
+    said = {"verb": PLATE, "note": PLATE, "scope": msgspec.to_builtins(scope)}
+    assert command(msgspec.json.encode(said), PLATE, "cadre-1", NAMES) == Action(
+        "***", "***", "cadre-1", "mqtt", "***", 0, bare
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [f"{ARMY}-vehicle-20261130T230820", "C1-N-vehicle-20261130T230820", "3101060408000001"]
+)
+def test_what_has_such_a_name_keeps_it(case: str) -> None:
+    """A place, with its cases, and a person."""
+    told = Action("acknowledge", case, ARMY, scope=Scope(places=(ARMY,), people=(ARMY,)))
+    assert action(msgspec.json.encode(told), NAMES) == told
+
+
+def test_a_plate_behind_the_name_of_a_place_goes() -> None:
+    """As the name of a case it is nobody's."""
+    assert action(msgspec.json.encode(Action("acknowledge", f"C1-N-{PLATE}", "x")), NAMES).case == "C1-N-***"
+
+
+def test_silences_that_are_called_by_plates_are_two() -> None:
+    """Neither keeps its name; each gets one of its own, so the second is no repetition of the first."""
+    assert action(msgspec.json.encode(Action("silence", PLATE, "x")), NAMES).case == ""
