@@ -36,18 +36,40 @@ KINDS: dict[PlateKind, list[str | None]] = {
         "沪A･12345",
         "蓝沪A12345",
         "黄牌 皖A12345",
+        "皖 K12345",
+        "皖·K12345",
+        "皖 K·12345",
+        "皖K：12345",
+        "皖K12345蓝",
+        "皖K12345 蓝牌",
+        "（皖K12345）",
+        "【皖K·12345】",
+        "\u200b皖K12345",
+        "皖K\ufeff12345",
+        "沪 D 12345",
+        "沪·D12345",
+        "沪A1 2345",
         "黑沪A12345",
         "黑A12345",
     ],
-    PlateKind.SMALL_NEW_ENERGY: ["沪AD12345", "粤BF12345", "豫AK1234O", "沪A·GA1234", "黑BA12345", "绿沪AD12345"],
+    PlateKind.SMALL_NEW_ENERGY: [
+        "沪AD12345",
+        "粤BF12345",
+        "豫AK1234O",
+        "沪A·GA1234",
+        "黑BA12345",
+        "绿沪AD12345",
+        "沪AD1 2345",
+        "沪AD12345绿",
+    ],
     PlateKind.LARGE_NEW_ENERGY: ["沪A12345D", "粤B12345F", "沪A-12345D", "沪A_12345F", "沪A.I2345D", "黄绿沪A12345D"],
     PlateKind.POLICE: ["沪A1234警", "沪A-1234警"],
     PlateKind.TRAILER: ["沪A1234挂"],
     PlateKind.SCHOOL: ["沪A1234学"],
     PlateKind.HONG_KONG: ["粤Z1234港"],
     PlateKind.MACAU: ["粤Z1234澳"],
-    PlateKind.CONSULATE: ["沪22478领", "沪A1234领"],
-    PlateKind.EMBASSY: ["使123456", "使·123456"],
+    PlateKind.CONSULATE: ["沪22478领", "沪A1234领", "沪224·78领"],
+    PlateKind.EMBASSY: ["使123456", "使·123456", "使014·578"],
     PlateKind.ARMED_POLICE: ["WJ警00081", "WJ京1234J", "wj沪·12345", "WJ12345", "WJ沪1O34J"],
     PlateKind.ARMY: ["BA12345", "VA 12345", "BA12O45", "BA-12345", *(f"{letter}Z12345" for letter in "BCGHJKLNSV")],
     PlateKind.RESCUE: ["沪X1234应急"],
@@ -89,6 +111,17 @@ KINDS: dict[PlateKind, list[str | None]] = {
         "沪-A12345",
         "沪 D12345",
         "沪AD 2345",
+        "沪AB1 234",
+        "沪A1234 D",
+        "沪A1234·D",
+        "沪A1234●D",
+        "沪A12345·",
+        "沪A12345 绿",
+        "沪A1234 临",
+        "临沪A1 234",
+        "B A12345",
+        "((沪A12345))",
+        "(沪A12345",
         "WJ-12345",
         "沪A--12345D",
         "沪Aß123",
@@ -192,10 +225,18 @@ def test_the_colour_is_held_against_the_form(plate: str, colour: str, verdict: V
         ("苏E-1234D", "yellow", "苏E?1234D"),
         ("苏E-12345", "yellow", "苏E12345"),
         ("苏E-2345", "blue", "苏E?2345"),
+        ("沪 D12345", "", "沪?D12345"),
+        ("沪 D12345", "blue", "沪D12345"),
+        ("沪 D12345蓝", "", "沪D12345"),
+        ("皖 K12345", "green", "皖?K12345"),
+        ("皖 K12345", "", "皖K12345"),
     ],
 )
-def test_a_hyphen_separates_only_where_no_character_can_stand(plate: str, colour: str, text: str) -> None:
-    """Behind the letter it may stand for the first character of a plate with six more; a colour can rule that out."""
+def test_a_hyphen_or_a_gap_separates_only_where_no_character_can_stand(plate: str, colour: str, text: str) -> None:
+    """It may stand for a character that was not read; a colour can rule that out.
+
+    Behind the letter a hyphen may be the first of six characters, behind the province a space may be the letter.
+    """
     assert recognise(plate, colour).text == text
 
 
@@ -262,7 +303,7 @@ def test_the_table_of_registration() -> None:
     assert registered("临皖K·**579", "zh") == "安徽阜阳"
 
 
-_HARD = "沪苏临蓝黑ABDIO01oi·・.-_ ?使警鸿Ａ１ﬁß①WJ"
+_HARD = "沪苏临蓝黑绿ABDIO01oi·・:.-_ ?使警鸿Ａ１ﬁß①WJ()\u200b"
 
 
 @given(st.one_of(st.text(max_size=12), st.text(alphabet=_HARD, max_size=12)), st.sampled_from(["", "blue", "green"]))
@@ -277,9 +318,11 @@ def test_a_legible_plate_leaves_nothing_out_but_separators_and_a_colour(text: st
     """Every other character that was written is in it, in this order, and none besides."""
     plate = recognise(text)
     halves = [chr(ord(one) - 0xFEE0) if 0xFF01 <= ord(one) <= 0xFF5E else one for one in text]
-    written = "".join(one.upper() for one in halves if one not in "·・.-_ ").translate(str.maketrans("IO", "10"))
+    written = "".join(one.upper() for one in halves if one not in "·・:.-_ \u200b").translate(str.maketrans("IO", "10"))
+    written = written[1:-1] if written[:1] + written[-1:] == "()" else written
     said = plate.text.translate(str.maketrans("IO", "10"))
-    assert plate.kind in (PlateKind.UNREAD, PlateKind.NONE) or written in (said, f"蓝{said}", f"黑{said}")
+    coloured = [f"{front}{said}{behind}" for front in ("", *"蓝黑绿") for behind in ("", *"蓝黑绿")]
+    assert plate.kind in (PlateKind.UNREAD, PlateKind.NONE) or written in coloured
 
 
 _FORMS = ["[沪苏黑][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5}", "[沪苏黑][A-HJ-NP-Z][A-HJK][A-HJ-NP-Z0-9][0-9]{4}"]
@@ -291,6 +334,17 @@ _FORMS += ["临[沪苏][AE][A-HJ0-9]{4,5}"]
 def test_a_plate_with_a_placeholder_in_it_is_no_civil_plate(plate: str) -> None:
     """Whichever character was not read, and whatever stands for it: no other vehicle's plate comes of it."""
     unread = [plate[:place] + one + plate[place + 1 :] for place in range(len(plate)) for one in "-_.?*#－＿．？"]
+    assert not [one for one in unread if recognise(one).kind in CIVIL]
+
+
+@given(st.one_of(*(st.from_regex(form, fullmatch=True) for form in _FORMS)), st.sampled_from([" ", "●", "\u3000", "·"]))
+def test_a_gap_within_the_serial_makes_no_other_plate(plate: str, gap: str) -> None:
+    """Whichever character a gap stands for: no other vehicle's plate comes of what is left.
+
+    Behind the province and behind the letter gaps are usual; at the end there is none.
+    """
+    start = 4 if plate.startswith("临") else 3
+    unread = [plate[:place] + gap + plate[place + 1 :] for place in range(start, len(plate) - 1)]
     assert not [one for one in unread if recognise(one).kind in CIVIL]
 
 

@@ -1,8 +1,8 @@
 """Plates: written in one form, recognised, and sorted into classes. Nothing here keeps a plate.
 
 A prefix shows where a vehicle is registered, not where it came from, and says nothing about its driver. What cannot be
-read stays unread: nothing is left out of a plate but what is printed or written between its two parts, for a character
-that is left out makes another vehicle's plate of it.
+read stays unread: nothing is left out of a plate but what is printed or written between its parts or around it, for a
+character that is left out makes another vehicle's plate of it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,22 @@ _FOLDED |= {lower: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 _FOLDED |= {lower + 0xFEE0: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 """Full-width and lower-case letters, and nothing else: foreign letters and figures in circles are no plate's."""
 _P = f"[{ANY_PROVINCE}]"
-_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:[\s·•‧∙⋅●・･]{{1,3}}|([-_.]))(.+)")
+_GAP = re.compile(r"[\s·•‧∙⋅●・･:]{1,3}")
+_DOTS = frozenset("·‧・･:")
+"""What separates and nothing else: a space or a heavy dot may stand for a character, too."""
+_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:{_GAP.pattern}|([-_.]))(.+)")
+_APART = re.compile(rf"临?{_P}{_GAP.pattern}(?=[A-Z])")
+_OPENED = re.compile(rf"(?:临?{_P}(?:{_GAP.pattern})?[A-Z]|WJ(?:{_P}|警)?|使)(?={_GAP.pattern})")
 _BEFORE_SERIAL = re.compile(rf"临?{_P}.?|WJ(?:{_P}|警)?|使|[A-Z]{{2}}(?=[0-9IO]{{5}}$)")
 _FOREIGN = re.compile(r"[^A-Z0-9?\u4e00-\u9fff]")
 _SERIAL = str.maketrans("IO", "10")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_BRACKETS = re.compile(r"([(\[【「『〔〈《<\"'])\s*(.*?)\s*([)\]】」』〕〉》>\"'])")
+_BEHIND = re.compile(r"(\s*)(黄绿|渐变绿|[蓝黄白黑绿])色?牌?$")
+_LAST = tuple("蓝黄白黑绿色牌")
+_EARLIEST = "DF"
+"""Letters with which green plates began to be issued (GA 36-2018; others follow when these are used up)."""
+_GREENS = ("green", "yellow_green")
 _IN_FRONT = re.compile(rf"(黄绿|渐变绿|[蓝黄白黑绿])色?牌?\s*(?=临?{_P}[A-Z0-9]|使)")
 _NOTHING = {"无", "无牌", "无车牌", "无号牌", "无牌照", "无牌车", "未悬挂", "未悬挂号牌", "未挂牌"}
 _NOTHING |= {"UNKNOWN", "NONE", "NOPLATE", "NULL", "NA"}
@@ -92,22 +104,69 @@ def recognise(raw: str | None, colour: str = "") -> Plate:
     """Write a plate in its one form and recognise it by that; never raises.
 
     The form is half-width, upper case, without separators, and without I and O in the serial. Whatever else stands
-    there becomes ``?``, and the plate is unread. ``colour`` is the source's word; a colour in front of the plate counts
-    where there is none. Recognising the form again gives the same form.
+    there becomes ``?``, and the plate is unread. ``colour`` is the source's word; a colour in front of the plate, or
+    behind it, counts where there is none. Recognising the form again gives the same form.
     """
-    text = (raw or "").translate(_FOLDED).strip()
+    text = _INVISIBLE.sub("", raw or "").translate(_FOLDED).strip()
+    around = _BRACKETS.fullmatch(text)
+    text = around[2] if around else text
     if not text or _BESIDE_WORDS.sub("", text) in _NOTHING:
         return Plate("", PlateKind.NONE, "")
     front = _IN_FRONT.match(text)
     seen = colour_of(colour) or (colour_of(front[1]) if front else "")
-    text = _joined(text[front.end() :] if front else text, seen)
+    text, seen = _uncoloured(text[front.end() :] if front else text, seen)
     kind = kind_of(text, seen)
     province = next((one for one in text[:3] if one in PROVINCES), "") if kind is not PlateKind.UNREAD else ""
     return Plate(text, kind, province, seen)
 
 
+def _uncoloured(text: str, colour: str) -> tuple[str, str]:
+    """The one form, and the colour: that behind a legible plate is none of its characters."""
+    behind = _BEHIND.search(text) if text.endswith(_LAST) else None
+    if behind is not None:
+        seen = colour or colour_of(behind[2])
+        bare = _joined(text[: behind.start()], seen)
+        kind = kind_of(bare, seen)
+        if kind is not PlateKind.UNREAD and (not behind[1] or fits(kind, seen)):
+            return bare, seen
+    return _joined(text, colour), colour
+
+
 def _joined(text: str, colour: str) -> str:
-    """Join what stands before and behind a separator.
+    """Leave out what separates the parts of a plate.
+
+    Beside the usual place, behind the letter, spaces and dots separate where a plate comes of it, and no other plate
+    would with a character in their place that was not read.
+    """
+    written = _in_two(text, colour)
+    if kind_of(written) is not PlateKind.UNREAD or (text[:1].isascii() and not text.startswith("WJ")):
+        return written
+    closed = _in_two(_GAP.sub("", text), colour)
+    return written if kind_of(closed) is PlateKind.UNREAD or _hides(text, colour) else closed
+
+
+def _hides(text: str, colour: str) -> bool:
+    """Whether a gap may stand for a character that was not read.
+
+    Between province and letter only a space may, and only before a letter with which green plates mostly begin, or in
+    their colour: ``沪 D12345`` may be one whose letter was not read, ``皖 K12345`` is taken as it is written.
+    """
+    usual, apart = _OPENED.match(text), _APART.match(text)
+    for gap in _GAP.finditer(text):
+        if usual is not None and gap.start() == usual.end():
+            continue
+        if apart is not None and gap.end() == apart.end():
+            early = text[gap.end()] in _EARLIEST or colour in _GREENS
+            if usual is not None or _DOTS.issuperset(gap[0]) or not early:
+                continue
+        before, behind = _GAP.sub("", text[: gap.start()]), _GAP.sub("", text[gap.end() :])
+        if may_be(_plain(f"{before}?{behind}"), colour):
+            return True
+    return False
+
+
+def _in_two(text: str, colour: str) -> str:
+    """Join what stands before and behind the usual separator.
 
     Spaces and dots separate. A hyphen, a low line or a full stop may as well stand for a character that was not read
     (GA/T 1400 has a hyphen for it): each separates only where no character could stand, as in ``沪A-12345D``.
