@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,10 @@ from sensord.core.alert import Vehicle
 from sensord.core.cases.notification import Notification
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
+from sensord.core.site import definition_of
 from sensord.core.vehicles.pseudonym import Secrets
-from sensord.drivers.reveal import MaskFiller, PlateFiller, Revealer
-from sensord.errors import SensordError
+from sensord.drivers.reveal import Held, MaskFiller, PlateFiller, Revealer
+from sensord.errors import SensordError, SnapshotError, StoreError
 from sensord.store.access import AccessLog
 from sensord.store.past import Past
 from sensord.store.reader import DirectoryReader
@@ -37,8 +39,19 @@ class Asker(NamedTuple):
 
 def plate_filler(accesses: AccessLog, definition: Callable[[], Definition], secrets: Secrets) -> PlateFiller:
     """Make what puts plates into messages to the police, for the daemon whose journal is beside its ``accesses``."""
-    folder = accesses.path.parent / "journal"
-    return PlateFiller(lambda: Revealer(lambda: DirectoryReader(folder), definition(), secrets), accesses)
+    return PlateFiller(lambda: _revealer(accesses.path.parent, definition(), secrets), accesses)
+
+
+def _revealer(directory: Path, definition: Definition, secrets: Secrets) -> Revealer:
+    """Make what finds plates in the journal of a state directory; saved states tell what was in force before."""
+
+    def saved(at: int) -> Held | None:
+        with suppress(StoreError, SnapshotError):
+            found = Past(directory).snapshot_before(at)
+            return None if found is None else Held(found[0], definition_of(found[1]))
+        return None
+
+    return Revealer(lambda: DirectoryReader(directory / "journal"), definition, secrets, saved)
 
 
 class Discretion(MaskFiller):
@@ -78,7 +91,7 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
     """
     loaded = _asked(config, by, reason, what)
     directory, zone = loaded.resolve(loaded.settings.state_dir), loaded.settings.timezone
-    revealer = Revealer(lambda: DirectoryReader(directory / "journal"), loaded.definition, loaded.secrets)
+    revealer = _revealer(directory, loaded.definition, loaded.secrets)
     if _PSEUDONYM.fullmatch(what):
         found = revealer.everywhere(what)
         case, shown = "", {what: [f"{one.plate}  {format_instant(one.at, zone)}  {one.device}" for one in found]}

@@ -382,6 +382,12 @@ def test_revealing_needs_a_reason_and_leaves_a_trace(daemon: Daemon, people: Rec
     assert word(int(vehicle, 16)) == vehicle
     assert "皖K13579" in daemon.command("reveal", vehicle, "--by", "派出所-1", "--reason", "协查").stdout
     assert [entry.reason for entry in log.entries()][before:] == ["协查", "协查"]
+    settings = daemon.config.read_text(encoding="utf-8")
+    daemon.config.write_text(settings.replace("t/{compound}/{kind}", "u/{compound}/{kind}"), encoding="utf-8")
+    for what in (case, vehicle):
+        assert "皖K13579" in daemon.command("reveal", what, "--by", "派出所-1", "--reason", "协查").stdout, (
+            "topics moved"
+        )
     assert daemon.command("audit", "verify").returncode == 0
     path = daemon.state / "access.log"
     path.write_bytes(path.read_bytes().replace("协查".encode(), "其他".encode(), 1))

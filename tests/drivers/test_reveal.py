@@ -7,15 +7,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from sensord.core.alert import Vehicle
 from sensord.core.cases.notification import PLATE, Notification
 from sensord.core.instant import DAY, HOUR, SECOND
 from sensord.core.record import Record, RecordKind
+from sensord.core.site import definition_record
 from sensord.core.token import word
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracking import PlateKey
-from sensord.drivers.reveal import MaskFiller, PlateFiller, Revealer
+from sensord.drivers.reveal import Held, MaskFiller, PlateFiller, Revealer
 from sensord.errors import StoreError
 from sensord.store.access import AccessLog
 from sensord.store.journal import Journal
@@ -60,6 +62,45 @@ def test_everywhere_a_vehicle_was_seen(folder: Path) -> None:
     found = list(revealer(folder).everywhere(word(token(TRUE))))
     assert {(one.plate, one.device) for one in found} == {(TRUE, "cam-C1-N")}
     assert [one.at for one in found] == [MONDAY + hour * HOUR for hour in range(72) if hour % 8 == 3]
+
+
+MOVED = "street/{compound}/{kind}/{device}"
+"""Where cameras publish from the second day on."""
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Path:
+    """A journal in which cameras' topics change twice: the definition of its first day has gone with its beginning."""
+    journal = Journal(tmp_path / "journal", zone="Asia/Shanghai")
+    journal.append([passage("C1-N", MONDAY, TRUE)])
+    for at, topics in ((MONDAY + HOUR, MOVED), (MONDAY + 2 * HOUR, "elsewhere/{compound}/{kind}/{device}")):
+        shown = passage("C1-N", at + SECOND, TRUE)
+        topic = topics.format(compound="C1", kind="plate", device="cam-C1-N")
+        journal.append([definition_record(definition(topics=topics), at), replace(shown, topic=topic)])
+    journal.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize("hour", [0, 1, 2])
+def test_a_plate_is_found_though_the_topics_have_changed_since(moved: Path, hour: int) -> None:
+    """Messages are read as they were when they came, by the definitions in the journal and by what was saved."""
+    held = Held(0, definition())
+    now = definition(topics="elsewhere/{compound}/{kind}/{device}")
+    found = Revealer(lambda: DirectoryReader(moved / "journal"), now, SECRETS, lambda _: held)
+    vehicle, at = word(token(TRUE)), MONDAY + hour * HOUR + (SECOND if hour else 0)
+    assert found.at(vehicle, at) == TRUE
+    assert [one.at for one in found.everywhere(vehicle)][hour] == at
+    assert {one.device for one in found.everywhere(vehicle)} == {"cam-C1-N"}
+
+
+def test_a_saved_state_is_where_the_search_for_the_definition_begins(moved: Path) -> None:
+    """What was in force before it is none of its business: the journal is not read again from its start."""
+    now = definition(topics="nowhere/{compound}/{kind}/{device}")
+    found = Revealer(
+        lambda: DirectoryReader(moved / "journal"), now, SECRETS, lambda _: Held(2, definition(topics=MOVED))
+    )
+    assert found.at(word(token(TRUE)), MONDAY + HOUR + SECOND) == TRUE
+    assert found.at(word(token(TRUE)), MONDAY + 2 * HOUR + SECOND) == TRUE
 
 
 def test_a_pseudonym_of_a_former_key_is_still_revealed(folder: Path) -> None:
