@@ -155,7 +155,7 @@ class App:
         self._definitions = Definitions(self.queue.submit, self.clock, in_force)
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
-        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping
+        parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping, self.harm.look
         self._upkeep = Upkeep(*parts)
         self.inlet = Inlet(
             *(self._loaded, self._directory, self.queue, self.journal, self.core, self.meter, self.health),

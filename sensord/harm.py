@@ -17,10 +17,11 @@ from sensord.api.links import AnswerLinks, own_key
 from sensord.api.tokens import TokenStore
 from sensord.config.load import Loaded, Spare
 from sensord.core.cases.notice import Trouble
-from sensord.core.instant import parse_duration
-from sensord.errors import ConfigError
+from sensord.core.instant import format_instant, parse_duration
+from sensord.errors import ConfigError, StoreError
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.registers import Registers
 from sensord.supervisor import Troubles
 from sensord.telemetry.health import Health
 from sensord.telemetry.metrics import PrometheusMeter
@@ -31,6 +32,9 @@ _FACTS = {
     Trouble.PLATES_OFF: "plates",
     Trouble.CHANGES_UNREAD: "duty",
 }
+
+_END = "end"
+"""Where it is kept what the access log has lost of its end, beside what is wrong with each register."""
 
 log = structlog.get_logger()
 
@@ -48,7 +52,22 @@ class Harm:
         self._torn = dict[str, str]()
         for register in (self.accesses, self.audit):
             register.hear = partial(self._hear_register, register.path.name)
+        self.look()
+
+    def look(self) -> None:
+        """Look at the registers, and let one note where the other ends: at the start, and daily."""
+        both = self.accesses, self.audit
+        for register in both:
             register.hear(register.look())
+        registers = Registers(*both)
+        torn = any(self._torn[register.path.name] for register in both)
+        lost = "" if torn else registers.lost()
+        self._hear_register(_END, lost)
+        if not torn and not lost:
+            try:
+                registers.note(format_instant(time.time_ns(), "UTC"))
+            except StoreError as error:
+                log.error("the end of the access log could not be written down", why=str(error))
 
     def _hear_register(self, name: str, fault: str) -> None:
         """Say whether the registers take what happens; called on any thread."""

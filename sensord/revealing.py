@@ -25,6 +25,7 @@ from sensord.errors import SensordError, SnapshotError, StoreError
 from sensord.store.access import AccessLog
 from sensord.store.past import Past
 from sensord.store.reader import DirectoryReader
+from sensord.store.registers import Registers
 from sensord.words import say
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{16}")
@@ -101,6 +102,7 @@ def reveal(config: Path, what: str, by: str, reason: str) -> Iterator[str]:
         AccessLog(directory).append(
             at=format_instant(time.time_ns(), zone), by=by, reason=reason, vehicle=vehicle, via="reveal", case=case
         )
+    _note_end(directory)
     lines = list(dict.fromkeys(line for lines in shown.values() for line in lines))
     if not lines:
         raise SensordError(say("日志中已没有这辆车的读数", "the journal holds no reading of this vehicle (any more)"))
@@ -121,7 +123,14 @@ def admit_export(config: Path, journal: Path | None, asked: Asker, stretch: str)
         raise SensordError(say(*text))
     at = format_instant(time.time_ns(), loaded.settings.timezone)
     AccessLog(directory).append(at=at, by=by, reason=reason, vehicle=f"* {stretch}", via="export")
+    _note_end(directory)
     return loaded
+
+
+def _note_end(directory: Path) -> None:
+    """Let the audit know where the access log ends; what it cannot take now it is told by the daemon."""
+    with suppress(StoreError):
+        Registers.of(directory).note(format_instant(time.time_ns(), "UTC"))
 
 
 def _asked(config: Path, by: str, reason: str, what: str) -> Loaded:

@@ -11,6 +11,7 @@ there is too much of. Where that clock stands is written down here, so that a re
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from sensord.store.journal import Journal
 from sensord.store.keepingtime import KeepingTime
 from sensord.store.state import StateStore
 
-INTERVAL, PAUSE = 600.0, 0.1
+INTERVAL, PAUSE, DAILY = 600.0, 0.1, 86_400.0
+"""Seconds."""
 
 log = structlog.get_logger()
 
@@ -41,9 +43,10 @@ class Upkeep:
         settings: Settings,
         meter: Meter,
         clock: Callable[[], int | None],
+        daily: Callable[[], None] = lambda: None,
     ) -> None:
-        """``clock`` says by which instant (ns) things are deleted; None while none may be."""
-        self._clock = clock
+        """``clock`` says by which instant (ns) things are deleted; None while none may be. ``daily`` is done so."""
+        self._clock, self._daily = clock, daily
         self._folders = (directory, journal.directory)
         self._time = KeepingTime(directory)
         self._journal, self._state, self._meter = journal, state, meter
@@ -96,8 +99,11 @@ class Upkeep:
         return deleted > 0
 
     async def run(self) -> None:
-        """Keep the state database in bounds, for ever."""
-        pause = INTERVAL
+        """Keep the state database in bounds, and do what is daily, for ever."""
+        pause, tomorrow = INTERVAL, time.monotonic() + DAILY
         while True:
             await asyncio.sleep(pause)
+            if time.monotonic() >= tomorrow:
+                await asyncio.to_thread(self._daily)
+                tomorrow = time.monotonic() + DAILY
             pause = PAUSE if await asyncio.to_thread(self.state) else INTERVAL

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from pathlib import Path
 
 import click
 
 from sensord.commands.options import config_option
+from sensord.core.instant import format_instant
+from sensord.errors import SensordError
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
+from sensord.store.registers import Registers
 from sensord.words import say
 
 _SPACES = re.compile(r"\s+")
@@ -42,6 +46,23 @@ def verify(config: Path) -> None:
                 "after it a crash left a line unfinished: it does not count",
             )
             click.echo(f"{register.path.name}: {say(*text)}")
+    Registers.of(directory).verify()
+
+
+@audit.command(
+    "renew",
+    help=say(
+        "访问日志丢失并已查明后，从现在的末尾重新记起；理由记入修改记录。",
+        "After the access log was lost, and that was looked into: go on from its end of now; the audit keeps why.",
+    ),
+)
+@click.option("--reason", required=True, help=say("为什么。", "Why."))
+@config_option
+def renew(config: Path, reason: str) -> None:
+    """Write down where the access log ends, though the audit knows of more."""
+    if not reason.strip():
+        raise SensordError(say("需要理由", "a reason is needed"))
+    Registers.of(_state(config)).note(format_instant(time.time_ns(), "UTC"), reason.strip()[:500])
 
 
 @audit.command("list", help=say("列出访问记录。", "List the accesses."))

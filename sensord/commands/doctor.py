@@ -29,9 +29,8 @@ from sensord.ingest.receiver import tls_context
 from sensord.notify import smtp
 from sensord.notify.http import HttpSender
 from sensord.phrasebook import shown, shown_problem, told
-from sensord.store.access import AccessLog
-from sensord.store.audit import AuditLog
 from sensord.store.lock import holder
+from sensord.store.registers import Registers
 from sensord.store.room import files_left
 from sensord.store.starts import Starts
 from sensord.store.versions import refuse_newer
@@ -183,9 +182,8 @@ def _open(subject: str, host: str, port: int) -> Finding:
 def _state_files(loaded: Loaded) -> Iterator[Finding]:
     """Each database that this program could not work with, and each register that nothing can be added to."""
     directory = loaded.resolve(loaded.settings.state_dir)
-    for register in (AccessLog(directory), AuditLog(directory)):
-        if torn := register.look():
-            yield Finding(register.path.name, False, told(torn))
+    for name, torn in Registers.of(directory).look().items():
+        yield Finding(name, False, told(torn))
     for path in sorted((*directory.glob("*.db"), *directory.glob("journal/*.db"))):
         try:
             refuse_newer(path)

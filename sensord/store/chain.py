@@ -252,6 +252,14 @@ class Chain(Generic[LineT]):
             fcntl.flock(file, fcntl.LOCK_SH)
             yield (self.path.name, self.head.name) if self.head.exists() else ()
 
+    def end(self) -> Verdict:
+        """The number and hash of the last line, without a look at those before; raises ``StoreError`` as it ends."""
+        with self._ended() as (_, end):
+            if end.fault:
+                raise StoreError(f"{end.fault}: run sensord audit verify")
+            last = end.last
+        return Verdict(last.number, last.hash) if last is not None else Verdict(0, GENESIS)
+
     def entries(self) -> Iterator[LineT]:
         """Yield every finished line, oldest first; raises ``StoreError`` for one that was not written here."""
         with self._ended() as (file, end):

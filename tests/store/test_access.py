@@ -17,6 +17,7 @@ from sensord.store import chain
 from sensord.store.access import FILE, HEAD, AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.lock import StateLock
+from sensord.store.registers import Registers
 from sensord.store.sqlite import create_file
 from tests.support.damages import DAMAGES, Damage
 
@@ -53,6 +54,42 @@ def test_the_account_of_the_system_is_written_down(
     assert line.account == said.format(me=pwd.getpwuid(os.getuid()).pw_name)
     assert line.version == 2
     assert log.verify().number == 4
+
+
+def test_both_files_gone_is_known_to_the_audit(log: AccessLog, tmp_path: Path) -> None:
+    """What was noted of the access log's end is not in it any more: gone, begun anew, or forged to as many lines."""
+    registers = Registers.of(tmp_path)
+    registers.note("2026-01-05")
+    registers.note("2026-01-06")
+    assert [line.change.about["number"] for line in AuditLog(tmp_path).entries()] == ["3"], "once for each end"
+    registers.verify()
+    assert registers.look() == {}
+    log.path.unlink()
+    log.head.unlink()
+    for lines in range(4):
+        assert log.verify().number == lines
+        assert "has lost its line 3" in registers.look()["access.log"]
+        with pytest.raises(StoreError, match="has lost its line 3"):
+            registers.verify()
+        log.append(at="2026-01-07", by="派出所-1", reason="协查", vehicle="0" * 16, via="reveal")
+    assert registers.look() == {}, "a look is at the end"
+    registers.note("2026-01-08")
+    with pytest.raises(StoreError, match="has lost its line 3"):
+        registers.verify()
+
+
+def test_a_loss_that_was_looked_into_is_written_down(log: AccessLog, tmp_path: Path) -> None:
+    """From then on the new log is held against that; the audit keeps the old end, and why."""
+    registers = Registers.of(tmp_path)
+    registers.note("2026-01-05")
+    log.path.unlink()
+    log.head.unlink()
+    registers.note("2026-01-06")
+    assert registers.look()
+    registers.note("2026-01-06", "the disk was replaced")
+    assert registers.look() == {}
+    registers.verify()
+    assert [line.change.about.get("why", "") for line in AuditLog(tmp_path).entries()] == ["", "the disk was replaced"]
 
 
 def test_nothing_was_ever_accessed(tmp_path: Path) -> None:
