@@ -85,7 +85,46 @@ def test_whatever_is_recognised_goes(text: str) -> None:
         assert not any(character.isdigit() for character in without_plates(text))
 
 
-@pytest.mark.parametrize("plate", ["BA12345", "BA12O45", "VA·12345", "KA 12345", "ＢＡ１２３４５"])
+@pytest.mark.parametrize(
+    "plate",
+    [
+        r"\u82cfE24680",
+        r"\\u82cfE24680",
+        r"\u82cf\u004524680",
+        "&#33487;E24680",
+        "&#x82CF;E24680",
+        "蘇E24680",
+        "粵B1234D",
+        "苏 E A B C D E",
+        "苏E123 4 5",
+        "W J 京 1 2 3 4 J",
+        "WJ 1 2 3 4 5",
+    ],
+)
+def test_a_plate_goes_however_it_is_escaped_or_spaced(plate: str) -> None:
+    """By JSON, in JSON, by HTML; in older characters; a sign between all of its characters."""
+    assert without_plates(f"车“{plate}”已核实") == "车“***”已核实"
+
+
+def test_half_of_a_character_can_be_written() -> None:
+    """An escape may hold one, and no file takes it."""
+    assert without_plates(r"\ud83d 苏E24680").encode().endswith(b"***")
+
+
+@pytest.mark.parametrize(
+    "plate",
+    [
+        "BA12345",
+        "BA12O45",
+        "VA·12345",
+        "KA 12345",
+        "ＢＡ１２３４５",
+        "ba12345",
+        "B A 1 2 3 4 5",
+        "BA 12 345",
+        "BA-1-2-3-4-5",
+    ],
+)
 def test_an_army_plate_goes(plate: str) -> None:
     """One that stands by itself."""
     assert without_plates(f"t/C1/plate/{plate}") == "t/C1/plate/***"
@@ -99,6 +138,11 @@ def test_an_army_plate_goes(plate: str) -> None:
         "GB18030",
         "ID12345",
         "ba12345f00",
+        "GB 28181",
+        "it's a 2026-11-24",
+        "更新 sensord README level1",
+        "&#9999999;",
+        r"\u12",
         "0a1b2c3d4e5f6789",
         "group 12345 of 20000",
         "HTTP 12345",

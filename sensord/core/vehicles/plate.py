@@ -29,7 +29,7 @@ _FOLDED |= {lower: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 _FOLDED |= {lower + 0xFEE0: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 """Full-width and lower-case letters, and nothing else: foreign letters and figures in circles are no plate's."""
 _P = f"[{ANY_PROVINCE}]"
-_GAP = re.compile(r"[\s·•‧∙⋅●・･:]{1,3}")
+_GAP = re.compile(r"(?<![\s·•‧∙⋅●・･:])[\s·•‧∙⋅●・･:]{1,3}(?![\s·•‧∙⋅●・･:])")
 _DOTS = frozenset("·‧・･:")
 """What separates and nothing else: a space or a heavy dot may stand for a character, too."""
 _IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:{_GAP.pattern}|([-_.]))(.+)")
@@ -135,14 +135,15 @@ def _uncoloured(text: str, colour: str) -> tuple[str, str]:
 def _joined(text: str, colour: str) -> str:
     """Leave out what separates the parts of a plate.
 
-    Beside the usual place, behind the letter, spaces and dots separate where a plate comes of it, and no other plate
-    would with a character in their place that was not read.
+    Beside the usual place, behind the letter, spaces and dots separate where a plate comes of it that a word could not
+    be (it has a digit), and no other plate would with a character in their place that was not read.
     """
     written = _in_two(text, colour)
     if kind_of(written) is not PlateKind.UNREAD or (text[:1].isascii() and not text.startswith("WJ")):
         return written
     closed = _in_two(_GAP.sub("", text), colour)
-    return written if kind_of(closed) is PlateKind.UNREAD or _hides(text, colour) else closed
+    plain = any(one.isdigit() for one in closed[2:6]) and kind_of(closed) is not PlateKind.UNREAD
+    return closed if plain and not _hides(text, colour) else written
 
 
 def _hides(text: str, colour: str) -> bool:
