@@ -18,7 +18,7 @@ from sensord.core.alert import Vehicle
 from sensord.core.cases.notification import Notification
 from sensord.core.definition import Definition
 from sensord.core.instant import format_instant
-from sensord.core.site import definition_of
+from sensord.core.snapshot import definition_of
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.reveal import Held, MaskFiller, PlateFiller, Revealer
 from sensord.errors import SensordError, SnapshotError, StoreError

@@ -120,6 +120,13 @@ def _via(identity: Identity) -> str:
     return "cli" if identity.name == LOCAL else f"api:{identity.name}"
 
 
+def _who(backend: Backend, identity: Identity, by: str) -> str:
+    """Who acts: somebody on the roster, or the token's own name; raises ``Refused`` for anybody else."""
+    if by not in ("", identity.name) and not any(one.id == by for one in backend.definition.people):
+        raise Refused(422, "body.by: nobody on the roster is called so; leave it out to answer in the token's name")
+    return by or identity.name
+
+
 async def _do(backend: Backend, auditor: Auditor, identity: Identity, action: Action, **more: str) -> Response:
     """Journal an action and say what became of it; ``more`` is what the audit shall hold besides."""
     seq = await recorded(lambda: backend.act(action))
@@ -136,10 +143,9 @@ def _cases(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
             raise Refused(422, "body.verb: silences and counts have routes of their own: see /openapi.json")
         if body.verb in APPROVALS and identity.role < Role.ADMIN:
             raise Refused(403, f"{body.verb.value} needs the role admin")
-        if body.by not in ("", identity.name) and not any(one.id == body.by for one in backend.definition.people):
-            raise Refused(422, "body.by: nobody on the roster is called so; leave it out to answer in the token's name")
+        who = _who(backend, identity, body.by)
         until = from_datetime(body.until) if body.until is not None else 0
-        action = Action(body.verb.value, case, body.by or identity.name, _via(identity), body.note, until)
+        action = Action(body.verb.value, case, who, _via(identity), body.note, until)
         return await _do(backend, auditor, identity, action)
 
 
@@ -174,7 +180,7 @@ def _counts(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
         summary="Say how many vehicles are inside a compound, counted by hand",
     )
     async def count(place: Id, body: CountBody, identity: Operator) -> Response:
-        who = body.by or identity.name
+        who = _who(backend, identity, body.by)
         action = Action(Verb.COUNT.value, place, who, _via(identity), body.note, vehicles=body.vehicles)
         return await _do(backend, auditor, identity, action, vehicles=str(body.vehicles))
 

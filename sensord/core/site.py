@@ -100,13 +100,7 @@ class _Body(msgspec.Struct, array_like=True):
     blindness: bytes = b""
 
 
-class _Head(msgspec.Struct, array_like=True):
-    """What a snapshot begins with."""
-
-    definition: bytes
-
-
-_BODY, _HEAD = msgpack_decoder(_Body), msgpack_decoder(_Head)
+_BODY = msgpack_decoder(_Body)
 
 
 class Site:
@@ -370,14 +364,6 @@ class Site:
         except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
         return site
-
-
-def definition_of(state: bytes) -> Definition:
-    """The definition in force at a snapshot, without building a site; raises ``SnapshotError`` as that does."""
-    try:
-        return decode_definition(_HEAD.decode(unseal(state)).definition)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, zlib.error) as error:
-        raise SnapshotError(f"the snapshot cannot be read: {error}") from error
 
 
 def _quarter(at: int) -> int:

@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sensord.core.definition import Definition, decode_definition
+from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
 
 MAGIC = b"SNSD"
@@ -82,3 +84,20 @@ def unseal(state: bytes) -> bytes:
     if zlib.crc32(data).to_bytes(4, "big") != state[5:9]:
         raise SnapshotError("the snapshot is damaged (its checksum does not fit)")
     return zlib.decompress(data)
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """What the snapshot of a site begins with."""
+
+    definition: bytes
+
+
+_HEAD = msgpack_decoder(_Head)
+
+
+def definition_of(state: bytes) -> Definition:
+    """The definition in force at a site's snapshot, without building a site; raises ``SnapshotError`` as that does."""
+    try:
+        return decode_definition(_HEAD.decode(unseal(state)).definition)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, zlib.error) as error:
+        raise SnapshotError(f"the snapshot cannot be read: {error}") from error

@@ -16,7 +16,7 @@ _OLDER = "滬蘇粵魯晉遼閩贛瓊貴雲陝寧蔵"
 """Characters of provinces as they are written elsewhere."""
 _P, _C, _DIGIT, _GAP = f"[{ANY_PROVINCE}{_OLDER}]", "[A-Z0-9]", "[0-9IO]", r"[^A-Z0-9\u4e00-\u9fff]{0,3}"
 _ENDING, _ONE = "(?:[挂学警港澳领临]|应急)", "[ ·•-]?"
-_DOTS = r"[\s·•‧∙⋅●・･:]{1,3}"
+_DOTS = r"[\s·•‧∙⋅●・･]{1,3}"
 _MORE, _LAST = f"(?:{_C}|{_DOTS}{_C}{{1,2}}(?![A-Z0-9]))", f"(?:{_DOTS}{_C}(?![A-Z0-9]))?"
 _LIKE = re.compile(
     rf"{_P}[A-Z]{_GAP}{_C}{{4,5}}(?:{_C}|{_ENDING}){_LAST}|临{_P}[A-Z]{_GAP}{_C}{{4,6}}{_LAST}"

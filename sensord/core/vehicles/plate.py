@@ -29,10 +29,10 @@ _FOLDED |= {lower: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 _FOLDED |= {lower + 0xFEE0: lower - 0x20 for lower in range(ord("a"), ord("z") + 1)}
 """Full-width and lower-case letters, and nothing else: foreign letters and figures in circles are no plate's."""
 _P = f"[{ANY_PROVINCE}]"
-_GAP = re.compile(r"(?<![\s·•‧∙⋅●・･:])[\s·•‧∙⋅●・･:]{1,3}(?![\s·•‧∙⋅●・･:])")
-_DOTS = frozenset("·‧・･:")
+_GAP = re.compile(r"(?<![\s·•‧∙⋅●・･:])[\s·•‧∙⋅●・･]{1,3}(?![\s·•‧∙⋅●・･:])")
+_DOTS = frozenset("·‧・･")
 """What separates and nothing else: a space or a heavy dot may stand for a character, too."""
-_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:{_GAP.pattern}|([-_.]))(.+)")
+_IN_TWO = re.compile(rf"(临?{_P}[A-Z]|WJ(?:{_P}|警)?|使|[A-Z]{{2}})(?:{_GAP.pattern}|:|([-_.]))(.+)")
 _APART = re.compile(rf"临?{_P}{_GAP.pattern}(?=[A-Z])")
 _OPENED = re.compile(rf"(?:临?{_P}(?:{_GAP.pattern})?[A-Z]|WJ(?:{_P}|警)?|使)(?={_GAP.pattern})")
 _BEFORE_SERIAL = re.compile(rf"临?{_P}.?|WJ(?:{_P}|警)?|使|[A-Z]{{2}}(?=[0-9IO]{{5}}$)")
