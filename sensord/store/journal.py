@@ -175,7 +175,7 @@ class Journal:
         if self._path is not None:
             day = max(day, day_in(self._path))
         path = day_path(self.directory, day)
-        before = self._connection
+        before, old = self._connection, self._path or path
         if before is None:
             return self._begin(path)
         if path == self._path or (self.late and time.monotonic() < self._again_at):
@@ -190,8 +190,7 @@ class Journal:
             self.late, self._again_at = str(error), time.monotonic() + _AGAIN
             return before
         self.late = ""
-        with translated(path, "closing"):
-            before.close()
+        self._close_file(before, old)
         return begun
 
     def _begin(self, path: Path) -> sqlite3.Connection:
@@ -292,15 +291,15 @@ class Journal:
             raise store_error(f"{path}: is past its retention but cannot be deleted ({error})") from error
         _log.info("a journal file past its retention was deleted", file=path.name)
 
-    def _close_file(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with translated(self._path or self.directory, "closing"):
-                connection.close()
+    def _close_file(self, connection: sqlite3.Connection, path: Path) -> None:
+        with translated(path, "closing"):
+            connection.close()
 
     def close(self) -> None:
         """Close the file (which folds its log into it) and let waiting readers go."""
         if self._connection is not None and (lost := self._there.lost()) is not None:
             self._lost(lost)
         self._catalogue.close()
-        self._close_file()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._close_file(connection, self._path or self.directory)

@@ -83,13 +83,15 @@ POINTS: dict[str, Point] = {
     "stopping, before the last snapshot": Point(
         "sensord.drivers.live:LiveCore._save", after=False, often=1, when=When.STOPPING
     ),
-    "the day is over, its file open": Point(f"{_JOURNAL}._close_file", after=False, often=1, when=When.MIDNIGHT),
-    "the day's file closed, no new one": Point(f"{_JOURNAL}._close_file", after=True, often=1, when=When.MIDNIGHT),
     "a new day's file without its name": Point(
         f"{_STORE}.sqlite:put_in_place", after=False, often=1, when=When.MIDNIGHT
     ),
     "a new day's file, not open": Point(f"{_STORE}.sqlite:put_in_place", after=True, often=1, when=When.MIDNIGHT),
     "a new day's file, empty": Point(f"{_JOURNAL}._open", after=True, often=2, when=When.MIDNIGHT, least=2),
+    "a new day's file, the one before open": Point(f"{_JOURNAL}._close_file", after=False, often=1, when=When.MIDNIGHT),
+    "a new day's file, the one before closed": Point(
+        f"{_JOURNAL}._close_file", after=True, often=1, when=When.MIDNIGHT
+    ),
     "a day forgotten, not deleted": Point(f"{_JOURNAL}._delete", after=False, often=1, when=When.PRUNING),
     "a day deleted, its logs not": Point(f"{_STORE}.journal:sync_directory", after=False, often=1, when=When.PRUNING),
     "a day deleted": Point(f"{_JOURNAL}._delete", after=True, often=1, when=When.PRUNING),
