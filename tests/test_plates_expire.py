@@ -80,7 +80,7 @@ def test_after_its_keep_no_file_holds_a_plate(daemon: Daemon, broker: Mosquitto)
     assert {path.name for path in kept} <= holding(daemon.state, FIRST)
     lived(daemon, "+0", TODAY, broker.port)  # with each ending a state is saved; the last two need no old day
     KeepingTime(daemon.state).note(time.time_ns())  # as of a daemon that ran through the days between
-    daemon.start()
+    daemon.start(None, "/api/v1/overview")  # the page about the damage waits for its receiver
     wait_until(lambda: not holding(daemon.state, FIRST) | holding(daemon.state, SECOND), 60, "both days expire")
     assert daemon.stop() == 0
     assert not [path for path in (daemon.state / "journal").iterdir() if ".damaged-" in path.name]

@@ -23,7 +23,7 @@ _LIKE = re.compile(
     rf"|{_P}{_GAP}[A-Z](?=(?:{_GAP}{_C}){{0,3}}{_GAP}[0-9])(?:{_GAP}{_C}){{4}}{_MORE}{{0,2}}(?:{_GAP}{_ENDING})?"
     rf"|{_P}{_GAP}[A-Z](?:[ ·•-]{_C}(?![A-Z0-9])){{4,6}}(?:{_GAP}{_ENDING})?"
     rf"|{_P}(?:{_GAP}{_DIGIT}){{5}}{_GAP}领|使(?:{_GAP}{_DIGIT}){{6}}"
-    rf"|W{_ONE}J{_GAP}(?:{_P}|警)?(?:{_GAP}{_DIGIT}){{4}}{_MORE}{{0,2}}"
+    rf"|W{_ONE}J{_GAP}(?:{_P}|警)?(?:{_GAP}{_DIGIT}){{4}}{_MORE}?{_LAST}"
     rf"|[{ARMY}](?<![A-Z0-9].)(?<!G(?=B[ -]?(?:18030|28181)))"
     rf"(?:[A-HJ-NP-Z][·•. -]?{_DIGIT}{{5}}|(?-i:(?<=[A-Z]){_ONE}[A-HJ-NP-Z])(?:{_ONE}{_DIGIT}){{5}})(?![A-Z0-9])",
     re.IGNORECASE,
