@@ -4,6 +4,8 @@ Method: a generated street with 5,000 registered sensors, the shipped rules, a r
 The daemon is started as systemd would start it; measured are the time until it says READY=1 (state recovered, threads
 at work), the time until ``/readyz`` answers 200 (connected to the broker, HTTP up), and its resident memory after
 twenty seconds of ticks. Twice: on an empty state directory, and again on what the first run has left. Best of three.
+Then once more, with 100,000 readings that wait at the broker, which were published (QoS 1, a thousand sensors) while
+the daemon was down: the time until READY=1, and until all of them are accepted.
 
 Reference, measured in the same run: an interpreter that only imports the libraries which the daemon uses.
 """
@@ -25,15 +27,23 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import httpx  # noqa: E402
+import paho.mqtt.client as paho  # noqa: E402
 import yaml  # noqa: E402
+from paho.mqtt.enums import CallbackAPIVersion  # noqa: E402
 
 from bench.machine import describe  # noqa: E402
 from sensord.config.generate import Numbers, generate_roster, generate_street  # noqa: E402
+from sensord.config.load import load  # noqa: E402
+from sensord.core.place import PlaceKind, Places  # noqa: E402
+from sensord.core.stream import Stream  # noqa: E402
 from simulators.broker import free_port, running_broker  # noqa: E402
 from simulators.children import Child  # noqa: E402
 
-SENSORS, ROUNDS, SETTLE = 5000, 3, 20.0
+SENSORS, ROUNDS, SETTLE, LONGEST = 5000, 3, 20.0, 180.0
 TARGET_SECONDS, TARGET_MIB = 1.0, 150.0
+WAITING, SPEAKING = 100_000, 1000
+TARGET_WAITING = 3.0
+"""The most that a start may take while so many readings wait, of so many sensors (s)."""
 LIBRARIES = (
     "numpy, paho.mqtt.client, aiomqtt, httpx, msgspec, structlog, yaml, prometheus_client, fastapi, uvicorn, sqlite3"
 )
@@ -75,6 +85,56 @@ def notify_socket(directory: Path) -> Iterator[socket.socket]:
             yield listener
         finally:
             (directory / "notify").unlink()
+
+
+def publish(config: Path, port: int) -> None:
+    """Publish readings that nobody takes yet, each sensor's numbered."""
+    whole = load(config).definition
+    places = Places(whole.places, whole.devices)
+    sensors = [device for device in whole.devices if device.stream is Stream.CROWD][:SPEAKING]
+    topics = [
+        whole.topics.format(compound=places.above(one.place, PlaceKind.COMPOUND), kind=one.stream.word, device=one.id)
+        for one in sensors
+    ]
+    client = paho.Client(CallbackAPIVersion.VERSION2, "bench-sensors", protocol=paho.MQTTv5)
+    client.max_inflight_messages_set(1000)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    for number in range(WAITING):
+        seq, which = divmod(number, len(topics))
+        told = client.publish(topics[which], f'{{"count": {seq % 9}, "boot": 1, "seq": {seq}}}', 1)
+        if number % 10_000 == 9_999:  # no more are in flight than there are numbers for
+            told.wait_for_publish(60)
+    client.disconnect()
+    client.loop_stop()
+
+
+def start_behind(directory: Path, config: Path, http: int) -> tuple[float, float]:
+    """Start the daemon while readings wait; returns seconds to READY=1, and until all are accepted."""
+    command = [sys.executable, "-m", "sensord", "run", "--config", str(config)]
+    environment = {"NOTIFY_SOCKET": str(directory / "notify")}
+    with notify_socket(directory) as listener:
+        began = time.perf_counter()
+        with Child.running("sensord", command, directory / "sensord.log", environment) as child:
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            ready = time.perf_counter() - began
+            while accepted(http) < WAITING:
+                child.check()
+                if time.perf_counter() - began > LONGEST:
+                    raise SystemExit(f"only {accepted(http):,.0f} readings were accepted within {LONGEST:g} s")
+                time.sleep(0.05)
+            return ready, time.perf_counter() - began
+
+
+def accepted(http: int) -> float:
+    """The readings that the daemon says it has accepted."""
+    try:
+        text = httpx.get(f"http://127.0.0.1:{http}/metrics", timeout=5, trust_env=False).text
+    except httpx.HTTPError:
+        return 0.0
+    lines = (line for line in text.splitlines() if line.startswith("sensord_readings_total{"))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if 'outcome="accepted"' in line and "crowd" in line)
 
 
 def start_once(directory: Path, config: Path, http: int, settle: float) -> tuple[float, float, float]:
@@ -135,6 +195,8 @@ def main() -> None:
             first.append(start_once(directory, config, http, SETTLE))
             again.append(start_once(directory, config, http, 0.0))
             bare.append(reference())
+        publish(config, broker.port)
+        behind, taken = start_behind(directory, config, http)
     print(f"{sensors} sensors, {os.cpu_count()} cores")
     for kind, laps in (("first start", first), ("restart", again)):
         ready, answering, memory = (min(lap[column] for lap in laps) for column in range(3))
@@ -145,6 +207,10 @@ def main() -> None:
     print(
         f"{'ratio':>12}: {ratios[0]:.1f} in time, {ratios[1]:.1f} in memory"
         f" (targets: {TARGET_SECONDS:g} s, {TARGET_MIB:g} MiB)"
+    )
+    print(
+        f"{WAITING:,} readings waiting: READY=1 after {behind:.2f} s, {behind / seconds:.1f} times the reference"
+        f" (target: {TARGET_WAITING:g} s); all of them accepted after {taken:.1f} s"
     )
 
 
