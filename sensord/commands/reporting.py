@@ -42,7 +42,7 @@ class Lists:
 
     @contextmanager
     def _history(self) -> Iterator[History]:
-        with closing(StateStore(self._directory)) as state:
+        with closing(StateStore.existing(self._directory)) as state:
             yield state.history
 
     def listed(self, name: str, since: str | None, until: str | None, form: str) -> str:
@@ -113,7 +113,7 @@ def in_force(config: Path) -> Loaded:
     if start.refused is None:
         return start.loaded
     directory = start.loaded.resolve(start.loaded.settings.state_dir)
-    with closing(StateStore(directory)) as state:
+    with closing(StateStore.existing(directory)) as state:
         return start.begun(DirectoryReader(directory / "journal"), state)
 
 

@@ -73,7 +73,7 @@ def restore(journal: JournalReader, states: States, secrets: Secrets, assumed: D
             continue
         if end - saved.seq > REACH:
             log.error("a saved state is too far back", seq=saved.seq, end=end)
-            break
+            continue
         try:
             site = Site.restored(saved.state, secrets, lenient=True)
         except SnapshotError as error:

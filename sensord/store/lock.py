@@ -54,7 +54,7 @@ class StateLock:
         self._name, self._there = socket.socket(socket.AF_UNIX), Whereabouts(path)
         if other := _take(self._name, directory):
             self.close()
-            raise _locked(directory, str(other))
+            raise _locked(directory, "unknown" if other == _UNKNOWN else str(other))
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"{os.getpid()}\n".encode("ascii"))
 
@@ -78,6 +78,10 @@ def _locked(directory: Path, holder: str) -> LockedError:
     )
 
 
+_UNKNOWN = -1
+"""The process that has a name is there, and does not say which it is."""
+
+
 def _take(name: socket.socket, directory: Path) -> int:
     """Take the directory's name; return the process that has it (0: none that counts)."""
     address = b"\0sensord-" + sha256(os.fsencode(directory.resolve())).hexdigest().encode("ascii")
@@ -96,6 +100,8 @@ def _owner(address: bytes) -> int:
             asking.setblocking(False)
             asking.connect(address)
             pid, user, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except BlockingIOError:  # so many have asked already: somebody is there
+            return _UNKNOWN
         except OSError:
             return 0
     return int(pid) if os.geteuid() in (0, user) or user == 0 else 0

@@ -31,6 +31,7 @@ from sensord.store.database import Database, Questions
 from sensord.store.history import History
 from sensord.store.keeping import NEWEST, Keeping
 from sensord.store.outbox import OutboxTable
+from sensord.store.sqlite import store_error
 from sensord.store.suspicion import Suspicion
 from sensord.store.tables import STATE
 
@@ -83,6 +84,16 @@ class StateStore:
         self.history, self.keeping = History(self._questions[1]), Keeping(self._database)
         self.on_outbox: Callable[[], None] = lambda: None
         self._applied = self._position("seq")
+
+    @classmethod
+    def existing(cls, directory: Path) -> StateStore:
+        """The state that is there; raises ``StoreError`` where there is none: only a daemon begins one.
+
+        One that anybody else began would look like that of a first start, and hide that the state was lost.
+        """
+        if not (directory / FILE).exists():
+            raise store_error(f"{directory / FILE}: is not there; start the daemon, or restore a backup")
+        return cls(directory)
 
     @classmethod
     def open_or_set_aside(

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import Answer
-from sensord.core.cases.policy import Mode, Policy, Step
+from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
-from sensord.core.instant import HOUR, MINUTE, to_datetime
+from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
@@ -202,3 +202,40 @@ def test_a_stand_in_takes_over_as_the_roster_changes(answers: bool) -> None:
     story = desk.redefine(CHANGE - 300, msgspec.structs.replace(desk.definition, duty=Duty(SHIFTS, changes=(swap,))))
     assert heard(story) == [("替", "hand_over")]
     assert heard(desk.wait(CHANGE)) == []
+
+
+def test_what_nobody_watches_any_more_is_handed_over() -> None:
+    """The rule's hours ended shortly before the shift: who comes is asked to verify, for who was asked has left."""
+    desk = Desk(street(EARLY, LATE, OFFICER, steps=(Step(("cadre",)),)))
+    desk.alert(0, Level.RED)
+    desk.unwatched(CHANGE - 30)
+    desk.act(CHANGE - 20, "on_the_way", "早")
+    assert heard(change(desk)) == [("晚", "verifying_asked")]
+    assert heard(desk.wait(CHANGE + 60)) == []
+
+
+def test_a_report_is_awaited_of_what_people_knew_before_the_night() -> None:
+    """A second alert came while nobody was there; as both are over, the morning hears of it, and closes nothing."""
+    shifts = (Shift("early", NOW - 60, NOW + 10), Shift("late", NOW + 120, NOW + 400))
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), "after_report", unreported_after=72 * HOUR)
+    for another in (False, True):
+        desk = Desk(definition(people=(EARLY, LATE), policies=(plan,), duty=Duty(shifts)))
+        desk.alert(0, Level.YELLOW)
+        if another:
+            desk.alert(CHANGE + 600, Level.YELLOW, "crowd-sum")
+            desk.alert(CHANGE + 900, Level.NONE, "crowd-sum")
+        desk.alert(CHANGE + 1000, Level.NONE)
+        assert ("晚", "another_alert") in heard(desk.wait(2 * HOUR // SECOND + 60)) or not another
+        assert [case.state.value for case in desk.book.open.values()] == ["verifying"]
+
+
+def test_whose_role_is_gone_has_left() -> None:
+    """A reload takes out a role with its people: what they said holds no step back any more."""
+    roles = tuple(Role(name, {"zh": name}, {}) for name in ("cadre", "police", "volunteer"))
+    late = Step(("police",), after=10 * MINUTE, until=Answer.ON_THE_SCENE)
+    cadre, helper = person("干", "cadre"), person("志", "volunteer")
+    desk = Desk(street(cadre, helper, POLICE, steps=(Step(("volunteer", "cadre")), late), roles=roles))
+    desk.alert(0, Level.YELLOW)
+    desk.act(30, "on_the_scene", "志")
+    desk.redefine(60, street(cadre, POLICE, steps=(Step(("cadre",)), late), roles=roles[:2]))
+    assert ("警", "not_on_the_scene") in heard(desk.wait(2000))

@@ -96,3 +96,14 @@ def test_passages_are_known_for_minutes_and_no_longer() -> None:
     for number in range(10 * PASSAGES):
         repeats.passage(100 + number, KNOWN + 2)
     assert len(repeats.passages) <= PASSAGES + 1
+
+
+def test_a_clock_that_stands_still_years_ago_repeats_no_passage() -> None:
+    """A camera with a dead battery stamps all the same: out and in again within minutes are passages."""
+    follower = Follower(rules=())
+    stamp = START - 9 * 366 * 24 * 3600 * SECOND
+    looks = [(0, "in"), (65, "out"), (130, "in")]
+    said = [passage("C1-N", START + second * SECOND, A, way, 0.9 + second / 2000, stamp) for second, way in looks]
+    rows = follower.see(*said, tick(300))
+    assert [row.where for row in rows] == ["C1-N in", "C1-N out", "C1-N in"]
+    assert follower.inside() == (1, 0)

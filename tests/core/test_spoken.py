@@ -7,6 +7,7 @@ import pytest
 
 from sensord.core.intake.spoken import Names, action, command
 from sensord.core.record import Action, Scope
+from sensord.errors import DecodeError
 
 ARMY = "BA12345"
 """Somebody may be called so: it looks like a plate of the army."""
@@ -43,3 +44,10 @@ def test_a_plate_behind_the_name_of_a_place_goes() -> None:
 def test_silences_that_are_called_by_plates_are_two() -> None:
     """Neither keeps its name; each gets one of its own, so the second is no repetition of the first."""
     assert action(msgspec.json.encode(Action("silence", PLATE, "x")), NAMES).case == ""
+
+
+def test_a_count_says_how_many() -> None:
+    """One that does not, or calls it otherwise, would empty the compound."""
+    with pytest.raises(DecodeError, match="how many"):
+        command(b'{"verb": "count", "count": 20}', "C1", "cadre-1", NAMES)
+    assert command(b'{"verb": "count", "vehicles": 0}', "C1", "cadre-1", NAMES).vehicles == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from sensord.core.alert import Change
 from sensord.core.cases.policy import Policy, Role, Step
 from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
@@ -11,10 +13,12 @@ from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Places
 from sensord.core.record import Scope
 from sensord.core.rules.engine import Engine
-from sensord.core.rules.rule import Clear, LevelSpec, Rule
+from sensord.core.rules.rule import Clear, LevelSpec, Logic, Rule
 from sensord.core.schedule import Active
+from sensord.core.site import Site
 from sensord.core.stream import Stream
 from tests.core.desk import Desk, told
+from tests.core.failing import DENSITY, Following, both
 from tests.core.street import START, definition, density_rule, devices, places
 from tests.core.test_windows import crowd
 
@@ -171,3 +175,15 @@ def test_an_operator_closes_what_nobody_watches() -> None:
     one = desk()
     one.unwatched(100)
     assert one.act(101, "close", "operator", via="cli").outcomes[0].verdict == "closed"
+
+
+def test_a_combination_of_what_nobody_watches_is_not_over() -> None:
+    """Its part's hours have ended over a crowd: so it is unwatched, too, after a restart as well."""
+    part = msgspec.structs.replace(DENSITY, active=HOURS)
+    street = Following(part, both(Logic.ANY, part.id))
+    street.until(OVER, 100, 1)
+    street.site = Site.restored(street.site.snapshot())
+    street.until(OVER + 120, 100, OVER)
+    assert ("both", Change.UNWATCHED) in {(rule, change) for _, rule, _, change in street.changes}
+    assert ("both", Change.CLEARED) not in {(rule, change) for _, rule, _, change in street.changes}
+    assert [bool(case.unwatched) for case in street.site.book.open.values()] == [True, True]

@@ -282,3 +282,26 @@ def test_two_copies_are_kept_and_no_more_often_than_wanted(tmp_path: Path) -> No
     assert Copies(tmp_path, lambda seq: seq * SECOND + 1).found() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == [copies.FILE, copies.BEFORE]
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+class _Kept:
+    """A lost state with two copies: the older one, made before all that is in doubt, is too far back."""
+
+    applied, doubt = 0, 1000 * MINUTE
+
+    def saved(self) -> Iterator[Saved]:
+        """The newest first."""
+        state = Site(definition()).snapshot()
+        yield Saved(299_999, 995 * MINUTE, state)
+        yield Saved(150_000, 500 * MINUTE, state)
+
+
+class _Long:
+    """A journal of many groups."""
+
+    first_seq, last_seq = 1, 300_000
+
+
+def test_a_copy_that_is_too_far_back_hides_no_other() -> None:
+    """The newer one is near enough."""
+    assert restoring.restore(_Long(), _Kept(), {}, None).position == 299_999  # type: ignore[arg-type]

@@ -107,3 +107,14 @@ def test_a_holder_finds_its_lock_gone(tmp_path: Path, how: str) -> None:
         (state / "lock").write_text("")
     assert (before, lock.lost) == (False, True)
     lock.close()
+
+
+def test_however_many_have_asked_the_holder_is_there(tmp_path: Path) -> None:
+    """Its directory has been moved; whoever starts where it was is refused each time."""
+    lock = StateLock(tmp_path / "state")
+    (tmp_path / "state").rename(tmp_path / "moved")
+    for _ in range(70):
+        with pytest.raises(LockedError):
+            StateLock(tmp_path / "state")
+    lock.close()
+    StateLock(tmp_path / "state").close()

@@ -16,7 +16,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import unused
 from sensord.core.cases.rounds import PROGRESS, hear, is_there
 from sensord.core.cases.story import Story
-from sensord.core.cases.told import Told
+from sensord.core.cases.told import OPERATOR, Told
 from sensord.core.cases.verdict import Answered, Verdict, accepted, refused
 from sensord.core.instant import DAY, HOUR
 from sensord.core.outcome import Outcome
@@ -115,7 +115,7 @@ class Answers:
     def _told(self, action: Action, case: Case, at: int) -> Told:
         """The ledger's line of whoever speaks; somebody who was never told gets one."""
         person = self._flow.roster.by_id.get(action.by)
-        role = person.role if person is not None else "operator"
+        role = person.role if person is not None else OPERATOR
         return case.told.setdefault(action.by, Told(role, at, len(case.told)))
 
     def _close(self, action: Action, case: Case, at: int, story: Story) -> Answered:

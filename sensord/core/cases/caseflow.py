@@ -306,10 +306,10 @@ class Flow(Receipts):
 
     def _recheck(self, case: Case, at: int, story: Story) -> None:
         """Tell what can be told by now; what was over before anybody could be told is over for whoever hears of it."""
-        past = not case.alerts and bool(case.untold)
+        past, known = not case.alerts and bool(case.untold), bool(case.told)
         self.recheck(case, at, story)
-        if past:
-            self.settle(case, at, story, TOLD_LATE)
+        if past:  # of what people knew before it was over their report is awaited, as ever
+            self.settle(case, at, story, 0 if known else TOLD_LATE)
 
     def look_again(self, at: int, story: Story) -> None:
         """A silence was lifted, a contact works again, the roster is another: look at all that somebody may be told of.

@@ -13,7 +13,7 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.paging import Paging
 from sensord.core.cases.policy import Mode, Step
-from sensord.core.cases.told import Told
+from sensord.core.cases.told import OPERATOR, Told
 from sensord.core.people.roster import Person
 
 
@@ -23,6 +23,12 @@ class HandOver(Paging):
     def left(self, case: Case, at: int) -> list[str]:
         """Those whose answers stand, and who are off duty, or on no roster any more."""
         return [person for person, told in _ledger(case) if told.said and self._has_left(person, told, at)]
+
+    def stays(self, case: Case, at: int) -> bool:
+        """Whether anybody who was told of the case in this round stays on duty."""
+        people, on_duty = self._roster.by_id, self._roster.table.on_duty
+        told = (person for person, told in _ledger(case) if _was_told(case, told))
+        return any(person in people and on_duty(person, at) for person in told)
 
     def incoming(self, case: Case, of: Case, left: Collection[str], at: int) -> list[Person]:
         """Who is to take over: of each role of the steps that have spoken, if nobody stays who was told, or one left.
@@ -38,7 +44,8 @@ class HandOver(Paging):
                     found.update((person.id, person) for person in self._of_role(case, at, step, role))
         if not found and not stay:
             found.update((person.id, person) for person in self._anybody(case, self.policy(case), at))
-        return list(found.values())
+        # Whoever a step has told at this very instant knows of it.
+        return [one for one in found.values() if one.id not in case.told or case.told[one.id].at != at]
 
     def hand_over(
         self, case: Case, event: CaseEvent, people: list[Person], decisions: Decisions, of: Case, *, anew: bool
@@ -101,7 +108,7 @@ class HandOver(Paging):
     def _has_left(self, person: str, told: Told, at: int) -> bool:
         """Whether somebody of the roster is off duty; an operator has no duty."""
         if person not in self._roster.by_id:
-            return told.role in self._roles
+            return told.role != OPERATOR
         return not self._roster.table.on_duty(person, at)
 
     def _stays(self, person: str, at: int) -> bool:

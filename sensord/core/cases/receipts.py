@@ -82,6 +82,7 @@ class Receipts(Ending):
 def _tells_of_end(case: Case, told: Told, event: str, channel: str) -> bool:
     """Whether the message told of the end, by itself or in a digest, and nothing else has got through."""
     said = told.ended_over.get(channel, "")
-    if said in told.held and event.startswith("digest-"):
-        return int(event.rstrip("+").removeprefix("digest-")) >= case.closed_at
+    number = event.rstrip("+").removeprefix("digest-")
+    if event.startswith("digest-"):
+        return bool(said) and number.isdecimal() and len(number) < 20 and int(number) >= case.closed_at
     return bool(said) and event == said

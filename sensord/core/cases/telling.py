@@ -54,7 +54,7 @@ class Telling(Stages):
         self.unschedule(case, Due.RECHECK)
         if self.dispatcher.rose(case, event, reason, decisions):
             note(case, own)
-            if case.alerts:
+            if case.alerts or case.unwatched:
                 self._await_duty(case, at)
             if case.state is State.FILED:
                 self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
@@ -151,6 +151,14 @@ class Telling(Stages):
         if not case.alerts:
             case.muted = ""
             self._tell_untold(case, at, story)
+            if case.unwatched and case.told and not case.claimed and not owes(case, subject(case)):
+                if self.dispatcher.stays(case, at):
+                    self._await_duty(case, at)
+                elif self.dispatcher.can_tell(case, at):
+                    event = self.happen(case, Happening.STEP_DUE, at, "hand-over", story)
+                    self.dispatch(case, event, Reason.VERIFYING_ASKED, story)
+                else:
+                    self._await_duty(case, at)
             return
         muted = self.muted(case, at)
         anew = muted is None and (bool(case.muted) or self._is_unheard(case, at))

@@ -6,6 +6,9 @@ import msgspec
 
 from sensord.core.level import Level
 
+OPERATOR = "operator"
+"""The role of who has answered and is on no roster: by the API, or at the machine."""
+
 
 class Told(msgspec.Struct):
     """The ledger's line of one person in one case: when each thing happened first (ns; 0: not yet).

@@ -17,7 +17,7 @@ import numpy as np
 from sensord.core.batch import CLOCK_SUSPECT, Batch, Int64, tick
 from sensord.core.definition import Definition
 from sensord.core.failure import Failures, Part
-from sensord.core.intake.clock import Clock
+from sensord.core.intake.clock import ANCIENT, PLAUSIBLE, Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.memory import Arrivals, Judged, Memories, Memory
 from sensord.core.intake.reader import DeadLetter, Read, Reader
@@ -132,7 +132,10 @@ def _passages(read: Read) -> Int64:
     found, seen, direction = np.full(len(read.rows), NONE), read.sightings, read.labels.get("direction")
     if seen is None or direction is None:
         return found
-    rows = np.flatnonzero((seen.who[:, 0] != 0) & (direction >= 0) & (read.rows.stamp != NONE))
+    stamp = read.rows.stamp
+    # One that is impossible may be the same for every passage of a camera whose clock stands still.
+    times = (stamp > read.received_at - ANCIENT) & (stamp < read.received_at + PLAUSIBLE)
+    rows = np.flatnonzero((seen.who[:, 0] != 0) & (direction >= 0) & times)
     found[rows] = passages(seen.who[rows, 0], direction[rows].astype(np.int64), read.rows.stamp[rows])
     return found
 

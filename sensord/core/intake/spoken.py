@@ -39,7 +39,7 @@ class Command(msgspec.Struct, frozen=True):
     note: str = ""
     until: int = 0
     scope: Scope | None = None
-    vehicles: int = 0
+    vehicles: int | None = None
 
 
 _COMMAND = json_decoder(Command)
@@ -59,12 +59,14 @@ def command(payload: bytes, case: str, user: str | None, names: Names) -> Action
     refuse_depth(payload)
     told = _read(_COMMAND, payload, "bad_command")
     refuse_repeated_keys(payload)
+    if told.verb == Verb.COUNT and told.vehicles is None:
+        raise DecodeError("bad_command", "a count says how many vehicles there are")
     if user is not None and told.by not in ("", user):
         raise DecodeError("other_user", "the payload names somebody else than its topic")
     if user is not None and user not in names.people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
     by = told.by if user is None else user
-    bare = _bare(Action(told.verb, case, by, "mqtt", told.note, told.until, told.scope, told.vehicles), names)
+    bare = _bare(Action(told.verb, case, by, "mqtt", told.note, told.until, told.scope, told.vehicles or 0), names)
     return msgspec.structs.replace(bare, note=bare.note[:LONGEST_NOTE])
 
 

@@ -42,6 +42,9 @@ from sensord.core.rules.window import Table
 from sensord.core.rules.windowed import UNIT, WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
 
+LATER = frozenset((UNIT, "unseen"))
+"""Arrays that states of earlier versions lack; they begin as in a rule that is new."""
+
 
 class Carried(StrEnum):
     """What became of a rule when the definition changed."""
@@ -113,7 +116,7 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
         return carried
     wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
     for name, array in wanted.items():
-        if name == UNIT and UNIT not in packed.arrays:
+        if name in LATER and name not in packed.arrays:
             continue
         _take(packed, name, packed.arrays[name], array, keys)
     if carried is Carried.WARMING_UP:
@@ -168,7 +171,7 @@ def _fits(packed: PackedRule, evaluator: Evaluator, prefix: str) -> bool:
         name in held and _has_room(packed, name, held[name], array)
         for arrays, held in both
         for name, array in arrays.items()
-        if name.startswith(prefix) and name != UNIT
+        if name.startswith(prefix) and name not in LATER
     )
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sensord.core.alert import Transition
+from sensord.core.alert import Change, Transition, unwatched
 from sensord.core.batch import Batch
 from sensord.core.level import Level
 from sensord.core.place import PlaceKind
@@ -53,6 +53,7 @@ class CombinedRule:
         shape = (len(self._parts), len(table))
         self.on = np.zeros(shape, np.int32)
         self.last_on, self.chain = np.full(shape, UNSET), np.full(shape, UNSET)
+        self.unseen = np.zeros(shape, np.bool_)
         self.levels, self.matched = np.zeros(len(table), np.int8), np.zeros(len(table), np.bool_)
         self._looked_at = 0
         self.armed, self.ended = np.full(len(table), UNSET), np.full(len(table), UNSET)
@@ -88,6 +89,7 @@ class CombinedRule:
                     self._began(number, key, transition.at)
                 elif self.on[number, key] == 0:
                     self.last_on[number, key] = transition.at
+                self.unseen[number, key] = transition.change is Change.UNWATCHED
         return sorted(concerned)
 
     def forget(self, gone: Sequence[Transition], at: int) -> None:
@@ -186,7 +188,10 @@ class CombinedRule:
         if not level:
             self.ended[key] = UNSET
         seen = (float(np.count_nonzero(self.on[:, key])), float(len(self.on)), 0)
-        return [(at, 0, 0, order, key, make_transition(self, key, (previous, level), (at, at), seen))]
+        made = make_transition(self, key, (previous, level), (at, at), seen)
+        if not level and (self.unseen[:, key] & (self.on[:, key] == 0)).any():
+            made = unwatched(made)
+        return [(at, 0, 0, order, key, made)]
 
     def _dues(self) -> Array:
         """Per key, the next instant at which time alone changes something."""
@@ -237,7 +242,7 @@ class CombinedRule:
 
     def arrays(self) -> dict[str, Array]:
         """Return the live state arrays by name."""
-        per_part: dict[str, Array] = {"last_on": self.last_on, "chain": self.chain}
+        per_part: dict[str, Array] = {"last_on": self.last_on, "chain": self.chain, "unseen": self.unseen}
         per_key: dict[str, Array] = {"levels": self.levels, "matched": self.matched}
         return per_part | per_key | {"armed": self.armed, "ended": self.ended}
 
