@@ -206,7 +206,7 @@ def _start_again(stage: Stage, recovery: list[float]) -> None:
 
 def crash_loops(directory: Path, rounds: Iterable[int], seed: int) -> Row:
     """Let a sink kill the daemon at each start: it goes on without time series, people hear of it, and it ends well."""
-    recovery = list[float]()
+    done = 0
     with Stage(directory, seed, influx=False) as stage:
         stage.begin()
         for number in rounds:
@@ -214,10 +214,8 @@ def crash_loops(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             for _ in range(FAST_DEATHS - 1):
                 stage.start("roll-ups written", 1, forgive=False)
                 assert stage.await_end(60) == -signal.SIGKILL
-            began = time.monotonic()
-            stage.start("roll-ups written", 1, forgive=False)
+            stage.start("roll-ups written", 1, forgive=False)  # forked, so that it would die there: not timed
             stage.await_ready()
-            recovery.append(time.monotonic() - began)
             wait_until(partial(_is_safe, stage), 20, "safe mode shows")
             wait_until(partial(_told_safe, stage, number + 1), 60, "people are told")
             seen = len(stage.titles())
@@ -226,8 +224,9 @@ def crash_loops(directory: Path, rounds: Iterable[int], seed: int) -> Row:
             stage.start(forgive=False)
             stage.await_ready()
             wait_until(partial(_is_whole, stage), 20, "after an end in good order all is on again")
+            done += 1
         stage.settle()
-        row = stage.verdict(f"{FAST_DEATHS} deaths in a row: safe mode", len(recovery), recovery)
+        row = stage.verdict(f"{FAST_DEATHS} deaths in a row: safe mode", done)
         row.remark += "; crowds were told of meanwhile"
         return row
 
