@@ -196,4 +196,5 @@ def test_what_an_occupancy_had_to_be_corrected_by_is_shown(core: LiveCore, journ
     ends = Record(RecordKind.TICK, START + 100 * SECOND)
     journal.append([definition_record(whole, START + 1), *left, ends])
     core._turn()
+    core._glance()  # however busy the machine is
     assert b'sensord_occupancy_drift{rule="density"} 5.0' in core._meter.text()  # type: ignore[attr-defined]
