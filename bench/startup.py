@@ -109,8 +109,9 @@ def publish(config: Path, port: int) -> None:
     client.loop_stop()
 
 
-def start_behind(directory: Path, config: Path, http: int) -> tuple[float, float]:
-    """Start the daemon while readings wait; returns seconds to READY=1, and until all are accepted."""
+@contextmanager
+def started(directory: Path, config: Path) -> Iterator[tuple[Child, float, float]]:
+    """The daemon, until it has said READY=1: with when it was started, and the seconds until then."""
     command = [sys.executable, "-m", "sensord", "run", "--config", str(config)]
     environment = {"NOTIFY_SOCKET": str(directory / "notify")}
     with notify_socket(directory) as listener:
@@ -118,13 +119,18 @@ def start_behind(directory: Path, config: Path, http: int) -> tuple[float, float
         with Child.running("sensord", command, directory / "sensord.log", environment) as child:
             while b"READY=1" not in listener.recv(4096):
                 pass
-            ready = time.perf_counter() - began
-            while accepted(http) < WAITING:
-                child.check()
-                if time.perf_counter() - began > LONGEST:
-                    raise SystemExit(f"only {accepted(http):,.0f} readings were accepted within {LONGEST:g} s")
-                time.sleep(0.05)
-            return ready, time.perf_counter() - began
+            yield child, began, time.perf_counter() - began
+
+
+def start_behind(directory: Path, config: Path, http: int) -> tuple[float, float]:
+    """Start the daemon while readings wait; returns seconds to READY=1, and until all are accepted."""
+    with started(directory, config) as (child, began, ready):
+        while accepted(http) < WAITING:
+            child.check()
+            if time.perf_counter() - began > LONGEST:
+                raise SystemExit(f"only {accepted(http):,.0f} readings were accepted within {LONGEST:g} s")
+            time.sleep(0.05)
+        return ready, time.perf_counter() - began
 
 
 def accepted(http: int) -> float:
@@ -139,20 +145,13 @@ def accepted(http: int) -> float:
 
 def start_once(directory: Path, config: Path, http: int, settle: float) -> tuple[float, float, float]:
     """Start the daemon and end it; returns seconds to READY=1, seconds to a good ``/readyz``, and MiB."""
-    command = [sys.executable, "-m", "sensord", "run", "--config", str(config)]
-    environment = {"NOTIFY_SOCKET": str(directory / "notify")}
-    with notify_socket(directory) as listener:
-        began = time.perf_counter()
-        with Child.running("sensord", command, directory / "sensord.log", environment) as child:
-            while b"READY=1" not in listener.recv(4096):
-                pass
-            ready = time.perf_counter() - began
-            while not answers(http):
-                child.check()
-                time.sleep(0.005)
-            answering = time.perf_counter() - began
-            time.sleep(settle)
-            return ready, answering, resident(child.pid)
+    with started(directory, config) as (child, began, ready):
+        while not answers(http):
+            child.check()
+            time.sleep(0.005)
+        answering = time.perf_counter() - began
+        time.sleep(settle)
+        return ready, answering, resident(child.pid)
 
 
 def answers(http: int) -> bool:

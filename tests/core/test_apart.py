@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -26,16 +25,13 @@ from sensord.core.site import Site
 from sensord.core.site import Step as SiteStep
 from tests import conftest
 from tests.core.desk import Desk, told
+from tests.core.failing import MistakeError, broken_once
 from tests.core.street import definition, grouped, stream_of
 
 pytestmark = pytest.mark.usefixtures("in_service")
 BAD, PLATE = "G1-L1", "沪A12345"
 CUTS = (([7], 1), ([40, 3], 2), ([500], 1), ([3], 50))
 """Sizes of groups, and after how many of them there is a restart."""
-
-
-class MistakeError(Exception):
-    """What nobody has thought of."""
 
 
 def broken_for(whole: Callable[..., Any], place: str = BAD) -> Callable[..., Any]:
@@ -48,18 +44,6 @@ def broken_for(whole: Callable[..., Any], place: str = BAD) -> Callable[..., Any
         return done
 
     return half
-
-
-def broken_once(whole: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, but that it does nothing and raises the first time."""
-    calls = itertools.count()
-
-    def first(*args: Any) -> Any:
-        if not next(calls):
-            raise MistakeError
-        return whole(*args)
-
-    return first
 
 
 @pytest.fixture(params=["_rise", "_another", "_all_clear", "dispatch", "file", "settle", "end"])

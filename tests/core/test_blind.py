@@ -10,11 +10,10 @@ from msgspec.structs import replace
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.place import Device
 from sensord.core.record import Record, RecordKind
-from sensord.core.site import Site, definition_record
+from sensord.core.site import definition_record
 from sensord.core.stream import Stream
 from sensord.core.vehicles.blind import Blind
-from tests.core.street import grouped
-from tests.core.traffic import SECRETS, START, definition, devices, passage, ticks, wild
+from tests.core.traffic import START, definition, devices, lived, passage, ticks, wild
 
 ALLOWED = 3 * MINUTE
 """Three periods of a camera."""
@@ -33,12 +32,7 @@ def alive(camera: str, at: int, stamp: int = 0) -> Record:
 def said(records: list[Record], sizes: list[int], restart_every: int = 0) -> list[Blind]:
     """What was said of cameras, under a definition that comes before."""
     first = definition_record(definition(rules=()), DEFINED)
-    site, found = Site(None, SECRETS), list[Blind]()
-    for number, group in enumerate(grouped([first, *records], sizes), 1):
-        found += site.step(group).blind
-        if restart_every and number % restart_every == 0:
-            site = Site.restored(site.snapshot(), SECRETS)
-    return found
+    return [one for step in lived([first, *records], sizes, restart_every) for one in step.blind]
 
 
 def of(camera: str, found: list[Blind]) -> list[tuple[int, int]]:

@@ -17,7 +17,21 @@ from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import Occupancy
 from tests.core.follower import A_STRAY, NIGHT, A, B, C, Follower, at, tick
 from tests.core.street import grouped
-from tests.core.traffic import GATES, SECRETS, START, definition, passage, rule, rules, sign, ticks, token, told, wild
+from tests.core.traffic import (
+    GATES,
+    SECRETS,
+    START,
+    definition,
+    lived,
+    passage,
+    rule,
+    rules,
+    sign,
+    ticks,
+    token,
+    told,
+    wild,
+)
 
 DAY_S = DAY / SECOND
 
@@ -288,11 +302,7 @@ def test_over_mqtt_only_a_role_that_approves_counts() -> None:
 
 def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> tuple[object, ...]:
     """All that is written down of a journal."""
-    site, steps = Site(None, SECRETS), list[Step]()
-    for number, group in enumerate(grouped(records, sizes), 1):
-        steps.append(site.step(group))
-        if restart_every and number % restart_every == 0:
-            site = Site.restored(site.snapshot(), SECRETS)
+    steps = lived(records, sizes, restart_every)
     inside = {(one.at, one.compound): one for step in steps for one in step.occupancy}
     by_hand = [one for step in steps for one in step.by_hand]
     return b"".join(step.decisions() for step in steps), inside, by_hand

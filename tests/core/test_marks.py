@@ -187,10 +187,8 @@ def test_a_rule_hears_nothing_of_the_lengths_of_others(size: int) -> None:
 def test_what_is_news_is_said_whatever_happens_next() -> None:
     """It is said with the record of the definition itself: a restart right after it neither loses nor repeats it."""
     records = changed(traffic.definition(rules=(overstay(2),)), 3)
-    site, told = Site(None, SECRETS), list[tuple[float, float | None]]()
-    for group in grouped(records, [1]):
-        told += [((one.at - START) / HOUR, one.value) for one in site.step(group).transitions if one.rises]
-        site = Site.restored(site.snapshot(), SECRETS)
+    changes = [one for step in traffic.lived(records, [1], 1) for one in step.transitions]
+    told = [((one.at - START) / HOUR, one.value) for one in changes if one.rises]
     assert told == [(3.0, 3.0)]
 
 

@@ -17,7 +17,7 @@ from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
 from tests.core.test_probe import Everything
-from tests.core.traffic import GATES, SECRETS, START, definition, passage, rule, rules, sign, ticks, wild
+from tests.core.traffic import GATES, SECRETS, START, definition, lived, passage, rule, rules, sign, ticks, wild
 
 SURGE = definition(rules=tuple(one for one in rules() if one.id == "surge"))
 OFF, ON = 40 * MINUTE, 80 * MINUTE
@@ -176,11 +176,7 @@ def test_keys_that_cannot_be_read_at_a_start_shut_the_eyes() -> None:
 
 def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> tuple[object, ...]:
     """All that is written down of a journal."""
-    site, steps = Site(None, SECRETS), list[Step]()
-    for number, group in enumerate(grouped(records, sizes), 1):
-        steps.append(site.step(group))
-        if restart_every and number % restart_every == 0:
-            site = Site.restored(site.snapshot(), SECRETS)
+    steps = lived(records, sizes, restart_every)
     inside = {(one.at, one.compound): one for step in steps for one in step.occupancy}
     blind = [one for step in steps for one in step.blind]
     return b"".join(step.decisions() for step in steps), inside, blind

@@ -199,3 +199,13 @@ def told(records: Iterable[Record], following: Site, size: int = 1) -> list[Step
 def ticks(until: int, since: int = START, every: int = MINUTE) -> Sequence[Record]:
     """Ticks of a silent journal."""
     return [Record(RecordKind.TICK, at) for at in range(since, until, every)]
+
+
+def lived(records: Sequence[Record], sizes: Sequence[int], restart_every: int = 0) -> list[Step]:
+    """Step a site through records, cut and restarted so often."""
+    site, steps = Site(None, SECRETS), list[Step]()
+    for number, group in enumerate(grouped(records, sizes), 1):
+        steps.append(site.step(group))
+        if restart_every and number % restart_every == 0:
+            site = Site.restored(site.snapshot(), SECRETS)
+    return steps
