@@ -166,16 +166,19 @@ def test_a_state_that_can_be_read_needs_no_other(directory: Path) -> None:
     assert preparation(directory).needless
 
 
-def rewritten(directory: Path) -> None:
-    """Let the daemon that ran have known an open case by another name, and not the ones that are open."""
+def rewritten(directory: Path) -> str:
+    """Let the daemon that ran have known an open case by another name; returns the one that is not there now."""
     with closing(sqlite3.connect(directory / "state.db")) as database, database:
-        ((one, text),) = database.execute("SELECT id, json FROM cases WHERE closed_at = 0 LIMIT 1").fetchall()
+        ((one, text),) = database.execute(
+            "SELECT id, json FROM cases WHERE closed_at = 0 ORDER BY opened_at LIMIT 1"
+        ).fetchall()
         database.execute(
             "INSERT INTO cases SELECT 'other', opened_at, 0, ?, 0, '' FROM cases LIMIT 1",
             (text.replace(one.encode(), b"other"),),
         )
         for table, column in (("cases", "id"), ("case_events", '"case"'), ("outbox", '"case"')):
             database.execute(f"DELETE FROM {table} WHERE {column} = ?", (one,))
+        return str(one)
 
 
 def outcome(life: Life) -> tuple[bytes, dict[str, Case], tuple[Case, ...], object, bytes]:
@@ -211,12 +214,9 @@ def test_a_start_that_is_shot_forgets_nothing_that_was_prepared(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own copies carry what is to be told of, until it is."""
-    with living(directory) as life:
-        unread(directory)
-        prepare(directory)
-        for records in pieces()[HALF:]:
-            take(life, records)
-    rewritten(directory)
+    unread(directory)
+    case = rewritten(directory)
+    assert not preparation(directory).run(lambda stepped: stepped < 200)
     monkeypatch.setattr("sensord.drivers.live.KEPT_INTERVAL", 0.0)
 
     def go_on(stepped: int, of: int) -> bool:
@@ -229,7 +229,9 @@ def test_a_start_that_is_shot_forgets_nothing_that_was_prepared(
     (directory / PREPARED).unlink()
     with living(directory) as life:
         assert life.core.begun == 0
-        assert life.core.site.book.open.keys() <= known(life.state.cases()).keys()
+        assert life.core.site.book.open.keys() | {"other"} == known(life.state.cases()).keys()
+        told = [line for line in life.state.decisions().splitlines() if f'"{case}'.encode() in line]
+        assert told == [line for line in whole(directory)[1].splitlines() if f'"{case}'.encode() in line]
 
 
 def test_a_definition_that_was_assumed_is_known_to_be(directory: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_start_that_is_ended_goes_on_where_it_was(
 def unread(directory: Path) -> None:
     """Make every saved state one of another version."""
     for name in (copies.FILE, copies.BEFORE):
-        (directory / name).unlink()
+        (directory / name).unlink(missing_ok=True)
     with closing(sqlite3.connect(directory / "state.db")) as database, database:
         for seq, state in database.execute("SELECT seq, state FROM snapshots").fetchall():
             other = state[:4] + bytes([state[4] - 1]) + state[5:]
