@@ -102,7 +102,10 @@ def restore(
     if end - journal.first_seq > reach:
         begun = end - LAST + 1
         log.error(
-            "no saved state can be read; the core begins anew with the journal's last hours", first=begun, end=end
+            "no saved state can be read; the core begins anew with the journal's last hours (before an upgrade, "
+            "'sensord prepare' of the new version keeps what was)",
+            first=begun,
+            end=end,
         )
         return Restored(
             Site(assumed, secrets, lenient=True), begun - 1, Again(assumes=assumed is not None), begun=begun
