@@ -12,7 +12,7 @@ import pytest
 
 from sensord.core.cases.case import Case
 from sensord.core.instant import SECOND
-from sensord.core.record import Group, Record, RecordKind
+from sensord.core.record import Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.drivers import preparing, restoring
 from sensord.drivers.again import Again
@@ -68,7 +68,7 @@ def preparation(directory: Path) -> Preparation:
     """What the command makes of a directory."""
     journal = DirectoryReader(directory / "journal")
     states = StateLook(directory, journal)
-    return Preparation(journal, states, {}, None, states.copies.prepare)
+    return Preparation(journal, states, {}, definition(), states.copies.prepare)
 
 
 def prepare(directory: Path) -> Preparation:
@@ -187,23 +187,37 @@ def outcome(life: Life) -> tuple[bytes, dict[str, Case], tuple[Case, ...], objec
     return state.decisions(), known(state.cases()), core.orphans, core.used, core.site.snapshot()
 
 
+def torn(directory: Path) -> str:
+    """Let the journal's beginning be past its keeping, and with it the only definition; no case of then is named."""
+    (day,) = (directory / "journal").glob("*.db")
+    with closing(sqlite3.connect(day)) as database, database:
+        database.execute("DELETE FROM groups WHERE seq <= 20")
+    return ""
+
+
+@pytest.mark.parametrize("change", [rewritten, torn])
 def test_cases_that_begin_otherwise_are_told_of_as_after_stepping_all(
-    directory: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    directory: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], str],
 ) -> None:
     """Those that were decided before the prepared state, too; what the new version does not know is void."""
     unread(directory)
-    rewritten(directory)
+    change(directory)
     other = tmp_path_factory.mktemp("other") / "state"
     shutil.copytree(directory, other)
     prepare(directory)
-    with living(directory) as life:
-        assert life.core.position == life.state.applied
+    with living(directory, assumed=definition()) as life:
+        assert (life.core.position, life.core.begun) == (life.state.applied, 0)
+        assert life.core.assumes == (change is torn), "the start journals today's definition where there is none"
         prepared = outcome(life)
     monkeypatch.setattr(restoring, "REACH", 1_000_000)
-    with living(other) as life:
+    with living(other, assumed=definition()) as life:
+        assert life.core.assumes == (change is torn)
         stepped = outcome(life)
     assert prepared == stepped
-    assert [case.id for case in prepared[2]] == ["other"]
+    assert prepared[2], "some case is void"
     for place in (directory, other):
         with closing(sqlite3.connect(place / "state.db")) as database:
             marked = "SELECT count(*) FROM outbox WHERE possibly_repeated"
@@ -234,17 +248,17 @@ def test_a_start_that_is_shot_forgets_nothing_that_was_prepared(
         assert told == [line for line in whole(directory)[1].splitlines() if f'"{case}'.encode() in line]
 
 
-def test_a_definition_that_was_assumed_is_known_to_be(directory: Path) -> None:
-    """A journal that has lost its beginning has brought none: the start journals today's."""
-    again = Again.of(Again(assumes=True).packed())
-    assert again.assumes
-    site = Site(definition())
-    step = site.step(Group(1, (definition_record(definition(), START),)))
-    again.note(step, ())
-    assert not Again.of(again.packed()).assumes
+def test_what_was_decided_beside_it_is_refused_when_it_is_something_else(directory: Path) -> None:
+    """Then the state beside it is passed over."""
+    unread(directory)
+    prepare(directory)
+    with living(directory) as life:
+        (made,) = life.state.copies.found()
+        life.state.copies.prepare(made._replace(decided=b"torn"))
     with pytest.raises(SnapshotError):
         Again.of(b"torn")
-    assert directory.exists()
+    with living(directory) as life:
+        assert life.core.begun > 0
 
 
 @pytest.mark.parametrize(
