@@ -259,6 +259,23 @@ def restore(config: Path, folder: Path) -> None:
 
 
 @cli.command(
+    help=say(
+        "升级前由新版本运行：从日志算出它要接着用的状态；旧守护进程照常运行，中断后用同一命令继续。",
+        "Before an upgrade, with the new version: make the state that it goes on from, out of the journal. The old "
+        "daemon runs meanwhile. Interrupted, the same command goes on.",
+    )
+)
+@config_option
+def prepare(config: Path) -> None:
+    """Make what the new version begins with."""
+    from sensord.commands.preparing import prepare as make
+
+    said, whole = make(config)
+    click.echo(said)
+    raise SystemExit(0 if whole else 130)
+
+
+@cli.command(
     help=say("打印一种文件的 JSON Schema，供编辑器补全。", "Print the JSON Schema of a kind of file, for editors.")
 )
 @click.argument("name", required=False)

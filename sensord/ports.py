@@ -57,11 +57,16 @@ class Room(Protocol):
 
 
 class Saved(NamedTuple):
-    """A saved state of the core: up to which group it has come, journal time there (ns), and the state."""
+    """A saved state of the core: up to which group it has come, journal time there (ns), and the state.
+
+    One that was not lived but made by stepping the journal again says what it has ``decided`` (``drivers/again.py``):
+    that need not be what is written down.
+    """
 
     seq: int
     at: int
     state: bytes
+    decided: bytes = b""
 
 
 class JournalReader(Protocol):

@@ -27,6 +27,9 @@ from sensord.errors import ConfigError, Problem, SnapshotError
 from sensord.ports import JournalReader, Saved
 from sensord.reload import Signature, signature
 
+_STRETCH = 1024
+"""So many groups before the journal's end are looked at first for a definition, then twice as many, and so on."""
+
 log = structlog.get_logger()
 
 
@@ -107,14 +110,28 @@ def prepare(config: Path) -> Start:
 def newest_definition(journal: JournalReader, states: Snapshots) -> Definition | None:
     """The definition that is in force, or will be once the core has caught up with the journal; None if there is none.
 
-    Without a saved state the whole journal is read, which the core then does as well.
+    Without a saved state it may be anywhere in the journal, which is looked through from its end: most often it came
+    with the daemon's last start or reload, and nobody is told of anything until it is found.
     """
-    position, found = _saved(states)
-    while groups := journal.read(position):
-        for record in (record for group in groups for record in group.records):
+    position, held = _saved(states)
+    end, stretch = journal.last_seq, _STRETCH
+    position = max(position, journal.first_seq - 1)
+    while end > position:
+        begin = max(position, end - stretch)
+        if (found := _last_in(journal, begin, end)) is not None:
+            return found
+        end, stretch = begin, stretch * 2
+    return held
+
+
+def _last_in(journal: JournalReader, begin: int, end: int) -> Definition | None:
+    """The last definition in the groups ``begin < seq <= end``."""
+    found = None
+    while begin < end and (groups := journal.read(begin)):
+        for record in (record for group in groups if group.seq <= end for record in group.records):
             if record.kind == RecordKind.DEFINITION:
                 found = _decoded(record.payload) or found
-        position = groups[-1].seq
+        begin = groups[-1].seq
     return found
 
 

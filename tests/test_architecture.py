@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "defining": {"core"},
     "desk": {"errors", "core", "config", "ports", "api", "drivers", "ingest", "store"},
     "recordings": {"errors", "decoders", "words", "core", "config"},
-    "drivers": {"errors", "core", "config", "ports", "recordings"},
+    "drivers": {"errors", "decoders", "core", "config", "ports", "recordings"},
     "backtest": {"errors", "phrasebook", "words", "core", "config", "drivers", "recordings", "source", "ahead"},
     "source": {"errors", "words", "core", "config", "store", "drivers", "recordings"},
     "ahead": {"errors", "words", "core", "drivers", "source"},

@@ -222,3 +222,27 @@ def test_keys_that_cannot_be_used_are_not_named(tmp_path: Path) -> None:
     assert start.begun(records, Snapshots()).definition.plate_keys == ()
     whole = replace(start, loaded=replace(start.loaded, without={}))
     assert whole.begun(records, Snapshots()).definition.plate_keys == held.plate_keys
+
+
+class Watched(Journal):
+    """One that notes from where on it is read."""
+
+    def __init__(self, *records: Record) -> None:
+        """Nothing is read yet."""
+        super().__init__(*records)
+        self.looked = list[int]()
+
+    def read(self, after: int, limit: int = 256) -> list[Group]:
+        """Those after it."""
+        self.looked.append(after)
+        return super().read(after, limit)
+
+
+def test_a_long_journal_is_not_read_before_its_newest_definition() -> None:
+    """From its end it is looked through, further each time; nobody is told of anything meanwhile."""
+    journal = Watched(definition_record(OTHER, 1), *noise(9_000), definition_record(ONE, 1), *noise(3_000))
+    assert newest_definition(journal, Snapshots()) == ONE
+    assert min(journal.looked) > 5_000
+    journal = Watched(definition_record(OTHER, 1), *noise(9_000))
+    assert newest_definition(journal, Snapshots()) == OTHER
+    assert len(journal.looked) < 2 * 9_000 // 256

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sensord import answers
+from sensord.commands.preparing import to_be_stepped
 from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
 from sensord.config.channels import Apprise, MqttChannel, Smtp
@@ -189,6 +191,11 @@ def _state_files(loaded: Loaded) -> Iterator[Finding]:
             refuse_newer(path)
         except StoreError as error:
             yield Finding(path.name, False, shown(error))
+    with suppress(StoreError):  # what cannot be read was said above, or there is nothing yet
+        if groups := to_be_stepped(loaded):
+            zh = f"这个版本读不了；先运行 sensord prepare（约 {groups} 组）再重启，否则会忘记以前的事"
+            en = f"this version cannot read it; run sensord prepare first (about {groups} groups), then restart: else "
+            yield Finding(say("保存的状态", "saved state"), False, say(zh, en + "what was before is forgotten"))
 
 
 def _secrets(subject: str, loaded: Loaded, part: object) -> Iterator[Finding]:

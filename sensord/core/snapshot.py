@@ -86,6 +86,15 @@ def unseal(state: bytes) -> bytes:
     return zlib.decompress(data)
 
 
+def is_readable(state: bytes) -> bool:
+    """Whether these bytes are a snapshot of this version, and whole; what is in it is not looked at."""
+    try:
+        unseal(state)
+    except (SnapshotError, zlib.error):
+        return False
+    return True
+
+
 class _Head(msgspec.Struct, array_like=True):
     """What the snapshot of a site begins with."""
 

@@ -177,8 +177,8 @@ class LiveCore:
         changes nothing about it.
         """
         restored = restore(self._journal, self._state, self._secrets, self._assumed)
-        self.site, self.position, self.assumes, self.begun = restored
-        restored_at, applied = self.site.engine.now, self._state.applied
+        self.site, self.position, again, lived, self.begun = restored
+        written, applied = self.site.engine.now if lived else 0, self._state.applied
         self._doubt_until = self._state.doubt
         self._send_since = self._doubt_until - IN_DOUBT
         if not applied and self._doubt_until:
@@ -190,7 +190,7 @@ class LiveCore:
             if self.position:
                 book, at = self.site.book, self._journal.read(self.position - 1, 1)[0].received_at
                 self._state.begin([*book.open.values(), *book.ended.values()], at)
-        began, first, again = time.monotonic(), self.position, Again()
+        began, first = time.monotonic(), self.position
         self._saved_at = began
         while self.position < applied and (groups := self._journal.read(self.position, READ_GROUPS)):
             for group in groups:
@@ -199,19 +199,19 @@ class LiveCore:
                 step = self.site.step(group)
                 self._heard.hear(step.failures)
                 again.note(step, self.site.book.open)
-                self.position, self.assumes = group.seq, self.assumes and not step.definition
+                self.position = group.seq
             going_on = go_on(self.position - first, applied - first)
-            # Without a saved state cases may begin otherwise, which the next start could not see in half of the groups.
-            if first and not self.begun and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
-                self._saved_at = time.monotonic()
-                self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot()), 0)
+            # The next start is not to take one that has begun anew for one that knows the past.
+            if not self.begun and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
+                self._saved_at, decided = time.monotonic(), b"" if lived else again.packed()
+                self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot(), decided), 0)
             if not going_on:
                 log.warning("the start was ended", position=self.position, stepped_again=self.position - first)
                 raise EndedError("the start was told to end")
             if groups[-1].seq > applied:
                 break
-        self._saved_at = time.monotonic()
-        self._compare(again, restored_at)
+        self._saved_at, self.assumes = time.monotonic(), again.assumes
+        self._compare(again, written)
         self.overview, self.standing = overview.build(self.site), overview.standing(self.site)
         log.info(
             "the core is ready",

@@ -6,11 +6,13 @@ before may or may not have been told: a copy serves that is older than these dec
 Nobody is told of anything while more than some minutes are stepped, so no more are: without a saved state that is near
 enough, and with a journal that is too long, the core begins anew with the journal's last hours. It knows nothing older
 then, as if the journal began there: today's definition is taken for the one of then, and what was open before is void.
+An upgrade that changes the form of what is saved need not come to that (``preparing.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -18,7 +20,9 @@ import structlog
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE
 from sensord.core.site import Site
+from sensord.core.snapshot import is_readable
 from sensord.core.vehicles.pseudonym import Secrets
+from sensord.drivers.again import Again
 from sensord.errors import SnapshotError
 from sensord.ports import JournalReader, Saved
 
@@ -53,41 +57,72 @@ class States(Protocol):
 
 
 class Restored(NamedTuple):
-    """A site that has come to a group (0: to none yet). ``assumes``: its definition is not the journal's.
+    """A site that has come to a group (0: to none yet), and what it has decided ``again``.
 
-    ``begun`` is the group with which it begins anew; 0: it does not.
+    ``lived``: all that it had decided before is written down. ``begun`` is the group with which it begins anew; 0: it
+    does not.
     """
 
     site: Site
     position: int
-    assumes: bool = False
+    again: Again
+    lived: bool = False
     begun: int = 0
 
 
-def restore(journal: JournalReader, states: States, secrets: Secrets, assumed: Definition | None) -> Restored:
-    """Find what to go on from; ``assumed`` holds where the journal's own definition is not known."""
+def restore(
+    journal: JournalReader,
+    states: States,
+    secrets: Secrets,
+    assumed: Definition | None,
+    *,
+    at_leisure: bool = False,
+) -> Restored:
+    """Find what to go on from; ``assumed`` holds where the journal's own definition is not known.
+
+    ``at_leisure``: nobody waits for alerts, so any number of groups may then have to be stepped.
+    """
+    reach = inf if at_leisure else REACH
     lost = not states.applied and states.doubt
     end = journal.last_seq if lost else states.applied
     for saved in _after_a_loss(journal, states) if lost else states.saved():
         if saved.seq > states.applied and not lost:
             continue
-        if end - saved.seq > REACH:
+        if end - saved.seq > reach:
             log.error("a saved state is too far back", seq=saved.seq, end=end)
             continue
         try:
             site = Site.restored(saved.state, secrets, lenient=True)
+            again = Again.of(saved.decided) if saved.decided else Again()
         except SnapshotError as error:
-            log.error("a saved state cannot be restored; trying the one before", seq=saved.seq, why=str(error))
+            if not at_leisure:  # whoever has the time is here because of that
+                log.error("a saved state cannot be restored; trying the one before", seq=saved.seq, why=str(error))
         else:
-            return Restored(site, saved.seq)
-    if end - journal.first_seq > REACH:
+            return Restored(site, saved.seq, again, not saved.decided)
+    if end - journal.first_seq > reach:
         begun = end - LAST + 1
         log.error(
-            "no saved state can be read; the core begins anew with the journal's last hours", first=begun, end=end
+            "no saved state can be read; the core begins anew with the journal's last hours (before an upgrade, "
+            "'sensord prepare' of the new version keeps what was)",
+            first=begun,
+            end=end,
         )
-        return Restored(Site(assumed, secrets, lenient=True), begun - 1, assumed is not None, begun)
+        return Restored(
+            Site(assumed, secrets, lenient=True), begun - 1, Again(assumes=assumed is not None), begun=begun
+        )
     torn = assumed if journal.first_seq > 1 else None
-    return Restored(Site(torn, secrets, lenient=True), 0, torn is not None)
+    return Restored(Site(torn, secrets, lenient=True), 0, Again(assumes=torn is not None))
+
+
+def unprepared(journal: JournalReader, states: States) -> int:
+    """So many groups must be stepped to know what was before a start; 0: few enough for the start itself.
+
+    Of a state that was not lost. Only the form of what is saved is looked at.
+    """
+    end = states.applied
+    readable = (saved.seq for saved in states.saved() if saved.seq <= end and is_readable(saved.state))
+    groups = end - next(readable, journal.first_seq)
+    return groups if groups > REACH else 0
 
 
 def _after_a_loss(journal: JournalReader, states: States) -> Iterator[Saved]:

@@ -1,7 +1,8 @@
 """Copies of the core's saved state in files of their own: the state database can be lost, and its saved states with it.
 
-There are two, and a new one takes the place of the older. Each says up to which group it has come and when that was, so
-that it is taken for no other journal than its own.
+There are two, and a new one takes the place of the older. A third was made by a program of another version, from the
+journal, before that version was started for the first time. Each says up to which group it has come and when that was,
+so that it is taken for no other journal than its own.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import msgspec
 import structlog
 
 from sensord.config.files import PRIVATE, write_whole
+from sensord.core.snapshot import is_readable
 from sensord.decoders import msgpack_decoder
+from sensord.errors import StoreError
 from sensord.ports import Saved
+from sensord.store.sqlite import unusable
 
-FILE, BEFORE = "core.saved", "core.saved.before"
+FILE, BEFORE, PREPARED = "core.saved", "core.saved.before", "core.prepared"
 _MAGIC = b"SNSC"
 _FORM = msgpack_decoder(Saved)
 
@@ -29,31 +33,57 @@ class Copies:
     """``time_of`` gives journal time at a group (ns; 0: it is not there)."""
 
     def __init__(self, directory: Path, time_of: Callable[[int], int] = lambda _seq: 0) -> None:
-        self._newest, self._before = directory / FILE, directory / BEFORE
+        self._newest, self._before, self._prepared = (directory / name for name in (FILE, BEFORE, PREPARED))
         self.time_of = time_of
         self._kept_at: int | None = None
 
     def found(self) -> list[Saved]:
         """Those that are whole and of this journal, the newest first."""
-        there = (_read(path) for path in (self._newest, self._before))
-        fitting = [one for one in there if one is not None and one.at and self.time_of(one.seq) == one.at]
-        return sorted(fitting, key=lambda one: -one.seq)
+        return self._found(self._newest, self._before, self._prepared)
+
+    def _found(self, *paths: Path) -> list[Saved]:
+        there = (_read(path) for path in paths)
+        return sorted((one for one in there if one is not None and self._is_of_ours(one)), key=lambda one: -one.seq)
+
+    def _is_of_ours(self, one: Saved) -> bool:
+        return bool(one.at) and self.time_of(one.seq) == one.at
 
     def keep(self, saved: Saved, apart: int) -> None:
         """Keep a copy, unless the newest is not older than ``apart`` (ns); a disk that takes none is no harm yet."""
         if self._kept_at is None:
-            self._kept_at = max((one.at for one in self.found() if one.seq <= saved.seq), default=0)
+            kept = self._found(self._newest, self._before)
+            self._kept_at = max((one.at for one in kept if one.seq <= saved.seq), default=0)
         if saved.at - self._kept_at < apart:
             return
-        packed = msgspec.msgpack.encode(saved)
         try:
             with suppress(FileNotFoundError):  # none was made yet
                 write_whole(self._before, self._newest.read_bytes(), PRIVATE)
-            write_whole(self._newest, _MAGIC + zlib.crc32(packed).to_bytes(4, "big") + packed, PRIVATE)
+            write_whole(self._newest, _packed(saved), PRIVATE)
         except OSError as error:
             log.error("no copy of the core's state could be made; it is tried again with the next one", why=str(error))
         else:
             self._kept_at = saved.at
+
+    def prepare(self, saved: Saved) -> None:
+        """Lay one there for the first start of our version; raises ``StoreError``."""
+        try:
+            write_whole(self._prepared, _packed(saved), PRIVATE)
+        except OSError as error:
+            raise unusable(self._prepared, error) from error
+
+    def outgrow(self, seq: int) -> None:
+        """Delete what was prepared, now that a state is saved that has come to a group; but not for another version."""
+        if not self._prepared.exists():
+            return
+        one = _read(self._prepared)
+        with suppress(OSError, StoreError):  # tried again with the next one
+            if one is None or not self._is_of_ours(one) or (one.seq <= seq and is_readable(one.state)):
+                self._prepared.unlink()
+
+
+def _packed(saved: Saved) -> bytes:
+    packed = msgspec.msgpack.encode(saved)
+    return _MAGIC + zlib.crc32(packed).to_bytes(4, "big") + packed
 
 
 def _read(path: Path) -> Saved | None:

@@ -235,6 +235,7 @@ class StateStore:
                 "WHERE older.seq < snapshots.seq AND older.at / ? = snapshots.at / ?)",
                 (HOUR, HOUR),
             )
+        self.copies.outgrow(seq)
 
     def saved(self) -> Iterator[Saved]:
         """Yield the saved states whose checksum holds, the newest first, and the copies beside the database with them.

@@ -10,6 +10,7 @@ from sensord.core.instant import DAY, HOUR, MINUTE
 from sensord.core.intake.reader import DeadLetter
 from sensord.core.site import Step
 from sensord.errors import StoreError
+from sensord.ports import Saved
 from sensord.store.past import Past
 from sensord.store.state import StateStore
 
@@ -50,7 +51,7 @@ def test_a_start_reads_one_state_at_a_time(tmp_path: Path, monkeypatch: pytest.M
         return found
 
     monkeypatch.setattr(state._database, "rows", counted)
-    assert next(state.saved()) == (5, START + 4 * HOUR, str(4 * HOUR).encode())
+    assert next(state.saved()) == Saved(5, START + 4 * HOUR, str(4 * HOUR).encode())
     assert (max(read), sum(read)) == (1, 2)
     state.close()
 
