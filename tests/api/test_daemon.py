@@ -155,7 +155,13 @@ def test_vehicles_counted_by_hand(daemon: Daemon) -> None:
         assert refused.returncode == 1
         assert says in refused.stderr
     with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
-        answer = api.post("/places/C1/vehicles", json={"vehicles": 40, "by": "居委干部-1"}).json()
+        body = {"vehicles": 40, "by": "居委干部-1"}
+        assert api.post("/places/C1/vehicles", json=body).status_code == 422
+        before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        old = api.post("/places/C1/vehicles", json={**body, "at": before}).json()
+        assert (old["accepted"], old["verdict"]) == (False, "count_too_old")
+        now = datetime.now(UTC).isoformat()
+        answer = api.post("/places/C1/vehicles", json={**body, "at": now}).json()
         assert (answer["accepted"], answer["verdict"]) == (True, "counted")
         wait_until(daemon.caught_up, 10)
         noted = [one["about"] for one in api.get("/audit").json()["changes"] if one["what"] == "count"]
