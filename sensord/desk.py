@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import msgspec
+
 from sensord.api.plain import plain
 from sensord.api.refusal import Refused
 from sensord.core.alert import Transition
@@ -129,7 +131,10 @@ class Desk:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     def act(self, action: Action) -> Future[int]:
-        """Journal an action. Raises ``Refused`` when there is nothing that it could be about."""
+        """Journal an action. Raises ``Refused`` when there is nothing that it could be about.
+
+        When somebody has counted is told by the host's clock. Ours may be on its way to what somebody has set that to.
+        """
         if action.verb == Verb.UNSILENCE:
             if action.case not in {silence.id for silence in self._core.standing.silences}:
                 raise Refused(404, f"no silence is called {action.case}")
@@ -138,7 +143,10 @@ class Desk:
                 raise Refused(404, f"there is no place {action.case}")
         elif action.verb != Verb.SILENCE and not self._knows(action.case):
             raise Refused(404, f"no case is called {action.case}")
-        return self._submit(action_record(action, self._clock()))
+        now = self._clock()
+        if action.at:
+            action = msgspec.structs.replace(action, at=action.at - self._clock.apart)
+        return self._submit(action_record(action, now))
 
     def became(self, seq: int, action: Action) -> Outcome | None:
         """What became of an action that a group holds; None until the core has decided."""

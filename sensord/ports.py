@@ -103,7 +103,7 @@ class Entry(msgspec.Struct, frozen=True):
     """An outbox row that a worker has claimed. ``possibly_repeated``: an earlier attempt's outcome is unknown.
 
     ``link`` is the address at which its receiver can answer with one tap; empty when there is none. ``attachments`` are
-    for channels that can bring files.
+    for channels that can bring files. ``since``: for how long (ns) the channel had been at work at its first try.
     """
 
     notification: Notification
@@ -111,13 +111,17 @@ class Entry(msgspec.Struct, frozen=True):
     possibly_repeated: bool
     link: str = ""
     attachments: tuple[Attachment, ...] = ()
+    since: int = 0
 
 
 class Outbox(Protocol):
     """Notifications on their way; every method commits before it returns. Called from worker threads."""
 
-    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
-        """Take due rows of a channel, red first, then oldest; each counts as possibly sent from here on."""
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE, worked: int = 0) -> list[Entry]:
+        """Take due rows of a channel, red first, then oldest; each counts as possibly sent from here on.
+
+        ``worked`` is for how long (ns) the channel has been at work until now: a row keeps that of its first try.
+        """
         ...
 
     def done(self, key: str, now: int, receipt: str) -> None:
@@ -145,6 +149,14 @@ class Outbox(Protocol):
 
     def recent(self, channel: str, since: int) -> list[int]:
         """When the channel last ended sends, since an instant: what a new process needs to keep its pace."""
+        ...
+
+    def worked(self, channel: str) -> int:
+        """For how long (ns) the channel is known to have been at work, over all runs."""
+        ...
+
+    def work(self, channel: str, worked: int) -> None:
+        """Record for how long (ns) it has been by now."""
         ...
 
 

@@ -32,8 +32,7 @@ class Results:
 
     def hear(self, outcomes: Sequence[Outcome]) -> None:
         """Take what was decided; called on the core's thread."""
-        if outcomes:
-            self._loop.call_soon_threadsafe(self._note, outcomes)
+        self._loop.call_soon_threadsafe(self._note, outcomes)
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

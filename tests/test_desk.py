@@ -1,4 +1,7 @@
-"""How places are described: the worst level below, blind and watched places counted; blind is never normal."""
+"""How places are described: the worst level below, blind and watched places counted; blind is never normal.
+
+And what is journaled of somebody's count.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from typing import Any
 import pytest
 
 from sensord.core.cases.case import Case, State
-from sensord.core.instant import DAY
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.intake.spoken import Names, action
 from sensord.core.level import Level
 from sensord.core.place import Places
+from sensord.core.record import Action
 from sensord.core.site import Step
 from sensord.desk import Desk, describe_places
 from sensord.drivers.overview import Standing
+from sensord.ingest.clock import ArrivalClock
+from sensord.ingest.queue import ArrivalQueue
 from sensord.store.state import StateStore
 from tests.core.street import START, definition
 
@@ -86,6 +93,24 @@ def test_a_case_says_where_it_is(tmp_path: Path, place: str, zh: str, en: str) -
         found = _desk(state, place).case(place)
     assert found is not None
     assert (found["place_name"], found["place_name_en"]) == (zh, en)
+
+
+def test_a_count_is_of_the_same_moment_by_our_time(tmp_path: Path) -> None:
+    """Somebody has set the host's clock an hour on, and ours makes up for it slowly: who counts now counts now."""
+    wall, steady = [START], [0]
+    clock = ArrivalClock(0, lambda: wall[0], lambda: steady[0])
+    clock.arrival()
+    wall[0] += HOUR + MINUTE
+    steady[0] += MINUTE
+    queue = ArrivalQueue(1 << 20)
+    with closing(StateStore(tmp_path)) as state:
+        desk = _desk(state)
+        desk._queue, desk._clock = queue, clock
+        desk.act(Action("count", "C1", "operator", vehicles=3, at=wall[0] - SECOND))
+    (record,) = (arrival.record for arrival in queue.take_urgent(0.0))
+    assert record is not None
+    assert record.received_at < START + 3 * MINUTE
+    assert action(record.payload, Names((), ("C1",), "UTC")).at == record.received_at - SECOND
 
 
 def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:

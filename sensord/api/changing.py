@@ -65,6 +65,7 @@ class CountBody(_Body):
     """How many vehicles are inside a compound, as somebody has counted them."""
 
     vehicles: Annotated[int, Field(ge=-(2**53), le=2**53, description="0 to ten times the parking spaces")]
+    at: AwareDatetime = Field(description="when they were counted; refused when that is over two minutes ago")
     by: str = Field(default="", max_length=64, description="a role id of the roster; empty: the token's own name")
     note: Words = ""
 
@@ -181,7 +182,8 @@ def _counts(router: APIRouter, backend: Backend, auditor: Auditor) -> None:
     )
     async def count(place: Id, body: CountBody, identity: Operator) -> Response:
         who = _who(backend, identity, body.by)
-        action = Action(Verb.COUNT.value, place, who, _via(identity), body.note, vehicles=body.vehicles)
+        via, at = _via(identity), from_datetime(body.at)
+        action = Action(Verb.COUNT.value, place, who, via, body.note, vehicles=body.vehicles, at=at)
         return await _do(backend, auditor, identity, action, vehicles=str(body.vehicles))
 
 

@@ -144,11 +144,11 @@ def unsilence(config: Path, name: str) -> Decision:
 
 
 def count(config: Path, compound: str, vehicles: int, by: str, note: str) -> Decision:
-    """Say how many vehicles are inside a compound; returns what became of it.
+    """Say how many vehicles are inside a compound now; returns what became of it.
 
     Raises ``SensordError`` with the daemon's answer.
     """
-    body = {"vehicles": vehicles, "by": by, "note": note}
+    body = {"vehicles": vehicles, "at": format_instant(time.time_ns()), "by": by, "note": note}
     path = f"/api/v1/places/{quote(compound, safe='')}/vehicles"
     return _decision(_ask(load_bare(config), "POST", path, body))
 

@@ -111,9 +111,9 @@ class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a person did: ``verb`` is a ``Verb``; ``by`` is a role id of the roster, or an operator's account.
 
-    ``case`` is the case it is about; for ``unsilence`` the silence's id, for ``count`` the compound, in which there are
-    so many ``vehicles``. ``until`` (ns) is the new deadline of ``extend`` and the end of a ``silence``, whose ``scope``
-    says what is silenced and whose ``note`` must say why.
+    ``case`` is the case it is about; for ``unsilence`` the silence's id, for ``count`` the compound, in which so many
+    ``vehicles`` were counted ``at`` then (ns; 0: it is not said when). ``until`` (ns) is the new deadline of ``extend``
+    and the end of a ``silence``, whose ``scope`` says what is silenced and whose ``note`` must say why.
     """
 
     verb: str
@@ -124,6 +124,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int = 0
     scope: Scope | None = None
     vehicles: int = 0
+    at: int = 0
 
 
 class Delivery(StrEnum):

@@ -252,7 +252,7 @@ class Site:
 
     def _count(self, action: Action, at: int, step: Step, story: Story) -> None:
         """Somebody has counted the vehicles inside a compound; when taking that fails, vehicles are followed anew."""
-        if not self.book.action(action, at, story, weighed(action, self.tracker)):
+        if not self.book.action(action, at, story, weighed(action, at, self.tracker)):
             return
         said: Batch | None = None
         with story.failures.apart(Part.VEHICLES, "tracker", at):

@@ -36,6 +36,8 @@ from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse, Saved
 
 WORKER = "core"
 READ_GROUPS = 64
+_IDLE = 0.25
+"""Seconds of waiting for the next group at a time."""
 _DECIDED = 1000
 """So many groups are remembered with what became of the actions in them."""
 SNAPSHOT_INTERVAL = 120.0
@@ -47,7 +49,7 @@ GLANCES = 10.0
 """What is shown is renewed once it is so many times older than its making took: in a storm of alerts the core goes
 first."""
 PRESSED = 5.0
-"""Seconds between two renewals of what is shown while more comes in than we take."""
+"""Seconds between two renewals of what is shown while more comes in than we take, and nobody waits for an answer."""
 RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 
@@ -137,7 +139,8 @@ class LiveCore:
         self.begun = 0
         self._send_since = self._doubt_until = 0
         self._applied_at = self._saved_at = time.monotonic()
-        self._stale, self._glance_again = False, 0.0
+        self._stale, self._glance_again, self._answer_again = False, 0.0, 0.0
+        self._unanswered = list[tuple[int, list[Outcome]]]()
         self._stepped_at = 0
         self._heard = Heard(meter)
         self._stopping = threading.Event()
@@ -265,34 +268,29 @@ class LiveCore:
                 self._turn()
                 self._pulse.beat(WORKER)
             self._save()
+            self._show()
         except Exception as error:  # the task's boundary: the daemon sees ``alive`` turn False, and ends
             self.error = error
             self._meter.count("worker_failures_total", worker=WORKER)
             log.exception("the core has failed; the daemon stops and its supervisor starts it again")
 
-    def _decide(self, step: Step) -> None:
-        """Hand on what became of actions, and keep it for a while for those who ask."""
-        if step.outcomes:
-            self.decided[step.seq] = step.outcomes
-            while len(self.decided) > _DECIDED:
-                del self.decided[next(iter(self.decided))]
-        self._on_outcomes(step.outcomes)
-
     def _turn(self) -> None:
         groups = self._journal.read(self.position, READ_GROUPS)
         if not groups:
             self._glance_if_due()
-            self._journal.wait(self.position, 0.25)
+            wanted = self._answer_again - time.monotonic() if self._unanswered else _IDLE
+            self._journal.wait(self.position, max(0.0, min(wanted, _IDLE)))
         for group in groups:
             began = time.monotonic()
             step = self.site.step(group)
             self.position = step.seq
-            if not step.changes_nothing:
+            if step.outcomes:
+                self._unanswered.append((step.seq, step.outcomes))
+            if step.outcomes or not step.changes_nothing:  # a silence is in no table, and shown all the same
                 self._apply(step)
             if step.definition:
                 self.assumes = False
                 self._say_what_became()
-            self._decide(step)
             self._heard.hear(step.failures)
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
@@ -346,11 +344,23 @@ class LiveCore:
 
     def _glance_if_due(self) -> None:
         """Renew what is shown, unless that would take more than its share of the time."""
+        due = self._answer_again if self._unanswered else self._glance_again
+        if self._stale and time.monotonic() >= due:
+            self._show()
+
+    def _show(self) -> None:
+        """Renew what is shown, then give the answers that wait: whoever has one finds what it says."""
         began = time.monotonic()
-        if self._stale and began >= self._glance_again:
-            self._glance()
-            self._stale, now = False, time.monotonic()
-            self._glance_again = now + max(GLANCES * (now - began), PRESSED if self.pressure.pressed else 0.0)
+        self._glance()
+        self._stale, now = False, time.monotonic()
+        self._answer_again = now + GLANCES * (now - began)
+        self._glance_again = max(self._answer_again, now + PRESSED if self.pressure.pressed else 0.0)
+        for seq, outcomes in self._unanswered:
+            self.decided[seq] = outcomes
+            self._on_outcomes(outcomes)
+        self._unanswered.clear()
+        while len(self.decided) > _DECIDED:
+            del self.decided[next(iter(self.decided))]
 
     def _glance(self) -> None:
         """Renew the overview and the gauges that come from it."""

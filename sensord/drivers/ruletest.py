@@ -149,7 +149,7 @@ class _Run:
     def _act(self, at: int, text: ActionText) -> None:
         self._step(Record(RecordKind.TICK, at))
         if text.verb == Verb.COUNT:
-            counted = Action(text.verb, text.place, text.by, vehicles=text.vehicles)
+            counted = Action(text.verb, text.place, text.by, vehicles=text.vehicles, at=at)
             self._step(action_record(counted, at))
             return
         found = (

@@ -3,8 +3,10 @@
 Rules:
 
 - A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``). What
-  cannot succeed, or is older than ``give_up`` seconds and was tried for as long, is recorded as failed. Time that a
-  clock leapt over at a start, or for which the daemon was away, was not spent trying.
+  cannot succeed, or was tried for ``give_up`` seconds, is recorded as failed. That is the time for which this channel
+  was at work since its first try, sends and pauses between them, added up over all runs of the daemon. Time that a
+  clock leapt over, or for which the daemon was away, was not spent trying; a run that is killed loses what came after
+  its last failure.
 - Once the channel delivers again after an outage, what was put off is tried without waiting for its own turn, in
   order, a few for each delivery (``recovery.py``).
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
@@ -38,6 +40,8 @@ from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 IN_DOUBT_LIMIT = 1000
 LONGEST_WISH = 3600.0
 """Seconds that a receiver's ``Retry-After`` can hold an alert at most."""
+_NOTED = 10 * SECOND
+"""Time at work (ns) after which that is written down again at a failure."""
 _IDLE = 5.0
 _NEVER_BUSIER = 0.05
 
@@ -96,7 +100,9 @@ class OutboxWorker:
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failures = 0
-        self._steady, self._began = steady, steady()
+        self._steady, self._began = steady, 0.0
+        self._before: int | None = None
+        self._noted = 0
         self._log = log.bind(channel=channel.name)
 
     def wake(self) -> None:
@@ -107,7 +113,7 @@ class OutboxWorker:
 
     async def run(self) -> None:
         """Work until cancelled; the boundary of this task."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._began = asyncio.get_running_loop(), self._steady()
         try:
             while True:
                 delay = await self._turn()
@@ -116,6 +122,7 @@ class OutboxWorker:
         finally:
             self._loop = None
             await self._drain()
+            await self._note_at_stop()
 
     async def _turn(self) -> float:
         """Start what is due; returns the seconds until more is. A boundary: a bad outbox is asked again."""
@@ -134,6 +141,8 @@ class OutboxWorker:
     async def _start_due(self) -> bool:
         """Start sends in doubt first, they are older; returns whether there was any."""
         now = self._clock()
+        if self._before is None:
+            self._before = await asyncio.to_thread(self._outbox.worked, self._channel.name)
         if self._limits.per_minute is not None and self._pace is None:
             before = await asyncio.to_thread(self._outbox.recent, self._channel.name, now - MINUTE)
             self._pace = Pace(self._limits.per_minute, before)
@@ -144,7 +153,8 @@ class OutboxWorker:
         for level in (Level.RED, Level.NONE) if self._pace is not None else (Level.NONE,):
             free = self._free(red=level is Level.RED)
             if free > 0:
-                claimed = await asyncio.to_thread(self._outbox.claim, self._channel.name, now, free, level)
+                worked = self._worked()
+                claimed = await asyncio.to_thread(self._outbox.claim, self._channel.name, now, free, level, worked)
                 for entry in claimed:
                     self._start(entry)
                 ready += claimed
@@ -262,7 +272,7 @@ class OutboxWorker:
         self._recovery.fail(key, began, now, wish)
         delay = max(wish, backoff(max(0, entry.attempts - 1), limits.base, limits.longest))
         due = now + round(delay * SECOND)
-        if due - entry.notification.at > limits.give_up * SECOND and self._tried_for_long(entry):
+        if self._worked() - entry.since >= limits.give_up * SECOND:
             await self._give_up(entry, error)
             return
         doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
@@ -275,14 +285,20 @@ class OutboxWorker:
         self._log.warning(
             "notification not sent; trying again", error=str(error), seconds=round(delay, 1), **_named(entry)
         )
+        worked = self._worked()
+        if worked - self._noted >= _NOTED:
+            self._noted = worked
+            await self._record(lambda: self._outbox.work(self._channel.name, worked))
 
-    def _tried_for_long(self, entry: Entry) -> bool:
-        """Whether an old message was tried for ``give_up``: by this run, or by all, as far as attempts can tell.
+    def _worked(self) -> int:
+        """For how long (ns) this channel has been at work, in this run and those before it."""
+        return (self._before or 0) + round((self._steady() - self._began) * SECOND)
 
-        Two of them are half a backoff's ceiling apart, on the average.
-        """
-        limits = self._limits
-        return self._steady() - self._began >= limits.give_up or entry.attempts * limits.longest / 2 >= limits.give_up
+    async def _note_at_stop(self) -> None:
+        """Write down for how long; a disk that refuses it now costs messages some of the time that they were tried."""
+        if self._before is not None:
+            with contextlib.suppress(SensordError):
+                await asyncio.to_thread(self._outbox.work, self._channel.name, self._worked())
 
     async def _record(self, write: Callable[[], None]) -> None:
         """Write down how a send ended, however long the disk refuses: else the message would be repeated."""

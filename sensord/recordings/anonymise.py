@@ -21,7 +21,7 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.intake.codec.context import Colours, Context
 from sensord.core.intake.codec.native import DECODERS, Message, Plate, Report
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
-from sensord.core.intake.spoken import Command
+from sensord.core.intake.spoken import Command, counted_at
 from sensord.core.intake.topic import TopicTemplate
 from sensord.core.record import Action, Receipt, Record, RecordKind
 from sensord.core.stream import BY_WORD, Stream
@@ -191,6 +191,8 @@ def _said(record: Record, decoder: msgspec.json.Decoder[object]) -> Record:
         refuse_depth(record.payload)
         told = decoder.decode(record.payload)
         refuse_repeated_keys(record.payload)
+        if isinstance(told, Command):
+            told = msgspec.structs.replace(told, at=told.at if counted_at(told, "UTC") else None)
     except (msgspec.DecodeError, DecodeError, UnicodeDecodeError, RecursionError):
         return _blank(record)
     if isinstance(told, Command | Action) and told.note:

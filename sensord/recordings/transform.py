@@ -47,12 +47,17 @@ def merge(*streams: Iterable[Record]) -> Iterator[Record]:
 
 
 def shift(records: Iterable[Record], by: int) -> Iterator[Record]:
-    """Move everything in time by ``by`` (ns): arrivals, and the stamps inside native messages."""
-    move = shifted_stamp(by)
+    """Move everything in time by ``by`` (ns): arrivals, stamps inside native messages, and when somebody counted."""
+
+    def counted(action: dict[str, Any]) -> None:
+        if action.get("at"):
+            action["at"] += by
+
+    moves = {RecordKind.MESSAGE: shifted_stamp(by), RecordKind.ACTION: counted}
     for record in records:
-        at = record.received_at + by
-        payload = edited(record.payload, move) if record.kind == RecordKind.MESSAGE else record.payload
-        yield msgspec.structs.replace(record, received_at=at, payload=payload)
+        move = moves.get(RecordKind(record.kind))
+        payload = record.payload if move is None else edited(record.payload, move)
+        yield msgspec.structs.replace(record, received_at=record.received_at + by, payload=payload)
 
 
 def scale(records: Iterable[Record], stream: str, name: str, factor: float) -> Iterator[Record]:

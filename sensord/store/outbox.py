@@ -39,25 +39,26 @@ class OutboxTable:
         self._database, self._questions = database, questions
         self._channels: dict[str, int] = {}
 
-    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
-        """Take due rows of a channel, the highest level first, then the oldest.
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE, worked: int = 0) -> list[Entry]:
+        """Take due rows of a channel that was at work for ``worked`` ns, the highest level first, then the oldest.
 
         One that is not what was written stays, holds nobody up, and makes the file suspect.
         """
         doing = "claiming notifications"
         with self._database.transaction(doing) as connection:
             rows = connection.execute(
-                "SELECT CAST(key AS BLOB), CAST(json AS BLOB), attempts, possibly_repeated FROM outbox "
+                "SELECT CAST(key AS BLOB), CAST(json AS BLOB), attempts, possibly_repeated, "
+                "CASE attempts WHEN 0 THEN ? ELSE since END FROM outbox "
                 "WHERE channel = ? AND state = 'pending' AND due <= ? AND level >= ? "
                 "ORDER BY level DESC, at, seq, ord LIMIT ?",
-                (channel, now, int(at_least), limit),
+                (worked, channel, now, int(at_least), limit),
             ).fetchall()
             entries = self._database.suspicion.readable(doing, _entry, rows)
-            taken = [entry.notification.key for entry in entries]
+            taken = [(entry.since, entry.notification.key) for entry in entries]
             connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ?", [(key,) for key in taken]
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, since = ? WHERE key = ?", taken
             )
-            damaged = {row[0] for row in rows}.difference(key.encode() for key in taken)
+            damaged = {row[0] for row in rows}.difference(key.encode() for _, key in taken)
             connection.executemany(
                 "UPDATE outbox SET due = ?1 WHERE channel = ?2 AND state = 'pending' AND due <= ?3 "
                 "AND CAST(key AS BLOB) = ?4",
@@ -112,6 +113,19 @@ class OutboxTable:
         """When the channel last ended sends, since an instant."""
         statement = "SELECT settled_at FROM outbox WHERE channel = ? AND settled_at >= ?"
         return [int(at) for (at,) in self._database.rows("looking at the outbox", statement, (channel, since))]
+
+    def worked(self, channel: str) -> int:
+        """For how long (ns) the channel has been at work, as far as it was written down; 0: nothing was."""
+        statement = (
+            "SELECT max(0, coalesce((SELECT worked FROM work WHERE channel = ?1), 0), "
+            f"coalesce((SELECT max(since) FROM outbox WHERE channel = ?1 AND {_UNSETTLED}), 0))"
+        )
+        return int(self._database.rows("looking at the outbox", statement, (channel,))[0][0])
+
+    def work(self, channel: str, worked: int) -> None:
+        """Write down for how long (ns) the channel has been at work."""
+        with self._database.transaction("noting how long a channel was at work") as connection:
+            connection.execute("INSERT OR REPLACE INTO work VALUES (?, ?)", (channel, worked))
 
     def unreported(self, limit: int) -> list[Receipt]:
         """Outcomes that were not ticked off yet, the oldest notifications first."""
@@ -170,9 +184,9 @@ class OutboxTable:
         return {"sent": found.get("sent", 0), "pending": pending, "failed": found.get("failed", 0)}
 
 
-def _entry(key: bytes, text: bytes, attempts: int, again: int) -> Entry:
+def _entry(key: bytes, text: bytes, attempts: int, again: int, since: int) -> Entry:
     """Make what a worker is handed; raises what a row of another shape makes it raise."""
     notification = _NOTIFICATION.decode(text)
     if notification.key.encode() != key:
         raise KeyError("the row holds the notification of another key")
-    return Entry(notification, attempts + 1, bool(again))
+    return Entry(notification, attempts + 1, bool(again), since=int(since))

@@ -39,7 +39,7 @@ _KEPT = (
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=7,
+    version=8,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
@@ -93,8 +93,11 @@ STATE = Schema(
             "case" TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL, json BLOB NOT NULL,
             state TEXT NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
             possibly_repeated INTEGER NOT NULL DEFAULT 0, settled_at INTEGER NOT NULL DEFAULT 0,
-            receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0
+            receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0,
+            since INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID""",
+        # How long (ns) each channel has been at work, over all runs; ``since`` is what that was at a row's first try.
+        "CREATE TABLE work (channel TEXT PRIMARY KEY, worked INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE INDEX outbox_waiting ON outbox (channel, due) WHERE state = 'pending'",
         "CREATE INDEX outbox_unsettled ON outbox (channel, level, at) WHERE state IN ('pending', 'sending')",
         "CREATE INDEX outbox_unreported ON outbox (at) WHERE reported = 0 AND state IN ('sent', 'failed')",

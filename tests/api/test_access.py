@@ -58,7 +58,7 @@ BODIES: dict[str, dict[str, object]] = {
     "/api/v1/cases/{case}/actions": {"verb": "acknowledge"},
     "/api/v1/silences": {"places": ["L1"], "until": "2030-01-01T00:00:00Z", "note": "a fair"},
     "/api/v1/findings": {"device": "report-1", "severity": "red"},
-    "/api/v1/places/{place}/vehicles": {"vehicles": 41},
+    "/api/v1/places/{place}/vehicles": {"vehicles": 41, "at": "2026-11-30T22:00:00+08:00"},
     "/api/v1/receipts": {"key": "a:1:b:c", "delivery": "seen"},
     "/api/v1/reports": {"day": "2023-11-14"},
     "/api/v1/roster/changes": {

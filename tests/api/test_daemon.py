@@ -111,11 +111,10 @@ def test_silences_and_approvals(daemon: Daemon, people: Receiver) -> None:
     with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
         body = {"id": "fair", "places": ["G2"], "until": _in_an_hour(), "note": "集市"}
         assert api.post("/silences", json=body).status_code == 202
-        wait_until(lambda: api.get("/silences").json()["silences"], 10, "the silence is in force")
         (silence,) = api.get("/silences").json()["silences"]
         assert (silence["id"], silence["by"], silence["scope"]["places"]) == ("fair", "cli", ["G2"])
         assert api.delete("/silences/fair").status_code == 202
-        wait_until(lambda: not api.get("/silences").json()["silences"], 10, "the silence has ended")
+        assert not api.get("/silences").json()["silences"]
         assert api.delete("/silences/fair").status_code == 404
         assert api.post(f"/cases/{case}/actions", json={"verb": "void", "note": "演练"}).status_code == 202
         wait_until(lambda: api.get(f"/cases/{case}").json()["state"] == "void", 10, "the case is void")
@@ -135,9 +134,7 @@ def test_every_answer_over_the_command_line(daemon: Daemon, people: Receiver) ->
         assert done.returncode == 0, done.stderr
     assert daemon.command("extend", case, "--note", "人多", "--until", _in_an_hour()).returncode == 0
     assert daemon.command("silence", "--place", "G2", "--for", "1h", "--note", "集市", "--id", "fair").returncode == 0
-    wait_until(daemon.caught_up, 20, "the silence is shown")
     assert daemon.command("unsilence", "fair").returncode == 0
-    wait_until(daemon.caught_up, 20, "it is shown no more")
     assert "fair" in daemon.command("unsilence", "fair").stderr
     assert "不是时间" in daemon.command("extend", case, "--note", "x", "--until", "noon").stderr
     wait_until(daemon.caught_up, 10)
@@ -158,7 +155,13 @@ def test_vehicles_counted_by_hand(daemon: Daemon) -> None:
         assert refused.returncode == 1
         assert says in refused.stderr
     with httpx.Client(base_url=f"{daemon.url}/api/v1", headers=daemon.authorized(), trust_env=False) as api:
-        answer = api.post("/places/C1/vehicles", json={"vehicles": 40, "by": "居委干部-1"}).json()
+        body = {"vehicles": 40, "by": "居委干部-1"}
+        assert api.post("/places/C1/vehicles", json=body).status_code == 422
+        before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        old = api.post("/places/C1/vehicles", json={**body, "at": before}).json()
+        assert (old["accepted"], old["verdict"]) == (False, "count_too_old")
+        now = datetime.now(UTC).isoformat()
+        answer = api.post("/places/C1/vehicles", json={**body, "at": now}).json()
         assert (answer["accepted"], answer["verdict"]) == (True, "counted")
         wait_until(daemon.caught_up, 10)
         noted = [one["about"] for one in api.get("/audit").json()["changes"] if one["what"] == "count"]

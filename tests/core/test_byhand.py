@@ -8,19 +8,22 @@ from collections.abc import Sequence
 import pytest
 
 from sensord.core.cases.policy import Role
-from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
+from sensord.core.counting import NOW
+from sensord.core.instant import DAY, HOUR, MILLISECOND, MINUTE, SECOND, format_instant
 from sensord.core.people.roster import Person
-from sensord.core.record import Action, Record, RecordKind
+from sensord.core.record import Record, RecordKind
 from sensord.core.rules.rule import Clear
-from sensord.core.site import Site, Step, action_record, definition_record
+from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.tally import Occupancy
+from sensord.recordings.transform import shift
 from tests.core.follower import A_STRAY, NIGHT, A, B, C, Follower, at, tick
 from tests.core.street import grouped
 from tests.core.traffic import (
     GATES,
     SECRETS,
     START,
+    count,
     definition,
     lived,
     passage,
@@ -201,12 +204,6 @@ def test_a_restart_keeps_the_count() -> None:
 # -- a whole site ------------------------------------------------------------------------------------------------------
 
 
-def count(minute: float, vehicles: int, compound: str = "C1", by: str = "operator", via: str = "cli") -> Record:
-    """The record of a count."""
-    action = Action("count", compound, by, via, vehicles=vehicles)
-    return action_record(action, START + round(minute * MINUTE))
-
-
 def alive(until: int) -> list[Record]:
     """All cameras' signs of life, every half minute until that minute."""
     return [sign(gate, at) for gate in GATES for at in range(START, START + until * MINUTE, 30 * SECOND)]
@@ -233,7 +230,7 @@ def stepped(records: Sequence[Record], sizes: Sequence[int] = (1,), **changes: o
 @pytest.mark.parametrize("sizes", [(1,), (7, 50), (5000,)])
 def test_rules_on_who_is_inside_see_the_count_at_once(sizes: Sequence[int]) -> None:
     """Whatever vehicles their ``where`` asks for; rules on vehicles see nothing of it."""
-    steps = stepped([*alive(40), count(10, 3), count(20, 2)], sizes)
+    steps = stepped([*alive(40), count(START + 10 * MINUTE, 3), count(START + 20 * MINUTE, 2)], sizes)
     changes = [(one.rule, one.key, one.level.word, (one.at - START) / MINUTE) for s in steps for one in s.transitions]
     assert changes == [
         ("full-at-once", "C1", "yellow", 10.0),
@@ -247,7 +244,7 @@ def test_rules_on_who_is_inside_see_the_count_at_once(sizes: Sequence[int]) -> N
 
 def test_what_came_of_it_is_written_down() -> None:
     """How many there were before, the quarter that is running, and what the guard is told."""
-    steps = stepped([passage("C1-N", START, "沪A12345"), *alive(20), count(10, 4)])
+    steps = stepped([passage("C1-N", START, "沪A12345"), *alive(20), count(START + 10 * MINUTE, 4)])
     (step,) = [one for one in steps if one.by_hand]
     assert step.by_hand == [ByHand(START + 10 * MINUTE, "C1", 1, 4)]
     assert Occupancy(START + 15 * MINUTE, "C1", 4, 0) in step.occupancy
@@ -272,7 +269,7 @@ def test_what_came_of_it_is_written_down() -> None:
 def test_a_slip_of_the_pen_is_refused(compound: str, vehicles: int, verdict: str, says: str) -> None:
     """Four spaces: more than forty vehicles are none. What is wrong is said in both languages; nothing changes."""
     some = tuple(device for device in definition().devices if device.place != "C2-N")
-    steps = stepped([count(1, vehicles, compound)], devices=some)
+    steps = stepped([count(START + MINUTE, vehicles, compound)], devices=some)
     (outcome,) = steps[-1].outcomes
     assert (outcome.accepted, outcome.verdict) == (False, verdict)
     assert says in outcome.detail
@@ -282,7 +279,7 @@ def test_a_slip_of_the_pen_is_refused(compound: str, vehicles: int, verdict: str
 
 def test_without_site_keys_nobody_counts() -> None:
     """A number that nobody would go on counting from is refused."""
-    (outcome,) = stepped([count(1, 3)], plate_keys=())[-1].outcomes
+    (outcome,) = stepped([count(START + MINUTE, 3)], plate_keys=())[-1].outcomes
     assert outcome.verdict == "not_followed"
 
 
@@ -291,13 +288,50 @@ def test_over_mqtt_only_a_role_that_approves_counts() -> None:
     roles = (Role("guard", {"zh": "门卫"}, {}), Role("desk", {"zh": "值班"}, {}, approves=True))
     people = (Person("门卫-1", "guard", "C1", ()), Person("值班-1", "desk", "street", ()))
 
-    def commanded(user: str) -> str:
-        body = json.dumps({"verb": "count", "vehicles": 3}).encode()
+    def commanded(user: str, **when: object) -> str:
+        body = json.dumps({"verb": "count", "vehicles": 3, **when}).encode()
         record = Record(RecordKind.MESSAGE, START + MINUTE, f"t/commands/by/{user}/C1", body)
         (outcome,) = stepped([record], roles=roles, people=people)[-1].outcomes
+        assert (outcome.via, outcome.case) == ("mqtt", "C1")
         return outcome.verdict
 
-    assert [commanded(user) for user in ("门卫-1", "值班-1")] == ["needs_approver", "counted"]
+    now, hour = (START + MINUTE) // MILLISECOND, HOUR // MILLISECOND
+    assert [commanded(user, at=now) for user in ("门卫-1", "值班-1")] == ["needs_approver", "counted"]
+    assert commanded("值班-1", at=format_instant(START + MINUTE)) == "counted"
+    assert commanded("值班-1") == "count_without_time"
+    assert [commanded("值班-1", at=now + away) for away in (-hour, hour)] == ["count_too_old", "count_to_come"]
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict", "says"),
+    [
+        (0, "counted", "4"),
+        (NOW, "counted", "4"),
+        (-NOW, "counted", "4"),
+        (NOW + SECOND, "count_too_old", "2m1s"),
+        (3 * DAY, "count_too_old", "3d"),
+        (-NOW - SECOND, "count_to_come", "2m1s"),
+        (START + 10 * MINUTE, "count_without_time", "at"),
+    ],
+)
+def test_a_count_is_of_now(before: int, verdict: str, says: str) -> None:
+    """One that waited somewhere, or that is yet to come, changes nothing, and whoever sent it hears why."""
+    steps = stepped([count(START + 10 * MINUTE, 4, before=before)])
+    (outcome,) = steps[-1].outcomes
+    assert (outcome.accepted, outcome.verdict) == (verdict == "counted", verdict)
+    assert says in outcome.detail
+    assert says in outcome.detail_en
+    assert bool(steps[-1].by_hand) == outcome.accepted
+
+
+def test_a_shifted_count_is_of_its_own_now() -> None:
+    """In a recording that is moved in time it counts as it did, however it came."""
+    body = json.dumps({"verb": "count", "vehicles": 3, "at": START // MILLISECOND}).encode()
+    said = Record(RecordKind.MESSAGE, START, "t/commands/by/值班-1/C1", body)
+    roles = (Role("desk", {"zh": "值班"}, {}, approves=True),)
+    moved = list(shift([said, count(START + MINUTE, 4)], 7 * DAY))
+    steps = stepped(moved, roles=roles, people=(Person("值班-1", "desk", "street", ()),))
+    assert [one.verdict for step in steps for one in step.outcomes] == ["counted", "counted"]
 
 
 def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> tuple[object, ...]:
@@ -311,7 +345,9 @@ def outcome(records: list[Record], sizes: list[int], restart_every: int = 0) -> 
 @pytest.mark.parametrize(("sizes", "restart"), [([41, 3, 17], 4), ([1000], 0)])
 def test_any_cut_and_any_restart(sizes: list[int], restart: int) -> None:
     """Counts in the middle of wild traffic give the same, however the journal is cut."""
-    counts = [count(7 + 11 * number, number % 6, "C1" if number % 3 else "C3") for number in range(20)]
+    counts = [
+        count(START + (7 + 11 * number) * MINUTE, number % 6, "C1" if number % 3 else "C3") for number in range(20)
+    ]
     first = definition_record(definition(rules=(*rules(), *FULL)), START - MINUTE)
     records = [*wild(5, 4), *ticks(START + 4 * HOUR), *counts]
     records = [first, *sorted(records, key=lambda one: one.received_at)]
@@ -332,4 +368,4 @@ def test_a_count_makes_free_spaces_known() -> None:
         return [(free.place, free.count) for free in raised.spaces or ()]
 
     assert named() == []
-    assert named(count(10, 1, "C2")) == [("C2", 3)]
+    assert named(count(START + 10 * MINUTE, 1, "C2")) == [("C2", 3)]

@@ -11,7 +11,7 @@ from sensord.errors import DecodeError
 
 ARMY = "BA12345"
 """Somebody may be called so: it looks like a plate of the army."""
-NAMES = Names(people={"cadre-1", ARMY}, places={"C1", "C1-N", ARMY})
+NAMES = Names(people={"cadre-1", ARMY}, places={"C1", "C1-N", ARMY}, zone="Asia/Shanghai")
 PLATE = "苏E·24680"
 
 
@@ -51,3 +51,12 @@ def test_a_count_says_how_many() -> None:
     with pytest.raises(DecodeError, match="how many"):
         command(b'{"verb": "count", "count": 20}', "C1", "cadre-1", NAMES)
     assert command(b'{"verb": "count", "vehicles": 0}', "C1", "cadre-1", NAMES).vehicles == 0
+
+
+@pytest.mark.parametrize("at", [b'"then"', b"1e300", b"[1]", b"true", b"1" * 400])
+def test_when_somebody_counted_is_a_time(at: bytes) -> None:
+    """What is none is refused; in a command that asks for no time nobody looks at it."""
+    with pytest.raises(DecodeError) as refused:
+        command(b'{"verb": "count", "vehicles": 3, "at": %b}' % at, "C1", "cadre-1", NAMES)
+    assert refused.value.reason == "bad_time"
+    assert command(b'{"verb": "acknowledge", "at": %b}' % at, "case-1", "cadre-1", NAMES).at == 0

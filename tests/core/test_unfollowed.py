@@ -9,15 +9,15 @@ from sensord.core.alert import Transition
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.record import Action, Record
+from sensord.core.record import Record
 from sensord.core.rules.probe import Doubt
 from sensord.core.rules.rule import Clear, Comparison, LevelSpec
-from sensord.core.site import Site, Step, action_record, definition_record
+from sensord.core.site import Site, Step, definition_record
 from sensord.core.vehicles.tally import Occupancy
 from sensord.core.vehicles.tracking import Tracking
 from tests.core.street import grouped
 from tests.core.test_probe import Everything
-from tests.core.traffic import GATES, SECRETS, START, definition, lived, passage, rule, rules, sign, ticks, wild
+from tests.core.traffic import GATES, SECRETS, START, count, definition, lived, passage, rule, rules, sign, ticks, wild
 
 SURGE = definition(rules=tuple(one for one in rules() if one.id == "surge"))
 OFF, ON = 40 * MINUTE, 80 * MINUTE
@@ -219,7 +219,7 @@ def when(steps: list[Step]) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("whole", [FULL, AT_ONCE])
 def test_a_count_by_hand_ends_the_doubt(whole: Definition, size: int) -> None:
     """Somebody has counted one: the full compound is cleared at once, and not when all have been forgotten."""
-    counted = action_record(Action("count", "C1", "operator", vehicles=1), START + 100 * MINUTE + SECOND)
+    counted = count(START + 100 * MINUTE + SECOND, 1)
     records = [*defined(whole, (OFF, unkeyed(whole)), (ON, whole)), *filled(), counted]
     raised, cleared = when(stepped(records, [size]))
     assert raised[0] == "raised"
@@ -252,10 +252,7 @@ def test_a_key_of_several_compounds_is_whole_when_all_are_counted() -> None:
     """A grid's number lacks whoever stands in the other compound still."""
     many = rule("many", "inside", 3.0, {}, by="grid", window=10 * MINUTE, every=MINUTE, clear=Clear((0.0,), MINUTE))
     whole = definition(rules=(many,))
-    one, other = (
-        action_record(Action("count", place, "operator", vehicles=1), START + minute * MINUTE + SECOND)
-        for place, minute in (("C1", 100), ("C2", 130))
-    )
+    one, other = (count(START + minute * MINUTE + SECOND, 1, place) for place, minute in (("C1", 100), ("C2", 130)))
     records = [*defined(whole, (OFF, unkeyed(whole)), (ON, whole)), *filled()]
     assert [change for change, _ in when(stepped([*records, one], [50]))] == ["raised"]
     (_, cleared) = when(stepped([*records, one, other], [50]))

@@ -9,16 +9,15 @@ import pytest
 from sensord.core.batch import Batch
 from sensord.core.failure import Part
 from sensord.core.instant import DAY, MINUTE, SECOND
-from sensord.core.record import Action
 from sensord.core.rules.probe import Doubt
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, Value
-from sensord.core.site import Site, action_record
+from sensord.core.site import Site
 from sensord.core.vehicles.blind import Blindness
 from sensord.core.vehicles.compound import Compound
 from sensord.core.vehicles.spaces import Spaces
 from sensord.core.vehicles.tracker import Tracker
 from tests.core.street import grouped
-from tests.core.traffic import GATES, ROOM, SECRETS, START, definition, passage, rule, sign, told, wild
+from tests.core.traffic import GATES, ROOM, SECRETS, START, count, definition, passage, rule, sign, told, wild
 
 pytestmark = pytest.mark.usefixtures("in_service")
 INSIDE = {
@@ -68,9 +67,7 @@ def test_a_count_by_hand_that_fails_leaves_the_rest_as_it_is(monkeypatch: pytest
     """Whoever counted hears that it was taken; vehicles are followed anew, and the next count is taken."""
     site = Site(definition(rules=()), SECRETS)
     told([passage("C1-N", START + SECOND, "沪A12345")], site)
-    counts = [
-        action_record(Action("count", "C1", "operator", vehicles=3), START + minute * MINUTE) for minute in (1, 2)
-    ]
+    counts = [count(START + minute * MINUTE, 3) for minute in (1, 2)]
     with monkeypatch.context() as patch:
         patch.setattr(Compound, "count", fail)
         (step,) = told(counts[:1], site)

@@ -13,9 +13,9 @@ from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
 from sensord.core.place import Device, Place, PlaceKind
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Action, Record, RecordKind
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Rule, Value
-from sensord.core.site import Site, Step
+from sensord.core.site import Site, Step, action_record
 from sensord.core.stream import Stream
 from sensord.core.vehicles.pseudonym import Pseudonymiser, check_value
 from sensord.core.vehicles.tracking import KeyArea, PlateAreas, PlateKey, Tracking
@@ -209,3 +209,8 @@ def lived(records: Sequence[Record], sizes: Sequence[int], restart_every: int = 
         if restart_every and number % restart_every == 0:
             site = Site.restored(site.snapshot(), SECRETS)
     return steps
+
+
+def count(at: int, vehicles: int, compound: str = "C1", before: int = 0) -> Record:
+    """What comes ``at`` then (ns) of somebody who has counted so long ``before``."""
+    return action_record(Action("count", compound, "operator", vehicles=vehicles, at=at - before), at)

@@ -209,7 +209,7 @@ class Life:
     def _count(self) -> Record:
         """Somebody counts the vehicles in a compound, or makes a slip of the pen."""
         where, vehicles = self.dice.choice(("C1", "C1", "C2", "C3", "L1")), self.dice.choice((0, 1, 2, 3, 5, 9, 50, -1))
-        return action_record(Action("count", where, "operator", vehicles=vehicles), self.now)
+        return action_record(Action("count", where, "operator", vehicles=vehicles, at=self.now), self.now)
 
     def _trouble(self) -> Record:
         trouble = self.dice.choice(tuple(Trouble))

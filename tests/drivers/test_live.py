@@ -70,6 +70,46 @@ def test_what_is_shown_gives_way_while_more_comes_in_than_is_taken(
     assert glances == [1001.0, 1006.0, 1011.0, *(1016.0 + number for number in range(5))]
 
 
+def test_an_answer_is_given_once_what_it_says_is_shown(
+    journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever hears that there is a silence finds it, however long a look takes, and pressed or not."""
+    glance, seconds, shown = core._glance, [1000.0], list[list[str]]()
+
+    def slow() -> None:
+        seconds[0] += 0.1
+        glance()
+
+    monkeypatch.setattr("sensord.drivers.live.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr(core, "_glance", slow)
+    monkeypatch.setattr(core, "_on_outcomes", lambda _told: shown.append([one.id for one in core.standing.silences]))
+    core.pressure = Pressed()
+    core._turn()
+    silence = Action("silence", "fair", "operator", "api:desk", "试", START + HOUR, Scope(("G1",)))
+    seq = journal.append([action_record(silence, START)])
+    core._turn()
+    assert (shown, core.decided) == ([], {})
+    seconds[0] += 1.1
+    core._turn()
+    assert shown == [["fair"]]
+    assert [one.verdict for one in core.decided[seq]] == ["silenced"]
+    assert core._state.applied == seq
+
+
+def test_a_stop_gives_the_answers_that_wait(journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided is said, also when nothing more is shown."""
+    told = list[str]()
+    monkeypatch.setattr(core, "_on_outcomes", lambda outcomes: told.extend(one.verdict for one in outcomes))
+    monkeypatch.setattr("sensord.drivers.live.GLANCES", 1e9)
+    core._turn()
+    journal.append([action_record(Action("unsilence", "fair", "operator", "api:desk"), START)])
+    core._turn()
+    assert told == []
+    core.start()
+    core.stop()
+    assert told == ["unknown_silence"]
+
+
 def test_what_is_held_is_counted_by_its_reason(journal: Journal, core: LiveCore) -> None:
     """A silence on the grid, then a crowd in it: nobody is told, and that shows."""
     silence = Action(

@@ -110,9 +110,9 @@ class StoredOutbox:
         """Apply one more step of the core."""
         self.store.apply(Outputs(self.store.applied + 1, START, list(notifications)))
 
-    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE) -> list[Entry]:
+    def claim(self, channel: str, now: int, limit: int, at_least: Level = Level.NONE, worked: int = 0) -> list[Entry]:
         """Take due rows."""
-        return self._sound().claim(channel, now, limit, at_least)
+        return self._sound().claim(channel, now, limit, at_least, worked)
 
     def done(self, key: str, now: int, receipt: str) -> None:
         """Sent."""
@@ -137,6 +137,14 @@ class StoredOutbox:
     def recent(self, channel: str, since: int) -> list[int]:
         """When sends ended of late."""
         return self._sound().recent(channel, since)
+
+    def worked(self, channel: str) -> int:
+        """For how long it was at work."""
+        return self._sound().worked(channel)
+
+    def work(self, channel: str, worked: int) -> None:
+        """At work for so long."""
+        self._sound().work(channel, worked)
 
     def states(self, channel: str = "") -> list[str]:
         """Each row's state, in the order in which they came; of one channel, or of all."""
@@ -177,6 +185,35 @@ class Pulse:
     def went(self, worker: str, why: str = "") -> None:
         """Take how it went."""
         self.attempts.append(why)
+
+
+class ScriptedChannel:
+    """A channel that does what a test says, one word a send: an error to raise, or a future to wait for."""
+
+    name = "desk"
+
+    def __init__(self, *script: Exception | asyncio.Future[None]) -> None:
+        self.script = list(script)
+        self.entries: list[Entry] = []
+
+    async def send(self, entry: Entry) -> str:
+        """Note the entry and follow the script; then deliver."""
+        self.entries.append(entry)
+        word = self.script.pop(0) if self.script else None
+        if isinstance(word, Exception):
+            raise word
+        if word is not None:
+            await word
+        return "taken"
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def outcomes(meter: PrometheusMeter, channel: str = "desk") -> dict[str, float]:
+    """How many sends ended in each way."""
+    names = ("sent", "retried", "failed", "repeated")
+    return {name: meter.value("notifications_total", channel=channel, outcome=name) for name in names}
 
 
 QUICK = Limits(send=5.0, base=0.01, longest=0.02, drain=0.2)

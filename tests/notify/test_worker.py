@@ -19,7 +19,6 @@ from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.webhook import WebhookChannel
 from sensord.notify.worker import Limits, OutboxWorker
-from sensord.ports import Entry
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import (
     QUICK,
@@ -29,8 +28,10 @@ from tests.notify.parts import (
     Clock,
     Outboxes,
     Pulse,
+    ScriptedChannel,
     StoredOutbox,
     notification,
+    outcomes,
     until,
     working,
 )
@@ -43,39 +44,11 @@ def _webhook(receiver: Receiver, name: str = "desk", timeout: str = "5s") -> Web
     return WebhookChannel(Webhook(name=name, url=receiver.url, allow=(receiver.host,), timeout=timeout), None)
 
 
-def _outcomes(meter: PrometheusMeter, channel: str = "desk") -> dict[str, float]:
-    names = ("sent", "retried", "failed", "repeated")
-    return {name: meter.value("notifications_total", channel=channel, outcome=name) for name in names}
-
-
 async def _look(worker: OutboxWorker, pulse: Pulse) -> None:
     """Have a resting worker look at the outbox, and wait until it has."""
     before = pulse.beats
     worker.wake()
     await until(lambda: pulse.beats > before)
-
-
-class ScriptedChannel:
-    """A channel that does what a test says, one word a send: an error to raise, or a future to wait for."""
-
-    name = "desk"
-
-    def __init__(self, *script: Exception | asyncio.Future[None]) -> None:
-        self.script = list(script)
-        self.entries: list[Entry] = []
-
-    async def send(self, entry: Entry) -> str:
-        """Note the entry and follow the script; then deliver."""
-        self.entries.append(entry)
-        word = self.script.pop(0) if self.script else None
-        if isinstance(word, Exception):
-            raise word
-        if word is not None:
-            await word
-        return "taken"
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 async def test_delivered_once(outboxes: Outboxes) -> None:
@@ -89,7 +62,7 @@ async def test_delivered_once(outboxes: Outboxes) -> None:
     assert sorted(keys) == sorted(notification(number).key for number in range(20))
     assert not any(request.json["possibly_repeated"] for request in receiver.requests)
     assert set(outbox.notes()) == {"http 200"}
-    assert _outcomes(meter) == {"sent": 20, "retried": 0, "failed": 0, "repeated": 0}
+    assert outcomes(meter) == {"sent": 20, "retried": 0, "failed": 0, "repeated": 0}
 
 
 async def test_errors_are_tried_again_under_the_same_key(outboxes: Outboxes) -> None:
@@ -101,7 +74,7 @@ async def test_errors_are_tried_again_under_the_same_key(outboxes: Outboxes) -> 
     keys = [unquote(request.headers["Idempotency-Key"]) for request in receiver.requests]
     assert keys == [notification().key] * 3
     assert not any(request.json["possibly_repeated"] for request in receiver.requests)
-    assert _outcomes(meter) == {"sent": 1, "retried": 2, "failed": 0, "repeated": 0}
+    assert outcomes(meter) == {"sent": 1, "retried": 2, "failed": 0, "repeated": 0}
     assert pulse.attempts == [f"channel desk: {receiver.host.partition(':')[0]} answered 500"] * 2 + [""]
 
 
@@ -110,7 +83,7 @@ async def test_retry_after_is_honoured(outboxes: Outboxes) -> None:
     outbox, clock, pulse, meter = outboxes(notification()), Clock(), Pulse(), PrometheusMeter()
     with Receiver(Answer(429, headers={"Retry-After": "90"})) as receiver:
         async with working(_webhook(receiver), outbox, meter, clock, pulse=pulse) as worker:
-            await until(lambda: _outcomes(meter)["retried"] == 1)
+            await until(lambda: outcomes(meter)["retried"] == 1)
             assert outbox.dues() == [START + 90_000_000_000]
             clock.advance(89)
             await _look(worker, pulse)
@@ -127,7 +100,7 @@ async def test_an_error_code_in_a_200_is_tried_again(outboxes: Outboxes) -> None
         async with working(_webhook(receiver), outbox, meter):
             await until(lambda: outbox.states() == ["sent"])
     assert len(receiver.requests) == 2
-    assert _outcomes(meter)["retried"] == 1
+    assert outcomes(meter)["retried"] == 1
 
 
 async def test_a_final_refusal_is_recorded_as_failed(outboxes: Outboxes) -> None:
@@ -138,7 +111,7 @@ async def test_a_final_refusal_is_recorded_as_failed(outboxes: Outboxes) -> None
             await until(lambda: outbox.states() == ["failed"])
     assert len(receiver.requests) == 1
     assert "422" in outbox.notes()[0]
-    assert _outcomes(meter)["failed"] == 1
+    assert outcomes(meter)["failed"] == 1
 
 
 async def test_silence_is_repeated_and_marked(outboxes: Outboxes) -> None:
@@ -148,7 +121,7 @@ async def test_silence_is_repeated_and_marked(outboxes: Outboxes) -> None:
         async with working(_webhook(receiver, timeout="200ms"), outbox, meter):
             await until(lambda: outbox.states() == ["sent"])
     assert [request.json["possibly_repeated"] for request in receiver.requests] == [False, True, True]
-    assert _outcomes(meter) == {"sent": 1, "retried": 2, "failed": 0, "repeated": 1}
+    assert outcomes(meter) == {"sent": 1, "retried": 2, "failed": 0, "repeated": 1}
 
 
 async def test_a_send_in_doubt_stays_claimed(outboxes: Outboxes) -> None:
@@ -156,7 +129,7 @@ async def test_a_send_in_doubt_stays_claimed(outboxes: Outboxes) -> None:
     outbox, clock, meter = outboxes(notification()), Clock(), PrometheusMeter()
     channel = ScriptedChannel(InDoubtError("no answer"))
     async with working(channel, outbox, meter, clock, Limits(base=60.0)) as worker:
-        await until(lambda: _outcomes(meter)["retried"] == 1)
+        await until(lambda: outcomes(meter)["retried"] == 1)
         assert outbox.states() == ["sending"]
         clock.advance(60)
         worker.wake()
@@ -232,7 +205,7 @@ async def test_an_exception_is_survived(outboxes: Outboxes) -> None:
     async with working(channel, outbox, meter):
         await until(lambda: outbox.states() == ["sent"])
     assert [one.possibly_repeated for one in channel.entries] == [False, True, True]
-    assert _outcomes(meter)["retried"] == 2
+    assert outcomes(meter)["retried"] == 2
 
 
 async def test_a_send_takes_no_longer_than_its_limit(outboxes: Outboxes) -> None:
@@ -244,22 +217,6 @@ async def test_a_send_takes_no_longer_than_its_limit(outboxes: Outboxes) -> None
     assert [one.possibly_repeated for one in channel.entries] == [False, True]
 
 
-@pytest.mark.parametrize(("tried", "attempts", "given_up"), [(0, 1, False), (86_400, 1, True), (0, 600, True)])
-async def test_time_that_the_clock_leapt_over_gives_nothing_up(
-    outboxes: Outboxes, tried: int, attempts: int, given_up: bool
-) -> None:
-    """A day older in a moment: it is tried on. It is given up when this run has tried for a day, or all have."""
-    outbox, meter, clock, steady = outboxes(notification()), PrometheusMeter(), Clock(), [0.0]
-    with outbox.store._database.transaction("counting attempts") as connection:
-        connection.execute("UPDATE outbox SET attempts = ?", (attempts - 1,))
-    channel = ScriptedChannel(DeliveryError("not now"))
-    clock.advance(90_000)
-    async with working(channel, outbox, meter, clock, Limits(), steady=lambda: steady[0]):
-        steady[0] = float(tried)  # before the worker's first look
-        await until(lambda: _outcomes(meter)["failed" if given_up else "retried"] == 1)
-    assert outbox.states() == ["failed" if given_up else "pending"]
-
-
 async def test_backoff_grows_and_is_bounded(outboxes: Outboxes) -> None:
     """The pause before the next attempt is random, grows with the attempts, and ends at the ceiling."""
     clock, meter, pauses = Clock(), PrometheusMeter(), []
@@ -268,7 +225,7 @@ async def test_backoff_grows_and_is_bounded(outboxes: Outboxes) -> None:
     limits = Limits(base=1.0, longest=300.0)
     async with working(channel, outbox, meter, clock, limits) as worker:
         for attempt in range(1, 31):
-            await until(lambda: _outcomes(meter)["retried"] == attempt)  # noqa: B023
+            await until(lambda: outcomes(meter)["retried"] == attempt)  # noqa: B023
             pauses.append((outbox.dues()[0] - clock.now) / 1e9)
             clock.advance(300)
             worker.wake()
@@ -341,7 +298,7 @@ async def test_a_backlog_keeps_the_robot_within_its_limit(make: str, outboxes: O
                 worker.wake()
             await until(lambda: set(outbox.states()) == {"sent"})
     assert {text[:3].strip() for text in group.texts[:5]} == {"t5", "t11", "t17", "t23", "t29"}
-    assert _outcomes(meter)["retried"] == 0
+    assert outcomes(meter)["retried"] == 0
 
 
 async def test_a_new_process_knows_what_the_old_one_has_sent(outboxes: Outboxes) -> None:

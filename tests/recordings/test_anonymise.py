@@ -201,6 +201,16 @@ def test_a_silence_stays_a_silence() -> None:
     assert (msgspec.json.decode(record.payload)["note"], b"138" in record.payload) == ("***", False)
 
 
+def test_when_somebody_counted_stays() -> None:
+    """Without it the count would be none; in another command, or when it is no time, it may say whose it likes."""
+    topic, when, name = "linfen/commands/by/p/C1", "2026-11-24T22:00:00+08:00", "门卫-C01"
+    said = [("count", when), ("acknowledge", name), ("count", name)]
+    bodies = [msgspec.json.encode({"verb": verb, "vehicles": 3, "at": at}) for verb, at in said]
+    made = list(anonymise([Record(RecordKind.MESSAGE, 1, topic, body) for body in bodies], KEY))
+    assert [msgspec.json.decode(record.payload)["at"] for record in made[:2]] == [when, None]
+    assert set(made[2].payload) == {ord("!")}
+
+
 @pytest.mark.parametrize(("key", "modes"), [(None, {0o600, 0o700}), (KEY, {0o644, 0o755})])
 def test_copies_of_true_plates_are_for_nobody_else(tmp_path: Path, key: bytes | None, modes: set[int]) -> None:
     """A part of a recording, or several as one, is as private as what it was made of."""

@@ -54,6 +54,9 @@ class Verdict(StrEnum):
     """There are no site keys, and so nobody is in any number."""
     COUNT_BELOW_ZERO = "count_below_zero"
     COUNT_TOO_LARGE = "count_too_large"
+    COUNT_WITHOUT_TIME = "count_without_time"
+    COUNT_TOO_OLD = "count_too_old"
+    COUNT_TO_COME = "count_to_come"
     FAILED = "failed"
     """A mistake of ours kept it from being handled."""
 
@@ -146,6 +149,15 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     _V.COUNT_TOO_LARGE: (
         "{name}最多记 {most} 辆（车位数的十倍）；请核对数字和小区",
         "at most {most} vehicles (ten times the spaces) may be said to be inside {name}: look at number and compound",
+    ),
+    _V.COUNT_WITHOUT_TIME: ("没有写明何时清点（at）", "a count says when it was taken (at)"),
+    _V.COUNT_TOO_OLD: (
+        "收到时，这个数已是 {name} 之前清点的，不是现在的数；请重新清点",
+        "the count was {name} old when it came, and says nothing of now: count again",
+    ),
+    _V.COUNT_TO_COME: (
+        "写明的清点时间比收到时还晚 {name}；请核对发送方和本机的时钟",
+        "the count is said to be of {name} after it came: look at the clocks of the sender and of this machine",
     ),
     _V.FAILED: (
         "未能全部处理：程序出错，已记入日志；请联系值班维护人员",

@@ -7,14 +7,15 @@ is deleted with it. Names of people and places are what they are, even if they l
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from sensord.core.intake.codec.native import read_stamp
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
 from sensord.core.record import Action, Receipt, Scope, Verb
 from sensord.core.vehicles.blot import without_plates
-from sensord.decoders import json_decoder
+from sensord.decoders import convert, json_decoder
 from sensord.errors import DecodeError
 
 _Told = TypeVar("_Told")
@@ -25,14 +26,19 @@ LONGEST_NAME = 200
 
 
 class Names(NamedTuple):
-    """The names of the definition in force."""
+    """The names of the definition in force, and its time zone: that of times which have none."""
 
     people: Container[str]
     places: Container[str]
+    zone: str
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What a person publishes to a command topic of theirs; ``by`` is not needed, and never anybody else."""
+    """What a person publishes to a command topic of theirs; ``by`` is not needed, and never anybody else.
+
+    ``at`` says when somebody has counted so many ``vehicles``: RFC 3339 text or epoch ms, as a device's stamp. In other
+    commands an app may say there what it likes.
+    """
 
     verb: str
     by: str = ""
@@ -40,6 +46,11 @@ class Command(msgspec.Struct, frozen=True):
     until: int = 0
     scope: Scope | None = None
     vehicles: int | None = None
+    at: Any = None
+
+
+class _Counted(msgspec.Struct):
+    at: str | float | None
 
 
 _COMMAND = json_decoder(Command)
@@ -52,7 +63,8 @@ def command(payload: bytes, case: str, user: str | None, names: Names) -> Action
 
     Who speaks is told by the topic, for the broker's access list holds each account to its own. A topic of 0.1.0 named
     nobody (None), which no configuration may do any more: what it brought is replayed as the payload's own ``by``.
-    Raises ``DecodeError`` ``bad_command``, ``too_deep``, ``duplicate_key``, ``other_user`` or ``unknown_user``.
+    Raises ``DecodeError`` ``bad_command``, ``bad_time``, ``too_deep``, ``duplicate_key``, ``other_user`` or
+    ``unknown_user``.
     """
     if len(case) > LONGEST_NAME:
         raise DecodeError("bad_command", "the topic names no case")
@@ -65,9 +77,20 @@ def command(payload: bytes, case: str, user: str | None, names: Names) -> Action
         raise DecodeError("other_user", "the payload names somebody else than its topic")
     if user is not None and user not in names.people:
         raise DecodeError("unknown_user", "the topic names nobody of the roster")
-    by = told.by if user is None else user
-    bare = _bare(Action(told.verb, case, by, "mqtt", told.note, told.until, told.scope, told.vehicles or 0), names)
+    by, at = told.by if user is None else user, counted_at(told, names.zone)
+    said = Action(told.verb, case, by, "mqtt", told.note, told.until, told.scope, told.vehicles or 0, at)
+    bare = _bare(said, names)
     return msgspec.structs.replace(bare, note=bare.note[:LONGEST_NOTE])
+
+
+def counted_at(told: Command, zone: str) -> int:
+    """When somebody has counted (ns); 0 where that is not said. Raises ``DecodeError`` ``bad_time``."""
+    if told.verb != Verb.COUNT:
+        return 0
+    try:
+        return read_stamp(convert({"at": told.at}, _Counted).at, zone) or 0
+    except msgspec.ValidationError as error:
+        raise DecodeError("bad_time", str(error)) from None
 
 
 def action(payload: bytes, names: Names) -> Action:

@@ -130,7 +130,7 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
     fields, labels = _CONTENT[topic.stream](message)
     plate = _plate_read(message, context.colours.get(topic.device)) if isinstance(message, Plate) else None
     spot = (message.place or None) if isinstance(message, Report) else None
-    stamp = _stamp(message.at, context.zone)
+    stamp = read_stamp(message.at, context.zone)
     return [Reading(stamp, message.boot, message.seq, message.device, fields, labels, plate, spot)]
 
 
@@ -196,7 +196,7 @@ def _stamps(written: list[str | float | None], zone: str) -> _Stamps:
     times, wrong = list[int | None](), list[int]()
     for position, at in enumerate(written):
         try:
-            times.append(_stamp(at, zone))
+            times.append(read_stamp(at, zone))
         except DecodeError:
             times.append(None)
             wrong.append(position)
@@ -213,7 +213,11 @@ def _usable(stream: Stream, columns: list[Float64], count: int) -> Bools:
     return usable
 
 
-def _stamp(at: str | float | None, zone: str) -> int | None:
+def read_stamp(at: str | float | None, zone: str) -> int | None:
+    """Read RFC 3339 text (without an offset: of that zone) or epoch milliseconds as an instant; None stays None.
+
+    Raises ``DecodeError`` ``bad_time``.
+    """
     if at is None:
         return None
     if isinstance(at, str):
