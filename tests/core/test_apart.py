@@ -113,7 +113,7 @@ def _refusing(*_: object) -> None:
 
 @pytest.mark.parametrize("what", ["a digest", "the look at the roster"])
 def test_what_belongs_to_no_case_comes_again_in_its_time(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A digest with the next one, the look at the roster on the next day."""
+    """What waited for a digest message by message, the look at the roster on the next day."""
     one = Desk(definition(damping=Damping({"people": 2})))
     one.redefine(0, one.definition)
 

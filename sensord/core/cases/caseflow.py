@@ -63,7 +63,7 @@ class Flow(Receipts):
         known = self.index.engaged, self.index.open, ended
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
-        self.digester = Digester(damper, desk, self.roster, self.dispatcher)
+        self.digester = Digester(damper, desk, self.roster, self.dispatcher, apart)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)

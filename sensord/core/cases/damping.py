@@ -180,12 +180,13 @@ class Damper:
         outlet = self.state.outlets.get(key)
         if outlet is None or not outlet.waiting or outlet.due > at:
             return 0
+        outlet.due = 0
         urgent = any(map(is_urgent, outlet.waiting))
         free = self._free_at(outlet, outlet.waiting[0].channel, at, urgent=urgent)
         if free > at:
             outlet.due = free
             return free
-        waiting, outlet.waiting, outlet.due = outlet.waiting, [], 0
+        waiting, outlet.waiting = outlet.waiting, []
         self._speak(outlet, waiting[0].channel, at)
         return waiting
 
