@@ -179,7 +179,7 @@ class Dispatcher(HandOver):
         number = message.event.rpartition(":")[2]
         if person is None or told is None:
             return False
-        told.level = max(told.level, message.level)
+        told.paged, told.level = True, max(told.level, message.level)
         if number not in told.held:
             return False
         told.held.remove(number)

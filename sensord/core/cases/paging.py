@@ -129,7 +129,7 @@ class Paging(Whom):
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:
                 decisions.notify(message)
-                told.level = max(told.level, case.level)
+                told.paged, told.level = True, max(told.level, case.level)
                 continue
             why, due = wait
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
