@@ -6,6 +6,7 @@ A test run tries a few dozen; ``make interleavings`` thousands.
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -148,7 +149,12 @@ class Cases(RuleBasedStateMachine):
         return lesser and not quiet and not told_later and level >= max(Level.ORANGE, note.level) and since < note.at
 
     def _follow(self, event: CaseEvent) -> None:
-        """Keep account of whose case has a report that stands: it does not end as one that nobody reported on."""
+        """Keep account of whose case has a report that stands: it does not end as one that nobody reported on.
+
+        The crowd of the whole grid inhibits nothing once its case is void, until it moves.
+        """
+        if event.happening is Happening.VOID and (event.place, event.policy) == ("G1", "crowd"):
+            self.wide = (sys.maxsize, self.wide[1])
         if event.happening in _REPORTS or (event.happening is Happening.ASK and event.note.startswith("close")):
             self.reported.add(event.case)
         elif event.happening in _OVERTURNS:
