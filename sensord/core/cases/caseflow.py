@@ -260,7 +260,8 @@ class Flow(Receipts):
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
             self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
-            self.dispatcher.fall_back(case, event, number, story.decisions)
+            others = self.dispatcher.fall_back(case, event, number, story.decisions)
+            story.changed.update((other.id, other) for other in others)
         elif due is Due.LIMIT and not self.awaits_shift(case, at) and not self._rests(case):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)

@@ -70,7 +70,7 @@ class Damped(msgspec.Struct):
     """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
 
     ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
-    latest digests, each with the (case, receiver) pairs that it told.
+    latest digests, each with the (case, receiver) pairs that it told, the gravest first.
     """
 
     outlets: dict[str, Outlet] = {}
@@ -204,6 +204,13 @@ class Damper:
     def _speak(self, outlet: Outlet, channel: str, at: int) -> None:
         if channel in self._damping.per_minute:
             outlet.sent.append(at)
+
+    def told_after(self, case: str, receiver: str, at: int) -> list[str]:
+        """The cases of which a digest at ``at`` told the receiver, after this one."""
+        for key, told in self.state.digests:
+            if key.rsplit(":", 3)[1].rstrip("+") == f"digest-{at}" and (case, receiver) in told:
+                return [name for name, person in told[told.index((case, receiver)) + 1 :] if person == receiver]
+        return []
 
     def remember(self, digest: Notification, told: list[tuple[str, str]]) -> None:
         """Keep whom a digest told, for its receipts."""

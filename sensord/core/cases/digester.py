@@ -88,7 +88,8 @@ class Digester:
             policy=worst.policy, covers=tuple(message.key for message in covered),
             vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
-        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
+        told = dict.fromkeys((message.case, message.receiver) for message in _gravest_first(covered))
+        self._damper.remember(digest, list(told))
         decisions.notify(digest)
         return covered
 
@@ -109,7 +110,7 @@ class Digester:
     def _ask(self, said: list[Notification], at: int, story: Story) -> None:
         """Whoever is told only now is asked from now on; a second way speaks of the gravest that each is told."""
         people = set[str]()
-        for message in sorted(said, key=lambda one: -one.level):
+        for message in _gravest_first(said):
             case = self._desk.open.get(message.case)
             if case is None:
                 continue
@@ -121,3 +122,7 @@ class Digester:
 
 def _key(worst: Notification, event: str) -> str:
     return f"{event}:{worst.receiver}:{worst.channel}"
+
+
+def _gravest_first(messages: list[Notification]) -> list[Notification]:
+    return sorted(messages, key=lambda one: -one.level)

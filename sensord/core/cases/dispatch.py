@@ -150,24 +150,25 @@ class Dispatcher(HandOver):
         roles = dict.fromkeys(role for step in self.policy(case).steps if not step.after for role in step.tell)
         decisions.hold(*(Hold(case.id, event.id, event.at, role, reason) for role in roles))
 
-    def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
-        """A first way to somebody has not delivered by now: the second is taken."""
+    def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> list[Case]:
+        """A first way to somebody has not delivered by now: the second is taken, or another case has it (see there)."""
         way = case.fallbacks.pop(str(number))
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
-            return
+            return []
         rule = self._rules.get(of.rule)
         if outrun(case, subject(of), rule):
-            return
+            return []
         muted = self._mutes.of_case(of, rule, event.at)
         held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
-            return
+            return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
+        return []
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.
