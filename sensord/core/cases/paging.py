@@ -142,6 +142,7 @@ class Paging(Whom):
             )  # fmt: skip
             messages.append(message)
         told = case.told[person.id]
+        told.told_at = event.at
         waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:

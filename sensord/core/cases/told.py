@@ -26,6 +26,7 @@ class Told(msgspec.Struct):
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
+    ``told_at`` is when they were told last, at once or by a digest to come.
     """
 
     role: str
@@ -53,6 +54,7 @@ class Told(msgspec.Struct):
     second_ways: list[str] = []
     ended_over: dict[str, str] = {}
     paged: bool = False
+    told_at: int = 0
 
     @property
     def knows(self) -> bool:
