@@ -318,7 +318,7 @@ class Flow(Receipts):
         One that waits to be filed is told by then.
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
-        for case in [case for case in taken_in if case.alerts or case.muted or case.untold]:
+        for case in [case for case in taken_in if case.alerts or case.unwatched or case.muted or case.untold]:
             with self._apart.handling(case.id, at, story):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)

@@ -132,19 +132,22 @@ class Telling(Stages):
             self.look_again_at(case, muted[1])
 
     def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
-        """What people were told of, and still alarms, they hear of anew who are reached in another way by now.
+        """What people were told, and still alarms or must be verified, they hear anew who are reached in another way.
 
         What was said over the old one may have been lost with it.
         """
         ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
-        people = [person for person, told in ledger if person in moved and told.at < at]
-        if not people or not case.alerts:
+        people = [person for person, told in ledger if person in moved and told.told_at < at]
+        if not people or not (case.alerts or case.unwatched):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
             self.dispatcher.anew(case, event, people, story.decisions, of)
+        elif not case.alerts:
+            owe(case, subject(case))  # nothing else speaks when the mute ends
+            story.changed[case.id] = case
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
         """A mute may have ended, a shift may have changed: tell, if there still is something to tell, and somebody."""
