@@ -287,13 +287,16 @@ class CaseBook:
         if len(parts) != 4:
             return
         name, event, person, channel = parts
-        for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
-            case = self._by_id(case_id)
-            if case is not None and receiver in case.told:
-                with self._apart.handling(case.id, at, story):
-                    self._flow.receipt(case, receiver, event, channel, receipt.delivery, at, story)
+        about = [(self._by_id(one), who) for one, who in self._flow.damped.told_by(receipt.key) or [(name, person)]]
+        told = [(case, who) for case, who in about if case is not None and who in case.told]
+        for case, who in told:
+            with self._apart.handling(case.id, at, story):
+                self._flow.receipt(case, who, event, channel, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)
+            for case, who in told:
+                with self._apart.handling(case.id, at, story):
+                    self._flow.given_up(case, who, at, story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.handover import HandOver
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
 from sensord.core.people.roster import Person
@@ -30,7 +30,7 @@ _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, R
 """The case stands already: steps that its level had begun go on as they are."""
 
 
-class Dispatcher(HandOver):
+class Dispatcher(Unreached):
     """Decides who is told of what happens to a case, and of what comes due."""
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
