@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from sensord.core.cases import casebook
@@ -21,6 +22,7 @@ from sensord.core.cases.replan import Replan
 from sensord.core.failure import Failure, Failures
 from sensord.core.instant import DAY, MINUTE, SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
 from sensord.core.site import Site
 from sensord.core.site import Step as SiteStep
 from tests import conftest
@@ -113,7 +115,7 @@ def _refusing(*_: object) -> None:
 
 @pytest.mark.parametrize("what", ["a digest", "the look at the roster"])
 def test_what_belongs_to_no_case_comes_again_in_its_time(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A digest with the next one, the look at the roster on the next day."""
+    """What waited for a digest message by message, the look at the roster on the next day."""
     one = Desk(definition(damping=Damping({"people": 2})))
     one.redefine(0, one.definition)
 
@@ -215,3 +217,17 @@ def test_tests_hear_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Flow, "_rise", broken_for(Flow._rise))
     with pytest.raises(AssertionError, match="could not be handled: MistakeError"):
         Desk().alert(0, Level.YELLOW)
+
+
+def test_a_case_whose_end_cannot_be_told_keeps_no_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What speaks of vehicles would outlive the journal with it; nothing is awaited of it either."""
+    one = Desk(definition(people=(Person("居委干部-1", "cadre", "G1", (Contact("people"), Contact("sms", "1", 60))),)))
+    one.alert(0, Level.YELLOW)
+    one.another(1, Level.YELLOW, "density")
+    assert "**001" in msgspec.json.encode(one.case.fallbacks).decode()
+    monkeypatch.setattr(Dispatcher, "ended", broken_for(_refusing))
+    assert one.alert(2, Level.NONE).failures
+    one.restart()
+    (case,) = one.book.ended.values()
+    left = case.pending, case.fallbacks, case.untold, case.standing, case.deadline
+    assert left == ([], {}, [], [], 0)

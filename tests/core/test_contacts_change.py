@@ -244,3 +244,43 @@ def test_an_end_in_a_digest_is_one_too(arrives: str) -> None:
     expected = {} if arrives == "sent" else {"people": "", "sms": f"over-{START + 70 * SECOND}"}
     assert case.told["居委干部-1"].ended_over == expected
     assert ends(last) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_who_is_to_verify_and_is_reached_another_way_hears_so_anew(restarts: bool) -> None:
+    """Nobody watches any more, and what asked them to go and see may be lost; whoever has reported need not."""
+    desk = Desk(street(CADRE, POLICE))
+    desk.alert(0, Level.YELLOW)
+    assert told(desk.unwatched(100)) == [("居委干部-1", "people", "verifying_asked")]
+    if restarts:
+        desk.restart()
+    moved = street(by(CADRE, Contact("duty", "1")), POLICE)
+    story = desk.redefine(200, moved)
+    assert told(story) == [("居委干部-1", "duty", "not_delivered")]
+    (said,) = story.decisions.notifications
+    assert "不再监测，现场情况不明。尚待现场核查并反馈结果" in said.text
+    assert told(desk.redefine(210, moved)) == []
+    assert told(desk.act(300, "dispersed")) == [("居委干部-1", "duty", "case_closed")]
+
+
+def test_who_is_to_verify_is_somebody_else_when_the_roster_changes() -> None:
+    """Whoever was asked is on it no more: who is there now is asked, once."""
+    desk = Desk(street(CADRE))
+    desk.alert(0, Level.YELLOW)
+    desk.unwatched(100)
+    other = msgspec.structs.replace(CADRE, id="居委干部-2", contacts=(Contact("people", "7"),))
+    assert told(desk.redefine(200, street(other))) == [("居委干部-2", "people", "verifying_asked")]
+    assert told(desk.redefine(210, street(other))) == []
+
+
+def test_who_is_to_verify_and_is_reached_another_way_in_a_silence_hears_so_when_it_ends() -> None:
+    """What they were asked may have been lost with the old way."""
+    desk = Desk(street(CADRE))
+    desk.alert(0, Level.YELLOW)
+    desk.unwatched(100)
+    scope = Scope(places=("G1",))
+    desk.act(150, "silence", "cli", "s", note="works", scope=scope, until=START + HOUR)
+    assert told(desk.redefine(200, street(by(CADRE, Contact("duty"))))) == []
+    desk.restart()
+    assert told(desk.wait(3599)) == []
+    assert told(desk.wait(3600)) == [("居委干部-1", "duty", "verifying_asked")]

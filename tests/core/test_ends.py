@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.mute import Maintenance
 from sensord.core.cases.notification import Reason
-from sensord.core.cases.policy import Policy, Step
+from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import Level
@@ -100,3 +101,27 @@ def test_an_end_that_waits_for_a_digest_outlasts_the_shift_of_whoever_was_told()
     assert digest.at > START + 660 * SECOND
     assert "已解除" in digest.title
     assert [one.reason for one in story.decisions.holds] == [Reason.HELD_OFF_DUTY] * 2
+
+
+def test_a_supervisor_of_an_earlier_round_hears_the_end() -> None:
+    """Told that the stage took too long; after the relapse only a digest would have said so again."""
+    officer = Person("值班员-1", "officer", "street", (Contact("people", "o"),), shifts=("early",))
+    plan = Policy(
+        "crowd", {"zh": "聚集"}, (Step(("cadre",)),), agree_for=5 * MINUTE, category="crowd", supervisors=("officer",)
+    )
+    limits = Category("crowd", {"zh": "聚集"}, "04", "080", {State.DISPATCHED: 2 * MINUTE})
+    whole = street(policies=(plan,), categories=(limits,), duty=Duty((EARLY, LATE)), damping=Damping(per_hour=1))
+    desk = Desk(msgspec.structs.replace(whole, people=(officer, *whole.people)))
+    desk.alert(0, Level.YELLOW)
+    assert ("值班员-1", "people", "overdue") in told(desk.wait(120))
+    desk.alert(200, Level.NONE)
+    desk.alert(300, Level.YELLOW)
+    assert Reason.HELD_BUDGET in {one.reason for one in desk.wait(420).decisions.holds if one.receiver == "值班员-1"}
+    desk.restart()
+    desk.alert(31 * 60, Level.NONE)
+    desk.wait(36 * 60 - 1)
+    waits = {one.receiver: one.reason for one in desk.wait(36 * 60).decisions.holds}
+    assert waits["值班员-1"] is Reason.HELD_BUDGET, "the end waits for a digest, and is theirs off duty as well"
+    desk.restart()
+    covered = [one for one in desk.wait(3 * 3600).decisions.notifications if one.receiver == "值班员-1"]
+    assert [(len(one.covers), "已解除" in one.title) for one in covered] == [(1, True)]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import Answer
+from sensord.core.cases.damping import Damping
 from sensord.core.cases.policy import Mode, Policy, Role, Step
 from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
@@ -239,3 +240,18 @@ def test_whose_role_is_gone_has_left() -> None:
     desk.act(30, "on_the_scene", "志")
     desk.redefine(60, street(cadre, POLICE, steps=(Step(("cadre",)), late), roles=roles[:2]))
     assert ("警", "not_on_the_scene") in heard(desk.wait(2000))
+
+
+@pytest.mark.parametrize("damping", [Damping(), Damping(storm_at=1)], ids=["at once", "in a digest"])
+def test_a_second_look_at_one_instant_hands_nothing_over_again(damping: Damping) -> None:
+    """The next morning whoever was told the day before comes back, and hears it once; a silence is lifted just then."""
+    shifts = Duty((Shift("early", NOW - 100, NOW + 10), SHIFTS[1]))
+    desk, morning = begun(EARLY, LATE, steps=STEPS[:1], damping=damping, duty=shifts), CHANGE + 1330 * 60
+    scope = Scope(places=("G2",))
+    desk.act(CHANGE - 530, "silence", "operator", "quiet", scope=scope, note="施工", until=START + 30 * HOUR, via="cli")
+    desk.wait(morning - 1)
+    story = desk.wait(morning)
+    asked = [one.receiver for one in story.decisions.notifications]
+    assert asked + [one.receiver for one in story.decisions.holds] == ["早"]
+    desk.restart()
+    assert not desk.act(morning, "unsilence", "operator", "quiet", via="cli").told

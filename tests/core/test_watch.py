@@ -110,12 +110,12 @@ def test_a_hole_that_comes_to_be_beside_another_is_told_by_its_own_level() -> No
 
 
 def test_who_cannot_be_reached_is_a_case_until_they_can() -> None:
-    """A message fails for good: the officer hears of it; the next day the contact is trusted again."""
+    """A message fails for good: the officer hears of it, and what it said; a day later the contact is trusted."""
     desk = Desk(definition(policies=_PLANS, people=(_OFFICER, _CADRE), built_in=_TOLD, duty=plan()))
     desk.redefine(0, desk.definition)
     (first,) = desk.alert(5, Level.BLUE).decisions.notifications
     story = desk.receipt(9, first.key, "failed")
-    assert told(story) == [("值班员-1", "people", "case_opened")]
+    assert told(story) == [("值班员-1", "people", "case_opened"), ("值班员-1", "people", "nobody_told")]
     assert {case.rule for case in desk.book.open.values()} == {"density", "contact-undeliverable"}
     story = desk.wait(2 * DAY // SECOND)
     assert desk.book.undeliverable == []

@@ -224,8 +224,8 @@ _ROWS: dict[str, _Row] = {
         ((Level.BLUE, 1.0),),
         ("联系不上", "Cannot be reached"),
         (
-            "{place}有人员的联系方式无法送达，{time}，请核对值班表。",
-            "{place}: a contact of somebody here does not deliver, {time}; check the roster. ",
+            "{place}：{contact}的联系方式无法送达，{time}，请核对值班表。",
+            "{place}: the contact of {contact} does not deliver, {time}; check the roster. ",
         ),
     ),
 }

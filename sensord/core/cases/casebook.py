@@ -20,6 +20,7 @@ from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
 from sensord.core.cases.damping import Damped
+from sensord.core.cases.digester import A_DIGEST
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
 from sensord.core.cases.notification import Hold, Reason
@@ -42,7 +43,7 @@ __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
 REMEMBERED = 3 * DAY
 """So long are closed cases remembered, for answers that come late and receipts."""
 MOST_REMEMBERED = 2000
-_NAMES = {DIGEST: "a digest", CHECK: "the look at the roster", REPORT: "a report"}
+_NAMES = {DIGEST: A_DIGEST, CHECK: "the look at the roster", REPORT: "a report"}
 """What is due and belongs to no case."""
 RECORD_LOST = "record lost"
 """Why a case is void whose opening was in groups that the journal has lost."""
@@ -286,13 +287,16 @@ class CaseBook:
         if len(parts) != 4:
             return
         name, event, person, channel = parts
-        for case_id, receiver in self._flow.damped.told_by(receipt.key) or [(name, person)]:
-            case = self._by_id(case_id)
-            if case is not None and receiver in case.told:
-                with self._apart.handling(case.id, at, story):
-                    self._flow.receipt(case, receiver, event, channel, receipt.delivery, at, story)
+        about = [(self._by_id(one), who) for one, who in self._flow.damped.told_by(receipt.key) or [(name, person)]]
+        told = [(case, who) for case, who in about if case is not None and who in case.told]
+        for case, who in told:
+            with self._apart.handling(case.id, at, story):
+                self._flow.receipt(case, who, event, channel, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
             self._contact(person, channel, failed=True, at=at, story=story)
+            for case, who in told:
+                with self._apart.handling(case.id, at, story):
+                    self._flow.given_up(case, who, at, story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)
@@ -327,15 +331,12 @@ class CaseBook:
             at, kind, number, owner = entry
             with self._apart.handling(_NAMES.get(kind, owner), at, story):
                 self._do(at, kind, number, owner, story)
-            if self._apart.broken and kind == DIGEST:
-                self._flow.damped.outlets[owner].due = 0  # what is left waits for the next one
             self._settle_ended(at, story)
 
     def _do(self, at: int, kind: int, number: int, owner: str, story: Story) -> None:
         """Do what is due. Each first settles when it is due again: one that fails does not come at once for ever."""
         if kind == DIGEST:
-            for case in self._flow.digester.send(owner, at, story.decisions):
-                story.changed[case.id] = case
+            self._flow.digester.send(owner, at, story)
         elif kind == CHECK:
             self._check(at, story)
         elif kind == REPORT:

@@ -63,7 +63,7 @@ class Flow(Receipts):
         known = self.index.engaged, self.index.open, ended
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
-        self.digester = Digester(damper, desk, self.roster, self.dispatcher)
+        self.digester = Digester(damper, desk, self.roster, self.dispatcher, apart)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)
@@ -260,7 +260,8 @@ class Flow(Receipts):
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
             self.remute(case, at)
             event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
-            self.dispatcher.fall_back(case, event, number, story.decisions)
+            others = self.dispatcher.fall_back(case, event, number, story.decisions)
+            story.changed.update((other.id, other) for other in others)
         elif due is Due.LIMIT and not self.awaits_shift(case, at) and not self._rests(case):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
@@ -317,7 +318,7 @@ class Flow(Receipts):
         One that waits to be filed is told by then.
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
-        for case in [case for case in taken_in if case.alerts or case.muted or case.untold]:
+        for case in [case for case in taken_in if case.alerts or case.unwatched or case.muted or case.untold]:
             with self._apart.handling(case.id, at, story):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)

@@ -70,7 +70,7 @@ class Damped(msgspec.Struct):
     """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
 
     ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
-    latest digests, each with the (case, receiver) pairs that it told.
+    latest digests, each with the (case, receiver) pairs that it told, the gravest first.
     """
 
     outlets: dict[str, Outlet] = {}
@@ -180,12 +180,13 @@ class Damper:
         outlet = self.state.outlets.get(key)
         if outlet is None or not outlet.waiting or outlet.due > at:
             return 0
+        outlet.due = 0
         urgent = any(map(is_urgent, outlet.waiting))
         free = self._free_at(outlet, outlet.waiting[0].channel, at, urgent=urgent)
         if free > at:
             outlet.due = free
             return free
-        waiting, outlet.waiting, outlet.due = outlet.waiting, [], 0
+        waiting, outlet.waiting = outlet.waiting, []
         self._speak(outlet, waiting[0].channel, at)
         return waiting
 
@@ -203,6 +204,13 @@ class Damper:
     def _speak(self, outlet: Outlet, channel: str, at: int) -> None:
         if channel in self._damping.per_minute:
             outlet.sent.append(at)
+
+    def told_after(self, case: str, receiver: str, at: int) -> list[str]:
+        """The cases of which a digest at ``at`` told the receiver, after this one."""
+        for key, told in self.state.digests:
+            if key.rsplit(":", 3)[1].rstrip("+") == f"digest-{at}" and (case, receiver) in told:
+                return [name for name, person in told[told.index((case, receiver)) + 1 :] if person == receiver]
+        return []
 
     def remember(self, digest: Notification, told: list[tuple[str, str]]) -> None:
         """Keep whom a digest told, for its receipts."""

@@ -1,46 +1,61 @@
-"""Sends what waits at a robot: a digest, or by itself what somebody waits for. Whom it tells is asked from then on."""
+"""Sends what waits at a robot: a digest, or by itself what somebody waits for. Whom it tells is asked from then on.
+
+A digest that cannot be written is a mistake of ours. What waited for it goes out in its own words then, one message at
+a time, at the robot's rate.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.case import Case
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.message import ENDS
 from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.story import Story
 from sensord.core.people.roster import Roster
+
+A_DIGEST = "a digest"
+"""What a failure names that belongs to no case."""
 
 
 class Digester:
     """Turns what the damper holds into digests, as they come due."""
 
-    def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher) -> None:
+    def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher, apart: Apart) -> None:
         self._damper, self._desk, self._roster, self._dispatcher = damper, desk, roster, dispatcher
+        self._apart = apart
 
-    def send(self, outlet: str, at: int, decisions: Decisions) -> list[Case]:
-        """A robot's digest has come due; returns the open cases of which it tells."""
+    def send(self, outlet: str, at: int, story: Story) -> None:
+        """A robot's digest has come due; the open cases of which it tells have changed."""
         waiting = self._damper.flush(outlet, at)
         if isinstance(waiting, int):
             if waiting:
                 self._desk.digest(waiting, outlet)
-            return []
-        off = [message for message in waiting if not self._is_there(message, at)]
-        for one in off:
-            decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
-        waiting = [message for message in waiting if message not in off]
+            return
+        said = list[Notification]()
+        with self._apart.handling(A_DIGEST, at, story):
+            waiting = self._theirs(waiting, at, story.decisions)
+            said = self._said(waiting, at, story.decisions) if waiting else []
         if not waiting:
-            return []
-        # What has waited since before a change of the channels may belong to several robots by now.
-        robot = self._damper.outlet(waiting[0])
-        said = self._said([one for one in waiting if self._damper.outlet(one) == robot], at, decisions)
+            return
+        said = said or [self._alone(waiting, at, story.decisions)]
         told = {message.key for message in said}
         rest = [message for message in waiting if message.key not in told]
         if rest:
             self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
-        return self._ask(said, at)
+        self._ask(said, at, story)
+
+    def _theirs(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
+        """What is still its receivers' to read; the rest is held."""
+        there = [message for message in waiting if self._is_there(message, at)]
+        for one in waiting:
+            if one not in there:
+                decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
+        return there
 
     def _is_there(self, message: Notification, at: int) -> bool:
         """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read.
@@ -55,11 +70,13 @@ class Digester:
         return awaited or self._roster.table.on_duty(message.receiver, at)
 
     def _said(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
-        """Send what has its turn; returns what that tells of."""
+        """Send what has its turn, which is the last thing to be done; returns what that tells of."""
+        # What has waited since before a change of the channels may belong to several robots by now.
+        robot = self._damper.outlet(waiting[0])
+        waiting = [one for one in waiting if self._damper.outlet(one) == robot]
         call = next((message for message in waiting if message.reason in PRESSING), None)
         if call is not None:
-            decisions.notify(msgspec.structs.replace(call, at=at))
-            return [call]
+            return [self._alone([call], at, decisions)]
         worst = max(waiting, key=lambda message: (message.level, -message.at))
         write, longest = self._dispatcher.digests.write, self._damper.longest(worst)
         title, text, covered, vehicles = write(waiting, worst.language, self._desk.open, longest)
@@ -71,9 +88,17 @@ class Digester:
             policy=worst.policy, covers=tuple(message.key for message in covered),
             vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
+        told = dict.fromkeys((message.case, message.receiver) for message in _gravest_first(covered))
+        self._damper.remember(digest, list(told))
         decisions.notify(digest)
-        self._damper.remember(digest, list(dict.fromkeys((message.case, message.receiver) for message in covered)))
         return covered
+
+    @staticmethod
+    def _alone(waiting: list[Notification], at: int, decisions: Decisions) -> Notification:
+        """Send the gravest in its own words, of several the first; returns it as it waited."""
+        one = max(waiting, key=lambda message: (message.level, -message.at))
+        decisions.notify(msgspec.structs.replace(one, at=at))
+        return one
 
     def _event(self, worst: Notification, at: int) -> str:
         """What the digest stands for. A person whose address has changed meanwhile may have two at one instant."""
@@ -82,17 +107,22 @@ class Digester:
             event += "+"
         return event
 
-    def _ask(self, said: list[Notification], at: int) -> list[Case]:
+    def _ask(self, said: list[Notification], at: int, story: Story) -> None:
         """Whoever is told only now is asked from now on; a second way speaks of the gravest that each is told."""
-        cases, people = dict[str, Case](), set[str]()
-        for message in sorted(said, key=lambda one: -one.level):
+        people = set[str]()
+        for message in _gravest_first(said):
             case = self._desk.open.get(message.case)
-            if case is not None:
-                cases[case.id] = case
+            if case is None:
+                continue
+            with self._apart.handling(case.id, at, story):
+                story.changed[case.id] = case
                 if self._dispatcher.told_late(case, message, at, first=message.receiver not in people):
                     people.add(message.receiver)
-        return list(cases.values())
 
 
 def _key(worst: Notification, event: str) -> str:
     return f"{event}:{worst.receiver}:{worst.channel}"
+
+
+def _gravest_first(messages: list[Notification]) -> list[Notification]:
+    return sorted(messages, key=lambda one: -one.level)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.handover import HandOver
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
 from sensord.core.people.roster import Person
@@ -30,7 +30,7 @@ _GOES_ON = (Reason.LEVEL_ROSE, Reason.ANOTHER_VEHICLE, Reason.ANOTHER_TROUBLE, R
 """The case stands already: steps that its level had begun go on as they are."""
 
 
-class Dispatcher(HandOver):
+class Dispatcher(Unreached):
     """Decides who is told of what happens to a case, and of what comes due."""
 
     def rose(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions, of: Case | None = None) -> bool:
@@ -150,24 +150,25 @@ class Dispatcher(HandOver):
         roles = dict.fromkeys(role for step in self.policy(case).steps if not step.after for role in step.tell)
         decisions.hold(*(Hold(case.id, event.id, event.at, role, reason) for role in roles))
 
-    def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> None:
-        """A first way to somebody has not delivered by now: the second is taken."""
+    def fall_back(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> list[Case]:
+        """A first way to somebody has not delivered by now: the second is taken, or another case has it (see there)."""
         way = case.fallbacks.pop(str(number))
         name, of = way.person, about(case, way.about) if way.about is not None else case
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
-            return
+            return []
         rule = self._rules.get(of.rule)
         if outrun(case, subject(of), rule):
-            return
+            return []
         muted = self._mutes.of_case(of, rule, event.at)
         held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
-            return
+            return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
+        return []
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.
@@ -179,7 +180,7 @@ class Dispatcher(HandOver):
         number = message.event.rpartition(":")[2]
         if person is None or told is None:
             return False
-        told.level = max(told.level, message.level)
+        told.paged, told.level = True, max(told.level, message.level)
         if number not in told.held:
             return False
         told.held.remove(number)

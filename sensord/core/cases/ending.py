@@ -57,8 +57,10 @@ class Ending(Telling):
         event = self.happen(case, how, at, by, story, case.level, note, via)
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
-        # Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case.
-        case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0
+        for due, number in [(due, str(number)) for due, kind, number in case.pending if kind is Due.FALLBACK]:
+            others = self.dispatcher.hand_on(case, case.fallbacks[number], due) if number in case.fallbacks else []
+            story.changed.update((other.id, other) for other in others)
+        _let_go(case)
         self.index.remove(case)
         self.just_ended.append(case)
 
@@ -66,8 +68,14 @@ class Ending(Telling):
         """After a failure: a case that was to end has ended, and one that is calm will."""
         for case in list(self.index.open.values()):
             if case.state in ENDED:
+                _let_go(case)
                 self.index.remove(case)
                 self.just_ended += [] if case in self.just_ended else [case]
             elif not case.alerts and not any(due is Due.GIVE_UP for _, due, _ in case.pending):
                 case.cleared_at = case.cleared_at or at
                 self.schedule(case, at + self.policy(case).unreported_after, Due.GIVE_UP)
+
+
+def _let_go(case: Case) -> None:
+    """Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case."""
+    case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0

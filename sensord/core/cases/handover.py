@@ -27,7 +27,7 @@ class HandOver(Paging):
     def stays(self, case: Case, at: int) -> bool:
         """Whether anybody who was told of the case in this round stays on duty."""
         people, on_duty = self._roster.by_id, self._roster.table.on_duty
-        told = (person for person, told in _ledger(case) if _was_told(case, told))
+        told = (person for person, told in _ledger(case) if was_told(case, told))
         return any(person in people and on_duty(person, at) for person in told)
 
     def incoming(self, case: Case, of: Case, left: Collection[str], at: int) -> list[Person]:
@@ -35,7 +35,7 @@ class HandOver(Paging):
 
         ``of`` is the case as far as people may be told of it; ``left`` are those whose answers have lapsed.
         """
-        stay = [told.role for person, told in _ledger(case) if _was_told(case, told) and self._stays(person, at)]
+        stay = [told.role for person, told in _ledger(case) if was_told(case, told) and self._stays(person, at)]
         roles = {case.told[person].role for person in left}
         found: dict[str, Person] = {}
         for step in self._spoken(case, of, at):
@@ -44,8 +44,8 @@ class HandOver(Paging):
                     found.update((person.id, person) for person in self._of_role(case, at, step, role))
         if not found and not stay:
             found.update((person.id, person) for person in self._anybody(case, self.policy(case), at))
-        # Whoever a step has told at this very instant knows of it.
-        return [one for one in found.values() if one.id not in case.told or case.told[one.id].at != at]
+        # Whoever was told at this very instant knows of it, by a step or by another look.
+        return [one for one in found.values() if one.id not in case.told or case.told[one.id].told_at != at]
 
     def hand_over(
         self, case: Case, event: CaseEvent, people: list[Person], decisions: Decisions, of: Case, *, anew: bool
@@ -121,6 +121,6 @@ def _ledger(case: Case) -> list[tuple[str, Told]]:
     return sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
 
 
-def _was_told(case: Case, told: Told) -> bool:
+def was_told(case: Case, told: Told) -> bool:
     """Whether somebody was asked in this round, or is by what waits for a digest."""
     return bool(told.held) or (bool(told.times) and told.round == case.round)

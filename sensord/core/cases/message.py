@@ -216,6 +216,7 @@ def compose(
         "vehicle": _vehicle(case.vehicle, role, language, zone),
         "spaces": _GONE_BY[language] if event.at - case.subject_at > _LASTS else _spaces(case.spaces, language, places),
         "gap": _gap(case.gap, language, names),
+        "contact": _contact(case.key, language),
     }
     title = _TITLE[language][reason].format_map(words)
     template = _template(rule, event.at - case.subject_at, language)
@@ -350,6 +351,12 @@ def _spaces(spaces: Sequence[Free], language: str, places: Places) -> str:
         return f"最近的空车位：{named}" if named else "附近小区也没有已知的空车位"
     named = ", ".join(f"{name} ({count})" for name, count in known)
     return f"nearest free spaces: {named}" if named else "no free spaces are known nearby"
+
+
+def _contact(key: str, language: str) -> str:
+    """Write whose contact an alert is about, and over which channel."""
+    person, _, channel = key.rpartition(":")
+    return f"{person}（{channel}）" if language == "zh" else f"{person} ({channel})"
 
 
 def _gap(gap: Gap | None, language: str, names: Names) -> str:

@@ -1,4 +1,4 @@
-"""What comes first in a message: who asks for what and why, which stage takes too long, or who has answered so far."""
+"""What comes first in a message: who asks for what, which stage is late, who has answered, in whose stead it comes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from sensord.core.cases.verdict import verb_name
 
 HAS_LEFT = "off duty"
 """The cause of an event by which a case is handed over because whoever had answered is off duty."""
+NOT_REACHED = "not reached"
+"""The cause of an event by which somebody is told in the stead of whom nothing reaches; its note names that one."""
 _HANDED = {
     "zh": (
         "交接班，此前无人答复。",
@@ -34,11 +36,13 @@ _SAID = {
         Reason.HELP_NEEDED: "{by}请求支援{why}。",
         Reason.APPROVAL_ASKED: "{by}申请{verb}{why}。",
         Reason.OVERDUE: "{stage}阶段已超过时限。",
+        Reason.NOBODY_TOLD: "{by}联系不上，未收到通知。",
     },
     "en": {
         Reason.HELP_NEEDED: "{by} asks for help{why}. ",
         Reason.APPROVAL_ASKED: "{by} asks to {verb}{why}. ",
         Reason.OVERDUE: "The stage {stage} takes longer than its limit. ",
+        Reason.NOBODY_TOLD: "{by} cannot be reached, and was not told. ",
     },
 }
 """What comes first where somebody is to decide or to help: who says what, and why."""
@@ -47,12 +51,14 @@ _LONGEST_NOTE = 100
 
 
 def opening(event: CaseEvent, reason: Reason, language: str) -> str:
-    """Say who asks for what and why, or which stage takes too long, or who has answered; nothing for other reasons."""
+    """Say who asks for what and why, which stage takes too long, who has answered or is not reached; else nothing."""
     if reason is Reason.HAND_OVER:
         return _handed_over(event, language)
     form = _SAID[language].get(reason)
     if form is None:
         return ""
+    if reason is Reason.NOBODY_TOLD:
+        return form.format(by=event.note) if event.cause == NOT_REACHED else ""
     if reason is Reason.OVERDUE:
         return form.format(stage=STAGES[State(event.cause.partition(" ")[0])][language])
     verb, _, why = event.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", event.note)

@@ -95,11 +95,28 @@ class Paging(Whom):
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""
         for contact in person.second_ways:
-            # Not that of a way that was spared, either: its instant is on the list still.
-            waiting = (taken for _, due, taken in case.pending if due is Due.FALLBACK)
-            number = max((*map(int, case.fallbacks), *waiting), default=0) + 1
-            case.fallbacks[str(number)] = SecondWay(person.id, contact.channel, event, one, at)
-            self._desk.schedule(case, at + contact.after, Due.FALLBACK, number)
+            self._await_way(case, SecondWay(person.id, contact.channel, event, one, at), at + contact.after)
+
+    def _await_way(self, case: Case, way: SecondWay, due: int) -> None:
+        # Not the number of a way that was spared, either: its instant is on the list still.
+        waiting = (taken for _, kind, taken in case.pending if kind is Due.FALLBACK)
+        number = max((*map(int, case.fallbacks), *waiting), default=0) + 1
+        case.fallbacks[str(number)] = way
+        self._desk.schedule(case, due, Due.FALLBACK, number)
+
+    def hand_on(self, case: Case, way: SecondWay, due: int) -> list[Case]:
+        """A second way says nothing of a case any more, which is over, or muted: it speaks of the next of its digest.
+
+        Nobody has heard of that one, either, if the digest has not come through. Returns the case that has the way now.
+        """
+        told = case.told.get(way.person)
+        if told is None or told.spoke_at > way.at:
+            return []
+        names = self._damper.told_after(case.id, way.person, way.at)
+        others = [self._desk.open[name] for name in names if name in self._desk.open][:1]
+        for other in others:
+            self._await_way(other, SecondWay(way.person, way.channel, "", subject(other), way.at), due)
+        return others
 
     def _page(
         self,
@@ -125,11 +142,12 @@ class Paging(Whom):
             )  # fmt: skip
             messages.append(message)
         told = case.told[person.id]
+        told.told_at = event.at
         waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:
                 decisions.notify(message)
-                told.level = max(told.level, case.level)
+                told.paged, told.level = True, max(told.level, case.level)
                 continue
             why, due = wait
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))

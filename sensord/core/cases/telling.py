@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from sensord.core.cases.builtin import PREFIX
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import ENDED, Answer, Case, CaseEvent, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
-from sensord.core.cases.opening import HAS_LEFT
+from sensord.core.cases.opening import HAS_LEFT, NOT_REACHED
 from sensord.core.cases.rounds import furthest, lapse
 from sensord.core.cases.stages import Stages
 from sensord.core.cases.story import Story
@@ -132,19 +132,42 @@ class Telling(Stages):
             self.look_again_at(case, muted[1])
 
     def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
-        """What people were told of, and still alarms, they hear of anew who are reached in another way by now.
+        """What people were told, and still alarms or must be verified, they hear anew who are reached in another way.
 
         What was said over the old one may have been lost with it.
         """
         ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
-        people = [person for person, told in ledger if person in moved and told.at < at]
-        if not people or not case.alerts:
+        people = [person for person, told in ledger if person in moved and told.told_at < at]
+        if not people or not (case.alerts or case.unwatched):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
             self.dispatcher.anew(case, event, people, story.decisions, of)
+        elif not case.alerts:
+            owe(case, subject(case))  # nothing else speaks when the mute ends
+            story.changed[case.id] = case
+
+    def given_up(self, case: Case, name: str, at: int, story: Story) -> None:
+        """What somebody was to be told was given up: who is told in their stead, at once; with nobody, the next is.
+
+        While a report that it is over waits for the sensors, nobody is; and what is muted is told when the mute ends.
+        """
+        stands = (case.alerts or case.unwatched) and not case.claimed and case.state not in ENDED
+        if not stands or not self.dispatcher.is_unreached(case, name):
+            return
+        self.remute(case, at)
+        of = self.mutes.beside(case, at) if case.muted else case
+        if of is None or owes(case, subject(of)):
+            return
+        people = self.dispatcher.in_stead(case, of, name, at)
+        if not people and self.dispatcher.is_known(case, at):
+            return
+        event = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
+        self.dispatcher.tell_in_stead(case, event, people, name, story.decisions, of)
+        if not people:
+            self._untold(case, subject(of), at)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
         """A mute may have ended, a shift may have changed: tell, if there still is something to tell, and somebody."""

@@ -24,7 +24,9 @@ class Told(msgspec.Struct):
     waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
     ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
-    each with the number of the event, none once that has failed; it is empty when the word has got through.
+    each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
+    something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
+    ``told_at`` is when they were told last, at once or by a digest to come.
     """
 
     role: str
@@ -51,11 +53,13 @@ class Told(msgspec.Struct):
     spoke_at: int = 0
     second_ways: list[str] = []
     ended_over: dict[str, str] = {}
+    paged: bool = False
+    told_at: int = 0
 
     @property
     def knows(self) -> bool:
         """Whether anything about the case was sent to the person: what only waits for digests was not."""
-        return bool(self.rules and (self.times or self.level or not self.held))
+        return bool(self.rules and (self.paged or self.times or self.level or not self.held))
 
     @property
     def answered(self) -> bool:

@@ -1,0 +1,59 @@
+"""A page was given up: it has told nobody, and whoever is nearest and in reach hears in its stead.
+
+They are the ones who would have heard besides, had it been known before that nothing gets through (see ``Roster``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sensord.core.cases.case import Case, CaseEvent
+from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.handover import HandOver, was_told
+from sensord.core.cases.notification import Hold, Reason
+from sensord.core.cases.policy import Mode
+from sensord.core.people.roster import Person, without
+
+
+class Unreached(HandOver):
+    """Decides who is told in the stead of somebody."""
+
+    def is_unreached(self, case: Case, name: str) -> bool:
+        """Whether somebody was asked in this round, has not answered, and is left with nothing by which to hear."""
+        told = case.told[name]
+        asked = bool(told.times) and told.round == case.round and not told.answered
+        return asked and name in self._roster.by_id and not self._hears(case, name)
+
+    def is_known(self, case: Case, at: int) -> bool:
+        """Whether anybody on duty was told of the case in this round, and may have heard."""
+        told = (name for name, line in case.told.items() if was_told(case, line) and name in self._roster.by_id)
+        return any(self._roster.table.on_duty(name, at) and self._hears(case, name) for name in told)
+
+    def in_stead(self, case: Case, of: Case, name: str, at: int) -> list[Person]:
+        """Who is in reach and has not been told: of the same role, else, when nobody else has it, of the plan.
+
+        ``of`` is the case as far as people may be told of it.
+        """
+        role = case.told[name].role
+        steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
+        found = [person for step in steps for person in self._of_role(case, at, step, role)]
+        if not self._new(case, found) and not self.is_known(case, at):
+            found = self._anybody(case, self.policy(case), at)
+        return self._new(case, found)
+
+    def tell_in_stead(
+        self, case: Case, event: CaseEvent, people: list[Person], name: str, decisions: Decisions, of: Case
+    ) -> None:
+        """Tell these of a case, which passes to them if it was the other's; with nobody, say so of that one's role."""
+        if not people:
+            decisions.hold(Hold(case.id, event.id, event.at, case.told[name].role, Reason.HELD_NOBODY))
+        elif case.owner == name:
+            self.own(case, event.at, people)
+        self._tell(case, event, people, Reason.NOBODY_TOLD, decisions, of)
+
+    def _hears(self, case: Case, name: str) -> bool:
+        return self._roster.reachable(without(self._roster.by_id[name], case.told[name].failed))
+
+    def _new(self, case: Case, people: Iterable[Person]) -> list[Person]:
+        known = {name for name, told in case.told.items() if was_told(case, told)}
+        return [person for person in people if person.id not in known and self._roster.reachable(person)]
