@@ -50,10 +50,20 @@ def refuse_repeated_keys(payload: bytes) -> None:
                 return
     try:
         _EXACTLY.decode(payload.decode())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise unreadable(payload, error) from None
+
+
+def unreadable(payload: bytes, error: Exception) -> DecodeError:
+    """What to raise for a payload that a decoder gave up with ``error``: ``not_utf8`` or ``not_json``.
+
+    The payload is looked at, not the error: which one is raised for bytes that are no text depends on the decoder.
+    """
+    try:
+        payload.decode()
     except UnicodeDecodeError:
-        raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise DecodeError("not_json", str(error)) from None
+        return DecodeError("not_utf8", "the payload is not UTF-8 text")
+    return DecodeError("not_json", str(error))
 
 
 def is_plain(payload: bytes) -> bool:

@@ -19,7 +19,7 @@ from msgspec import Meta
 from sensord.core.batch import Bools, Float64, Int64
 from sensord.core.instant import MILLISECOND, parse_instant
 from sensord.core.intake.codec.context import NONE, Context, Together, whole_numbers
-from sensord.core.intake.plainjson import is_plain, refuse_depth, refuse_repeated_keys
+from sensord.core.intake.plainjson import is_plain, refuse_depth, refuse_repeated_keys, unreadable
 from sensord.core.level import BY_WORD
 from sensord.core.reading import Reading, Topic
 from sensord.core.stream import Stream
@@ -122,10 +122,8 @@ def decode(topic: Topic, payload: bytes, context: Context) -> list[Reading]:
         message = DECODERS[topic.stream].decode(payload)
     except msgspec.ValidationError as error:
         raise DecodeError("wrong_shape", str(error)) from None
-    except msgspec.DecodeError as error:
-        raise DecodeError("not_json", str(error)) from None
-    except UnicodeDecodeError:
-        raise DecodeError("not_utf8", "the payload is not UTF-8 text") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise unreadable(payload, error) from None
     refuse_repeated_keys(payload)
     fields, labels = _CONTENT[topic.stream](message)
     plate = _plate_read(message, context.colours.get(topic.device)) if isinstance(message, Plate) else None
