@@ -72,7 +72,7 @@ class SingleRule:
         """Nothing waits."""
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
+        """Look at each reading; only those that meet a rung cost more than a comparison."""
         values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
         if values is None or not len(self.table):
             return []
@@ -82,7 +82,7 @@ class SingleRule:
         if self._capacity is not None:
             values = values * 100.0 / self._capacity[keys]
         with np.errstate(invalid="ignore"):
-            meets = (keys >= 0) & self._meets(0, values, keys)
+            meets = (keys >= 0) & self._meets_any(values, keys)
         meets &= self.timely(batch)
         if not self._rising:
             meets &= batch.received_at >= self._whole_from[keys]
@@ -103,6 +103,10 @@ class SingleRule:
     def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
         thresholds = self.thresholds
         return compare(thresholds.comparison, values, thresholds.enter[index][keys], thresholds.enter_low[index][keys])
+
+    def _meets_any(self, values: Float64, keys: Int32) -> Bools:
+        thresholds = self.thresholds
+        return compare(thresholds.comparison, values, thresholds.easiest[keys], thresholds.easiest_low[keys])
 
     def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
         value, previous = float(values[reading]), int(self.levels[key])

@@ -64,7 +64,7 @@ class WindowedRule:
         self._present = rule.on_presence and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
         self._in_part = InPart(rule, table)
-        lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
+        lowest = float(self.ladder.thresholds.easiest.min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
         if self._derivation is not None and not rule.min_samples:
             self._quiet_when_empty = False  # an empty window is a zero, and there is something to learn from it
