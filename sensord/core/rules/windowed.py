@@ -228,13 +228,8 @@ class WindowedRule:
             *self.ladder.clocks(key),
             None if derived is None or doubt is not Doubt.NONE else float(derived[key]),
             self.ladder.flaps(key, end),
-            self._unseen(key, liveness.alive(at)) if doubt is Doubt.PARTLY_BLIND else (),
+            self.table.marked(key, self.table.watching & ~liveness.alive(at)) if doubt is Doubt.PARTLY_BLIND else (),
         )
-
-    def _unseen(self, key: int, alive: Bools) -> tuple[str, ...]:
-        feeding = self.table.feeding(key // self.table.width * self.table.width)
-        blind = np.flatnonzero(self.table.watching & ~alive).tolist()
-        return tuple(self.table.devices[one].id for one in blind if one in feeding)
 
     # -- haste -------------------------------------------------------------------------------------------------------
 
