@@ -326,10 +326,10 @@ class Site:
         self.blindness.carry_over(before_blindness, record.received_at)
         changed = self.engine.carry_over(before_engine, record.received_at)
         self._hear_engine(story)
+        before_book.abandon(set(self.places.by_id), record.received_at, story)
         for transition in changed:
             if not transition.rises:
                 before_book.transition(transition, story)
-        before_book.abandon(set(self.places.by_id), record.received_at, story)
         state = before_book.handed_over(self.definition, record.received_at, story)
         self.book = CaseBook(self.definition, self.places, state)
         self.book.begin(record.received_at, before, story)

@@ -37,7 +37,7 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.stream import Stream
 from sensord.core.token import number, word
 
 _MOST_MET = 1024
@@ -60,7 +60,7 @@ class SingleRule:
         assert rule.value is not None
         self.rule, self.table, self._lateness = rule, table, lateness
         self._field, self._schedule = rule.value.field, setting.schedule(rule)
-        self._lasting = rule.stream is not None and not STREAMS[rule.stream].eventful
+        self._lasting = rule.lasting
         self.thresholds = Thresholds(rule, len(table), table, setting.places)
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
