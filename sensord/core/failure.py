@@ -12,6 +12,7 @@ rule       whatever one rule does (``rules/engine.py``)                   its al
 message    one message (``intake/reader.py``, ``intake/memory.py``)       a dead letter ``internal``; or it counts as
                                                                           of its arrival, and its device is new to us
 vehicles   the tracker, free spaces, when cameras were blind (``site``)   followed anew, as when site keys come back
+state      making the core's state into bytes (``drivers/live.py``)       it is left out; a start steps more again
 =========  =============================================================  ========================================
 
 What belongs to no part (the clock of the engine, who is heard, columns of a whole group) has no such boundary.
@@ -40,6 +41,7 @@ class Part(StrEnum):
     RULE = "rule"
     MESSAGE = "message"
     VEHICLES = "vehicles"
+    STATE = "state"
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Used
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.failure import Failures, Part
 from sensord.core.instant import SECOND
 from sensord.core.level import LADDER
 from sensord.core.record import RecordKind
@@ -204,7 +205,8 @@ class LiveCore:
             # Without a saved state cases may begin otherwise, which the next start could not see in half of the groups.
             if first and not self.begun and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
                 self._saved_at = time.monotonic()
-                self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot()), 0)
+                if (state := self._snapshot()) is not None:
+                    self._state.copies.keep(Saved(self.position, self.site.engine.now, state), 0)
             if not going_on:
                 log.warning("the start was ended", position=self.position, stepped_again=self.position - first)
                 raise EndedError("the start was told to end")
@@ -331,8 +333,10 @@ class LiveCore:
         began = time.monotonic()
         if self.position > self._state.applied:
             self._apply(Step(self.position, self.site.engine.now))
-        state = self.site.snapshot()
+        state = self._snapshot()
         self._saved_at = time.monotonic()
+        if state is None:
+            return
         try:
             self._state.save_snapshot(self.position, state)
         except StoreError as error:
@@ -343,6 +347,14 @@ class LiveCore:
         self._state.copies.keep(Saved(self.position, self.site.engine.now, state), IN_DOUBT)
         self._meter.gauge("snapshot_bytes", len(state))
         self._meter.observe("snapshot_seconds", self._saved_at - began)
+
+    def _snapshot(self) -> bytes | None:
+        """The core's state; None where a mistake of ours keeps it from being made: whoever alerts goes on alerting."""
+        failures = Failures()
+        with failures.apart(Part.STATE, "snapshot", self.site.engine.now):
+            return self.site.snapshot()
+        self._heard.hear(failures)
+        return None
 
     def _glance_if_due(self) -> None:
         """Renew what is shown, unless that would take more than its share of the time."""
