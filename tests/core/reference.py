@@ -228,8 +228,8 @@ class Reference:
             while met and min(met.values()) + hold <= until:
                 at = min(met.values()) + hold
                 over = {rung for rung, start in met.items() if start + hold <= at}
-                kept = {rung: at for rung in over if self._may_stay(rule, key, rung, at)}
-                met = {rung: start for rung, start in met.items() if rung not in over} | kept
+                again = {rung: at for rung in over if self._may_stay(rule, key, rung, at)}
+                met = {rung: start for rung, start in met.items() if rung not in over} | again
                 kept = max(met, default=Level.NONE)
                 if kept < level:
                     yield Change(at, rule.id, key, level, kept, at, 0)

@@ -143,7 +143,7 @@ def begin_anew(failed: Evaluator, fresh: Evaluator, levels: Array, at: int) -> N
         fresh.warm_up(at)
         return
     if isinstance(fresh, SingleRule) and isinstance(failed, SingleRule):
-        fresh.run_on(np.where(levels > 0, at, UNSET), failed.last_met.any(axis=0), at)
+        fresh.run_on(np.where(levels > 0, at, UNSET), failed.last_met, at)
     elif isinstance(fresh, CombinedRule):
         fresh.run_on(at)
     elif isinstance(fresh, StuckRule) and isinstance(failed, StuckRule):
@@ -217,10 +217,10 @@ def _run_on(packed: PackedRule, keys: _Columns, devices: _Columns, evaluator: Si
     copy_columns(packed.arrays["levels"], evaluator.levels, *keys)
     met = np.full(len(evaluator.table), UNSET)
     met[keys[1]] = unpack(packed.arrays["met_at"]).max(axis=0)[keys[0]]
-    said = np.zeros(len(evaluator.table.devices), np.bool_)
+    last_met = np.zeros((packed.arrays["met_at"].shape[0], len(evaluator.table.devices)), np.bool_)
     if LAST_MET in packed.device_arrays:
-        said[devices[1]] = unpack(packed.device_arrays[LAST_MET]).any(axis=0)[devices[0]]
-    evaluator.run_on(met, said, at)
+        last_met[:, devices[1]] = unpack(packed.device_arrays[LAST_MET])[:, devices[0]]
+    evaluator.run_on(met, last_met, at)
 
 
 def _renumbered(packed: dict[str, PackedArray], keys: _Columns) -> Table:

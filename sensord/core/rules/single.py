@@ -208,7 +208,7 @@ class SingleRule:
         """Say when a reading last met each rung; there is no value but that of each reading."""
         met = tuple(None if at == UNSET else at for at in self.met_at[:, key].tolist())
         level = Level(int(self.levels[key]))
-        doubt, unseen = Doubt.NONE, ()
+        doubt, unseen = Doubt.NONE, tuple[str, ...]()
         if level and self.met_at[:, key].max() < self._whole_from[key]:
             doubt = Doubt.RECOUNTED if self._followed else Doubt.BLIND
         elif level and self._lasting and (unseen := self.table.marked(key, self._blind(self._looked_at, liveness))):
@@ -228,17 +228,17 @@ class SingleRule:
             self._whole_from = self.table.greatest(liveness.whole_from)
             self._due = self._next()
 
-    def run_on(self, met: Int64, said: Bools, at: int) -> None:
+    def run_on(self, met: Int64, last_met: Bools, at: int) -> None:
         """Let the levels run on that keys have from another version of the rule, each last ``met`` (ns; UNSET: never).
 
-        None of them runs out before ``at``, when this version came into force. Devices, bool (devices,), of which the
-        last that they ``said`` met a level, are taken to have met those that their key has.
+        None of them runs out before ``at``, when this version came into force. A device whose last word met some level,
+        bool (levels, devices), is taken to have met those that its key has.
         """
         own = np.array([[rung.level] for rung in self.rule.levels], np.int8)
         self.met_at = np.where(own <= self.levels, np.maximum(met, at - self.rule.clear.hold), UNSET)
         levels = np.append(self.levels, Level.NONE)[self.table.of_device]
         for level, last in zip(own[:, 0], self.last_met, strict=False):  # of events there are none
-            last[:] = said & (levels >= level)
+            last[:] = last_met.any(axis=0) & (levels >= level)
 
     def skip(self, coming: Coming, *, watched: bool) -> None:
         """There is no grid to skip on."""
