@@ -89,6 +89,7 @@ class SingleRule:
 
         Only those that meet a rung cost more than a comparison.
         """
+        batch = batch.cut(0, int(np.searchsorted(batch.received_at, self._due)), batch.now)
         values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
         if values is None or not len(self.table):
             return []
