@@ -18,6 +18,7 @@ from sensord.core.place import PlaceKind
 from sensord.core.rules.rule import Rule
 from sensord.core.site import Site, Step
 from sensord.core.stream import Stream
+from sensord.drivers.failures import sentence
 
 ENDED = (Reason.CASE_CLOSED, Reason.CASE_VOID)
 """Good news pages nobody."""
@@ -97,6 +98,7 @@ class Outcome(msgspec.Struct):
     """Everything that one set of rules made of a recording.
 
     ``shifts`` are the roster's, by id: start and end in minutes after local midnight.
+    ``failures`` are mistakes of ours that kept something from being handled, by what is said of them, and how often.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Outcome(msgspec.Struct):
     cases: list[CaseSummary]
     pages: list[Page]
     shifts: dict[str, tuple[int, int]] = {}
+    failures: dict[str, int] = {}
 
     @property
     def weeks(self) -> float:
@@ -144,6 +147,9 @@ class Collector:
         for answer in step.outcomes:
             if answer.case in self._cases:
                 self._cases[answer.case].answers.append(answer.verb)
+        for failure in step.failures:
+            said = sentence(failure)
+            outcome.failures[said] = outcome.failures.get(said, 0) + 1
         self._tell(step)
 
     def _define(self) -> None:

@@ -26,7 +26,7 @@ from sensord.backtest.text import (
     setting_name,
 )
 from sensord.backtest.variant import Curve
-from sensord.backtest.wording import scores_title, scores_words, sides, value_words, verdict
+from sensord.backtest.wording import failures, scores_title, scores_words, sides, value_words, verdict
 from sensord.core.level import NAMES, Level
 from sensord.phrasebook import told
 from sensord.words import language, say
@@ -37,7 +37,7 @@ _ROWS = 500
 def backtest_page(report: Report) -> str:
     """The page of a backtest."""
     title = say("规则回测报告", "Backtest of rules")
-    parts = [_head(title, report.before)]
+    parts = [_head(title, report.before), *_failed(report.before, report.after)]
     if report.diff is not None and report.after is not None:
         lead = f"<p class=lead><b>{escape(verdict(report))}</b></p>"
         parts += [lead, _tiles(report, report.diff), *_diff_parts(report, report.diff)]
@@ -61,7 +61,7 @@ def replay_page(outcome: Outcome) -> str:
         (f"{len(outcome.cases):,}", say("个案件", "cases")),
         (f"{len(outcome.pages):,}", say("次通知到人", "pages")),
     ]
-    parts = [_head(title, outcome), tiles(figures)]
+    parts = [_head(title, outcome), *_failed(outcome), tiles(figures)]
     if outcome.episodes:
         parts.append(
             section(
@@ -91,6 +91,10 @@ def _head(title: str, outcome: Outcome) -> str:
     text = say(f"{span}，共 {days} 天，{outcome.readings:,} 条读数。",
                f"{span}, {days} days, {outcome.readings:,} readings.")  # fmt: skip
     return f"<h1>{escape(title)}</h1><p class=muted>{escape(text)}</p>"
+
+
+def _failed(*outcomes: Outcome | None) -> list[str]:
+    return [f"<p><b>{escape(line)}</b></p>" for line in failures(*outcomes)]
 
 
 def _tiles(report: Report, diff: Comparison) -> str:

@@ -13,7 +13,17 @@ from sensord.backtest.outcome import Outcome, name_of
 from sensord.backtest.report import Report
 from sensord.backtest.suggest import in_words
 from sensord.backtest.variant import Curve
-from sensord.backtest.wording import SIDES, percent, scores_title, scores_words, seconds, sides, value_words, verdict
+from sensord.backtest.wording import (
+    SIDES,
+    failures,
+    percent,
+    scores_title,
+    scores_words,
+    seconds,
+    sides,
+    value_words,
+    verdict,
+)
 from sensord.core.instant import HOUR, MINUTE, SECOND, to_datetime
 from sensord.core.level import BY_WORD, NAMES
 from sensord.phrasebook import told
@@ -43,6 +53,8 @@ def print_report(report: Report, limit: int, console: Console | None = None) -> 
     before = report.before
     span = f"{moment(before.start, before.zone)} – {moment(before.end, before.zone)}"
     out.print(say(f"{span}，{before.readings:,} 条读数", f"{span}, {before.readings:,} readings"))
+    for line in failures(before, report.after):
+        out.print(line, markup=False, highlight=False)
     if report.diff is not None:
         out.print(verdict(report))
     for table in _tables(report, limit):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sensord.backtest.compare import Difference
+from sensord.backtest.outcome import Outcome
 from sensord.backtest.report import Report
 from sensord.backtest.variant import Curve
+from sensord.phrasebook import told
 from sensord.words import say
 
 SIDES = (("现规则", "now"), ("候选规则", "candidate"))
 """The two sets of rules that are compared."""
+
+
+def failures(*outcomes: Outcome | None) -> list[str]:
+    """What could not be handled, in sentences: there a set of rules may have said too little."""
+    counted = Counter[str]()
+    for outcome in outcomes:
+        counted.update(outcome.failures if outcome is not None else {})
+    return [
+        say(f"注意：{told(said)}（{times} 次）。", f"Mind: {said} ({times} times).") for said, times in counted.items()
+    ]
 
 
 def sides() -> tuple[str, str]:

@@ -27,6 +27,8 @@ from sensord.core.level import Level
 from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import Rule
 from sensord.drivers.explain import Explanation, SeenReading
+from sensord.drivers.failures import sentence
+from sensord.phrasebook import told
 from sensord.words import language, say
 
 SHOWN = 6
@@ -51,6 +53,7 @@ class Answer:
         yield from self._rule()
         yield from self._readings()
         yield from self._evaluations()
+        yield from self._failures()
         yield from self._changes()
         yield from self._cases()
 
@@ -139,6 +142,15 @@ class Answer:
         for one in shown:
             said = f"{seen(self.found.rule, one)}  {level_name(one.level)}"
             yield _under(say("截至 ", "up to ") + f"{self._time(one.end)}  {said}")
+
+    def _failures(self) -> Iterator[str]:
+        """What could not be handled, each once, with how often and when last: it may be why nothing changed."""
+        times: dict[str, list[int]] = {}
+        for one in self.found.failures:
+            times.setdefault(sentence(one), []).append(one.at)
+        for text, instants in list(times.items())[-SHOWN:]:
+            often = say(f"（{len(instants)} 次）", f" ({len(instants)} times)") if len(instants) > 1 else ""
+            yield say("出错  ", "Failed     ") + f"{self._time(instants[-1])}  {told(text)}{often}"
 
     def _changes(self) -> Iterator[str]:
         for one in self.found.transitions[-SHOWN:]:

@@ -170,7 +170,7 @@ def _alerts(step: Step, site: Site, zone: str) -> Iterator[tuple[str, ...]]:
             names.get(one.rule, one.rule),
             where,
             CHANGES[language()][one.change],
-            say("未知", "unknown") if one.change is Change.UNWATCHED else _level(one.level),
+            say("未知", "unknown") if one.change in (Change.UNWATCHED, Change.WITHDRAWN) else _level(one.level),
             value,
         )
 

@@ -45,7 +45,7 @@ HAPPENING = {
     "dispersed": ("报告已疏散", "reported as dispersed"),
     "false_alarm": ("报告为误报", "reported as a false alarm"),
     "all_clear": ("告警全部解除", "every alert cleared"),
-    "unwatched": ("已过规则的有效时间，不再监测", "no longer watched: outside the rule's hours"),
+    "unwatched": ("不再监测，没有看到已解除", "no longer watched, and not seen to be over"),
     "relapse": ("再次报警", "relapsed to"),
     "hand_over": ("答复的人已下班", "whoever had answered is off duty"),
     "disagree": ("报告与传感器不符，转督办", "report and sensors disagree: supervised"),
@@ -116,6 +116,8 @@ def after(one: Transition) -> str:
     """What an alert is after a transition: its level, or that nobody knows any more."""
     if one.change is Change.UNWATCHED:
         return say("不再监测（已过规则的有效时间）", "no longer watched (outside the rule's hours)")
+    if one.change is Change.WITHDRAWN:
+        return say("撤回（规则已停用或修改）", "withdrawn (the rule was taken out or changed)")
     return level_name(one.level)
 
 

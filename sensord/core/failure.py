@@ -4,15 +4,17 @@ A mistake of ours that raises while a case, a rule, a message or vehicles are ha
 again at each start, for what raised it is in the journal: nobody would hear of any crowd. So it is caught where each
 part is handled by itself, the step carries it (``Step.failures``), and the part goes on from what is sure:
 
-=========  =============================================================  ========================================
-part       what is kept apart                                             what becomes of it
-=========  =============================================================  ========================================
-case       one alert, answer or due item (``cases/apart.py``)             what was done holds; the book is made anew
-rule       whatever one rule does (``rules/engine.py``)                   its alerts stand, the rest begins anew
-message    one message (``intake/reader.py``, ``intake/memory.py``)       a dead letter ``internal``; or it counts as
+==========  ============================================================  ========================================
+part        what is kept apart                                            what becomes of it
+==========  ============================================================  ========================================
+case        one alert, answer or due item (``cases/apart.py``)            what was done holds; the book is made anew
+rule        whatever one rule does (``rules/engine.py``)                  its alerts stand, the rest begins anew
+message     one message (``intake/reader.py``, ``intake/memory.py``)      a dead letter ``internal``; or it counts as
                                                                           of its arrival, and its device is new to us
-vehicles   the tracker, free spaces, when cameras were blind (``site``)   followed anew, as when site keys come back
-=========  =============================================================  ========================================
+vehicles    the tracker, free spaces, when cameras were blind (``site``)  followed anew, as when site keys come back
+definition  a new definition that comes into force (``site``)             refused; all is as it was before it
+state       making the core's state (``drivers/live.py``)                 left out; a start steps more again
+==========  ============================================================  ========================================
 
 What belongs to no part (the clock of the engine, who is heard, columns of a whole group) has no such boundary.
 
@@ -40,6 +42,8 @@ class Part(StrEnum):
     RULE = "rule"
     MESSAGE = "message"
     VEHICLES = "vehicles"
+    DEFINITION = "definition"
+    STATE = "state"
 
 
 class Failure(msgspec.Struct, frozen=True):

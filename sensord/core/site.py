@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 
 import msgspec
@@ -34,7 +35,7 @@ from sensord.core.vehicles.byhand import ByHand
 from sensord.core.vehicles.news import news
 from sensord.core.vehicles.pseudonym import Pseudonymiser, Secrets
 from sensord.core.vehicles.spaces import Spaces
-from sensord.core.vehicles.tally import SLOT, Occupancy, PassageCount, count_passages
+from sensord.core.vehicles.tally import Occupancy, PassageCount, count_passages, quarter
 from sensord.core.vehicles.tracker import Tracker
 from sensord.core.vehicles.trackerstate import load, save
 from sensord.decoders import msgpack_decoder
@@ -44,6 +45,7 @@ APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
 """Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
+_Counts = Counter[tuple[str, str]]
 
 
 class Step(msgspec.Struct):
@@ -155,7 +157,7 @@ class Site:
         It is cut where a replay cuts it, which hands us each record that is taken by itself in a group of its own.
         """
         step = Step(group.seq, group.received_at)
-        story, counts = Story(), Counter[tuple[str, str]]()
+        story, counts = Story(), _Counts()
         start = 0
         for index, record in () if APART.isdisjoint(kinds(group.records)) else enumerate(group.records):
             if record.kind not in APART:
@@ -188,7 +190,7 @@ class Site:
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, Counter(decoded.counts))
 
-    def _closed(self, step: Step, story: Story, counts: Counter[tuple[str, str]]) -> Step:
+    def _closed(self, step: Step, story: Story, counts: _Counts) -> Step:
         """Put what happened to the cases, and what was counted, into the step."""
         step.transitions, step.events, step.outcomes = story.transitions, story.events, story.outcomes
         step.notifications, step.holds, step.told = story.decisions.notifications, story.decisions.holds, story.told
@@ -198,22 +200,16 @@ class Site:
         step.counts = dict(+counts)
         changed = step.occupancy or step.definition or step.by_hand
         if self.tracker.on and (changed or any(name == "visit" for name, _ in step.counts)):
-            step.occupancy += self.tracker.inside(_quarter(step.at))
+            step.occupancy += self.tracker.inside(quarter(step.at))
         return step
 
-    def _collect(self, counts: Counter[tuple[str, str]]) -> None:
+    def _collect(self, counts: _Counts) -> None:
         """Take what the tracker has counted since this was last done."""
         counts.update(self.tracker.counts)
         self.tracker.counts.clear()
 
     def _until(
-        self,
-        record: Record,
-        before: Sequence[Record],
-        first: int,
-        step: Step,
-        story: Story,
-        counts: Counter[tuple[str, str]],
+        self, record: Record, before: Sequence[Record], first: int, step: Step, story: Story, counts: _Counts
     ) -> None:
         """Feed the records before one that is taken by itself, then let the time until then pass."""
         if before:
@@ -221,13 +217,7 @@ class Site:
         self._stretch((), first, record.received_at, step, story, counts)
 
     def _stretch(
-        self,
-        records: Sequence[Record],
-        first: int,
-        now: int,
-        step: Step,
-        story: Story,
-        counts: Counter[tuple[str, str]],
+        self, records: Sequence[Record], first: int, now: int, step: Step, story: Story, counts: _Counts
     ) -> None:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
@@ -308,40 +298,55 @@ class Site:
         self.engine.follow_anew(at)
 
     def _redefine(self, record: Record, step: Step, story: Story) -> None:
-        """Put a new definition into force; whatever it leaves unchanged goes on without a seam."""
+        """Put a new definition into force. Where a mistake of ours keeps it from that, all is as it was before it."""
+        at, kept, then = record.received_at, b"", Story()
+        with story.failures.apart(Part.STATE, "snapshot", at):
+            kept = self.snapshot()
         try:
-            before_engine, before_intake, before_book = self.engine, self.intake.save(), self.book
-            before, before_tracker, before_spaces = self.definition, self.tracker, self.spaces
-            before_blindness = self.blindness
+            self._put_in_force(record, step, then)
+        except Exception as error:  # whatever it is: it must not keep people from hearing of the rest
+            if not kept or isinstance(error, PlateKeyError):
+                raise
+            story.failures.caught(Part.DEFINITION, "definition", at, error)
+            step.dead.append(DeadLetter(0, at, "", "bad_definition", type(error).__name__))
+            vars(self).update(vars(Site.restored(kept, self._secrets, lenient=self._lenient)) | {"_probe": self._probe})
+            self.engine.probe = self._probe
+            known = self.book.ended | self.book.open
+            story.changed = {name: known.get(name, case) for name, case in story.changed.items()}
+        else:
+            story.go_on(then)
+
+    def _put_in_force(self, record: Record, step: Step, story: Story) -> None:
+        """Let another definition hold, if it is one; whatever it leaves unchanged goes on without a seam."""
+        was, intake = copy(self), self.intake.save()
+        # Afterwards nobody may be followed, or some compounds be gone.
+        inside = was.tracker.inside(quarter(record.received_at)) if was.tracker.on else []
+        try:
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
             step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
             return
-        if before_tracker.on:  # afterwards nobody may be followed, or some compounds be gone
-            step.occupancy += before_tracker.inside(_quarter(record.received_at))
-        self.intake.restore(before_intake)
-        self.tracker.carry_over(before_tracker, record.received_at)
+        self.intake.restore(intake)
+        self.tracker.carry_over(was.tracker, record.received_at)
         self.tracker.begin(record.received_at)
-        self.spaces.carry_over(before_spaces, anew=self.tracker.on != before_tracker.on)
-        self.blindness.carry_over(before_blindness, record.received_at)
-        changed = self.engine.carry_over(before_engine, record.received_at)
+        self.spaces.carry_over(was.spaces, anew=self.tracker.on != was.tracker.on)
+        self.blindness.carry_over(was.blindness, record.received_at)
+        changed = self.engine.carry_over(was.engine, record.received_at)
         self._hear_engine(story)
-        for transition in changed:
-            if not transition.rises:
-                before_book.transition(transition, story)
-        before_book.abandon(set(self.places.by_id), record.received_at, story)
-        state = before_book.handed_over(self.definition, record.received_at, story)
+        was.book.abandon(set(self.places.by_id), record.received_at, story)
+        for transition in (one for one in changed if not one.rises):
+            was.book.transition(transition, story)
+        state = was.book.handed_over(self.definition, record.received_at, story)
         self.book = CaseBook(self.definition, self.places, state)
-        self.book.begin(record.received_at, before, story)
-        for transition in changed:
-            if transition.rises:  # the book before may know neither its rule nor its place
-                self.book.transition(transition, story)
+        self.book.begin(record.received_at, was.definition, story)
+        for transition in (one for one in changed if one.rises):
+            self.book.transition(transition, story)  # the book before may know neither its rule nor its place
         fresh = list[tuple[str, Batch]]()
         with story.failures.apart(Part.VEHICLES, "tracker", record.received_at):
-            fresh += news(self.tracker, before_tracker, record.received_at)
+            fresh += news(self.tracker, was.tracker, record.received_at)
         for rule, batch in fresh:
             self._judge(batch, story, rule)
-        step.definition = True
+        step.occupancy, step.definition = step.occupancy + inside, True
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
@@ -364,11 +369,6 @@ class Site:
         except (msgspec.DecodeError, RecursionError, zlib.error, *_UNFIT) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
         return site
-
-
-def _quarter(at: int) -> int:
-    """The end of the quarter of an hour that is running at an instant (ns)."""
-    return (at // SLOT + 1) * SLOT
 
 
 def action_record(action: Action, received_at: int) -> Record:

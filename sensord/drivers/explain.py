@@ -16,6 +16,7 @@ from sensord.core.alert import Transition
 from sensord.core.batch import Batch
 from sensord.core.cases.case import CaseEvent
 from sensord.core.cases.notification import DAMPED, Hold, Notification, Reason
+from sensord.core.failure import Failure, Part
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.record import Group, Record, RecordKind
@@ -27,7 +28,7 @@ from sensord.core.rules.rule import Rule
 from sensord.core.rules.single import SingleRule
 from sensord.core.rules.windowed import WindowedRule
 from sensord.core.site import Site, Step
-from sensord.core.stream import LABELS
+from sensord.core.stream import LABELS, Stream
 
 KEPT = 64
 LONGEST_LOOK = 6 * HOUR
@@ -99,6 +100,7 @@ class Explanation:
     ``rule`` reads as it does for the key: with its overrides; ``version`` is that of the rule in force.
     ``silent`` are the key's silent devices. The rest is in order of time; cases are those
     that the key's alerts belong to. ``withheld`` says why people are not told of the alert, as it stands at ``at``.
+    ``failures`` are mistakes of ours in what is about the key: its rule or a part of it, its alert, cases and devices.
     """
 
     site: Site
@@ -115,6 +117,7 @@ class Explanation:
     notifications: list[Notification] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     withheld: tuple[Reason, ...] = ()
+    failures: list[Failure] = field(default_factory=list)
 
 
 def reach(rule: Rule) -> int:
@@ -143,7 +146,21 @@ def explain(
         found.transitions, found.events = story.transitions, story.events
         found.notifications, found.holds = story.notifications, story.holds
         found.withheld = found.withheld or _damped(found)
+        found.failures = [failure for failure in story.failures if _concerns(found, failure)]
     return found
+
+
+def _concerns(found: Explanation, failure: Failure) -> bool:
+    """Whether a failure may be why the key is as it is."""
+    rule, evaluator = found.rule, found.site.engine.evaluator_of(found.rule.id)
+    if failure.part is Part.VEHICLES:
+        return rule.stream is Stream.VISIT
+    if failure.part is Part.MESSAGE:  # of a device, or on a topic
+        table = None if evaluator is None or found.key not in evaluator.table.keys else evaluator.table
+        devices = () if table is None else table.marked(table.keys.index(found.key), table.sources)
+        return not set(failure.what.split("/")).isdisjoint(devices)
+    parts = () if rule.combination is None else (part.rule for part in rule.combination.parts)
+    return failure.what in {rule.id, *parts, f"{rule.id}:{found.key}", *(event.case for event in found.events)}
 
 
 def _damped(found: Explanation) -> tuple[Reason, ...]:
@@ -203,9 +220,11 @@ class _Story:
         self.events: list[CaseEvent] = []
         self.notifications: list[Notification] = []
         self.holds: list[Hold] = []
+        self.failures: list[Failure] = []
 
     def add(self, step: Step) -> None:
-        """Take what a step decided."""
+        """Take what a step decided, and what failed in it."""
+        self.failures += step.failures
         mine = {one.id for one in step.transitions if (one.rule, one.key) == (self._rule, self._key)}
         self.transitions += [one for one in step.transitions if one.id in mine]
         alert = f"{self._rule}:{self._key}"

@@ -37,7 +37,7 @@ class Heard:
     def said(self) -> str:
         """What could not be handled, for a while after it; empty when nothing has failed."""
         at, failure = self._last or (0.0, None)
-        return "" if failure is None or time.monotonic() - at > SHOWN else _sentence(failure)
+        return "" if failure is None or time.monotonic() - at > SHOWN else sentence(failure)
 
     def hear(self, failures: Iterable[Failure]) -> None:
         """Take what failed in a step."""
@@ -67,11 +67,14 @@ class Heard:
         )  # fmt: skip
 
 
-def _sentence(failure: Failure) -> str:
+def sentence(failure: Failure) -> str:
+    """Say what could not be handled, and what is to be done."""
     what, why = failure.what, failure.why
     return {
         Part.CASE: f"{what} could not be handled ({why}); look at it by hand, and report it with the log",
         Part.RULE: f"the rule {what} failed ({why}) and began anew; watch its places, and report it with the log",
         Part.MESSAGE: f"a message of {what} could not be read ({why}); report it with the log",
+        Part.DEFINITION: f"a new definition was refused ({why}): the one before holds; report it with the log",
+        Part.STATE: f"the core's state cannot be saved ({why}): a start will take longer; report it with the log",
         Part.VEHICLES: f"{what} failed ({why}): numbers of vehicles are unknown for a while; report it with the log",
     }[failure.part]

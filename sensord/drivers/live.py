@@ -20,6 +20,7 @@ from sensord.core.cases.case import Case
 from sensord.core.cases.casebook import Outcome
 from sensord.core.cases.notice import Used
 from sensord.core.definition import Definition, decode_definition
+from sensord.core.failure import Failures, Part
 from sensord.core.instant import SECOND
 from sensord.core.level import LADDER
 from sensord.core.record import RecordKind
@@ -207,7 +208,8 @@ class LiveCore:
             # The next start is not to take one that has begun anew for one that knows the past.
             if not self.begun and (not going_on or time.monotonic() - self._saved_at >= KEPT_INTERVAL):
                 self._saved_at, decided = time.monotonic(), b"" if lived else again.packed()
-                self._state.copies.keep(Saved(self.position, self.site.engine.now, self.site.snapshot(), decided), 0)
+                if (state := self._snapshot()) is not None:
+                    self._state.copies.keep(Saved(self.position, self.site.engine.now, state, decided), 0)
             if not going_on:
                 log.warning("the start was ended", position=self.position, stepped_again=self.position - first)
                 raise EndedError("the start was told to end")
@@ -329,8 +331,10 @@ class LiveCore:
         began = time.monotonic()
         if self.position > self._state.applied:
             self._apply(Step(self.position, self.site.engine.now))
-        state = self.site.snapshot()
+        state = self._snapshot()
         self._saved_at = time.monotonic()
+        if state is None:
+            return
         try:
             self._state.save_snapshot(self.position, state)
         except StoreError as error:
@@ -341,6 +345,14 @@ class LiveCore:
         self._state.copies.keep(Saved(self.position, self.site.engine.now, state), IN_DOUBT)
         self._meter.gauge("snapshot_bytes", len(state))
         self._meter.observe("snapshot_seconds", self._saved_at - began)
+
+    def _snapshot(self) -> bytes | None:
+        """The core's state; None where a mistake of ours keeps it from being made: whoever alerts goes on alerting."""
+        failures = Failures()
+        with failures.apart(Part.STATE, "snapshot", self.site.engine.now):
+            return self.site.snapshot()
+        self._heard.hear(failures)
+        return None
 
     def _glance_if_due(self) -> None:
         """Renew what is shown, unless that would take more than its share of the time."""

@@ -24,6 +24,7 @@ from sensord.cli import cli
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
+from sensord.core.rules.windowed import WindowedRule
 from sensord.core.site import Site
 from sensord.drivers.replay import Piece, replay
 from sensord.errors import ConfigError
@@ -168,6 +169,31 @@ def test_the_same_report_twice_is_the_same_json(folder: Path, report: Report) ->
     plain = json.loads(one)
     assert plain["scores"][0]["total"]["precision"] == pytest.approx(4 / 9)
     print_report(report, 3)
+
+
+@pytest.mark.usefixtures("in_service")
+@pytest.mark.parametrize("tongue", ["zh", "en"])
+def test_what_failed_is_said(
+    report: Report, folder: Path, tongue: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the terminal and on both pages: a rule that fails says too little."""
+
+    def mistaken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setenv("SENSORD_LANGUAGE", tongue)
+    monkeypatch.setenv("COLUMNS", "400")
+    with monkeypatch.context() as patch:
+        patch.setattr(WindowedRule, "evaluate", mistaken)
+        failed = replayed(Setup.of(Source(folder / "recording")))
+    (said, times), *_ = failed.failures.items()
+    assert times > 10
+    rule = next(rule for rule in failed.rules if f" {rule} " in said)
+    line = f"规则 {rule} 出错（KeyError）" if tongue == "zh" else f"the rule {rule} failed (KeyError)"
+    print_report(msgspec.structs.replace(report, after=failed), 3)
+    assert line in capsys.readouterr().out
+    assert line in replay_page(failed)
+    assert line in backtest_page(msgspec.structs.replace(report, after=failed))
 
 
 def test_from_the_command_line(folder: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ class Reference:
     # -- each reading by itself --------------------------------------------------------------------------------------
 
     def _single(self, rule: Rule, key: str) -> Iterator[Change]:
-        """A reading keeps the rungs that it meets for ``clear.for``."""
+        """A reading keeps the rungs that it meets for ``clear.for``; what may go on unseen is kept."""
         assert rule.value is not None
         lateness, hold = self.definition.lateness_of(rule.stream), rule.clear.hold
         met: dict[Level, int] = {}
@@ -227,7 +227,9 @@ class Reference:
             until = self.now if one is None else one.received_at
             while met and min(met.values()) + hold <= until:
                 at = min(met.values()) + hold
-                met = {rung: start for rung, start in met.items() if start + hold > at}
+                over = {rung for rung, start in met.items() if start + hold <= at}
+                again = {rung: at for rung in over if self._may_stay(rule, key, rung, at)}
+                met = {rung: start for rung, start in met.items() if rung not in over} | again
                 kept = max(met, default=Level.NONE)
                 if kept < level:
                     yield Change(at, rule.id, key, level, kept, at, 0)
@@ -240,6 +242,20 @@ class Reference:
             if max(reached, default=Level.NONE) > level:
                 yield Change(one.received_at, rule.id, key, level, max(reached), one.received_at, 1)
                 level = max(reached)
+
+    def _may_stay(self, rule: Rule, key: str, level: Level, at: int) -> bool:
+        """Whether it may go on unseen: a sensor is blind, or said last that it does. An event is over by itself."""
+        if rule.stream in (Stream.PLATE, Stream.REPORT) or not self.active(rule, at):
+            return False
+        assert rule.value is not None
+        field, lateness = rule.value.field, self.definition.lateness_of(rule.stream)
+        last = {
+            one.device: 1.0 if field is None else one.fields[field]
+            for one in self.of_key(rule, key)
+            if one.received_at < min(at, one.event_at + lateness + 1) and (field is None or field in one.fields)
+        }
+        rung = next(rung for rung in self.rungs(rule, key) if rung.level is level)
+        return any(meets(rule, rung, value, 0.0) for value in last.values()) or bool(self.unseen(rule, key, at))
 
     # -- thresholds and times ----------------------------------------------------------------------------------------
 

@@ -135,9 +135,9 @@ class Windowed:
                 return None
             zeros = sum(max(math.ceil(rule.window / device.period), 1) for device in unseen)
             value = value * samples / (samples + zeros)
-        lowest = meets(rule, ladder.rungs[0][0], value, 0.0)
+        raises = any(meets(rule, rung, value, 0.0) for rung, _ in ladder.rungs)
         keeps = all(meets(rule, rung, value, margin) for rung, margin in ladder.rungs if rung.level <= ladder.level)
-        return value if lowest and keeps else None
+        return value if raises and keeps else None
 
     def _percent(self, value: float) -> float | None:
         if self.rule.percent_of is None:

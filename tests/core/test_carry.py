@@ -120,12 +120,12 @@ def both(*parts: str) -> Rule:
 
 
 def test_a_combination_notices_that_its_part_is_gone() -> None:
-    """When a part restarts, its alert is withdrawn, and the combination that stood on it clears."""
+    """When a part restarts, its alert is withdrawn, and the combination that stood on it is watched no longer."""
     other = density_rule(**{**fields(RULE), "id": "other"})
     old = busy(RULE, other, both("density", "other"))
     assert [one.rule for one in old.active()] == ["density", "other", "both"]
     engine, gone = replaced(old, density_rule(**{**fields(RULE), "by": "grid"}), other, both("density", "other"))
-    assert gone == ["density withdrawn", "both cleared"]
+    assert gone == ["density withdrawn", "both unwatched"]
     assert [one.rule for one in engine.active()] == ["other"]
 
 

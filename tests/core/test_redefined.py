@@ -123,8 +123,8 @@ def test_a_combination_hears_at_once_what_becomes_of_another() -> None:
     assert [one for one in said if "inner" in one or "outer" in one] == [
         "60 inner raised red",
         "60 outer raised red",
-        "120 inner cleared none",
-        "120 outer cleared none",
+        "120 inner unwatched none",
+        "120 outer unwatched none",
         "187 inner raised red",
         "187 outer raised red",
     ]

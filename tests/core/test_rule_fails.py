@@ -161,7 +161,7 @@ def test_a_rule_without_a_window_loses_the_reading_that_it_fails_on(monkeypatch:
         (15, "G2-L2", Change.RAISED),
     ]
     assert {failure.what for failure in site.failures} == {"finding"}
-    site.step(tick(36))
+    site.step(*(crowd(20, 1, lane) for lane in (0, 2, 3)), tick(36))
     assert site.changes[3:] == [(35, "finding", lane, Change.CLEARED) for lane in ("G1-L1", "G2-L1", "G2-L2")]
 
 
@@ -206,7 +206,7 @@ def test_a_rule_that_runs_out_goes_on_after_it_has_failed(monkeypatch: pytest.Mo
         patch.setattr(SingleRule, "evaluate", fail)
         site.step(tick(30))
     assert site.open
-    site.step(tick(MINUTE // SECOND))
+    site.step(crowd(31, 1), tick(MINUTE // SECOND))
     assert site.changes[-1] == (41, "finding", "G1-L1", Change.CLEARED)
 
 

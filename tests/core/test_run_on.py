@@ -19,6 +19,8 @@ from tests.core.test_windows import crowd
 
 CHANGED = 33
 LAST_MET = 26
+CALM = [(float(second), float(second), 0.1) for second in range(31, 100, 5)]
+"""What is said then, in seconds: nobody is there."""
 YELLOW, ORANGE, RED = LevelSpec(Level.YELLOW, 1.0), LevelSpec(Level.ORANGE, 4.0), LevelSpec(Level.RED, 9.0)
 
 
@@ -52,14 +54,14 @@ def test_an_active_level_runs_on(name: str) -> None:
     """It ends once, ``clear.for`` after it was met last, and never before the change; or it is withdrawn with it."""
     change, wanted, ends = CHANGES[name]
     before, after = engine_of(RULE), engine_of(replace(RULE, **change))
-    before.feed(crowd([(second, second, 5.0) for second in range(1, LAST_MET + 1, 5)], CHANGED))
+    before.feed(crowd([(second, second, 5.0) for second in range(1, LAST_MET + 1, 5)] + [CALM[0]], CHANGED))
     gone = after.carry_over(before, START + CHANGED * SECOND)
     assert after.carried == {"density": wanted}
     assert [one.change for one in gone] == ([] if wanted.keeps_alerts else [Change.WITHDRAWN])
     restarted = engine_of(replace(RULE, **change))
     restarted.restore(after.snapshot())
-    said = after.feed(crowd([], 200))
-    assert restarted.feed(crowd([], 200)) == said
+    said = after.feed(crowd(CALM[1:], 200))
+    assert restarted.feed(crowd(CALM[1:], 200)) == said
     assert [((one.at - START) // SECOND, one.change) for one in gone + said] == [
         (ends, Change.CLEARED if wanted.keeps_alerts else Change.WITHDRAWN)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from sensord.core.level import Level
 from sensord.core.people.duty import Shift
 from sensord.core.record import Action, Group, Scope
 from sensord.core.rules.probe import Doubt
+from sensord.core.rules.windowed import WindowedRule
 from sensord.core.site import Site, action_record, definition_record
 from sensord.drivers.explain import explain
 from sensord.errors import SensordError
@@ -133,6 +135,32 @@ def test_of_two_alerts_of_a_case_each_has_a_silence_of_its_own(recording: Path, 
         assert found is not None
         assert found.level
         assert found.withheld == ((Reason.HELD_SILENCED,) if rule == silenced else ())
+
+
+@pytest.mark.usefixtures("in_service")
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("en", "Failed     03-02 08:03:32  the rule lane-crowding failed (KeyError) and began anew; watch its places"),
+        ("zh", "出错  03-02 08:03:32  规则 lane-crowding 出错（KeyError），已从头开始；请人工关注其地点"),
+    ],
+)
+def test_a_rule_that_fails_is_why_it_is_silent(
+    recording: Path, language: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is said of the rule, with how often, and of no other."""
+    whole = WindowedRule.evaluate
+
+    def mistaken(rule: WindowedRule, *args: Any) -> Any:
+        if rule.rule.id == "lane-crowding" and rule.due >= START + 2 * MINUTE:
+            raise KeyError
+        return whole(rule, *args)
+
+    monkeypatch.setattr(WindowedRule, "evaluate", mistaken)
+    text = said(recording, language=language, rule="lane-crowding", key="L1", at="08:03:40")
+    assert line in text
+    assert ("（10 次）" if language == "zh" else "(10 times)") in text
+    assert line[:10] not in said(recording, language=language, rule="crowd-coming", key="L1", at="08:03:40")
 
 
 def test_a_case_tells_its_story(recording: Path) -> None:

@@ -17,7 +17,7 @@ from sensord.core.level import Level
 from sensord.core.record import Action, Record, RecordKind, Scope
 from sensord.core.rules.absence import AbsenceRule
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Value
-from sensord.core.site import Step, action_record, definition_record
+from sensord.core.site import Site, Step, action_record, definition_record
 from sensord.drivers.failures import AGAIN, MOST, SHOWN, Heard
 from sensord.drivers.live import LiveCore
 from sensord.store.journal import Journal
@@ -200,6 +200,39 @@ def test_a_rule_that_fails_again_and_again_ends_nothing(
     assert again.failed == core.failed
     assert again.site.snapshot() == core.site.snapshot()
     assert core._meter.value("failures_total", part="rule") == 2 * count
+
+
+@pytest.mark.usefixtures("in_service")
+def test_a_state_that_cannot_be_made_keeps_nobody_from_hearing(
+    journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions are saved, alerts come, it is said; the next one that can be made is saved, and a start goes by it."""
+
+    def mistaken(*_: object) -> bytes:
+        raise KeyError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Site, "snapshot", mistaken)
+        for second in range(60):
+            journal.append(
+                [Record(RecordKind.MESSAGE, START + second * SECOND, "t/C1/crowd/crowd-1", b'{"count": 900}')]
+            )
+        core._snapshot_interval = 0.0
+        with capture_logs():
+            while core.groups_behind:
+                core._turn()
+    assert [case.place for case in core.site.book.open.values() if case.rule == "density"] == ["G1-L2"]
+    assert (
+        core.failed == "the core's state cannot be saved (KeyError): a start will take longer; report it with the log"
+    )
+    assert isinstance(core._meter, PrometheusMeter)
+    assert core._meter.value("failures_total", part="state") > 0
+    assert isinstance(core._state, StateStore)
+    assert (core._state.applied, core._state.snapshot_seq) == (core.position, 0)
+    core._save()
+    again = LiveCore(journal.reader(), core._state, PrometheusMeter(), Beats(), on_outcomes=lambda _told: None)
+    again.recover()
+    assert again.site.snapshot() == core.site.snapshot()
 
 
 def test_the_log_is_not_flooded_with_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,7 +235,8 @@ class Case(msgspec.Struct):
     level at which it was told last and when it ended since (0: it has not). ``begun`` is the level up to which the
     plan's steps go on, none while nobody could be told, and ``reached`` when the case, as far as people were to be
     told, came to each level, by the level's word: the times of its plan's steps count from there. ``unwatched`` are the
-    alerts (ids) that have ended only because the hours of their rules have: the sensors have not agreed.
+    alerts (ids) that have ended only because the hours of their rules have, or because their rules were changed or
+    taken out (``withdrawn``, of the latest of them): the sensors have not agreed.
     """
 
     id: str
@@ -294,6 +295,7 @@ class Case(msgspec.Struct):
     standing: list[Subject] = []
     finding: int = 0
     unwatched: list[str] = []
+    withdrawn: bool = False
 
 
 def subject(of: Transition | Case) -> Subject:

@@ -364,7 +364,7 @@ class CaseBook:
             self._take(named(watched, change), story)
 
     def abandon(self, places: set[str], at: int, story: Story) -> None:
-        """Void the cases of places that exist no more; what the engine raised there has been withdrawn before."""
+        """Void the cases of places that exist no more; what the engine raised there is withdrawn after."""
         for change in withdraw(self._watched.alerts, places, at):
             self._take(named(self._watched, change), story)
         for case in [case for case in self.open.values() if case.place not in places]:

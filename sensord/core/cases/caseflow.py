@@ -204,7 +204,8 @@ class Flow(Receipts):
             return
         if transition.level is Level.NONE:
             case.alerts.pop(alert)
-            case.unwatched += [alert] if transition.change is Change.UNWATCHED else []
+            if self._unseen(transition):
+                case.unwatched, case.withdrawn = [*case.unwatched, alert], transition.change is Change.WITHDRAWN
             leave(case, alert)
             self.index.release(alert, case)
             kept = partial(self._kept, case, transition.at)
@@ -223,6 +224,11 @@ class Flow(Receipts):
             self.happen(case, Happening.LEVEL_FELL, transition.at, transition.id, story, previous)
         else:
             story.changed[case.id] = case
+
+    def _unseen(self, transition: Transition) -> bool:
+        """Whether an alert has ended though nobody saw that it is over: its rule's hours have, or its rule is gone."""
+        gone = transition.change is Change.WITHDRAWN and self.rules[transition.rule].lasting
+        return gone or transition.change is Change.UNWATCHED
 
     def _kept(self, case: Case, at: int, one: Subject) -> bool:
         """Whether only the want of somebody on duty has kept an alert from being told."""

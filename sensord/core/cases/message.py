@@ -127,6 +127,11 @@ _UNWATCHED = {
     "zh": "{place}：{rule}自 {time} 起已过规则的有效时间，不再监测，现场情况不明。",
     "en": "{place}: {rule} is not watched since {time}, outside the rule's hours: how it is there is not known.",
 }
+_WITHDRAWN = {
+    "zh": "{place}：{rule}的规则于 {time} 停用或修改，不再监测，没有看到已解除，现场情况不明。",
+    "en": "{place}: the rule {rule} was taken out or changed at {time}: nobody has seen that it is over, and how it is "
+    "there is not known.",
+}
 _CALM_LEVEL = {"zh": "已平静", "en": "calm"}
 _UNWATCHED_LEVEL = {"zh": "不再监测", "en": "not watched"}
 _UNREPORTED = {
@@ -250,7 +255,8 @@ def compose_calm(
         "runbook": "",
         "ask": ask,
     }
-    text = (_UNWATCHED if case.unwatched else _CALM)[language].format_map(words) + _TAIL[language].format_map(words)
+    form = _CALM if not case.unwatched else _WITHDRAWN if case.withdrawn else _UNWATCHED
+    text = form[language].format_map(words) + _TAIL[language].format_map(words)
     return _TITLE[language][reason].format_map(words), opening(event, reason, language) + text
 
 

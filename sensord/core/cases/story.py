@@ -25,6 +25,17 @@ class Story:
         self.outcomes: list[Outcome] = []
         self.failures = Failures()
 
+    def go_on(self, then: Story) -> None:
+        """Take what came then."""
+        self.told += then.told
+        self.transitions += then.transitions
+        self.events += then.events
+        self.changed |= then.changed
+        self.decisions.notifications += then.decisions.notifications
+        self.decisions.holds += then.decisions.holds
+        self.outcomes += then.outcomes
+        self.failures += then.failures
+
     def tell(self, change: Transition | CaseEvent) -> None:
         """An alert changed, or a case moved."""
         self.told.append(change)

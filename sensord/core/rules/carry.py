@@ -11,9 +11,9 @@ what it gathers    window, every, value, where                      active level
 what it is about   by, stream, or another kind of rule              nothing: active alerts are withdrawn
 =================  ===============================================  ==============================================
 
-A rule without a window has its active levels and nothing else: they are kept, and end ``clear.for`` after they were met
-last, unless one of them is no level of the rule any more. Of absence and stuck rules and combinations nothing is kept
-when what they judge or gather changes.
+A rule without a window has its active levels, and what its sensors said last, and nothing else: they are kept, and end
+``clear.for`` after they were met last, unless one of them is no level of the rule any more. Of absence and stuck rules
+and combinations nothing is kept when what they judge or gather changes.
 
 A state holds instants, not counts of something that lies beside the rule: a grid's steps go by the periods of devices.
 Only panes are numbered; in another zone they lie elsewhere, and windows start anew as if they gathered something else.
@@ -36,14 +36,18 @@ from sensord.core.level import Level
 from sensord.core.rules.combination import CombinedRule
 from sensord.core.rules.evaluator import Array, Evaluator
 from sensord.core.rules.ladder import UNSET
-from sensord.core.rules.single import SingleRule
+from sensord.core.rules.single import LAST_MET, SingleRule
 from sensord.core.rules.stuck import StuckRule
 from sensord.core.rules.window import Table
 from sensord.core.rules.windowed import UNIT, WindowedRule
 from sensord.core.snapshot import PackedArray, PackedRule, copy_columns, pack, unpack
 
-LATER = frozenset((UNIT, "unseen"))
+LATER = frozenset((UNIT, "unseen", LAST_MET))
 """Arrays that states of earlier versions lack; they begin as in a rule that is new."""
+
+
+_Columns = tuple[list[int], list[int]]
+"""Positions of what is there before and after, those of then and those of now."""
 
 
 class Carried(StrEnum):
@@ -108,25 +112,24 @@ def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: 
     carried = _compare(packed, evaluator)
     if carried is Carried.RESTARTED:
         return carried
-    keys = _common(packed.keys, evaluator.table.keys)
+    keys, devices = _common(packed.keys, evaluator.table.keys), _common(old, new)
     tables = {name: _renumbered(table, keys) for name, table in packed.tables.items()}
     if carried is Carried.REJUDGED and isinstance(evaluator, SingleRule):
-        _run_on(packed, keys, evaluator, at)
+        _run_on(packed, keys, devices, evaluator, at)
         evaluator.restored(packed.numbers, tables)
         return carried
     wanted = {name: array for name, array in evaluator.arrays().items() if _kept(name, carried)}
     for name, array in wanted.items():
-        if name in LATER and name not in packed.arrays:
-            continue
-        _take(packed, name, packed.arrays[name], array, keys)
+        if name not in LATER or name in packed.arrays:
+            _take(packed, name, packed.arrays[name], array, keys)
     if carried is Carried.WARMING_UP:
         assert isinstance(evaluator, WindowedRule)
         evaluator.ladder.restored()
         evaluator.warm_up(at)
         return carried
-    devices = _common(old, new)
     for name, array in evaluator.device_arrays().items():
-        _take(packed, name, packed.device_arrays[name], array, devices)
+        if name not in LATER or name in packed.device_arrays:
+            _take(packed, name, packed.device_arrays[name], array, devices)
     evaluator.restored(packed.numbers, tables)
     return carried
 
@@ -139,8 +142,8 @@ def begin_anew(failed: Evaluator, fresh: Evaluator, levels: Array, at: int) -> N
         fresh.learn_from(failed)
         fresh.warm_up(at)
         return
-    if isinstance(fresh, SingleRule):
-        fresh.run_on(np.where(levels > 0, at, UNSET), at)
+    if isinstance(fresh, SingleRule) and isinstance(failed, SingleRule):
+        fresh.run_on(np.where(levels > 0, at, UNSET), failed.last_met, at)
     elif isinstance(fresh, CombinedRule):
         fresh.run_on(at)
     elif isinstance(fresh, StuckRule) and isinstance(failed, StuckRule):
@@ -188,7 +191,7 @@ def _open_panes(packed: PackedRule) -> int:
     return max(packed.numbers["newest"] - packed.numbers["pane"] + 1, 0)
 
 
-def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, columns: tuple[list[int], list[int]]) -> None:
+def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, columns: _Columns) -> None:
     """Copy the columns of an array, those of now from those of then."""
     if _is_open(name):
         _reopen(packed, held, array, columns)
@@ -196,7 +199,7 @@ def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, column
         copy_columns(held, array, *columns)
 
 
-def _reopen(packed: PackedRule, held: PackedArray, array: Array, columns: tuple[list[int], list[int]]) -> None:
+def _reopen(packed: PackedRule, held: PackedArray, array: Array, columns: _Columns) -> None:
     """Copy what the open panes hold: pane ``p`` is in row ``p % rows``, and there may be more or fewer rows now."""
     panes = packed.numbers["pane"] + np.arange(_open_panes(packed))[:, None]
     array[panes % len(array), columns[1]] = unpack(held)[panes % held.shape[0], columns[0]]
@@ -209,15 +212,18 @@ def _kept(name: str, carried: Carried) -> bool:
     return carried is not Carried.WARMING_UP or name == "ladder.active"
 
 
-def _run_on(packed: PackedRule, keys: tuple[list[int], list[int]], evaluator: SingleRule, at: int) -> None:
+def _run_on(packed: PackedRule, keys: _Columns, devices: _Columns, evaluator: SingleRule, at: int) -> None:
     """Let the active levels of a rule without a window run on, from when each key was met last."""
     copy_columns(packed.arrays["levels"], evaluator.levels, *keys)
     met = np.full(len(evaluator.table), UNSET)
     met[keys[1]] = unpack(packed.arrays["met_at"]).max(axis=0)[keys[0]]
-    evaluator.run_on(met, at)
+    last_met = np.zeros((packed.arrays["met_at"].shape[0], len(evaluator.table.devices)), np.bool_)
+    if LAST_MET in packed.device_arrays:
+        last_met[:, devices[1]] = unpack(packed.device_arrays[LAST_MET])[:, devices[0]]
+    evaluator.run_on(met, last_met, at)
 
 
-def _renumbered(packed: dict[str, PackedArray], keys: tuple[list[int], list[int]]) -> Table:
+def _renumbered(packed: dict[str, PackedArray], keys: _Columns) -> Table:
     """A table with the numbers that its keys have now, without the rows of keys that are gone."""
     table = {name: unpack(column) for name, column in packed.items()}
     now = dict(zip(*keys, strict=True))
@@ -227,7 +233,7 @@ def _renumbered(packed: dict[str, PackedArray], keys: tuple[list[int], list[int]
     return kept
 
 
-def _common(old: list[str], new: list[str]) -> tuple[list[int], list[int]]:
+def _common(old: list[str], new: list[str]) -> _Columns:
     """Positions, in the old and in the new order, of the names that both have."""
     index = {key: number for number, key in enumerate(old)}
     pairs = [(index[key], number) for number, key in enumerate(new) if key in index]

@@ -93,13 +93,13 @@ class CombinedRule:
         return sorted(concerned)
 
     def forget(self, gone: Sequence[Transition], at: int) -> None:
-        """Take note of alerts that were withdrawn with their rule; ``on`` no longer counts them."""
+        """Take note of alerts withdrawn with their rule; ``on`` counts them no longer, and nobody saw them end."""
         for number, part in enumerate(self._parts):
             for transition in gone:
                 key = self._key_of(transition.place) if transition.rule == part.rule else None
                 was_on = transition.previous >= part.at_least
                 if key is not None and was_on and not self.on[number, key]:
-                    self.last_on[number, key] = at
+                    self.last_on[number, key], self.unseen[number, key] = at, True
 
     def run_on(self, at: int) -> None:
         """Let active levels run on from another evaluator of this rule: what they stood on was on until ``at``."""

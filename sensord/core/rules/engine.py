@@ -64,7 +64,8 @@ class Engine(Views):
         self._broken: set[int] = set()
         """The combinations that have failed in this feed."""
         self._batch, self._told, self._started = tick(0), Told(()), False
-        self._single: list[tuple[int, SingleRule]] = []
+        self._waiting: dict[int, tuple[Batch, Int64]] = {}
+        """What rules that look at each reading by itself have yet to take of this batch, with its positions there."""
         self._timed: list[tuple[int, Evaluator]] = []
         self._combined: list[tuple[int, CombinedRule]] = []
         self._stuck: list[StuckRule] = []
@@ -82,11 +83,10 @@ class Engine(Views):
     def _sort(self) -> None:
         """Sort the evaluators by how they are driven."""
         numbered = list(enumerate(self._evaluators))
-        self._single[:] = [(number, one) for number, one in numbered if isinstance(one, SingleRule)]
         combined = {number: one for number, one in numbered if isinstance(one, CombinedRule)}
         self._combined[:] = [(number, combined[number]) for number in in_order(self._definition.rules)]
         # At one instant it is known first what is stuck: the others then take it for blind.
-        timed = [pair for pair in numbered if not isinstance(pair[1], SingleRule | CombinedRule)]
+        timed = [pair for pair in numbered if not isinstance(pair[1], CombinedRule)]
         self._timed[:] = sorted(timed, key=lambda pair: pair[1].rule.stuck is None)
         self._stuck[:] = [evaluator for evaluator in self._evaluators if isinstance(evaluator, StuckRule)]
 
@@ -108,13 +108,10 @@ class Engine(Views):
         return [emission[5] for emission in emissions]
 
     def _take(self, batch: Batch, rule: str) -> list[Emission]:
-        """Hand each rule the readings of its stream, and let those that look at readings one by one have their time.
-
-        What a reading brings stands in the order of all readings, whatever their streams.
-        """
+        """Hand each rule the readings of its stream."""
         streams: dict[Stream, tuple[Batch, Int64] | None] = {}
         emissions: list[Emission] = []
-        for order, evaluator in (*self._single, *self._timed):
+        for order, evaluator in self._timed:
             stream, name = evaluator.rule.stream, evaluator.rule.id
             if stream is None or not len(evaluator.table) or rule not in ("", name):
                 continue
@@ -123,16 +120,24 @@ class Engine(Views):
             if (mine := addressed(streams[stream], {} if rule else self.others.get(name, {}))) is not None:
                 if self.probe is not None:
                     self.probe.taking(evaluator, mine[0])
-                emissions += (
-                    emission if emission[1] == 0 else (*emission[:2], int(mine[1][emission[2]]), *emission[3:])
-                    for emission in self._taken(order, evaluator, mine[0])
-                )
-        for order, _ in self._single:
-            before = -1
-            while before < (at := self._evaluators[order].due) <= batch.now:
-                before = at
-                emissions += self._evaluated(order, self._evaluators[order], at)
+                self._waiting[order] = mine
+                emissions += self._go_on(order)
         return emissions
+
+    def _go_on(self, order: int) -> list[Emission]:
+        """Let a rule take what waits for it: one that looks at each reading by itself, until a level of it runs out.
+
+        What a reading brings stands in the order of all readings, whatever their streams.
+        """
+        mine, rows = self._waiting.pop(order, (tick(0), np.empty(0, np.int64)))
+        if not len(mine):
+            return []
+        made = self._taken(order, self._evaluators[order], mine)
+        if isinstance(self._evaluators[order], SingleRule):
+            taken = int(np.searchsorted(mine.received_at, self._evaluators[order].due))
+            if taken < len(mine):
+                self._waiting[order] = (mine.cut(taken, len(mine), mine.now), rows[taken:])
+        return [(*emission[:2], int(rows[emission[2]]), *emission[3:]) for emission in made]
 
     def _taken(self, order: int, evaluator: Evaluator, mine: Batch) -> list[Emission]:
         """What a rule makes of its readings. Of one that looks at each by itself, no more than one is lost."""
@@ -141,13 +146,9 @@ class Engine(Views):
         if made is not None:
             self._told.hear(made)
             return made
-        if not single or len(mine) == 1:
-            return []
-        return [
-            (*emission[:2], emission[2] + row if emission[1] else emission[2], *emission[3:])
-            for row in range(len(mine))
-            for emission in self._taken(order, self._evaluators[order], mine.cut(row, row + 1, mine.now))
-        ]
+        rows = range(len(mine)) if single and len(mine) > 1 else ()
+        each = ((row, self._taken(order, self._evaluators[order], mine.cut(row, row + 1, mine.now))) for row in rows)
+        return [(*emission[:2], row, *emission[3:]) for row, made in each for emission in made]
 
     def _advance(self, batch: Batch, emissions: list[Emission]) -> None:
         """Do everything that is due by the end of a batch, in order of time; arrivals count until just before each."""
@@ -170,12 +171,11 @@ class Engine(Views):
     def _evaluated(self, order: int, evaluator: Evaluator, at: int) -> list[Emission]:
         emissions = self._apart(evaluator, at, evaluator.evaluate, order, self._liveness)
         if emissions is None:
-            return []
-        if emissions:
-            self._told.hear(emissions)
+            return self._go_on(order)
+        self._told.hear(emissions)
         if self.probe is not None:
             self.probe.evaluated(evaluator, self._liveness)
-        return emissions
+        return emissions + self._go_on(order)
 
     def _note(self, batch: Batch, start: int, before: int) -> int:
         """Take note of who was heard, and what stood still, in the arrivals from ``start`` on until before an instant.
@@ -386,8 +386,9 @@ class Engine(Views):
 
     def _hold(self) -> None:
         """Let rules that look at each reading by itself know from when on numbers of vehicles lack nobody."""
-        for _, single in self._single:
-            single.hold(self._liveness)
+        for evaluator in self._evaluators:
+            if isinstance(evaluator, SingleRule):
+                evaluator.hold(self._liveness)
 
     def _reconsider(self, gone: list[Transition], at: int) -> list[Transition]:
         """Let combinations look at what is left after a change of definition."""

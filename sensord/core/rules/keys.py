@@ -120,6 +120,11 @@ class KeyTable:
         """Return the devices (positions in the registry) whose readings can belong to a place's or device's keys."""
         return frozenset(self._feeds[self._feeds[:, 1] == first, 0].tolist())
 
+    def marked(self, key: int, devices: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Return the ids of the key's devices that are marked in ``devices``, bool (devices,)."""
+        feeding = self.feeding(key // self.width * self.width)
+        return tuple(self.devices[one].id for one in np.flatnonzero(devices).tolist() if one in feeding)
+
     def counted(self) -> Int64:
         """Return how many devices each key has, int64 (keys,)."""
         bases = np.bincount(self._feeds[:, 1] // self.width, minlength=len(self.keys) // self.width)

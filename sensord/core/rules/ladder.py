@@ -74,17 +74,17 @@ class Ladder:
         return self.thresholds.of(self.rungs.index(level), key, value) if level in self.rungs else None
 
     def settled(self, value: Float64) -> bool:
-        """Whether these values can change nothing: nothing is active, no clock runs, and none meets the lowest rung."""
+        """Whether these values can change nothing: nothing is active, no clock runs, and none meets a rung."""
         with np.errstate(invalid="ignore"):
-            return not self._busy and not bool(self.thresholds.meets(0, value).any())
+            return not self._busy and not bool(self.thresholds.meets_any(value).any())
 
     def stands(self, value: Float64) -> Bools:
-        """Where a value, (keys,) or (evaluations, keys), meets the lowest rung and keeps the active ones.
+        """Where a value, (keys,) or (evaluations, keys), meets a rung and keeps the active ones.
 
         It may raise, and can lower nothing.
         """
         with np.errstate(invalid="ignore"):
-            stands = self.thresholds.meets(0, value)
+            stands = self.thresholds.meets_any(value)
             for index, level in enumerate(self.rungs):
                 stands &= (self.active < level) | self.thresholds.keeps(index, value)
         return stands
@@ -95,9 +95,9 @@ class Ladder:
             return np.stack([self.thresholds.meets(index, value) for index in range(len(self.rungs))])
 
     def meeting(self, values: Float64) -> int | None:
-        """The first row of values, shape (evaluations, keys), in which one meets the lowest rung; None: none does."""
+        """The first row of values, shape (evaluations, keys), in which one meets a rung; None: none does."""
         with np.errstate(invalid="ignore"):
-            meets = self.thresholds.meets(0, values).any(axis=1)
+            meets = self.thresholds.meets_any(values).any(axis=1)
         return int(meets.argmax()) if meets.any() else None
 
     def evaluate(
@@ -183,8 +183,8 @@ class Ladder:
         It began to be while the rule was ``awake`` (at an instant, ns), and its value is so now.
         """
         with np.errstate(invalid="ignore"):
-            calm = bool(known[key]) and not self.thresholds.keeps(0, value)[key]
-        return calm and awake(int(self.quiet[0, key]))
+            keeps = any(self.thresholds.keeps(index, value)[key] for index in range(len(self.rungs)))
+        return bool(known[key]) and not keeps and awake(int(self.quiet[:, key].max()))
 
     def _quiet_needed(self, at: int | Int64) -> int | Int64:
         """For how long (ns) a key must have been calm at ``at`` to leave its level; per key where there is damping."""

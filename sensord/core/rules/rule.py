@@ -15,7 +15,7 @@ import msgspec
 from sensord.core.level import Level
 from sensord.core.rules.derived import Baseline, Trend
 from sensord.core.schedule import Active
-from sensord.core.stream import PRESENCE, Stream
+from sensord.core.stream import PRESENCE, STREAMS, Stream
 
 
 class Aggregate(StrEnum):
@@ -202,6 +202,14 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     def on_presence(self) -> bool:
         """Whether it is about how many vehicles are inside, and not about single ones."""
         return self.stream is Stream.VISIT and self.value is not None and self.value.field in PRESENCE
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what it is about goes on though nobody looks: no event by itself, and no device's own state."""
+        if self.combination is not None:
+            return True
+        eventful = self.stream is not None and STREAMS[self.stream].eventful
+        return self.value is not None and (self.every > 0 or not eventful)
 
     @property
     def version(self) -> str:

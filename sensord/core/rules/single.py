@@ -4,6 +4,14 @@ A reading that meets a rung keeps it for ``clear.for``; the level falls when no 
 reading whose event time is further back than the stream's lateness raises nothing: it is history, unless what it says
 still stands. So does one that was taken outside the rule's active times.
 
+What happened is over by itself. How something stands is not known where nobody looks: there a rung is kept while a
+sensor of the key is blind, or has said nothing since it last met the rung, and its time begins anew.
+
+::
+
+    reading     9 9 9 1 1               9 9 9 . . . . . . 1 1 1
+    level      [.......clear.for|      [...........keeps|clear.for|
+
 A rule on how many vehicles are inside does not know that while nobody is followed; nor, once they are again, before
 nobody can stand there any more who is in no number: until then a level is kept, and too few raise nothing.
 
@@ -29,16 +37,21 @@ from sensord.core.rules.probe import Doubt, Sight
 from sensord.core.rules.rule import RISING, Rule
 from sensord.core.rules.thresholds import Thresholds, capacities, compare
 from sensord.core.rules.window import Table
-from sensord.core.stream import STREAMS, Stream
+from sensord.core.stream import Stream
 from sensord.core.token import number, word
 
 _MOST_MET = 1024
 """So many vehicles are remembered per active alert before those that met it long ago are forgotten."""
 
 
-class SingleRule:
-    """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung.
+LAST_MET = "last_met"
+"""The name, among the arrays of a state, of what devices said last; states of earlier versions lack it."""
 
+
+class SingleRule:
+    """See ``evaluator.Evaluator``. ``met_at`` int64 ns (rungs, keys): the last reading per rung, or when it was kept.
+
+    ``last_met`` bool (rungs, devices) is whether the last that a device said meets each rung (no events: 0 rungs).
     ``met_by`` holds, of an active key, when each vehicle met it last, and its highest level; or its last finding by
     number (rules with ``each``).
     """
@@ -47,12 +60,12 @@ class SingleRule:
         assert rule.value is not None
         self.rule, self.table, self._lateness = rule, table, lateness
         self._field, self._schedule = rule.value.field, setting.schedule(rule)
-        # What happened is over by itself; how something stands is not known where nobody looks.
-        self._lasting = rule.stream is not None and not STREAMS[rule.stream].eventful
+        self._lasting = rule.lasting
         self.thresholds = Thresholds(rule, len(table), table, setting.places)
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
         self.levels = np.zeros(len(table), np.int8)
+        self.last_met = np.zeros((len(rule.levels) if self._lasting else 0, len(table.devices)), np.bool_)
         self.met_by: dict[int, dict[int, tuple[int, int]]] = {}
         self._due = NEVER
         self._looked_at = 0
@@ -72,7 +85,11 @@ class SingleRule:
         """Nothing waits."""
 
     def take(self, order: int, batch: Batch) -> list[Emission]:
-        """Look at each reading; only those that meet the lowest rung cost more than a comparison."""
+        """Look at each reading that arrives before ``due``, as it is then; those that come after wait to be taken.
+
+        Only those that meet a rung cost more than a comparison.
+        """
+        batch = batch.cut(0, int(np.searchsorted(batch.received_at, self._due)), batch.now)
         values = np.ones(len(batch)) if self._field is None else batch.fields.get(self._field)
         if values is None or not len(self.table):
             return []
@@ -81,9 +98,9 @@ class SingleRule:
             return []
         if self._capacity is not None:
             values = values * 100.0 / self._capacity[keys]
+        timely = (keys >= 0) & self.timely(batch)
         with np.errstate(invalid="ignore"):
-            meets = (keys >= 0) & self._meets(0, values, keys)
-        meets &= self.timely(batch)
+            meets = timely & self._meets_any(values, keys)
         if not self._rising:
             meets &= batch.received_at >= self._whole_from[keys]
         if meets.any() and self._schedule:
@@ -91,8 +108,13 @@ class SingleRule:
         emissions: list[Emission] = []
         for reading in np.flatnonzero(meets):
             at = int(batch.received_at[reading])
-            emissions += self._expire(order, at)
+            if at >= self._due:
+                break
             emissions += self._meet(order, int(reading), int(keys[reading]), values, at, batch)
+        if self._lasting:
+            said = np.flatnonzero(timely & ~np.isnan(values) & (batch.received_at < self._due))
+            for index, last in enumerate(self.last_met):
+                last[batch.device[said]] = self._meets(index, values[said], keys[said])  # of several, the last one
         return emissions
 
     def timely(self, batch: Batch) -> Array:
@@ -103,6 +125,10 @@ class SingleRule:
     def _meets(self, index: int, values: Float64, keys: Int32) -> Bools:
         thresholds = self.thresholds
         return compare(thresholds.comparison, values, thresholds.enter[index][keys], thresholds.enter_low[index][keys])
+
+    def _meets_any(self, values: Float64, keys: Int32) -> Bools:
+        thresholds = self.thresholds
+        return compare(thresholds.comparison, values, thresholds.easiest[keys], thresholds.easiest_low[keys])
 
     def _meet(self, order: int, reading: int, key: int, values: Float64, at: int, batch: Batch) -> list[Emission]:
         value, previous = float(values[reading]), int(self.levels[key])
@@ -148,40 +174,47 @@ class SingleRule:
         return level > highest
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:
-        """Let what runs out now run out."""
-        self._looked_at = self._due
-        return self._expire(order, self._due)
+        """Lower every level that runs out now, but keep what may go on unseen."""
+        at = self._looked_at = self._due
+        over = self._ends() <= at
+        kept = over & self._may_go_on(at, liveness)
+        self.met_at[over & ~kept], self.met_at[kept] = UNSET, at
+        emissions: list[Emission] = []
+        for key in np.flatnonzero(over.any(axis=0)):
+            left = np.flatnonzero(self.met_at[:, key] != UNSET)
+            level = int(self.rule.levels[left[-1]].level) if len(left) else 0
+            previous = int(self.levels[key])
+            if level < previous:
+                self.levels[key] = level
+                if not level:
+                    self.met_by.pop(int(key), None)
+                made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
+                if not level and self._lasting and not self._schedule.at(at):
+                    made = unwatched(made)
+                emissions.append((at, 0, 0, order, int(key), made))
+        self._due = self._next()
+        return emissions
+
+    def _may_go_on(self, at: int, liveness: Liveness) -> Bools:
+        """Where nobody can say that a rung is not met any more, bool (rungs, keys) or (1, 1)."""
+        if not self._lasting or not self._schedule.at(at):
+            return np.zeros((1, 1), np.bool_)
+        blind = self.table.among(self._blind(at, liveness))
+        return np.stack([blind | self.table.among(last) for last in self.last_met])
+
+    def _blind(self, at: int, liveness: Liveness) -> Bools:
+        return self.table.watching & ~liveness.alive(at)
 
     def look(self, key: int, liveness: Liveness) -> Sight:
         """Say when a reading last met each rung; there is no value but that of each reading."""
         met = tuple(None if at == UNSET else at for at in self.met_at[:, key].tolist())
         level = Level(int(self.levels[key]))
-        doubt = Doubt.NONE
+        doubt, unseen = Doubt.NONE, tuple[str, ...]()
         if level and self.met_at[:, key].max() < self._whole_from[key]:
             doubt = Doubt.RECOUNTED if self._followed else Doubt.BLIND
-        return Sight(self._looked_at, self._looked_at, None, 0, doubt, level, met)
-
-    def _expire(self, order: int, to: int) -> list[Emission]:
-        """Lower every level that ran out at or before ``to``, each at its own instant."""
-        emissions: list[Emission] = []
-        while self._due <= to:
-            at = self._due
-            ends = self._ends()
-            self.met_at[ends <= at] = UNSET
-            for key in np.flatnonzero((ends <= at).any(axis=0)):
-                kept = np.flatnonzero(self.met_at[:, key] != UNSET)
-                level = int(self.rule.levels[kept[-1]].level) if len(kept) else 0
-                previous = int(self.levels[key])
-                if level < previous:
-                    self.levels[key] = level
-                    if not level:
-                        self.met_by.pop(int(key), None)
-                    made = make_transition(self, int(key), (previous, level), (at, at), (float("nan"), None, 0))
-                    if not level and self._lasting and not self._schedule.at(at):
-                        made = unwatched(made)
-                    emissions.append((at, 0, 0, order, int(key), made))
-            self._due = self._next()
-        return emissions
+        elif level and self._lasting and (unseen := self.table.marked(key, self._blind(self._looked_at, liveness))):
+            doubt = Doubt.PARTLY_BLIND if len(unseen) < self.table.counted()[key] else Doubt.BLIND
+        return Sight(self._looked_at, self._looked_at, None, 0, doubt, level, met, unseen=unseen)
 
     def _ends(self) -> Int64:
         """When each rung of each key runs out (ns)."""
@@ -196,13 +229,17 @@ class SingleRule:
             self._whole_from = self.table.greatest(liveness.whole_from)
             self._due = self._next()
 
-    def run_on(self, met: Int64, at: int) -> None:
+    def run_on(self, met: Int64, last_met: Bools, at: int) -> None:
         """Let the levels run on that keys have from another version of the rule, each last ``met`` (ns; UNSET: never).
 
-        None of them runs out before ``at``, when this version came into force.
+        None of them runs out before ``at``, when this version came into force. A device whose last word met some level,
+        bool (levels, devices), is taken to have met those that its key has.
         """
         own = np.array([[rung.level] for rung in self.rule.levels], np.int8)
         self.met_at = np.where(own <= self.levels, np.maximum(met, at - self.rule.clear.hold), UNSET)
+        levels = np.append(self.levels, Level.NONE)[self.table.of_device]
+        for level, last in zip(own[:, 0], self.last_met, strict=False):  # of events there are none
+            last[:] = last_met.any(axis=0) & (levels >= level)
 
     def skip(self, coming: Coming, *, watched: bool) -> None:
         """There is no grid to skip on."""
@@ -216,8 +253,8 @@ class SingleRule:
         return {"met_at": self.met_at, "levels": self.levels}
 
     def device_arrays(self) -> dict[str, Array]:
-        """Everything is in the arrays."""
-        return {}
+        """Return the live state of each device."""
+        return {LAST_MET: self.last_met} if self._lasting else {}
 
     def tables(self) -> dict[str, Table]:
         """Return who met the active alerts, in the order in which they came."""

@@ -28,7 +28,9 @@ NEAREST = (
 class Thresholds:
     """``enter`` and ``leave`` float64 (rungs, keys): where a rung begins to apply, and where it no longer does.
 
-    ``outside`` rules have a lower pair, too: ``enter_low`` and ``leave_low``.
+    ``outside`` rules have a lower pair, too: ``enter_low`` and ``leave_low``. ``easiest`` and ``easiest_low`` float64
+    (keys,) are where the first of all rungs applies: overrides of several places may give a key a graver one below the
+    lowest.
     """
 
     def __init__(self, rule: Rule, keys: int, table: KeyTable | None = None, places: Places | None = None) -> None:
@@ -40,6 +42,9 @@ class Thresholds:
             self._set(index, slice(None), rung, margin)
         if rule.overrides and table is not None and places is not None:
             self._override(rule, table, places)
+        falling = self.comparison in (Comparison.BELOW, Comparison.AT_MOST)
+        self.easiest = self.enter.max(axis=0) if falling else self.enter.min(axis=0)
+        self.easiest_low = self.enter_low.max(axis=0)
 
     def _set(self, index: int, key: slice | int, rung: LevelSpec, margin: float) -> None:
         down = self.comparison in RISING or self.comparison is Comparison.OUTSIDE
@@ -74,6 +79,10 @@ class Thresholds:
     def meets(self, index: int, value: Float64) -> Bools:
         """Whether each key's value meets the rung."""
         return compare(self.comparison, value, self.enter[index], self.enter_low[index])
+
+    def meets_any(self, value: Float64) -> Bools:
+        """Whether each key's value, (keys,) or (evaluations, keys), meets at least one rung."""
+        return compare(self.comparison, value, self.easiest, self.easiest_low)
 
     def keeps(self, index: int, value: Float64) -> Bools:
         """Whether each key's value still keeps the rung up: it has not passed the threshold by the margin."""

@@ -64,7 +64,7 @@ class WindowedRule:
         self._present = rule.on_presence and self._aggregate not in _CHANGE
         self._rising = rule.comparison in RISING
         self._in_part = InPart(rule, table)
-        lowest = float(self.ladder.thresholds.enter[0].min(initial=np.inf))
+        lowest = float(self.ladder.thresholds.easiest.min(initial=np.inf))
         self._quiet_when_empty = rule.min_samples > 0 or (self._rising and lowest > 0)
         if self._derivation is not None and not rule.min_samples:
             self._quiet_when_empty = False  # an empty window is a zero, and there is something to learn from it
@@ -228,13 +228,8 @@ class WindowedRule:
             *self.ladder.clocks(key),
             None if derived is None or doubt is not Doubt.NONE else float(derived[key]),
             self.ladder.flaps(key, end),
-            self._unseen(key, liveness.alive(at)) if doubt is Doubt.PARTLY_BLIND else (),
+            self.table.marked(key, self.table.watching & ~liveness.alive(at)) if doubt is Doubt.PARTLY_BLIND else (),
         )
-
-    def _unseen(self, key: int, alive: Bools) -> tuple[str, ...]:
-        feeding = self.table.feeding(key // self.table.width * self.table.width)
-        blind = np.flatnonzero(self.table.watching & ~alive).tolist()
-        return tuple(self.table.devices[one].id for one in blind if one in feeding)
 
     # -- haste -------------------------------------------------------------------------------------------------------
 

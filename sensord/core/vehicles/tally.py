@@ -49,6 +49,11 @@ class Occupancy(msgspec.Struct, frozen=True):
     unsure: int
 
 
+def quarter(at: int) -> int:
+    """The end of the ``SLOT`` that is running at an instant (ns)."""
+    return (at // SLOT + 1) * SLOT
+
+
 def count_passages(batch: Batch, places: Places) -> list[PassageCount]:
     """Count the decided passages of a batch by the slot of their event time."""
     event = batch.labels.get(EVENT.name)
