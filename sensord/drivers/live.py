@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,7 +21,6 @@ from sensord.core.cases.notice import Used
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.failure import Failures, Part
 from sensord.core.instant import SECOND
-from sensord.core.level import LADDER
 from sensord.core.record import RecordKind
 from sensord.core.rules.carry import Carried
 from sensord.core.site import Site, Step
@@ -31,6 +29,7 @@ from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers import overview
 from sensord.drivers.again import Again
 from sensord.drivers.failures import Heard
+from sensord.drivers.measure import measure_site, measure_step
 from sensord.drivers.restoring import IN_DOUBT, States, restore
 from sensord.errors import EndedError, StoreError
 from sensord.ports import AT_EASE, JournalReader, Meter, Pressure, Pulse, Saved
@@ -378,32 +377,11 @@ class LiveCore:
         """Renew the overview and the gauges that come from it."""
         view = self.overview = overview.build(self.site)
         self.standing = overview.standing(self.site)
-        self._meter.gauge("unknown_places", sum(grid["unknown"] for grid in view["places"].values()))
-        cases = Counter(case["level"] for case in view["cases"])
-        alerts = Counter(alert.level for alert in self.site.engine.active())
-        for level in LADDER:
-            self._meter.gauge("open_cases", cases[level.word], level=level.word)
-            self._meter.gauge("active_alerts", alerts[level], level=level.word)
-        worst: dict[str, float] = {}
-        for drift in self.site.engine.drifts():
-            worst[drift.rule] = max(worst.get(drift.rule, 0.0), abs(drift.residue), drift.clamped)
-        for rule, amount in worst.items():
-            self._meter.gauge("occupancy_drift", amount, rule=rule)
+        measure_site(self._meter, self.site, view)
         self._meter.gauge("applied_seq", self._state.applied)
 
     def _measure(self, step: Step, seconds: float) -> None:
-        meter, self._stepped_at = self._meter, step.at
-        meter.observe("step_seconds", seconds)
-        meter.gauge("lag_seconds", max(0.0, (self._clock() - step.at) / SECOND))
-        for (stream, outcome), amount in step.counts.items():
-            meter.count("readings_total", amount, stream=stream, outcome=outcome)
-        for letter in step.dead:
-            meter.count("dead_letters_total", reason=letter.reason)
-        for transition in step.transitions:
-            meter.count("transitions_total", rule=transition.rule, change=transition.change.value)
-        for hold in step.holds:
-            meter.count("messages_held_total", reason=hold.reason.value)
-        for device, amount in step.gaps.items():
-            meter.count("sequence_gaps_total", amount, device=device)
-        for device, amount in step.filled.items():
-            meter.count("sequence_gaps_filled_total", amount, device=device)
+        self._stepped_at = step.at
+        self._meter.observe("step_seconds", seconds)
+        self._meter.gauge("lag_seconds", max(0.0, (self._clock() - step.at) / SECOND))
+        measure_step(self._meter, step)
