@@ -319,26 +319,32 @@ async def test_a_new_process_knows_what_the_old_one_has_sent(outboxes: Outboxes)
 
 
 async def test_the_pace_is_that_of_time_that_really_passes(outboxes: Outboxes) -> None:
-    """While journal time catches up with the host's clock it goes at twice the speed: a minute is a minute all the same.
+    """While journal time catches up with the host's clock it goes at twice the speed: a minute stays a minute.
 
     So it is for a new process: what the journal says is a minute old may have gone out half a minute ago.
     """
-    clock, channel, passed = Clock(), ScriptedChannel(), 0.0
+    clock, channel, passed = Clock(), ScriptedChannel(), [0.0]
+
+    def steady() -> float:
+        return passed[0]
+
     outbox = outboxes(*(notification(number) for number in range(18)))
     limits = Limits(per_minute=6)
     for run in range(2):
         pulse = Pulse()
-        async with working(channel, outbox, clock=clock, limits=limits, pulse=pulse, steady=lambda: passed) as worker:
+        async with working(
+            channel, outbox, clock=clock, limits=limits, pulse=pulse, steady=lambda: passed[0]
+        ) as worker:
             await until(lambda: len(channel.entries) == 6 * (run + 1))  # noqa: B023
             for _ in range(2):
                 await _look(worker, pulse)
             assert len(channel.entries) == 6 * (run + 1)
             clock.advance(119)
-            passed += 59.5
+            passed[0] += 59.5
             await _look(worker, pulse)
             assert len(channel.entries) == 6 * (run + 1)
         clock.advance(1)
-        passed += 0.5
+        passed[0] += 0.5
 
 
 async def test_each_message_has_its_link(outboxes: Outboxes) -> None:
