@@ -2,12 +2,11 @@
 
 Rules:
 
-- A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``), but that long
-  only where it does not hold pages (``recovery.py``). What
-  cannot succeed, or was tried for ``give_up`` seconds, is recorded as failed. That is the time for which this channel
-  was at work since its first try, sends and pauses between them, added up over all runs of the daemon. Time that a
-  clock leapt over, or for which the daemon was away, was not spent trying; a run that is killed loses what came after
-  its last failure.
+- A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``), which holds no
+  page for long (``recovery.py``). What cannot succeed, or was tried for ``give_up`` seconds, is recorded as failed.
+  That is the time for which this channel was at work since its first try, sends and pauses between them, added up over
+  all runs of the daemon. Time that a clock leapt over, or for which the daemon was away, was not spent trying; a run
+  that is killed loses what came after its last failure.
 - Once the channel delivers again after an outage, what was put off is tried without waiting for its own turn, in
   order, a few for each delivery (``recovery.py``).
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
