@@ -26,6 +26,7 @@ from sensord.errors import UnavailableError
 from simulators.broker import Broker, free_port, running_broker
 from simulators.children import Child
 from simulators.receiver import Receiver, running_receiver
+from simulators.screens import running_screens
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
 _CALM = "5s"
@@ -66,6 +67,7 @@ def set_stage(directory: Path, language: str, kind: str | None = None, shipped: 
         receiver = stack.enter_context(running_receiver())
         config = write_config(directory, shipped, broker, receiver, language)
         loaded = load(config)
+        stack.enter_context(running_screens(loaded.settings.mqtt))
         command = [sys.executable, "-m", "sensord", "run", "--config", str(config)]
         environment = {"SENSORD_LANGUAGE": language, "PYTHONUNBUFFERED": "1"}
         daemon = stack.enter_context(Child.running("sensord", command, directory / "sensord.log", environment))

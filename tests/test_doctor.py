@@ -121,6 +121,15 @@ def test_an_address_to_which_nothing_will_be_sent_is_found(daemon: Daemon) -> No
     assert not receiver.requests
 
 
+def test_it_is_said_whose_answers_are_guessed_at(daemon: Daemon) -> None:
+    """A remark, no mistake; with ``success`` there is nothing to guess."""
+    put(daemon)
+    remark = findings(daemon)["channel people success"]
+    assert (remark.ok, "success:" in remark.detail) == (None, True)
+    put(daemon, success={"path": "code", "equals": "0"})
+    assert "channel people success" not in findings(daemon)
+
+
 def test_a_receiver_whom_we_will_not_believe_is_found(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """It accepts connections, but its certificate is nobody's whom this system trusts; nobody is paged to find out."""
     certificate, key = make_certificate(daemon.directory, "IP:127.0.0.1")

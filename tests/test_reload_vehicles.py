@@ -18,7 +18,7 @@ from sensord.core.vehicles.pseudonym import Pseudonymiser
 from tests.notify.receiver import Receiver
 from tests.support import wait_until
 from tests.support.broker import Mosquitto
-from tests.support.daemon import Daemon
+from tests.support.daemon import ROSTER, Daemon
 from tests.test_plates_stay import DISPATCH, notices
 
 KEY, LATER, WATCHED = "皖K13579", "皖L24680", "苏E24680"
@@ -47,6 +47,7 @@ def daemon(tmp_path: Path, broker: Mosquitto, people: Receiver) -> Iterator[Daem
     made = Daemon(tmp_path / "sensord", broker.port, people.url + "/notify", files=files, reload={"every": "100ms"})
     (made.directory / "rules" / "vehicles.yaml").write_text(RULES, encoding="utf-8")
     (made.directory / "dispatch.yaml").write_text(DISPATCH, encoding="utf-8")
+    (made.directory / "roster.yaml").write_text(ROSTER.replace(", {channel: grid}", ""), encoding="utf-8")
     write(made, BEFORE)
     yield made.start()
     made.kill()

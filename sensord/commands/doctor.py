@@ -22,7 +22,7 @@ from sensord import answers
 from sensord.commands.preparing import to_be_stepped
 from sensord.commands.remote import overview, readiness
 from sensord.config.broker import broker
-from sensord.config.channels import Apprise, MqttChannel, Smtp
+from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Sms, Smtp, Webhook
 from sensord.config.load import Loaded, load, load_bare, read_secret
 from sensord.config.reach import host_and_port
 from sensord.config.settings import InfluxV1, InfluxV2, Rollups
@@ -84,6 +84,7 @@ def examine(config: Path) -> Iterator[Finding]:
                 yield _listens(f"channel {channel.name}", channel.host, channel.port)
             case _:
                 yield _reached(channel.name, channel.url, channel.allow)
+                yield from _guessed(channel)
     yield from _daemon(config, loaded.resolve(loaded.settings.state_dir))
 
 
@@ -166,6 +167,14 @@ def _reached(name: str, url: str, allow: tuple[str, ...]) -> Finding:
     except DeliveryError as error:
         return Finding(subject, False, f"{host}:{port}: {told(str(error).removeprefix(f'{subject}: '))}")
     return _open(subject, host, port)
+
+
+def _guessed(channel: ChannelSettings) -> Iterator[Finding]:
+    """Answers that nobody has configured are read by what common receivers mean; some say the opposite."""
+    if isinstance(channel, Sms | Webhook) and channel.success is None:
+        zh = "应答按 docs/channels.zh-CN.md 的表来理解；如果它应答 JSON，最好写明 success:"
+        en = "its answers are read by the table in docs/channels.md; if it answers JSON, better write success:"
+        yield Finding(f"channel {channel.name} success", None, say(zh, en))
 
 
 def _listens(subject: str, host: str, port: int) -> Finding:

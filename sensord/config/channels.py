@@ -32,7 +32,7 @@ class Webhook(Section, frozen=True, kw_only=True, tag_field="type", tag="webhook
     """POST of a JSON body, signed with HMAC-SHA256 when ``secret_file`` is given.
 
     A contact's address, when given, is appended to ``url`` as path segment. A 2xx counts unless its body says otherwise
-    (a web page, an error in JSON); with ``success`` that alone is compared. Hosts on private networks must be listed in
+    (docs/channels.md); with ``success`` that alone is compared. Hosts on private networks must be listed in
     ``allow`` (``host`` or ``host:port``).
     """
 
@@ -46,7 +46,7 @@ class Webhook(Section, frozen=True, kw_only=True, tag_field="type", tag="webhook
 
 
 class MqttChannel(Section, frozen=True, kw_only=True, tag_field="type", tag="mqtt"):
-    """Publishes to the alert topic of the responsible grid."""
+    """Publishes to the alert topic of the responsible grid. What nobody subscribes to is not delivered."""
 
     name: Name
 
@@ -128,7 +128,8 @@ class Sms(Section, frozen=True, kw_only=True, tag_field="type", tag="sms"):
 
     Values of ``headers`` and ``body`` may hold ``{phone}``, ``{title}``, ``{text}``, ``{link}``, ``{place}``,
     ``{level}``, ``{case}``, ``{key}`` (the same for every attempt) and ``{secret}`` (the content of ``secret_file``).
-    Without ``success`` any 2xx answer counts. ``characters`` bounds ``{text}``.
+    A 2xx counts unless its body says otherwise (docs/channels.md); with ``success`` that alone is compared.
+    ``characters`` bounds ``{text}``.
     """
 
     name: Name

@@ -253,6 +253,7 @@ def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -
             for nth in range(1, street.numbers.blocks + 1)
         ),
         "  # 居委干部：每个居民区两名 / two cadres for each residential grid",
+        "  # grid-mqtt：居民区的屏幕，没有屏幕订阅就去掉 / the screen of the grid; remove it where none subscribes",
     ]
     for grid, _ in street.grids:
         for nth in (1, 2):

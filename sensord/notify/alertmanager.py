@@ -22,6 +22,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.instant import parse_duration, to_datetime
 from sensord.core.level import LADDER
 from sensord.notify.http import HttpSender, judge_status
+from sensord.notify.verdict import judge_body
 from sensord.ports import Entry
 
 
@@ -45,6 +46,7 @@ class AlertmanagerChannel:
         """Post the case's alerts. Raises ``DeliveryError``."""
         reply = await self._http.send(self._url, msgspec.json.encode(self._alerts(entry)), self._headers)
         judge_status(self.name, reply)
+        judge_body(self.name, reply)
         return f"http {reply.status}"
 
     async def close(self) -> None:

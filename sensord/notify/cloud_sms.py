@@ -91,6 +91,7 @@ class CloudSmsChannel:
                 retryable=not code.startswith(self._service.codes.final),
                 retry_after=wait if wait is not None else reply.retry_after,
             )
+        judge_status(self.name, reply)
 
     async def close(self) -> None:
         """Close the connections."""

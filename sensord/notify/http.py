@@ -3,7 +3,7 @@
 ======================================  =================================================================
 what came back                          what it means (:func:`judge_status`)
 ======================================  =================================================================
-2xx                                     taken; the body may say otherwise, which is the channel's to judge
+2xx                                     taken; the body may say otherwise (``verdict.py``, the services)
 2xx, too large or encoded               in doubt: what it says is not read (:mod:`sensord.answers`)
 502, 504, or nothing after the request  in doubt; tried again as possibly repeated
 413, 414, 422                           failed for good: this message, or its address, is what is wrong
@@ -30,13 +30,11 @@ import httpx
 import msgspec
 
 from sensord import answers
-from sensord.config.channels import Success
 from sensord.config.reach import host_and_port
 from sensord.core.instant import SECOND, parse_duration
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError, parse_retry_after
 from sensord.notify.target import resolve
-from sensord.notify.words import plain_code
 
 _THIS_MESSAGE = frozenset({413, 414, 422})
 """RFC 9110: content too large, URI too long (it ends with the contact's address), unprocessable content."""
@@ -191,23 +189,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def judge_success(name: str, reply: Reply, success: Success) -> None:
-    """Compare what a 2xx says with what it must say; the receiver's own words are not repeated."""
-    if reply.json is None:
-        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} with something else than JSON")
-    found: object = reply.json
-    for part in success.path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    if _written(found) != success.equals:
-        code = plain_code(_written(found))
-        raise DeliveryError(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
-
-
-def _written(value: object) -> str:
-    """A JSON scalar as an operator writes it: ``0``, ``OK``, ``true``."""
-    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
 
 
 def judge_status(name: str, reply: Reply) -> None:

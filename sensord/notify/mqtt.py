@@ -2,7 +2,9 @@
 
 One connection for all notifications, kept by one task that reconnects with jittered backoff. Messages go out
 with QoS 1 and count as delivered once the broker has answered PUBACK without a failure code; when the
-connection ends first, they are in doubt. The broker's session is not kept: the outbox is the queue.
+connection ends first, they are in doubt. What is for somebody has failed when the broker says that nobody subscribes
+to its topic (reason code 16, which a broker may send, and need not: MQTT 5, section 3.4.2.1): else the person's next
+way would be spared. A result needs no reader. The broker's session is not kept: the outbox is the queue.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from sensord.ports import Entry
 
 PUBLISHING = "mqtt-publish"
 """The name of the task that waits for a PUBACK."""
+_NOBODY = 16
+"""The reason code of a PUBACK: taken, but nobody subscribes to the topic."""
 
 log = structlog.get_logger()
 
@@ -38,12 +42,14 @@ class _Connection(aiomqtt.Client):
     """
 
     refusal: str = ""
+    unheard: bool = False
 
     def _on_publish(
         self, client: PahoClient, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
     ) -> None:
         if reason_code.is_failure:
             self.refusal = str(reason_code)
+        self.unheard = reason_code.value == _NOBODY
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
@@ -66,6 +72,7 @@ class MqttChannel:
         longest: float = 30.0,
     ) -> None:
         self.name: str = settings.name
+        self.client_id = f"{mqtt.client_id}.{settings.name}"  # no name has a dot: it is no session's of the daemon
         self._mqtt = mqtt
         self._street = street
         self._password = password
@@ -82,7 +89,8 @@ class MqttChannel:
         """Publish the entry for its grid. Raises ``DeliveryError``, for good if the grid is not a level."""
         notification = entry.notification
         topic = _fill(self._mqtt.alerts, "grid", notification.grid or self._street)
-        await self._publish(topic, encode_body(entry), notification.key)
+        if not await self._publish(topic, encode_body(entry), notification.key):
+            raise DeliveryError(f"channel {self.name}: nobody subscribes to {topic}; see docs/channels.md")
         return "puback"
 
     async def publish_result(self, case: str, payload: bytes) -> None:
@@ -96,14 +104,17 @@ class MqttChannel:
             await asyncio.wait({self._keeper})
             self._keeper = None
 
-    async def _publish(self, topic: str, payload: bytes, key: str) -> None:
-        """Publish and wait for the PUBACK; one at a time, so that a refusal has one possible cause."""
+    async def _publish(self, topic: str, payload: bytes, key: str) -> bool:
+        """Publish and wait for the PUBACK; one at a time, so that a refusal has one possible cause.
+
+        Returns False when the broker says that nobody subscribes to the topic.
+        """
         await self._wait_connected()
         async with self._turn:
             connection = self._connection
             if connection is None:
                 raise self._no_connection()
-            connection.refusal = ""
+            connection.refusal, connection.unheard = "", False
             publish = connection.publish(topic, payload, qos=1, properties=_properties(key), timeout=self._timeout)
             self._publishing = asyncio.create_task(publish, name=PUBLISHING)
             try:
@@ -111,6 +122,7 @@ class MqttChannel:
             finally:
                 self._publishing.cancel()
             self._judge(self._publishing, connection.refusal, topic)
+            return not connection.unheard
 
     def _judge(self, publishing: asyncio.Task[None], refusal: str, topic: str) -> None:
         if publishing.cancelled():
@@ -179,7 +191,7 @@ class MqttChannel:
         return _Connection(
             mqtt.host,
             mqtt.port,
-            identifier=f"{mqtt.client_id}-{self.name}",
+            identifier=self.client_id,
             username=mqtt.username,
             password=self._password,
             protocol=aiomqtt.ProtocolVersion.V5,

@@ -4,6 +4,8 @@ The core decides, on the journal's time, what is worth a message of its own and 
 counts what is really attempted, for the core does not know when a backlog after an outage goes out, nor of repeats, and
 a service shuts out a robot that says too much (DingTalk for ten minutes, red alerts and all). What is over the limit
 waits in the outbox, where red comes first.
+
+It counts the time that really passes: the journal's goes at twice that speed while it catches up with the host's clock.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from sensord.core.instant import MINUTE
 
 
 class Pace:
-    """Remembers the attempts of the last minute; instants are Unix time in ns. ``before`` are those of an earlier run.
+    """Remembers the attempts of the last minute; instants are ns of a clock that only goes forward.
+
+    ``before`` are those of an earlier run.
 
     A third is kept for red: however long the queue of the rest is, a red message finds room.
     """
@@ -27,7 +31,7 @@ class Pace:
     def free(self, now: int, *, red: bool) -> int:
         """How many messages, red or others, may go out at ``now``."""
         attempts = self._attempts
-        while attempts and not 0 <= now - attempts[0] < MINUTE:  # a clock that was set back must not silence us
+        while attempts and now - attempts[0] >= MINUTE:
             attempts.popleft()
         return max(0, self._most[red] - len(attempts))
 

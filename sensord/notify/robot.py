@@ -34,20 +34,25 @@ _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """What a service's codes mean: ``wait`` maps codes of the rate to seconds, ``final`` are those of one message."""
+    """What a service's codes mean: ``wait`` maps codes of the rate to seconds, ``final`` are those of one message.
+
+    ``older`` is where the code stands in answers of older versions of the service.
+    """
 
     field: str
     wait: dict[int, float]
     final: frozenset[int]
+    older: str = ""
 
     def judge(self, name: str, reply: Reply) -> dict[str, Any]:
-        """Return the answer when its code is 0; raises ``DeliveryError`` otherwise."""
+        """Return the answer when its code, and its status, say that all is well; raises ``DeliveryError`` otherwise."""
         answer = reply.json
-        code = answer.get(self.field) if answer is not None else None
-        if answer is None or not isinstance(code, int):
+        code = answer.get(self.field, answer.get(self.older)) if answer is not None else None
+        if answer is None or not isinstance(code, int) or isinstance(code, bool):
             judge_status(name, reply)
             raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} without {self.field}")
         if code == 0:
+            judge_status(name, reply)
             return answer
         raise DeliveryError(
             f"channel {name}: {reply.host} answered {self.field} {code}; see docs/channels.md",
@@ -141,7 +146,7 @@ class Feishu:
     ``seconds\nsecret``. Mentions are tags in the text, by ``open_id`` or user id only.
     """
 
-    codes = Codes("code", {9499: 5.0, 11232: 60.0, 11233: 60.0}, frozenset())
+    codes = Codes("code", {9499: 5.0, 11232: 60.0, 11233: 60.0}, frozenset(), "StatusCode")
     longest = 18_000
 
     def __init__(self, settings: FeishuRobot, token: str, secret: str | None) -> None:

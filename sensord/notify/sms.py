@@ -16,7 +16,8 @@ import msgspec
 
 from sensord.config.channels import Sms
 from sensord.errors import DeliveryError
-from sensord.notify.http import HttpSender, judge_status, judge_success
+from sensord.notify.http import HttpSender, judge_status
+from sensord.notify.verdict import judge_success
 from sensord.notify.words import fill, words_of
 from sensord.ports import Entry
 
@@ -44,8 +45,7 @@ class SmsChannel:
         headers = {"Content-Type": _TYPES[settings.format], **headers}
         reply = await self._http.send(self._url, content, headers, method=settings.method)
         judge_status(self.name, reply)
-        if settings.success is not None:
-            judge_success(self.name, reply, settings.success)
+        judge_success(self.name, reply, settings.success)
         return f"http {reply.status}"
 
     async def close(self) -> None:

@@ -4,10 +4,7 @@ Receivers verify ``X-Sensord-Signature: sha256=<hex>``, the HMAC-SHA256 of ``<X-
 with the shared secret. The timestamp (Unix seconds) lets them refuse old requests; ``Idempotency-Key`` (the
 body's ``key``, percent-encoded) lets them drop repeated ones.
 
-What an answer means is in ``notify/http.py``; besides, a 2xx is a failure when its body is a web page, or a JSON object
-that says so: a code that is not zero (``errcode``, ``code``, ``retcode``, ``error_code``), ``success`` or ``ok`` false,
-``status`` or ``result`` a failure, ``error`` or ``errors`` not empty. It is tried again unless the body has
-``"retryable": false``. With ``success`` in the settings that alone is compared.
+What an answer means is in ``notify/http.py``, and what the body of a 2xx says in ``notify/verdict.py``.
 """
 
 from __future__ import annotations
@@ -24,15 +21,9 @@ from sensord.config.settings import Webhook
 from sensord.core.instant import SECOND
 from sensord.errors import DeliveryError
 from sensord.notify.body import encode_body
-from sensord.notify.http import HttpSender, Reply, judge_status, judge_success
-from sensord.notify.words import plain_code
+from sensord.notify.http import HttpSender, judge_status
+from sensord.notify.verdict import judge_success
 from sensord.ports import Entry
-
-_CODES = {"errcode", "code", "retcode", "error_code"}
-_FINE = {"", "0", "ok", "success", "none"}
-_YES, _NO = {"success", "ok"}, {"false", "no"}
-_ERRORS = {"error", "errors"}
-_STATES, _FAILED = {"status", "result"}, {"error", "fail", "failed", "failure"}
 
 
 class WebhookChannel:
@@ -51,7 +42,7 @@ class WebhookChannel:
         body = encode_body(entry)
         reply = await self._http.send(url, body, self._headers(entry.notification.key, body))
         judge_status(self.name, reply)
-        self._judge_body(reply)
+        judge_success(self.name, reply, self._success)
         return f"http {reply.status}"
 
     async def close(self) -> None:
@@ -79,33 +70,3 @@ class WebhookChannel:
             digest = hmac.new(self._secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
             headers["X-Sensord-Signature"] = f"sha256={digest}"
         return headers
-
-    def _judge_body(self, reply: Reply) -> None:
-        """Find the failure that some receivers hide behind a 200; ``success``, when given, is all that counts."""
-        if self._success is not None:
-            judge_success(self.name, reply, self._success)
-            return
-        if reply.web_page:
-            raise DeliveryError(
-                f"channel {self.name}: {reply.host} answered {reply.status} with a web page; who asks for a login?"
-            )
-        answer = reply.json or {}
-        for name, value in answer.items():
-            if _denies(name.lower(), value):
-                code = plain_code(str(value).lower()) if isinstance(value, str | int) else ""
-                raise DeliveryError(
-                    f"channel {self.name}: {reply.host} answered {reply.status} with {name} {code}".rstrip(),
-                    retryable=answer.get("retryable") is not False,
-                )
-
-
-def _denies(name: str, value: object) -> bool:
-    """Whether a member of a JSON answer says that nothing was taken; names are in small letters."""
-    word = str(value).strip().lower()
-    if name in _CODES:
-        return value is not None and word not in _FINE
-    if name in _YES:
-        return value is False or word in _NO
-    if name in _ERRORS:
-        return bool(value) and word not in _FINE
-    return name in _STATES and word in _FAILED

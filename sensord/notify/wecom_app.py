@@ -3,6 +3,9 @@
 https://developer.work.weixin.qq.com/document/path/90236 (sending) and .../91039 (the access token). The token lives two
 hours and is fetched anew shortly before its end, or when the service says that it is no longer good. The service drops
 a text that it has had in the last four hours, so a repeat under doubt is sent as it was: the person sees it once.
+
+It names those whom it has not told, for it does not know them or the organisation has no license for them, in an answer
+whose ``errcode`` is 0.
 """
 
 from __future__ import annotations
@@ -59,10 +62,13 @@ class WecomAppChannel:
             answer = await self._post(body, await self._current_token(refused=token))
         if answer is None:
             raise DeliveryError(f"channel {self.name}: {self._base.host} refuses a token that it has just given")
-        unknown = str(answer.get("invaliduser") or "")
-        if unknown and "," not in address:
+        unknown, barred = _users(answer.get("invaliduser")), _users(answer.get("unlicenseduser"))
+        left = {part.strip().lower() for part in address.split(",")} - unknown
+        if not left:
             raise DeliveryError(f"channel {self.name}: the service does not know a contact's user id", retryable=False)
-        partly = f", {len(unknown.split('|'))} unknown" if unknown else ""
+        if left <= barred:
+            raise DeliveryError(f"channel {self.name}: the organisation has no valid license for this contact")
+        partly = f", {len(unknown | barred)} not reached" if unknown | barred else ""
         return f"msgid {str(answer.get('msgid', ''))[:80]}{partly}"
 
     async def close(self) -> None:
@@ -107,3 +113,9 @@ class WecomAppChannel:
             self._token = token
             self._good_until = self._clock() + round((lives - min(_MARGIN, lives / 2)) * SECOND)
             return token
+
+
+def _users(value: object) -> set[str]:
+    """The user ids in an answer, in small letters: the service does not tell large ones apart."""
+    found = value if isinstance(value, list) else str(value or "").split("|")
+    return {str(one).strip().lower() for one in found if one}

@@ -2,11 +2,11 @@
 
 Rules:
 
-- A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``). What
-  cannot succeed, or was tried for ``give_up`` seconds, is recorded as failed. That is the time for which this channel
-  was at work since its first try, sends and pauses between them, added up over all runs of the daemon. Time that a
-  clock leapt over, or for which the daemon was away, was not spent trying; a run that is killed loses what came after
-  its last failure.
+- A known failure is tried again with full-jitter backoff, or when the receiver asks (``Retry-After``), which holds no
+  page for long (``recovery.py``). What cannot succeed, or was tried for ``give_up`` seconds, is recorded as failed.
+  That is the time for which this channel was at work since its first try, sends and pauses between them, added up over
+  all runs of the daemon. Time that a clock leapt over, or for which the daemon was away, was not spent trying; a run
+  that is killed loses what came after its last failure.
 - Once the channel delivers again after an outage, what was put off is tried without waiting for its own turn, in
   order, a few for each delivery (``recovery.py``).
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
@@ -38,8 +38,6 @@ from sensord.notify.recovery import Recovery
 from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 
 IN_DOUBT_LIMIT = 1000
-LONGEST_WISH = 3600.0
-"""Seconds that a receiver's ``Retry-After`` can hold an alert at most."""
 _NOTED = 10 * SECOND
 """Time at work (ns) after which that is written down again at a failure."""
 _IDLE = 5.0
@@ -144,8 +142,7 @@ class OutboxWorker:
         if self._before is None:
             self._before = await asyncio.to_thread(self._outbox.worked, self._channel.name)
         if self._limits.per_minute is not None and self._pace is None:
-            before = await asyncio.to_thread(self._outbox.recent, self._channel.name, now - MINUTE)
-            self._pace = Pace(self._limits.per_minute, before)
+            self._pace = await self._paced(self._limits.per_minute, now)
         ready = [entry for due, entry in self._doubtful.values() if due <= now][: self._free(red=True)]
         for entry in ready:
             del self._doubtful[entry.notification.key]
@@ -160,15 +157,24 @@ class OutboxWorker:
                 ready += claimed
         return bool(ready)
 
+    async def _paced(self, per_minute: int, now: int) -> Pace:
+        """Begin to count, with what an earlier run sent: since then at least half of the journal's time has passed."""
+        before = await asyncio.to_thread(self._outbox.recent, self._channel.name, now - 2 * MINUTE)
+        return Pace(per_minute, (self._ticks() - max(0, now - at) // 2 for at in before))
+
+    def _ticks(self) -> int:
+        """The time that really passes (ns)."""
+        return round(self._steady() * SECOND)
+
     def _free(self, *, red: bool) -> int:
         """How many sends, red or others, may be started now."""
         free = self._limits.concurrency - len(self._sending)
-        return free if self._pace is None else min(free, self._pace.free(self._clock(), red=red))
+        return free if self._pace is None else min(free, self._pace.free(self._ticks(), red=red))
 
     def _start(self, entry: Entry) -> None:
         name = f"{self.name}-{_hashed(entry.notification.key)}"
         if self._pace is not None:
-            self._pace.take(self._clock())
+            self._pace.take(self._ticks())
         task = asyncio.create_task(self._deliver(entry), name=name)
         self._sending.add(task)
         task.add_done_callback(self._ended)
@@ -181,20 +187,21 @@ class OutboxWorker:
         """Seconds until something is due that may go out; the end of a send wakes the worker by itself."""
         if self._limits.concurrency <= len(self._sending):
             return _IDLE
-        dues = [await self._due(Level.NONE)]
+        waits = [await self._wait(Level.NONE)]
         if self._pace is not None:
-            dues.append(await self._due(Level.RED))
-        known = [due for due in dues if due is not None]
-        return max(0.0, (min(known) - self._clock()) / SECOND) if known else _IDLE
+            waits.append(await self._wait(Level.RED))
+        return max(0.0, min(waits))
 
-    async def _due(self, level: Level) -> int | None:
-        """The instant at which something of at least this level is due, and the channel may speak."""
-        red = level is Level.RED
+    async def _wait(self, level: Level) -> float:
+        """Seconds until something of at least this level is due, and the channel may speak."""
         dues = [due for due, entry in self._doubtful.values() if entry.notification.level >= level]
         stored = await asyncio.to_thread(self._outbox.next_due, self._channel.name, level)
         dues += [stored] if stored is not None else []
-        opens = self._pace.opens(self._clock(), red=red) if self._pace is not None else 0
-        return max(min(dues), opens) if dues else None
+        if not dues:
+            return _IDLE
+        ticks = self._ticks()
+        shut = self._pace.opens(ticks, red=level is Level.RED) - ticks if self._pace is not None else 0
+        return max(min(dues) - self._clock(), shut) / SECOND
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -225,7 +232,7 @@ class OutboxWorker:
         self._meter.observe("send_seconds", time.monotonic() - started, channel=self._channel.name)
         self._pulse.went(self.name, str(failure or ""))
         if failure is None:
-            await self._sent(entry, receipt)
+            await self._sent(entry, receipt, began)
         elif not failure.retryable:
             await self._give_up(entry, failure)
         else:
@@ -234,7 +241,7 @@ class OutboxWorker:
     def _linked(self, entry: Entry) -> Entry:
         return entry if self._links is None else replace(entry, link=self._links.link(entry.notification))
 
-    async def _sent(self, entry: Entry, receipt: str) -> None:
+    async def _sent(self, entry: Entry, receipt: str, began: int) -> None:
         key, now = entry.notification.key, self._clock()
         await self._record(lambda: self._outbox.done(key, now, receipt))
         self._on_settled()
@@ -244,7 +251,7 @@ class OutboxWorker:
         if entry.possibly_repeated:
             self._count("repeated")
         self._log.info("notification sent", repeated=entry.possibly_repeated, **_named(entry))
-        if self._recovery.deliver(now):
+        if self._recovery.deliver(began, now):
             await self._let_go(now)
 
     async def _let_go(self, now: int) -> None:
@@ -268,13 +275,11 @@ class OutboxWorker:
 
     async def _put_off(self, entry: Entry, error: DeliveryError, began: int) -> None:
         limits, key, now = self._limits, entry.notification.key, self._clock()
-        wish = min(error.retry_after or 0.0, LONGEST_WISH)
-        self._recovery.fail(key, began, now, wish)
-        delay = max(wish, backoff(max(0, entry.attempts - 1), limits.base, limits.longest))
-        due = now + round(delay * SECOND)
+        self._recovery.fail(key, began, now)
         if self._worked() - entry.since >= limits.give_up * SECOND:
             await self._give_up(entry, error)
             return
+        due = self._next_try(entry, error, now)
         doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
         if doubtful and len(self._doubtful) < IN_DOUBT_LIMIT:
             again = replace(entry, attempts=entry.attempts + 1, possibly_repeated=True)
@@ -283,12 +288,23 @@ class OutboxWorker:
             await self._record(lambda: self._outbox.retry(key, due, str(error)))
         self._count("retried")
         self._log.warning(
-            "notification not sent; trying again", error=str(error), seconds=round(delay, 1), **_named(entry)
+            "notification not sent; trying again",
+            error=str(error),
+            seconds=round((due - now) / SECOND, 1),
+            **_named(entry),
         )
         worked = self._worked()
         if worked - self._noted >= _NOTED:
             self._noted = worked
             await self._record(lambda: self._outbox.work(self._channel.name, worked))
+
+    def _next_try(self, entry: Entry, error: DeliveryError, now: int) -> int:
+        """When to try again what failed: the receiver's wish counts, and is not drawn out by a pause of ours."""
+        due, looking = now, False
+        if error.retry_after:
+            due, looking = self._recovery.rest(entry.notification.level, now, error.retry_after)
+        pause = backoff(max(0, entry.attempts - 1), self._limits.base, self._limits.longest)
+        return due if looking else max(due, now + round(pause * SECOND))
 
     def _worked(self) -> int:
         """For how long (ns) this channel has been at work, in this run and those before it."""

@@ -46,8 +46,8 @@ class Broker:
 
 
 @asynccontextmanager
-async def hearing(port: int) -> AsyncIterator[list[aiomqtt.Message]]:
-    """Collect every message of the broker for as long as the block runs."""
+async def hearing(port: int, topic: str = "#") -> AsyncIterator[list[aiomqtt.Message]]:
+    """Collect every message of the broker, or those of a topic, for as long as the block runs."""
     heard: list[aiomqtt.Message] = []
 
     async def listen(client: aiomqtt.Client) -> None:
@@ -55,7 +55,7 @@ async def hearing(port: int) -> AsyncIterator[list[aiomqtt.Message]]:
             heard.append(message)  # noqa: PERF401  # each at once: the loop only ends with the connection
 
     async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        await client.subscribe("#", qos=1)
+        await client.subscribe(topic, qos=1)
         task = asyncio.create_task(listen(client))
         try:
             yield heard

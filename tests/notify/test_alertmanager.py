@@ -124,3 +124,17 @@ async def test_it_logs_in_and_retries_when_the_server_is_ill() -> None:
     assert (caught.value.retryable, refused.value.retryable) == (True, True)
     assert {request.headers["Authorization"] for request in receiver.requests} == {"Basic c2Vuc29yZDphbS1zZWNyZXQ="}
     assert receiver.requests[0].path == "/api/v2/alerts"
+
+
+async def test_a_portals_page_is_no_alertmanager() -> None:
+    """Whatever answers 200 in its place: the alerts are posted again, which changes nothing there."""
+    with Receiver(
+        Answer(200, b"<html>log in</html>"), Answer(200, b'{"status": "error"}'), Answer(200, b"")
+    ) as receiver:
+        one = channel(receiver.url)
+        for _ in range(2):
+            with pytest.raises(DeliveryError) as caught:
+                await one.send(entry())
+            assert caught.value.retryable
+        await one.send(entry())
+        await one.close()

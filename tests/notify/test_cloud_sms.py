@@ -169,3 +169,14 @@ async def test_an_answer_without_a_code_is_in_doubt_and_no_number_is_final() -> 
             await channel.close()
             assert not caught.value.retryable
     assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize("make", [aliyun, tencent])
+async def test_a_good_code_in_an_error_is_no_delivery(make: Any) -> None:
+    """The status says that something went wrong on the way."""
+    good = {"Code": "OK", "Response": {"SendStatusSet": [{"Code": "Ok"}]}}
+    with Receiver(Answer(503, json.dumps(good).encode())) as receiver:
+        channel = make(receiver)
+        with pytest.raises(DeliveryError, match="503"):
+            await channel.send(entry(address=PHONE))
+        await channel.close()

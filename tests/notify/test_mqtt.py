@@ -8,11 +8,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sensord.config.settings import Mqtt, Tls
 from sensord.config.settings import MqttChannel as MqttChannelSettings
 from sensord.errors import DeliveryError
+from sensord.ingest.topics import ahead, sessions
 from sensord.notify.mqtt import PUBLISHING, MqttChannel
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.worker import Limits
@@ -91,6 +93,52 @@ async def test_many_over_one_connection(broker: Broker, outboxes: Outboxes) -> N
     assert {str(message.topic) for message in heard} == {f"linfen/alerts/G{number:02}" for number in range(30)}
 
 
+@pytest.mark.parametrize("channel", ["commands", "sightings", "fresh", "doctor-1"])
+def test_a_channel_takes_no_session_of_the_daemons(channel: str) -> None:
+    """Whatever a channel is called, and however the daemon's own sessions are: it is another client at the broker."""
+    mqtt = Mqtt()
+    name = MqttChannel(MqttChannelSettings(name=channel), mqtt, "linfen").client_id
+    ours = {session.client_id(mqtt.client_id) for session in sessions(mqtt.readings, mqtt.commands, mqtt.client_id)}
+    assert name not in ours | {ahead(mqtt.readings, mqtt.client_id).client_id}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"client_id": name}, Mqtt)  # nor is it any other daemon's
+
+
+async def test_what_nobody_hears_is_not_delivered(broker: Broker, outboxes: Outboxes) -> None:
+    """The broker takes it and says that nobody subscribes: it is tried again, without a mark, until somebody does."""
+    outbox, meter = outboxes(notification(1, "grid")), PrometheusMeter()
+    async with working(_channel(broker), outbox, meter):
+        await until(lambda: meter.value("notifications_total", channel="grid", outcome="retried") > 1)
+        assert "sent" not in outbox.states()
+        assert "nobody subscribes to linfen/alerts/G01" in outbox.notes()[0]
+        async with hearing(broker.port) as heard:
+            await until(lambda: outbox.states() == ["sent"])
+            await until(lambda: len(heard) == 1)
+    assert json.loads(heard[0].payload)["possibly_repeated"] is False
+
+
+async def test_a_subscriber_of_another_grid_is_none(broker: Broker) -> None:
+    """The topic is what counts, and each message is judged by itself."""
+    channel = _channel(broker)
+    async with hearing(broker.port, "linfen/alerts/G02"):
+        for grid, taken in [("G02", True), ("G01", False), ("G02", True)]:
+            if taken:
+                assert await channel.send(entry(grid=grid)) == "puback"
+                continue
+            with pytest.raises(DeliveryError, match="nobody subscribes") as caught:
+                await channel.send(entry(grid=grid))
+            assert caught.value.retryable
+            assert not isinstance(caught.value, InDoubtError)
+    await channel.close()
+
+
+async def test_a_result_needs_no_reader(broker: Broker) -> None:
+    """Whoever sent the command may have hung up: there is nobody else to tell."""
+    channel = _channel(broker)
+    await channel.publish_result("case-7", b"{}")
+    await channel.close()
+
+
 async def test_a_restarted_broker_is_found_again(tmp_path: Path, outboxes: Outboxes) -> None:
     """While the broker is down sends fail without doubt; the worker delivers once it is back, unmarked."""
     broker, meter = Broker(tmp_path), PrometheusMeter()
@@ -100,12 +148,14 @@ async def test_a_restarted_broker_is_found_again(tmp_path: Path, outboxes: Outbo
             await until(lambda: meter.value("notifications_total", channel="grid", outcome="retried") > 0)
             assert set(outbox.states()) <= {"pending", "sending"}
             broker.start()
-            await until(lambda: outbox.states() == ["sent", "sent"])
+            async with hearing(broker.port):
+                await until(lambda: outbox.states() == ["sent", "sent"])
             broker.stop()
             broker.start()
-            outbox.add(notification(3, "grid"))
-            worker.wake()
-            await until(lambda: outbox.states() == ["sent"] * 3)
+            async with hearing(broker.port):
+                outbox.add(notification(3, "grid"))
+                worker.wake()
+                await until(lambda: outbox.states() == ["sent"] * 3)
     finally:
         broker.stop()
     assert meter.value("notifications_total", channel="grid", outcome="repeated") == 0
@@ -127,7 +177,8 @@ async def test_a_broker_that_does_not_answer_leaves_doubt(broker: Broker) -> Non
 async def test_a_connection_lost_before_the_puback_leaves_doubt(broker: Broker, outboxes: Outboxes) -> None:
     """The doubt is known as soon as the connection ends, not only at the timeout."""
     channel = _channel(broker, timeout=30.0)
-    await channel.send(entry(1))
+    async with hearing(broker.port):
+        await channel.send(entry(1))
     broker.pause(signal.SIGSTOP)
     outbox, meter = outboxes(notification(2, "grid")), PrometheusMeter()
     async with working(channel, outbox, meter, limits=Limits(send=60.0, drain=0.2)):
@@ -145,10 +196,11 @@ async def test_a_refusal_by_the_access_list_is_not_a_delivery(tmp_path: Path) ->
     broker.start()
     channel = _channel(broker)
     try:
-        await channel.send(entry(grid="G01"))
-        with pytest.raises(DeliveryError, match="refused") as caught:
-            await channel.send(entry(grid="G02"))
-        await channel.send(entry(grid="G01"))
+        async with hearing(broker.port):
+            await channel.send(entry(grid="G01"))
+            with pytest.raises(DeliveryError, match="refused") as caught:
+                await channel.send(entry(grid="G02"))
+            await channel.send(entry(grid="G01"))
     finally:
         await channel.close()
         broker.stop()
@@ -165,7 +217,7 @@ async def test_user_and_password(tmp_path: Path) -> None:
     right = _channel(broker, "right", username="alerts")
     wrong = _channel(broker, "wrong", timeout=0.5, username="alerts")
     try:
-        await right.send(entry())
+        await right.publish_result("case-7", b"{}")
         with pytest.raises(DeliveryError) as caught:
             await wrong.send(entry())
     finally:
@@ -183,7 +235,7 @@ async def test_tls(tmp_path: Path) -> None:
     trusting = _channel(broker, tls=Tls(ca_file=str(certificate)))
     doubting = _channel(broker, timeout=0.5, tls=Tls())
     try:
-        await trusting.send(entry())
+        await trusting.publish_result("case-7", b"{}")
         with pytest.raises(DeliveryError):
             await doubting.send(entry())
     finally:

@@ -38,11 +38,3 @@ def test_it_opens_when_it_says(per_minute: int, red: bool) -> None:
     assert not pace.free(opens - 1, red=red)
     assert pace.free(opens, red=red)
     assert pace.opens(opens, red=red) == opens
-
-
-def test_a_clock_set_back_does_not_silence() -> None:
-    """Attempts in the future are forgotten."""
-    pace = Pace(3)
-    for _ in range(3):
-        pace.take(1000 * SECOND)
-    assert pace.free(10 * SECOND, red=False) == 2

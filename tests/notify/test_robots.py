@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -151,6 +152,29 @@ async def test_an_answer_without_a_code_is_in_doubt(make: Any, group: Any) -> No
             with pytest.raises(InDoubtError, match="without"):
                 await channel.send(entry())
         with pytest.raises(DeliveryError, match="503"):
+            await channel.send(entry())
+        await channel.close()
+
+
+@each_kind
+async def test_only_a_zero_with_a_good_status_is_a_delivery(make: Any, group: Any) -> None:
+    """Neither false, nor a zero as a text, nor a zero in somebody's error page."""
+    field = "code" if make is feishu else "errcode"
+    for status, value, doubt in [(200, False, True), (200, "0", True), (500, 0, False)]:
+        with Receiver(Answer(status, json.dumps({field: value}).encode())) as receiver:
+            channel = make(receiver, Clock())
+            with pytest.raises(DeliveryError) as caught:
+                await channel.send(entry())
+            await channel.close()
+        assert isinstance(caught.value, InDoubtError) is doubt
+
+
+async def test_feishu_answers_as_it_did_before() -> None:
+    """Installations of before its ``code`` say ``StatusCode``: each message would come again and again for a day."""
+    with Receiver(said(Extra=None, StatusCode=0, StatusMessage="success"), said(StatusCode=9499)) as receiver:
+        channel = feishu(receiver, Clock())
+        await channel.send(entry())
+        with pytest.raises(DeliveryError, match="9499"):
             await channel.send(entry())
         await channel.close()
 

@@ -73,8 +73,8 @@ async def test_words_in_a_text_are_not_placeholders() -> None:
     [
         ({"data": {"Code": "OK"}}, ""),
         ({"data": {"Code": "isv.BUSINESS_LIMIT_CONTROL"}}, "isv.BUSINESS_LIMIT_CONTROL"),
-        ({"data": {}}, "nothing"),
-        ({"data": "OK"}, "nothing"),
+        ({"data": {}}, "without data.Code"),
+        ({"data": "OK"}, "without data.Code"),
         ({"data": {"Code": "13800000000 <b>"}}, "13800000000"),
     ],
 )
@@ -89,6 +89,22 @@ async def test_the_answer_must_say_success(answer: object, wrong: str) -> None:
                 await one.send(entry(address=PHONE))
             assert caught.value.retryable
             assert "<" not in str(caught.value)
+        await one.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [({"code": 0}, True), ({}, True), ({"code": -3, "msg": "no balance"}, False), ({"code": 1}, False)],
+)
+async def test_without_success_the_body_is_read_all_the_same(answer: object, taken: bool) -> None:
+    """A gateway that answers 200 to what it refuses has told nobody."""
+    with Receiver(Answer(200, json.dumps(answer).encode())) as receiver:
+        one = channel(receiver)
+        if taken:
+            await one.send(entry(address=PHONE))
+        else:
+            with pytest.raises(DeliveryError, match="code"):
+                await one.send(entry(address=PHONE))
         await one.close()
 
 

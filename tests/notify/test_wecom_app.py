@@ -103,9 +103,37 @@ async def test_of_several_persons_one_may_be_unknown() -> None:
     theirs = WecomOrganisation(clock)
     with Receiver(decide=theirs.decide) as receiver:
         app = channel(receiver, clock)
-        assert await app.send(entry(address="cadre01, gone")) == "msgid m1, 1 unknown"
+        assert await app.send(entry(address="cadre01, gone")) == "msgid m1, 1 not reached"
         await app.close()
     assert [user for user, _ in theirs.inbox] == ["cadre01"]
+
+
+@pytest.mark.parametrize(
+    ("address", "missed", "reached", "retryable"),
+    [
+        ("cadre01", {"unlicenseduser": "cadre01"}, False, True),
+        ("Cadre01, gone", {"unlicenseduser": "cadre01", "invaliduser": "gone"}, False, True),
+        ("cadre01, gone", {"invaliduser": "CADRE01|gone"}, False, False),
+        ("cadre01, cadre02", {"unlicenseduser": "cadre02", "invaliduser": []}, True, True),
+        ("cadre01", {"invaliduser": "", "unlicenseduser": None}, True, True),
+    ],
+)
+async def test_whom_the_service_has_not_told_was_not_told(
+    address: str, missed: dict[str, object], reached: bool, retryable: bool
+) -> None:
+    """It answers 0 and names them; a license may be renewed, an unknown id stays unknown."""
+    token = said(errcode=0, access_token="t", expires_in=7200)
+    with Receiver(token, said(errcode=0, msgid="m1", **missed)) as receiver:
+        app = channel(receiver, Clock())
+        if reached:
+            assert (await app.send(entry(address=address))).startswith("msgid m1")
+        else:
+            with pytest.raises(DeliveryError) as caught:
+                await app.send(entry(address=address))
+            assert caught.value.retryable is retryable
+            assert not isinstance(caught.value, InDoubtError)
+            assert "cadre" not in str(caught.value)
+        await app.close()
 
 
 async def test_a_repeat_in_doubt_is_seen_once() -> None:

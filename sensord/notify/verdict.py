@@ -1,0 +1,158 @@
+"""What the body of a 2xx says: what the settings expect, or else what common receivers mean by it.
+
+====================================  =============================  =========================  =====================
+a member, or the body itself          no                             either                     yes
+====================================  =============================  =========================  =====================
+``errcode`` ``errno`` ``error_code``  all but yes                                               0, ok, empty
+``code`` ``retcode`` ``rc``           400 to 599, below 0, a *no*    1, 19024, E1, all others   0, 200 to 299, ok
+``status_code`` ``return_code``       the same                       the same                   the same
+``result_code``
+``status`` ``state`` ``result``       400 to 599, below 0, a *no*                               all but no
+``success`` ``ok``                    false, 0, a *no*                                          all but no
+``err`` ``error`` ``errors``          all but yes                                               0, ok, false, empty
+``msg`` ``message``                   a *no*                                                    all but no
+the body: a word or a number          below 0, a *no*                                           all but no
+====================================  =============================  =========================  =====================
+
+A *no* is one of ``_REFUSED``, and that alone; *ok* is one of ``_FINE``, *empty* one of ``_NOTHING``; 0 may have many
+zeros. Names count without their case, ``_`` and ``-``. In a list, in ``data``, ``result`` and ``response`` only what
+speaks of errors counts (``errcode`` and ``error`` with their kin, ``success``): other names are those of things there.
+
+One no is enough, and is a refusal. *Either* is treated like one, but the message may have arrived: it is in doubt. So
+it is after a web page (a portal that wants a login). All else is a delivery, and so is a body that says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+
+import msgspec
+
+from sensord.config.channels import Success
+from sensord.errors import DeliveryError
+from sensord.notify.http import Reply
+from sensord.notify.outcome import InDoubtError
+from sensord.notify.words import plain_code
+
+_ERROR_CODES = {"errcode", "errno", "errorcode"}
+_CODES = {"code", "retcode", "rc", "statuscode", "returncode", "resultcode"}
+_STATES = {"status", "state", "result"}
+_FLAGS = {"success", "ok"}
+_ERRORS = {"err", "error", "errors"}
+_TEXTS = {"msg", "message"}
+_INSIDE = {"data", "result", "response"}
+
+_FINE = {"ok", "success", "succeeded", "true"}
+_NOTHING = {"", "none", "null"}
+_EMPTY = {*_NOTHING, "false", "no", "ok", "success", "succeeded"}
+"""No error at all."""
+_REFUSED = {"error", "err", "fail", "failed", "failure", "false", "no"}
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.0+)?")
+_DEPTH = 3
+"""Lists and mappings inside each other; deeper ones say nothing of the message."""
+
+
+class Says(IntEnum):
+    """What a word means; the smallest of a body counts."""
+
+    NO = 0
+    EITHER = 1
+    YES = 2
+
+
+def judge_success(name: str, reply: Reply, success: Success | None) -> None:
+    """Compare what a 2xx says with what it must say, if that is configured; the receiver's own words are not repeated.
+
+    Raises ``DeliveryError``: in doubt where the answer does not say what it must, nor anything else in its place.
+    """
+    if success is None:
+        judge_body(name, reply)
+        return
+    if reply.json is None:
+        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} with something else than JSON")
+    found: object = reply.json
+    for part in success.path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    if found is None:
+        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} without {success.path}")
+    if _written(found) != success.equals:
+        code = plain_code(_written(found))
+        raise DeliveryError(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
+
+
+def _written(value: object) -> str:
+    """A JSON scalar as an operator writes it: ``0``, ``OK``, ``true``."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def judge_body(name: str, reply: Reply) -> None:
+    """Return when the body of a 2xx says yes, or nothing; raises ``DeliveryError``, as the module's table says."""
+    answered = f"channel {name}: {reply.host} answered {reply.status} with"
+    if reply.web_page:
+        raise InDoubtError(f"{answered} a web page; who asks for a login?")
+    says, words = min(_said(reply.body), default=(Says.YES, ""))
+    if says is Says.YES:
+        return
+    message = f"{answered} {words}"
+    if (reply.json or {}).get("retryable") is False:
+        raise DeliveryError(message, retryable=False)
+    if says is Says.NO:
+        raise DeliveryError(message)
+    raise InDoubtError(f"{message}, which may mean either; add success: to the channel")
+
+
+def _said(body: bytes) -> Iterator[tuple[Says, str]]:
+    """What the body, or each of its members, means, and how it is written."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = body.decode(errors="replace")
+    if isinstance(found, dict | list):
+        yield from _members(found)
+    elif _word(found) in _REFUSED or (_number(found) or 0) < 0:
+        yield Says.NO, plain_code(_word(found))
+
+
+def _members(found: object) -> Iterator[tuple[Says, str]]:
+    """Look at members, and at those of what is inside."""
+    left = [(found, False, 0)]
+    while left:
+        one, inside, depth = left.pop()
+        if isinstance(one, list):
+            left += [(part, True, depth + 1) for part in one if depth < _DEPTH]
+        for name, value in one.items() if isinstance(one, dict) else ():
+            plain = re.sub("[_-]", "", name.lower())
+            words = name if plain in _ERRORS else f"{name} {plain_code(_word(value))}"  # a sentence may hold a number
+            yield _means(plain, value, inside=inside), words
+            if plain in _INSIDE and depth < _DEPTH:
+                left.append((value, True, depth + 1))
+
+
+def _means(name: str, value: object, *, inside: bool) -> Says:
+    if name in _ERROR_CODES | _ERRORS:
+        empty = not value if isinstance(value, dict | list) else _word(value) in _EMPTY or _number(value) == 0
+        return Says.YES if empty else Says.NO
+    if name in _FLAGS:
+        return Says.NO if _word(value) in _REFUSED or _number(value) == 0 else Says.YES
+    if inside or name not in _CODES | _STATES | _TEXTS or isinstance(value, dict | list):
+        return Says.YES
+    number = _number(value)
+    if number is None or name in _TEXTS:
+        refused, fine = _word(value) in _REFUSED, _word(value) in _FINE | _NOTHING
+    else:
+        refused, fine = number < 0 or 400 <= number < 600, number == 0 or 200 <= number < 300
+    if refused:
+        return Says.NO
+    return Says.YES if fine or name not in _CODES else Says.EITHER
+
+
+def _number(value: object) -> float | None:
+    """The number that is written, as ``"0000"`` is one; None when none is."""
+    return float(_word(value)) if _NUMBER.fullmatch(_word(value)) else None
+
+
+def _word(value: object) -> str:
+    """A scalar in small letters; empty for what has members."""
+    return "" if isinstance(value, dict | list) else str(value).strip().lower()
