@@ -385,3 +385,5 @@ class LiveCore:
             meter.count("sequence_gaps_total", amount, device=device)
         for device, amount in step.filled.items():
             meter.count("sequence_gaps_filled_total", amount, device=device)
+        for device, amount in step.leaps.items():
+            meter.count("sequence_leaps_total", amount, device=device)
