@@ -228,7 +228,7 @@ async def test_only_the_poison_is_lost(journal: Journal) -> None:
 
 async def test_a_refused_point_is_a_dead_letter_without_plates(journal: Journal, tmp_path: Path) -> None:
     """It stands among those of the messages, once however often it is refused, cut off, without a plate."""
-    sink, note = MemorySink(), {"note": "京A12345", "value": 7, "rest": "x" * 500}
+    sink, note = MemorySink(), dict[str, float | int | str | bool](note="京A12345", value=7, rest="x" * 500)
     poison = Point("level", {"device": "g-1"}, note, START)
     sink.poison = {START}
     journal_points(journal, [poison, *some_points(20)[1:]])
