@@ -32,10 +32,8 @@ _SLACK = 12
 """So many panes further than the next one may be open."""
 _MOST = 1e140
 """What a calculation takes a value for that is further from zero: no sum of squares of such values overflows."""
-_PICKED = frozenset(
-    (Aggregate.MIN, Aggregate.MAX, Aggregate.FIRST, Aggregate.LAST, Aggregate.PERCENTILE, Aggregate.DISTINCT)
-)
-"""What calculates nothing of the values that were read: it picks one of them, or counts them."""
+_PICKED = (Aggregate.MIN, Aggregate.MAX, Aggregate.FIRST, Aggregate.LAST, Aggregate.PERCENTILE)
+_COUNTED = (Aggregate.COUNT, Aggregate.DISTINCT)
 
 
 class Sealed(NamedTuple):
@@ -122,7 +120,7 @@ class Panes:
             of, at = batch.device[chosen], batch.event_at[chosen]
             values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
-        if self._value.aggregate not in _PICKED:
+        if self._value.aggregate not in (*_PICKED, *_COUNTED):  # which calculate nothing of the values
             values = np.clip(values, -_MOST, _MOST)
         received_at = batch.received_at
         if self._apart:
