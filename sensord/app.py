@@ -218,7 +218,7 @@ class App:
 
     def _feeder(self, plan: SinkPlan) -> Feeder:
         parts = SinkApart(plan.sink), self.journal.reader(), self.state, Points(self._assumed()), self.meter
-        return Feeder(*parts, self.health, batch=plan.batch, pressure=self.inlet.backlog)
+        return Feeder(*parts, self.health, self.state, batch=plan.batch, pressure=self.inlet.backlog)
 
     # -- running -----------------------------------------------------------------------------------------------------
 

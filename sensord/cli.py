@@ -199,7 +199,11 @@ def cases(config: Path) -> None:
 
 
 @cli.command(
-    "dead-letters", help=say("列出无法使用的消息及原因（不含内容）。", "List messages that could not be used, and why.")
+    "dead-letters",
+    help=say(
+        "列出无法使用的消息（不含内容）和数据库拒绝的点，及其原因。",
+        "List messages that could not be used, and points that a database refused, and why.",
+    ),
 )
 @config_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)

@@ -13,6 +13,7 @@ import msgspec
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.cases.notification import Notification
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.level import Level
 from sensord.core.point import Point
 from sensord.core.record import Group, Receipt, Record
@@ -292,6 +293,17 @@ class CursorStore(Protocol):
 
     def save(self, name: str, cursor: Cursor) -> None:
         """Save durably."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """What could not be used, for people to look at."""
+
+    def put_aside(self, seq: int, letter: DeadLetter) -> None:
+        """Keep what came of the groups up to ``seq`` and could not be used; the same letter again changes nothing.
+
+        Raises ``StoreError``.
+        """
         ...
 
 

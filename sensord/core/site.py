@@ -51,12 +51,11 @@ _Counts = Counter[tuple[str, str]]
 class Step(msgspec.Struct):
     """What one journal group (or several in a row) brought. ``at`` is journal time after it.
 
-    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps`` counts, by
-    device id, messages that devices numbered and that did not come before their successors, ``filled`` those of them
-    that came after all. Reports on vehicles are made of ``passages``, ``occupancy``, ``blind`` and ``by_hand``.
-    ``definition`` is True when a new definition came into force. ``told`` holds transitions, events, notifications and
-    holds together, in the order in which one followed from the other: the same order however the journal is cut into
-    groups. ``failures`` are mistakes of ours in single parts, all others go on; they are no part of the decisions.
+    ``cases`` are the changed cases in full; ``counts`` is keyed by (stream, outcome); ``gaps``, ``filled`` and
+    ``leaps`` are those of ``Decoded``. Reports on vehicles are made of ``passages``, ``occupancy``, ``blind`` and
+    ``by_hand``. ``definition``: a new one came into force. ``told`` holds transitions, events, notifications and holds
+    together, in the order in which one followed from the other: the same however the journal is cut into groups.
+    ``failures`` are mistakes of ours in single parts, all others go on; they are no part of the decisions.
     """
 
     seq: int
@@ -71,6 +70,7 @@ class Step(msgspec.Struct):
     counts: dict[tuple[str, str], int] = {}
     gaps: Counter[str] = msgspec.field(default_factory=Counter)
     filled: Counter[str] = msgspec.field(default_factory=Counter)
+    leaps: Counter[str] = msgspec.field(default_factory=Counter)
     passages: list[PassageCount] = []
     occupancy: list[Occupancy] = []
     blind: list[Blind] = []
@@ -185,8 +185,6 @@ class Site:
         Its devices are positions in this site's registry. The intake is not asked.
         """
         step, story = Step(seq, decoded.batch.now), Story()
-        step.dead, step.gaps, step.filled = decoded.dead, decoded.gaps, decoded.filled
-        story.failures += decoded.failures
         self._decoded(decoded, decoded.batch.now, step, story)
         return self._closed(step, story, Counter(decoded.counts))
 
@@ -221,13 +219,14 @@ class Site:
     ) -> None:
         """Decode records under one definition and feed them, stopping at each action."""
         decoded = self.intake.decode(tuple(records), now, first)
-        step.dead += decoded.dead
-        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
-        story.failures += decoded.failures
         counts.update(decoded.counts)
         self._decoded(decoded, now, step, story)
 
     def _decoded(self, decoded: Decoded, now: int, step: Step, story: Story) -> None:
+        step.dead += decoded.dead
+        step.gaps, step.filled = step.gaps + decoded.gaps, step.filled + decoded.filled
+        step.leaps += decoded.leaps
+        story.failures += decoded.failures
         done = 0
         for position, at, action in decoded.actions:
             self._feed(decoded.batch.cut(done, position, at), step, story)

@@ -24,6 +24,8 @@ def measure_step(meter: Meter, step: Step) -> None:
         meter.count("sequence_gaps_total", amount, device=device)
     for device, amount in step.filled.items():
         meter.count("sequence_gaps_filled_total", amount, device=device)
+    for device, amount in step.leaps.items():
+        meter.count("sequence_leaps_total", amount, device=device)
 
 
 def measure_site(meter: Meter, site: Site, view: dict[str, Any]) -> None:

@@ -41,6 +41,9 @@ FIRST_START = 1000
 _ALWAYS = 1 << 62
 """An instant (ns) that is before nothing."""
 _CASE = json_decoder(Case)
+_PUT_ASIDE = """INSERT INTO dead_letters
+SELECT ?1, (SELECT min(coalesce(min(idx), 0), 0) - 1 FROM dead_letters WHERE seq = ?1), ?2, ?3, ?4, ?5
+WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE at = ?2 AND topic = ?3 AND reason = ?4 AND detail = ?5)"""
 
 log = structlog.get_logger()
 
@@ -282,6 +285,12 @@ class StateStore:
                 connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)", values)
 
     # -- cases -------------------------------------------------------------------------------------------------------
+
+    def put_aside(self, seq: int, letter: DeadLetter) -> None:
+        """See :class:`sensord.ports.DeadLetters`. It is no record of the group, so its number there is below zero."""
+        row = seq, letter.received_at, letter.topic, letter.reason, letter.detail
+        with self._database.transaction("writing down a dead letter") as connection:
+            connection.execute(_PUT_ASIDE, row)
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
         """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first.

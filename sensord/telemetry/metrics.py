@@ -93,6 +93,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("dead_letters_total", "Messages that could not become readings, by reason.", "reason"),
     _counter("sequence_gaps_total", "Readings that had not come before their successors, by device.", "device"),
     _counter("sequence_gaps_filled_total", "Such readings that came after all, later, by device.", "device"),
+    _counter("sequence_leaps_total", "Numbers too far from those before (a million) to be a gap, by device.", "device"),
     _counter("messages_held_total", "Messages that were not sent, or wait in a digest, by reason.", "reason"),
     _counter("failures_total", "Times that a mistake of ours kept something from being handled, by part.", "part"),
     _counter("transitions_total", "Changes of alerts, by rule and kind of change.", "rule", "change"),

@@ -16,7 +16,6 @@ from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.ladder import Ladder
 from sensord.core.rules.liveness import Liveness
 from sensord.core.rules.paneclock import PaneClock
-from sensord.core.rules.panes import Panes
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, Flapping, LevelSpec, Stuck, Value
 from sensord.core.rules.stuck import StuckRule
 from sensord.core.schedule import Calendar
@@ -141,20 +140,3 @@ def test_nobody_can_foresee_what_a_rule_on_stillness_will_say() -> None:
     assert coming.certain(lanes) == stuck.due < coming.certain(gates)
     stuck.frozen[0] = True
     assert coming.certain(lanes) == 0 < stuck.due < coming.certain(gates)
-
-
-def test_values_are_counted_from_the_first_arrival_whatever_pane_is_looked_at() -> None:
-    """A first reading for a later pane is the pivot, also when an earlier pane is sealed ahead before it counts."""
-    rule = street.density_rule(value=Value(Aggregate.STDDEV, "count"))
-    table = KeyTable(rule, STREET)
-    panes = Panes(rule, table, setting(), 20 * SECOND, 0)
-    received_at = np.array([1, 2], np.int64) * SECOND
-    event_at = np.array([12, 2], np.int64) * SECOND
-    zero = np.zeros(2, np.int8)
-    fields = {"count": np.array([5.0, 7.0])}
-    device = np.zeros(2, np.int32)
-    panes.take(Batch(100 * SECOND, zero + int(Stream.CROWD), device, event_at, received_at, zero, fields, {}))
-    assert panes.outlook(2, 2) is not None
-    panes.pass_by(2)
-    key = int(table.of_device[0])
-    assert panes.arrays()["pivot"][key] == 5.0

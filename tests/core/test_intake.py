@@ -187,7 +187,10 @@ def test_retained_messages_trigger_nothing() -> None:
 
 
 def test_repeats_are_recognised() -> None:
-    """By boot and sequence; by content when it has a stamp; identical content without either is two readings."""
+    """By boot and sequence; by content when it has a stamp; without either two readings may be the same.
+
+    Of these a repeat is only what the broker says that it sends again.
+    """
     twice = [
         message(CROWD, START, {"count": 1, "boot": 1, "seq": 5}),
         message(CROWD, START + 1, {"count": 1, "boot": 1, "seq": 5}),
@@ -196,10 +199,12 @@ def test_repeats_are_recognised() -> None:
         message(CROWD, START + 4, {"count": 1, "at": START / 1e6}),
         message(CROWD, START + 5, {"count": 1}),
         message(CROWD, START + 6, {"count": 1}),
+        replace(message(CROWD, START + 7, {"count": 1}), duplicate=True),
+        replace(message(CROWD, START + 8, {"count": 2}), duplicate=True),
     ]
     out = decode(*twice)
-    assert len(out.batch) == 5
-    assert out.counts["crowd", "duplicate"] == 2
+    assert len(out.batch) == 6
+    assert out.counts["crowd", "duplicate"] == 3
 
 
 def test_gaps_in_sequence_numbers_are_counted() -> None:
@@ -219,6 +224,16 @@ def test_numbers_without_a_boot_show_gaps_too() -> None:
     """As far as that goes: who numbers from 0 again says nothing."""
     out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate((1, 4, 2, 5))))
     assert out.gaps == {CROWD.id: 2}
+    out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate((1, 2**53, 2, 5))))
+    assert (out.gaps, out.leaps) == ({CROWD.id: 2}, {CROWD.id: 2})
+
+
+def test_a_number_that_leaps_is_counted_apart() -> None:
+    """A bogus number adds nothing to what is missing, nor do those that follow it fill anything."""
+    numbers = (0, 2**53, 1, 2, 5)
+    out = decode(*(message(CROWD, START + n, {"count": 1, "boot": 1, "seq": seq}) for n, seq in enumerate(numbers)))
+    assert (out.gaps, out.filled, out.leaps) == ({CROWD.id: 2}, {}, {CROWD.id: 1})
+    assert len(out.batch) == len(numbers)
 
 
 def gaps(*numbers: tuple[int, int]) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.memory import MANY
+from sensord.core.intake.repeats import LEAP
 from sensord.core.intake.rows import FEW
 from sensord.core.place import Device, Place, PlaceKind, Places
 from sensord.core.record import Record, RecordKind
@@ -65,15 +66,17 @@ def sent(seed: int) -> list[Record]:
             at = START + number * PERIOD + chance.randrange(PERIOD)
             if chance.random() < 0.02:
                 boot[device.id], seq[device.id] = boot[device.id] + 1, 0
-            seq[device.id] += 1 if chance.random() < 0.95 else 3
+            seq[device.id] += 1 if chance.random() < 0.95 else chance.choice((3, 3, 2 * LEAP, -2 * LEAP))
+            seq[device.id] = max(seq[device.id], 0)
             if chance.random() < 0.02:
                 skew[device.id] += chance.choice((-40, 40))
             stamp = (at // 1_000_000 - chance.randrange(500)) + 1000 * skew[device.id]
             message: dict[str, object] = {"boot": boot[device.id], "seq": seq[device.id], "at": stamp} | content(
                 device, chance
             )
+            nothing = chance.random() < 0.05
             for way in ("at", "boot", "seq"):
-                if chance.random() < 0.02:
+                if nothing or chance.random() < 0.02:
                     del message[way]
             if chance.random() < 0.02:
                 message["device"] = chance.choice((device.id, "d-0"))
@@ -101,7 +104,8 @@ def arrivals(record: Record, at: int, chance: random.Random) -> list[Record]:
     """A message as it arrives: now and then ahead of its turn at ``at``, too, or twice, or in its turn no more."""
     ahead = [msgspec.structs.replace(record, received_at=at, ahead=True)] if chance.random() < 0.05 else []
     turns = (0, 1) if ahead else (1,)  # the broker may have dropped what waited
-    return ahead + [record] * (2 if chance.random() < 0.03 else chance.choice(turns))
+    again = [msgspec.structs.replace(record, duplicate=chance.random() < 0.5)] if chance.random() < 0.05 else []
+    return ahead + [record] * (1 if again else chance.choice(turns)) + again
 
 
 def run(records: list[Record], *sizes: int) -> tuple[list[str], dict[tuple[str, str], int], int, bytes]:
@@ -115,6 +119,7 @@ def run(records: list[Record], *sizes: int) -> tuple[list[str], dict[tuple[str, 
         told += readings(out) + [(letter.index, letter.reason) for letter in out.dead]
         told += [(rows + before, at) for before, at, _ in out.actions]
         rows, gaps = rows + len(out.batch), gaps + 1000 * out.gaps.total() + out.filled.total()
+        gaps += 10**12 * out.leaps.total()
         for key, amount in out.counts.items():
             counts[key] = counts.get(key, 0) + amount
         start += len(group)

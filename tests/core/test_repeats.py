@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.instant import SECOND
-from sensord.core.intake.repeats import KNOWN, PASSAGES, RANGES, TOGETHER, Number, Repeats
+from sensord.core.intake.repeats import KNOWN, LEAP, MOST_UNDER_WAY, PASSAGES, RANGES, TOGETHER, Number, Repeats
 from tests.core.follower import A, B, Follower, at, tick
 from tests.core.traffic import START, passage
 
@@ -41,13 +41,65 @@ def test_any_order_counts_each_number_once(arrivals: list[tuple[int, int]], rest
 
 
 def test_numbers_far_apart_cost_nothing() -> None:
-    """A jump to the largest number is one more range; beyond so many the oldest hole is closed."""
+    """A leap to the largest number is a run of its own; beyond so many ranges the oldest hole is closed."""
     repeats = Repeats()
     assert [repeated(repeats, 1, seq) for seq in (0, 2**53, 2**53, 1, 1)] == [False, False, True, False, True]
     assert not any(repeated(repeats, 2, 10 * number) for number in range(3 * RANGES))
-    assert len(repeats.windows[1].edges) == 2 * RANGES
+    assert len(repeats.windows[-1].edges) == 2 * RANGES
     assert not repeated(repeats, 2, 10 * 3 * RANGES - 15)
     assert repeated(repeats, 2, 15)
+
+
+def told(numbers: list[int], boot: int = 1) -> list[tuple[Number, int]]:
+    """What each number of a boot is, and how many it leaves out; saved and restored before each."""
+    repeats, found = Repeats(), list[tuple[Number, int]]()
+    for seq in numbers:
+        repeats = msgspec.msgpack.decode(msgspec.msgpack.encode(repeats), type=Repeats)
+        found.append(repeats.numbered(boot, seq))
+    return found
+
+
+def test_a_number_that_leaps_is_no_gap() -> None:
+    """A bogus number leaves nothing out, and those that follow it are what they are without it."""
+    plain = [0, 1, 2, 5, 3, 5, 6]
+    bogus = [0, 1, 2**53, 2, 7_000_000, 5, 2**52, 3, 5, 6]
+    assert [one for one in told(bogus) if one[0] is not Number.LEAPT] == told(plain)
+    assert told([0, 1 + LEAP]) == [(Number.FURTHER, 0), (Number.FURTHER, LEAP)]
+    assert told([0, 2 + LEAP]) == [(Number.FURTHER, 0), (Number.LEAPT, 0)]
+
+
+def test_a_device_may_count_anew_far_away() -> None:
+    """After a leap its numbers go on there: gaps are counted again, and repeats known."""
+    far = 5 * LEAP
+    found = told([far, far + 1, 0, 1, 2, 2, 5])
+    further, leapt, repeated = (Number.FURTHER, 0), (Number.LEAPT, 0), (Number.REPEATED, 0)
+    assert found == [further, further, leapt, further, further, repeated, (Number.FURTHER, 2)]
+
+
+def test_what_says_nothing_of_itself_is_a_repeat_only_when_it_is_marked() -> None:
+    """Equal readings count each; what the broker sends again is known however long it was away, and however often."""
+    repeats, second = Repeats(), iter(range(10**6))
+
+    def again(identity: int, *, marked: bool = True, after: int = 1) -> bool:
+        nonlocal repeats
+        repeats = msgspec.msgpack.decode(msgspec.msgpack.encode(repeats), type=Repeats)
+        for _ in range(after - 1):
+            next(second)
+        return repeats.sent_again(identity, next(second) * SECOND, marked=marked)
+
+    assert not any(again(one, marked=False) for one in (1, 2, 2, 3))
+    assert [again(one, after=3600) for one in (2, 2, 3, 4)] == [True, True, True, False]
+    assert [again(one) for one in (2, 2, 3, 4)] == [True, True, True, True]
+    assert not again(5, marked=False, after=60)
+    assert [again(one) for one in (4, 5)] == [False, True], "what came long before the newest was acknowledged"
+
+
+def test_what_was_under_way_is_bounded() -> None:
+    """However much comes at once."""
+    repeats = Repeats()
+    assert not any(repeats.sent_again(identity, 0, marked=False) for identity in range(3 * MOST_UNDER_WAY))
+    assert len(repeats.under_way) == MOST_UNDER_WAY
+    assert repeats.sent_again(3 * MOST_UNDER_WAY - 1, 0, marked=True)
 
 
 def test_contents_are_kept_for_a_while() -> None:

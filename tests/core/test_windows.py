@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +20,7 @@ from sensord.core.place import Places
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.gather import window_of
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Value
-from sensord.core.rules.summary import Readings, set_pivots
+from sensord.core.rules.summary import Readings
 from sensord.core.stream import Stream
 from tests.core.street import START, definition, density_rule, devices, places
 
@@ -72,8 +74,6 @@ def windowed_values(shape: dict[str, int], aggregate: Aggregate, points: list[Po
     for pane, key, offset, number in points:
         cells, keys, panes = (np.array([one], np.int64) for one in (pane % 64 * 3 + key, key, pane))
         reading = Readings(cells, keys, panes, np.array([offset * SECOND // 10]), np.array([number]))
-        if window.pivot is not None:
-            set_pivots(window.pivot, reading)
         window.add(reading)
     return [window.seal(pane) for pane in range(45)]
 
@@ -125,6 +125,37 @@ def test_the_last_readings_are_the_last_ones(readings: list[tuple[int, int, int,
             if samples[key]:
                 assert near(value[key], obvious(aggregate, inside), aggregate), (pane, key)
             assert samples[key] == len(inside)
+
+
+@pytest.mark.parametrize("odd", [3.4028234663852886e38, -1e140, 1e9])
+@pytest.mark.parametrize("shape", [{"window": PANES * SECOND}, {"session": GAP * SECOND}, {"readings": 5}])
+@pytest.mark.parametrize("aggregate", UNFIXED)
+def test_an_odd_reading_is_forgotten_with_its_window(aggregate: Aggregate, shape: dict[str, int], odd: float) -> None:
+    """Whatever was read first, or among the others, nothing of it is left once the window holds it no more."""
+    noise = [(pane, 0, offset, 60.0 + (7 * pane + offset) % 10) for pane in range(8, 45) for offset in (1, 6)]
+    since = [point for point in noise if point[0] >= 28]
+    gap = [point for point in noise if not 20 < point[0] < 28]
+    points = [(0, 0, 3, odd), *gap[:13], (14, 0, 2, odd), *gap[13:]]
+    found = windowed_values(shape, aggregate, points)
+    clean = windowed_values(shape, aggregate, since)
+    for pane in range(35, 45):
+        assert near(found[pane][0][0], clean[pane][0][0], aggregate), pane
+
+
+@pytest.mark.parametrize("aggregate", [Aggregate.STDDEV, Aggregate.SLOPE, Aggregate.MEAN, Aggregate.SUM])
+@pytest.mark.parametrize("shape", [{}, {"session": 10 * SECOND, "window": 0}, {"readings": 5, "window": 0}])
+def test_no_number_is_too_large_to_calculate_with(aggregate: Aggregate, shape: dict[str, int]) -> None:
+    """The largest and the smallest double, one after the other: nothing overflows, and the value stays a number."""
+    engine = engine_of(
+        value=Value(aggregate, "density", SECOND), levels=(LevelSpec(Level.YELLOW, 1e9),), every=SECOND, **shape
+    )
+    largest = sys.float_info.max
+    readings = [(1.0, 1.0, 0.5), (2.0, 2.0, largest), (3.0, 3.0, largest), (3.5, 3.5, largest)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        changes = engine.feed(crowd([*readings, (4.0, 4.0, -largest)], 10))
+    assert [one.change.value for one in changes][:1] == ["raised"]
+    assert all(one.value is not None and math.isfinite(one.value) for one in changes)
 
 
 def crowd(readings: list[tuple[float, float, float]], now: float) -> Batch:

@@ -335,7 +335,7 @@ class Stage:
         return Row(
             fault,
             runs,
-            lost=len(self.missing())
+            lost=max(len(self.missing()), published - accepted)
             + sum(over_mqtt or not key.endswith(":grid") for key in wanted - set(told))
             + sum(max(0, accepted - n) for n in points.values()),
             doubled=max(0, accepted - published)

@@ -13,18 +13,21 @@ from sensord.drivers.replay import journal_groups
 from sensord.store.reader import DirectoryReader
 from tests.faults.harness import Stage
 from tests.faults.points import POINTS, When, named
+from tests.faults.sensors import Speech
 from tests.faults.tally import Row
 
 LEG = 100
 """After so many kills one daemon may live until it has caught up, so that what waits at the broker does not pile up."""
 _BROKER = ("autosave_on_changes false",)
 """The broker lives on: it need not write all that waits anew with every message."""
+_SPEECH = Speech(lanes=4, unnumbered=2, every=0.1)
+"""What the broker sends again is told by its number in two lanes, by a stamp and by the broker's mark in the others."""
 
 
 def random_kills(directory: Path, rounds: Iterable[int], seed: int, fresh: int = 10, leg: int = LEG) -> Row:
     """Kill at random moments, during the start, too; every ``fresh``-th daemon is a fresh interpreter and is timed."""
     dice, recovery, kills = random.Random(seed), list[float](), 0
-    with Stage(directory, seed, broker=_BROKER) as stage:
+    with Stage(directory, seed, speech=_SPEECH, broker=_BROKER) as stage:
         stage.begin()
         for number in rounds:
             if dice.random() < 0.8:
@@ -54,7 +57,7 @@ def point_kills(directory: Path, rounds: int, seed: int) -> list[Row]:
 def _on_one_state(directory: Path, rounds: int, dice: random.Random) -> Row:
     names = named(POINTS, When.RUNNING, When.STOPPING) * rounds
     dice.shuffle(names)
-    with Stage(directory, dice.randrange(1000)) as stage:
+    with Stage(directory, dice.randrange(1000), speech=_SPEECH) as stage:
         stage.begin()
         stage.end(signal.SIGKILL)
         for name in names:

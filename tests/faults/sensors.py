@@ -21,18 +21,20 @@ from tests.support.daemon import crowd
 BUSY = 2
 """So many lanes see crowds; on the others a few people pass."""
 FEW, MANY = 5, 150
-_OURS = re.compile(rb'\{"count": \d+, "boot": 1, "seq": (\d+)(?:, "at": -?\d+)?\}')
-"""A message of the stage's own sensors; its number."""
+_OURS = re.compile(rb'\{"count": \d+, (?:"boot": 1, "seq"|"exit"): (\d+)(?:, "at": -?\d+)?\}')
+"""A message of the stage's own sensors; its number, or what stands for it where the sensor sends none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
     """How many lanes there are, each with a sensor; seconds between two readings of a lane, and of a crowd's coming.
 
-    Without ``moods`` crowds come and go as the test says. For ``others`` more lanes somebody else speaks.
+    Without ``moods`` crowds come and go as the test says. For ``others`` more lanes somebody else speaks. The sensors
+    of the last ``unnumbered`` lanes put no number on what they send; every other of these only a stamp.
     """
 
     lanes: int = 2
+    unnumbered: int = 0
     others: int = 0
     every: float = 0.05
     moods: tuple[float, float] | None = (3.0, 9.0)
@@ -99,7 +101,12 @@ class Sensors:
     def say(self, lane: int, count: int, at: float | None = None) -> None:
         """Let a lane's sensor send its next reading; ``at`` is its stamp (seconds since the epoch)."""
         seq = self.sent.setdefault(lane, 0)
-        self._client.publish(*crowd(lane, count, seq, None if at is None else int(at * 1000)), 1)
+        unnumbered = self._speech.lanes - self._speech.unnumbered < lane <= self._speech.lanes
+        if unnumbered:
+            at = time.time() if lane % 2 else None
+        topic, payload = crowd(lane, count, seq, None if at is None else int(at * 1000))
+        payload = payload.replace(b'"boot": 1, "seq"', b'"exit"') if unnumbered else payload
+        self._client.publish(topic, payload, 1)
         self.sent[lane] = seq + 1
 
     def fall_silent(self) -> None:

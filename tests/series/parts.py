@@ -12,10 +12,11 @@ import msgspec
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
+from sensord.core.intake.reader import DeadLetter
 from sensord.core.point import Point
 from sensord.core.record import Group, Record, RecordKind
 from sensord.errors import DeliveryError
-from sensord.ports import AT_EASE, Cursor, JournalReader, JournalWriter, Pressure, Sink
+from sensord.ports import AT_EASE, Cursor, DeadLetters, JournalReader, JournalWriter, Pressure, Sink
 from sensord.series.feeder import Feeder
 from sensord.telemetry.metrics import PrometheusMeter
 
@@ -147,6 +148,19 @@ class Pulse:
         self.attempts.append(why)
 
 
+class Aside:
+    """Dead letters in a list, each beside its group; refuses as often as it is told."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.letters, self._failures = list[tuple[int, DeadLetter]](), list(failures)
+
+    def put_aside(self, seq: int, letter: DeadLetter) -> None:
+        """Keep it."""
+        if self._failures:
+            raise self._failures.pop(0)
+        self.letters.append((seq, letter))
+
+
 @asynccontextmanager
 async def feeding(
     sink: Sink,
@@ -157,9 +171,11 @@ async def feeding(
     batch: int = 50,
     pressure: Pressure = AT_EASE,
     pulse: Pulse | None = None,
+    *,
+    dead: DeadLetters | None = None,
 ) -> AsyncIterator[Feeder]:
     """Run a quick feeder for as long as the block runs."""
-    parts = sink, journal, changes, source, meter, pulse or Pulse()
+    parts = sink, journal, changes, source, meter, pulse or Pulse(), dead or Aside()
     feeder = Feeder(*parts, batch=batch, interval=0.01, base=0.01, longest=0.05, pressure=pressure)
     task = asyncio.create_task(feeder.run())
     try:

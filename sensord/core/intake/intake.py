@@ -44,7 +44,8 @@ class Decoded:
     """What came of some records: the batch, actions with the number of readings before each, dead letters, counts.
 
     ``counts`` is keyed by (stream, outcome). ``gaps`` counts, by device id, messages that devices numbered and that did
-    not come before their successors, ``filled`` those of them that came after all. ``failures`` are of single messages.
+    not come before their successors, ``filled`` those of them that came after all, ``leaps`` numbers too far from all
+    before to be counted so. ``failures`` are of single messages.
     """
 
     batch: Batch
@@ -53,6 +54,7 @@ class Decoded:
     counts: Counter[tuple[str, str]]
     gaps: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
+    leaps: Counter[str] = field(default_factory=Counter)
     failures: Failures = field(default_factory=Failures)
 
 
@@ -81,7 +83,7 @@ class Intake:
     def judge(self, read: Read, now: int) -> Decoded:
         """Hold what was read against what is remembered, and learn from it."""
         aside, batch = read.aside, tick(now)
-        gaps, filled = Counter[str](), Counter[str]()
+        gaps, filled, leaps = Counter[str](), Counter[str](), Counter[str]()
         counts, kept = Counter(aside.retained), np.arange(0)
         if len(read.rows):
             tolerance = self._tolerances[read.stream]
@@ -90,12 +92,12 @@ class Intake:
             for device, at, error in judged.failed:
                 aside.failures.caught(Part.MESSAGE, self._places.devices[device].id, at, error)
             kept = np.flatnonzero(~judged.repeated)
-            gaps, filled = self._by_device(judged.gaps), self._by_device(judged.filled)
+            gaps, filled, leaps = map(self._by_device, (judged.gaps, judged.filled, judged.leaps))
             batch = _batch(read, judged, kept, now)
         self.readings += len(kept)
         before = np.searchsorted(read.position[kept], [position for position, _, _ in aside.actions]).tolist()
         actions = [(place, at, told) for place, (_, at, told) in zip(before, aside.actions, strict=True)]
-        return Decoded(batch, actions, aside.dead, counts, gaps, filled, aside.failures)
+        return Decoded(batch, actions, aside.dead, counts, gaps, filled, leaps, aside.failures)
 
     def _by_device(self, amounts: Counter[int]) -> Counter[str]:
         """Count by id what is counted by position."""
@@ -123,8 +125,9 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    rest = periods[read.device], tolerance, read.ahead, read.stream == Stream.PLATE
-    return Arrivals(read.device, read.received_at, *numbers, follows, *rest, _passages(read))
+    period, sight = periods[read.device], read.stream == Stream.PLATE
+    marks = read.ahead, read.again, sight, _passages(read)
+    return Arrivals(read.device, read.received_at, *numbers, follows, period, tolerance, *marks)
 
 
 def _passages(read: Read) -> Int64:

@@ -20,7 +20,7 @@ from sensord.core.batch import Bools, Int64
 from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
-from sensord.core.intake.repeats import Number, Repeats
+from sensord.core.intake.repeats import LEAP, Number, Repeats
 
 MANY = 48
 """Fewer devices than this in a group are judged one reading after the other."""
@@ -58,14 +58,13 @@ class Memory(msgspec.Struct, array_like=True):
         self.boot, self.seq = newest.boot, newest.edges[-1] - 1
         return found
 
-    def missed(self, seq: int) -> int:
-        """Take the number of a message that names no boot; returns how many it leaves out."""
-        if self.boot != 0:
-            self.boot, self.seq = 0, seq
-            return 0
-        missing = seq - self.seq - 1 if self.seq >= 0 else 0
-        self.seq = max(self.seq, seq)
-        return max(missing, 0)
+    def missed(self, seq: int) -> tuple[bool, int]:
+        """Take the number of a message that names no boot; returns whether it leapt, and how many it leaves out."""
+        known, missing = self.boot == 0 and self.seq >= 0, seq - self.seq - 1
+        leapt = known and abs(missing) > LEAP
+        self.seq = max(self.seq, seq) if known and not leapt else seq
+        self.boot = 0
+        return leapt, max(missing, 0) if known and not leapt else 0
 
     def is_usual(self) -> bool:
         """Whether the next reading may be usual: the clock is settled, and numbers are those of the newest boot.
@@ -84,8 +83,9 @@ class Memory(msgspec.Struct, array_like=True):
 class Judged:
     """The verdicts on rows, each (n,): is it a repeat, its event time (ns), is that in doubt.
 
-    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all. ``failed``
-    are readings that could not be judged: the device, the arrival, and the mistake of ours.
+    ``gaps`` counts, by device, the numbers that were left out, ``filled`` those of them that came after all, ``leaps``
+    the numbers that were too far from all before to say that something was left out. ``failed`` are readings that could
+    not be judged: the device, the arrival, and the mistake of ours.
     """
 
     repeated: Bools
@@ -93,6 +93,7 @@ class Judged:
     suspect: Bools
     gaps: Counter[int] = field(default_factory=Counter)
     filled: Counter[int] = field(default_factory=Counter)
+    leaps: Counter[int] = field(default_factory=Counter)
     failed: list[tuple[int, int, Exception]] = field(default_factory=list)
 
 
@@ -211,6 +212,7 @@ class Memories:
             found, missing = memory.numbered(*number)
             repeated = found is Number.REPEATED
             judged.filled[one.device] += found is Number.FILLING
+            judged.leaps[one.device] += found is Number.LEAPT
             judged.gaps[one.device] += missing
             if one.ahead and not repeated:
                 memory.repeats.lead(*number, one.received_at)
@@ -227,9 +229,14 @@ class Memories:
         """Say whether a reading without a number of its own is a repeat, or one that has to wait for its turn."""
         if one.ahead:
             return not goes_ahead(memory, None if one.stamp == NONE else one.stamp, one.identity)
-        if one.identity != NONE and memory.repeats.content(one.identity):
+        if memory.repeats.sent_again(one.identity, one.received_at, marked=one.again):
             return True
-        judged.gaps[one.device] += memory.missed(one.seq) if one.seq != NONE else 0
+        if (one.stamp != NONE or one.seq != NONE) and memory.repeats.content(one.identity):
+            return True
+        if one.seq != NONE:
+            leapt, missing = memory.missed(one.seq)
+            judged.gaps[one.device] += missing
+            judged.leaps[one.device] += leapt
         return False
 
     def _settle(self, device: int) -> None:
@@ -252,6 +259,7 @@ class _Arrival(NamedTuple):
     period: int
     tolerance: int
     ahead: bool
+    again: bool
     sight: bool
     passage: int
 
@@ -261,8 +269,9 @@ class Arrivals:
     """Readings as they arrived: columns (n,), int64 in the words of ``Rows``, ``device`` the position in the registry.
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
-    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``sight``
-    (bool): it is of a vehicle that a camera saw; ``passage`` is what that passage is known by (``NONE``: by nothing).
+    device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``again``
+    (bool): the broker says that it sends it again; ``sight`` (bool): it is of a vehicle that a camera saw; ``passage``
+    is what that passage is known by (``NONE``: by nothing).
     """
 
     device: Int64
@@ -275,11 +284,12 @@ class Arrivals:
     period: Int64
     tolerance: Int64
     ahead: Bools
+    again: Bools
     sight: Bools
     passage: Int64
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight, self.passage)
+        more = (self.follows, self.period, self.tolerance, self.ahead, self.again, self.sight, self.passage)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))

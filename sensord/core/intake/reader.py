@@ -33,7 +33,8 @@ _CODES = {name: {word: code for code, word in enumerate(label.words)} for name, 
 _NAN = float("nan")
 _NOWHERE = -1
 """Stands for the route of a topic that has none."""
-_TOPIC, _RETAINED, _RECEIVED, _AHEAD = map(attrgetter, ("topic", "retained", "received_at", "ahead"))
+_TOPIC, _RETAINED, _RECEIVED = map(attrgetter, ("topic", "retained", "received_at"))
+_AHEAD, _AGAIN = map(attrgetter, ("ahead", "duplicate"))
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -61,8 +62,8 @@ class Read:
     """What some records say. Columns are (n,), a row for each reading, repeats included.
 
     ``position`` int64 is where the reading's message is among the records, ``device`` int64 its position in the
-    registry, ``stream`` int64, ``ahead`` (bool) whether it came ahead of its turn; labels, sightings and spots are
-    those of a batch.
+    registry, ``stream`` int64, ``ahead`` (bool) whether it came ahead of its turn, ``again`` (bool) whether the broker
+    says that it sends it again; labels, sightings and spots are those of a batch.
     """
 
     position: Int64
@@ -70,6 +71,7 @@ class Read:
     device: Int64
     stream: Int64
     ahead: Bools
+    again: Bools
     rows: Rows
     labels: dict[str, Int8]
     sightings: Sightings | None
@@ -148,8 +150,9 @@ class Reader:
             fields["density"] = fields["count"] / self._areas[device]
         labels, seen = self._labels(rows, received_at)
         position, stream, spot = messages.positions[rows.at], self._streams[number], self._spots(rows)
-        ahead, seen_by = np.array(list(map(_AHEAD, messages.records)), np.bool_)[rows.at], sightings(seen, received_at)
-        return Read(position, received_at, device, stream, ahead, rows, labels, seen_by, spot, aside)
+        ahead, again = (np.array(list(map(said, messages.records)), np.bool_)[rows.at] for said in (_AHEAD, _AGAIN))
+        seen_by = sightings(seen, received_at)
+        return Read(position, received_at, device, stream, ahead, again, rows, labels, seen_by, spot, aside)
 
     def _sorted_out(self, records: Sequence[Record], first: int, aside: Aside) -> Messages:
         """Return the messages of registered devices; put everything else aside."""

@@ -3,9 +3,13 @@
 A device that numbers its messages (``boot``, ``seq``) is known by the ranges of numbers that were seen of a boot. These
 are few, for numbers follow one another; and they have no width, for what a broker sends again has none: mosquitto does
 not keep to the limit of messages under way when a session is resumed. The boot before is remembered, too: what is sent
-again may begin before a restart.
+again may begin before a restart. A number that is too far from all of these is none of them: a mistake of the device,
+or it counts anew; a *run* begins with it, and what lies between is no gap.
 
 A device that only stamps its messages is known by their content; so many of the newest are kept.
+
+Of a device that does neither two messages may say the same, and both count. Only what the broker marks as sent again
+can be a repeat, and only of what may have been *under way* still, not acknowledged: what came last, and shortly before.
 
 A camera reports a passage again as well, for a trigger and periodically, or because it lost the acknowledgement: in
 another message, with another number and perhaps another confidence, but of the same vehicle, direction and stamp. That
@@ -29,8 +33,14 @@ from sensord.core.instant import MINUTE, SECOND
 
 RANGES = 256
 """Ranges kept of a boot. Beyond that the oldest hole is closed: what comes out of it later is taken for a repeat."""
-BOOTS = 2
+RUNS = 3
+"""Of these numbers are known: the last boot's, those of the one before, and what one number that leapt has begun."""
+LEAP = 1_000_000
+"""No outage leaves out so many: of ten messages a second a whole day's."""
 CONTENTS = 64
+UNDER_WAY = 10 * SECOND
+"""What is so much older than the newest message was acknowledged: that is done as soon as a message is on the disk."""
+MOST_UNDER_WAY = 4096
 PASSAGES = 256
 KNOWN = 10 * MINUTE
 TOGETHER = 5 * SECOND
@@ -49,10 +59,12 @@ class Number(Enum):
     """It is beyond all that were heard, or before them."""
     FILLING = "filling"
     """It lies in a hole: its successors were heard before it."""
+    LEAPT = "leapt"
+    """It is too far from all that were heard: a new run begins."""
 
 
 class Window(msgspec.Struct, array_like=True):
-    """The numbers seen of one boot: ``edges`` are start and end (exclusive) of each range, ascending.
+    """The numbers seen of one boot, in one run: ``edges`` are start and end (exclusive) of each range, ascending.
 
     ``leads`` are those that came ahead and whose turn has not come: number and arrival (ns), ascending.
     """
@@ -60,6 +72,18 @@ class Window(msgspec.Struct, array_like=True):
     boot: int
     edges: list[int]
     leads: list[tuple[int, int]] = []
+
+    def reaches(self, boot: int, seq: int) -> bool:
+        """Whether a number may belong to this run."""
+        return boot == self.boot and self.edges[0] - LEAP <= seq <= self.edges[-1] + LEAP
+
+    def follows(self, boot: int, seq: int) -> bool:
+        """Whether a number is the next one; it is remembered then."""
+        edges = self.edges
+        if boot != self.boot or edges[-1] != seq:
+            return False
+        edges[-1] = seq + 1
+        return True
 
     def lead(self, seq: int, at: int) -> None:
         """Remember that a number came ahead of its turn, at the instant ``at``."""
@@ -95,12 +119,17 @@ class Window(msgspec.Struct, array_like=True):
 
 
 class Repeats(msgspec.Struct, array_like=True):
-    """What is remembered of one device; part of every snapshot."""
+    """What is remembered of one device; part of every snapshot.
+
+    ``windows`` are runs, the one that was heard of last behind all others of its boot. ``passages`` and ``under_way``
+    hold when (ns) what they know came, in the order of arrival.
+    """
 
     windows: list[Window] = []
     contents: list[int] = []
     awaited: list[int] = []
     passages: dict[int, int] = {}
+    under_way: dict[int, int] = {}
 
     def passage(self, passage: int, at: int) -> bool:
         """Say whether a vehicle's passage, a hash, that arrives at ``at`` (ns) was reported before, and remember it."""
@@ -111,14 +140,23 @@ class Repeats(msgspec.Struct, array_like=True):
 
     def lead(self, boot: int, seq: int, at: int) -> None:
         """Remember that a number, which was seen first now, came ahead of its turn at the instant ``at``."""
-        next(window for window in self.windows if window.boot == boot).lead(seq, at)
+        place = self._run(boot, seq)
+        assert place is not None
+        self.windows[place].lead(seq, at)
+
+    def _run(self, boot: int, seq: int) -> int | None:
+        """Where the run is to which this number may belong."""
+        places = range(len(self.windows) - 1, -1, -1)
+        return next((place for place in places if self.windows[place].reaches(boot, seq)), None)
 
     def overtaken(self, boot: int, seq: int) -> int:
         """Take note that this number's turn has come; return when (ns) the first that overtook it came (0: none).
 
         A later boot overtakes all that an earlier one said.
         """
-        mine = next((place for place, window in enumerate(self.windows) if window.boot == boot), None)
+        if not any(window.leads for window in self.windows):  # as nearly always
+            return 0
+        mine = self._run(boot, seq)
         if mine is None:
             return 0
         self.windows[mine].follow(seq)
@@ -126,16 +164,34 @@ class Repeats(msgspec.Struct, array_like=True):
 
     def numbered(self, boot: int, seq: int) -> tuple[Number, int]:
         """Say what this number is to those that were seen, and how many it leaves out; and remember it."""
-        for window in reversed(self.windows):
-            if window.boot == boot:
-                end = window.edges[-1]
-                if end == seq:  # the next number, as nearly always
-                    window.edges[-1] = seq + 1
-                    return Number.FURTHER, 0
-                return window.see(seq), max(0, seq - end)
-        self.windows.append(Window(boot, [seq, seq + 1]))
-        del self.windows[:-BOOTS]
-        return Number.FURTHER, 0
+        if self.windows and self.windows[-1].follows(boot, seq):  # as nearly always
+            return Number.FURTHER, 0
+        place = self._run(boot, seq)
+        if place is None:
+            leapt = any(window.boot == boot for window in self.windows)
+            self.windows.append(Window(boot, [seq, seq + 1]))
+            del self.windows[:-RUNS]
+            return Number.LEAPT if leapt else Number.FURTHER, 0
+        window = self.windows[place]
+        if self.windows[-1].boot == boot:
+            self.windows.append(self.windows.pop(place))
+        end = window.edges[-1]
+        return window.see(seq), max(0, seq - end)
+
+    def sent_again(self, identity: int, at: int, *, marked: bool) -> bool:
+        """Say whether a message with this hash is one that was under way, and remember that it is, at ``at`` (ns).
+
+        ``marked``: the broker says that it sends it again.
+        """
+        known = self.under_way
+        if not marked:  # what the broker sends again comes before all that it sends for the first time
+            while known and at - next(iter(known.values())) > UNDER_WAY:
+                del known[next(iter(known))]
+        repeated = known.pop(identity, None) is not None
+        known[identity] = at
+        if len(known) > MOST_UNDER_WAY:
+            del known[next(iter(known))]
+        return marked and repeated
 
     def content(self, identity: int) -> bool:
         """Say whether a message with this hash is among the newest or came ahead, and remember it."""

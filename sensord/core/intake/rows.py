@@ -49,7 +49,7 @@ class Rows:
     """``n`` readings: int64 columns (n,) (``NONE``: it does not say), and ``fields`` as float64 (n,) (NaN: none).
 
     ``at`` is the place of the reading's message in ``Messages``, ``nth`` counts the readings of one message.
-    ``identity`` is what a reading without a number of its own is known by, if by anything. A missing field: none has
+    ``identity`` is what a reading without a number of its own is known by. A missing field: none has
     it. ``single`` are the readings that were decoded by themselves, each with its row: labels and plates are there.
     """
 
@@ -109,7 +109,7 @@ class RowReader:
             used = at[read.positions]
             left += np.setdiff1d(at, used).tolist()
             at = used
-        identity = _identities(at, np.zeros_like(at), read.stamp, read.boot, read.seq, messages)
+        identity = _identities(at, np.zeros_like(at), read.boot, read.seq, messages)
         return Rows(at, np.zeros_like(at), read.stamp, read.boot, read.seq, identity, read.fields, [])
 
     def _singly(self, places: list[int], messages: Messages, refuse: Refuse) -> Rows:
@@ -127,7 +127,7 @@ class RowReader:
         stamp, boot, seq = (
             whole_numbers([getattr(reading, part) for reading in readings]) for part in ("stamp", "boot", "seq")
         )
-        identity = _identities(at, nth, stamp, boot, seq, messages)
+        identity = _identities(at, nth, boot, seq, messages)
         return Rows(at, nth, stamp, boot, seq, identity, _columns(readings), list(enumerate(readings)))
 
 
@@ -140,16 +140,12 @@ def _columns(readings: list[Reading]) -> dict[str, Float64]:
     return {name: np.array([one.fields.get(name, _NAN) for one in readings], np.float64) for name in present}
 
 
-def _identities(at: Int64, nth: Int64, stamp: Int64, boot: Int64, seq: Int64, messages: Messages) -> Int64:
-    """What readings without a number of their own are known by; one that says nothing is never known again.
-
-    A message that the broker marks as sent again is known, too: it may have come before.
-    """
+def _identities(at: Int64, nth: Int64, boot: Int64, seq: Int64, messages: Messages) -> Int64:
+    """What readings without a number of their own are known by."""
     identity = np.full(len(at), NONE)
     for row in np.flatnonzero((boot == NONE) | (seq == NONE)).tolist():
         record = messages.records[at[row]]
-        if stamp[row] != NONE or seq[row] != NONE or record.duplicate:
-            identity[row] = fingerprint(int(nth[row]), record.topic, record.payload)
+        identity[row] = fingerprint(int(nth[row]), record.topic, record.payload)
     return identity
 
 

@@ -23,14 +23,14 @@ def window_of(rule: Rule, keys: int, of_device: Int32, depth: int) -> Window:
         return Recent(value, keys, rule.readings, rule.every, depth)
     length, gap = rule.window // rule.every, rule.session // rule.every
     if value.aggregate is Aggregate.TOTAL:
-        apart = Sliding(summary_of(value, len(of_device), rule.every, rule.window), len(of_device), length, depth)
+        apart = Sliding(summary_of(value, rule.every, rule.window), len(of_device), length, depth)
         return Total(apart, keys, of_device, rule.min_samples)
     if value.aggregate is Aggregate.PERCENTILE:
         return Percentile(keys, length, depth, value.rank, gap)
     if value.aggregate is Aggregate.DISTINCT:
         counting = Plain("", lambda window: window["count"])
         return Distinct(keys, _shaped(counting, keys, length, gap, depth), gap)
-    return _shaped(summary_of(value, keys, rule.every, rule.window), keys, length, gap, depth)
+    return _shaped(summary_of(value, rule.every, rule.window), keys, length, gap, depth)
 
 
 def _shaped(summary: Summary, keys: int, length: int, gap: int, depth: int) -> Window:

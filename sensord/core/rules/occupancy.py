@@ -37,7 +37,6 @@ class Occupancy:
     """
 
     still = False
-    pivot: Float64 | None = None
     length = 1
 
     def __init__(self, keys: int, every: int, depth: int, anchor: int) -> None:

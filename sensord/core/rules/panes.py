@@ -22,7 +22,7 @@ from sensord.core.rules.gather import window_of
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.occupancy import Drift, Occupancy
 from sensord.core.rules.rule import Aggregate, Rule
-from sensord.core.rules.summary import Readings, set_pivots
+from sensord.core.rules.summary import Readings
 from sensord.core.rules.thresholds import capacities
 from sensord.core.rules.total import Total
 from sensord.core.rules.window import Table
@@ -30,6 +30,10 @@ from sensord.core.stream import DIRECTION, Stream
 
 _SLACK = 12
 """So many panes further than the next one may be open."""
+_MOST = 1e140
+"""What a calculation takes a value for that is further from zero: no sum of squares of such values overflows."""
+_PICKED = (Aggregate.MIN, Aggregate.MAX, Aggregate.FIRST, Aggregate.LAST, Aggregate.PERCENTILE)
+_COUNTED = (Aggregate.COUNT, Aggregate.DISTINCT)
 
 
 class Sealed(NamedTuple):
@@ -116,6 +120,8 @@ class Panes:
             of, at = batch.device[chosen], batch.event_at[chosen]
             values[chosen] = self._counters.added(of, at, batch.fields[self._value.field or ""][chosen])
             fits &= ~np.isnan(values)
+        if self._value.aggregate not in (*_PICKED, *_COUNTED):  # which calculate nothing of the values
+            values = np.clip(values, -_MOST, _MOST)
         received_at = batch.received_at
         if self._apart:
             keys = batch.device
@@ -124,8 +130,6 @@ class Panes:
             received_at = received_at[fits]
         cells = (panes & (self._depth - 1)) * self._columns + keys
         readings = Readings(cells, keys.astype(np.int64), panes, within, values)
-        if self._window.pivot is not None:
-            set_pivots(self._window.pivot, readings)
         self._arrivals = Arrivals(readings, received_at)
 
     def _values(self, batch: Batch) -> Float64 | None:

@@ -22,7 +22,6 @@ class Recent:
 
     still = False
     """What it holds stays, however long ago it came: that no reading comes does not say that nothing is met."""
-    pivot: Float64 | None = None
 
     def __init__(self, value: Value, keys: int, readings: int, every: int, depth: int) -> None:
         self._value, self._every, self.depth, self.length = value, every, depth, 1

@@ -59,7 +59,6 @@ class _Tabled:
     """Readings of open panes as a table of (pane, key, mark, count), sorted, each row once."""
 
     still = True
-    pivot: Float64 | None = None
 
     def __init__(self, keys: int, length: int, depth: int, gap: int) -> None:
         self._keys, self.length, self.depth = keys, gap or length, depth

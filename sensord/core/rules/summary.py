@@ -47,11 +47,6 @@ class Summary(Protocol):
 
     neutral: dict[str, float]
 
-    @property
-    def pivot(self) -> Float64 | None:
-        """What each key's values are counted from, float64 (keys,), see ``set_pivots``; None: from zero."""
-        ...
-
     def add(self, open_panes: Columns, readings: Readings) -> None:
         """Join readings into open panes (flattened columns), one by one in arrival order."""
         ...
@@ -92,7 +87,6 @@ class Plain:
     def __init__(self, part: str, finish: Callable[[Columns], Float64]) -> None:
         names = ("count", part) if part else ("count",)
         self.neutral = {name: _NEUTRAL[name] for name in names}
-        self.pivot: Float64 | None = None
         self._finish = finish
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
@@ -122,7 +116,6 @@ class Edge:
 
     def __init__(self, *, last: bool) -> None:
         self._last = last
-        self.pivot: Float64 | None = None
         self.neutral = {"count": 0.0, "at": NONE if last else np.inf, "kept": np.nan}
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
@@ -165,28 +158,63 @@ class Edge:
         return window["kept"]
 
 
-class Spread:
-    """The sample standard deviation, from sums about a pivot: each key's first reading ever, so nothing cancels out."""
+class Centred:
+    """Sums about a pivot: a value among those that are summed, so that neither its size nor what has left cancels out.
 
-    neutral = {"count": 0.0, "sum": 0.0, "squares": 0.0}  # noqa: RUF012
+    Of a pane that is its first arrival's; of panes joined one after the other, that of the one they begin with.
+    """
 
-    def __init__(self, keys: int) -> None:
-        self.pivot = np.full(keys, np.nan)
+    neutral: dict[str, float]
 
     def add(self, open_panes: Columns, readings: Readings) -> None:
         """See :class:`Summary`."""
-        centred = readings.values - self.pivot[readings.keys]
-        np.add.at(open_panes["count"], readings.cells, 1.0)
-        np.add.at(open_panes["sum"], readings.cells, centred)
-        np.add.at(open_panes["squares"], readings.cells, centred * centred)
+        cells, pivot = readings.cells, open_panes["pivot"]
+        # Written backwards, so that of a cell's readings the first arrival stays.
+        new = np.flatnonzero(open_panes["count"][cells] == 0)[::-1]
+        pivot[cells[new]] = readings.values[new]
+        np.add.at(open_panes["count"], cells, 1.0)
+        for name, amount in self._amounts(readings, readings.values - pivot[cells]).items():
+            np.add.at(open_panes[name], cells, amount)
+
+    def _amounts(self, readings: Readings, centred: Float64) -> Columns:
+        """What each reading adds to which column, ``centred`` being its value less the pivot."""
+        raise NotImplementedError
+
+    def _moved(self, columns: Columns, by: Float64) -> Columns:
+        """The columns, of values that are all greater by so much."""
+        raise NotImplementedError
+
+    def _about(self, pivot: Float64, columns: Columns) -> Columns:
+        return {**self._moved(columns, columns["pivot"] - pivot), "pivot": pivot}
 
     def join(self, earlier: Columns, later: Columns) -> Columns:
         """See :class:`Summary`."""
-        return {name: earlier[name] + later[name] for name in earlier}
+        pivot = np.where(earlier["count"] > 0, earlier["pivot"], later["pivot"])
+        moved = self._about(pivot, later)
+        return {name: pivot if name == "pivot" else earlier[name] + moved[name] for name in earlier}
 
     def run(self, columns: Columns, *, back: bool = False) -> Columns:
         """See :class:`Summary`."""
-        return {name: _run(np.add, column, back=back) for name, column in columns.items()}
+        some = columns["count"] > 0
+        begin = some.shape[-2] - 1 - some[..., ::-1, :].argmax(axis=-2) if back else some.argmax(axis=-2)
+        pivot = np.take_along_axis(columns["pivot"], np.expand_dims(begin, -2), axis=-2)
+        moved = self._about(pivot, columns)
+        joined = {name: pivot if name == "pivot" else _run(np.add, moved[name], back=back) for name in columns}
+        return {**joined, "pivot": np.where(joined["count"] > 0, pivot, 0.0)}
+
+
+class Spread(Centred):
+    """The sample standard deviation."""
+
+    neutral = {"count": 0.0, "pivot": 0.0, "sum": 0.0, "squares": 0.0}  # noqa: RUF012
+
+    def _amounts(self, readings: Readings, centred: Float64) -> Columns:
+        return {"sum": centred, "squares": centred * centred}
+
+    def _moved(self, columns: Columns, by: Float64) -> Columns:
+        more = columns["count"] * by
+        squares = columns["squares"] + by * (2.0 * columns["sum"] + more)
+        return {"count": columns["count"], "sum": columns["sum"] + more, "squares": squares}
 
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """No times are kept."""
@@ -201,39 +229,28 @@ class Spread:
         return np.where(enough, np.sqrt(np.maximum(squares, 0.0) / (some - 1.0)), np.nan)
 
 
-class Slope:
-    """The least-squares slope over event time, per ``per`` ns. Times are in panes, values about a pivot."""
+class Slope(Centred):
+    """The least-squares slope over event time, per ``per`` ns. Times are in panes."""
 
-    neutral = {"count": 0.0, "t": 0.0, "v": 0.0, "tt": 0.0, "tv": 0.0}  # noqa: RUF012
+    neutral = {"count": 0.0, "pivot": 0.0, "t": 0.0, "v": 0.0, "tt": 0.0, "tv": 0.0}  # noqa: RUF012
 
-    def __init__(self, keys: int, every: int, per: int) -> None:
-        self.pivot = np.full(keys, np.nan)
+    def __init__(self, every: int, per: int) -> None:
         self._every, self._scale = every, per / every
 
-    def add(self, open_panes: Columns, readings: Readings) -> None:
-        """See :class:`Summary`."""
-        value = readings.values - self.pivot[readings.keys]
+    def _amounts(self, readings: Readings, centred: Float64) -> Columns:
         time = readings.within / self._every
-        for name, amount in (("count", np.ones_like(time)), ("t", time), ("v", value)):
-            np.add.at(open_panes[name], readings.cells, amount)
-        np.add.at(open_panes["tt"], readings.cells, time * time)
-        np.add.at(open_panes["tv"], readings.cells, time * value)
+        return {"t": time, "v": centred, "tt": time * time, "tv": time * centred}
 
-    def join(self, earlier: Columns, later: Columns) -> Columns:
-        """See :class:`Summary`; both count time from the same instant."""
-        return {name: earlier[name] + later[name] for name in earlier}
-
-    def run(self, columns: Columns, *, back: bool = False) -> Columns:
-        """See :class:`Summary`."""
-        return {name: _run(np.add, column, back=back) for name, column in columns.items()}
+    def _moved(self, columns: Columns, by: Float64) -> Columns:
+        v, tv = columns["v"] + columns["count"] * by, columns["tv"] + columns["t"] * by
+        return {**columns, "v": v, "tv": tv}
 
     def shift(self, columns: Columns, panes: float | Float64) -> Columns:
         """See :class:`Summary`: t becomes t + panes."""
         count, t, v, tt, tv = (columns[name] for name in ("count", "t", "v", "tt", "tv"))
         return {
-            "count": count,
+            **columns,
             "t": t + count * panes,
-            "v": v,
             "tt": tt + 2.0 * panes * t + panes * panes * count,
             "tv": tv + panes * v,
         }
@@ -248,22 +265,14 @@ class Slope:
         return slope * self._scale
 
 
-def set_pivots(pivot: Float64, readings: Readings) -> None:
-    """Make a key's first reading its pivot, in the order of arrival and whatever pane it falls into."""
-    new = np.isnan(pivot[readings.keys])
-    if new.any():
-        # Written backwards, so that of a key's readings the first arrival stays.
-        pivot[readings.keys[new][::-1]] = readings.values[new][::-1]
-
-
-def summary_of(value: Value, keys: int, every: int, window: int) -> Summary:
+def summary_of(value: Value, every: int, window: int) -> Summary:
     """Make the summary of an aggregate that panes can hold; ``every`` and ``window`` are ns."""
     if value.aggregate in (Aggregate.LAST, Aggregate.FIRST):
         return Edge(last=value.aggregate is Aggregate.LAST)
     if value.aggregate is Aggregate.STDDEV:
-        return Spread(keys)
+        return Spread()
     if value.aggregate is Aggregate.SLOPE:
-        return Slope(keys, every, value.per)
+        return Slope(every, value.per)
     per_window = value.per / window if value.per and window else 1.0
     part, finish = {
         Aggregate.COUNT: ("", lambda window: window["count"]),

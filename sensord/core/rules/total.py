@@ -23,7 +23,6 @@ class Total:
     """
 
     still = True
-    pivot: Float64 | None = None
 
     def __init__(self, apart: Sliding, keys: int, of_device: Int32, needed: int) -> None:
         self._apart, self._keys, self._needed = apart, keys, max(needed, 1)

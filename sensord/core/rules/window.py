@@ -34,14 +34,12 @@ Table = dict[str, Array]
 class Window(Protocol):
     """Takes readings into open panes and gives a value when a pane is sealed.
 
-    ``still``: a further empty pane changes neither value nor samples once ``length`` panes were empty. ``pivot``
-    float64 (keys,), where there is one, has to be set by ``set_pivots`` before readings are taken.
+    ``still``: a further empty pane changes neither value nor samples once ``length`` panes were empty.
     """
 
     depth: int
     length: int
     still: bool
-    pivot: Float64 | None
 
     def add(self, readings: Readings) -> None:
         """Take readings, none of them late; their cells are ``pane % depth * keys + key``."""
@@ -128,7 +126,6 @@ class Summarised:
 
     def __init__(self, summary: Summary, keys: int, length: int, depth: int) -> None:
         self._summary, self.length, self.depth = summary, length, depth
-        self.pivot = summary.pivot
         self._open = Open(summary, keys, depth)
 
     def add(self, readings: Readings) -> None:
@@ -137,8 +134,7 @@ class Summarised:
 
     def arrays(self) -> dict[str, Array]:
         """See :class:`Window`."""
-        state: dict[str, Array] = {f"open.{name}": column for name, column in self._open.columns.items()}
-        return state if self.pivot is None else {**state, "pivot": self.pivot}
+        return {f"open.{name}": column for name, column in self._open.columns.items()}
 
     def tables(self) -> dict[str, Table]:
         """Everything is in the arrays."""
@@ -178,12 +174,7 @@ class Sliding(Summarised):
     def _sum_up(self) -> None:
         """Turn a full block into suffixes, with times counted from the beginning of the next block."""
         rows = self._summary.shift(self._block, float(-self.length))
-        self._keep(self._block, rows)
-        for below in range(self.length - 2, -1, -1):
-            row = {name: column[below] for name, column in self._block.items()}
-            after = {name: column[below + 1] for name, column in self._block.items()}
-            for name, joined in self._summary.join(row, after).items():
-                self._block[name][below] = joined
+        self._keep(self._block, self._summary.run(rows, back=True))
 
     def ahead(self, pane: int, count: int, readings: Readings) -> Ahead:
         """See :class:`Window`: whole blocks at once, joined in the grouping in which ``seal`` joins pane by pane."""
