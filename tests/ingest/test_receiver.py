@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -322,6 +324,52 @@ def test_a_silence_may_last_for_one_and_a_half_keepalives(monkeypatch: pytest.Mo
         _connected(stage)
         ahead = 901.0
         wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
+
+
+class Clockwork:
+    """In the place of ``time`` and ``select``: once ``wound``, time stands but for waits, which take no time."""
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._first = True
+
+    def wind(self) -> None:
+        """Let time stand."""
+        self._at = time.monotonic()
+
+    def monotonic(self) -> float:
+        """Say what time it is."""
+        return time.monotonic() if self._at is None else self._at
+
+    def select(self, *waiting: Any) -> tuple[list[Any], ...]:
+        """Wait for the network; the first wait in vain is cut short, as by an acknowledgement to be sent."""
+        if self._at is None:
+            return select.select(*waiting)
+        found = select.select(*waiting[:3], 0)
+        if not any(found):
+            self._at += 0.2 if self._first else waiting[3]
+            self._first = False
+        return found
+
+
+def test_a_silence_is_over_at_one_and_a_half_keepalives_whenever_the_last_turn_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counted from the last packet, and not from the next time that somebody looks."""
+    clockwork, silences, end = Clockwork(), list[float](), connection.Connection._end
+
+    def note(ended: connection.Connection, ending: connection.Ending, why: str) -> None:
+        silences.append(clockwork.monotonic() - ended._heard)
+        end(ended, ending, why)
+
+    monkeypatch.setattr(connection, "time", clockwork)
+    monkeypatch.setattr(connection, "select", clockwork)
+    monkeypatch.setattr(connection.Connection, "_end", note)
+    with ScriptedBroker(FILTERS) as silent, Stage(_settings(silent, keepalive="6s")) as stage:
+        _connected(stage)
+        clockwork.wind()
+        wait_until(lambda: silences)
+    assert silences[0] == pytest.approx(9.0, abs=0.001)
 
 
 def test_what_waited_for_us_may_come_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
