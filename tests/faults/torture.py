@@ -149,7 +149,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "broker": _each(broker_kills, 10),
     "link": _each(half_open, 20),
     "session": _each(lost_sessions, 20),
-    "takeover": _each(takeovers, 20),
+    "takeover": _each(takeovers, 60),
     "storm": _each(storms, 50),
     "fleet": _each(registered_storms, 50),
     "repeats": _each(repetitions, 20),
