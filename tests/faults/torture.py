@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from tests.faults.alertstorm import alert_storms
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
 from tests.faults.copies import copy_kills
@@ -160,6 +161,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
     "well-again": _each(well_again, 50),
+    "alert-storm": _each(alert_storms, 500),
     "order": _each(worst_first, 50),
     "names": _ways(unresolved, NAMELESS, 50),
     "mail": _each(dribbling_mail, 20),
