@@ -71,7 +71,7 @@ bench: $(VENV)/.develop services  ## run the benchmarks, one after the other; fa
 torture: $(VENV)/.develop services  ## shoot the daemon, cut the power, N times each, and write the table: N=1000 SEED=1
 	$(BIN)/python -m tests.faults.torture --runs $(N) --seed $(SEED) --write $(ARGS)
 
-soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HOURS=1; writes soak.csv and soak.png
+soak: $(VENV)/.develop services  ## run at 500 messages/s with random faults: HOURS=1 (ARGS="--one-life": no restarts); writes soak.csv, soak.png
 	$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(ARGS)
 	$(BIN)/uv run --quiet --no-project --with matplotlib python tests/faults/soakplot.py soak.csv soak.png
 
