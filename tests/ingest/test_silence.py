@@ -59,13 +59,13 @@ class Clockwork:
         """Say what time it is."""
         return time.monotonic() if self._at is None else self._at
 
-    def select(self, *waiting: Any) -> tuple[list[Any], ...]:
+    def select(self, read: list[Any], write: list[Any], failed: list[Any], timeout: float) -> tuple[list[Any], ...]:
         """Wait for the network; the first wait in vain is cut short, as by an acknowledgement to be sent."""
         if self._at is None:
-            return select.select(*waiting)
-        found = select.select(*waiting[:3], 0)
+            return select.select(read, write, failed, timeout)
+        found = select.select(read, write, failed, 0)
         if not any(found):
-            self._at += 0.2 if self._first else waiting[3]
+            self._at += 0.2 if self._first else timeout
             self._first = False
         return found
 
