@@ -257,7 +257,7 @@ class Connection:
             self._read_burst()
         self._write()
         if self._patience() <= 0:
-            self._end(Ending.SILENT, f"the broker has been silent for {SILENCE:g} keepalives: half-open connection")
+            self._end(Ending.SILENT, "the broker has been silent for 1.5 keepalives: half-open connection")
         self._housekeep()
 
     def _patience(self) -> float:
