@@ -27,7 +27,7 @@ def alert_storms(
     robot has heard, and first red alerts later than ``FIRST_RED``, unless others kept the machine busy when the storm
     began. Recovery is from the first red reading to its message. Raises ``AssertionError`` when a robot is too loud.
     """
-    recovery, found, late, repeated, unheard = list[float](), list[Counted](), 0, 0, 0
+    recovery, found, judged, late, repeated, unheard = list[float](), list[Counted](), 0, 0, 0, 0
     for number in rounds:
         idle = os.getloadavg()[0] < (os.cpu_count() or 1)
         folder = directory / str(number)
@@ -38,6 +38,7 @@ def alert_storms(
         assert counted.digests, "so many alerts are gathered in digests"
         recovery.append(latency)
         found.append(counted)
+        judged += idle
         late += idle and latency > FIRST_RED
         repeated += groups.repeated
         unheard += max(0, counted.sent - groups.told)
@@ -49,6 +50,6 @@ def alert_storms(
         recovery=recovery,
         remark=f"{sum(one.alone + one.in_digests for one in found):,} messages, {sum(one.alone for one in found):,} by "
         f"themselves, {sum(one.in_digests for one in found):,} in {sum(one.digests for one in found):,} digests, "
-        f"{sum(one.waiting for one in found):,} not sent yet; {late} first red alerts after more than {FIRST_RED:g} s "
-        "on an idle machine; recovery is from the first red reading to its message",
+        f"{sum(one.waiting for one in found):,} not sent yet; {judged} of these storms on a machine that was idle "
+        f"before (bound: {FIRST_RED:g} s); recovery is from the first red reading to its message",
     )
