@@ -52,6 +52,8 @@ from tests.support.daemon import crowd  # noqa: E402
 
 RATE = 500
 A_DAY = RATE * 86_400
+FRESH = 30
+"""Seconds of fresh readings at least: right after a start they come in smaller groups."""
 STREET = Speech(lanes=RATE, every=1.0, moods=None)
 BROKER = ("autosave_on_changes false",)
 
@@ -153,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rate = readings / seconds
         print(f"{found:,} points in the database {seconds:.1f} s after it was back, beside {spoken:,} fresh readings:")
         print(f"{rate:,.0f} old readings/s")
+        wait_until(lambda: sum(stage.sensors.sent.values()) >= FRESH * RATE, 2 * FRESH, "there are fresh readings")
         stage.sensors.fall_silent()
         whole = readings + sum(stage.sensors.sent.values())
         # Counting tens of millions of points takes the database a minute or more.
