@@ -345,6 +345,8 @@ class Supervisor:
             for part, calls in self._stuck().items():
                 self._meter.gauge("stuck_calls", calls, part=part)
             self._conditions.state_outbox(await asyncio.to_thread(self._outbox.oldest))
+            for fact, good in self._health.facts().items():
+                self._meter.gauge("fact_good", good, fact=fact)
             if not settled and time.monotonic() - began >= SETTLED:
                 settled = True
                 self._starts.settle()

@@ -44,7 +44,9 @@ PACKET_ALLOWANCE = 128 << 10
 BROKER_LIMIT = 1 << 20
 """The shipped broker's own limit of a payload, in bytes (``message_size_limit``)."""
 HOUSEKEEPING = 0.5
-"""Seconds between paho's keepalive checks."""
+"""Longest time between two of paho's keepalive checks, in seconds."""
+SILENCE = 1.5
+"""Keepalives for which the broker may be silent."""
 ANSWER = 10.0
 """Seconds for which the broker may be silent before it has answered our CONNECT and SUBSCRIBE."""
 KEPT_ALIVE_NO_LONGER = 141
@@ -246,14 +248,25 @@ class Connection:
             return
         waiting = bool(self._sending) or self._client.want_write()
         pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        readable, _, _ = select.select([sock, self._wakes], [sock] if waiting else [], [], 0 if pending else timeout)
+        timeout = 0.0 if pending else min(timeout, self._beat(), max(0.0, self._patience()))
+        readable, _, _ = select.select([sock, self._wakes], [sock] if waiting else [], [], timeout)
         if self._wakes in readable:
             self._clear_wakes()
         if pending or sock in readable:
             self._heard = time.monotonic()
             self._read_burst()
         self._write()
+        if self._patience() <= 0:
+            self._end(Ending.SILENT, "the broker has been silent for 1.5 keepalives: half-open connection")
         self._housekeep()
+
+    def _patience(self) -> float:
+        """For how many seconds more the broker may be silent."""
+        return self._heard + SILENCE * self._client.keepalive - time.monotonic()
+
+    def _beat(self) -> float:
+        """Seconds between two keepalive checks: a ping must have time for its answer before our patience ends."""
+        return min(HOUSEKEEPING, self._client.keepalive / 8)
 
     def idle(self) -> None:
         """Stay alive without reading, while the queue is full.
@@ -302,12 +315,10 @@ class Connection:
 
     def _housekeep(self) -> None:
         now = time.monotonic()
-        if now - self._kept < HOUSEKEEPING:
+        if now - self._kept < self._beat():
             return
         self._kept = now
         self._client.loop_misc()
-        if now - self._heard > 1.5 * self._client.keepalive:
-            self._end(Ending.SILENT, "the broker has been silent for 1.5 keepalives: half-open connection")
         if not self.ready and now - self._heard > ANSWER:  # what waited for us may come before the answer
             self._end(Ending.SILENT, f"the broker did not accept us within {ANSWER:g} s")
 

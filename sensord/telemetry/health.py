@@ -99,10 +99,17 @@ class Health:
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether the daemon is live and every fact is good, and all of them."""
         live, report = self.live()
-        with self._lock:
-            facts = self._facts | {name: self._stands(failing) for name, failing in self._standing.items()}
+        facts = self._all_facts()
         report["facts"] = {name: {"ok": fact.ok, "detail": fact.detail} for name, fact in facts.items()}
         return live and all(fact.ok for fact in facts.values()), report
+
+    def facts(self) -> dict[str, bool]:
+        """Every fact that was stated so far, and whether it is good."""
+        return {name: fact.ok for name, fact in self._all_facts().items()}
+
+    def _all_facts(self) -> dict[str, _Fact]:
+        with self._lock:
+            return self._facts | {name: self._stands(failing) for name, failing in self._standing.items()}
 
     def _stands(self, failing: _Failing | None) -> _Fact:
         lasts = 0.0 if failing is None else self._clock() - failing.since

@@ -132,6 +132,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("sink_resets_total", "Cursors of sinks that were beyond the journal's end and were set back.", "sink"),
     _counter("sink_missed_groups_total", "Journal groups that were gone before the sink had them.", "sink"),
     # The daemon itself.
+    _gauge("fact_good", "1 while a fact of /readyz is good, else 0, by fact.", "fact"),
     _gauge("stuck_calls", "Calls that hang and that nobody waits for any more, by the part that made them.", "part"),
     _counter("troubles_total", "Troubles of the daemon itself that people were told of, by kind.", "trouble"),
     _counter("orphaned_cases_total", "Open cases that were voided, for the journal has lost their beginning."),

@@ -1,6 +1,7 @@
 """A flood of readings: ``python -m tests.faults.flood PORT RATE SECONDS`` publishes so many a second, or what it can.
 
-A process of its own, so that its cost is not the daemon's. It speaks for ``LANES`` lanes from ``FIRST`` on.
+A process of its own, so that its cost is not the daemon's. It speaks for ``LANES`` lanes from ``FIRST`` on, for so long
+or until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ WINDOW = 900
 
 @contextmanager
 def flood(stage: Stage, rate: float, seconds: float) -> Iterator[subprocess.Popen[str]]:
-    """A publisher of so many readings a second, for so long."""
+    """A publisher of so many readings a second, for so long, or until somebody asks what it has ``published``."""
     command = [sys.executable, "-m", __name__, str(stage.broker.port), str(rate), str(seconds)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
 
 
 def published(process: subprocess.Popen[str]) -> tuple[int, float, int]:
-    """Wait until the broker has everything of a flood; returns how many readings that are, in what time, of which boot.
+    """End a flood, and wait until the broker has all of it; returns how many readings, in what time, of which boot.
 
     The time is in seconds.
     """
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.close()
     sent, seconds, boot = process.stdout.readline().split()
     return int(sent), float(seconds), int(boot)
 
@@ -92,14 +95,14 @@ class Publisher:
 
 
 def speak(port: int, rate: float, seconds: float) -> tuple[int, float, int]:
-    """Publish at the rate, a hundredth of a second's worth at a time, until the broker has all of it.
+    """Publish at the rate, a hundredth of a second's worth at a time, for so long or until standard input is closed.
 
     Returns how many readings there were, after how many seconds the broker had them, and their boot.
     """
     boot = time.time_ns() // 1_000_000
     publisher = Publisher(port, f"flood-{boot}")
     began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
+    while (passed := time.monotonic() - began) < seconds and not select.select([sys.stdin], [], [], 0)[0]:
         due = range(publisher.sent, min(int(passed * rate), publisher.sent + WINDOW))
         publisher.publish([_reading(number, boot) for number in due])
         time.sleep(0.01 if len(due) < WINDOW else 0)

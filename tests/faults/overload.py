@@ -11,7 +11,7 @@ import math
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,8 @@ from threading import Event, Thread
 
 import httpx
 
+from sensord.config.settings import Mqtt
+from sensord.core.record import Group
 from sensord.drivers.replay import journal_groups
 from sensord.ingest.backlog import OPEN
 from sensord.store.reader import DirectoryReader
@@ -39,6 +41,9 @@ _BUSY = (OSError, ValueError, KeyError, httpx.HTTPError)
 """What may come of asking a daemon that has its hands full."""
 MOST = 30.0
 """So long somebody may take to hear of a crowd, in seconds; a crowd that takes longer is missed."""
+BASE_MIB = 150
+"""Resident memory that a daemon may take beside what waits for its journal."""
+MOST_MIB = BASE_MIB + Mqtt().queue_mib
 RATES = (1000, 2000, 3000, 4000, 6000, 8000, 12000, 16000)
 
 
@@ -213,7 +218,8 @@ def overload(directory: Path, seconds: float, seed: int, times: float = 4.0, rat
     """Offer ``times`` the sustainable rate (or ``rate``) for so many seconds, while crowds come and go on two lanes.
 
     What the broker itself drops, because too much waits in it, must show as gaps in the devices' numbers. *Lost* counts
-    what does not; and crowds that came while readings were late, and answers to them, that nobody heard of in time.
+    what does not; crowds that came while readings were late, and answers to them, that nobody heard of in time; and a
+    daemon that takes more than ``MOST_MIB`` of memory.
     """
     speech = Speech(others=LANES, moods=None)
     with Stage(directory, seed, influx=False, speech=speech, broker=BROKER) as stage:
@@ -233,11 +239,12 @@ def overload(directory: Path, seconds: float, seed: int, times: float = 4.0, rat
             f"{found:,}/s are sustained, {end.rate:,.0f}/s came in: {end.sent:,} readings, at most "
             f"{end.watch.age:.0f} s late in their turn; crowds that came meanwhile were told of after "
             f"{_times(crowds.told)}, answers to them had their results after {_times(crowds.answered)}, "
-            f"{crowds.missed} of either not within {MOST:g} s; {end.watch.rss_mib:.0f} MiB resident at most; "
+            f"{crowds.missed} of either not within {MOST:g} s; {end.watch.rss_mib:.0f} MiB resident at most "
+            f"(bound: {MOST_MIB}); "
             f"{dropped:,} dropped by the broker, {gaps:,.0f} shown as gaps; recovery is from the flood's end until "
             "nothing is late"
         )
-        lost = max(0, dropped - round(gaps)) + crowds.missed
+        lost = max(0, dropped - round(gaps)) + crowds.missed + (end.watch.rss_mib > MOST_MIB)
         doubled = max(0, counted - journaled - sum(stage.sensors.sent.values()))
         fault = f"{times:g} times the sustainable rate for {seconds:g} s"
         return Row(fault, 1, lost=lost, doubled=doubled, recovery=[end.drain], remark=remark)
@@ -255,22 +262,41 @@ def replayed(stage: Stage) -> tuple[int, int]:
 
     It must decide what was decided. There may be tens of millions: a byte is remembered of each.
     """
-    site, readings, decided = stage.daemon.site(), 0, list[bytes]()
-    seen = defaultdict[tuple[str, int], bytearray](bytearray)
-    for group in journal_groups(DirectoryReader(stage.daemon.state / "journal")):
+    site, readings, decided, seen = stage.daemon.site(), 0, list[bytes](), Seen(stage)
+    for group in seen.new():
         step = site.step(group)
         decided.append(step.decisions())
         readings += sum(n for (_, outcome), n in step.counts.items() if outcome in ("accepted", "late"))
-        for record in group.records:
-            lane = record.topic.rpartition("-")[2]
-            if record.kind == 0 and "/crowd/" in record.topic and int(lane) >= FIRST:
-                body = json.loads(record.payload)
-                _tick_off(seen[lane, body["boot"]], body["seq"])
     assert stage.written() == b"".join(decided), "what was written down while it ran is what a replay decides"
-    return readings, sum(sum(one) for one in seen.values())
+    return readings, seen.different
 
 
-def _tick_off(seen: bytearray, number: int) -> None:
-    if number >= len(seen):
-        seen.extend(bytes(number + 1 - len(seen)))
-    seen[number] = 1
+class Seen:
+    """How many ``different`` readings of the flood's lanes were in the groups of the journal that were looked at."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.different = self._upto = 0
+        self._journal, self._seen = stage.daemon.state / "journal", defaultdict[tuple[str, int], bytearray](bytearray)
+
+    def new(self) -> Iterator[Group]:
+        """Look at the groups that have come since."""
+        for group in journal_groups(DirectoryReader(self._journal), self._upto):
+            self._upto = group.seq
+            for record in group.records:
+                lane = record.topic.rpartition("-")[2]
+                if record.kind == 0 and "/crowd/" in record.topic and int(lane) >= FIRST:
+                    body = json.loads(record.payload)
+                    self._tick_off(self._seen[lane, body["boot"]], body["seq"])
+            yield group
+
+    def count(self) -> int:
+        """As ``different``, once all that there is was looked at."""
+        for _ in self.new():
+            pass
+        return self.different
+
+    def _tick_off(self, seen: bytearray, number: int) -> None:
+        if number >= len(seen):
+            seen.extend(bytes(number + 1 - len(seen)))
+        self.different += not seen[number]
+        seen[number] = 1

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from tests.faults.alertstorm import alert_storms
 from tests.faults.brokenlink import broker_kills, half_open, lost_sessions, repetitions, storms, takeovers
 from tests.faults.clocks import device_clocks, host_jumps, stored_hours
 from tests.faults.copies import copy_kills
@@ -149,7 +150,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "broker": _each(broker_kills, 10),
     "link": _each(half_open, 20),
     "session": _each(lost_sessions, 20),
-    "takeover": _each(takeovers, 20),
+    "takeover": _each(takeovers, 60),
     "storm": _each(storms, 50),
     "fleet": _each(registered_storms, 50),
     "repeats": _each(repetitions, 20),
@@ -160,6 +161,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "silent": _each(silent_sensors, 100),
     "receivers": _ways(failing_receiver, WAYS, 50),
     "well-again": _each(well_again, 50),
+    "alert-storm": _each(alert_storms, 500),
     "order": _each(worst_first, 50),
     "names": _ways(unresolved, NAMELESS, 50),
     "mail": _each(dribbling_mail, 20),

@@ -5,11 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -304,34 +302,6 @@ def test_a_full_queue_does_not_cost_the_connection(broker: Mosquitto) -> None:
         journal.gate.set()
         wait_until(lambda: len(journal.payloads) == 50)
         assert stage.count("mqtt_reconnects_total") == 0
-
-
-def test_a_half_open_connection_is_given_up() -> None:
-    """The broker's machine is gone without a word: noticed by its silence, and said so."""
-    with ScriptedBroker(FILTERS) as silent, Stage(_settings(silent, keepalive="1s")) as stage:
-        _connected(stage)
-        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
-        assert "half-open" in stage.links[1][1]
-
-
-def test_a_silence_may_last_for_one_and_a_half_keepalives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock of the test's own, which the client library does not see: it would wait for twice the keepalive."""
-    ahead = 0.0
-    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
-    with ScriptedBroker(FILTERS) as silent, Stage(_settings(silent, keepalive="10m")) as stage:
-        _connected(stage)
-        ahead = 901.0
-        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
-
-
-def test_what_waited_for_us_may_come_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker with much in store sends that first, for longer than an answer may take: it is no silence."""
-    monkeypatch.setattr(connection, "ANSWER", 0.6)
-    publish = b"\x30\x06\x00\x03a/b\x00"
-    with ScriptedBroker(FILTERS, before=[publish] * 25) as busy, Stage(_settings(busy)) as stage:
-        _connected(stage)
-        assert stage.count("mqtt_disconnections_total", reason="silent") == 0
-        wait_until(lambda: len(stage.journal.payloads) == 25)
 
 
 def test_a_topic_that_is_no_text_is_refused() -> None:

@@ -49,6 +49,7 @@ def test_a_bad_fact_makes_the_daemon_unready_but_not_dead() -> None:
     health.set_fact("rules", True, "12 rules")
     assert health.ready()[0]
     health.set_fact("mqtt", False, "connection refused")
+    assert health.facts() == {"rules": True, "mqtt": False}
     ready, report = health.ready()
     assert not ready
     assert health.live()[0]
