@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.batch import Bools, Int64
-from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
+from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, SHORT, Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
 from sensord.core.intake.repeats import Number, Repeats
@@ -73,8 +73,7 @@ class Memory(msgspec.Struct, array_like=True):
         While a number that came ahead is remembered none is: the next one in its turn makes an end of that.
         """
         windows = self.repeats.windows
-        clock = self.clock
-        if not windows or not clock.minima or clock.steady or clock.stored or clock.held:
+        if not windows or not self.clock.is_plain():
             return False
         newest = windows[-1]
         return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
@@ -101,9 +100,8 @@ class _Columns:
 
     def __init__(self, devices: int) -> None:
         self.here = np.zeros(devices, np.bool_)
-        self.boot, self.next, self.bucket, self.least, self.offset, self.stamp, self.received, self.age = np.zeros(
-            (8, devices), np.int64
-        )
+        self.boot, self.next, self.bucket, self.least, self.offset = np.zeros((5, devices), np.int64)
+        self.stamp, self.received, self.age, self.pause = np.zeros((4, devices), np.int64)
 
     def take(self, device: int, memory: Memory) -> None:
         """Let a device that is usual move in."""
@@ -113,6 +111,7 @@ class _Columns:
         self.bucket[device], self.least[device] = clock.minima[-1]
         self.offset[device], self.stamp[device] = clock.offset, clock.last_stamp
         self.received[device], self.age[device] = clock.last_received, clock.last_age
+        self.pause[device] = clock.pause
 
     def give(self, device: int, memory: Memory) -> None:
         """Let a device move out, into its memory."""
@@ -123,6 +122,7 @@ class _Columns:
         clock.minima[-1] = (int(self.bucket[device]), int(self.least[device]))
         clock.offset, clock.last_stamp = int(self.offset[device]), int(self.stamp[device])
         clock.last_received, clock.last_age = int(self.received[device]), int(self.age[device])
+        clock.pause = int(self.pause[device])
 
 
 class Memories:
@@ -181,6 +181,7 @@ class Memories:
         columns.next[device] += 1
         columns.least[device] = np.minimum(columns.least[device], age)
         columns.offset[device] = np.minimum(offset, age)
+        columns.pause[device] = _pauses(received - columns.received[device], arrivals.period[rows], columns.pause[device])
         columns.stamp[device], columns.received[device], columns.age[device] = stamp, received, age
         return usual
 
@@ -236,6 +237,13 @@ class Memories:
         """Let a device move into the columns if its next reading may be usual."""
         if self._memories[device].is_usual():
             self._columns.take(device, self._memories[device])
+
+
+def _pauses(silence: Int64, period: Int64, before: Int64) -> Int64:
+    """``usual_pause`` of many devices, where a burst begins."""
+    short = np.minimum(period, SHORT)
+    after = np.minimum(np.maximum(silence, before - before // 4), 2 * np.maximum(before, short))
+    return np.where(2 * silence >= short, after, before)
 
 
 class _Arrival(NamedTuple):
