@@ -32,7 +32,8 @@ to the usual age, and their smallest ages stay alike, the offset is learnt anew,
 backlog catches up, a clock that was set does not.
 
 Of a device that is heard for the first time, its clock is taken for right: what is old is stored readings, and late.
-The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead.
+The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead. Only the
+first thing that somebody reports is taken at its arrival: nobody says it again.
 
 Cameras tell of single events, and each has to have one time in all its readings; other devices say how things are, and
 the next reading makes up for one that is late. So stalls of a few periods matter with cameras only, and a clock that is
@@ -130,14 +131,18 @@ class Clock(msgspec.Struct, array_like=True):
         other: Clock | None = None,
         *,
         camera: bool = False,
+        finding: bool = False,
     ) -> tuple[int, bool]:
         """Return (event time <= ``received_at``, suspect?) and learn from the reading.
 
         ``period`` is the device's expected period (ns): silence much longer than it announces a backlog. ``tolerance``
         (ns) is by how much an age may grow without anyone wondering: the stream's allowed lateness. Of a ``camera``'s
-        vehicles ``other`` is the clock of what it says beside.
+        vehicles ``other`` is the clock of what it says beside. A ``finding`` is what somebody reports.
         """
         if stamp is None or not -PLAUSIBLE < (age := received_at - stamp) < ANCIENT:
+            return received_at, True
+        first = finding and not self.minima
+        if first and age > PLAUSIBLE:
             return received_at, True
         silence, burst = received_at - self.last_received, self.burst
         begins = begins_burst(silence, period) or (burst is not None and received_at - burst.at > 2 * SHORT)
@@ -146,7 +151,7 @@ class Clock(msgspec.Struct, array_like=True):
         pause = self.pause
         if begins and self.last_received:
             self.pause = usual_pause(silence, period, pause)
-        if age - self.offset > tolerance:
+        if age - self.offset > tolerance and not first:
             one = _Grown(stamp, received_at, age, period, tolerance, max(period, pause), begins, camera)
             return self._judge_grown(one, burst if begins else None, other)
         held, self.held = self.held and stamp - self.held, 0

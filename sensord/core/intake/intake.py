@@ -123,7 +123,8 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    rest = periods[read.device], tolerance, read.ahead, read.stream == Stream.PLATE
+    kinds = read.stream == Stream.PLATE, read.stream == Stream.REPORT
+    rest = periods[read.device], tolerance, read.ahead, *kinds
     return Arrivals(read.device, read.received_at, *numbers, follows, *rest, _passages(read))
 
 

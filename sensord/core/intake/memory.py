@@ -45,8 +45,8 @@ class Memory(msgspec.Struct, array_like=True):
     def event_time(self, one: _Arrival, stamp: int | None) -> tuple[int, bool]:
         """Return (event time, suspect?) of a reading that is no repeat, and learn from it."""
         if not one.sight:
-            camera = self.sights is not None
-            return self.clock.event_time(stamp, one.received_at, one.period, one.tolerance, camera=camera)
+            whose = {"camera": self.sights is not None, "finding": one.finding}
+            return self.clock.event_time(stamp, one.received_at, one.period, one.tolerance, **whose)
         if self.sights is None:
             self.sights = self.clock.beside()
         return self.sights.event_time(stamp, one.received_at, one.period, one.tolerance, self.clock, camera=True)
@@ -181,7 +181,9 @@ class Memories:
         columns.next[device] += 1
         columns.least[device] = np.minimum(columns.least[device], age)
         columns.offset[device] = np.minimum(offset, age)
-        columns.pause[device] = _pauses(received - columns.received[device], arrivals.period[rows], columns.pause[device])
+        columns.pause[device] = _pauses(
+            received - columns.received[device], arrivals.period[rows], columns.pause[device]
+        )
         columns.stamp[device], columns.received[device], columns.age[device] = stamp, received, age
         return usual
 
@@ -261,6 +263,7 @@ class _Arrival(NamedTuple):
     tolerance: int
     ahead: bool
     sight: bool
+    finding: bool
     passage: int
 
 
@@ -270,7 +273,8 @@ class Arrivals:
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
     device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``sight``
-    (bool): it is of a vehicle that a camera saw; ``passage`` is what that passage is known by (``NONE``: by nothing).
+    (bool): it is of a vehicle that a camera saw, ``finding`` (bool): somebody reports it; ``passage`` is what that
+    passage is known by (``NONE``: by nothing).
     """
 
     device: Int64
@@ -284,10 +288,11 @@ class Arrivals:
     tolerance: Int64
     ahead: Bools
     sight: Bools
+    finding: Bools
     passage: Int64
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight, self.passage)
+        more = (self.follows, self.period, self.tolerance, self.ahead, self.sight, self.finding, self.passage)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))
