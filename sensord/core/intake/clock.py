@@ -119,8 +119,8 @@ class Clock(msgspec.Struct, array_like=True):
 
     def is_plain(self) -> bool:
         """Whether all is known and nothing in doubt: what is of the usual age next changes a few numbers only."""
-        doubt = self.steady or self.stored or self.held or self.spread
-        return bool(self.minima) and not doubt and self.burst is None and self.row is None
+        doubt = self.steady or self.stored or self.held or self.spread or self.burst or self.row
+        return not doubt and bool(self.minima)
 
     def event_time(
         self,
@@ -141,33 +141,34 @@ class Clock(msgspec.Struct, array_like=True):
         """
         if stamp is None or not -PLAUSIBLE < (age := received_at - stamp) < ANCIENT:
             return received_at, True
-        first = finding and not self.minima
-        if first and age > PLAUSIBLE:
-            return received_at, True
-        silence, burst = received_at - self.last_received, self.burst
-        begins = begins_burst(silence, period) or (burst is not None and received_at - burst.at > 2 * SHORT)
-        if begins and burst is not None:
-            self._close(burst, received_at, tolerance)
-        pause = self.pause
+        silence, burst, pause = received_at - self.last_received, self.burst, self.pause
+        begins = 2 * silence >= (period if period < SHORT else SHORT)
         if begins and self.last_received:
             self.pause = usual_pause(silence, period, pause)
-        if age - self.offset > tolerance and not first:
+        if burst is not None and (begins or received_at - burst.at > 2 * SHORT):
+            begins = True
+            self._close(burst, received_at, tolerance)
+        if not self.minima and finding:
+            return self._accept(stamp, received_at, age, age) if age <= PLAUSIBLE else (received_at, True)
+        if age - self.offset > tolerance:
             one = _Grown(stamp, received_at, age, period, tolerance, max(period, pause), begins, camera)
             return self._judge_grown(one, burst if begins else None, other)
-        held, self.held = self.held and stamp - self.held, 0
         if self.burst is not None:
             self.spread = min(self.burst.at - self.burst.stamp - self.offset, self.pause)
         elif begins:
             self.spread = 0
-        accepted = self._accept(stamp, received_at, age, self.offset if self.minima else age)
-        return (received_at, False) if 0 < held <= _pace(period) else accepted
+        if self.held:
+            # What goes on from a reading that was taken at its arrival stays with it.
+            held, self.held = stamp - self.held, 0
+            return self._accept(stamp, received_at, age, age if 0 < held <= _pace(period) else self.offset)
+        return self._accept(stamp, received_at, age, self.offset if self.minima else age)
 
     def _accept(self, stamp: int, received_at: int, age: int, offset: int) -> tuple[int, bool]:
         bucket, newest = received_at // BUCKET, self.minima[-1] if self.minima else (-1, 0)
         if bucket != newest[0] or age < newest[1]:
             self._learn(bucket, age)
         self.burst = self.row = None
-        self._remember(stamp, received_at, age, 0)
+        self.last_stamp, self.last_received, self.last_age, self.steady, self.stored = stamp, received_at, age, 0, False
         return (received_at if age < offset else stamp + offset), False
 
     def _close(self, burst: Burst, received_at: int, tolerance: int) -> None:
@@ -206,7 +207,8 @@ class Clock(msgspec.Struct, array_like=True):
             self._forget()
             self._accept(stamp, received_at, age, age)
             return received_at, known
-        self._remember(stamp, received_at, age, steady, stored=not fresh)
+        self.last_stamp, self.last_received, self.last_age = stamp, received_at, age
+        self.steady, self.stored = steady, not fresh
         return (received_at, True) if fresh else (stamp + offset, False)
 
     def _follows(self, one: _Grown) -> bool:
@@ -257,10 +259,6 @@ class Clock(msgspec.Struct, array_like=True):
         """The clock is another one from now on."""
         self.minima, self.offset, self.held, self.steady, self.row = [], 0, 0, 0, None
 
-    def _remember(self, stamp: int, received_at: int, age: int, steady: int, *, stored: bool = False) -> None:
-        self.last_stamp, self.last_received, self.last_age = stamp, received_at, age
-        self.steady, self.stored = steady, stored
-
 
 class _Grown(NamedTuple):
     """A reading whose age is beyond what is known of the clock; all times ns.
@@ -278,14 +276,11 @@ class _Grown(NamedTuple):
     camera: bool
 
 
-def begins_burst(silence: int, period: int) -> bool:
-    """Whether a reading after so long a silence (ns) stands for itself, and may begin a burst."""
-    return 2 * silence >= min(period, SHORT)
-
-
 def usual_pause(silence: int, period: int, before: int) -> int:
     """The silence (ns) that is usual before a burst, after one more: a longer one may be an outage, but not often."""
-    return min(max(silence, before - before // 4), 2 * max(before, min(period, SHORT)))
+    short, least = period if period < SHORT else SHORT, before - before // 4
+    longer, most = silence if silence > least else least, 2 * (before if before > short else short)
+    return longer if longer < most else most
 
 
 def _runs_ahead(advance: int, elapsed: int) -> bool:
