@@ -142,7 +142,7 @@ class Clock(msgspec.Struct, array_like=True):
         if stamp is None or not -PLAUSIBLE < (age := received_at - stamp) < ANCIENT:
             return received_at, True
         silence, burst, pause = received_at - self.last_received, self.burst, self.pause
-        begins = 2 * silence >= (period if period < SHORT else SHORT)
+        begins = 2 * silence >= min(period, SHORT)
         if begins and self.last_received:
             self.pause = usual_pause(silence, period, pause)
         if burst is not None and (begins or received_at - burst.at > 2 * SHORT):
@@ -278,9 +278,7 @@ class _Grown(NamedTuple):
 
 def usual_pause(silence: int, period: int, before: int) -> int:
     """The silence (ns) that is usual before a burst, after one more: a longer one may be an outage, but not often."""
-    short, least = period if period < SHORT else SHORT, before - before // 4
-    longer, most = silence if silence > least else least, 2 * (before if before > short else short)
-    return longer if longer < most else most
+    return min(max(silence, before - before // 4), 2 * max(before, min(period, SHORT)))
 
 
 def _runs_ahead(advance: int, elapsed: int) -> bool:
