@@ -123,9 +123,9 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    kinds = read.stream == Stream.PLATE, read.stream == Stream.REPORT
-    rest = periods[read.device], tolerance, read.ahead, *kinds
-    return Arrivals(read.device, read.received_at, *numbers, follows, *rest, _passages(read))
+    allowed = periods[read.device], tolerance
+    kinds = read.ahead, read.stream == Stream.PLATE, read.stream == Stream.REPORT
+    return Arrivals(read.device, read.received_at, *numbers, follows, *allowed, *kinds, _passages(read))
 
 
 def _passages(read: Read) -> Int64:

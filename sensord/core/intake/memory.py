@@ -45,8 +45,10 @@ class Memory(msgspec.Struct, array_like=True):
     def event_time(self, one: _Arrival, stamp: int | None) -> tuple[int, bool]:
         """Return (event time, suspect?) of a reading that is no repeat, and learn from it."""
         if not one.sight:
-            whose = {"camera": self.sights is not None, "finding": one.finding}
-            return self.clock.event_time(stamp, one.received_at, one.period, one.tolerance, **whose)
+            camera, finding = self.sights is not None, one.finding
+            return self.clock.event_time(
+                stamp, one.received_at, one.period, one.tolerance, camera=camera, finding=finding
+            )
         if self.sights is None:
             self.sights = self.clock.beside()
         return self.sights.event_time(stamp, one.received_at, one.period, one.tolerance, self.clock, camera=True)
