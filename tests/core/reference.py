@@ -108,8 +108,18 @@ class Reference:
 
     def heard_at(self, device: str, before: int) -> int:
         """When a device was last heard before an instant; if never, since when we listen."""
-        arrivals = [one.received_at for one in self.readings if one.device == device and one.received_at < before]
+        arrivals = [
+            one.received_at
+            for one in self.readings
+            if one.device == device and one.received_at < before and self._of_now(one)
+        ]
         return max(arrivals, default=self.since)
+
+    def _of_now(self, one: Reading) -> bool:
+        """Whether a reading says something of now; what people find they may report at any time."""
+        device = self.device[one.device]
+        allowed = max(device.deadline, self.definition.lateness_of(device.stream))
+        return device.stream is Stream.REPORT or one.received_at - one.event_at < allowed
 
     def heard(self, device: str, at: int) -> bool:
         """Whether a device is heard."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
-from sensord.core.intake.clock import Clock
+from sensord.core.intake.clock import PLAUSIBLE, Clock
 from tests.core.street import START
 
 PERIOD = 10 * SECOND
@@ -22,12 +22,15 @@ class Sent:
     stamp: float | None
 
 
-def judge(sent: list[Sent], period: int = PERIOD) -> list[tuple[float, bool]]:
+def judge(
+    sent: list[Sent], period: int = PERIOD, *, lateness: int = LATENESS, camera: bool = False, finding: bool = False
+) -> list[tuple[float, bool]]:
     """Return (event time in seconds after START, suspect) per reading."""
     clock, out = Clock(), []
     for one in sent:
         stamp = None if one.stamp is None else START + round(one.stamp * SECOND)
-        event, suspect = clock.event_time(stamp, START + round(one.arrival * SECOND), period, LATENESS)
+        arrival = START + round(one.arrival * SECOND)
+        event, suspect = clock.event_time(stamp, arrival, period, lateness, camera=camera, finding=finding)
         out.append(((event - START) / SECOND, suspect))
     return out
 
@@ -39,10 +42,15 @@ def fresh(judged: list[tuple[float, bool]], sent: list[Sent]) -> bool:
 
 @pytest.mark.parametrize("skew", [0, -30, 30, -300, 300, -3600, 3600])
 def test_a_constant_skew_is_corrected(skew: float) -> None:
-    """A clock that is constantly off gives the same event times as a right one, and no suspicion."""
+    """A clock that is constantly off gives the same event times as a right one, and no suspicion.
+
+    Only the very first reading of one that is behind is taken for a stored one.
+    """
     sent = [Sent(second, second + skew - 0.05 * (second % 3)) for second in range(0, 600, 10)]
     judged = judge(sent)
-    assert fresh(judged, sent)
+    known = 1 if skew < 0 else 0
+    assert fresh(judged[known:], sent[known:])
+    assert [event for event, _ in judged[:known]] == [one.stamp for one in sent[:known]]
     assert not any(suspect for _, suspect in judged)
 
 
@@ -110,3 +118,26 @@ def test_a_camera_that_speaks_at_irregular_times() -> None:
     judged = judge(sent, MINUTE)
     late = [one for (event, _), one in zip(judged, sent, strict=True) if event < one.arrival - 2]
     assert len(late) <= 1
+
+
+@pytest.mark.parametrize("slow", [30, 3600])
+def test_the_first_passage_of_a_slow_camera_has_one_time(slow: float) -> None:
+    """As if it had been stored, in all its readings; the next one is taken as of now."""
+    sent = [Sent(at + part, at + part - slow) for at in (0, 400, 700) for part in (0, 0.6, 1.2)]
+    judged = judge(sent, MINUTE, camera=True)
+    assert [event for event, _ in judged[:3]] == pytest.approx([one.stamp for one in sent[:3]])
+    assert fresh(judged[3:], sent[3:])
+
+
+@pytest.mark.parametrize("old", [HOUR, 13 * HOUR])
+def test_stored_readings_as_the_first_word_are_of_their_own_times(old: int) -> None:
+    """Whatever comes first of a device that nobody has heard before, it is no crowd of now."""
+    stored = [Sent(number * 0.01, number * 5 - old // SECOND) for number in range(720)]
+    judged = judge([*stored, Sent(10, 9.9)], MINUTE)
+    assert [event for event, _ in judged] == pytest.approx([one.stamp for one in (*stored, Sent(10, 9.9))], abs=2)
+
+
+@pytest.mark.parametrize("slow", [30 * SECOND, HOUR, PLAUSIBLE + HOUR])
+def test_the_first_thing_that_somebody_reports_is_of_now(slow: int) -> None:
+    """By a telephone that is slow: nobody says it again."""
+    assert judge([Sent(0, -slow / SECOND)], HOUR, finding=True) == [(0, slow > PLAUSIBLE)]

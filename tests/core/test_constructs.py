@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,6 +131,27 @@ def test_a_sensor_never_heard_is_blind_from_the_first_moment_and_after_a_restart
     again = Engine(whole, tree)
     again.restore(engine.snapshot())
     assert again.unknown() == engine.unknown()
+
+
+@pytest.mark.parametrize("by", [Stream.CROWD, Stream.REPORT])
+def test_a_sensor_that_tells_of_the_past_only_is_silent(by: Stream) -> None:
+    """Its place is unknown and its silence is told of, until it says something of now; people report when they can."""
+    silent = Rule("silent", {}, None, "device", "sensor", (LevelSpec(Level.BLUE, 1.0),), Clear((0.0,), 0), absent=3)
+    listening = tuple(one for one in devices() if one.stream is by)[:1]
+    engine = Engine(definition(rules=(silent,), devices=listening), Places(places(), listening))
+    deadline = max(listening[0].deadline, 2 * SECOND) // SECOND
+
+    def said(first: int, last: int, old: float) -> list[Change]:
+        part = crossings([(float(second), 1.0, 0.0) for second in range(first, last, deadline // 5)], last)
+        part = replace(part, event_at=part.event_at - round(old * SECOND))
+        return [one.change for one in engine.feed(part)]
+
+    assert said(1, 2 * deadline, deadline - 0.1) == []
+    told = by is Stream.CROWD
+    assert said(2 * deadline, 5 * deadline, deadline) == ([Change.RAISED] if told else [])
+    assert (listening[0].place in engine.unknown()) is told
+    assert said(5 * deadline, 6 * deadline, 0.0) == ([Change.CLEARED] if told else [])
+    assert engine.unknown() == set()
 
 
 CALENDAR = Calendar(("2025-10-01", "2025-10-02"), ("2025-09-28",), {"fair": ("2025-11-11",)})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.batch import DERIVED, Batch
-from sensord.core.instant import SECOND
+from sensord.core.instant import HOUR, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
 from sensord.core.rules.coming import Coming
@@ -82,18 +82,27 @@ def test_the_ladder_passes_by_what_changes_no_level(
             row += 1
 
 
-def batch_of(arrivals: list[tuple[int, int, bool]]) -> Batch:
-    """Readings as (second of arrival, device, whether the core made it)."""
+TOLD, MADE, OLD = "told", "made by the core", "stored for long"
+
+
+def listening() -> Liveness:
+    """Who is heard in the street."""
+    return Liveness(STREET, 0, lambda _: 2 * SECOND)
+
+
+def batch_of(arrivals: list[tuple[int, int, str]]) -> Batch:
+    """Readings as (second of arrival, device, how they come)."""
     at = np.array([second * SECOND for second, _, _ in arrivals], np.int64)
     device = np.array([number for _, number, _ in arrivals], np.int32)
-    flags = np.array([DERIVED if made else 0 for _, _, made in arrivals], np.int8)
+    flags = np.array([DERIVED if how == MADE else 0 for _, _, how in arrivals], np.int8)
+    event_at = at - np.array([HOUR if how == OLD else 0 for _, _, how in arrivals], np.int64)
     stream = np.full(len(at), Stream.CROWD, np.int8)
-    return Batch(100 * SECOND, stream, device, at, at, flags, {}, {})
+    return Batch(100 * SECOND, stream, device, event_at, at, flags, {}, {})
 
 
 @given(
     arrivals=st.lists(
-        st.tuples(st.integers(0, 100), st.integers(0, ALL - 1), st.sampled_from((False, False, True))), max_size=30
+        st.tuples(st.integers(0, 100), st.integers(0, ALL - 1), st.sampled_from((TOLD, TOLD, MADE, OLD))), max_size=30
     ).map(sorted),
     instants=st.lists(st.integers(1, 100), min_size=1, unique=True).map(sorted),
     by=st.sampled_from(("lane", "compound", "grid", "device")),
@@ -101,14 +110,14 @@ def batch_of(arrivals: list[tuple[int, int, bool]]) -> Batch:
 )
 @settings(max_examples=200)
 def test_who_will_be_alive_is_who_is_alive_then(
-    arrivals: list[tuple[int, int, bool]], instants: list[int], by: str, noted: int
+    arrivals: list[tuple[int, int, str]], instants: list[int], by: str, noted: int
 ) -> None:
     """What is foreseen of each key's devices is what noting arrival by arrival finds."""
     table = KeyTable(street.density_rule(by=by), STREET)
     batch, noted = batch_of(arrivals), min(noted, len(arrivals))
-    foreseeing, noting = Liveness(STREET, 0), Liveness(STREET, 0)
+    foreseeing, noting = listening(), listening()
     for one in (foreseeing, noting):
-        one.note(batch.device[:noted], batch.received_at[:noted], batch.flags[:noted])
+        one.note(batch, slice(0, noted))
     late = [second for second in instants if noted == 0 or second * SECOND > batch.received_at[noted - 1]]
     if not late:
         return
@@ -116,7 +125,7 @@ def test_who_will_be_alive_is_who_is_alive_then(
     found, weighed = coming.silent(at, table), coming.silent(at, table, WEIGHT)
     for row, second in enumerate(late):
         before = slice(noted, int(np.searchsorted(batch.received_at, second * SECOND)))
-        noting.note(batch.device[before], batch.received_at[before], batch.flags[before])
+        noting.note(batch, before)
         alive = noting.alive(second * SECOND)
         assert (found[row] < table.counted()).tolist() == table.among(alive).tolist()
         assert (found[row] > 0).tolist() == table.among(~alive).tolist()
@@ -134,7 +143,7 @@ def test_nobody_can_foresee_what_a_rule_on_stillness_will_say() -> None:
         id="stuck", by="device", stuck=Stuck("count", 100 * SECOND, 0), value=None, window=0, every=0
     )
     stuck = StuckRule(rule, KeyTable(rule, STREET), setting(), 0)
-    coming = Coming(batch_of([]), 0, Liveness(STREET, 0), [stuck])
+    coming = Coming(batch_of([]), 0, listening(), [stuck])
     lanes = KeyTable(street.density_rule(), STREET)
     gates = KeyTable(street.density_rule(stream=Stream.PLATE, by="gate", value=Value(Aggregate.COUNT)), STREET)
     assert coming.certain(lanes) == stuck.due < coming.certain(gates)

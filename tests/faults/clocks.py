@@ -17,6 +17,9 @@ from tests.support import wait_until
 from tests.support.clock import LIBRARIES
 
 LANES = 2
+BURST = 5
+"""So many readings come at once, of sensors that gather them."""
+AT_ONCE = "five at once"
 DAY, HOUR = 86_400.0, 3600.0
 
 
@@ -45,16 +48,22 @@ def told_of(stage: Stage, lane: int) -> int:
 
 
 def host_jumps(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
-    """Set the host's clock by an hour, forth or back; each crowd is told of, and no open case ends by it."""
+    """Set the host's clock by an hour, forth or back; each crowd is told of, and no open case ends by it.
+
+    The sensors have clocks of their own, which are right; those of every second lane send five readings at once.
+    """
     if not LIBRARIES:
         warnings.warn("the host's clock was not set for real: libfaketime is not installed", stacklevel=1)
         return []
     dice, done, ended = random.Random(seed), 0, 0
     shown = Shown(LIBRARIES[0], directory / "shown")
-    with Stage(directory, seed, influx=False, speech=Speech(lanes=LANES, moods=None)) as stage:
+    with Stage(directory, seed, influx=False, speech=Speech(lanes=LANES, every=1.0, moods=None)) as stage:
+        _promise(stage, "1s")
         stage.start(fresh_interpreter=True, environment=shown.environment)
         stage.await_ready()
         wait_until(partial(stage.answers, "/readyz"), 30, stage.daemon.standing)
+        stage.sensors.clocks = dict.fromkeys(stage.sensors.counts, _right)
+        stage.sensors.together = {lane: BURST for lane in stage.sensors.counts if lane % 2 == 0}
         stage.sensors.speak()
         for _ in rounds:
             _crowd(stage, 1)
@@ -73,6 +82,10 @@ def host_jumps(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
         return [row]
 
 
+def _right(now: float) -> float:
+    return now
+
+
 def _crowd(stage: Stage, lane: int) -> None:
     told = told_of(stage, lane)
     stage.sensors.counts[lane] = MANY
@@ -84,6 +97,30 @@ def _no_crowds(stage: Stage) -> bool:
     return not stage.crowds()
 
 
+def _promise(stage: Stage, period: str) -> None:
+    """Let all sensors of crowds promise to speak so often."""
+    places = stage.daemon.directory / "places.yaml"
+    places.write_text(places.read_text().replace("period: 1h", f"period: {period}"))
+
+
+class Stepped:
+    """A device's clock that is right until ``step`` sets it by so many seconds, for good or for one reading."""
+
+    def __init__(self, seconds: float, *, once: bool = False) -> None:
+        self._seconds, self._once, self._off = seconds, once, 0.0
+
+    def step(self) -> None:
+        """Set it; from the next reading on."""
+        self._off += self._seconds
+
+    def __call__(self, now: float) -> float:
+        """What it takes the true time for."""
+        off = self._off
+        if self._once:
+            self._off = 0.0
+        return now + off
+
+
 def _clocks(dice: random.Random, born: float) -> dict[str, Callable[[float], float]]:
     return {
         "right": lambda now: now,
@@ -93,21 +130,33 @@ def _clocks(dice: random.Random, born: float) -> dict[str, Callable[[float], flo
         "at its epoch": lambda now: now - born,
         "a day ahead": lambda now: now + DAY,
         "another one each time": lambda now: now + dice.uniform(-HOUR, HOUR),
+        "set back by 5 min": Stepped(-300),
+        f"right, {AT_ONCE}": lambda now: now,
+        f"5 min behind, {AT_ONCE}": lambda now: now - 300,
+        f"set back by 3 s, {AT_ONCE}": Stepped(-3),
+        f"set back by 5 min, {AT_ONCE}": Stepped(-300),
+        f"one stamp 5 min ahead, {AT_ONCE}": Stepped(300, once=True),
     }
 
 
 def device_clocks(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
-    """Let crowds come into lanes whose sensors' clocks are wrong in every way: each must be told of, and end."""
+    """Let crowds come into lanes whose sensors' clocks are wrong in every way: each must be told of, and end.
+
+    Some are set just before the crowd comes.
+    """
     dice, done, untold = random.Random(seed), 0, 0
     clocks = _clocks(dice, time.time())
     slowest = dict.fromkeys(clocks, 0.0)
     with Stage(directory, seed, speech=Speech(lanes=len(clocks), every=1.0, moods=None)) as stage:
-        places = stage.daemon.directory / "places.yaml"
-        places.write_text(places.read_text().replace("period: 1h", "period: 1s"))
+        _promise(stage, "1s")
         stage.sensors.clocks = dict(enumerate(clocks.values(), 1))
+        stage.sensors.together = {lane: BURST for lane, name in enumerate(clocks, 1) if AT_ONCE in name}
         stage.begin()
         wait_until(lambda: min(stage.sensors.sent.values()) > 10, 30, "every sensor has spoken")
         for _ in rounds:
+            for clock in clocks.values():
+                if isinstance(clock, Stepped):
+                    clock.step()
             told = {lane: told_of(stage, lane) for lane in stage.sensors.counts}
             began = time.monotonic()
             stage.sensors.counts.update(dict.fromkeys(told, MANY))
@@ -142,12 +191,15 @@ STORED = 720
 
 
 def stored_hours(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]:
-    """Let a device send an hour of stored readings, with a crowd in it: points of that hour, and no alert now."""
+    """Let a device send an hour of stored readings, with a crowd in it: points of that hour, and no alert now.
+
+    Of every second one they are the first that is ever heard.
+    """
     wanted = list(rounds)
     with Stage(directory, seed, speech=Speech(others=len(wanted))) as stage:
         stage.begin()
         for number in wanted:
-            _tell_an_hour(stage, LANES + 1 + number)
+            _tell_an_hour(stage, LANES + 1 + number, known=number % 2 == 0)
         stage.come_to_rest(patience=120)
         late = int(stage.metric('readings_total{outcome="late"'))
         found = sum(_old_points(stage, LANES + 1 + number) for number in wanted)
@@ -160,10 +212,10 @@ def stored_hours(directory: Path, rounds: Iterable[int], seed: int) -> list[Row]
         return [row]
 
 
-def _tell_an_hour(stage: Stage, lane: int) -> None:
-    """Some readings of now, then those of the hour before, in the middle of which there was a crowd."""
+def _tell_an_hour(stage: Stage, lane: int, *, known: bool) -> None:
+    """Some readings of now if it is ``known``, then an hour's before, in the middle of which there was a crowd."""
     now = time.time()
-    for ago in (0.3, 0.2, 0.1):
+    for ago in (0.3, 0.2, 0.1) if known else ():
         stage.sensors.say(lane, FEW, now - ago)
     for number in range(STORED):
         crowded = STORED // 3 < number < STORED * 2 // 3

@@ -7,6 +7,7 @@ import random
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ class Sensors:
     ``sent`` is how many readings of a lane were handed to the client, ``acknowledged`` how many the broker has taken,
     ``counts`` how many people there are in each lane. ``clocks`` are the lanes' own clocks: from the true time to what
     the sensor takes it for, in seconds; a lane without one puts no stamp on its readings. ``silent`` lanes say nothing.
+    ``together`` is how many readings a lane's sensor gathers and sends at once, where it is more than one.
     """
 
     def __init__(self, port: int, seed: int, speech: Speech) -> None:
@@ -53,6 +55,8 @@ class Sensors:
         self.sent, self.acknowledged = dict.fromkeys(range(1, speech.lanes + 1), 0), 0
         self.counts = dict.fromkeys(self.sent, FEW)
         self.clocks: dict[int, Callable[[float], float]] = {}
+        self.together = dict[int, int]()
+        self._gathered = defaultdict[int, list[tuple[int, float | None]]](list)
         self.heard = list[dict[str, Any]]()
         self.calm, self.silent = False, set[int]()
         self._dice = random.Random(seed)
@@ -96,7 +100,15 @@ class Sensors:
                 if lane in self.silent:
                     continue
                 clock, at = self.clocks.get(lane), time.time()
-                self.say(lane, FEW if self.calm else counts[lane], None if clock is None else clock(at))
+                self._gather(lane, FEW if self.calm else counts[lane], None if clock is None else clock(at))
+
+    def _gather(self, lane: int, count: int, at: float | None) -> None:
+        gathered = self._gathered[lane]
+        gathered.append((count, at))
+        if len(gathered) >= self.together.get(lane, 1):
+            for one in gathered:
+                self.say(lane, *one)
+            gathered.clear()
 
     def say(self, lane: int, count: int, at: float | None = None) -> None:
         """Let a lane's sensor send its next reading; ``at`` is its stamp (seconds since the epoch)."""

@@ -125,9 +125,9 @@ def _arrivals(read: Read, periods: Int64, tolerance: Int64) -> Arrivals:
     if follows.any():
         follows &= (rows.boot == np.roll(rows.boot, 1)) & (rows.seq == np.roll(rows.seq, 1))
     numbers = (rows.stamp, rows.boot, rows.seq, rows.identity)
-    period, sight = periods[read.device], read.stream == Stream.PLATE
-    marks = read.ahead, read.again, sight, _passages(read)
-    return Arrivals(read.device, read.received_at, *numbers, follows, period, tolerance, *marks)
+    allowed = periods[read.device], tolerance
+    kinds = read.ahead, read.again, read.stream == Stream.PLATE, read.stream == Stream.REPORT
+    return Arrivals(read.device, read.received_at, *numbers, follows, *allowed, *kinds, _passages(read))
 
 
 def _passages(read: Read) -> Int64:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from sensord.core.batch import Bools, Int64
-from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, Clock
+from sensord.core.intake.clock import ANCIENT, BUCKET, PLAUSIBLE, SHORT, Clock
 from sensord.core.intake.codec.context import NONE
 from sensord.core.intake.precedence import goes_ahead, history, overtaken_at
 from sensord.core.intake.repeats import LEAP, Number, Repeats
@@ -45,8 +45,10 @@ class Memory(msgspec.Struct, array_like=True):
     def event_time(self, one: _Arrival, stamp: int | None) -> tuple[int, bool]:
         """Return (event time, suspect?) of a reading that is no repeat, and learn from it."""
         if not one.sight:
-            camera = self.sights is not None
-            return self.clock.event_time(stamp, one.received_at, one.period, one.tolerance, camera=camera)
+            camera, finding = self.sights is not None, one.finding
+            return self.clock.event_time(
+                stamp, one.received_at, one.period, one.tolerance, camera=camera, finding=finding
+            )
         if self.sights is None:
             self.sights = self.clock.beside()
         return self.sights.event_time(stamp, one.received_at, one.period, one.tolerance, self.clock, camera=True)
@@ -72,8 +74,7 @@ class Memory(msgspec.Struct, array_like=True):
         While a number that came ahead is remembered none is: the next one in its turn makes an end of that.
         """
         windows = self.repeats.windows
-        clock = self.clock
-        if not windows or not clock.minima or clock.steady or clock.stored or clock.held:
+        if not windows or not self.clock.is_plain():
             return False
         newest = windows[-1]
         return newest.boot == self.boot and newest.edges[-1] == self.seq + 1 and not newest.leads
@@ -102,9 +103,8 @@ class _Columns:
 
     def __init__(self, devices: int) -> None:
         self.here = np.zeros(devices, np.bool_)
-        self.boot, self.next, self.bucket, self.least, self.offset, self.stamp, self.received, self.age = np.zeros(
-            (8, devices), np.int64
-        )
+        self.boot, self.next, self.bucket, self.least, self.offset = np.zeros((5, devices), np.int64)
+        self.stamp, self.received, self.age, self.pause = np.zeros((4, devices), np.int64)
 
     def take(self, device: int, memory: Memory) -> None:
         """Let a device that is usual move in."""
@@ -114,6 +114,7 @@ class _Columns:
         self.bucket[device], self.least[device] = clock.minima[-1]
         self.offset[device], self.stamp[device] = clock.offset, clock.last_stamp
         self.received[device], self.age[device] = clock.last_received, clock.last_age
+        self.pause[device] = clock.pause
 
     def give(self, device: int, memory: Memory) -> None:
         """Let a device move out, into its memory."""
@@ -124,6 +125,7 @@ class _Columns:
         clock.minima[-1] = (int(self.bucket[device]), int(self.least[device]))
         clock.offset, clock.last_stamp = int(self.offset[device]), int(self.stamp[device])
         clock.last_received, clock.last_age = int(self.received[device]), int(self.age[device])
+        clock.pause = int(self.pause[device])
 
 
 class Memories:
@@ -182,6 +184,9 @@ class Memories:
         columns.next[device] += 1
         columns.least[device] = np.minimum(columns.least[device], age)
         columns.offset[device] = np.minimum(offset, age)
+        columns.pause[device] = _pauses(
+            received - columns.received[device], arrivals.period[rows], columns.pause[device]
+        )
         columns.stamp[device], columns.received[device], columns.age[device] = stamp, received, age
         return usual
 
@@ -245,6 +250,13 @@ class Memories:
             self._columns.take(device, self._memories[device])
 
 
+def _pauses(silence: Int64, period: Int64, before: Int64) -> Int64:
+    """``usual_pause`` of many devices, where a burst begins."""
+    short = np.minimum(period, SHORT)
+    after = np.minimum(np.maximum(silence, before - before // 4), 2 * np.maximum(before, short))
+    return np.where(2 * silence >= short, after, before)
+
+
 class _Arrival(NamedTuple):
     """One of the ``Arrivals``, with its row."""
 
@@ -261,6 +273,7 @@ class _Arrival(NamedTuple):
     ahead: bool
     again: bool
     sight: bool
+    finding: bool
     passage: int
 
 
@@ -270,8 +283,8 @@ class Arrivals:
 
     ``follows`` (bool): it is of the same message as the one before, and has the same number. ``period`` is the
     device's, ``tolerance`` by how much an age may grow (ns). ``ahead`` (bool): it came ahead of its turn; ``again``
-    (bool): the broker says that it sends it again; ``sight`` (bool): it is of a vehicle that a camera saw; ``passage``
-    is what that passage is known by (``NONE``: by nothing).
+    (bool): the broker says that it sends it again; ``sight`` (bool): it is of a vehicle that a camera saw; ``finding``
+    (bool): somebody reports it; ``passage`` is what that passage is known by (``NONE``: by nothing).
     """
 
     device: Int64
@@ -286,10 +299,12 @@ class Arrivals:
     ahead: Bools
     again: Bools
     sight: Bools
+    finding: Bools
     passage: Int64
 
     def each(self, rows: Int64) -> Iterator[_Arrival]:
         """The readings of these rows, one by one."""
         columns = (self.device, self.received_at, self.stamp, self.boot, self.seq, self.identity)
-        more = (self.follows, self.period, self.tolerance, self.ahead, self.again, self.sight, self.passage)
+        kinds = (self.ahead, self.again, self.sight, self.finding)
+        more = (self.follows, self.period, self.tolerance, *kinds, self.passage)
         return map(_Arrival, rows.tolist(), *(column[rows].tolist() for column in (*columns, *more)))

@@ -34,7 +34,7 @@ class AbsenceRule(GridRule):
         super().__init__(rule, table, setting, since, shortest)
 
     def timely(self, batch: Batch) -> Array:
-        """Every reading proves that its device is alive."""
+        """No reading is too late for a rule that has no window."""
         return np.ones(len(batch), np.bool_)
 
     def evaluate(self, order: int, liveness: Liveness) -> list[Emission]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensord.core.batch import DERIVED, Batch, Int64, by_number
+from sensord.core.batch import Batch, Int64, by_number
 from sensord.core.rules.evaluator import NEVER
 from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.liveness import Liveness
@@ -55,7 +55,7 @@ class Coming:
         sources = np.flatnonzero(bases >= 0)
         stop = self._noted + int(np.searchsorted(batch.received_at[self._noted :], instants[-1]))
         part = slice(self._noted, stop)
-        speaks = (bases[batch.device[part]] >= 0) & (batch.flags[part] & DERIVED == 0)
+        speaks = (bases[batch.device[part]] >= 0) & liveness.tells(batch, part)
         devices = np.concatenate([sources, batch.device[part][speaks]])
         heard_at = np.concatenate([liveness.heard_at[sources], batch.received_at[part][speaks]])
         order = by_number(devices)

@@ -55,7 +55,7 @@ class Engine(Views):
     def __init__(
         self, definition: Definition, places: Places, only: frozenset[str] | None = None, *, followed: bool = True
     ) -> None:
-        super().__init__(places, Liveness(places, 0, only))
+        super().__init__(places, Liveness(places, 0, definition.lateness_of, only))
         self._definition, self._only, self._followed = definition, only, followed
         self._maker = Maker(definition, places, only, followed=followed)
         self.carried: dict[str, Carried] = {}
@@ -75,7 +75,7 @@ class Engine(Views):
     def _start(self, since: int) -> None:
         """Begin at the journal instant ``since``: windows, silence and warm-up count from here."""
         self._started, self.now = True, since
-        self._liveness = Liveness(self._places, since, self._only)
+        self._liveness = Liveness(self._places, since, self._definition.lateness_of, self._only)
         self._evaluators = self._maker.all(since)
         self._sort()
         self._told = Told(self._evaluators)
@@ -187,8 +187,7 @@ class Engine(Views):
         stop = start + int(np.searchsorted(batch.received_at[start:], before, side="left"))
         for stuck in self._stuck:
             self._apart(stuck, batch.now, stuck.observe, batch.cut(start, stop, batch.now))
-        part = slice(start, stop)
-        self._liveness.note(batch.device[part], batch.received_at[part], batch.flags[part])
+        self._liveness.note(batch, slice(start, stop))
         return stop
 
     # -- rules about alerts ------------------------------------------------------------------------------------------

@@ -1,19 +1,28 @@
-"""Which devices are heard. Silence is judged by time of arrival: a backlog, too, proves that a device is alive."""
+"""Which devices are heard. Silence is judged by time of arrival, of what a device says of now.
+
+What is older, as it arrives, than the device may be silent and its stream be late says nothing of now. A device of
+which nothing else comes is as good as silent, whatever the cause: no window counts what it says.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensord.core.batch import DERIVED, Int8, Int32, Int64
+from sensord.core.batch import DERIVED, Batch, Int64
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 
 Bools = NDArray[np.bool_]
+_EVER = int(np.iinfo(np.int64).max)
 
 
 class Liveness:
     """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
+
+    ``lateness_of`` says by how much a stream may be late (ns).
 
     ``unheard`` bool (devices,): sensors never heard so far; people who report findings need not have done so.
     ``recounted`` int ns: before that, vehicles may be inside that came when nobody was followed, and are in no number,
@@ -22,13 +31,23 @@ class Liveness:
     ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
     """
 
-    def __init__(self, places: Places, since: int, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, places: Places, since: int, lateness_of: Callable[[Stream], int], only: frozenset[str] | None = None
+    ) -> None:
         devices = places.devices
         self.heard_at: Int64 = np.full(len(devices), since)
         self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
         self._compounds = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in devices]
         self.recount(0, {})
         self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
+        self._recent: Int64 = np.array(
+            # People report what they found, whenever they come to it.
+            [
+                _EVER if device.stream is Stream.REPORT else max(device.deadline, lateness_of(device.stream))
+                for device in devices
+            ],
+            np.int64,
+        )
         self.period: Int64 = np.array([device.period for device in devices], np.int64)
         self.mine: Bools = np.array(
             [only is None or places.above(device.place, PlaceKind.GRID) in only for device in devices], np.bool_
@@ -42,9 +61,15 @@ class Liveness:
         self.recounted, self.counted = recounted, counted
         self.whole_from: Int64 = np.array([counted.get(one, recounted) for one in self._compounds], np.int64)
 
-    def note(self, devices: Int32, received_at: Int64, flags: Int8) -> None:
-        """Take readings in arrival order (later ones win); what the core derived proves nothing."""
-        heard = flags & DERIVED == 0
+    def tells(self, batch: Batch, part: slice) -> Bools:
+        """Return which readings of a part say something of now; what the core derived proves nothing."""
+        age = batch.received_at[part] - batch.event_at[part]
+        tells: Bools = (batch.flags[part] & DERIVED == 0) & (age < self._recent[batch.device[part]])
+        return tells
+
+    def note(self, batch: Batch, part: slice) -> None:
+        """Take the readings of a part, in arrival order (later ones win)."""
+        devices, received_at, heard = batch.device[part], batch.received_at[part], self.tells(batch, part)
         if not heard.all():
             devices, received_at = devices[heard], received_at[heard]
         if len(devices):

@@ -1,0 +1,167 @@
+"""Devices that send several readings at once: a clock that was set blinds none, and a backlog stays one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensord.core.instant import SECOND
+from sensord.core.intake.clock import Clock
+from tests.core.street import START
+
+DEVICE, STAMP, HOST = "its clock is set", "one stamp is ahead", "our time catches up at double speed"
+
+
+@dataclass
+class Device:
+    """Says something ``every`` so many seconds, and sends what it has said when it is told to."""
+
+    every: float
+    period: float
+    lateness: float
+    off: float = 0.0
+    clock: Clock = field(default_factory=Clock)
+    said: float = 0.0
+
+    def hear(self, stamp: float, arrival: float) -> float:
+        """How old the reading with this stamp (by a right clock) is as it is judged on arrival (seconds)."""
+        times = (round(one * SECOND) + START for one in (stamp + self.off, arrival))
+        stamped, received_at = times
+        event, _ = self.clock.event_time(
+            stamped, received_at, round(self.period * SECOND), round(self.lateness * SECOND)
+        )
+        return (received_at - event) / SECOND
+
+    def send(self, now: float, behind: float = 0.0, last: float = 0.0) -> float:
+        """Send all that was said until now; ``behind`` is added to arrivals, ``last`` to the last stamp.
+
+        Returns how old the newest reading is.
+        """
+        youngest, sent = float("inf"), 0
+        while self.said + self.every < now + 0.001:
+            self.said += self.every
+            ahead = last if self.said + self.every > now + 0.001 else 0.0
+            youngest = min(youngest, self.hear(self.said + ahead, now + behind + 0.005 * sent))
+            sent += 1
+        return youngest
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A way to send: ``size`` readings at once, one ``every`` so many seconds; its ``period`` says which of both."""
+
+    size: int
+    every: float
+    whole: bool
+    lateness: float
+
+    def device(self, off: float) -> Device:
+        """One that sends so."""
+        return Device(self.every, self.pause if self.whole else self.every, self.lateness, off)
+
+    @property
+    def pause(self) -> float:
+        """Seconds between bursts."""
+        return self.size * self.every
+
+
+WAYS = st.builds(
+    Sending,
+    st.sampled_from((1, 2, 3, 5, 12)),
+    st.sampled_from((1.0, 5.0, 10.0)),
+    st.booleans(),
+    st.sampled_from((2.0, 30.0)),
+)
+OFFSETS = st.sampled_from((0.0, -30.0, 300.0, -3600.0))
+
+
+def blind(way: Sending, off: float, what: str, step: float, before: int = 12, after: int = 40) -> list[bool]:
+    """Which of the bursts after a step told nothing of now: not even the newest reading was fresh."""
+    device, found = way.device(off), list[bool]()
+    for number in range(1, before + after + 1):
+        now, since = number * way.pause, (number - before) * way.pause
+        if number == before + 1 and what == DEVICE:
+            device.off += step
+        behind = min(max(since, 0.0), abs(step)) if what == HOST else 0.0
+        last = abs(step) if number == before + 1 and what == STAMP else 0.0
+        newest = device.send(now, behind, last)
+        if number > before:
+            found.append(newest > way.lateness + 0.1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "step"), [(DEVICE, -3.0), (DEVICE, -300.0), (HOST, 10.0), (HOST, 3600.0), (STAMP, 300.0)]
+)
+@pytest.mark.parametrize("size", [1, 5, 10])
+def test_a_clock_that_was_set_blinds_nobody_for_long(size: int, what: str, step: float) -> None:
+    """A sensor that speaks once a second, and sends that every few seconds."""
+    found = blind(Sending(size, 1.0, whole=False, lateness=2.0), 0.0, what, step, after=4000 // size)
+    assert sum(found) <= 4
+
+
+@given(
+    way=WAYS,
+    off=OFFSETS,
+    what=st.sampled_from((DEVICE, STAMP, HOST)),
+    step=st.sampled_from((-2.5, -3.0, -10.0, -60.0, -300.0, -7200.0, 40.0)),
+)
+@settings(max_examples=150)
+def test_no_step_blinds_for_more_than_a_few_bursts(way: Sending, off: float, what: str, step: float) -> None:
+    """Whatever is set, by whatever, however many readings come together."""
+    stretches = [len(list(stretch)) for told, stretch in groupby(blind(way, off, what, step)) if told]
+    assert max(stretches, default=0) <= 4
+
+
+@given(
+    way=WAYS,
+    off=st.sampled_from((0.0, -30.0, 300.0)),
+    known=st.booleans(),
+    outage=st.sampled_from((6, 20, 100)),
+    chunk=st.sampled_from((5, 20, 10**6)),
+    rest=st.sampled_from((0.3, 1.0, 3.0, 10.0)),
+)
+@settings(max_examples=150)
+def test_a_backlog_keeps_its_own_times(
+    way: Sending, off: float, known: bool, outage: int, chunk: int, rest: float
+) -> None:
+    """Sent at once or piece by piece, faster than it was said: nothing of it is taken for now, be it the first word."""
+    device = way.device(off if known else 0.0)
+    for number in range(1, 13 if known else 1):
+        device.send(number * way.pause)
+    now, sent = device.said + outage * way.pause, 0
+    if chunk / (rest + 0.02 * chunk) < 3 / way.every:
+        chunk = 10**6
+    while (stamp := device.said + way.every) <= now:
+        device.said, old = stamp, now - stamp
+        judged = device.hear(stamp, now)
+        if old > way.pause + way.lateness:
+            assert judged >= old - 0.5
+        sent += 1
+        now += 0.02 + (rest if sent % chunk == 0 else 0.0)
+    now = max(now, device.said + 0.1)
+    for _ in range(3):
+        now += way.pause
+        newest = device.send(now)
+    assert newest <= way.lateness + way.every
+
+
+@pytest.mark.parametrize("slow", [10.0, 300.0, 3600.0])
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_first_burst_of_a_slow_clock_is_all_that_is_late(size: int, slow: float) -> None:
+    """It looks as stored readings do; the next one shows that it is none."""
+    device = Sending(size, 1.0, whole=False, lateness=2.0).device(-slow)
+    assert device.send(size) == pytest.approx(slow, abs=0.1)
+    assert all(device.send(size * number) <= 2.1 for number in range(2, 30))
+
+
+def test_a_slow_clock_that_never_pauses_is_settled_too() -> None:
+    """A device that speaks five times a second, of which nothing is expected for an hour."""
+    device = Device(0.2, 3600.0, 2.0, -300.0)
+    ages = [device.send(number / 5) for number in range(1, 60)]
+    assert ages[0] == pytest.approx(300)
+    assert all(age <= 2 for age in ages[3:])
