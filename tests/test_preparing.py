@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from sensord.commands.doctor import Finding, examine
+from sensord.config.settings import Mqtt
 from sensord.drivers import restoring
 from sensord.store.copies import PREPARED
+from simulators.screens import running_screens
 from tests.drivers.test_restoring import unread
 from tests.notify.receiver import Receiver
 from tests.support import wait_until
@@ -116,11 +118,12 @@ def test_what_a_released_daemon_left_is_prepared_for(
         applied = database.execute("SELECT seq FROM position").fetchone()[0]
         cases = {row[0] for row in database.execute("SELECT id FROM cases WHERE closed_at = 0")}
     assert f"prepared up to group {applied} ({applied} stepped)" in found.stdout
-    daemon.start()
-    assert stepped_again(daemon) == 0
-    assert daemon.fact("state") is True
-    assert cases <= {case["id"] for case in daemon.overview()["cases"]}
-    assert daemon.stop() == 0
+    with running_screens(Mqtt(port=broker.port, alerts="t/alerts/{grid}")):
+        daemon.start()
+        assert stepped_again(daemon) == 0
+        assert daemon.fact("state") is True
+        assert cases <= {case["id"] for case in daemon.overview()["cases"]}
+        assert daemon.stop() == 0
 
 
 def test_a_refused_configuration_is_taken_as_a_start_takes_it(
