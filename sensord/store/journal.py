@@ -232,9 +232,7 @@ class Journal:
             path, end = oldest
             if path == self._path or end >= still_needed_seq or self._last_instant(path) >= now - keep_ns:
                 break
-            self._catalogue.forget(path)
-            self._delete(path)
-            deleted.append(path)
+            deleted += self._delete_oldest(path)
         return deleted + self._prune_empty()
 
     def _last_instant(self, path: Path) -> int:
@@ -243,6 +241,16 @@ class Journal:
         except DamageError as error:
             self._suspect(error)
             raise
+
+    def _delete_oldest(self, path: Path) -> list[Path]:
+        """Delete the oldest file with groups, and before it the empty ones that are older.
+
+        A crash in between leaves a log; that of a file with an older one beside it would pass for a file that is lost.
+        """
+        empty = self._prune_empty()
+        self._catalogue.forget(path)
+        self._delete(path)
+        return [*empty, path]
 
     def _prune_empty(self) -> list[Path]:
         """Delete the files of days before all others, which a crash has left without a group."""
@@ -269,9 +277,7 @@ class Journal:
             if path == self._path or end >= still_needed_seq:
                 break
             size -= _size(path)
-            self._catalogue.forget(path)
-            self._delete(path)
-            deleted.append(path)
+            deleted += self._delete_oldest(path)
         if deleted:
             names = [path.name for path in deleted]
             _log.error("the journal was too large; days were given up before their time", files=names, most=most)

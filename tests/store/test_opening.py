@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from sensord.core.site import Step
 from sensord.store import sqlite
-from sensord.store.dayfile import day_files
+from sensord.store.dayfile import SCHEMA, day_files, day_path
 from sensord.store.findings import forget
 from sensord.store.journal import Journal
 from sensord.store.lost import Lost
 from sensord.store.opening import Stores, open_stores
+from sensord.store.sqlite import open_writer
 from sensord.store.state import FIRST_START, StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.store.parts import as_left_by_a_crash, change, made, records_of
@@ -205,3 +208,35 @@ def test_a_day_that_was_emptied_is_damage_of_the_journal(lived: Path, number: in
     assert bool(Lost.load(lived / "journal").stretches) is bool(number)
     (log,) = (lived / "journal").glob(f"{day.name}.damaged-*-wal")
     assert log.read_bytes() == b"the last groups"
+
+
+class _ShotError(Exception):
+    """What stands for a SIGKILL."""
+
+
+@pytest.mark.parametrize("by_size", [False, True], ids=["past its keeping", "too large"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_days_are_deleted_oldest_first_the_empty_ones_too(
+    lived: Path, monkeypatch: pytest.MonkeyPatch, nth: int, by_size: bool
+) -> None:
+    """A crash may leave days without a group; whenever the next comes between a day and its log, nothing is lost."""
+    folder = lived / "journal"
+    for day in ("2000-01-01", "2000-01-02"):
+        open_writer(day_path(folder, day), SCHEMA).close()
+    for path in day_files(folder)[:-1]:
+        path.with_name(f"{path.name}-wal").write_bytes(b"left over")
+    calls = count(1)
+
+    def shoot(_directory: Path) -> None:
+        if next(calls) == nth:
+            raise _ShotError
+
+    with closing(Journal(folder)) as journal:
+        monkeypatch.setattr("sensord.store.journal.sync_directory", shoot)
+        old = partial(journal.prune, 0, journal.last_received_at + 1, GROUPS + 1)
+        delete = partial(journal.prune_to_size, 0, GROUPS + 1) if by_size else old
+        with pytest.raises(_ShotError):
+            delete()
+    monkeypatch.undo()
+    with opened(lived) as stores:
+        assert stores.damage == ""
