@@ -1,4 +1,4 @@
-"""paho's client, but for two things: the properties of messages, and how it finds the broker.
+"""paho's client, but for three things: the properties of messages, how it finds the broker, and its keepalive.
 
 Whatever properties hold, what is published is heard. A broker hands on those that a device gives its messages, and paho
 ends the connection over one that it does not like: U+FEFF in a text is enough, which MQTT 5 allows (1.5.4). At QoS 1
@@ -7,7 +7,11 @@ use no property of a message, so they are cut out before paho reads it.
 
 paho would wait for the resolver for as long as that likes, without a sign of life; ``Names`` does not.
 
-There is no public way to do either; a test holds paho to the version whose insides were looked at.
+A broker may dictate a keepalive (MQTT 5, 3.2.2.3.14), and paho takes it as it is. With 0, which asks for none, or with
+a quarter of an hour, a dead connection would not be found for as long. A client may ping more often than it has to, so
+the shorter of ours and the dictated one is in force.
+
+There is no public way to do any of these; a test holds paho to the version whose insides were looked at.
 """
 
 from __future__ import annotations
@@ -39,6 +43,12 @@ class Listener(Client):
 
     def _create_socket_connection(self) -> socket.socket:
         return self.names.connect(self._host, self._port, self.connect_timeout)
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        ours = self._keepalive
+        done = super()._handle_connack()
+        self._keepalive = min(ours, self._keepalive or ours)
+        return done
 
     def _handle_publish(self) -> MQTTErrorCode:
         first, body = self._in_packet["command"], self._in_packet["packet"]

@@ -109,7 +109,6 @@ class Connection:
         self._filters = [*session.filters, session.echo] if session.echo else session.filters
         self._on_message = on_message
         self._on_ready = on_ready
-        self._keepalive = max(1, parse_duration(settings.keepalive) // SECOND)
         self._session_present = False
         self._more = False
         self._lock = Lock()
@@ -153,7 +152,7 @@ class Connection:
             self._client.connect(
                 self._settings.host,
                 self._settings.port,
-                keepalive=self._keepalive,
+                keepalive=max(1, parse_duration(self._settings.keepalive) // SECOND),
                 clean_start=False,
                 properties=properties,
             )
@@ -275,7 +274,7 @@ class Connection:
         ping by hand, whose answer nobody awaits, keeps the broker content.
         """
         self._heard = now = time.monotonic()
-        if now - self._pinged >= self._keepalive / 2 and not self._sending:
+        if now - self._pinged >= self._client.keepalive / 2 and not self._sending:
             self._pinged, self._sending = now, _PINGREQ
         self._write()
 

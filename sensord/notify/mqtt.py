@@ -15,6 +15,7 @@ import time
 import aiomqtt
 import structlog
 from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.client import ConnectFlags
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -36,13 +37,27 @@ log = structlog.get_logger()
 
 
 class _Connection(aiomqtt.Client):
-    """aiomqtt's client, and the reason code of a PUBACK.
+    """aiomqtt's client, but for the reason code of a PUBACK, and the keepalive.
 
-    aiomqtt 2.5 drops that code, so that a message refused by the broker's access list would look delivered.
+    aiomqtt 2.5 drops that code, so that a message refused by the broker's access list would look delivered. paho takes
+    the keepalive that a broker dictates as it is; with 0, which asks for none, or a long one a dead connection would be
+    kept for as long, and no page would come through. So the shorter of ours and the dictated one is in force.
     """
 
     refusal: str = ""
     unheard: bool = False
+
+    def _on_connect(
+        self,
+        client: PahoClient,
+        userdata: object,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        shorter = min(self._keepalive, client.keepalive or self._keepalive)
+        client._keepalive = shorter  # noqa: SLF001  # on a connection paho's public setter refuses
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(
         self, client: PahoClient, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties

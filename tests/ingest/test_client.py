@@ -127,9 +127,10 @@ def test_what_paho_can_read_is_read_as_paho_reads_it(first: int, body: bytes) ->
 
 
 def test_paho_is_one_whose_insides_were_looked_at() -> None:
-    """``Listener`` holds on to how paho reads messages and connects: who allows another version looks at that first."""
+    """``Listener`` holds on to paho's reading, connecting and keepalive: who allows another version looks at them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "paho-mqtt>=2.2,<2.3" in project["dependencies"]
     assert version("paho-mqtt").startswith("2.2.")
     assert Client._handle_publish.__qualname__ == "Client._handle_publish"
+    assert Client._handle_connack.__qualname__ == "Client._handle_connack"
     assert Client._create_socket_connection.__qualname__ == "Client._create_socket_connection"

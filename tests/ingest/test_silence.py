@@ -11,11 +11,15 @@ import pytest
 
 from sensord.config.settings import Mqtt
 from sensord.ingest import connection
-from tests.ingest.support import Stage
+from sensord.ingest.names import Names
+from sensord.ingest.wire import Wire
+from tests.ingest.raw import publish
+from tests.ingest.support import MemoryJournal, Stage
 from tests.support import wait_until
 from tests.support.broker import ScriptedBroker
 
 FILTERS = 4
+PING = b"\xc0\x00"
 
 
 def _settings(broker: ScriptedBroker, keepalive: str = "20s") -> Mqtt:
@@ -93,8 +97,48 @@ def test_a_silence_is_over_at_one_and_a_half_keepalives_whenever_the_last_turn_w
 def test_what_waited_for_us_may_come_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker with much in store sends that first, for longer than an answer may take: it is no silence."""
     monkeypatch.setattr(connection, "ANSWER", 0.6)
-    publish = b"\x30\x06\x00\x03a/b\x00"
-    with ScriptedBroker(FILTERS, before=[publish] * 25) as busy, Stage(_settings(busy)) as stage:
+    with ScriptedBroker(FILTERS, before=[publish(b"a/b", b"")] * 25) as busy, Stage(_settings(busy)) as stage:
         _connected(stage)
         assert stage.count("mqtt_disconnections_total", reason="silent") == 0
         wait_until(lambda: len(stage.journal.payloads) == 25)
+
+
+@pytest.mark.parametrize("dictated", [0, 900])
+def test_a_broker_that_asks_for_less_is_still_pinged_and_found_silent(dictated: int) -> None:
+    """It may ask for no keepalive (0), or for a longer one than ours: it is connected, and given up as with ours."""
+    with ScriptedBroker(FILTERS, keepalive=dictated) as silent, Stage(_settings(silent, keepalive="1s")) as stage:
+        wait_until(lambda: stage.count("mqtt_disconnections_total", reason="silent") == 1)
+        assert stage.links[0] == (True, "connected")
+        wait_until(lambda: PING in silent.received)
+
+
+@pytest.mark.parametrize("dictated", [0, 900])
+def test_the_fresh_lanes_connection_to_such_a_broker_is_given_up_too(dictated: int) -> None:
+    """A ping without an answer ends it."""
+    with ScriptedBroker(0, keepalive=dictated) as silent:
+        settings, names = _settings(silent, keepalive="1s"), Names(lambda: True)
+        with Wire(settings, "fresh", None, None, names, lambda _: None, lambda *_: None) as wire:
+            wait_until(lambda: _ended(wire))
+
+
+def _ended(wire: Wire) -> bool:
+    try:
+        wire.turn(0.01)
+    except OSError:
+        return True
+    return False
+
+
+def test_a_full_queue_is_no_silence_for_a_broker_that_wants_to_hear_more_often() -> None:
+    """While nothing is read it is pinged at the pace that it dictates, not at ours."""
+    journal = MemoryJournal()
+    journal.gate.clear()
+    readings = publish(b"linfen/c1/crowd/d1", b"x" * 1000) * 10
+    with (
+        ScriptedBroker(FILTERS, readings, keepalive=1) as broker,
+        Stage(_settings(broker, keepalive="10m"), journal=journal, max_bytes=5000) as stage,
+    ):
+        wait_until(lambda: not stage.queue.has_room())
+        pinged = broker.received.count(PING)
+        wait_until(lambda: broker.received.count(PING) >= pinged + 3)
+        assert stage.links == [(True, "connected")]

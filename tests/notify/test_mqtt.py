@@ -22,6 +22,7 @@ from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.broker import Broker, hearing
 from tests.notify.parts import Outboxes, entry, notification, until, working
 from tests.notify.programs import make_certificate, run
+from tests.support.broker import ScriptedBroker
 
 
 @pytest.fixture
@@ -33,8 +34,14 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     running.stop()
 
 
-def _channel(broker: Broker, password: str | None = None, timeout: float = 5.0, **mqtt: object) -> MqttChannel:
-    settings = Mqtt(port=broker.port, keepalive="5s", **mqtt)  # type: ignore[arg-type]
+def _channel(
+    broker: Broker | ScriptedBroker,
+    password: str | None = None,
+    timeout: float = 5.0,
+    keepalive: str = "5s",
+    **mqtt: object,
+) -> MqttChannel:
+    settings = Mqtt(port=broker.port, keepalive=keepalive, **mqtt)  # type: ignore[arg-type]
     return MqttChannel(
         MqttChannelSettings(name="grid"), settings, "linfen", password, timeout=timeout, base=0.02, longest=0.1
     )
@@ -186,6 +193,18 @@ async def test_a_connection_lost_before_the_puback_leaves_doubt(broker: Broker, 
         broker.stop()
         await until(lambda: meter.value("notifications_total", channel="grid", outcome="retried") > 0)
         assert outbox.states() == ["sending"]
+
+
+@pytest.mark.parametrize("dictated", [None, 0, 900])
+async def test_a_connection_that_is_dead_is_given_up_whatever_keepalive_the_broker_dictates(
+    dictated: int | None,
+) -> None:
+    """The broker's machine is gone without a word: our own pings find it, and the page can take another connection."""
+    with ScriptedBroker(0, keepalive=dictated) as silent:
+        channel = _channel(silent, timeout=8.0, keepalive="1s")
+        with pytest.raises(InDoubtError, match="connection ended"):
+            await channel.send(entry())
+        await channel.close()
 
 
 async def test_a_refusal_by_the_access_list_is_not_a_delivery(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ class ScriptedBroker:
     """Accepts one client, greets it properly, sends some raw packets, and is silent from then on."""
 
     CONNACK = b"\x20\x03\x00\x00\x00"
+    DICTATING = b"\x20\x06\x00\x00\x03\x13"
 
     def __init__(
         self,
@@ -147,11 +148,14 @@ class ScriptedBroker:
         granted: int = 1,
         then: Sequence[int] = (),
         before: Sequence[bytes] = (),
+        keepalive: int | None = None,
     ) -> None:
         """Answer ``filters`` subscriptions with the reason code ``granted``, more with ``then``; send ``packets``.
 
-        What is sent ``before`` that answer comes at ten packets a second, as from a broker with much in store.
+        What is sent ``before`` that answer comes at ten packets a second, as from a broker with much in store. Without
+        subscriptions none is awaited. ``keepalive`` is what it dictates, in seconds.
         """
+        self._connack = self.CONNACK if keepalive is None else self.DICTATING + keepalive.to_bytes(2)
         self._before = before
         self._suback = bytes([granted]) * filters + bytes(then)
         self._packets = packets
@@ -176,14 +180,17 @@ class ScriptedBroker:
             client, _ = self._listener.accept()
             self._clients.append(client)
             client.recv(4096)
-            client.sendall(self.CONNACK)
-            subscribe = client.recv(4096)
-            mid = subscribe[2:4]
-            for packet in self._before:
-                client.sendall(packet)
-                threading.Event().wait(0.1)
-            client.sendall(bytes([0x90, 3 + len(self._suback)]) + mid + b"\x00" + self._suback + self._packets)
+            client.sendall(self._connack)
+            if self._suback:
+                self._answer(client, client.recv(4096))
             while chunk := client.recv(4096):
                 self.received += chunk
         except OSError:
             return  # the test is over
+
+    def _answer(self, client: socket.socket, subscribe: bytes) -> None:
+        for packet in self._before:
+            client.sendall(packet)
+            threading.Event().wait(0.1)
+        mid = subscribe[2:4]
+        client.sendall(bytes([0x90, 3 + len(self._suback)]) + mid + b"\x00" + self._suback + self._packets)
