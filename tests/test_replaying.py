@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -19,7 +20,6 @@ from sensord.config.load import load
 from sensord.core.cases.caseflow import Flow
 from sensord.core.instant import SECOND
 from sensord.core.intake.topic import Route, all_routes
-from sensord.core.place import Places
 from sensord.core.record import Group, Record, RecordKind
 from sensord.core.stream import Stream
 from sensord.errors import SnapshotError
@@ -302,9 +302,8 @@ def long_file(path: Path) -> None:
     path.write_text("".join(lines), "utf-8")
 
 
-def _routes() -> dict[str, Route]:
-    whole = load(Path(CONFIG)).definition
-    return all_routes(whole, Places(whole.places, whole.devices))
+def _routes() -> Mapping[str, Route]:
+    return all_routes(load(Path(CONFIG)).definition)
 
 
 def test_ctrl_c_stops_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from sensord.config.platekeys import load_keys
 from sensord.core.alert import Vehicle
 from sensord.core.instant import DAY, HOUR, parse_instant
 from sensord.core.intake.topic import all_routes
-from sensord.core.place import Places
 from sensord.core.record import Action, Record, RecordKind
 from sensord.core.site import Site, Step, definition_record
 from sensord.core.stream import Stream
@@ -180,7 +179,7 @@ def journal(config: Path) -> Path:
     """A journal of the small street: a vehicle at a gate, and an inspection that names a telephone."""
     loaded = load(config)
     directory = loaded.resolve(loaded.settings.state_dir)
-    routes = all_routes(loaded.definition, Places(loaded.definition.places, loaded.definition.devices))
+    routes = all_routes(loaded.definition)
     topic = next(text for text, route in routes.items() if route.stream is Stream.PLATE)
     note = msgspec.json.encode(Action("close", "C1", "cadre", note=f"call {PHONE}"))
     with closing(Journal(directory / "journal")) as writer:

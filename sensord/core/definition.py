@@ -7,6 +7,7 @@ not change an outcome (addresses of servers, passwords, log levels) is not part 
 from __future__ import annotations
 
 import hashlib
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -27,7 +28,7 @@ from sensord.decoders import json_decoder
 DEFAULT_LATENESS = 2 * SECOND
 
 
-class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
+class Definition(msgspec.Struct, frozen=True, omit_defaults=True, weakref=True):
     """The rules of the game of one site (subdistrict).
 
     ``lateness`` is the allowed lateness (ns) per stream, by its word. ``topics`` is the template of reading topics,
@@ -90,8 +91,15 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _DEFINITION = json_decoder(Definition)
+_IN_USE = WeakValueDictionary[bytes, Definition]()
 
 
 def decode_definition(text: bytes) -> Definition:
-    """Read a definition's canonical text; raises ``msgspec.ValidationError`` when it is not one."""
-    return _DEFINITION.decode(text)
+    """Read a definition's canonical text; raises ``msgspec.ValidationError`` when it is not one.
+
+    While it is in use, whoever reads the same text has the same object: the core and each sink go by one.
+    """
+    found = _IN_USE.get(text)
+    if found is None:
+        found = _IN_USE.setdefault(text, _DEFINITION.decode(text))
+    return found

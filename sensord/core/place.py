@@ -107,12 +107,13 @@ class Places:
         self.index = {place.id: number for number, place in enumerate(self.places)}
         self.device_index = {device.id: index for index, device in enumerate(self.devices)}
         self._above = {place.id: self._climb(place) for place in self.places}
-        self._below: dict[str, set[str]] = {place.id: set() for place in self.places}
+        below: dict[str, set[str]] = {place.id: set() for place in self.places}
         for place in self.places:
             for ancestor in self._above[place.id].values():
-                self._below[ancestor].add(place.id)
+                below[ancestor].add(place.id)
         for place in self.places:
-            self._below[place.id].update(place.micro_grids)
+            below[place.id].update(place.micro_grids)
+        self._below = {place: frozenset(lower) for place, lower in below.items()}
 
     def _climb(self, place: Place) -> dict[PlaceKind, str]:
         above = {place.kind: place.id}
@@ -207,7 +208,7 @@ class Places:
 
     def within(self, place: str) -> frozenset[str]:
         """Every node at or below ``place``; a compound contains the micro-grids that it covers."""
-        return frozenset(self._below[place])
+        return self._below[place]
 
     def responsible(self, place: str) -> list[frozenset[str]]:
         """Where to look for people who answer for ``place``, nearest first.
@@ -217,7 +218,7 @@ class Places:
         above = self._above[place]
         near = self._below[place] | ({above[PlaceKind.MICRO_GRID]} if PlaceKind.MICRO_GRID in above else set())
         order = (PlaceKind.GRID, PlaceKind.BLOCK, PlaceKind.STREET)
-        return [frozenset(near), *(frozenset({above[kind]}) for kind in order if kind in above)]
+        return [near, *(frozenset({above[kind]}) for kind in order if kind in above)]
 
 
 def _says(name: str, compound: str, kind: PlaceKind) -> bool:

@@ -22,9 +22,10 @@ from sensord.core.cases.case import CaseEvent
 from sensord.core.definition import Definition, decode_definition
 from sensord.core.instant import MILLISECOND
 from sensord.core.intake.intake import Intake
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import PlaceKind
 from sensord.core.point import Point
 from sensord.core.record import Group, RecordKind
+from sensord.core.shared import places_of
 from sensord.core.snapshot import seal, unseal
 from sensord.core.stream import LABELS, Stream
 from sensord.decoders import msgpack_decoder
@@ -53,7 +54,7 @@ class Points:
         self._define(self._first)
 
     def _define(self, definition: Definition) -> None:
-        places = Places(definition.places, definition.devices)
+        places = places_of(definition)
         intake = Intake(definition, places)
         self._definition, self._places, self._intake = definition, places, intake
         self._tags = [self._device_tags(index) for index in range(len(definition.devices))]

@@ -25,10 +25,10 @@ from sensord.core.definition import Definition, decode_definition
 from sensord.core.failure import Failure, Part
 from sensord.core.intake.intake import Decoded, Intake
 from sensord.core.intake.reader import DeadLetter
-from sensord.core.place import Places
 from sensord.core.record import Action, Group, Receipt, Record, RecordKind, Verb, kinds
 from sensord.core.rules.engine import Engine
 from sensord.core.rules.probe import Probe
+from sensord.core.shared import places_of
 from sensord.core.snapshot import seal, unseal
 from sensord.core.vehicles.blind import Blind, Blindness
 from sensord.core.vehicles.byhand import ByHand
@@ -125,7 +125,7 @@ class Site:
     def _build(self, definition: Definition) -> None:
         """Build everything, then take it: a definition that contradicts itself leaves us as we were."""
         pseudonymiser, unkeyed = self._pseudonymiser(definition)
-        places = Places(definition.places, definition.devices)
+        places = places_of(definition)
         intake = Intake(definition, places, pseudonymiser)
         tracker = Tracker(definition, places, on=pseudonymiser is not None)
         engine = Engine(definition, places, followed=tracker.on)

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from sensord.cli import cli
 from sensord.config.load import load, with_keys
 from sensord.core.intake.topic import all_routes
-from sensord.core.place import Places
 from sensord.core.record import Record, RecordKind
 from sensord.core.site import definition_record
 from sensord.core.stream import Stream
@@ -44,7 +43,7 @@ def site(tmp_path: Path, broker: Broker) -> Path:
     config = written(tmp_path / "site", broker)
     (tmp_path / "site" / "state").mkdir()
     loaded = with_keys(load(config), MONDAY)
-    routes = all_routes(loaded.definition, Places(loaded.definition.places, loaded.definition.devices))
+    routes = all_routes(loaded.definition)
     topic = next(text for text, route in routes.items() if route.stream is Stream.PLATE)
     reading = json.dumps({"plate": PLATE, "direction": "in", "confidence": 0.99}).encode()
     with closing(Journal(tmp_path / "site" / "state" / "journal")) as journal:

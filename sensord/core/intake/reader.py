@@ -89,7 +89,7 @@ class Reader:
         self._commands_topic = TopicTemplate(definition.commands)
         people = frozenset(person.id for person in definition.people)
         self._names = spoken.Names(people, places.by_id, definition.zone)
-        routes = all_routes(definition, places)
+        routes = all_routes(definition)
         self._numbers = {topic: route.number for topic, route in routes.items()}
         self._routes = list(routes.values())
         senders = [route.device for route in self._routes]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sensord.core.definition import Definition
 from sensord.core.intake.codec import CODECS, Codec
 from sensord.core.place import PlaceKind, Places
 from sensord.core.reading import Topic
+from sensord.core.shared import places_of, shared
 from sensord.core.stream import BY_WORD, Stream
 from sensord.errors import DecodeError
 
@@ -53,9 +55,10 @@ class Route:
     spots: frozenset[str]
 
 
-def all_routes(definition: Definition, places: Places) -> dict[str, Route]:
+@shared
+def all_routes(definition: Definition) -> Mapping[str, Route]:
     """Return the route of every topic that a registered device may send on."""
-    template, routes = TopicTemplate(definition.topics), dict[str, Route]()
+    places, template, routes = places_of(definition), TopicTemplate(definition.topics), dict[str, Route]()
     for index, device in enumerate(places.devices):
         compound = places.above(device.place, PlaceKind.COMPOUND) or device.place
         for stream in dict.fromkeys((device.stream, Stream.STATUS)):
