@@ -299,8 +299,10 @@ class CursorStore(Protocol):
 class DeadLetters(Protocol):
     """What could not be used, for people to look at."""
 
-    def put_aside(self, seq: int, letter: DeadLetter) -> None:
+    def put_aside(self, seq: int, letters: Sequence[DeadLetter]) -> None:
         """Keep what came of the groups up to ``seq`` and could not be used; the same letter again changes nothing.
+
+        All of them or none.
 
         Raises ``StoreError``.
         """

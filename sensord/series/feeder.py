@@ -13,8 +13,8 @@ Rules:
 - A decoder's state that is damaged or of another version is made again from the journal's beginning.
 - A cursor beyond the journal's end (an older journal was put back) goes on at that end, and is counted.
 - A sink that is down, throttled or wrongly configured is tried again for ever. A batch that it refuses is
-  bisected down to the points that it cannot hold; these are counted, logged (measurement and tags), put
-  among the dead letters and skipped, all others written.
+  bisected down to the points that it cannot hold; these are counted and skipped, the first of each kind logged and
+  put among the dead letters (``refused.py``), all others written.
 - A fault of the code itself (a decoder that raises) never skips data: the feeder says where, waits, and
   starts again from the cursor. The lag shows it; the alerts do not depend on it.
 """
@@ -32,13 +32,12 @@ import structlog
 
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
-from sensord.core.intake.reader import DeadLetter
 from sensord.core.point import Point
 from sensord.core.record import Group
-from sensord.core.vehicles.blot import without_plates
 from sensord.errors import DeliveryError, SensordError, SnapshotError, StoreError
 from sensord.ports import AT_EASE, Changes, Cursor, DeadLetters, JournalReader, Meter, Pressure, Sink, Standing
 from sensord.series.refusal import backoff
+from sensord.series.refused import Refused
 
 CHUNK = 64
 """Groups read at a time; a full group holds thousands of raw messages, so this bounds memory."""
@@ -51,9 +50,6 @@ PRESSED = 5.0
 """Seconds between two batches while more comes in than we take."""
 LONGEST_HOLD = 3600.0
 """Seconds that a database's ``Retry-After`` can hold us up at most."""
-REFUSED = "refused_point"
-"""The reason of a dead letter that a sink refused; its topic is the sink's name and the measurement."""
-MOST_SAID = 400
 _BEAT = 5.0
 
 log = structlog.get_logger()
@@ -115,7 +111,6 @@ class Feeder:
         self._source = source
         self._meter = meter
         self._pulse = pulse
-        self._dead = dead
         self._batch = batch
         self._interval = interval
         self._pressure = pressure
@@ -129,6 +124,7 @@ class Feeder:
         self._failures = 0
         self._moved_at = self._began_at = time.monotonic()
         self._log = log.bind(sink=sink.name)
+        self._refused = Refused(sink.name, dead, meter, self._log)
 
     @property
     def stalled(self) -> float:
@@ -248,16 +244,16 @@ class Feeder:
             await self._write(points, cursor)
         except DeliveryError as error:
             self._log.warning("batch refused; looking for its bad points", size=len(points), error=str(error))
-            await self._bisect(points, before, error)
+            try:
+                await self._bisect(points, before, error)
+            finally:
+                await self._refused.put_aside(self._read)
             await self._write([], cursor)
 
     async def _bisect(self, points: list[Point], before: Cursor, error: DeliveryError) -> None:
         """Write what was refused in halves, down to single points; the cursor stays where it was."""
         if len(points) == 1:
-            self._meter.count("sink_points_total", sink=self._sink.name, outcome="refused")
-            point = points[0]
-            self._log.error("point refused", measurement=point.measurement, tags=point.tags, error=str(error))
-            await self._put_aside(point, str(error))
+            self._refused.note(points[0], error)
             return
         middle = len(points) // 2
         for half in (points[:middle], points[middle:]):
@@ -265,18 +261,6 @@ class Feeder:
                 await self._write(half, before)
             except DeliveryError as refusal:
                 await self._bisect(half, before, refusal)
-
-    async def _put_aside(self, point: Point, why: str) -> None:
-        """Put a refused point among the dead letters; that this fails for now holds nothing up."""
-        said = ", ".join(f"{name}={value}" for name, value in (*point.tags.items(), *point.fields.items()))
-        topic, detail = (without_plates(text) for text in (f"{self.name}/{point.measurement}", f"{why}: {said}"))
-        letter = DeadLetter(0, point.at, topic[:MOST_SAID], REFUSED, detail[:MOST_SAID])
-        try:
-            await asyncio.to_thread(self._dead.put_aside, self._read, letter)
-        except StoreError as error:
-            if not error.retryable:
-                raise
-            self._log.warning("a refused point is not among the dead letters", error=str(error))
 
     async def _write(self, points: Sequence[Point], cursor: Cursor) -> None:
         """Write, trying again for as long as that makes sense; raises ``DeliveryError`` when it does not."""

@@ -286,11 +286,11 @@ class StateStore:
 
     # -- cases -------------------------------------------------------------------------------------------------------
 
-    def put_aside(self, seq: int, letter: DeadLetter) -> None:
-        """See :class:`sensord.ports.DeadLetters`. It is no record of the group, so its number there is below zero."""
-        row = seq, letter.received_at, letter.topic, letter.reason, letter.detail
+    def put_aside(self, seq: int, letters: Sequence[DeadLetter]) -> None:
+        """See :class:`sensord.ports.DeadLetters`. They are no records of the group: their numbers are below zero."""
+        rows = [(seq, one.received_at, one.topic, one.reason, one.detail) for one in letters]
         with self._database.transaction("writing down a dead letter") as connection:
-            connection.execute(_PUT_ASIDE, row)
+            connection.executemany(_PUT_ASIDE, rows)
 
     def cases(self, ended_since: int | None = None) -> list[Case]:
         """Return the open cases, and those that ended at or after an instant (ns; None: no others), oldest first.

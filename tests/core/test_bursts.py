@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -76,6 +77,7 @@ WAYS = st.builds(
     st.booleans(),
     st.sampled_from((2.0, 30.0)),
 )
+DICE = st.randoms(use_true_random=False)
 OFFSETS = st.sampled_from((0.0, -30.0, 300.0, -3600.0))
 
 
@@ -165,3 +167,47 @@ def test_a_slow_clock_that_never_pauses_is_settled_too() -> None:
     ages = [device.send(number / 5) for number in range(1, 60)]
     assert ages[0] == pytest.approx(300)
     assert all(age <= 2 for age in ages[3:])
+
+
+FAR = st.sampled_from((13 * 3600.0, 7 * 86400.0))
+"""A clock that is so far behind is nonsense, and never learnt."""
+
+
+@given(
+    way=WAYS,
+    slow=FAR,
+    jitter=st.sampled_from((0.0, 0.5, 3.0)),
+    rests=st.lists(st.sampled_from((1, 1, 5, 20))),
+    dice=DICE,
+)
+@settings(max_examples=150)
+def test_a_new_sensor_whose_clock_is_nonsense_is_taken_at_its_arrival(
+    way: Sending, slow: float, jitter: float, rests: list[int], dice: random.Random
+) -> None:
+    """From its second burst on, however many come together and whenever; soon, where the way here takes its time."""
+    device, now, arrived, told = way.device(-slow), 0.0, 0.0, list[float]()
+    for rest in [1, *rests, *[1] * 40]:
+        now += rest * way.pause
+        device.said = now - way.pause
+        behind = max(dice.uniform(0.0, jitter), arrived - now)
+        stamps = [device.said + way.every * number for number in range(1, way.size + 1)]
+        told.append(max(device.hear(stamp, now + behind + 0.005 * number) for number, stamp in enumerate(stamps)))
+        arrived = now + behind + 0.005 * way.size
+    assert sum(age > 0 for age in told) <= (10 if jitter else 1)
+
+
+@given(way=WAYS, old=FAR, chunk=st.sampled_from((5, 20, 10**6)), rest=st.sampled_from((0.3, 1.0, 3.0, 10.0)))
+@settings(max_examples=100)
+def test_stored_readings_that_are_older_than_any_skew_stay_late(
+    way: Sending, old: float, chunk: int, rest: float
+) -> None:
+    """An hour of them, the first word of a sensor, at once or piece by piece."""
+    if chunk / (rest + 0.02 * chunk) < 3 / way.every:
+        chunk = 10**6
+    device, now = way.device(0.0), old + 3600.0
+    for number in range(1, round(3600 / way.every)):
+        stamp = number * way.every
+        assert device.hear(stamp, now) == pytest.approx(now - stamp, abs=0.1)
+        now += 0.02 + (rest if number % chunk == 0 else 0.0)
+    device.said = now
+    assert device.send(now + way.pause) <= way.lateness + way.every

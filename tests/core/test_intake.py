@@ -225,7 +225,10 @@ def test_numbers_without_a_boot_show_gaps_too() -> None:
     out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate((1, 4, 2, 5))))
     assert out.gaps == {CROWD.id: 2}
     out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate((1, 2**53, 2, 5))))
-    assert (out.gaps, out.leaps) == ({CROWD.id: 2}, {CROWD.id: 2})
+    assert (out.gaps, out.leaps) == ({CROWD.id: 2}, {CROWD.id: 1})
+    times = (10**15 + 10**7 * n for n in range(9))
+    out = decode(*(message(CROWD, START + n, {"count": 1, "seq": seq}) for n, seq in enumerate(times)))
+    assert (out.gaps, out.leaps) == ({}, {CROWD.id: 1})
 
 
 def test_a_number_that_leaps_is_counted_apart() -> None:

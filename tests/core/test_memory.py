@@ -60,13 +60,15 @@ def sent(seed: int) -> list[Record]:
     """Minutes of readings of many devices, each with a way of its own of going wrong, now and then."""
     chance, whole = random.Random(seed), street()
     skew = {device.id: chance.choice((0, 0, 0, 30, -300, 200_000, -START // SECOND)) for device in whole.devices}
+    step = {device.id: chance.choice((1, 1, 1, 1, 10 * LEAP)) for device in whole.devices}
     seq, boot, records = dict.fromkeys(skew, 0), dict.fromkeys(skew, 1), list[Record]()
     for number in range(ROUNDS):
         for device in whole.devices:
             at = START + number * PERIOD + chance.randrange(PERIOD)
             if chance.random() < 0.02:
                 boot[device.id], seq[device.id] = boot[device.id] + 1, 0
-            seq[device.id] += 1 if chance.random() < 0.95 else chance.choice((3, 3, 2 * LEAP, -2 * LEAP))
+            seq[device.id] += step[device.id]
+            seq[device.id] += 0 if chance.random() < 0.95 else chance.choice((2, 2, 2 * LEAP, -2 * LEAP))
             seq[device.id] = max(seq[device.id], 0)
             if chance.random() < 0.02:
                 skew[device.id] += chance.choice((-40, 40))

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.instant import SECOND
-from sensord.core.intake.repeats import KNOWN, LEAP, MOST_UNDER_WAY, PASSAGES, RANGES, TOGETHER, Number, Repeats
+from sensord.core.intake.repeats import (
+    CONTENTS,
+    KNOWN,
+    LEAP,
+    MOST_UNDER_WAY,
+    PASSAGES,
+    RANGES,
+    RUNS,
+    TOGETHER,
+    Number,
+    Repeats,
+)
 from tests.core.follower import A, B, Follower, at, tick
 from tests.core.traffic import START, passage
 
@@ -74,6 +86,46 @@ def test_a_device_may_count_anew_far_away() -> None:
     found = told([far, far + 1, 0, 1, 2, 2, 5])
     further, leapt, repeated = (Number.FURTHER, 0), (Number.LEAPT, 0), (Number.REPEATED, 0)
     assert found == [further, further, leapt, further, further, repeated, (Number.FURTHER, 2)]
+
+
+@pytest.mark.parametrize("step", [2 * LEAP, 10 * LEAP, 1000 * LEAP])
+@pytest.mark.parametrize("together", [1, 3])
+def test_numbers_that_are_times_are_known_again(step: int, together: int) -> None:
+    """A clock's us or ns as numbers, one or several at once: each message counts once, over a restart, too."""
+    times = [10**15 + step * n + 1000 * k for n in range(60 // together) for k in range(together)]
+    repeats = Repeats()
+    assert not any(repeated(repeats, 1, seq) for seq in times)
+    repeats = msgspec.msgpack.decode(msgspec.msgpack.encode(repeats), type=Repeats)
+    assert all(repeated(repeats, 1, seq) for seq in times[-40:])
+    assert not any(repeated(repeats, 2, seq) for seq in times[:30])
+    assert all(repeated(repeats, 1, seq) for seq in times[-20:]), "the boot before is known, too"
+    assert all(repeated(repeats, 2, seq) for seq in times[:30])
+    assert len(repeats.windows) <= RUNS
+    assert len(repeats.contents) <= CONTENTS
+
+
+def test_a_number_that_is_a_time_comes_ahead_and_in_its_turn_once() -> None:
+    """However many come ahead."""
+    repeats, times = Repeats(), [10**15 + 10 * LEAP * n for n in range(100)]
+    for seq in times:
+        assert not repeated(repeats, 1, seq)
+        repeats.lead(1, seq, START)
+    assert all(repeated(repeats, 1, seq) for seq in times)
+    assert not repeats.awaited
+
+
+def test_who_leaps_with_every_number_leaps_once() -> None:
+    """Its numbers count no messages; of a device whose numbers do, every leap is told."""
+    found = [one for one, _ in told([10**15 + 10 * LEAP * n for n in range(20)])]
+    assert found.count(Number.LEAPT) == 1
+    found = [one for one, _ in told([one for n in range(10) for one in (2 * n, 2 * n + 1, 10**15 + 10 * LEAP * n)])]
+    assert found.count(Number.LEAPT) == 10
+
+
+def test_a_few_boots_in_turn_repeat_nothing() -> None:
+    """A device that counts its boots from 0 to 3 and begins each with 0 is heard each time, however short they are."""
+    repeats = Repeats()
+    assert not any(repeated(repeats, boot % 4, seq) for boot in range(20) for seq in range(3))
 
 
 def test_what_says_nothing_of_itself_is_a_repeat_only_when_it_is_marked() -> None:

@@ -133,6 +133,7 @@ def _clocks(dice: random.Random, born: float) -> dict[str, Callable[[float], flo
         "set back by 5 min": Stepped(-300),
         f"right, {AT_ONCE}": lambda now: now,
         f"5 min behind, {AT_ONCE}": lambda now: now - 300,
+        f"13 h behind, {AT_ONCE}": lambda now: now - 13 * HOUR,
         f"set back by 3 s, {AT_ONCE}": Stepped(-3),
         f"set back by 5 min, {AT_ONCE}": Stepped(-300),
         f"one stamp 5 min ahead, {AT_ONCE}": Stepped(300, once=True),

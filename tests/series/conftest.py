@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from sensord.store.journal import Journal
 from tests.series.databases import Influx1, Victoria
 
 
@@ -33,3 +35,11 @@ def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victo
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An empty journal."""
+    opened = Journal(tmp_path / "journal")
+    yield opened
+    opened.close()

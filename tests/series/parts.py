@@ -149,16 +149,17 @@ class Pulse:
 
 
 class Aside:
-    """Dead letters in a list, each beside its group; refuses as often as it is told."""
+    """Dead letters in a list, each beside its group; refuses as often as it is told, and counts how often it wrote."""
 
     def __init__(self, *failures: Exception) -> None:
-        self.letters, self._failures = list[tuple[int, DeadLetter]](), list(failures)
+        self.letters, self.writes, self._failures = list[tuple[int, DeadLetter]](), 0, list(failures)
 
-    def put_aside(self, seq: int, letter: DeadLetter) -> None:
-        """Keep it."""
+    def put_aside(self, seq: int, letters: Sequence[DeadLetter]) -> None:
+        """Keep them."""
         if self._failures:
             raise self._failures.pop(0)
-        self.letters.append((seq, letter))
+        self.writes += 1
+        self.letters += [(seq, letter) for letter in letters]
 
 
 @asynccontextmanager

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,16 +10,13 @@ from structlog.testing import capture_logs
 
 from sensord.core.alert import Change, Transition
 from sensord.core.level import Level
-from sensord.core.point import Point
 from sensord.core.record import Record, RecordKind
 from sensord.errors import DeliveryError, SnapshotError, StoreError
 from sensord.ports import Cursor
 from sensord.series import feeder
-from sensord.series.feeder import MOST_SAID, QUIET_GROUPS, Feeder
+from sensord.series.feeder import QUIET_GROUPS, Feeder
 from sensord.store.journal import Journal
-from sensord.store.past import Past
 from sensord.store.sqlite import store_error
-from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import until
 from tests.series.parts import (
@@ -36,14 +30,6 @@ from tests.series.parts import (
     journal_points,
     some_points,
 )
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    opened = Journal(tmp_path / "journal")
-    yield opened
-    opened.close()
 
 
 async def test_everything_arrives_once_and_the_cursor_follows(journal: Journal) -> None:
@@ -203,56 +189,6 @@ async def test_a_sink_that_is_down_is_tried_until_it_is_up(journal: Journal) -> 
     assert len(waits) == 6
     assert max(waits[:5]) < 0.3 <= waits[5]
     assert pulse.attempts[:7] == ["down"] * 5 + ["throttled", ""]
-
-
-async def test_only_the_poison_is_lost(journal: Journal) -> None:
-    """A refused batch is halved down to its bad points: they are counted and named, all others are written."""
-    points, sink, meter, pulse, dead = some_points(200), MemorySink(), PrometheusMeter(), Pulse(), Aside()
-    poison = [points[0], points[77], points[78], points[199]]
-    sink.poison = {point.at for point in poison}
-    journal_points(journal, points)
-    with capture_logs() as logs:
-        async with feeding(sink, journal.reader(), Applied(20), JsonPoints(), meter, pulse=pulse, dead=dead):
-            await until(lambda: sink.cursor is not None and sink.cursor.seq == 20)
-    assert not any(pulse.attempts), "a database that looks at points and refuses them is there"
-    assert sorted(sink.points.values(), key=lambda point: point.at) == [p for p in points if p not in poison]
-    assert meter.value("sink_points_total", sink="memory", outcome="refused") == len(poison)
-    refused = [entry for entry in logs if entry["event"] == "point refused"]
-    assert [entry["tags"] for entry in refused] == [point.tags for point in poison]
-    assert not any("fields" in entry for entry in refused)
-    assert [(letter.topic, letter.received_at, letter.reason) for _, letter in dead.letters] == [
-        ("sink-memory/crowd", point.at, "refused_point") for point in poison
-    ]
-    assert dead.letters[0][1].detail.startswith("bad point: device=camera-0, place=临汾路 99弄, east=1, count=0, ")
-
-
-async def test_a_refused_point_is_a_dead_letter_without_plates(journal: Journal, tmp_path: Path) -> None:
-    """It stands among those of the messages, once however often it is refused, cut off, without a plate."""
-    sink, note = MemorySink(), dict[str, float | int | str | bool](note="京A12345", value=7, rest="x" * 500)
-    poison = Point("level", {"device": "g-1"}, note, START)
-    sink.poison = {START}
-    journal_points(journal, [poison, *some_points(20)[1:]])
-    with closing(StateStore(tmp_path)) as state:
-        for _ in range(2):
-            sink.cursor = None
-            async with feeding(sink, journal.reader(), Applied(2), JsonPoints(), PrometheusMeter(), dead=state):
-                await until(lambda: sink.cursor is not None and sink.cursor.seq == 2)
-        (letter,) = Past(tmp_path).dead_letters(10)
-    assert (letter.received_at, letter.topic, letter.reason) == (START, "sink-memory/level", "refused_point")
-    assert letter.detail.startswith("bad point: device=g-1, note=***, value=7, rest=xxx")
-    assert len(letter.detail) == MOST_SAID
-
-
-async def test_a_dead_letter_that_cannot_be_written_holds_nothing_up(journal: Journal) -> None:
-    """While the disk is full the point is refused and counted all the same, and the others are written."""
-    points, sink, meter = some_points(20), MemorySink(), PrometheusMeter()
-    sink.poison, dead = {points[3].at, points[7].at}, Aside(store_error("state.db: the disk is full", retryable=True))
-    journal_points(journal, points)
-    async with feeding(sink, journal.reader(), Applied(2), JsonPoints(), meter, dead=dead):
-        await until(lambda: sink.cursor is not None and sink.cursor.seq == 2)
-    assert (len(sink.points), meter.value("sink_points_total", sink="memory", outcome="refused")) == (18, 2)
-    assert [letter.received_at for _, letter in dead.letters] == [points[7].at]
-    assert meter.value("sink_failures_total", sink="memory") == 0
 
 
 async def test_the_cursor_stays_while_a_batch_is_bisected(journal: Journal) -> None:

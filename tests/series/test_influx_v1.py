@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,6 @@ from tests.series.databases import Influx1
 from tests.series.parts import START, Applied, Cursors, JsonPoints, feeding, journal_points, some_points
 from tests.series.test_lineprotocol import NAMES, POINTS
 from tests.support import http
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    opened = Journal(tmp_path / "journal")
-    yield opened
-    opened.close()
 
 
 def _sink(url: str, cursors: Cursors, meter: PrometheusMeter | None = None, database: str = "sensord") -> InfluxV1Sink:

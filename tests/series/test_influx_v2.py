@@ -26,14 +26,6 @@ from tests.series.parts import START, Applied, Cursors, JsonPoints, feeding, jou
 MILLISECOND = 1_000_000
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    opened = Journal(tmp_path / "journal")
-    yield opened
-    opened.close()
-
-
 def _points(count: int) -> list[Point]:
     """Points of seven devices a millisecond apart, that VictoriaMetrics can keep exactly."""
     return [

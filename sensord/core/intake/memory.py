@@ -24,6 +24,8 @@ from sensord.core.intake.repeats import LEAP, Number, Repeats
 
 MANY = 48
 """Fewer devices than this in a group are judged one reading after the other."""
+_LEAPT = -2
+"""No boot: the last number that named none was too far from those before."""
 _FAR = 2**62
 """No usual stamp (ns) is beyond; its age could not be told in a column."""
 
@@ -62,11 +64,12 @@ class Memory(msgspec.Struct, array_like=True):
 
     def missed(self, seq: int) -> tuple[bool, int]:
         """Take the number of a message that names no boot; returns whether it leapt, and how many it leaves out."""
-        known, missing = self.boot == 0 and self.seq >= 0, seq - self.seq - 1
-        leapt = known and abs(missing) > LEAP
-        self.seq = max(self.seq, seq) if known and not leapt else seq
-        self.boot = 0
-        return leapt, max(missing, 0) if known and not leapt else 0
+        known, missing = self.boot in (0, _LEAPT) and self.seq >= 0, seq - self.seq - 1
+        far = known and abs(missing) > LEAP
+        leapt = far and self.boot != _LEAPT  # where each is far from the one before they count no messages
+        self.seq = max(self.seq, seq) if known and not far else seq
+        self.boot = _LEAPT if far else 0
+        return leapt, max(missing, 0) if known and not far else 0
 
     def is_usual(self) -> bool:
         """Whether the next reading may be usual: the clock is settled, and numbers are those of the newest boot.

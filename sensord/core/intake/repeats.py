@@ -4,7 +4,8 @@ A device that numbers its messages (``boot``, ``seq``) is known by the ranges of
 are few, for numbers follow one another; and they have no width, for what a broker sends again has none: mosquitto does
 not keep to the limit of messages under way when a session is resumed. The boot before is remembered, too: what is sent
 again may begin before a restart. A number that is too far from all of these is none of them: a mistake of the device,
-or it counts anew; a *run* begins with it, and what lies between is no gap.
+or it counts anew; a *run* begins with it, and what lies between is no gap. Where the number is a time (us, ns), each
+begins a run; so the newest numbers of runs that are forgotten are kept one by one, as contents are.
 
 A device that only stamps its messages is known by their content; so many of the newest are kept.
 
@@ -60,7 +61,7 @@ class Number(Enum):
     FILLING = "filling"
     """It lies in a hole: its successors were heard before it."""
     LEAPT = "leapt"
-    """It is too far from all that were heard: a new run begins."""
+    """It is too far from all that were heard: a new run begins. Where no number follows another that says nothing."""
 
 
 class Window(msgspec.Struct, array_like=True):
@@ -76,6 +77,20 @@ class Window(msgspec.Struct, array_like=True):
     def reaches(self, boot: int, seq: int) -> bool:
         """Whether a number may belong to this run."""
         return boot == self.boot and self.edges[0] - LEAP <= seq <= self.edges[-1] + LEAP
+
+    def counts(self) -> bool:
+        """Whether a number has followed on another, so that they count messages."""
+        return any(end - start > 1 for start, end in zip(self.edges[::2], self.edges[1::2], strict=True))
+
+    def newest(self) -> list[int]:
+        """The numbers that were seen, the largest of them, ascending."""
+        found = list[int]()
+        for end in range(len(self.edges) - 1, 0, -2):
+            start, stop = self.edges[end - 1], self.edges[end]
+            found[:0] = range(max(start, stop - CONTENTS + len(found)), stop)
+            if len(found) == CONTENTS:
+                break
+        return found
 
     def follows(self, boot: int, seq: int) -> bool:
         """Whether a number is the next one; it is remembered then."""
@@ -168,15 +183,35 @@ class Repeats(msgspec.Struct, array_like=True):
             return Number.FURTHER, 0
         place = self._run(boot, seq)
         if place is None:
-            leapt = any(window.boot == boot for window in self.windows)
-            self.windows.append(Window(boot, [seq, seq + 1]))
-            del self.windows[:-RUNS]
-            return Number.LEAPT if leapt else Number.FURTHER, 0
+            return self._begin(boot, seq), 0
         window = self.windows[place]
         if self.windows[-1].boot == boot:
             self.windows.append(self.windows.pop(place))
         end = window.edges[-1]
         return window.see(seq), max(0, seq - end)
+
+    def _begin(self, boot: int, seq: int) -> Number:
+        """Begin a run with a number that belongs to none, unless it is one of a run that was forgotten."""
+        runs = [window for window in self.windows if window.boot == boot]
+        if runs and self._is_known(_named(boot, seq)):
+            return Number.REPEATED
+        self.windows.append(Window(boot, [seq, seq + 1]))
+        if len(self.windows) > RUNS:
+            self._forget_one()
+        counts = len(runs) == 1 or any(window.counts() for window in runs)
+        return Number.LEAPT if runs and counts else Number.FURTHER
+
+    def _forget_one(self) -> None:
+        """Forget the first run of a boot that has another one, but for its newest numbers; or the oldest boot."""
+        boots = [window.boot for window in self.windows]
+        place = next((place for place, boot in enumerate(boots) if boot in boots[place + 1 :]), None)
+        gone = self.windows.pop(place or 0)
+        if place is None:
+            return
+        ahead = {seq for seq, _ in gone.leads}
+        for seq in gone.newest():
+            keep = self.await_content if seq in ahead else self.content
+            keep(_named(gone.boot, seq))
 
     def sent_again(self, identity: int, at: int, *, marked: bool) -> bool:
         """Say whether a message with this hash is one that was under way, and remember that it is, at ``at`` (ns).
@@ -195,14 +230,17 @@ class Repeats(msgspec.Struct, array_like=True):
 
     def content(self, identity: int) -> bool:
         """Say whether a message with this hash is among the newest or came ahead, and remember it."""
-        if identity in self.contents:
-            return True
-        if identity in self.awaited:
-            self.awaited.remove(identity)
+        if self._is_known(identity):
             return True
         self.contents.append(identity)
         del self.contents[:-CONTENTS]
         return False
+
+    def _is_known(self, identity: int) -> bool:
+        if identity in self.awaited:
+            self.awaited.remove(identity)
+            return True
+        return identity in self.contents
 
     def await_content(self, identity: int) -> bool:
         """Take the hash of a message that comes ahead of its turn; say whether it was seen before."""
@@ -220,6 +258,11 @@ def passages(token: Int64, direction: Int64, stamp: Int64) -> Int64:
 
 def _number(lead: tuple[int, int]) -> int:
     return lead[0]
+
+
+def _named(boot: int, seq: int) -> int:
+    """What a number is known by among contents."""
+    return fingerprint(seq, str(boot), b"")
 
 
 def fingerprint(nth: int, topic: str, payload: bytes) -> int:
