@@ -105,6 +105,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     ``link`` is the address at which its receiver can answer with one tap; empty when there is none. ``attachments`` are
     for channels that can bring files. ``since``: for how long (ns) the channel had been at work at its first try.
+    ``unclear``: so many answers may have meant either.
     """
 
     notification: Notification
@@ -113,6 +114,7 @@ class Entry(msgspec.Struct, frozen=True):
     link: str = ""
     attachments: tuple[Attachment, ...] = ()
     since: int = 0
+    unclear: int = 0
 
 
 class Outbox(Protocol):
@@ -131,6 +133,14 @@ class Outbox(Protocol):
 
     def retry(self, key: str, due: int, error: str) -> None:
         """Record a failure that is known not to have delivered; try again at ``due``."""
+        ...
+
+    def repeat(self, key: str, due: int, error: str) -> None:
+        """Record an answer that may mean either, and count it; send again at ``due``, as possibly repeated."""
+        ...
+
+    def leave_open(self, key: str, now: int, error: str) -> None:
+        """Record that it is sent no more, and that nobody knows whether it was delivered."""
         ...
 
     def fail(self, key: str, now: int, error: str) -> None:

@@ -1,8 +1,8 @@
 """Sets the stage of the demonstration: a configuration, a broker, the receiver and the daemon, all for its time only.
 
 The configuration is the repository's own (places, roster, dispatch plan) with the demonstration's rules and its haste:
-seconds of calm are enough to close a case. Connections differ, too: the broker's port, the local receiver as channel
-``people``, a state folder that is thrown away.
+seconds of calm are enough to close a case. Its grids have screens, so the cadres have a contact more. Connections
+differ, too: the broker's port, the local receiver as channel ``people``, a state folder that is thrown away.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from simulators.screens import running_screens
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
 _CALM = "5s"
+_SCREENS = "grid-mqtt"
 _READY = 60.0
 """Seconds that the daemon has until it is ready."""
 
@@ -85,7 +86,7 @@ def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Recei
         state_dir=str(directory / "state"),
         files=Files(
             places=str(shipped / "places.yaml"),
-            roster=str(shipped / "roster.yaml"),
+            roster=str(_with_screens(directory, shipped / "roster.yaml")),
             dispatch=str(_hasty(directory, shipped / "dispatch.yaml")),
             rules=str(shipped / "demo" / "rules"),
         ),
@@ -94,12 +95,23 @@ def write_config(directory: Path, shipped: Path, broker: Broker, receiver: Recei
         sinks=(Rollups(),),
         channels=(
             Webhook(name="people", url=receiver.url, allow=(f"{receiver.host}:{receiver.port}",)),
-            MqttChannel(name="grid-mqtt"),
+            MqttChannel(name=_SCREENS),
         ),
         log=Logging(format="json", level="info"),
     )
     path = directory / "sensord.yaml"
     path.write_text(yaml.safe_dump(msgspec.to_builtins(chosen), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _with_screens(directory: Path, shipped: Path) -> Path:
+    """Write the roster with the screen of the grid as one more contact of each cadre."""
+    path = directory / "roster.yaml"
+    lines = shipped.read_text(encoding="utf-8").splitlines(keepends=True)
+    cadres = (
+        re.sub(r"\]\}$", f", {{channel: {_SCREENS}}}]}}", one) if ", role: cadre," in one else one for one in lines
+    )
+    path.write_text("".join(cadres), encoding="utf-8")
     return path
 
 

@@ -22,7 +22,7 @@ from sensord.errors import (
     StoreError,
     UnavailableError,
 )
-from sensord.notify.outcome import InDoubtError
+from sensord.notify.outcome import InDoubtError, UnclearError
 from sensord.store.reports import UnreadableReportError
 from sensord.store.sqlite import store_error
 
@@ -37,6 +37,7 @@ ERRORS = [
     LockedError("taken"),
     DeliveryError("no answer", retryable=False, retry_after=3.0),
     InDoubtError("sent, perhaps"),
+    UnclearError("sent, or not"),
     UnavailableError("away"),
     EndedError("told to end"),
     LinkError("expired", expired=True),

@@ -24,7 +24,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "sensord/config"
 MADE_FOR_FILES = {"export.py", "generate.py", "modeline.py"}
 """Write documents and samples; what they hold is no message."""
-FOR_MACHINES = {"DecodeError", "DeliveryError", "InDoubtError", "AssertionError", "TypeError", "KeyError", "OSError"}
+FOR_MACHINES = {
+    "DecodeError",
+    "DeliveryError",
+    "InDoubtError",
+    "UnclearError",
+    "AssertionError",
+    "TypeError",
+    "KeyError",
+    "OSError",
+}
 """Names in logs and metrics, of what devices and receivers did; nobody reads them as sentences."""
 SELF_TALK = {
     "a length of more than four bytes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_the_second_way_is_taken_when_the_first_does_not_deliver(
     assert {who for who, _ in told(first)} == {"cadre-1"}
     first.otherwise = Answer()
     wait_until(lambda: running.overview()["notifications"]["pending"] == 0, 60, "the first way delivers late")
+
+
+def test_the_second_way_is_taken_when_the_first_says_what_may_mean_either(
+    daemon: tuple[Daemon, Mosquitto], first: Receiver, second: Receiver
+) -> None:
+    """Each message goes out three times and waits no more; whether it arrived is not known."""
+    first.otherwise = Answer(200, b'{"code": 2}')
+    running, broker = daemon
+    running.start()
+    a_crowd_comes(broker, first)
+    wait_until(lambda: ("cadre-1", "not_delivered") in told(second), 30, "the second way is taken")
+    wait_until(lambda: running.overview()["notifications"]["pending"] == 0, 60, "nothing is sent for a day")
+    sends = Counter(request.json["key"] for request in first.requests)
+    assert set(sends.values()) == {3}
+    assert running.overview()["notifications"]["unclear"] == len(sends)
 
 
 def test_the_second_way_is_left_alone_when_the_first_delivers(

@@ -253,12 +253,12 @@ def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -
             for nth in range(1, street.numbers.blocks + 1)
         ),
         "  # 居委干部：每个居民区两名 / two cadres for each residential grid",
-        "  # grid-mqtt：居民区的屏幕，没有屏幕订阅就去掉 / the screen of the grid; remove it where none subscribes",
+        "  # 居民区的屏幕订阅了 grid-mqtt 的主题，才加上这个联系方式；没有人订阅，就算没有送达：",
+        "  # Once the grid's screen subscribes to the topic of grid-mqtt, not before (unheard, it is not delivered):",
+        "  # contacts: [{channel: people, address: cadre-G01-1}, {channel: grid-mqtt}]",
     ]
     for grid, _ in street.grids:
-        for nth in (1, 2):
-            also = ", {channel: grid-mqtt}"
-            lines.append(_person(f"居委干部-{grid}-{nth}", "cadre", grid, f"cadre-{grid}-{nth}", also))
+        lines += [_person(f"居委干部-{grid}-{nth}", "cadre", grid, f"cadre-{grid}-{nth}") for nth in (1, 2)]
     lines.append("  # 志愿者：每个微网格两名 / two volunteers for each micro-grid")
     for micro, _ in street.micro_grids:
         lines += [_person(f"志愿者-{micro}-{nth}", "volunteer", micro, f"volunteer-{micro}-{nth}") for nth in (1, 2)]
@@ -269,6 +269,6 @@ def generate_roster(street_id: str = "linfen", numbers: Numbers | None = None) -
     return _HEADER.format(schema="roster", **title) + _ROSTER_NOTE + "\n".join(lines) + "\n"
 
 
-def _person(name: str, role: str, serves: str, address: str, also: str = "") -> str:
-    contact = f"{{channel: people, address: {address}}}{also}"
+def _person(name: str, role: str, serves: str, address: str) -> str:
+    contact = f"{{channel: people, address: {address}}}"
     return f"  - {{id: {name}, role: {role}, serves: {serves}, contacts: [{contact}]}}"

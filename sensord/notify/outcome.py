@@ -1,7 +1,8 @@
 """How a send can end, and when to try again.
 
 A send that may or may not have arrived (no answer after the request went out) is *in doubt*. It is repeated,
-and the receiver is told so; a send that is known not to have arrived is simply tried again.
+and the receiver is told so; a send that is known not to have arrived is simply tried again. An answer that may mean
+either is as good as it gets: whoever gives it gives the same to the next send, and each may ring a phone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from sensord.errors import DeliveryError
 
 class InDoubtError(DeliveryError):
     """The notification may have arrived: the next attempt says "possibly repeated". Always retryable."""
+
+
+class UnclearError(InDoubtError):
+    """The receiver has answered, and that may mean either."""
 
 
 def parse_retry_after(text: str | None, now: int) -> float | None:

@@ -18,8 +18,9 @@ A *no* is one of ``_REFUSED``, and that alone; *ok* is one of ``_FINE``, *empty*
 zeros. Names count without their case, ``_`` and ``-``. In a list, in ``data``, ``result`` and ``response`` only what
 speaks of errors counts (``errcode`` and ``error`` with their kin, ``success``): other names are those of things there.
 
-One no is enough, and is a refusal. *Either* is treated like one, but the message may have arrived: it is in doubt. So
-it is after a web page (a portal that wants a login). All else is a delivery, and so is a body that says nothing.
+One no is enough, and is a refusal. *Either* leaves it unclear: the message may have arrived, and goes out a few times
+at most. After a web page (a portal that wants a login) it is in doubt. All else is a delivery, and so is a body that
+says nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import msgspec
 from sensord.config.channels import Success
 from sensord.errors import DeliveryError
 from sensord.notify.http import Reply
-from sensord.notify.outcome import InDoubtError
+from sensord.notify.outcome import InDoubtError, UnclearError
 from sensord.notify.words import plain_code
 
 _ERROR_CODES = {"errcode", "errno", "errorcode"}
@@ -100,7 +101,7 @@ def judge_body(name: str, reply: Reply) -> None:
         raise DeliveryError(message, retryable=False)
     if says is Says.NO:
         raise DeliveryError(message)
-    raise InDoubtError(f"{message}, which may mean either; add success: to the channel")
+    raise UnclearError(f"{message}, which may mean either; add success: to the channel")
 
 
 def _said(body: bytes) -> Iterator[tuple[Says, str]]:

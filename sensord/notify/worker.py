@@ -12,6 +12,8 @@ Rules:
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
   is repeated from memory, marked as possibly repeated, and stays marked. At most ``IN_DOUBT_LIMIT`` of these
   are held; beyond it they go back to the outbox unmarked.
+- What was answered in a way that may mean either goes back to the outbox, marked and counted, and out ``UNCLEAR_LIMIT``
+  times at most, over all runs. Then it is taken as sent, but not as delivered: no receipt says that it was.
 - A send under way when the daemon stops gets ``drain`` seconds to finish; after that it is in doubt, too.
 - One bad entry never ends the worker. Logs hold a hash of the key, the case and the role: never a text or an
   address.
@@ -32,12 +34,13 @@ from msgspec.structs import replace
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.errors import DeliveryError, SensordError
-from sensord.notify.outcome import InDoubtError, backoff
+from sensord.notify.outcome import InDoubtError, UnclearError, backoff
 from sensord.notify.pace import Pace
 from sensord.notify.recovery import Recovery
 from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 
 IN_DOUBT_LIMIT = 1000
+UNCLEAR_LIMIT = 3
 _NOTED = 10 * SECOND
 """Time at work (ns) after which that is written down again at a failure."""
 _IDLE = 5.0
@@ -235,6 +238,8 @@ class OutboxWorker:
             await self._sent(entry, receipt, began)
         elif not failure.retryable:
             await self._give_up(entry, failure)
+        elif isinstance(failure, UnclearError) and entry.unclear + 1 >= UNCLEAR_LIMIT:
+            await self._leave_open(entry, failure)
         else:
             await self._put_off(entry, failure, began)
 
@@ -273,6 +278,12 @@ class OutboxWorker:
         self._count("failed")
         self._log.error("notification failed for good", error=str(error), **_named(entry))
 
+    async def _leave_open(self, entry: Entry, error: DeliveryError) -> None:
+        key, now = entry.notification.key, self._clock()
+        await self._record(lambda: self._outbox.leave_open(key, now, str(error)))
+        self._count("unclear")
+        self._log.error("notification sent, perhaps; no more attempts", error=str(error), **_named(entry))
+
     async def _put_off(self, entry: Entry, error: DeliveryError, began: int) -> None:
         limits, key, now = self._limits, entry.notification.key, self._clock()
         self._recovery.fail(key, began, now)
@@ -281,7 +292,9 @@ class OutboxWorker:
             return
         due = self._next_try(entry, error, now)
         doubtful = entry.possibly_repeated or isinstance(error, InDoubtError)
-        if doubtful and len(self._doubtful) < IN_DOUBT_LIMIT:
+        if isinstance(error, UnclearError):
+            await self._record(lambda: self._outbox.repeat(key, due, str(error)))
+        elif doubtful and len(self._doubtful) < IN_DOUBT_LIMIT:
             again = replace(entry, attempts=entry.attempts + 1, possibly_repeated=True)
             self._doubtful[key] = (due, again)
         else:

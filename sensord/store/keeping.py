@@ -21,7 +21,7 @@ _STORY = (
     ("case_events", "id", "at < ?"),
     ("holds", "rowid", "at < ?"),
     ("dead_letters", "rowid", "at < ?"),
-    ("outbox", "key", "at < ? AND state IN ('sent', 'failed', 'skipped')"),
+    ("outbox", "key", "at < ? AND state IN ('sent', 'unclear', 'failed', 'skipped')"),
     ("snapshots", "seq", f"at < ? AND seq NOT IN ({NEWEST})"),
 )
 _ENDED = "closed_at > 0 AND closed_at < ?"

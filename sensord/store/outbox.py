@@ -4,7 +4,8 @@
 
     pending ──claim──> sending ──done──> sent
        ^                  │ └────fail──> failed (also when its channel is gone)
-       └──retry/recover───┘              skipped (decided too long ago, while the state database was lost)
+       └──retry/repeat────┘ └leave_open─> unclear (answered in a way that may mean either: no receipt)
+          or recover                     skipped (decided too long ago, while the state database was lost)
 
 A row that is *sending* when the daemon starts was in the hands of a process that died: whether it was delivered is
 unknown, so it is sent again, marked as possibly repeated, under the same key.
@@ -48,7 +49,7 @@ class OutboxTable:
         with self._database.transaction(doing) as connection:
             rows = connection.execute(
                 "SELECT CAST(key AS BLOB), CAST(json AS BLOB), attempts, possibly_repeated, "
-                "CASE attempts WHEN 0 THEN ? ELSE since END FROM outbox "
+                "CASE attempts WHEN 0 THEN ? ELSE since END, unclear FROM outbox "
                 "WHERE channel = ? AND state = 'pending' AND due <= ? AND level >= ? "
                 "ORDER BY level DESC, at, seq, ord LIMIT ?",
                 (worked, channel, now, int(at_least), limit),
@@ -81,6 +82,19 @@ class OutboxTable:
                 "UPDATE outbox SET state = 'pending', due = ?, error = ? WHERE key = ? AND state = 'sending'",
                 (due, error[:500], key),
             )
+
+    def repeat(self, key: str, due: int, error: str) -> None:
+        """Record an answer that may mean either, and count it; send again at ``due``, as possibly repeated."""
+        with self._database.transaction("repeating a notification") as connection:
+            connection.execute(
+                "UPDATE outbox SET state = 'pending', due = ?, error = ?, possibly_repeated = 1, unclear = unclear + 1 "
+                "WHERE key = ? AND state = 'sending'",
+                (due, error[:500], key),
+            )
+
+    def leave_open(self, key: str, now: int, error: str) -> None:
+        """Record that it is sent no more, and that nobody knows whether it was delivered."""
+        self._settle(key, "unclear", now, "", error)
 
     def let_go(self, channel: str, now: int, limit: int, spared: Collection[str]) -> int:
         """Make the first rows due that wait, the highest level first, then the oldest; returns how many still wait."""
@@ -177,16 +191,16 @@ class OutboxTable:
         return self._channels | found
 
     def totals(self) -> dict[str, int]:
-        """Count notifications: ``sent``, ``pending`` (with those being sent) and ``failed``."""
+        """Count notifications: ``sent``, ``unclear``, ``pending`` (with those being sent) and ``failed``."""
         statement = "SELECT state, count(*) FROM outbox GROUP BY state"
         found = {str(state): int(count) for state, count in self._questions.rows("counting", statement)}
         pending = found.get("pending", 0) + found.get("sending", 0)
-        return {"sent": found.get("sent", 0), "pending": pending, "failed": found.get("failed", 0)}
+        return {**{state: found.get(state, 0) for state in ("sent", "unclear", "failed")}, "pending": pending}
 
 
-def _entry(key: bytes, text: bytes, attempts: int, again: int, since: int) -> Entry:
+def _entry(key: bytes, text: bytes, attempts: int, again: int, since: int, unclear: int) -> Entry:
     """Make what a worker is handed; raises what a row of another shape makes it raise."""
     notification = _NOTIFICATION.decode(text)
     if notification.key.encode() != key:
         raise KeyError("the row holds the notification of another key")
-    return Entry(notification, attempts + 1, bool(again), since=int(since))
+    return Entry(notification, attempts + 1, bool(again), since=int(since), unclear=int(unclear))

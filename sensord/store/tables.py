@@ -39,7 +39,7 @@ _KEPT = (
 
 STATE = Schema(
     application_id=0x534E5354,  # "SNST"
-    version=8,
+    version=9,
     carry={
         "snapshots": {"at": "(SELECT at FROM position)"},
         "outbox": {"reported": "state NOT IN ('pending', 'sending')"},  # nobody waits for receipts of long ago
@@ -94,7 +94,7 @@ STATE = Schema(
             state TEXT NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
             possibly_repeated INTEGER NOT NULL DEFAULT 0, settled_at INTEGER NOT NULL DEFAULT 0,
             receipt TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', reported INTEGER NOT NULL DEFAULT 0,
-            since INTEGER NOT NULL DEFAULT 0
+            since INTEGER NOT NULL DEFAULT 0, unclear INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID""",
         # How long (ns) each channel has been at work, over all runs; ``since`` is what that was at a row's first try.
         "CREATE TABLE work (channel TEXT PRIMARY KEY, worked INTEGER NOT NULL) WITHOUT ROWID",

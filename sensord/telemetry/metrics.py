@@ -115,7 +115,12 @@ METRICS: tuple[Metric, ...] = (
     _histogram("snapshot_seconds", "Time to take and save a snapshot, in seconds.", QUICK),
     _counter("reloads_total", "Reloads of rules and configuration: applied, refused.", "outcome"),
     # Notifications.
-    _counter("notifications_total", "Attempts to notify, by channel and outcome.", "channel", "outcome"),
+    _counter(
+        "notifications_total",
+        "Attempts to notify, by channel and outcome: sent (repeated: as a possible repeat), retried, unclear, failed.",
+        "channel",
+        "outcome",
+    ),
     _histogram("notification_seconds", "From the decision to the receipt, in seconds.", SLOW, "channel"),
     _histogram("send_seconds", "Time of one attempt to send, in seconds.", SLOW, "channel"),
     _gauge("outbox_pending", "Notifications that are not yet sent, by channel.", "channel"),

@@ -16,6 +16,7 @@ from sensord.config.generate import Numbers, generate_roster, generate_street
 from sensord.config.load import Loaded, load
 from sensord.config.people import Known, check_roster
 from sensord.config.places import check_places
+from sensord.config.settings import MqttChannel, Webhook
 from sensord.config.yamlfile import MAX_BYTES_REGISTER, parse_yaml
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
@@ -41,6 +42,14 @@ def _sample() -> Loaded:
 def test_the_samples_load_without_error_or_warning() -> None:
     """What we ship is what we ask of others."""
     assert _sample().warnings == []
+
+
+def test_the_sample_roster_tells_nobody_over_a_topic_that_nobody_reads() -> None:
+    """Nothing subscribes on a new machine: the first crowd would make the channel bad, and a day later its contacts."""
+    named = {contact.channel for person in _sample().definition.people for contact in person.contacts}
+    kinds = {channel.name: type(channel) for channel in _sample().settings.channels}
+    assert {kinds[name] for name in named} == {Webhook}
+    assert MqttChannel in kinds.values(), "the one to name once a screen is there"
 
 
 def test_the_sample_street_has_the_numbers_of_the_subdistrict() -> None:

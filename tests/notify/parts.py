@@ -130,6 +130,14 @@ class StoredOutbox:
         """Waits again."""
         self._sound().retry(key, due, error)
 
+    def repeat(self, key: str, due: int, error: str) -> None:
+        """Waits again, marked."""
+        self._sound().repeat(key, due, error)
+
+    def leave_open(self, key: str, now: int, error: str) -> None:
+        """Sent no more."""
+        self._sound().leave_open(key, now, error)
+
     def let_go(self, channel: str, now: int, limit: int, spared: Collection[str]) -> int:
         """Due now."""
         return self._sound().let_go(channel, now, limit, spared)

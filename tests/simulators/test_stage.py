@@ -40,7 +40,9 @@ def test_the_configuration_is_valid_and_local(loaded: Loaded, tmp_path: Path) ->
     assert isinstance(mqtt, MqttChannel)
     assert (webhook.url, webhook.allow) == ("http://127.0.0.1:18787/notify", ("127.0.0.1:18787",))
     named = {contact.channel for person in loaded.definition.people for contact in person.contacts}
-    assert named <= {webhook.name, mqtt.name}
+    assert named == {webhook.name, mqtt.name}
+    cadres = [person for person in loaded.definition.people if mqtt.name in {one.channel for one in person.contacts}]
+    assert ({person.role for person in cadres}, len(cadres)) == ({"cadre"}, 40)
 
 
 def test_the_rules_differ_from_the_real_ones_in_their_times_only(loaded: Loaded) -> None:

@@ -1,0 +1,70 @@
+"""Answers that may mean either: a page goes out three times at most, and its second way is taken all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.record import Delivery
+from sensord.errors import DeliveryError
+from sensord.notify.outcome import InDoubtError, UnclearError
+from sensord.notify.worker import Limits
+from sensord.telemetry.metrics import PrometheusMeter
+from tests.notify.parts import Clock, Outboxes, Pulse, ScriptedChannel, notification, outcomes, until, working
+from tests.notify.receiver import Answer, Receiver
+from tests.notify.test_sms import channel as sms
+
+UNCLEAR = UnclearError("channel desk: it may mean either; add success: to the channel")
+
+
+def _unclear(meter: PrometheusMeter, channel: str = "desk") -> float:
+    return meter.value("notifications_total", channel=channel, outcome="unclear")
+
+
+async def test_a_gateway_whose_code_says_nothing_rings_a_phone_three_times(outboxes: Outboxes) -> None:
+    """Its code for success is 2, and nobody wrote ``success:``; the fact says so, and no receipt that it arrived."""
+    outbox, meter, pulse = outboxes(notification(1, "sms", address="13800000000")), PrometheusMeter(), Pulse()
+    with Receiver() as receiver:
+        receiver.otherwise = Answer(200, b'{"code": 2, "msg": "submitted"}')
+        async with working(sms(receiver), outbox, meter, pulse=pulse):
+            await until(lambda: outbox.states() == ["unclear"])
+        marks = ["（可能重复）" in request.json["content"] for request in receiver.requests]
+    assert marks == [False, True, True]
+    assert (outcomes(meter, "sms"), _unclear(meter, "sms")) == (
+        {"sent": 0, "retried": 2, "failed": 0, "repeated": 0},
+        1,
+    )
+    assert pulse.attempts[-1].endswith("which may mean either; add success: to the channel")
+    assert outbox.table.unreported(9) == []
+    assert outbox.table.totals() == {"sent": 0, "unclear": 1, "pending": 0, "failed": 0}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_three_times_are_three_over_restarts(outboxes: Outboxes, *, killed: bool) -> None:
+    """One send in each run, which is then stopped or killed: the third is the last."""
+    outbox, meter, clock, sent = outboxes(notification()), PrometheusMeter(), Clock(), list[bool]()
+    for _ in range(5):
+        channel = ScriptedChannel(UNCLEAR)
+        outbox.table.recover(clock.now)
+        async with working(channel, outbox, meter, clock, Limits(base=60.0), steady=clock.passed) as worker:
+            if outbox.states() == ["unclear"]:
+                break
+            before = outcomes(meter)["retried"] + _unclear(meter)
+            worker.wake()
+            await until(lambda: outcomes(meter)["retried"] + _unclear(meter) > before)  # noqa: B023
+            outbox.broken = killed
+        outbox.broken = False
+        sent += [one.possibly_repeated for one in channel.entries]
+        clock.advance(300)
+    assert sent == [False, True, True]
+
+
+async def test_only_such_answers_are_counted(outboxes: Outboxes) -> None:
+    """A receiver that was away, or said nothing, was not heard three times; a clear answer ends the doubt."""
+    outbox, meter = outboxes(notification()), PrometheusMeter()
+    others = [DeliveryError("down"), InDoubtError("no answer"), DeliveryError("down"), InDoubtError("no answer")]
+    channel = ScriptedChannel(DeliveryError("down"), DeliveryError("down"), UNCLEAR, *others, UNCLEAR)
+    async with working(channel, outbox, meter):
+        await until(lambda: outbox.states() == ["sent"])
+    assert [one.possibly_repeated for one in channel.entries] == [False] * 3 + [True] * 6
+    assert [receipt.delivery for receipt in outbox.table.unreported(9)] == [Delivery.SENT]
+    assert _unclear(meter) == 0
