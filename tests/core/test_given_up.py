@@ -179,3 +179,15 @@ def test_a_step_that_asks_for_an_answer_comes_in_its_time_all_the_same() -> None
     story = desk.wait(300)
     assert heard(story) == [("值班员-1", "people", "not_acknowledged")]
     assert story.decisions.notifications[0].at == START + 300 * SECOND
+
+
+def test_the_first_role_that_has_somebody_new_hears() -> None:
+    """A contact that has failed for this crowd works again for another one: its person is no new one for this."""
+    two = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk, key = crowd(two, OFFICER)
+    desk.receipt(5, key.replace(":people", ":mqtt"), "failed")
+    other = desk.alert(6, Level.YELLOW, place="G1-L2").decisions.notifications
+    desk.receipt(7, next(one.key for one in other if one.channel == "mqtt"), "sent")
+    assert desk.book.undeliverable == []
+    desk.restart()
+    assert heard(desk.receipt(8, key, "failed")) == [("值班员-1", "people", "nobody_told")]

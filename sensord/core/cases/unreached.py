@@ -37,9 +37,11 @@ class Unreached(HandOver):
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
-        if not self._new(case, found) and not self.is_known(case, at):
-            found = self._anybody(case, self.policy(case), at)
-        return self._new(case, found)
+        people = self._new(case, found)
+        if people or self.is_known(case, at):
+            return people
+        others = (self._new(case, some) for some in self._by_role(case, self.policy(case), at))
+        return next(filter(None, others), [])
 
     def tell_in_stead(
         self, case: Case, event: CaseEvent, people: list[Person], name: str, decisions: Decisions, of: Case
