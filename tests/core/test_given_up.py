@@ -191,3 +191,17 @@ def test_the_first_role_that_has_somebody_new_hears() -> None:
     assert desk.book.undeliverable == []
     desk.restart()
     assert heard(desk.receipt(8, key, "failed")) == [("值班员-1", "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("ways", [(), (Contact("sms", "1", HOUR),)])
+def test_what_is_to_be_verified_and_is_muted_is_asked_when_the_mute_ends(ways: tuple[Contact, ...]) -> None:
+    """Nothing alarms by which anybody would hear; whoever has a second way has it in its time, or then."""
+    desk, _ = crowd(person(CADRE.id, "cadre", "G1", *ways), POLICE, OFFICER)
+    (asked,) = desk.unwatched(100).decisions.notifications
+    scope = Scope(places=("G1-L1",))
+    desk.act(105, "silence", "operator", "quiet", scope=scope, note="施工", until=START + 5 * MINUTE, via="cli")
+    assert heard(desk.receipt(110, asked.key, "failed")) == []
+    desk.restart()
+    assert heard(desk.wait(299)) == []
+    later = heard(desk.wait(4000))
+    assert (CADRE.id, "sms", "not_delivered") in later if ways else (POLICE.id, "people", "verifying_asked") in later

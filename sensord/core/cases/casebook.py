@@ -296,7 +296,7 @@ class CaseBook:
             self._contact(person, channel, failed=True, at=at, story=story)
             for case, who in told:
                 with self._apart.handling(case.id, at, story):
-                    self._flow.given_up(case, who, at, story)
+                    self._flow.given_up(case, who, event, at, story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)

@@ -113,7 +113,8 @@ class Paging(Whom):
         if told is None or told.spoke_at > way.at:
             return []
         names = self._damper.told_after(case.id, way.person, way.at)
-        others = [self._desk.open[name] for name in names if name in self._desk.open][:1]
+        there = (self._desk.open[name] for name in names if name in self._desk.open)
+        others = [other for other in there if not _spoke(other, way)][:1]
         for other in others:
             self._await_way(other, SecondWay(way.person, way.channel, "", subject(other), way.at), due)
         return others
@@ -153,3 +154,9 @@ class Paging(Whom):
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
         return not waits or None in waits
+
+
+def _spoke(case: Case, way: SecondWay) -> bool:
+    """Whether a second way has said something of another case of its digest since."""
+    told = case.told.get(way.person)
+    return told is not None and told.told_at > way.at and way.channel in told.second_ways

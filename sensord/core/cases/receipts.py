@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.ending import Ending
-from sensord.core.cases.notification import Reason
+from sensord.core.cases.notification import Reason, digest_at
 from sensord.core.cases.story import Story
 from sensord.core.cases.told import Told
 from sensord.core.people.roster import without
@@ -82,7 +82,5 @@ class Receipts(Ending):
 def _tells_of_end(case: Case, told: Told, event: str, channel: str) -> bool:
     """Whether the message told of the end, by itself or in a digest, and nothing else has got through."""
     said = told.ended_over.get(channel, "")
-    number = event.rstrip("+").removeprefix("digest-")
-    if event.startswith("digest-"):
-        return bool(said) and number.isdecimal() and len(number) < 20 and int(number) >= case.closed_at
-    return bool(said) and event == said
+    instant = digest_at(event)
+    return bool(said) and (event == said if instant is None else instant >= case.closed_at)
