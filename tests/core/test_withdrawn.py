@@ -12,6 +12,7 @@ from sensord.core.cases.policy import Step as PlanStep
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
+from sensord.core.people.roster import Contact
 from sensord.core.record import Action, Verb
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Logic, Rule, Value
 from sensord.core.site import Site, action_record, definition_record
@@ -134,3 +135,16 @@ def test_a_place_that_is_gone_is_no_place_to_send_anybody_to() -> None:
     places = tuple(one for one in before.places if one.id != "G1-L1")
     told = street.change(CHANGED, replace(before, places=places, devices=before.devices[1:]))
     assert {one.reason.value for one in told} == {"case_void"}
+
+
+def test_who_moves_with_the_same_reload_is_asked_over_the_new_way() -> None:
+    """What they were asked at this instant went over the old one, and may be lost with it."""
+    street = Street(DENSITY)
+    street.until(CHANGED, 100, 1)
+    new = whole(OTHER)
+    moved = replace(new, people=tuple(replace(one, contacts=(Contact("duty", "9"),)) for one in new.people))
+    told = [one for one in street.change(CHANGED, moved) if one.place == "G1-L1"]
+    assert {(one.receiver, one.channel) for one in told if one.reason.value == "not_delivered"} == {
+        (one.receiver, "duty") for one in told
+    }
+    assert street.change(CHANGED + 1, moved) == []

@@ -155,8 +155,7 @@ class CaseBook:
         changed = contacts.changed(before, self._definition)
         for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
             self._contact(person, channel, failed=False, at=at, story=story)
-        self._flow.look_again(at, story)
-        self._flow.tell_anew(contacts.moved(before, self._definition), at, story)
+        self._flow.begin(contacts.moved(before, self._definition), at, story)
         people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
         for case in self.ended.values():
             with self._apart.handling(case.id, at, story):

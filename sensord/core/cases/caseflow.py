@@ -329,8 +329,11 @@ class Flow(Receipts):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
-    def tell_anew(self, moved: Container[str], at: int, story: Story) -> None:
-        """These are reached in another way by now: see ``tell_over``."""
+    def begin(self, moved: Container[str], at: int, story: Story) -> None:
+        """A definition comes into force; ``moved`` are reached in another way by now: see ``tell_over``."""
+        for told in (told for case in self.index.open.values() for name, told in case.told.items() if name in moved):
+            told.told_at = min(told.told_at, at - 1)  # at this instant, too, the old ways were taken
+        self.look_again(at, story)
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story):
                 self.tell_over(case, moved, at, story)

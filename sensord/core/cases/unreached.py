@@ -23,7 +23,7 @@ class Unreached(HandOver):
         return self._owes_answer(case, name) and not self._hears(case, name)
 
     def is_wayless(self, case: Case, name: str, event: str, at: int) -> bool:
-        """Whether a digest (of that event) was the last word of the case to somebody, who has ways left and waits for none.
+        """Whether a digest (of that event) was the last that somebody was told, who has ways left that nothing takes.
 
         A digest has second ways for the gravest case of which it told them, and for no other.
         """
