@@ -5,7 +5,7 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from functools import partial
 
 from sensord.core.alert import Change, Transition
@@ -329,10 +329,11 @@ class Flow(Receipts):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
-    def begin(self, moved: Container[str], at: int, story: Story) -> None:
+    def begin(self, moved: Collection[str], known: Iterable[Case], at: int, story: Story) -> None:
         """A definition comes into force; ``moved`` are reached in another way by now: see ``tell_over``."""
-        for told in (told for case in self.index.open.values() for name, told in case.told.items() if name in moved):
-            told.told_at = min(told.told_at, at - 1)  # at this instant, too, the old ways were taken
+        ways = {name: [contact.channel for contact in self.roster.by_id[name].contacts] for name in moved}
+        for case, name in [(case, name) for case in known for name in case.told if name in ways]:
+            case.told[name].moved(ways[name], case.events + 1, at)
         self.look_again(at, story)
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story):

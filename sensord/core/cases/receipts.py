@@ -27,10 +27,12 @@ class Receipts(Ending):
         told = case.told[name]
         story.changed[case.id] = case
         if delivery is Delivery.FAILED:
-            told.failed += [channel] if channel not in told.failed else []
+            if channel not in told.failed and not told.is_past(event, channel):
+                told.failed.append(channel)
             if _tells_of_end(case, told, event, channel):
                 self._say_end(case, name, [channel], (), at, story)
             return
+        told.come_through(event, channel)
         field = f"{delivery.value}_at"
         setattr(told, field, getattr(told, field) or at)
         case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, event)}
