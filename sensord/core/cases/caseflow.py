@@ -332,8 +332,8 @@ class Flow(Receipts):
     def begin(self, moved: Collection[str], known: Iterable[Case], at: int, story: Story) -> None:
         """A definition comes into force; ``moved`` are reached in another way by now: see ``tell_over``."""
         ways = {name: [contact.channel for contact in self.roster.by_id[name].contacts] for name in moved}
-        for case, name in [(case, name) for case in known for name in case.told if name in ways]:
-            case.told[name].moved(ways[name], case.events + 1, at)
+        for one, name in [(one, name) for one in known for name in one.told if name in ways]:
+            one.told[name].moved(ways[name], one.events + 1, at)
         self.look_again(at, story)
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story):

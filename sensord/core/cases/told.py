@@ -29,9 +29,9 @@ class Told(msgspec.Struct):
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
-    ``told_at`` is when they were told last, at once or by a digest to come. ``since`` holds, by channel, the number of an
-    event and an instant (ns; 0: not known) before which nothing that fails says anything of them any more: a later
-    message has come through, or the channel leads elsewhere since.
+    ``told_at`` is when they were told last, at once or by a digest to come. ``since`` holds, by channel, the number of
+    an event and an instant (ns; 0: not known): what failed and is of before either says nothing of them any more, for
+    a later message has come through, or the channel leads elsewhere since.
     """
 
     role: str
