@@ -23,7 +23,9 @@ from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
 
-NOTICES = (Reason.NOT_DELIVERED, Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
+INFORMS = (Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
+"""These inform, and ask nobody to see after the case."""
+NOTICES = (Reason.NOT_DELIVERED, *INFORMS)
 """These inform, or say again what was asked: nobody owes an answer to them."""
 
 
@@ -144,6 +146,8 @@ class Paging(Whom):
             messages.append(message)
         told = case.told[person.id]
         told.told_at = event.at
+        if reason not in INFORMS:
+            told.asked_at = event.at
         waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:

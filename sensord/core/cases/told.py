@@ -31,7 +31,8 @@ class Told(msgspec.Struct):
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
     ``told_at`` is when they were told last, at once or by a digest to come. ``since`` holds, by channel, the number of
     an event and an instant (ns; 0: not known): what failed and is of before either says nothing of them any more, for
-    a later message has come through, or the channel leads elsewhere since.
+    a later message has come through, or the channel leads elsewhere since. ``asked_at`` is as ``told_at``, of what asks
+    them to see after the case, also when it is said again.
     """
 
     role: str
@@ -61,6 +62,7 @@ class Told(msgspec.Struct):
     paged: bool = False
     told_at: int = 0
     since: dict[str, tuple[int, int]] = {}
+    asked_at: int = 0
 
     @property
     def knows(self) -> bool:
