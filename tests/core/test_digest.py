@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from sensord.core.alert import Vehicle
+from sensord.core.cases.damping import Damped, Damper, Damping
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.notification import Notification, Reason
+from sensord.core.instant import DAY, MINUTE
 from sensord.core.level import Level
 from sensord.core.place import Places
 from tests.core.street import START, devices, places
@@ -44,3 +46,19 @@ def test_what_two_people_hear_over_one_channel_is_counted_once() -> None:
     assert "汇总 5 条" in title
     assert "：5 条，最高蓝色，" in text
     assert len(covered) == 10
+
+
+def test_whom_a_digest_told_is_known_as_long_as_it_may_be_tried() -> None:
+    """Whatever number of others follows in a day; later its receipt is nobody's, and a key of another kind never is."""
+    damper = Damper(Damping(), frozenset(), Damped())
+    for minute in range(0, 24 * 60, 2):
+        at = START + minute * MINUTE
+        key = f"G1-crowd:digest-{at}{'+' * (minute % 4 // 2)}:居委干部-1:people"
+        damper.remember(msgspec.structs.replace(message(1, Level.BLUE), key=key, at=at), [(key, "居委干部-1")])
+    first = f"G1-crowd:digest-{START}:居委干部-1:people"
+    assert damper.state.told_by(first) == [(first, "居委干部-1")]
+    assert damper.state.told_by("G1-crowd:2:居委干部-1:people") is None
+    late = START + 3 * DAY
+    last = msgspec.structs.replace(message(1, Level.BLUE), key=f"G1-crowd:digest-{late}:居委干部-1:people", at=late)
+    damper.remember(last, [("G1-crowd", "居委干部-1")])
+    assert [key for key, _ in damper.state.digests] == [last.key]

@@ -120,3 +120,47 @@ def test_where_the_first_way_fails_the_end_is_the_last_that_is_heard(damping: Da
         take(desk.wait(second))
     (over,) = (case for case in desk.book.ended.values() if case.place == "G1-L2")
     assert heard[-1].split(":")[1] in over.told[CADRE.id].ended_over.values()
+
+
+def apart() -> Desk:
+    """The same, and troubles of contacts belong to another case."""
+    plans = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),)), Policy("roster", {"zh": "值班"}, ())
+    return Desk(definition(people=(CADRE,), policies=plans, built_in={"others": "roster"}, damping=RATE))
+
+
+@pytest.mark.parametrize("fails", [35, 200])
+def test_a_digest_that_is_given_up_leaves_nobody_without_its_lesser_cases(fails: int) -> None:
+    """The second way waits for the gravest alone; the others are said as soon as the first is known to have failed."""
+    desk = apart()
+    digest = digest_of_two(desk)
+    desk.restart()
+    said = by_sms(desk.wait(fails - 1))
+    said += by_sms(desk.receipt(fails, digest.key, "failed")) + by_sms(desk.receipt(fails + 1, digest.key, "failed"))
+    assert sorted(said + by_sms(desk.wait(1000))) == sorted(
+        [(91, "G1-L2", Level.ORANGE, "not_delivered"), (fails, "G1", Level.YELLOW, "not_delivered")]
+    )
+
+
+def test_what_the_second_way_has_said_of_a_lesser_case_it_does_not_say_again() -> None:
+    """When the gravest ends that had the way."""
+    desk = apart()
+    digest = digest_of_two(desk)
+    assert len(by_sms(desk.receipt(35, digest.key, "failed"))) == 1
+    desk.alert(40, Level.NONE, place="G1-L2")
+    assert by_sms(desk.wait(1000)) == []
+
+
+def test_nothing_more_is_said_of_a_digest_that_another_first_way_carries() -> None:
+    """Or that somebody has answered, or who has gone home."""
+    both = Person(CADRE.id, "cadre", "G1", (Contact("people", "1"), Contact("mqtt"), Contact("sms", "2", MINUTE)))
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),))
+    desk = Desk(definition(people=(both,), policies=(plan,), damping=RATE))
+    for second, place in enumerate(("G1-L1", "G1-L2", "G2-L1")):
+        for one in desk.alert(second, Level.YELLOW, place=place).decisions.notifications:
+            desk.receipt(second, one.key, "delivered")
+    (digest,) = (one for one in desk.wait(40).decisions.notifications if one.reason is Reason.DIGEST)
+    assert by_sms(desk.receipt(50, digest.key, "failed")) == []
+    answered = apart()
+    digest = digest_of_two(answered)
+    answered.act(33, "acknowledge", case=next(name for name in answered.book.open if name.startswith("G1-crowd")))
+    assert by_sms(answered.receipt(35, digest.key, "failed")) == []

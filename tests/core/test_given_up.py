@@ -179,3 +179,66 @@ def test_a_step_that_asks_for_an_answer_comes_in_its_time_all_the_same() -> None
     story = desk.wait(300)
     assert heard(story) == [("值班员-1", "people", "not_acknowledged")]
     assert story.decisions.notifications[0].at == START + 300 * SECOND
+
+
+def test_the_first_role_that_has_somebody_new_hears() -> None:
+    """A contact that has failed for this crowd works again for another one: its person is no new one for this."""
+    two = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk, key = crowd(two, OFFICER)
+    desk.receipt(5, key.replace(":people", ":mqtt"), "failed")
+    other = desk.alert(6, Level.YELLOW, place="G1-L2").decisions.notifications
+    desk.receipt(7, next(one.key for one in other if one.channel == "mqtt"), "sent")
+    assert desk.book.undeliverable == []
+    desk.restart()
+    assert heard(desk.receipt(8, key, "failed")) == [("值班员-1", "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("ways", [(), (Contact("sms", "1", HOUR),)])
+def test_what_is_to_be_verified_and_is_muted_is_asked_when_the_mute_ends(ways: tuple[Contact, ...]) -> None:
+    """Nothing alarms by which anybody would hear; whoever has a second way has it in its time, or then."""
+    desk, _ = crowd(person(CADRE.id, "cadre", "G1", *ways), POLICE, OFFICER)
+    (asked,) = desk.unwatched(100).decisions.notifications
+    scope = Scope(places=("G1-L1",))
+    desk.act(105, "silence", "operator", "quiet", scope=scope, note="施工", until=START + 5 * MINUTE, via="cli")
+    assert heard(desk.receipt(110, asked.key, "failed")) == []
+    desk.restart()
+    assert heard(desk.wait(299)) == []
+    later = heard(desk.wait(4000))
+    assert (CADRE.id, "sms", "not_delivered") in later if ways else (POLICE.id, "people", "verifying_asked") in later
+
+
+def test_a_way_that_works_again_is_one_by_which_somebody_hears() -> None:
+    """What failed once in the case is made up for; and an earlier message says nothing against a later one."""
+    two = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk, key = crowd(two, POLICE, OFFICER)
+    desk.receipt(5, key.replace(":people", ":mqtt"), "failed")
+    told = desk.alert(100, Level.ORANGE).decisions.notifications
+    keys = {one.channel: one.key for one in told if one.receiver == CADRE.id}
+    desk.receipt(101, keys["mqtt"], "delivered")
+    desk.restart()
+    assert heard(desk.receipt(102, keys["people"], "failed")) == []
+    assert heard(desk.receipt(103, key.replace(":people", ":mqtt"), "failed")) == []
+    assert [one[1] for one in desk.book.undeliverable] == ["people"]
+    assert heard(desk.receipt(104, keys["mqtt"], "failed")) == [(POLICE.id, "people", "nobody_told")], "the last word"
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+@pytest.mark.parametrize("digest", [False, True])
+def test_what_went_to_an_old_number_says_nothing_of_the_new_one(arrived: bool, digest: bool) -> None:
+    """Whoever has moved was told anew; when that fails, too, the next hears."""
+    desk, key = crowd(CADRE, POLICE, OFFICER, damping=Damping(per_minute={"people": 2} if digest else {}))
+    place = "G1-L2" if digest else "G1-L1"
+    if digest:
+        desk.receipt(0, key, "sent")
+        desk.alert(1, Level.YELLOW, place=place)
+        key = desk.wait(40).decisions.notifications[0].key
+    moved = street(msgspec.structs.replace(CADRE, contacts=(Contact("people", "new"),)), POLICE, OFFICER)
+    anew = [one for one in desk.redefine(200, moved).decisions.notifications if one.place == place]
+    assert [(one.receiver, one.reason.value) for one in anew] == [(CADRE.id, "not_delivered")]
+    if arrived:
+        desk.receipt(201, anew[0].key, "sent")
+    desk.restart()
+    assert heard(desk.receipt(220, key, "failed")) == []
+    assert desk.book.undeliverable == []
+    story = desk.receipt(230, anew[0].key, "failed")
+    assert [(one.receiver, one.place) for one in story.decisions.notifications] == [(POLICE.id, place)]

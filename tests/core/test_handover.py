@@ -255,3 +255,18 @@ def test_a_second_look_at_one_instant_hands_nothing_over_again(damping: Damping)
     assert asked + [one.receiver for one in story.decisions.holds] == ["早"]
     desk.restart()
     assert not desk.act(morning, "unsilence", "operator", "quiet", via="cli").told
+
+
+@pytest.mark.parametrize("supervises", ["officer", "police"])
+def test_who_supervises_and_comes_on_duty_takes_over_all_the_same(supervises: str) -> None:
+    """To hear that report and sensors disagree is not to be asked to see after it."""
+    early, late = person("值早", "officer", "early", place="street"), person("值晚", "officer", "late", place="street")
+    desk = Desk(street(early, late, POLICE, steps=(Step(("officer",)),)))
+    plan = msgspec.structs.replace(desk.definition.policies[0], supervisors=(supervises,), agree_for=10 * MINUTE)
+    desk = Desk(msgspec.structs.replace(desk.definition, policies=(plan,)))
+    desk.alert(0, Level.YELLOW)
+    desk.act(300, "dispersed", early.id)
+    desk.restart()
+    said = [one for second in range(301, 1000) for one in told(desk.wait(second)) if one[0] == late.id]
+    assert [one[2] for one in said] == ["disagreement"] * (supervises == "officer") + ["hand_over"]
+    assert (desk.case.owner, desk.case.told[late.id].times) == (late.id, 1)

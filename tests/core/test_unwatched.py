@@ -187,3 +187,19 @@ def test_a_combination_of_what_nobody_watches_is_not_over() -> None:
     assert ("both", Change.UNWATCHED) in {(rule, change) for _, rule, _, change in street.changes}
     assert ("both", Change.CLEARED) not in {(rule, change) for _, rule, _, change in street.changes}
     assert [bool(case.unwatched) for case in street.site.book.open.values()] == [True, True]
+
+
+@pytest.mark.parametrize("ends", ["unwatched", "clear", "both"])
+def test_what_waits_to_be_filed_as_its_hours_end_is_verified(ends: str) -> None:
+    """What the sensors have seen to be over is void, as ever, unless nobody has seen that of something else there."""
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), wait=MINUTE)
+    desk = Desk(definition(policies=(plan,)))
+    assert told(desk.alert(0, Level.YELLOW)) == []
+    if ends == "both":
+        desk.alert(10, Level.YELLOW, rule="finding")
+        assert told(desk.unwatched(20, rule="finding")) == []
+    story = desk.unwatched(30) if ends == "unwatched" else desk.alert(30, Level.NONE)
+    assert {one[2] for one in told(story)} == (set() if ends == "clear" else {"verifying_asked"})
+    desk.restart()
+    assert told(desk.wait(3600)) == []
+    assert [case.state.value for case in desk.book.open.values()] == ([] if ends == "clear" else ["verifying"])

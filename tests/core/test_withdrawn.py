@@ -12,7 +12,8 @@ from sensord.core.cases.policy import Step as PlanStep
 from sensord.core.definition import Definition
 from sensord.core.instant import SECOND
 from sensord.core.level import Level
-from sensord.core.record import Action, Verb
+from sensord.core.people.roster import Contact
+from sensord.core.record import Action, Scope, Verb
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Logic, Rule, Value
 from sensord.core.site import Site, action_record, definition_record
 from sensord.core.stream import Stream
@@ -134,3 +135,42 @@ def test_a_place_that_is_gone_is_no_place_to_send_anybody_to() -> None:
     places = tuple(one for one in before.places if one.id != "G1-L1")
     told = street.change(CHANGED, replace(before, places=places, devices=before.devices[1:]))
     assert {one.reason.value for one in told} == {"case_void"}
+
+
+def test_who_moves_with_the_same_reload_is_asked_over_the_new_way() -> None:
+    """What they were asked at this instant went over the old one, and may be lost with it."""
+    street = Street(DENSITY)
+    street.until(CHANGED, 100, 1)
+    new = whole(OTHER)
+    moved = replace(new, people=tuple(replace(one, contacts=(Contact("duty", "9"),)) for one in new.people))
+    told = [one for one in street.change(CHANGED, moved) if one.place == "G1-L1"]
+    assert {(one.receiver, one.channel) for one in told if one.reason.value == "not_delivered"} == {
+        (one.receiver, "duty") for one in told
+    }
+    assert street.change(CHANGED + 1, moved) == []
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_what_waits_to_be_filed_is_somebodys_to_see_after(silent: bool) -> None:
+    """It has been seen, and nobody has seen it end: it is filed, and people are asked, after a silence too."""
+    plan = replace(PLAN, wait=300 * SECOND)
+    street = Street(DENSITY)
+    street.change(0, whole(DENSITY, policies=(plan,)))
+    street.until(CHANGED, 100, 1)
+    (case,) = street.site.book.open.values()
+    assert case.state.value == "accepted"
+    if silent:
+        quiet = Action(
+            Verb.SILENCE, "quiet", "cli", scope=Scope(places=("G1-L1",)), note="施工", until=START + 90 * SECOND
+        )
+        street.step(action_record(quiet, START + CHANGED * SECOND))
+    told = street.change(CHANGED, whole(OTHER, policies=(plan,)))
+    assert silent is (told == [])
+    street.site = Site.restored(street.site.snapshot())
+    if silent:
+        told = street.step(tick(91)).notifications
+    assert {(one.place, one.reason.value) for one in told} == {("G1-L1", "verifying_asked")}
+    (case,) = street.site.book.open.values()
+    assert (case.state.value, case.unwatched) == ("verifying", ["density:G1-L1"])
+    street.until(400, 0, 92)
+    assert case.id in street.site.book.open

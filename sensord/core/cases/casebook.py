@@ -155,8 +155,7 @@ class CaseBook:
         changed = contacts.changed(before, self._definition)
         for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
             self._contact(person, channel, failed=False, at=at, story=story)
-        self._flow.look_again(at, story)
-        self._flow.tell_anew(contacts.moved(before, self._definition), at, story)
+        self._flow.begin(contacts.moved(before, self._definition), self._known(), at, story)
         people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
         for case in self.ended.values():
             with self._apart.handling(case.id, at, story):
@@ -293,10 +292,12 @@ class CaseBook:
             with self._apart.handling(case.id, at, story):
                 self._flow.receipt(case, who, event, channel, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
-            self._contact(person, channel, failed=True, at=at, story=story)
-            for case, who in told:
+            last = [(case, who) for case, who in told if not case.told[who].is_past(event, channel)]
+            if last or not told:
+                self._contact(person, channel, failed=True, at=at, story=story)
+            for case, who in last:
                 with self._apart.handling(case.id, at, story):
-                    self._flow.given_up(case, who, at, story)
+                    self._flow.given_up(case, who, event, at, story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
             self._trust([one for one in self._watched.failed if one[1] == channel], at, story)

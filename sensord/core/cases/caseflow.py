@@ -5,14 +5,14 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from functools import partial
 
 from sensord.core.alert import Change, Transition
 from sensord.core.cases.agenda import DIGEST, Agenda, Desk
 from sensord.core.cases.apart import Apart
 from sensord.core.cases.builtin import built_in
-from sensord.core.cases.case import Case, Due, Happening, State, Subject, about, subject
+from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State, Subject, about, subject
 from sensord.core.cases.caseindex import CaseIndex, Group
 from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.digester import Digester
@@ -236,15 +236,18 @@ class Flow(Receipts):
 
     def _all_clear(self, case: Case, transition: Transition, previous: Level, story: Story) -> None:
         at, policy = transition.at, self.dispatcher.policy(case)
-        if case.state is State.ACCEPTED:
+        waits = case.state is State.ACCEPTED
+        if waits and not case.unwatched:
             self.end(case, Happening.VOID, at, transition.id, story)
             return
+        if waits:
+            self._take_in(case, at, story)  # it may have gone on, and lasted
         case.cleared_at = at
         how = Happening.UNWATCHED if case.unwatched else Happening.ALL_CLEAR
         event = self.happen(case, how, at, transition.id, story, previous)
         self.unschedule(case, Due.AGREE)
         self.schedule(case, at + policy.unreported_after, Due.GIVE_UP)
-        if case.unwatched and case.told and not case.claimed:
+        if case.unwatched and (case.told or waits) and not case.claimed:
             self.dispatch(case, event, Reason.VERIFYING_ASKED, story)
         elif policy.agree_for and not case.unwatched:
             self.schedule(case, at + policy.agree_for, Due.SETTLE)
@@ -286,14 +289,19 @@ class Flow(Receipts):
         return case.state is State.FILED and not self.dispatcher.speaks(case, case.level)
 
     def file(self, case: Case, at: int, story: Story) -> None:
-        """File a case: it gets its code, its links, and is dispatched."""
+        """File a case, and dispatch it."""
+        event = self._take_in(case, at, story)
+        self.dispatch(case, event, Reason.CASE_OPENED, story)
+
+    def _take_in(self, case: Case, at: int, story: Story) -> CaseEvent:
+        """A case gets its code, and its links."""
         self.unschedule(case, Due.FILE)
         case.code = self._code(case, at)
         case.filed = self.codes[FILED] = self.codes.get(FILED, 0) + 1
         event = self.happen(case, Happening.FILE, at, case.code or "sensord", story)
         self.dispatcher.own(case, at, ())
         self._link(case, at, story)
-        self.dispatch(case, event, Reason.CASE_OPENED, story)
+        return event
 
     def _code(self, case: Case, at: int) -> str:
         category = self.category(case)
@@ -329,8 +337,12 @@ class Flow(Receipts):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
-    def tell_anew(self, moved: Container[str], at: int, story: Story) -> None:
-        """These are reached in another way by now: see ``tell_over``."""
+    def begin(self, moved: Collection[str], known: Iterable[Case], at: int, story: Story) -> None:
+        """A definition comes into force; ``moved`` are reached in another way by now: see ``tell_over``."""
+        ways = {name: [contact.channel for contact in self.roster.by_id[name].contacts] for name in moved}
+        for case, name in [(one, name) for one in known for name in one.told if name in ways]:
+            case.told[name].moved(ways[name], case.events + 1, at)
+        self.look_again(at, story)
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story):
                 self.tell_over(case, moved, at, story)

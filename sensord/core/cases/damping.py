@@ -13,13 +13,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sensord.core.cases.notification import Notification, Reason
-from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.cases.notification import Notification, Reason, digest_at
+from sensord.core.instant import DAY, HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 
 DIGEST_WAIT = 30 * SECOND
 """So long a robot gathers before its digest goes out (Alertmanager's ``group_wait``)."""
-REMEMBERED_DIGESTS = 200
+REMEMBERED = 2 * DAY
+"""So long are digests known, for their receipts: a message is tried for a day, and its receipt may have to wait."""
+MOST_REMEMBERED = 5000
 PRESSING = (Reason.HELP_NEEDED, Reason.APPROVAL_ASKED, Reason.DISAGREEMENT)
 """Somebody waits for an answer: these never become a line of a digest."""
 
@@ -70,7 +72,7 @@ class Damped(msgspec.Struct):
     """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
 
     ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
-    latest digests, each with the (case, receiver) pairs that it told, the gravest first.
+    digests of late, each with the (case, receiver) pairs that it told, the gravest first.
     """
 
     outlets: dict[str, Outlet] = {}
@@ -80,7 +82,9 @@ class Damped(msgspec.Struct):
 
     def told_by(self, key: str) -> list[tuple[str, str]] | None:
         """The (case, receiver) pairs that a digest told; None when the key is not that of a late digest."""
-        return next((told for name, told in self.digests if name == key), None)
+        # Most keys are no digest's, and most receipts are of late ones.
+        late = reversed(self.digests) if ":digest-" in key else ()
+        return next((told for name, told in late if name == key), None)
 
 
 class Damper:
@@ -208,11 +212,18 @@ class Damper:
     def told_after(self, case: str, receiver: str, at: int) -> list[str]:
         """The cases of which a digest at ``at`` told the receiver, after this one."""
         for key, told in self.state.digests:
-            if key.rsplit(":", 3)[1].rstrip("+") == f"digest-{at}" and (case, receiver) in told:
+            if _told_at(key) == at and (case, receiver) in told:
                 return [name for name, person in told[told.index((case, receiver)) + 1 :] if person == receiver]
         return []
 
     def remember(self, digest: Notification, told: list[tuple[str, str]]) -> None:
         """Keep whom a digest told, for its receipts."""
-        self.state.digests.append((digest.key, told))
-        del self.state.digests[:-REMEMBERED_DIGESTS]
+        digests = self.state.digests
+        digests.append((digest.key, told))
+        del digests[:-MOST_REMEMBERED]
+        while _told_at(digests[0][0]) < digest.at - REMEMBERED:
+            del digests[0]
+
+
+def _told_at(key: str) -> int:
+    return digest_at(key.rsplit(":", 3)[1]) or 0

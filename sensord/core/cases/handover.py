@@ -44,8 +44,8 @@ class HandOver(Paging):
                     found.update((person.id, person) for person in self._of_role(case, at, step, role))
         if not found and not stay:
             found.update((person.id, person) for person in self._anybody(case, self.policy(case), at))
-        # Whoever was told at this very instant knows of it, by a step or by another look.
-        return [one for one in found.values() if one.id not in case.told or case.told[one.id].told_at != at]
+        # Whoever was asked at this very instant knows of it, by a step or by another look.
+        return [one for one in found.values() if one.id not in case.told or case.told[one.id].asked_at != at]
 
     def hand_over(
         self, case: Case, event: CaseEvent, people: list[Person], decisions: Decisions, of: Case, *, anew: bool

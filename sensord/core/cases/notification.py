@@ -119,6 +119,12 @@ class Notification(msgspec.Struct, frozen=True):
     case_level: Level = Level.NONE
 
 
+def digest_at(event: str) -> int | None:
+    """The instant (ns) of a digest's event, as a key names it; None when it is no digest's."""
+    number = event.rstrip("+").removeprefix("digest-")
+    return int(number) if event.startswith("digest-") and number.isdecimal() and len(number) < 20 else None
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A send that was decided against: which step for which role, and why.
 

@@ -23,7 +23,9 @@ from sensord.core.people.roster import Contact, Person, Roster
 from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
 
-NOTICES = (Reason.NOT_DELIVERED, Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
+INFORMS = (Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
+"""These inform, and ask nobody to see after the case."""
+NOTICES = (Reason.NOT_DELIVERED, *INFORMS)
 """These inform, or say again what was asked: nobody owes an answer to them."""
 
 
@@ -113,7 +115,8 @@ class Paging(Whom):
         if told is None or told.spoke_at > way.at:
             return []
         names = self._damper.told_after(case.id, way.person, way.at)
-        others = [self._desk.open[name] for name in names if name in self._desk.open][:1]
+        there = (self._desk.open[name] for name in names if name in self._desk.open)
+        others = [other for other in there if not _spoke(other, way)][:1]
         for other in others:
             self._await_way(other, SecondWay(way.person, way.channel, "", subject(other), way.at), due)
         return others
@@ -143,6 +146,8 @@ class Paging(Whom):
             messages.append(message)
         told = case.told[person.id]
         told.told_at = event.at
+        if reason not in INFORMS:
+            told.asked_at = event.at
         waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:
@@ -153,3 +158,9 @@ class Paging(Whom):
             decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
             self._desk.digest(due, self._damper.outlet(message))
         return not waits or None in waits
+
+
+def _spoke(case: Case, way: SecondWay) -> bool:
+    """Whether a second way has said something of another case of its digest since."""
+    told = case.told.get(way.person)
+    return told is not None and told.told_at > way.at and way.channel in told.second_ways

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.ending import Ending
-from sensord.core.cases.notification import Reason
+from sensord.core.cases.notification import Reason, digest_at
 from sensord.core.cases.story import Story
 from sensord.core.cases.told import Told
 from sensord.core.people.roster import without
@@ -27,10 +27,12 @@ class Receipts(Ending):
         told = case.told[name]
         story.changed[case.id] = case
         if delivery is Delivery.FAILED:
-            told.failed += [channel] if channel not in told.failed else []
+            if channel not in told.failed and not told.is_past(event, channel):
+                told.failed.append(channel)
             if _tells_of_end(case, told, event, channel):
                 self._say_end(case, name, [channel], (), at, story)
             return
+        told.come_through(event, channel)
         field = f"{delivery.value}_at"
         setattr(told, field, getattr(told, field) or at)
         case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, event)}
@@ -82,7 +84,5 @@ class Receipts(Ending):
 def _tells_of_end(case: Case, told: Told, event: str, channel: str) -> bool:
     """Whether the message told of the end, by itself or in a digest, and nothing else has got through."""
     said = told.ended_over.get(channel, "")
-    number = event.rstrip("+").removeprefix("digest-")
-    if event.startswith("digest-"):
-        return bool(said) and number.isdecimal() and len(number) < 20 and int(number) >= case.closed_at
-    return bool(said) and event == said
+    instant = digest_at(event)
+    return bool(said) and (event == said if instant is None else instant >= case.closed_at)

@@ -149,23 +149,33 @@ class Telling(Stages):
             owe(case, subject(case))  # nothing else speaks when the mute ends
             story.changed[case.id] = case
 
-    def given_up(self, case: Case, name: str, at: int, story: Story) -> None:
-        """What somebody was to be told was given up: who is told in their stead, at once; with nobody, the next is.
+    def given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
+        """What somebody was to be told by an event (its number, or a digest) was given up.
 
-        While a report that it is over waits for the sensors, nobody is; and what is muted is told when the mute ends.
+        Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
+        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is; and what is
+        muted is told when the mute ends.
         """
         stands = (case.alerts or case.unwatched) and not case.claimed and case.state not in ENDED
-        if not stands or not self.dispatcher.is_unreached(case, name):
+        wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
+        if not stands or not (wayless or self.dispatcher.is_unreached(case, name)):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
+        if of is None and not case.alerts:
+            owe(case, subject(case))  # nothing else speaks when the mute ends
+            story.changed[case.id] = case
         if of is None or owes(case, subject(of)):
+            return
+        if wayless:
+            told = self.happen(case, Happening.STEP_DUE, at, "second way", story)
+            self.dispatcher.by_what_is_left(case, told, name, story.decisions, of)
             return
         people = self.dispatcher.in_stead(case, of, name, at)
         if not people and self.dispatcher.is_known(case, at):
             return
-        event = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
-        self.dispatcher.tell_in_stead(case, event, people, name, story.decisions, of)
+        told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
+        self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
         if not people:
             self._untold(case, subject(of), at)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
+from sensord.core.cases.notification import digest_at
 from sensord.core.level import Level
 
 OPERATOR = "operator"
@@ -26,7 +29,10 @@ class Told(msgspec.Struct):
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
-    ``told_at`` is when they were told last, at once or by a digest to come.
+    ``told_at`` is when they were told last, at once or by a digest to come. ``since`` holds, by channel, the number of
+    an event and an instant (ns; 0: not known): what failed and is of before either says nothing of them any more, for
+    a later message has come through, or the channel leads elsewhere since. ``asked_at`` is as ``told_at``, of what asks
+    them to see after the case, also when it is said again.
     """
 
     role: str
@@ -55,6 +61,8 @@ class Told(msgspec.Struct):
     ended_over: dict[str, str] = {}
     paged: bool = False
     told_at: int = 0
+    since: dict[str, tuple[int, int]] = {}
+    asked_at: int = 0
 
     @property
     def knows(self) -> bool:
@@ -84,7 +92,30 @@ class Told(msgspec.Struct):
         if not heard and shift not in self.unanswered:
             self.unanswered = [*self.unanswered, shift]
 
+    def is_past(self, event: str, channel: str) -> bool:
+        """Whether it is no matter that a message of an event (its number, or a digest) has failed over a channel."""
+        number, at = self.since.get(channel, (0, 0))
+        instant = digest_at(event)
+        return _number(event) < number if instant is None else instant < at
+
+    def come_through(self, event: str, channel: str) -> None:
+        """A message of an event has been delivered over a channel: it works, and what failed before is made up for."""
+        number, at = self.since.get(channel, (0, 0))
+        instant = digest_at(event)
+        now = (max(number, _number(event, 0)), at) if instant is None else (number, max(at, instant))
+        self.since, self.failed = {**self.since, channel: now}, [one for one in self.failed if one != channel]
+
+    def moved(self, channels: Collection[str], number: int, at: int) -> None:
+        """What was told before an event (its number) and ``at`` (ns) went elsewhere than these channels lead now."""
+        self.since = {**self.since, **dict.fromkeys(channels, (number, at))}
+        self.failed = [one for one in self.failed if one not in channels]
+        self.told_at = min(self.told_at, at - 1)  # at this instant, too, the old ways were taken
+
     @property
     def reached(self) -> bool:
         """Whether a message is known to have reached the person's side."""
         return bool(self.sent_at or self.delivered_at or self.seen_at or self.acknowledged_at)
+
+
+def _number(event: str, other: int = 1 << 63) -> int:
+    return int(event) if event.isdecimal() and len(event) < 20 else other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sensord.core.cases.agenda import Desk
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due
@@ -102,11 +102,15 @@ class Whom:
 
         The first role that has any.
         """
-        roles = (*policy.roles, *policy.supervisors)
-        on_duty = [self._roster.responsible(role, case.place, at) for role in roles]
-        found = list(filter(None, ([one for one in some if one.id not in case.returned] for some in on_duty)))
+        found = list(filter(None, self._by_role(case, policy, at)))
         reached = (people for people in found if any(map(self._roster.reachable, people)))
         return next(reached, found[0] if found else [])
+
+    def _by_role(self, case: Case, policy: Policy, at: int) -> Iterator[list[Person]]:
+        """Who is on duty of each role of the plan, the supervisors last, and has not given the case back."""
+        for role in (*policy.roles, *policy.supervisors):
+            on_duty = self._roster.responsible(role, case.place, at)
+            yield [one for one in on_duty if one.id not in case.returned]
 
     @staticmethod
     def _awaits(case: Case, number: int) -> bool:
