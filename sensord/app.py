@@ -153,6 +153,7 @@ class App:
         self.queue = ArrivalQueue(self._settings.mqtt.queue_mib << 20)
         in_force = None if self.core.assumes else self.core.site.definition.version
         self._definitions = Definitions(self.queue.submit, self.clock, in_force)
+        self.core.on_definition = self._definitions.hear
         known = {trouble: self.core.site.book.troubled(trouble) for trouble in Trouble}
         self.troubles = Troubles(self.queue.submit, self.clock, self.meter, known)
         parts = self._directory, self.journal, self.state, self._settings, self.meter, self._keeping, self.harm.look

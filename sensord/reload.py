@@ -60,9 +60,10 @@ class Reloaded:
 class Reloader:
     """Reads the configuration again and puts it into force by ``define``.
 
-    ``define`` journals a definition unless it is the one in force. ``report`` is told the outcome of each reload and
-    how it is to be said to people. ``secrets`` gets the site keys before a definition that names them is journaled.
-    ``seen`` are the files as they were before ``loaded`` was read: whatever changed since then is not in force.
+    ``define`` journals a definition unless it is the one in force, and says whether the core takes it. ``report`` is
+    told the outcome of each reload and how it is to be said to people. ``secrets`` gets the site keys before a
+    definition that names them is journaled. ``seen`` are the files as they were before ``loaded`` was read: whatever
+    changed since then is not in force.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Reloader:
         config: Path,
         loaded: Loaded,
         meter: Meter,
-        define: Callable[[Definition], Awaitable[None]],
+        define: Callable[[Definition], Awaitable[bool]],
         report: Callable[[Reloaded], Awaitable[None]],
         secrets: dict[str, bytes],
         seen: Signature,
@@ -103,12 +104,20 @@ class Reloader:
                 outcome = self._outcome(self._definition, problems=tuple(error.problems))
             else:
                 self._secrets.update(loaded.secrets)
-                await self._define(definition)
-                outcome = self._outcome(definition, restart=tuple(self._waiting(loaded.settings)))
-                self._loaded, self._definition = replace(loaded, definition=definition), definition
+                if await self._define(definition):
+                    outcome = self._outcome(definition, restart=tuple(self._waiting(loaded.settings)))
+                    self._loaded, self._definition = replace(loaded, definition=definition), definition
+                else:
+                    outcome = self._outcome(self._definition, problems=(self._mistaken(),))
             self._note(cause, outcome)
             await self._report(outcome)
             return outcome
+
+    def _mistaken(self) -> Problem:
+        """What to say when there is nothing wrong with the files, and the core has refused what they say."""
+        said = "this configuration was refused by a mistake of sensord"
+        hint = "make the change otherwise, piece by piece, and report it with the log"
+        return Problem(str(self._config), 1, 1, said, hint)
 
     def _fit(self, loaded: Loaded) -> Definition:
         """Return the definition as it can run now; refuses one that would tell people over a channel not yet there.

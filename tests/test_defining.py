@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from sensord.config.load import load
 from sensord.core.record import Record
 from sensord.defining import Definitions
-from sensord.errors import UnavailableError
+from sensord.errors import StoreError, UnavailableError
 from sensord.telemetry.health import Health
 
 SAMPLE = Path(__file__).parent / "config" / "street" / "sensord.yaml"
@@ -39,9 +40,9 @@ class Queue:
 def test_what_is_in_force_is_not_journaled_again() -> None:
     """At most starts nothing has changed; without one in force the definition is journaled whatever it is."""
     queue = Queue()
-    assert Definitions(queue.submit, lambda: 0, ONE.version).hand_over(ONE).done()
+    assert Definitions(queue.submit, lambda: 0, ONE.version).hand_over(ONE).durable.done()
     assert queue.waiting == []
-    assert not Definitions(queue.submit, lambda: 0, None).hand_over(ONE).done()
+    assert not Definitions(queue.submit, lambda: 0, None).hand_over(ONE).durable.done()
     assert len(queue.waiting) == 1
 
 
@@ -63,7 +64,62 @@ def test_one_that_was_not_taken_is_tried_again() -> None:
     with pytest.raises(UnavailableError):
         definitions.hand_over(OTHER)
     queue.closed = False
-    assert not definitions.hand_over(OTHER).done()
+    assert not definitions.hand_over(OTHER).durable.done()
+
+
+def test_one_that_was_not_journaled_is_tried_again() -> None:
+    """Nor is what could not be written the newest."""
+    queue = Queue()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    definitions.hand_over(OTHER)
+    queue.waiting[0].set_exception(StoreError("full"))
+    assert not definitions.hand_over(OTHER).durable.done()
+
+
+@pytest.mark.parametrize("core_first", [False, True])
+def test_one_that_the_core_refuses_is_not_in_force(core_first: bool) -> None:
+    """Whoever waits for it hears so, and it is journaled again when it is asked for again."""
+    queue = Queue()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    handed = definitions.hand_over(OTHER)
+    definitions.hear(6, ONE.version)
+    if core_first:
+        definitions.hear(7, ONE.version)
+    queue.waiting[0].set_result(7)
+    assert handed.holds.done() == core_first
+    definitions.hear(7, ONE.version)
+    assert handed.holds.result() is False
+    again = definitions.hand_over(OTHER)
+    assert again is not handed
+    definitions.hear(9, OTHER.version)
+    queue.waiting[1].set_result(9)
+    assert again.holds.result() is True
+    assert definitions.hand_over(OTHER) is again
+
+
+def test_whoever_puts_one_into_force_hears_what_the_core_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A core that is far behind says nothing yet, and is not waited for."""
+    queue = Queue()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+
+    def asked(seq: int, *heard: str) -> bool:
+        def submit(record: Record, timeout: float) -> Future[int]:
+            done = queue.submit(record, timeout)
+            done.set_result(seq)
+            for version in heard:
+                definitions.hear(seq, version)
+            return done
+
+        monkeypatch.setattr(definitions, "_submit", submit)
+        return asyncio.run(definitions.put_into_force(OTHER))
+
+    assert asked(7, ONE.version) is False
+    assert asked(8, OTHER.version) is True
+    assert asked(9) is True, "it is in force"
+    assert len(queue.waiting) == 2
+    monkeypatch.setattr("sensord.defining.PATIENCE", 0.0)
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    assert asked(10) is True
 
 
 def rules(health: Health) -> tuple[bool, str]:
@@ -80,6 +136,22 @@ def test_a_start_says_whether_its_rules_are_durable() -> None:
     assert rules(health) == (False, "the rules of this start wait for the journal; those before hold")
     queue.waiting[0].set_result(7)
     assert rules(health) == (True, "")
+
+
+@pytest.mark.parametrize("complaint", ["", "refused"])
+@pytest.mark.parametrize("core_first", [False, True])
+def test_a_start_whose_rules_the_core_refuses_says_so(core_first: bool, complaint: str) -> None:
+    """Those before hold, whatever else there is to be said."""
+    queue, health = Queue(), Health()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    definitions.begin(OTHER, health, complaint)
+    if core_first:
+        definitions.hear(7, ONE.version)
+    queue.waiting[0].set_result(7)
+    definitions.hear(7, ONE.version)
+    ok, said = rules(health)
+    assert not ok
+    assert "refused by a mistake of sensord" in said
 
 
 def test_the_rules_of_a_refused_start_are_durable_and_yet_not_those_that_people_wrote() -> None:

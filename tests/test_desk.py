@@ -110,7 +110,7 @@ def test_a_count_is_of_the_same_moment_by_our_time(tmp_path: Path) -> None:
     (record,) = (arrival.record for arrival in queue.take_urgent(0.0))
     assert record is not None
     assert record.received_at < START + 3 * MINUTE
-    assert action(record.payload, Names((), ("C1",), "UTC")).at == record.received_at - SECOND
+    assert action(record, Names((), ("C1",), "UTC")).at == record.received_at - SECOND
 
 
 def test_a_case_whose_story_is_deleted_says_so(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Desk:
         self.meter = PrometheusMeter()
         self.defined: list[Definition] = []
         self.told: list[Reloaded] = []
-        self.broken = False
+        self.broken, self.takes = False, True
         self.begin()
 
     def begin(self) -> Loaded:
@@ -44,10 +44,11 @@ class Desk:
         self.reloader = Reloader(self.config, loaded, self.meter, self._define, self._report, {}, seen)
         return loaded
 
-    async def _define(self, definition: Definition) -> None:
+    async def _define(self, definition: Definition) -> bool:
         if self.broken:
             raise UnavailableError("the queue is full")
         self.defined.append(definition)
+        return self.takes
 
     async def _report(self, outcome: Reloaded) -> None:
         self.told.append(outcome)
@@ -320,3 +321,19 @@ def test_a_closed_folder_of_state_is_a_refused_reload(desk: Desk, monkeypatch: p
     closed(monkeypatch, loaded.resolve(loaded.settings.state_dir))
     desk.edit("above: 1.0", "abov: 1.0")
     assert not desk.reload().accepted
+
+
+def test_what_the_core_refuses_is_refused(desk: Desk) -> None:
+    """There is nothing wrong with the files, and whoever reloads hears it all the same; asked again, it is tried."""
+    before = desk.reloader.loaded.definition
+    desk.edit("above: 1.0", "above: 1.5")
+    desk.takes = False
+    outcome = desk.reload()
+    assert (outcome.accepted, outcome.version, outcome.changed) == (False, before.version, ())
+    assert "refused by a mistake of sensord" in str(outcome.problems[0])
+    assert desk.told == [outcome]
+    assert desk.reloader.loaded.definition == before
+    desk.takes = True
+    outcome = desk.reload()
+    assert (outcome.accepted, outcome.changed) == (True, ("lane-crowding",))
+    assert len(desk.defined) == 2

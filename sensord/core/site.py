@@ -45,6 +45,7 @@ APART = frozenset((RecordKind.DEFINITION, RecordKind.NOTICE))
 """Records that are taken by themselves."""
 _UNFIT = (LookupError, ValueError, TypeError, ArithmeticError)
 """What building raises when parts of a definition, or of a state, do not fit each other."""
+BAD_DEFINITION = "bad_definition"
 _Counts = Counter[tuple[str, str]]
 
 
@@ -307,7 +308,7 @@ class Site:
             if not kept or isinstance(error, PlateKeyError):
                 raise
             story.failures.caught(Part.DEFINITION, "definition", at, error)
-            step.dead.append(DeadLetter(0, at, "", "bad_definition", type(error).__name__))
+            step.dead.append(DeadLetter(0, at, "", BAD_DEFINITION, type(error).__name__))
             vars(self).update(vars(Site.restored(kept, self._secrets, lenient=self._lenient)) | {"_probe": self._probe})
             self.engine.probe = self._probe
             known = self.book.ended | self.book.open
@@ -323,7 +324,7 @@ class Site:
         try:
             self._build(decode_definition(record.payload))
         except (msgspec.DecodeError, RecursionError, *_UNFIT) as error:
-            step.dead.append(DeadLetter(0, record.received_at, "", "bad_definition", str(error)[:200]))
+            step.dead.append(DeadLetter(0, record.received_at, "", BAD_DEFINITION, str(error)[:200]))
             return
         self.intake.restore(intake)
         self.tracker.carry_over(was.tracker, record.received_at)

@@ -4,10 +4,14 @@ It is, when the core goes on from a state that it has lived: then all of it is w
 there may be none, and the journal's beginning may be past its keeping: then a case can begin at another instant, with
 another name, and nobody would ever hear of it, for what is stepped again is not told again. So whoever saves a state
 that was made by stepping again saves this beside it.
+
+A case that nobody closes may relapse every ten minutes for months, and each time brings two kilobytes: of such a case
+its beginning and its latest are kept.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 
 import msgspec
@@ -18,6 +22,9 @@ from sensord.core.cases.notification import Hold, Notification
 from sensord.core.site import Step
 from sensord.decoders import msgpack_decoder
 from sensord.errors import SnapshotError
+
+MOST = 200
+"""Steps that are kept of a case: half of them its first, half its latest."""
 
 
 class _Told(msgspec.Struct, array_like=True):
@@ -55,11 +62,11 @@ class Again:
     def of(cls, decided: bytes) -> Again:
         """Read what :meth:`packed` wrote; raises ``SnapshotError`` when it is something else."""
         try:
-            form = _FORM.decode(decided)
+            form = _FORM.decode(zlib.decompress(decided))
             steps = {step.seq: _unpacked(step) for step in form.steps}
             again = cls(assumes=form.assumes)
             again._steps = {case: [steps[seq] for seq in seqs] for case, seqs in form.by_case.items()}
-        except (msgspec.DecodeError, LookupError, RecursionError) as error:
+        except (msgspec.DecodeError, zlib.error, LookupError, RecursionError) as error:
             raise SnapshotError(f"what was decided beside the snapshot cannot be read: {error}") from error
         return again
 
@@ -68,7 +75,9 @@ class Again:
         self.assumes = self.assumes and not step.definition
         for case in {event.case for event in step.events}:
             if case in unfinished:
-                self._steps.setdefault(case, []).append(step)
+                kept = self._steps.setdefault(case, [])
+                kept.append(step)
+                del kept[MOST // 2 : len(kept) - MOST // 2]
             else:
                 self._steps.pop(case, None)
 
@@ -82,7 +91,8 @@ class Again:
         """Return it as bytes, to be kept beside a saved state."""
         steps = {step.seq: step for kept in self._steps.values() for step in kept}
         by_case = {case: [step.seq for step in kept] for case, kept in self._steps.items()}
-        return msgspec.msgpack.encode(_Form(self.assumes, [_packed(steps[seq]) for seq in sorted(steps)], by_case))
+        form = _Form(self.assumes, [_packed(steps[seq]) for seq in sorted(steps)], by_case)
+        return zlib.compress(msgspec.msgpack.encode(form), 1)
 
 
 def _about(step: Step, cases: Collection[str]) -> Step:

@@ -23,7 +23,7 @@ from sensord.core.failure import Failures, Part
 from sensord.core.instant import SECOND
 from sensord.core.record import RecordKind
 from sensord.core.rules.carry import Carried
-from sensord.core.site import Site, Step
+from sensord.core.site import BAD_DEFINITION, Site, Step
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.core.vehicles.tracking import PlateKey
 from sensord.drivers import overview
@@ -105,7 +105,7 @@ class LiveCore:
     were written down and that the core, after ``recover``, does not know: the journal has lost their beginning;
     ``used`` are other identities that were given away in what it has lost. With the group ``begun``, if it is not 0, it
     has begun anew. It ``assumes`` a definition while the journal has brought none. While ``pressure`` is on, what is
-    shown is renewed less often.
+    shown is renewed less often. ``on_definition`` hears of each group that brings one, and which version holds then.
     """
 
     def __init__(  # noqa: PLR0913  # the parts that the composition root wires
@@ -123,6 +123,7 @@ class LiveCore:
     ) -> None:
         """``assumed`` holds, where the journal's beginning is not stepped, until it brings a definition."""
         self.pressure: Pressure = AT_EASE
+        self.on_definition: Callable[[int, str], None] = lambda _seq, _version: None
         self._journal, self._state, self._meter, self._pulse = journal, state, meter, pulse
         self._on_outcomes, self._clock = on_outcomes, clock
         self.decided: dict[int, list[Outcome]] = {}
@@ -293,6 +294,8 @@ class LiveCore:
                 self.assumes = False
                 self._say_what_became()
             self._heard.hear(step.failures)
+            if step.definition or any(one.reason == BAD_DEFINITION for one in step.dead):
+                self.on_definition(step.seq, self.site.definition.version)
             self._measure(step, time.monotonic() - began)
             if self._stopping.is_set():
                 break

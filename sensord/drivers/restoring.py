@@ -19,8 +19,8 @@ import structlog
 
 from sensord.core.definition import Definition
 from sensord.core.instant import MINUTE
+from sensord.core.restorable import is_restorable
 from sensord.core.site import Site
-from sensord.core.snapshot import is_readable
 from sensord.core.vehicles.pseudonym import Secrets
 from sensord.drivers.again import Again
 from sensord.errors import SnapshotError
@@ -117,11 +117,11 @@ def restore(
 def unprepared(journal: JournalReader, states: States) -> int:
     """So many groups must be stepped to know what was before a start; 0: few enough for the start itself.
 
-    Of a state that was not lost. Only the form of what is saved is looked at.
+    Of a state that was not lost. What is saved is tried, the newest first.
     """
     end = states.applied
-    readable = (saved.seq for saved in states.saved() if saved.seq <= end and is_readable(saved.state))
-    groups = end - next(readable, journal.first_seq)
+    restorable = (saved.seq for saved in states.saved() if saved.seq <= end and is_restorable(saved.state))
+    groups = end - next(restorable, journal.first_seq)
     return groups if groups > REACH else 0
 
 

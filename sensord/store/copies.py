@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from sensord.config.files import PRIVATE, write_whole
-from sensord.core.snapshot import is_readable
+from sensord.core.restorable import is_restorable
 from sensord.decoders import msgpack_decoder
 from sensord.errors import StoreError
 from sensord.ports import Saved
@@ -77,7 +77,7 @@ class Copies:
             return
         one = _read(self._prepared)
         with suppress(OSError, StoreError):  # tried again with the next one
-            if one is None or not self._is_of_ours(one) or (one.seq <= seq and is_readable(one.state)):
+            if one is None or not self._is_of_ours(one) or (one.seq <= seq and is_restorable(one.state)):
                 self._prepared.unlink()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sensord.core.intake.spoken import Names, action, command
 from sensord.core.record import Action, Scope
+from sensord.core.site import action_record
 from sensord.errors import DecodeError
 
 ARMY = "BA12345"
@@ -18,7 +19,7 @@ PLATE = "苏E·24680"
 def test_every_text_of_an_action_is_blotted() -> None:
     """Whatever it is the name of."""
     scope = Scope((PLATE, "C1"), (PLATE,), (PLATE,), {PLATE: PLATE}, (PLATE, "cadre-1"))
-    told = action(msgspec.json.encode(Action(PLATE, PLATE, PLATE, PLATE, PLATE, 5, scope)), NAMES)
+    told = action(action_record(Action(PLATE, PLATE, PLATE, PLATE, PLATE, 5, scope), 7), NAMES)
     bare = Scope(("***", "C1"), ("***",), ("***",), {"***": "***"}, ("***", "cadre-1"))
     assert told == Action("***", "***", "***", "***", "***", 5, bare)
     said = {"verb": PLATE, "note": PLATE, "scope": msgspec.to_builtins(scope)}
@@ -33,17 +34,17 @@ def test_every_text_of_an_action_is_blotted() -> None:
 def test_what_has_such_a_name_keeps_it(case: str) -> None:
     """A place, with its cases, and a person."""
     told = Action("acknowledge", case, ARMY, scope=Scope(places=(ARMY,), people=(ARMY,)))
-    assert action(msgspec.json.encode(told), NAMES) == told
+    assert action(action_record(told, 7), NAMES) == told
 
 
 def test_a_plate_behind_the_name_of_a_place_goes() -> None:
     """As the name of a case it is nobody's."""
-    assert action(msgspec.json.encode(Action("acknowledge", f"C1-N-{PLATE}", "x")), NAMES).case == "C1-N-***"
+    assert action(action_record(Action("acknowledge", f"C1-N-{PLATE}", "x"), 7), NAMES).case == "C1-N-***"
 
 
 def test_silences_that_are_called_by_plates_are_two() -> None:
     """Neither keeps its name; each gets one of its own, so the second is no repetition of the first."""
-    assert action(msgspec.json.encode(Action("silence", PLATE, "x")), NAMES).case == ""
+    assert action(action_record(Action("silence", PLATE, "x"), 7), NAMES).case == ""
 
 
 def test_a_count_says_how_many() -> None:
@@ -51,6 +52,14 @@ def test_a_count_says_how_many() -> None:
     with pytest.raises(DecodeError, match="how many"):
         command(b'{"verb": "count", "count": 20}', "C1", "cadre-1", NAMES)
     assert command(b'{"verb": "count", "vehicles": 0}', "C1", "cadre-1", NAMES).vehicles == 0
+
+
+def test_an_action_of_a_count_is_of_its_arrival_unless_it_says_otherwise() -> None:
+    """Earlier versions journaled none that said it, and took them; of other actions nobody asks for a time."""
+    told = Action("count", "C1", "cadre-1", vehicles=3)
+    assert action(action_record(told, 7), NAMES).at == 7
+    assert action(action_record(msgspec.structs.replace(told, at=5), 7), NAMES).at == 5
+    assert action(action_record(msgspec.structs.replace(told, verb="close"), 7), NAMES).at == 0
 
 
 @pytest.mark.parametrize("at", [b'"then"', b"1e300", b"[1]", b"true", b"1" * 400])

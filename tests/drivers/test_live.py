@@ -16,6 +16,7 @@ from sensord.core.instant import HOUR, SECOND
 from sensord.core.level import Level
 from sensord.core.record import Action, Record, RecordKind, Scope
 from sensord.core.rules.absence import AbsenceRule
+from sensord.core.rules.engine import Engine
 from sensord.core.rules.rule import Aggregate, Clear, LevelSpec, Value
 from sensord.core.site import Site, Step, action_record, definition_record
 from sensord.drivers.failures import AGAIN, MOST, SHOWN, Heard
@@ -23,6 +24,7 @@ from sensord.drivers.live import LiveCore
 from sensord.store.journal import Journal
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
+from tests.core.failing import fail
 from tests.core.street import START, definition, density_rule, devices, message
 from tests.ingest.support import Beats
 from tests.support import wait_until
@@ -271,3 +273,22 @@ def test_what_an_occupancy_had_to_be_corrected_by_is_shown(core: LiveCore, journ
     core._turn()
     core._glance()  # however busy the machine is
     assert b'sensord_occupancy_drift{rule="density"} 5.0' in core._meter.text()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("in_service")
+def test_it_says_which_definition_holds(journal: Journal, core: LiveCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each group that brings one: a new one, one that cannot be read, one over which it fails."""
+    heard = list[tuple[int, str]]()
+    core.on_definition = lambda seq, version: heard.append((seq, version))
+    first, new = definition(), definition(rules=definition().rules[1:])
+    journal.append([Record(RecordKind.DEFINITION, START + 1, "", b"no definition")])
+    journal.append([Record(RecordKind.MESSAGE, START + 2, "no/topic/of/ours", b"a dead letter")])
+    core._turn()  # one turn of the thread, without the thread
+    assert heard == [(1, first.version), (2, first.version)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "carry_over", fail)
+        journal.append([definition_record(new, START + 3)])
+        core._turn()
+    journal.append([definition_record(new, START + 4)])
+    core._turn()
+    assert heard[2:] == [(4, first.version), (5, new.version)]

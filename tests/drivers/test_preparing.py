@@ -12,19 +12,21 @@ import pytest
 
 from sensord.core.cases.case import Case
 from sensord.core.instant import SECOND
-from sensord.core.record import Record, RecordKind
+from sensord.core.record import Group, Record, RecordKind
 from sensord.core.site import Site, definition_record
 from sensord.drivers import preparing, restoring
 from sensord.drivers.again import Again
 from sensord.drivers.preparing import Preparation
+from sensord.drivers.restoring import unprepared
 from sensord.errors import SnapshotError
 from sensord.ports import Saved
 from sensord.store.copies import PREPARED, Copies
 from sensord.store.looking import StateLook
 from sensord.store.reader import DirectoryReader
+from tests.core.otherform import of_another_form
 from tests.core.street import START, definition, stream_of
 from tests.drivers.lives import Life, living
-from tests.drivers.test_restoring import END, by_minutes, known, take, unread
+from tests.drivers.test_restoring import END, by_minutes, known, of_another_version, take, unread
 
 MINUTES = 30
 HALF = 8
@@ -161,9 +163,25 @@ def test_what_was_not_finished_is_too_little_for_a_start(directory: Path) -> Non
         assert life.core.begun == life.state.applied - restoring.LAST + 1
 
 
+def groups_to_step(directory: Path) -> int:
+    """So many, says the doctor."""
+    journal = DirectoryReader(directory / "journal")
+    return unprepared(journal, StateLook(directory, journal))
+
+
 def test_a_state_that_can_be_read_needs_no_other(directory: Path) -> None:
     """Nothing is made."""
     assert preparation(directory).needless
+    assert groups_to_step(directory) == 0
+
+
+@pytest.mark.parametrize("other", [of_another_version, of_another_form])
+def test_a_state_that_cannot_be_restored_is_prepared_for(directory: Path, other: Callable[[bytes], bytes]) -> None:
+    """Whether its version says so or not; what is prepared is enough then."""
+    unread(directory, other)
+    assert groups_to_step(directory) > restoring.REACH
+    prepare(directory)
+    assert groups_to_step(directory) == 0
 
 
 def rewritten(directory: Path) -> str:
@@ -266,19 +284,23 @@ def test_what_was_decided_beside_it_is_refused_when_it_is_something_else(directo
     [
         (lambda saved: saved, False),
         (lambda saved: saved._replace(seq=saved.seq + 1_000, at=saved.at + 1_000 * SECOND), True),
-        (lambda saved: saved._replace(state=saved.state[:4] + bytes([saved.state[4] + 1]) + saved.state[5:]), True),
+        (lambda saved: saved._replace(state=of_another_version(saved.state)), True),
+        (lambda saved: saved._replace(state=of_another_form(saved.state)), True),
         (lambda saved: saved._replace(at=saved.at + 1), False),
     ],
-    ids=["outgrown", "ahead", "for another version", "of a journal that is gone"],
+    ids=["outgrown", "ahead", "for another version", "for another form", "of a journal that is gone"],
 )
 def test_what_was_prepared_goes_when_it_is_outgrown(
     tmp_path: Path, change: Callable[[Saved], Saved], stays: bool
 ) -> None:
     """Not before, and never by a version that cannot read it."""
     kept = Copies(tmp_path, lambda seq: seq * SECOND)
-    kept.prepare(change(Saved(10, 10 * SECOND, Site(definition()).snapshot())))
+    site = Site(definition())
+    site.step(Group(1, (Record(RecordKind.TICK, 10 * SECOND),)))
+    made = change(Saved(10, 10 * SECOND, site.snapshot()))
+    kept.prepare(made)
     kept.outgrow(9)
-    assert (tmp_path / PREPARED).exists() == (change(Saved(10, 10 * SECOND, b"      ")).at % SECOND == 0)
+    assert (tmp_path / PREPARED).exists() == (made.at % SECOND == 0)
     kept.outgrow(10)
     assert (tmp_path / PREPARED).exists() == stays
 

@@ -189,14 +189,19 @@ def test_a_start_that_is_ended_goes_on_where_it_was(
         assert (life.core.orphans, life.core.used) == ((), None)
 
 
-def unread(directory: Path) -> None:
-    """Make every saved state one of another version."""
+def of_another_version(state: bytes) -> bytes:
+    """A saved state that another version made."""
+    return state[:4] + bytes([state[4] - 1]) + state[5:]
+
+
+def unread(directory: Path, other: Callable[[bytes], bytes] = of_another_version) -> None:
+    """Make every saved state one that cannot be read."""
     for name in (copies.FILE, copies.BEFORE):
         (directory / name).unlink(missing_ok=True)
     with closing(sqlite3.connect(directory / "state.db")) as database, database:
         for seq, state in database.execute("SELECT seq, state FROM snapshots").fetchall():
-            other = state[:4] + bytes([state[4] - 1]) + state[5:]
-            database.execute("UPDATE snapshots SET state = ?, crc = ? WHERE seq = ?", (other, zlib.crc32(other), seq))
+            made = other(state)
+            database.execute("UPDATE snapshots SET state = ?, crc = ? WHERE seq = ?", (made, zlib.crc32(made), seq))
 
 
 def gone(directory: Path) -> None:

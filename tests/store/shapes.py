@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from sensord.ports import Cursor
 from sensord.store import access, audit, backup, dayfile, rollups, tables
 from sensord.store.lost import Stretch
 from sensord.store.sqlite import Schema
+from tests.store.ruleshapes import rules_kept
 
 FILE = Path(__file__).with_name("shapes.txt")
 
@@ -45,6 +46,8 @@ class Stored:
     where: str
     kinds: tuple[Any, ...]
     tables: Schema | None = None
+    more: Callable[[], Iterable[str]] = tuple
+    """Lines about what is stored by names that no structure has."""
 
     @property
     def heading(self) -> str:
@@ -54,7 +57,7 @@ class Stored:
     def text(self) -> str:
         """Its shape."""
         lines = [" ".join(one.split()) for one in self.tables.statements] if self.tables else []
-        return "\n".join([self.heading, *lines, *_described(self.kinds)]) + "\n"
+        return "\n".join([self.heading, *lines, *_described(self.kinds), *self.more()]) + "\n"
 
 
 STORED = (
@@ -78,6 +81,7 @@ STORED = (
         snapshot.VERSION,
         "VERSION in sensord/core/snapshot.py",
         (_Body, PackedEngine, intake._Saved, trackerstate._State, spaces._State),
+        more=rules_kept,
     ),
     Stored(
         "saved state of a sink's decoder",

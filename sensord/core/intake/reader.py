@@ -173,7 +173,7 @@ class Reader:
         """Take what is no reading: what a person or a channel said; raises ``DecodeError``."""
         told = position, record.received_at
         if record.kind == RecordKind.ACTION:
-            aside.actions.append((*told, spoken.action(record.payload, self._names)))
+            aside.actions.append((*told, spoken.action(record, self._names)))
         elif record.kind == RecordKind.RECEIPT:
             aside.actions.append((*told, spoken.receipt(record.payload)))
         elif record.kind == RecordKind.MESSAGE and number != _NOWHERE:

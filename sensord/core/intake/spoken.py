@@ -13,7 +13,7 @@ import msgspec
 
 from sensord.core.intake.codec.native import read_stamp
 from sensord.core.intake.plainjson import refuse_depth, refuse_repeated_keys
-from sensord.core.record import Action, Receipt, Scope, Verb
+from sensord.core.record import Action, Receipt, Record, Scope, Verb
 from sensord.core.vehicles.blot import without_plates
 from sensord.decoders import convert, json_decoder
 from sensord.errors import DecodeError
@@ -93,9 +93,15 @@ def counted_at(told: Command, zone: str) -> int:
         raise DecodeError("bad_time", str(error)) from None
 
 
-def action(payload: bytes, names: Names) -> Action:
-    """Read an action; raises ``DecodeError`` ``bad_action``."""
-    return _bare(_read(_ACTION, payload, "bad_action"), names)
+def action(record: Record, names: Names) -> Action:
+    """Read an action; raises ``DecodeError`` ``bad_action``.
+
+    Earlier versions journaled counts that did not say when they were taken, and took them for those of their arrival.
+    """
+    told = _read(_ACTION, record.payload, "bad_action")
+    if told.verb == Verb.COUNT and not told.at:
+        told = msgspec.structs.replace(told, at=record.received_at)
+    return _bare(told, names)
 
 
 def _bare(told: Action, names: Names) -> Action:

@@ -27,6 +27,7 @@ import numpy as np
 
 from sensord.core.alert import Vehicle, unwatched
 from sensord.core.batch import STANDS, Batch, Float64, Int32, Int64
+from sensord.core.instant import SECOND
 from sensord.core.level import Level
 from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Array, Emission, Setting, make_transition
@@ -61,6 +62,8 @@ class SingleRule:
         self.rule, self.table, self._lateness = rule, table, lateness
         self._field, self._schedule = rule.value.field, setting.schedule(rule)
         self._lasting = rule.lasting
+        self._hold = max(rule.clear.hold, SECOND)
+        """A definition that was made of no files may hold less: for no time at all a reading would be met for ever."""
         self.thresholds = Thresholds(rule, len(table), table, setting.places)
         self._capacity = None if rule.percent_of is None else capacities(rule.percent_of, table, setting.places)
         self.met_at = np.full((len(rule.levels), len(table)), UNSET)
@@ -73,7 +76,7 @@ class SingleRule:
         self._whole_from = np.zeros(len(table), np.int64)
         """From when on (ns) the number of vehicles in each key lacks nobody; of rules on others nothing is known."""
         if rule.on_presence and not setting.followed:
-            self._whole_from += NEVER - rule.clear.hold
+            self._whole_from += NEVER - self._hold
         self._followed = setting.followed
 
     @property
@@ -137,7 +140,7 @@ class SingleRule:
             if self._meets(index, values[reading : reading + 1], np.array([key], np.int32))[0]:
                 self.met_at[index, key] = at
                 level, threshold = int(rung.level), self.thresholds.of(index, key, value)
-        self._due = min(self._due, max(at, int(self._whole_from[key])) + self.rule.clear.hold)
+        self._due = min(self._due, max(at, int(self._whole_from[key])) + self._hold)
         vehicle = self._vehicle(batch, reading)
         another = self.rule.each and vehicle is not None and self._is_another(key, number(vehicle.id), at, level)
         finding = self._count(key, at, level) if self.rule.each and self.rule.stream is Stream.REPORT else 0
@@ -165,7 +168,7 @@ class SingleRule:
 
     def _is_another(self, key: int, token: int, at: int, level: int) -> bool:
         """Whether this vehicle has not met the active alert lately, or not at this level; it has now."""
-        met, since = self.met_by.setdefault(key, {}), at - self.rule.clear.hold
+        met, since = self.met_by.setdefault(key, {}), at - self._hold
         if len(met) >= _MOST_MET:
             self.met_by[key] = met = {other: one for other, one in met.items() if one[0] > since}
         last, highest = met.get(token, (UNSET, 0))
@@ -218,7 +221,7 @@ class SingleRule:
 
     def _ends(self) -> Int64:
         """When each rung of each key runs out (ns)."""
-        return np.where(self.met_at == UNSET, NEVER, np.maximum(self.met_at, self._whole_from) + self.rule.clear.hold)
+        return np.where(self.met_at == UNSET, NEVER, np.maximum(self.met_at, self._whole_from) + self._hold)
 
     def _next(self) -> int:
         return int(self._ends().min(initial=NEVER))
@@ -236,7 +239,7 @@ class SingleRule:
         bool (levels, devices), is taken to have met those that its key has.
         """
         own = np.array([[rung.level] for rung in self.rule.levels], np.int8)
-        self.met_at = np.where(own <= self.levels, np.maximum(met, at - self.rule.clear.hold), UNSET)
+        self.met_at = np.where(own <= self.levels, np.maximum(met, at - self._hold), UNSET)
         levels = np.append(self.levels, Level.NONE)[self.table.of_device]
         for level, last in zip(own[:, 0], self.last_met, strict=False):  # of events there are none
             last[:] = last_met.any(axis=0) & (levels >= level)
