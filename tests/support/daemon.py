@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +212,10 @@ class Daemon:
         return Site(None, load_keys(self.state / "plate.keys").secrets)
 
     def overview(self) -> dict[str, Any]:
-        """Its overview."""
-        found: dict[str, Any] = json.loads(self.get("/api/v1/overview").content)
+        """Its overview; one who asks too often is told to wait, and does."""
+        while (answer := self.get("/api/v1/overview")).status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            time.sleep(float(answer.headers["Retry-After"]))
+        found: dict[str, Any] = json.loads(answer.content)
         return found
 
     def caught_up(self) -> bool:
