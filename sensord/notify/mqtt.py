@@ -32,6 +32,8 @@ PUBLISHING = "mqtt-publish"
 """The name of the task that waits for a PUBACK."""
 _NOBODY = 16
 """The reason code of a PUBACK: taken, but nobody subscribes to the topic."""
+_AGAIN = 1.0
+"""Seconds until a task that is to end is told so once more."""
 
 log = structlog.get_logger()
 
@@ -114,10 +116,10 @@ class MqttChannel:
 
     async def close(self) -> None:
         """Disconnect and end the connection's task."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
-            self._keeper = None
+        while self._keeper is not None and not self._keeper.done():
+            self._keeper.cancel()  # once may be too little: the library loses it where a connection just fails
+            await asyncio.wait({self._keeper}, timeout=_AGAIN)
+        self._keeper = None
 
     async def _publish(self, topic: str, payload: bytes, key: str) -> bool:
         """Publish and wait for the PUBACK; one at a time, so that a refusal has one possible cause.

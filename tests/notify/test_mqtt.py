@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiomqtt
 import msgspec
 import pytest
 
@@ -244,6 +245,29 @@ async def test_user_and_password(tmp_path: Path) -> None:
         await wrong.close()
         broker.stop()
     assert not isinstance(caught.value, InDoubtError)
+
+
+async def test_it_closes_though_the_library_loses_that_it_is_to(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does where a connection fails at that very moment: it would go on trying, and nobody could stop it."""
+    channel, lost = _channel(broker, timeout=0.05), list[str]()
+
+    async def stay() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if lost:
+                raise
+            lost.append("once")
+            raise aiomqtt.MqttError("refused") from None
+
+    monkeypatch.setattr(channel, "_stay", stay)
+    with pytest.raises(DeliveryError):
+        await channel.send(entry())
+    async with asyncio.timeout(20):
+        await channel.close()
+    assert lost
 
 
 async def test_tls(tmp_path: Path) -> None:

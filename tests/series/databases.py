@@ -43,7 +43,7 @@ class _Server:
         """Run it until it answers."""
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
-        wait_until(self._answers, 20, f"{self._command[0]} answers")
+        wait_until(self._answers, 60, f"{self._command[0]} answers")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; its data stays."""
