@@ -66,10 +66,18 @@ def set_aside(path: Path, now: int, why: str) -> Path:
 
 
 def finish_setting_aside(path: Path) -> None:
-    """Move the logs after a file that was moved aside, when a crash came in between; raises ``OSError``."""
+    """Move the logs after a file that was moved aside, when a crash came in between; raises ``OSError``.
+
+    A log that was written since is that of another file, which is gone.
+    """
     asides = sorted(path.parent.glob(f"{path.name}{ASIDE}*[0-9]"))
-    if asides and not path.exists():
+    if asides and not path.exists() and not _written_since(path, int(asides[-1].name.rpartition(ASIDE)[2])):
         _move_logs(path, asides[-1])
+
+
+def _written_since(path: Path, instant: int) -> bool:
+    logs = (path.with_name(path.name + suffix) for suffix in LOGS)
+    return any(log.exists() and log.stat().st_mtime_ns > instant for log in logs)
 
 
 def _move_logs(path: Path, aside: Path) -> None:

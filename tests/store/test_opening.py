@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -117,6 +118,21 @@ def test_a_newest_day_that_has_left_its_log_is_the_journals_loss(tmp_path: Path)
             assert stores.journal.append(records_of(stores.journal.last_seq + 1)) == stores.journal.last_seq
     (aside,) = (crashed / "journal").glob(f"{day.name}.damaged-*-wal")
     assert aside.read_bytes() == log
+
+
+def test_a_day_that_goes_after_another_was_set_aside_is_the_journals_loss(tmp_path: Path) -> None:
+    """What it leaves is no log of the one that was set aside before, under the same name."""
+    with closing(Journal(tmp_path / "lived" / "journal")) as journal:
+        journal.append(records_of(1))
+        (day,) = day_files(journal.directory)
+        aside = day.with_name(f"{day.name}.damaged-{time.time_ns()}")
+        aside.touch()
+        journal.append(records_of(2))
+        crashed = as_left_by_a_crash(tmp_path / "lived", tmp_path / "crashed")
+    (crashed / "journal" / day.name).unlink()
+    with opened(crashed) as stores:
+        assert f"{day.name} is gone, and has left its log" in stores.damage
+    assert not (crashed / "journal" / f"{aside.name}-wal").exists()
 
 
 def test_the_log_of_a_day_that_was_deleted_is_no_loss(tmp_path: Path) -> None:

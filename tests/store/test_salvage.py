@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -247,7 +248,9 @@ def test_a_salvage_that_was_cut_off_is_finished_or_done_again(
     assert not part.exists()
     path.rename(path.with_name(path.name + ".kept"))
     (path.with_name(f"{path.name}.damaged-{NOW}") if moved else path).write_bytes(b"damaged")
-    path.with_name(f"{path.name}-wal").write_bytes(b"its log")
+    log = path.with_name(f"{path.name}-wal")
+    log.write_bytes(b"its log")
+    os.utime(log, ns=(NOW - 1, NOW - 1))
     open_or_mend(tmp_path / "j", NOW)[0].close()
     assert len(kept(tmp_path / "j")) == 80
     assert path.with_name(f"{path.name}.damaged-{NOW}-wal").read_bytes() == b"its log"
