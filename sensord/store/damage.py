@@ -76,8 +76,8 @@ def finish_setting_aside(path: Path) -> None:
 
 
 def _written_since(path: Path, instant: int) -> bool:
-    logs = (path.with_name(path.name + suffix) for suffix in LOGS)
-    return any(log.exists() and log.stat().st_mtime_ns > instant for log in logs)
+    log = path.with_name(f"{path.name}-wal")  # whoever only reads touches the other one
+    return log.exists() and log.stat().st_mtime_ns > instant
 
 
 def _move_logs(path: Path, aside: Path) -> None:
