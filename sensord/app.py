@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from sensord.api.tokens import TokenStore, write_private
-from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, cancel, let_go, part
+from sensord.bulkheads import Bulkheads, ChannelApart, SinkApart, cancel, ended, let_go, part
 from sensord.config.broker import broker
 from sensord.config.channels import ChannelSettings, Robot
 from sensord.config.load import Spare, key_file, read_secret, with_keys
@@ -380,12 +380,12 @@ class App:
         await asyncio.to_thread(self.core.stop)
         await cancel(tasks)
         await asyncio.gather(*map(let_go, self._channels.values()), *map(let_go, self._feeders))
-        self._close_stores()
+        if ended(self.core, self.inlet.committer):
+            self._close_stores()
 
     def _close_stores(self) -> None:
         for name in ("journal", "state", "_lock"):
-            part = getattr(self, name, None)
-            if part is not None:
+            if (part := getattr(self, name, None)) is not None:
                 part.close()
 
 

@@ -181,6 +181,23 @@ async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _Thread(Protocol):
+    """What has the stores open on a thread of its own."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        ...
+
+
+def ended(*threads: _Thread) -> bool:
+    """Whether these have ended, and what they use may be closed: a database that is closed under a thread crashes."""
+    if any(thread.alive for thread in threads):
+        log.error("a thread does not end; the databases are left as they are, and it goes with the process")
+        return False
+    return True
+
+
 async def let_go(carrier: _Carrier) -> None:
     """Close it; what hangs goes with the process."""
     try:

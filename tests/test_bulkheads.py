@@ -6,10 +6,11 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from sensord.bulkheads import Bulkheads, part
+from sensord.bulkheads import Bulkheads, ended, part
 from sensord.errors import UnavailableError
 from tests.notify.parts import until
 
@@ -111,3 +112,9 @@ def test_an_end_does_not_wait_for_what_hangs(never: threading.Event, monkeypatch
     asyncio.run(run())
     hung = [one for one in threading.enumerate() if one.name.startswith("mail_")]
     assert [one.daemon for one in hung] == [True, True]
+
+
+@pytest.mark.parametrize("alive", [[], [False, False], [False, True]])
+def test_what_threads_have_open_is_closed_when_all_have_ended(alive: list[bool]) -> None:
+    """One that hangs goes with the process: closing a database under it would crash."""
+    assert ended(*(SimpleNamespace(alive=one) for one in alive)) is not any(alive)

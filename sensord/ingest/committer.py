@@ -143,7 +143,7 @@ class Committer:
         self._kept_up_at = self._committed_at - self._pace.upkeep + _SETTLED
         self._blocked = False
         self.reserve = Reserve()
-        self._stopping = Event()
+        self._stopping, self._leaving = Event(), Event()
         self._thread = Thread(target=self._main, name=WORKER, daemon=True)
         self.error: BaseException | None = None
 
@@ -162,13 +162,16 @@ class Committer:
         return self._blocked
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Close the queue, commit and acknowledge what waits, end the thread.
+        """Close the queue, commit and acknowledge what waits, for so many seconds; end the thread.
 
-        A journal that refuses now is not waited for: what it did not take was never acknowledged, the broker
-        has it.
+        Neither a journal that refuses now is waited for nor more than it takes by then: what it did not take was never
+        acknowledged, the broker has it.
         """
         self._stopping.set()
         self._queue.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self._leaving.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -188,7 +191,10 @@ class Committer:
             self._fail_futures(self._queue.take(1 << 30, 0.0, 1 << 62))
 
     def _turn(self) -> bool:
-        """Commit what waits, or a tick when it is time; False when stopped and drained."""
+        """Commit what waits, or a tick when it is time; False when stopped and drained, or when time is up."""
+        if self._leaving.is_set():
+            _log.warning("stopped while much waits; the broker keeps what was not journaled", bytes=self._queue.size)
+            return False
         since = time.monotonic() - self._committed_at
         if since < self._pace.gather:
             self._queue.gather(self._pace.enough, self._pace.gather - since)

@@ -282,13 +282,32 @@ def test_stopping_commits_what_waits(bench: Bench, start: Callable[..., Committe
     committer = start()
     bench.journal.entered.wait(10)
     bench.queue.put(message(b"second", mid=2))
-    committer.stop(timeout=0)
     bench.journal.gate.set()
     committer.stop()
     assert not committer.alive
     assert committer.error is None
     assert bench.journal.payloads == [b"first", b"second"]
     assert bench.acknowledged == [(1, 1), (1, 2)]
+
+
+def test_stopping_ends_though_more_waits_than_is_journaled_in_time(
+    bench: Bench, start: Callable[..., Committer]
+) -> None:
+    """What was not journaled was not acknowledged, and actions are told: nothing goes on behind a stop's back."""
+    bench.journal.gate.clear()
+    bench.queue.put(message(b"first", mid=1))
+    committer = start()
+    bench.journal.entered.wait(10)
+    bench.queue.put(message(b"second", mid=2))
+    future = bench.queue.submit(Record(RecordKind.ACTION, 1), 1)
+    committer.stop(timeout=0)
+    assert committer.alive
+    bench.journal.gate.set()
+    wait_until(lambda: not committer.alive)
+    assert bench.journal.payloads == [b"first"]
+    assert bench.acknowledged == [(1, 1)]
+    with pytest.raises(StoreError):
+        future.result(10)
 
 
 def test_stopping_does_not_wait_for_a_full_disk(bench: Bench, start: Callable[..., Committer]) -> None:
