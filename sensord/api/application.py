@@ -56,6 +56,7 @@ def build(
         docs_url=None,  # its pages would load scripts from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,  # the redirect fails on a query that is no text
         responses={"4XX": {"model": answers.Refusal, "description": "Not done, and why, in Chinese and English"}},
     )
     app.add_exception_handler(HTTPException, answers.on_http_error)
