@@ -268,6 +268,7 @@ async def test_it_closes_though_the_library_loses_that_it_is_to(
     async with asyncio.timeout(20):
         await channel.close()
     assert lost
+    assert f"mqtt-{channel.name}" not in {task.get_name() for task in asyncio.all_tasks()}, "it goes on"
 
 
 async def test_tls(tmp_path: Path) -> None:
