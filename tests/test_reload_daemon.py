@@ -203,7 +203,7 @@ def test_a_sink_without_its_secret_is_turned_off_alone(tmp_path: Path, broker: M
         wait_until(lambda: daemon.metric('sink_stalled_seconds{sink="away"') > 0, 15, "it counts as standing still")
         shown = 'sensord_fact_good{fact="sink-away"} 0.0'
         wait_until(lambda: shown in daemon.get("/metrics").text, 15, "the fact is a metric, too")
-        assert daemon.metric('fact_good{fact="rules"') == 1
+        wait_until(lambda: daemon.metric('fact_good{fact="rules"') == 1, 15, "the rules are in force, and it says so")
         assert daemon.stop() == 0
     finally:
         daemon.kill()
