@@ -105,7 +105,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     ``link`` is the address at which its receiver can answer with one tap; empty when there is none. ``attachments`` are
     for channels that can bring files. ``since``: for how long (ns) the channel had been at work at its first try.
-    ``unclear``: so many answers may have meant either.
+    ``unclear``: so many answers may have meant either. ``late``: for how long (ns) it has waited to be sent.
     """
 
     notification: Notification
@@ -115,6 +115,7 @@ class Entry(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     since: int = 0
     unclear: int = 0
+    late: int = 0
 
 
 class Outbox(Protocol):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
-from sensord.core.instant import to_datetime
+from sensord.core.instant import SECOND, to_datetime
 from sensord.ports import Entry
 
 
 def encode_body(entry: Entry) -> bytes:
     """Write an entry as JSON; ``at`` is RFC 3339 in UTC with milliseconds.
 
-    ``key`` stays the same over every attempt; ``possibly_repeated`` says that one may have arrived.
+    ``key`` stays the same over every attempt; ``possibly_repeated`` says that one may have arrived, ``late_seconds``
+    how long it has waited to be sent.
     """
     notification = entry.notification
     return msgspec.json.encode(
         {
             "key": notification.key,
             "possibly_repeated": entry.possibly_repeated,
+            "late_seconds": entry.late // SECOND,
             "case": notification.case,
             "event": notification.event,
             "at": to_datetime(notification.at).isoformat(timespec="milliseconds"),

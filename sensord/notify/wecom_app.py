@@ -51,8 +51,8 @@ class WecomAppChannel:
         if not entry.notification.address:
             raise DeliveryError(f"channel {self.name}: the contact has no address (a user id)", retryable=False)
         fresh = self._clock() - entry.notification.at < _REMEMBERED * SECOND
-        if fresh and entry.possibly_repeated:
-            entry = msgspec.structs.replace(entry, possibly_repeated=False)
+        if fresh:  # the same words at each attempt, or the service would not know a repeat
+            entry = msgspec.structs.replace(entry, possibly_repeated=False, late=0)
         return await self._write(text_of(entry, _LONGEST), entry.notification.address)
 
     async def _write(self, text: str, address: str) -> str:

@@ -227,7 +227,7 @@ class OutboxWorker:
         receipt, failure = "", None
         try:
             async with asyncio.timeout(self._limits.send):
-                receipt = await self._channel.send(self._linked(entry))
+                receipt = await self._channel.send(self._prepared(entry, began))
         except DeliveryError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  # the task's boundary
@@ -243,8 +243,9 @@ class OutboxWorker:
         else:
             await self._put_off(entry, failure, began)
 
-    def _linked(self, entry: Entry) -> Entry:
-        return entry if self._links is None else replace(entry, link=self._links.link(entry.notification))
+    def _prepared(self, entry: Entry, now: int) -> Entry:
+        link = "" if self._links is None else self._links.link(entry.notification)
+        return replace(entry, link=link, late=max(0, now - entry.notification.at))
 
     async def _sent(self, entry: Entry, receipt: str, began: int) -> None:
         key, now = entry.notification.key, self._clock()

@@ -57,6 +57,7 @@ async def test_the_body_says_everything_but_the_address() -> None:
     assert request.json == {
         "key": "case-1:1:居委干部-03:desk",
         "possibly_repeated": True,
+        "late_seconds": 0,
         "case": "case-1",
         "event": "case-1:1",
         "at": "2023-11-14T22:13:20.000+00:00",

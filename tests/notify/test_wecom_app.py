@@ -6,8 +6,10 @@ import asyncio
 import threading
 
 import pytest
+from msgspec.structs import replace
 
 from sensord.config.channels import WecomApp
+from sensord.core.instant import HOUR
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.wecom_app import WecomAppChannel
@@ -143,12 +145,12 @@ async def test_a_repeat_in_doubt_is_seen_once() -> None:
     with Receiver(decide=theirs.decide) as receiver:
         app = channel(receiver, clock)
         await app.send(entry(address="cadre01"))
-        await app.send(entry(address="cadre01", repeated=True))
+        await app.send(replace(entry(address="cadre01", repeated=True), late=HOUR))
         assert len(theirs.inbox) == 1
         clock.advance(14_401)
-        await app.send(entry(address="cadre01", repeated=True, at=START))
+        await app.send(replace(entry(address="cadre01", repeated=True, at=START), late=4 * HOUR))
         await app.close()
-    assert theirs.inbox[1][1].startswith("（可能重复）")
+    assert theirs.inbox[1][1].startswith("（迟到 4 小时）（可能重复）")
 
 
 async def test_a_token_that_is_refused_at_once_is_a_failure_for_now() -> None:
