@@ -7,7 +7,8 @@ part is handled by itself, the step carries it (``Step.failures``), and the part
 ==========  ============================================================  ========================================
 part        what is kept apart                                            what becomes of it
 ==========  ============================================================  ========================================
-case        one alert, answer or due item (``cases/apart.py``)            what was done holds; the book is made anew
+case        one alert, answer or due item, and in it what one person      what was done holds; the book is made anew
+            is to hear (``cases/apart.py``)
 rule        whatever one rule does (``rules/engine.py``)                  its alerts stand, the rest begins anew
 message     one message (``intake/reader.py``, ``intake/memory.py``)      a dead letter ``internal``; or it counts as
                                                                           of its arrival, and its device is new to us

@@ -270,3 +270,55 @@ def test_who_supervises_and_comes_on_duty_takes_over_all_the_same(supervises: st
     said = [one for second in range(301, 1000) for one in told(desk.wait(second)) if one[0] == late.id]
     assert [one[2] for one in said] == ["disagreement"] * (supervises == "officer") + ["hand_over"]
     assert (desk.case.owner, desk.case.told[late.id].times) == (late.id, 1)
+
+
+BACK = CHANGE + 600
+"""In seconds after START: whoever was there at first comes again."""
+AGAIN = Duty((SHIFTS[0], Shift("late", NOW + 10, NOW + 20), Shift("again", NOW + 20, NOW + 400)))
+FIRST = person("早", "cadre", "early", "again")
+
+
+@pytest.mark.parametrize("by", ["晚", "警", "operator"])
+def test_whoever_comes_back_while_a_report_stands_takes_over_once_it_is_denied(by: str) -> None:
+    """They were told before the night, and of the report, or of the night, they know nothing."""
+    desk = begun(FIRST, LATE, POLICE, OFFICER, steps=STEPS[:1], duty=AGAIN)
+    assert heard(change(desk)) == [("晚", "hand_over")]
+    desk.act(BACK - 10, "dispersed", by, via="cli")
+    desk.restart()
+    assert heard(desk.wait(BACK + 289)) == []
+    story = desk.wait(BACK + 290)
+    assert heard(story) == [("值", "disagreement"), ("早", "hand_over")]
+    assert desk.case.owner == ("警" if by == "警" else "早")
+    desk.restart()
+    assert heard(desk.wait(BACK + 3000)) == []
+
+
+def test_whoever_has_said_something_since_they_came_back_knows() -> None:
+    """Nobody asks them to take over what they look after."""
+    desk = begun(FIRST, LATE, OFFICER, steps=STEPS[:1], duty=AGAIN)
+    change(desk)
+    desk.act(BACK - 10, "dispersed", "晚")
+    desk.act(BACK + 100, "on_the_way", "早")
+    assert heard(desk.wait(BACK + 290)) == [("值", "disagreement")]
+
+
+def test_whoever_came_back_while_another_had_it_is_asked_when_that_one_leaves() -> None:
+    """Shifts overlap: nobody was asked as the first came again, for the other stayed."""
+    shifts = Duty((SHIFTS[0], Shift("late", NOW + 10, NOW + 30), Shift("again", NOW + 20, NOW + 400)))
+    desk = begun(FIRST, LATE, steps=STEPS[:1], duty=shifts)
+    assert heard(change(desk)) == [("晚", "hand_over")]
+    assert heard(desk.wait(BACK + 599)) == []
+    desk.restart()
+    assert heard(desk.wait(BACK + 600)) == [("早", "hand_over")]
+    assert heard(desk.wait(BACK + 3000)) == []
+
+
+def test_what_nobody_watches_is_asked_of_whoever_comes_back() -> None:
+    """Whoever was asked to verify in between has left, and the first has had the night since they were asked."""
+    desk = Desk(street(FIRST, LATE, steps=STEPS[:1], duty=AGAIN))
+    desk.alert(0, Level.RED)
+    assert heard(desk.unwatched(CHANGE - 30)) == [("早", "verifying_asked")]
+    assert heard(change(desk)) == [("晚", "verifying_asked")]
+    desk.restart()
+    assert heard(desk.wait(BACK)) == [("早", "verifying_asked")]
+    assert heard(desk.wait(BACK + 3000)) == []

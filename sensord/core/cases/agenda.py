@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Mapping
 
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.case import Case, Due
 
 DIGEST, CHECK, REPORT = 100, 101, 102
@@ -34,7 +35,10 @@ class Agenda:
 
 
 class Desk:
-    """What a dispatcher needs of the case book: to note what comes due, its cases, who is busy elsewhere."""
+    """What a dispatcher needs of the case book: to note what comes due, its cases, who is busy elsewhere.
+
+    ``apart`` keeps one person's failure from all others.
+    """
 
     def __init__(
         self,
@@ -43,9 +47,10 @@ class Desk:
         engaged: Mapping[str, Collection[str]],
         open_cases: Mapping[str, Case],
         ended: Mapping[str, Case],
+        apart: Apart,
     ) -> None:
         self.schedule, self.digest, self.engaged = schedule, digest, engaged
-        self.open, self._ended = open_cases, ended
+        self.open, self._ended, self.apart = open_cases, ended, apart
 
     def find(self, name: str) -> Case | None:
         """The case of that id, open or ended lately."""

@@ -23,11 +23,10 @@ from sensord.core.cases.damping import Damped
 from sensord.core.cases.digester import A_DIGEST
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
-from sensord.core.cases.notification import Hold, Reason
+from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.replan import Replan
-from sensord.core.cases.reportplan import ReportPlan
-from sensord.core.cases.reports import next_due, reports
+from sensord.core.cases.reporter import A_REPORT, Reporter
 from sensord.core.cases.story import Story
 from sensord.core.cases.verdict import Answered, Verdict, refused
 from sensord.core.cases.watch import RETRY, Watched, hole_transitions, named, tried_again
@@ -43,7 +42,7 @@ __all__ = ["BookState", "CaseBook", "Outcome", "Story"]
 REMEMBERED = 3 * DAY
 """So long are closed cases remembered, for answers that come late and receipts."""
 MOST_REMEMBERED = 2000
-_NAMES = {DIGEST: A_DIGEST, CHECK: "the look at the roster", REPORT: "a report"}
+_NAMES = {DIGEST: A_DIGEST, CHECK: "the look at the roster", REPORT: A_REPORT}
 """What is due and belongs to no case."""
 RECORD_LOST = "record lost"
 """Why a case is void whose opening was in groups that the journal has lost."""
@@ -80,6 +79,7 @@ class CaseBook:
         self._flow.roster.undeliverable = {(person, channel) for person, channel, _ in state.watched.failed}
         self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
         self._answers = Answers(self._flow)
+        self._reporter = Reporter(definition, self._places, self._flow.roster, self._agenda, self._watched, self._apart)
         self._flow.remembered = (self.ended, self._taken)
         for case in state.open:
             self._flow.adopt(case)
@@ -140,7 +140,7 @@ class CaseBook:
         """The state for the book of a definition that comes into force at ``at``: open cases go on by its plans."""
         replan = Replan(self._definition, to, at)
         for case in self.open.values():
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 story.changed.update({case.id: case} if replan.put(case) else {})
         self._settle_ended(at, story)
         return self.state()
@@ -158,30 +158,11 @@ class CaseBook:
         self._flow.begin(contacts.moved(before, self._definition), self._known(), at, story)
         people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
         for case in self.ended.values():
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self._flow.say_end_anew(case, people, lost, at, story)
         self._settle_ended(at, story)
         self._look_through(at)
-        self._watched.reports = {}
-        for plan in self._definition.reports:
-            self._next_report(plan, at)
-
-    def _next_report(self, plan: ReportPlan, after: int) -> None:
-        due = next_due(plan, self._flow.roster.table, self._definition.zone, after)
-        self._watched.reports[plan.id] = due
-        self._agenda.add(due, REPORT, 0, plan.id)
-
-    def _report(self, name: str, at: int, story: Story) -> None:
-        """Tell people of a report, unless its schedule has changed since it was put on the agenda."""
-        plan = next((one for one in self._definition.reports if one.id == name), None)
-        if plan is None or at != self._watched.reports.get(name):
-            return
-        self._next_report(plan, at)
-        for decided in reports(self._definition, self._places, self._flow.roster, plan, at):
-            if isinstance(decided, Hold):
-                story.decisions.hold(decided)
-            else:
-                story.decisions.notify(decided)
+        self._reporter.begin(at)
 
     def transition(self, transition: Transition, story: Story) -> None:
         """Take one change of an alert."""
@@ -190,7 +171,7 @@ class CaseBook:
 
     def _take(self, transition: Transition, story: Story) -> None:
         story.tell(transition)
-        with self._apart.handling(f"{transition.rule}:{transition.key}", transition.at, story):
+        with self._apart.handling(f"{transition.rule}:{transition.key}", transition.at, story.failures):
             if transition.rises:
                 self._flow.raised(transition, story)
             elif transition.change is Change.ANOTHER:
@@ -204,7 +185,7 @@ class CaseBook:
         self.advance(at, story)
         self._taken.clear()
         for case in notice.orphans:
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self._end_orphan(case, at, story)
         self._settle_ended(at, story)
         street = next((place.id for place in self._places.places if place.kind is PlaceKind.STREET), None)
@@ -271,7 +252,7 @@ class CaseBook:
         self.advance(at, story)
         case = self.find(action.case)
         answered = refused(Verdict.FAILED)
-        with self._apart.handling(case.id if case is not None else "an action", at, story):
+        with self._apart.handling(case.id if case is not None else "an action", at, story.failures):
             answered = self._answers.act(action, case, at, story, counted)
         name, said = case.id if case is not None else action.case, answered.sentence
         about = name, action.verb, action.by, action.via, at
@@ -289,14 +270,14 @@ class CaseBook:
         about = [(self._by_id(one), who) for one, who in self._flow.damped.told_by(receipt.key) or [(name, person)]]
         told = [(case, who) for case, who in about if case is not None and who in case.told]
         for case, who in told:
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self._flow.receipt(case, who, event, channel, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
             last = [(case, who) for case, who in told if not case.told[who].is_past(event, channel)]
             if last or not told:
                 self._contact(person, channel, failed=True, at=at, story=story)
             for case, who in last:
-                with self._apart.handling(case.id, at, story):
+                with self._apart.handling(case.id, at, story.failures):
                     self._flow.given_up(case, who, event, at, story)
         elif any(one[:2] == (person, channel) for one in self._watched.failed):
             # It was the channel's fault, or may have been: whoever failed on it is trusted again.
@@ -330,7 +311,7 @@ class CaseBook:
         """Let everything that is due at or before ``to`` happen, each at its own instant."""
         while (entry := self._agenda.next(to)) is not None:
             at, kind, number, owner = entry
-            with self._apart.handling(_NAMES.get(kind, owner), at, story):
+            with self._apart.handling(_NAMES.get(kind, owner), at, story.failures):
                 self._do(at, kind, number, owner, story)
             self._settle_ended(at, story)
 
@@ -341,7 +322,7 @@ class CaseBook:
         elif kind == CHECK:
             self._check(at, story)
         elif kind == REPORT:
-            self._report(owner, at, story)
+            self._reporter.send(owner, at, story)
         else:
             self._flow.due(owner, at, Due(kind), number, story)
 
@@ -369,7 +350,7 @@ class CaseBook:
         for change in withdraw(self._watched.alerts, places, at):
             self._take(named(self._watched, change), story)
         for case in [case for case in self.open.values() if case.place not in places]:
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self._flow.end(case, Happening.VOID, at, "definition", story)
         self._settle_ended(at, story)
 

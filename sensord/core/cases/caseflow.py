@@ -61,9 +61,9 @@ class Flow(Receipts):
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         known = self.index.engaged, self.index.open, ended
-        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known)
+        desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known, apart)
         self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
-        self.digester = Digester(damper, desk, self.roster, self.dispatcher, apart)
+        self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()
         self.approving = frozenset(role.id for role in definition.roles if role.approves)
@@ -333,7 +333,7 @@ class Flow(Receipts):
         """
         taken_in = [case for case in self.index.open.values() if case.state is not State.ACCEPTED]
         for case in [case for case in taken_in if case.alerts or case.unwatched or case.muted or case.untold]:
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
@@ -344,7 +344,7 @@ class Flow(Receipts):
             case.told[name].moved(ways[name], case.events + 1, at)
         self.look_again(at, story)
         for case in list(self.index.open.values()):
-            with self._apart.handling(case.id, at, story):
+            with self._apart.handling(case.id, at, story.failures):
                 self.tell_over(case, moved, at, story)
 
     def _disagree(self, case: Case, at: int, story: Story) -> None:

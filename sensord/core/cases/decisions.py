@@ -5,15 +5,19 @@ from __future__ import annotations
 from sensord.core.alert import Transition
 from sensord.core.cases.case import CaseEvent
 from sensord.core.cases.notification import Hold, Notification
+from sensord.core.failure import Failures
 
 Happened = Transition | CaseEvent | Notification | Hold
 
 
 class Decisions:
-    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened."""
+    """Notifications and holds, in the order of the decisions; ``told`` holds both, among what else happened.
 
-    def __init__(self, told: list[Happened]) -> None:
-        self._told = told
+    ``failures`` are those of the story: somebody was to be told, and the message could not be made.
+    """
+
+    def __init__(self, told: list[Happened], failures: Failures) -> None:
+        self._told, self.failures = told, failures
         self.notifications: list[Notification] = []
         self.holds: list[Hold] = []
 

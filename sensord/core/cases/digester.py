@@ -9,7 +9,6 @@ from __future__ import annotations
 import msgspec
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.apart import Apart
 from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
@@ -25,9 +24,8 @@ A_DIGEST = "a digest"
 class Digester:
     """Turns what the damper holds into digests, as they come due."""
 
-    def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher, apart: Apart) -> None:
+    def __init__(self, damper: Damper, desk: Desk, roster: Roster, dispatcher: Dispatcher) -> None:
         self._damper, self._desk, self._roster, self._dispatcher = damper, desk, roster, dispatcher
-        self._apart = apart
 
     def send(self, outlet: str, at: int, story: Story) -> None:
         """A robot's digest has come due; the open cases of which it tells have changed."""
@@ -37,7 +35,7 @@ class Digester:
                 self._desk.digest(waiting, outlet)
             return
         said = list[Notification]()
-        with self._apart.handling(A_DIGEST, at, story):
+        with self._desk.apart.handling(A_DIGEST, at, story.failures):
             waiting = self._theirs(waiting, at, story.decisions)
             said = self._said(waiting, at, story.decisions) if waiting else []
         if not waiting:
@@ -114,7 +112,7 @@ class Digester:
             case = self._desk.open.get(message.case)
             if case is None:
                 continue
-            with self._apart.handling(case.id, at, story):
+            with self._desk.apart.handling(case.id, at, story.failures):
                 story.changed[case.id] = case
                 if self._dispatcher.told_late(case, message, at, first=message.receiver not in people):
                     people.add(message.receiver)

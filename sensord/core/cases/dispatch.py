@@ -56,9 +56,10 @@ class Dispatcher(Unreached):
             decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in policy.roles))
         if of is None:
             self.own(case, event.at, (*instead, *people))
-        self._tell(case, event, people, reason, decisions, of)
-        self._tell(case, event, instead, Reason.NOBODY_TOLD if policy.steps and level else reason, decisions, of)
-        return bool(people or instead)
+        failed = self._tell(case, event, people, reason, decisions, of).failed
+        why = Reason.NOBODY_TOLD if policy.steps and level else reason
+        failed += self._tell(case, event, instead, why, decisions, of).failed
+        return any(one.id not in failed for one in (*people, *instead))
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> bool:
         """A step with delay, or a reminder, has come due. Returns whether anybody could be told.
@@ -83,16 +84,16 @@ class Dispatcher(Unreached):
             return False
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
-        self._tell(case, event, people, reason, decisions, of)
+        failed = self._tell(case, event, people, reason, decisions, of).failed
         known = case.state is not State.FILED or case.untold or any(map(self._roster.reachable, people))
         if known or step.mode is Mode.REPLACEMENT:
-            return bool(people)
+            return any(one.id not in failed for one in people)
         instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
-        self._tell(case, event, instead, Reason.NOBODY_TOLD, decisions, of)
+        failed += self._tell(case, event, instead, Reason.NOBODY_TOLD, decisions, of).failed
         boundary = self._roster.table.next_boundary(event.at)
         if not (people or instead or boundary is None or self._awaits(case, number)):
             self._desk.schedule(case, boundary, Due.STEP, number)
-        return bool(people or instead)
+        return any(one.id not in failed for one in (*people, *instead))
 
     def help_needed(self, case: Case, event: CaseEvent, decisions: Decisions) -> None:
         """Somebody on the case asks for help: everybody of the plan but them hears it."""
@@ -121,7 +122,7 @@ class Dispatcher(Unreached):
             people = [person for person in on_duty if person.id != event.cause]
             if not people:
                 decisions.hold(Hold(case.id, event.id, event.at, role, Reason.HELD_NOBODY))
-            told += self._tell(case, event, people, reason, decisions)
+            told += self._tell(case, event, people, reason, decisions).reached
         return any(map(self._roster.reachable, told))
 
     def ended(
@@ -166,7 +167,8 @@ class Dispatcher(Unreached):
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
-        self._page(of, event, person, contacts, Reason.NOT_DELIVERED, decisions)
+        messages = self._messages(of, event, person, told, contacts, Reason.NOT_DELIVERED)
+        self._page(of, event, told, messages, Reason.NOT_DELIVERED, decisions)
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
         return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sensord.core.cases.apart import Apart
 from sensord.core.cases.case import ENDED, Case, Due, Happening, allows
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.story import Story
@@ -16,6 +17,7 @@ class Ending(Telling):
     """Ends cases; whoever decides what happens builds on it. ``just_ended`` are those that the book has yet to move."""
 
     just_ended: list[Case]
+    _apart: Apart
 
     def settle(self, case: Case, at: int, story: Story, told_late: int = 0) -> None:
         """Close a case that has been clear for long enough, when nobody's report is awaited.
@@ -58,8 +60,9 @@ class Ending(Telling):
         reason = Reason.CASE_CLOSED if how is Happening.CLOSE else Reason.CASE_VOID
         self.dispatcher.ended(case, event, reason, story.decisions)
         for due, number in [(due, str(number)) for due, kind, number in case.pending if kind is Due.FALLBACK]:
-            others = self.dispatcher.hand_on(case, case.fallbacks[number], due) if number in case.fallbacks else []
-            story.changed.update((other.id, other) for other in others)
+            with self._apart.handling(case.id, at, story.failures):
+                others = self.dispatcher.hand_on(case, case.fallbacks[number], due) if number in case.fallbacks else []
+                story.changed.update((other.id, other) for other in others)
         _let_go(case)
         self.index.remove(case)
         self.just_ended.append(case)

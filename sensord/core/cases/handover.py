@@ -1,7 +1,8 @@
 """A shift changes while a case goes on: who comes on duty hears of it; what those said who left holds nothing back.
 
-A role is handed over when nobody of it stays who was told of the case. Where an answer lapses, the steps that asked for
-it count anew from then on, as for a case that has just been told.
+A role is handed over when nobody of it stays who was told of the case; whoever was told and has been away since has not
+stayed. Where an answer lapses, the steps that asked for it count anew from then on, as for a case that has just been
+told.
 """
 
 from __future__ import annotations
@@ -26,16 +27,14 @@ class HandOver(Paging):
 
     def stays(self, case: Case, at: int) -> bool:
         """Whether anybody who was told of the case in this round stays on duty."""
-        people, on_duty = self._roster.by_id, self._roster.table.on_duty
-        told = (person for person, told in _ledger(case) if was_told(case, told))
-        return any(person in people and on_duty(person, at) for person in told)
+        return any(was_told(case, told) and self._stays(person, told, at) for person, told in _ledger(case))
 
     def incoming(self, case: Case, of: Case, left: Collection[str], at: int) -> list[Person]:
         """Who is to take over: of each role of the steps that have spoken, if nobody stays who was told, or one left.
 
         ``of`` is the case as far as people may be told of it; ``left`` are those whose answers have lapsed.
         """
-        stay = [told.role for person, told in _ledger(case) if was_told(case, told) and self._stays(person, at)]
+        stay = [told.role for person, told in _ledger(case) if was_told(case, told) and self._stays(person, told, at)]
         roles = {case.told[person].role for person in left}
         found: dict[str, Person] = {}
         for step in self._spoken(case, of, at):
@@ -111,10 +110,13 @@ class HandOver(Paging):
             return told.role != OPERATOR
         return not self._roster.table.on_duty(person, at)
 
-    def _stays(self, person: str, at: int) -> bool:
-        """Whether somebody is on duty, and has been until now."""
-        on_duty = self._roster.table.on_duty
-        return person in self._roster.by_id and on_duty(person, at) and on_duty(person, at - 1)
+    def _stays(self, person: str, told: Told, at: int) -> bool:
+        """Whether somebody is on duty, and has been since they were asked last, or did anything: so they know.
+
+        Whoever comes back finds out nothing by themselves, whenever somebody looks who has the case.
+        """
+        since = max(told.asked_at, told.at, told.spoke_at)
+        return person in self._roster.by_id and self._roster.table.is_there_since(person, since, at)
 
 
 def _ledger(case: Case) -> list[tuple[str, Told]]:

@@ -6,6 +6,7 @@ Each decision has its reason; what is damped waits for a digest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from sensord.core.cases.agenda import Desk
 from sensord.core.cases.case import Case, CaseEvent, Due, SecondWay, Subject, subject
@@ -27,6 +28,13 @@ INFORMS = (Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
 """These inform, and ask nobody to see after the case."""
 NOTICES = (Reason.NOT_DELIVERED, *INFORMS)
 """These inform, or say again what was asked: nobody owes an answer to them."""
+
+
+class Spoken(NamedTuple):
+    """Whom nothing kept from hearing, and the ids of those whom a mistake of ours did."""
+
+    reached: list[Person]
+    failed: list[str]
 
 
 class Paging(Whom):
@@ -57,29 +65,40 @@ class Paging(Whom):
         reason: Reason,
         decisions: Decisions,
         of: Case | None = None,
-    ) -> list[Person]:
-        """Tell people, each over their first ways; returns those from whom nothing kept it."""
-        of, reached = of or case, list[Person]()
-        for person in {person.id: person for person in people}.values():
-            held = self._kept(case, of, person, reason, event.at)
-            if held is not None:
-                decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
-                continue
-            told = case.told.setdefault(person.id, Told(person.role, event.at, len(case.told)))
-            number = event.id.rpartition(":")[2]
-            ways = list(person.first_ways)
-            if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
-                ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
-                told.ended_over = {**told.ended_over, **dict.fromkeys((contact.channel for contact in ways), number)}
-            if not self._page(of, event, person, ways, reason, decisions):
-                told.held.append(number)
-                continue
-            if reason not in NOTICES:
-                told.ask(self._roster.table.shift_at(person.id, event.at) or "", event.at, case.round)
-            if reason not in ENDS:
-                self._await_first(case, number, event.at, person, subject(of))
-            reached.append(person)
-        return reached
+    ) -> Spoken:
+        """Tell people, each over their first ways. A mistake of ours over one of them is none over any other."""
+        left, reached = {person.id: person for person in people}, list[Person]()
+        for person in list(left.values()):
+            with self._desk.apart.handling(case.id, event.at, decisions.failures):
+                if self._tell_one(case, event, person, reason, decisions, of or case):
+                    reached.append(person)
+                del left[person.id]
+        return Spoken(reached, list(left))
+
+    def _tell_one(
+        self, case: Case, event: CaseEvent, person: Person, reason: Reason, decisions: Decisions, of: Case
+    ) -> bool:
+        """Tell one person; returns whether nothing kept it from them. Until the messages are made nothing is noted."""
+        held = self._kept(case, of, person, reason, event.at)
+        if held is not None:
+            decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
+            return False
+        told = case.told.get(person.id) or Told(person.role, event.at, len(case.told))
+        number, ways = event.id.rpartition(":")[2], list(person.first_ways)
+        if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
+            ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
+        messages = self._messages(of, event, person, told, ways, reason)
+        case.told[person.id] = told
+        if reason in ENDS:
+            told.ended_over = {**told.ended_over, **dict.fromkeys((contact.channel for contact in ways), number)}
+        if not self._page(of, event, told, messages, reason, decisions):
+            told.held.append(number)
+            return False
+        if reason not in NOTICES:
+            told.ask(self._roster.table.shift_at(person.id, event.at) or "", event.at, case.round)
+        if reason not in ENDS:
+            self._await_first(case, number, event.at, person, subject(of))
+        return True
 
     def _kept(self, case: Case, of: Case, person: Person, reason: Reason, at: int) -> Reason | None:
         """Why somebody is not told; nothing keeps whoever knows of the case from hearing of its end."""
@@ -121,20 +140,13 @@ class Paging(Whom):
             self._await_way(other, SecondWay(way.person, way.channel, "", subject(other), way.at), due)
         return others
 
-    def _page(
-        self,
-        case: Case,
-        event: CaseEvent,
-        person: Person,
-        contacts: Iterable[Contact],
-        reason: Reason,
-        decisions: Decisions,
-    ) -> bool:
-        """Tell one person over these contacts; returns False when all of it waits for digests."""
-        title, text = self._words(case, event, person, reason)
-        messages = list[Notification]()
-        for contact in contacts:
-            message = Notification(
+    def _messages(
+        self, case: Case, event: CaseEvent, person: Person, told: Told, contacts: Iterable[Contact], reason: Reason
+    ) -> list[Notification]:
+        """Make what one person reads over each of these contacts; ``told`` is their line of the ledger."""
+        title, text = self._words(case, event, person, reason, told.rules)
+        return [
+            Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
                 case=case.id, event=event.id, at=event.at, reason=reason, receiver=person.id, role=person.role,
                 channel=contact.channel, address=contact.address, level=case.level, place=case.place, grid=case.grid,
@@ -142,10 +154,23 @@ class Paging(Whom):
                 vehicle=case.vehicle if PLATE in text else None,
                 mask=case.vehicle.mask if case.vehicle is not None and case.vehicle.mask in text else "",
                 case_level=event.level,
-            )  # fmt: skip
-            messages.append(message)
-        told = case.told[person.id]
+            )
+            for contact in contacts
+        ]  # fmt: skip
+
+    def _page(
+        self,
+        case: Case,
+        event: CaseEvent,
+        told: Told,
+        messages: list[Notification],
+        reason: Reason,
+        decisions: Decisions,
+    ) -> bool:
+        """Tell one person what was made for them; returns False when all of it waits for digests."""
         told.told_at = event.at
+        if reason not in ENDS:
+            told.hear_of(case.rule, alone=not case.level)
         if reason not in INFORMS:
             told.asked_at = event.at
         waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
@@ -155,7 +180,7 @@ class Paging(Whom):
                 told.paged, told.level = True, max(told.level, case.level)
                 continue
             why, due = wait
-            decisions.hold(Hold(case.id, event.id, event.at, person.role, why, person.id, message.key))
+            decisions.hold(Hold(case.id, event.id, event.at, message.role, why, message.receiver, message.key))
             self._desk.digest(due, self._damper.outlet(message))
         return not waits or None in waits
 

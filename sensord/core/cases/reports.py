@@ -1,6 +1,6 @@
-"""Scheduled reports: when one is due, what stretch of time it covers, and who is told that it is there.
+"""Scheduled reports: when one is due, what stretch of time it covers, and what is said of it.
 
-That somebody is told is decided here, on journal time and by the roster, like every other message, so that a replay
+Who is told is decided (``reporter``) on journal time and by the roster, as of every other message, so that a replay
 says the same. The numbers are put into the message when it is delivered (``REPORT`` stands in its text till then): they
 come from the stores, as the report's files do, so that message and files cannot differ.
 """
@@ -11,14 +11,12 @@ import re
 from datetime import date
 from typing import Literal, NamedTuple
 
-from sensord.core.cases.notification import REPORT, Hold, Notification, Reason
+from sensord.core.cases.notification import REPORT, Notification, Reason
 from sensord.core.cases.reportplan import Every, ReportPlan
-from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
 from sensord.core.people.duty import DutyTable
-from sensord.core.people.roster import Person, Roster
-from sensord.core.place import PlaceKind, Places
+from sensord.core.people.roster import Person
 
 VehicleTable = Literal["vehicles", "provinces", "vehicles-by-hour", "vehicles-by-day", "spaces"]
 """The tables of a report on vehicles, by the names under which each is a CSV; the first is the main one."""
@@ -85,42 +83,25 @@ def _quarter_before(first: date) -> int:
     return date(year, month, 1).toordinal()
 
 
+def event_of(covered: Span) -> str:
+    """What stands in the ``event`` of a message, or a hold, about the report that covers this."""
+    return f"{CASE}:{covered.name}/{covered.start}-{covered.end}"
+
+
 def span_of(event: str) -> Span | None:
     """Read from a message's or a hold's ``event`` which report it is about; None when it is about none."""
     found = _EVENT.fullmatch(event)
     return Span(found[1], int(found[2]), int(found[3])) if found is not None else None
 
 
-def reports(
-    definition: Definition, places: Places, roster: Roster, plan: ReportPlan, at: int
-) -> list[Notification | Hold]:
-    """Decide who is told of the report that is due at ``at``.
-
-    A message for each contact of everybody on duty of the roles told, and a hold for each role of which nobody is.
-    """
-    street = next((place.id for place in places.places if place.kind is PlaceKind.STREET), "")
-    covered = span(plan, roster.table, definition.zone, at)
-    event = f"{CASE}:{covered.name}/{covered.start}-{covered.end}"
-    made: list[Notification | Hold] = []
-    told: set[str] = set()
-    for role in plan.tell:
-        people = roster.responsible(role, street, at)
-        if not people:
-            made.append(Hold(CASE, event, at, role, Reason.HELD_NOBODY))
-        for person in (one for one in people if one.id not in told):
-            told.add(person.id)
-            made += _messages(
-                person, covered, event, at, street, title(plan, covered, person.language, definition.zone)
-            )
-    return made
-
-
-def _messages(person: Person, covered: Span, event: str, at: int, street: str, heading: str) -> list[Notification]:
+def messages(plan: ReportPlan, covered: Span, person: Person, at: int, street: str, zone: str) -> list[Notification]:
+    """Tell one person of the report that is due at ``at``: a message for each contact."""
+    heading = title(plan, covered, person.language, zone)
     return [
         Notification(
             key=f"{CASE}:{covered.name}:{person.id}:{contact.channel}",
             case=CASE,
-            event=event,
+            event=event_of(covered),
             at=at,
             reason=Reason.REPORT_DUE,
             receiver=person.id,

@@ -21,9 +21,9 @@ class Story:
         self.transitions: list[Transition] = []
         self.events: list[CaseEvent] = []
         self.changed: dict[str, Case] = {}
-        self.decisions = Decisions(self.told)
-        self.outcomes: list[Outcome] = []
         self.failures = Failures()
+        self.decisions = Decisions(self.told, self.failures)
+        self.outcomes: list[Outcome] = []
 
     def go_on(self, then: Story) -> None:
         """Take what came then."""

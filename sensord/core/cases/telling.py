@@ -60,7 +60,7 @@ class Telling(Stages):
                 self.happen(case, Happening.DISPATCH, at, case.owner or "sensord", story)
         else:
             self._untold(case, own, at)
-        self._tell_untold(case, at, story)
+        self._tell_untold(case, at, story, but=own)
 
     def step_due(self, case: Case, at: int, number: int, story: Story) -> None:
         """A step of the plan has come due; it may be the first by which anybody hears of the case."""
@@ -92,9 +92,9 @@ class Telling(Stages):
         else:
             drop(case, one)
 
-    def _tell_untold(self, case: Case, at: int, story: Story) -> None:
-        """Tell of what could not be told when it came; what is muted waits on."""
-        for one in list(case.untold):
+    def _tell_untold(self, case: Case, at: int, story: Story, but: Subject | None = None) -> None:
+        """Tell of what could not be told when it came, ``but`` of what was just tried; what is muted waits on."""
+        for one in [untold for untold in case.untold if but is None or not untold.same(but)]:
             muted = self.muted(about(case, one), at)
             if outrun(case, one, self.rules.get(one.rule)):
                 drop(case, one)

@@ -83,6 +83,11 @@ class Told(msgspec.Struct):
         """Whether a page at a level is above all that the person was told of the case, or begins it gravely."""
         return level > self.level and (self.level is not Level.NONE or level >= Level.ORANGE)
 
+    def hear_of(self, rule: str, *, alone: bool) -> None:
+        """Note that they are told of an alert of a rule; ``alone``: only if it is the first of which they hear."""
+        if rule not in self.rules and not (alone and self.rules):
+            self.rules.append(rule)
+
     def ask(self, shift: str, at: int, case_round: int) -> None:
         """Note that the person is asked to do something, in their shift and in a round of the case."""
         self.at = self.at if self.times else at

@@ -38,7 +38,7 @@ class Unreached(HandOver):
         """Tell somebody over what has not failed."""
         told = case.told[name]
         left = without(self._roster.by_id[name], told.failed)
-        if self._tell(case, event, [left], Reason.NOT_DELIVERED, decisions, of):
+        if self._tell(case, event, [left], Reason.NOT_DELIVERED, decisions, of).reached:
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
 
     def is_known(self, case: Case, at: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
@@ -26,20 +26,18 @@ class Wording:
     ) -> None:
         self._rules, self._roles, self._policy, self._names, self._open = rules, roles, policy, names, cases
 
-    def words(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
-        """Write title and text; whoever hears the end hears of which alerts, and of these they have been told."""
-        heard, language = case.told[person.id].rules, person.language
+    def words(
+        self, case: Case, event: CaseEvent, person: Person, reason: Reason, heard: Sequence[str]
+    ) -> tuple[str, str]:
+        """Write title and text; whoever hears the end hears of which alerts: of rules they have ``heard`` of."""
+        language = person.language
         role = self._roles.get(person.role) or Role(person.role, {}, {})
         rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
             return compose_end(case, rules, reason, event, language, self._names)
-        if not heard:
-            heard.append(case.rule)
         if not case.level:
             ask = ask_when_calm(case, self._policy(case), role, reason, language)
             return compose_calm(case, rules, ask, reason, event, language, self._names)
-        if case.rule not in heard:
-            heard.append(case.rule)
         rule, parts = self._rules.get(case.rule), ""
         if rule is not None and rule.combination is not None:
             parts = parts_of(case, rule, self._rules, self._open.values(), self._names.places, language)

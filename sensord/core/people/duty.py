@@ -135,6 +135,18 @@ class DutyTable:
         """Whether the person is on duty at the instant."""
         return self.shift_at(person, at) is not None
 
+    def is_there_since(self, person: str, since: int, at: int) -> bool:
+        """Whether the person is on duty at the instant ``at``, and has been from ``since`` on without a break."""
+        if not self.planned(person):
+            return True
+        end = at + 1
+        while end > since:  # the latest day first: a break is seldom longer ago
+            start = max(since, end - DAY)
+            if not all(self.on_duty(person, one) for one in self.boundaries(start, end)):
+                return False
+            end = start
+        return True
+
     def running(self, shift: Shift, at: int) -> int | None:
         """The end (ns) of ``shift`` when it is running at the instant, or None; it need not be one of the plan's."""
         began = self._began(shift, *self._local(at))
