@@ -122,12 +122,13 @@ def test_an_address_to_which_nothing_will_be_sent_is_found(daemon: Daemon) -> No
 
 
 def test_it_is_said_whose_answers_are_guessed_at(daemon: Daemon) -> None:
-    """A remark, no mistake; with ``success`` there is nothing to guess."""
+    """A remark, no mistake; and with ``success`` what it takes for a delivery, and what becomes of all else."""
     put(daemon)
     remark = findings(daemon)["channel people success"]
     assert (remark.ok, "success:" in remark.detail) == (None, True)
     put(daemon, success={"path": "code", "equals": "0"})
-    assert "channel people success" not in findings(daemon)
+    remark = findings(daemon)["channel people success"]
+    assert (remark.ok, "code 0" in remark.detail or "code 是 0" in remark.detail) == (None, True)
 
 
 def test_a_receiver_whom_we_will_not_believe_is_found(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

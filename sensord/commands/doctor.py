@@ -170,11 +170,20 @@ def _reached(name: str, url: str, allow: tuple[str, ...]) -> Finding:
 
 
 def _guessed(channel: ChannelSettings) -> Iterator[Finding]:
-    """Answers that nobody has configured are read by what common receivers mean; some say the opposite."""
-    if isinstance(channel, Sms | Webhook) and channel.success is None:
-        zh = "应答按 docs/channels.zh-CN.md 的表来理解；如果它应答 JSON，最好写明 success:"
-        en = "its answers are read by the table in docs/channels.md; if it answers JSON, better write success:"
-        yield Finding(f"channel {channel.name} success", None, say(zh, en))
+    """Answers that nobody has configured are read by what common receivers mean; some say the opposite.
+
+    Whether those that somebody has configured come like that is known by a message only, and the doctor sends none.
+    """
+    if not isinstance(channel, Sms | Webhook):
+        return
+    zh = "应答按 docs/channels.zh-CN.md 的表来理解；如果它应答 JSON，最好写明 success:"
+    en = "its answers are read by the table in docs/channels.md; if it answers JSON, better write success:"
+    if (success := channel.success) is not None:
+        zh = f"应答里 {success.path} 是 {success.equals} 才算送达；没有这一项的会发三次："
+        zh += "请真的发一条，再运行 sensord doctor"
+        en = f"a delivery is answered with {success.path} {success.equals}; without it each page goes out three times: "
+        en += "page somebody, then run sensord doctor again"
+    yield Finding(f"channel {channel.name} success", None, say(zh, en))
 
 
 def _listens(subject: str, host: str, port: int) -> Finding:

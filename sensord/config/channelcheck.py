@@ -17,7 +17,9 @@ from sensord.config.channels import (
     MqttChannel,
     Sms,
     Smtp,
+    Success,
     TencentSms,
+    Webhook,
     WecomApp,
     WecomRobot,
 )
@@ -26,6 +28,8 @@ from sensord.config.yamlfile import KeyPath
 from sensord.core.instant import DAY, MINUTE, SECOND
 
 _PLACEHOLDER = re.compile(r"\{([\w ]*)\}")
+_NO_NAME = re.compile(r"|\$.*|/.*|.*\[.*\]")
+"""What stands between the dots of a path in another notation: JSONPath, a JSON pointer, or nothing at all."""
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _TAKEN = ("alertname", "case", "place", "grid", "receiver", "severity", "site")
@@ -43,12 +47,22 @@ def check_channel(findings: Findings, path: KeyPath, channel: ChannelSettings) -
     match channel:
         case WecomRobot() | WecomApp() | DingtalkRobot() | FeishuRobot():
             _no_key(findings, (*path, "url"), channel.url)
+        case Webhook():
+            _success(findings, path, channel.success)
         case Sms():
+            _success(findings, path, channel.success)
             _sms(findings, path, channel)
         case AliyunSms() | TencentSms():
             _cloud_sms(findings, path, channel)
         case Alertmanager():
             _alertmanager(findings, path, channel)
+
+
+def _success(findings: Findings, path: KeyPath, success: Success | None) -> None:
+    """Refuse what is in no answer: each page would go out three times."""
+    if success is not None and any(_NO_NAME.fullmatch(part) for part in success.path.split(".")):
+        message = f"{success.path!r} is not names with dots between them: no answer has that"
+        findings.error((*path, "success", "path"), message, "write for example data.code")
 
 
 def check_address(findings: Findings, path: KeyPath, url: str) -> None:

@@ -22,7 +22,10 @@ Characters = Annotated[int, Meta(ge=1, le=2000)]
 
 
 class Success(Section, frozen=True, kw_only=True):
-    """How a gateway's JSON answer says that all is well: what is at ``path`` (dots go into mappings) is ``equals``."""
+    """How a gateway's JSON answer says that all is well: what is at ``path`` (dots go into mappings) is ``equals``.
+
+    An answer without such a path may mean either: three sends at most.
+    """
 
     path: Text
     equals: Text

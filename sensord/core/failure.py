@@ -10,6 +10,8 @@ part        what is kept apart                                            what b
 case        one alert, answer or due item, and in it what one person      what was done holds; the book is made anew
             is to hear (``cases/apart.py``)
 rule        whatever one rule does (``rules/engine.py``)                  its alerts stand, the rest begins anew
+liveness    who is heard, at an instant or by a reading                    unknown just then; tried again each time
+            (``rules/liveness.py``)
 message     one message (``intake/reader.py``, ``intake/memory.py``)      a dead letter ``internal``; or it counts as
                                                                           of its arrival, and its device is new to us
 vehicles    the tracker, free spaces, when cameras were blind (``site``)  followed anew, as when site keys come back
@@ -17,12 +19,13 @@ definition  a new definition that comes into force (``site``)             refuse
 state       making the core's state (``drivers/live.py``)                 left out; a start steps more again
 ==========  ============================================================  ========================================
 
-What belongs to no part (the clock of the engine, who is heard, columns of a whole group) has no such boundary.
+What belongs to no part (the clock of the engine, columns of a whole group) has no such boundary.
 
 A replay fails likewise: whoever steps a journal, live, after a restart or in a replay, cuts it in the same places. What
 happens at an instant of its own (an evaluation) fails at that instant however readings are cut; what looks at a whole
-group at once (readings that a rule takes, a combination, vehicles) fails with the group that holds it. A recording
-bundles records into other groups, and may begin such a rule anew some readings earlier or later than the daemon did.
+group at once (readings that a rule takes, a combination, vehicles, who will be heard) fails with the group that holds
+it. A recording bundles records into other groups, and may begin such a rule anew some readings earlier or later than
+the daemon did.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Part(StrEnum):
 
     CASE = "case"
     RULE = "rule"
+    LIVENESS = "liveness"
     MESSAGE = "message"
     VEHICLES = "vehicles"
     DEFINITION = "definition"

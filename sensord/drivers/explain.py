@@ -155,6 +155,8 @@ def _concerns(found: Explanation, failure: Failure) -> bool:
     rule, evaluator = found.rule, found.site.engine.evaluator_of(found.rule.id)
     if failure.part is Part.VEHICLES:
         return rule.stream is Stream.VISIT
+    if failure.part is Part.LIVENESS:
+        return rule.combination is None
     if failure.part is Part.MESSAGE:  # of a device, or on a topic
         table = None if evaluator is None or found.key not in evaluator.table.keys else evaluator.table
         devices = () if table is None else table.marked(table.keys.index(found.key), table.sources)

@@ -73,6 +73,7 @@ def sentence(failure: Failure) -> str:
     return {
         Part.CASE: f"{what} could not be handled ({why}); look at it by hand, and report it with the log",
         Part.RULE: f"the rule {what} failed ({why}) and began anew; watch its places, and report it with the log",
+        Part.LIVENESS: f"who is heard could not be told ({why}): unknown meanwhile; report it with the log",
         Part.MESSAGE: f"a message of {what} could not be read ({why}); report it with the log",
         Part.DEFINITION: f"a new definition was refused ({why}): the one before holds; report it with the log",
         Part.STATE: f"the core's state cannot be saved ({why}): a start will take longer; report it with the log",

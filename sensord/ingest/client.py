@@ -7,9 +7,7 @@ use no property of a message, so they are cut out before paho reads it.
 
 paho would wait for the resolver for as long as that likes, without a sign of life; ``Names`` does not.
 
-A broker may dictate a keepalive (MQTT 5, 3.2.2.3.14), and paho takes it as it is. With 0, which asks for none, or with
-a quarter of an hour, a dead connection would not be found for as long. A client may ping more often than it has to, so
-the shorter of ours and the dictated one is in force.
+A broker may dictate a keepalive, and paho takes it as it is; ``sensord/keepalive.py`` says which one is in force.
 
 There is no public way to do any of these; a test holds paho to the version whose insides were looked at.
 """
@@ -22,6 +20,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 from sensord.ingest.names import Names
+from sensord.keepalive import in_force
 
 _QOS, _QOS_1 = 0x06, 0x02
 """Bits of a PUBLISH's first byte."""
@@ -47,7 +46,7 @@ class Listener(Client):
     def _handle_connack(self) -> MQTTErrorCode:
         ours = self._keepalive
         done = super()._handle_connack()
-        self._keepalive = min(ours, self._keepalive or ours)
+        self._keepalive = in_force(ours, self._keepalive)
         return done
 
     def _handle_publish(self) -> MQTTErrorCode:

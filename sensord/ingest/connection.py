@@ -36,6 +36,7 @@ from sensord.core.instant import SECOND, parse_duration
 from sensord.ingest.client import Listener
 from sensord.ingest.names import Names
 from sensord.ingest.topics import Session
+from sensord.keepalive import beat, patience
 
 BURST = 500
 """Messages read in a row before writing and housekeeping get their turn."""
@@ -43,10 +44,6 @@ PACKET_ALLOWANCE = 128 << 10
 """Room for topic and properties beside the largest payload, in bytes, in the packet size that we announce."""
 BROKER_LIMIT = 1 << 20
 """The shipped broker's own limit of a payload, in bytes (``message_size_limit``)."""
-HOUSEKEEPING = 0.5
-"""Longest time between two of paho's keepalive checks, in seconds."""
-SILENCE = 1.5
-"""Keepalives for which the broker may be silent."""
 ANSWER = 10.0
 """Seconds for which the broker may be silent before it has answered our CONNECT and SUBSCRIBE."""
 KEPT_ALIVE_NO_LONGER = 141
@@ -247,7 +244,7 @@ class Connection:
             return
         waiting = bool(self._sending) or self._client.want_write()
         pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        timeout = 0.0 if pending else min(timeout, self._beat(), max(0.0, self._patience()))
+        timeout = 0.0 if pending else min(timeout, beat(self._client.keepalive), max(0.0, self._patience()))
         readable, _, _ = select.select([sock, self._wakes], [sock] if waiting else [], [], timeout)
         if self._wakes in readable:
             self._clear_wakes()
@@ -261,11 +258,7 @@ class Connection:
 
     def _patience(self) -> float:
         """For how many seconds more the broker may be silent."""
-        return self._heard + SILENCE * self._client.keepalive - time.monotonic()
-
-    def _beat(self) -> float:
-        """Seconds between two keepalive checks: a ping must have time for its answer before our patience ends."""
-        return min(HOUSEKEEPING, self._client.keepalive / 8)
+        return patience(self._heard, self._client.keepalive, time.monotonic())
 
     def idle(self) -> None:
         """Stay alive without reading, while the queue is full.
@@ -314,7 +307,7 @@ class Connection:
 
     def _housekeep(self) -> None:
         now = time.monotonic()
-        if now - self._kept < self._beat():
+        if now - self._kept < beat(self._client.keepalive):
             return
         self._kept = now
         self._client.loop_misc()

@@ -24,6 +24,7 @@ from sensord.core.instant import SECOND, parse_duration
 from sensord.ingest.client import Listener
 from sensord.ingest.connection import ANSWER, BURST, packet_size
 from sensord.ingest.names import Names
+from sensord.keepalive import patience
 
 _TURN = 0.2
 
@@ -49,6 +50,7 @@ class Wire:
         self._on_message, self._on_answer = on_message, on_answer
         self._welcome = self._more = False
         self._why = ""
+        self._heard = time.monotonic()
         self._client = self._build(settings, client_id, password, tls)
         self._client.names = names
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
@@ -105,10 +107,13 @@ class Wire:
         writing = [sock] if self._client.want_write() else []
         readable, _, _ = select.select([sock], writing, [], 0 if pending else timeout)
         if readable or pending:
+            self._heard = time.monotonic()
             self._read_burst()
         if self._client.want_write():
             self._client.loop_write()
         self._client.loop_misc()
+        if patience(self._heard, self._client.keepalive, time.monotonic()) <= 0:
+            self._end("the broker has been silent for 1.5 keepalives: half-open connection")
         if self._why:
             raise OSError(self._why)
 

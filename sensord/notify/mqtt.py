@@ -10,12 +10,15 @@ way would be spared. A result needs no reader. The broker's session is not kept:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 
 import aiomqtt
 import structlog
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import ConnectFlags
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -24,6 +27,7 @@ from sensord.config.settings import Mqtt
 from sensord.config.settings import MqttChannel as MqttChannelSettings
 from sensord.core.instant import SECOND, parse_duration
 from sensord.errors import DeliveryError
+from sensord.keepalive import beat, in_force, patience
 from sensord.notify.body import encode_body
 from sensord.notify.outcome import InDoubtError, backoff
 from sensord.ports import Entry
@@ -41,9 +45,8 @@ log = structlog.get_logger()
 class _Connection(aiomqtt.Client):
     """aiomqtt's client, but for the reason code of a PUBACK, and the keepalive.
 
-    aiomqtt 2.5 drops that code, so that a message refused by the broker's access list would look delivered. paho takes
-    the keepalive that a broker dictates as it is; with 0, which asks for none, or a long one a dead connection would be
-    kept for as long, and no page would come through. So the shorter of ours and the dictated one is in force.
+    aiomqtt 2.5 drops that code, so that a message refused by the broker's access list would look delivered. On a dead
+    connection, kept for as long as paho keeps one, no page would come through: see ``sensord/keepalive.py``.
     """
 
     refusal: str = ""
@@ -57,9 +60,28 @@ class _Connection(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
-        shorter = min(self._keepalive, client.keepalive or self._keepalive)
-        client._keepalive = shorter  # noqa: SLF001  # on a connection paho's public setter refuses
+        client._keepalive = in_force(self._keepalive, client.keepalive)  # noqa: SLF001  # on a connection paho's public setter refuses
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    async def _misc_loop(self) -> None:
+        """Look after the connection, and end it once the broker has been silent for too long.
+
+        When something came last, paho knows; but it takes its own ping for it until that is answered.
+        """
+        client, heard = self._client, time.monotonic()
+        while True:
+            if client._last_bytes_received > client._ping_t:  # noqa: SLF001  # which is 0 once a ping is answered
+                heard = client._last_bytes_received  # noqa: SLF001
+            if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            left = patience(heard, client.keepalive, time.monotonic())
+            if left <= 0:
+                break
+            await asyncio.sleep(min(beat(client.keepalive), left))
+        log.warning("the broker of the alert channel has been silent for 1.5 keepalives: half-open connection")
+        if isinstance(sock := client.socket(), socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # the library then reads its end, and cleans up as at any other
 
     def _on_publish(
         self, client: PahoClient, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties

@@ -21,6 +21,10 @@ speaks of errors counts (``errcode`` and ``error`` with their kin, ``success``):
 One no is enough, and is a refusal. *Either* leaves it unclear: the message may have arrived, and goes out a few times
 at most. After a web page (a portal that wants a login) it is in doubt. All else is a delivery, and so is a body that
 says nothing.
+
+With ``success`` what is at its path decides alone, null and empty included. A body in which there is no such path
+speaks of the setting rather than of the message: it is unclear. But many a gateway refuses with other members than it
+takes: a body that says no by the table is in doubt, and tried on.
 """
 
 from __future__ import annotations
@@ -66,21 +70,37 @@ class Says(IntEnum):
 def judge_success(name: str, reply: Reply, success: Success | None) -> None:
     """Compare what a 2xx says with what it must say, if that is configured; the receiver's own words are not repeated.
 
-    Raises ``DeliveryError``: in doubt where the answer does not say what it must, nor anything else in its place.
+    Raises ``DeliveryError``, as the module's text says.
     """
     if success is None:
         judge_body(name, reply)
         return
-    if reply.json is None:
-        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} with something else than JSON")
+    _refuse_page(name, reply)
     found: object = reply.json
     for part in success.path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    if found is None:
-        raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} without {success.path}")
+        if not isinstance(found, dict) or part not in found:
+            raise _pathless(name, reply, success.path)
+        found = found[part]
     if _written(found) != success.equals:
         code = plain_code(_written(found))
         raise DeliveryError(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
+
+
+def _pathless(name: str, reply: Reply, path: str) -> InDoubtError:
+    """What an answer means in which there is no such path."""
+    answered = f"channel {name}: {reply.host} answered {reply.status}"
+    says, words = min(_said(reply.body), default=(Says.YES, ""))
+    if says is Says.NO:
+        return InDoubtError(f"{answered} with {words}, and without {path}")
+    return UnclearError(f"{answered} without {path}, which may mean either; correct success: of the channel")
+
+
+def _refuse_page(name: str, reply: Reply) -> None:
+    """Raise ``InDoubtError`` when a page for people came in the receiver's place."""
+    if reply.web_page:
+        raise InDoubtError(
+            f"channel {name}: {reply.host} answered {reply.status} with a web page; who asks for a login?"
+        )
 
 
 def _written(value: object) -> str:
@@ -90,13 +110,11 @@ def _written(value: object) -> str:
 
 def judge_body(name: str, reply: Reply) -> None:
     """Return when the body of a 2xx says yes, or nothing; raises ``DeliveryError``, as the module's table says."""
-    answered = f"channel {name}: {reply.host} answered {reply.status} with"
-    if reply.web_page:
-        raise InDoubtError(f"{answered} a web page; who asks for a login?")
+    _refuse_page(name, reply)
     says, words = min(_said(reply.body), default=(Says.YES, ""))
     if says is Says.YES:
         return
-    message = f"{answered} {words}"
+    message = f"channel {name}: {reply.host} answered {reply.status} with {words}"
     if (reply.json or {}).get("retryable") is False:
         raise DeliveryError(message, retryable=False)
     if says is Says.NO:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensord.core.batch import DERIVED, Batch
+from sensord.core.failure import Failures
 from sensord.core.instant import HOUR, SECOND
 from sensord.core.level import Level
 from sensord.core.place import Places
@@ -87,7 +88,7 @@ TOLD, MADE, OLD = "told", "made by the core", "stored for long"
 
 def listening() -> Liveness:
     """Who is heard in the street."""
-    return Liveness(STREET, 0, lambda _: 2 * SECOND)
+    return Liveness(STREET, 0, lambda _: 2 * SECOND, Failures())
 
 
 def batch_of(arrivals: list[tuple[int, int, str]]) -> Batch:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 
-from sensord.ingest.connection import SILENCE
 from sensord.ingest.receiver import SUSPICIOUS
+from sensord.keepalive import SILENCE
 from tests.faults.harness import Stage
 from tests.faults.tally import Row
 from tests.support import wait_until

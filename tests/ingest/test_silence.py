@@ -114,11 +114,25 @@ def test_a_broker_that_asks_for_less_is_still_pinged_and_found_silent(dictated: 
 
 @pytest.mark.parametrize("dictated", [0, 900])
 def test_the_fresh_lanes_connection_to_such_a_broker_is_given_up_too(dictated: int) -> None:
-    """A ping without an answer ends it."""
+    """By its own pings, as any other."""
     with ScriptedBroker(0, keepalive=dictated) as silent:
         settings, names = _settings(silent, keepalive="1s"), Names(lambda: True)
         with Wire(settings, "fresh", None, None, names, lambda _: None, lambda *_: None) as wire:
             wait_until(lambda: _ended(wire))
+
+
+def test_the_fresh_lanes_broker_may_be_silent_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of the test's own, which the client library does not see."""
+    ahead = 0.0
+    monkeypatch.setattr("sensord.ingest.wire.time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    with ScriptedBroker(0) as silent:
+        settings, names = _settings(silent, keepalive="10m"), Names(lambda: True)
+        with Wire(settings, "fresh", None, None, names, lambda _: None, lambda *_: None) as wire:
+            ahead = 880.0
+            wire.turn(0.0)
+            ahead = 901.0
+            with pytest.raises(OSError, match=r"1\.5 keepalives"):
+                wire.turn(0.0)
 
 
 def _ended(wire: Wire) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiomqtt
 import msgspec
@@ -16,6 +18,7 @@ from sensord.config.settings import Mqtt, Tls
 from sensord.config.settings import MqttChannel as MqttChannelSettings
 from sensord.errors import DeliveryError
 from sensord.ingest.topics import ahead, sessions
+from sensord.notify import mqtt
 from sensord.notify.mqtt import PUBLISHING, MqttChannel
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.worker import Limits
@@ -205,6 +208,29 @@ async def test_a_connection_that_is_dead_is_given_up_whatever_keepalive_the_brok
         channel = _channel(silent, timeout=8.0, keepalive="1s")
         with pytest.raises(InDoubtError, match="connection ended"):
             await channel.send(entry())
+        await channel.close()
+
+
+async def test_an_alert_channels_silence_may_last_for_one_and_a_half_keepalives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a clock of the test's own, which the client library does not see: it would wait for twice the keepalive."""
+    later, looked = 880.0, list[float]()
+
+    def monotonic() -> float:
+        looked.append(later)
+        return time.monotonic() + later
+
+    with ScriptedBroker(0) as silent:
+        channel = _channel(silent, timeout=30.0, keepalive="10m")
+        sending = asyncio.create_task(channel.send(entry()))
+        await until(lambda: any(task.get_name() == PUBLISHING for task in asyncio.all_tasks()))
+        monkeypatch.setattr(mqtt, "time", SimpleNamespace(monotonic=monotonic))
+        await until(lambda: len(looked) > 1)
+        assert not sending.done()
+        later = 901.0
+        with pytest.raises(InDoubtError, match="connection ended"):
+            await sending
         await channel.close()
 
 

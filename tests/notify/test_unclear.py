@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sensord.config.channels import Success, Webhook
 from sensord.core.record import Delivery
 from sensord.errors import DeliveryError
 from sensord.notify.outcome import InDoubtError, UnclearError
+from sensord.notify.webhook import WebhookChannel
 from sensord.notify.worker import Limits
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import Clock, Outboxes, Pulse, ScriptedChannel, notification, outcomes, until, working
@@ -18,6 +20,12 @@ UNCLEAR = UnclearError("channel desk: it may mean either; add success: to the ch
 
 def _unclear(meter: PrometheusMeter, channel: str = "desk") -> float:
     return meter.value("notifications_total", channel=channel, outcome="unclear")
+
+
+def _hook(receiver: Receiver) -> WebhookChannel:
+    """Of whose answers it is configured what they must hold."""
+    success = Success(path="data.state", equals="queued")
+    return WebhookChannel(Webhook(name="desk", url=receiver.url, allow=(receiver.host,), success=success), None)
 
 
 async def test_a_gateway_whose_code_says_nothing_rings_a_phone_three_times(outboxes: Outboxes) -> None:
@@ -36,6 +44,34 @@ async def test_a_gateway_whose_code_says_nothing_rings_a_phone_three_times(outbo
     assert pulse.attempts[-1].endswith("which may mean either; add success: to the channel")
     assert outbox.table.unreported(9) == []
     assert outbox.table.totals() == {"sent": 0, "unclear": 1, "pending": 0, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"code": 0, "msg": "taken"}', b'{"data": {"code": 1}}', b'{"data": []}', b"taken", b""]
+)
+async def test_an_answer_in_which_the_configured_path_is_not_comes_three_times(outboxes: Outboxes, body: bytes) -> None:
+    """It speaks of the setting, not of the page, which came for a day; the fact says which path was not there."""
+    outbox, meter, pulse = outboxes(notification()), PrometheusMeter(), Pulse()
+    with Receiver() as receiver:
+        receiver.otherwise = Answer(200, body)
+        async with working(_hook(receiver), outbox, meter, pulse=pulse):
+            await until(lambda: outbox.states() == ["unclear"])
+        assert [request.json["possibly_repeated"] for request in receiver.requests] == [False, True, True]
+    assert pulse.attempts[-1].endswith("without data.state, which may mean either; correct success: of the channel")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data": {"state": "full"}}', b'{"data": {"state": null}}', b'{"data": {"state": ""}}', b'{"errcode": 45009}'],
+)
+async def test_what_is_refused_is_tried_on(outboxes: Outboxes, body: bytes) -> None:
+    """By what is at the path; or by what is there in its place, as many a gateway refuses with other members."""
+    outbox, meter = outboxes(notification()), PrometheusMeter()
+    with Receiver(*[Answer(200, body)] * 5) as receiver:
+        receiver.otherwise = Answer(200, b'{"data": {"state": "queued"}}')
+        async with working(_hook(receiver), outbox, meter):
+            await until(lambda: outbox.states() == ["sent"])
+        assert len(receiver.requests) == 6
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -286,8 +286,11 @@ async def test_what_a_200_says_in_its_body_counts() -> None:
     [
         (b'{"data": {"state": "queued"}, "code": 500}', True, False),
         (b'{"data": {"state": "full"}}', False, False),
+        (b'{"data": {"state": null}}', False, False),
         (b'{"data": {}}', False, True),
+        (b'{"error": "busy"}', False, True),
         (b"ok", False, True),
+        (b"<html><form>login to wifi</form></html>", False, True),
     ],
 )
 async def test_what_a_receiver_must_say_can_be_configured(body: bytes, taken: bool, doubtful: bool) -> None:

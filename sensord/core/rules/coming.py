@@ -10,7 +10,7 @@ import numpy as np
 from sensord.core.batch import Batch, Int64, by_number
 from sensord.core.rules.evaluator import NEVER
 from sensord.core.rules.keys import KeyTable
-from sensord.core.rules.liveness import Liveness
+from sensord.core.rules.liveness import Bools, Liveness
 
 if TYPE_CHECKING:
     from sensord.core.rules.stuck import StuckRule
@@ -27,6 +27,10 @@ class Coming:
         self.liveness = liveness
         self.to = batch.now
         self.quiet = min(int(batch.received_at[noted]), self.to) if noted < len(batch) else self.to
+
+    def may_hear(self, devices: Bools, at: int) -> bool:
+        """Whether any of some devices, bool (devices,), is heard just before ``at``, or it cannot be told."""
+        return bool((self.liveness.heard(at) & devices).any()) or self.liveness.unsure_at == at
 
     def certain(self, table: KeyTable) -> int:
         """Until before which instant ``silent`` can say who is heard among a table's devices; 0: it cannot.

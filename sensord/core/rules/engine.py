@@ -49,17 +49,17 @@ class Engine(Views):
 
     ``followed``: the stream ``visit`` comes; without site keys it does not, and whatever it would say is unknown.
     ``carried`` says, per rule, what became of its state when the definition was changed last. ``failures`` are those of
-    single rules; whoever feeds it takes them from there.
+    single rules, and of who is heard; whoever feeds it takes them from there.
     """
 
     def __init__(
         self, definition: Definition, places: Places, only: frozenset[str] | None = None, *, followed: bool = True
     ) -> None:
-        super().__init__(places, Liveness(places, 0, definition.lateness_of, only))
+        self.failures = Failures()
+        super().__init__(places, Liveness(places, 0, definition.lateness_of, self.failures, only))
         self._definition, self._only, self._followed = definition, only, followed
         self._maker = Maker(definition, places, only, followed=followed)
         self.carried: dict[str, Carried] = {}
-        self.failures = Failures()
         self.others: Others = {}  # the lengths of stay of which rules do not hear
         self._broken: set[int] = set()
         """The combinations that have failed in this feed."""
@@ -75,7 +75,7 @@ class Engine(Views):
     def _start(self, since: int) -> None:
         """Begin at the journal instant ``since``: windows, silence and warm-up count from here."""
         self._started, self.now = True, since
-        self._liveness = Liveness(self._places, since, self._definition.lateness_of, self._only)
+        self._liveness = Liveness(self._places, since, self._definition.lateness_of, self.failures, self._only)
         self._evaluators = self._maker.all(since)
         self._sort()
         self._told = Told(self._evaluators)

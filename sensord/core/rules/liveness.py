@@ -2,6 +2,10 @@
 
 What is older, as it arrives, than the device may be silent and its stream be late says nothing of now. A device of
 which nothing else comes is as good as silent, whatever the cause: no window counts what it says.
+
+A mistake of ours in here ends at its boundary (``core/failure.py``), and all is tried again each time: a reading that
+cannot be taken leaves its device with the last one that could, up to the deadline; where it cannot be told who is
+heard, nobody is, just then. So there is nothing to be saved of it, and a restart changes nothing.
 """
 
 from __future__ import annotations
@@ -12,29 +16,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensord.core.batch import DERIVED, Batch, Int64
+from sensord.core.failure import Failures, Part
 from sensord.core.place import PlaceKind, Places
 from sensord.core.stream import Stream
 
 Bools = NDArray[np.bool_]
 _EVER = int(np.iinfo(np.int64).max)
+_WHAT = "devices"
+"""What a failure of ours is about: arrays over all of them."""
 
 
 class Liveness:
     """``heard_at`` int64 ns (devices,): the last arrival, or since when we listen for a device never heard.
 
-    ``lateness_of`` says by how much a stream may be late (ns).
+    ``lateness_of`` says by how much a stream may be late (ns); ``failures`` hears of what fails in here.
 
     ``unheard`` bool (devices,): sensors never heard so far; people who report findings need not have done so.
     ``recounted`` int ns: before that, vehicles may be inside that came when nobody was followed, and are in no number,
     but where somebody has ``counted`` them: compounds with the instant (ns). ``whole_from`` int64 ns (devices,) is when
     that ends, or ended, for a device's compound.
     ``stuck`` bool (devices,) per rule: the devices that are heard but say nothing (see ``stuck.py``).
+    ``unsure_at`` is the last instant (ns) for which it could not be told who is heard; None: there was none.
     """
 
     def __init__(
-        self, places: Places, since: int, lateness_of: Callable[[Stream], int], only: frozenset[str] | None = None
+        self,
+        places: Places,
+        since: int,
+        lateness_of: Callable[[Stream], int],
+        failures: Failures,
+        only: frozenset[str] | None = None,
     ) -> None:
-        devices = places.devices
+        devices, self._failures = places.devices, failures
         self.heard_at: Int64 = np.full(len(devices), since)
         self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
         self._compounds = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in devices]
@@ -54,7 +67,8 @@ class Liveness:
         )
         self._stuck: dict[str, Bools] = {}
         self._cached_at: int | None = None
-        self._cached = np.zeros(0, np.bool_)
+        self._cached = self._nobody = np.zeros(len(devices), np.bool_)
+        self.unsure_at: int | None = None
 
     def recount(self, recounted: int, counted: dict[str, int]) -> None:
         """Say until when numbers of vehicles lack some, and where and when somebody has counted these before."""
@@ -68,7 +82,14 @@ class Liveness:
         return tells
 
     def note(self, batch: Batch, part: slice) -> None:
-        """Take the readings of a part, in arrival order (later ones win)."""
+        """Take the readings of a part, in arrival order (later ones win). No more of them are lost than fail."""
+        with self._failures.apart(Part.LIVENESS, _WHAT, batch.now):
+            self._note(batch, part)
+            return
+        for row in range(part.start, part.stop) if part.stop > part.start + 1 else ():
+            self.note(batch, slice(row, row + 1))
+
+    def _note(self, batch: Batch, part: slice) -> None:
         devices, received_at, heard = batch.device[part], batch.received_at[part], self.tells(batch, part)
         if not heard.all():
             devices, received_at = devices[heard], received_at[heard]
@@ -83,17 +104,35 @@ class Liveness:
         self._cached_at = None
 
     def heard(self, at: int) -> Bools:
-        """Return per device whether it was heard within its deadline before ``at``."""
-        return at - self.heard_at < self.deadline
+        """Return per device whether it was heard within its deadline before ``at``; where that fails, nobody was."""
+        with self._failures.apart(Part.LIVENESS, _WHAT, at):
+            return self._heard(at)
+        self.unsure_at = at
+        return self._nobody
 
     def alive(self, at: int) -> Bools:
-        """Return per device whether it was heard within its deadline before ``at``, and is not stuck."""
+        """Return per device whether it was heard within its deadline before ``at``, and is not stuck; likewise."""
         if self._cached_at != at:
-            self._cached_at, self._cached = at, self.heard(at)
-            for stuck in self._stuck.values():
-                self._cached = self._cached & ~stuck
+            self._cached = self._nobody
+            with self._failures.apart(Part.LIVENESS, _WHAT, at):
+                self._cached = self._alive(at)
+            self._cached_at = at
         return self._cached
 
     def blind(self, at: int) -> NDArray[np.intp]:
-        """Return the devices of this shard that are silent or stuck at ``at``, or were never heard."""
-        return np.flatnonzero(self.mine & (self.unheard | ~self.alive(at)))
+        """Return the devices of this shard that are silent or stuck at ``at``, or were never heard.
+
+        This is for those who look on: a mistake of ours is no part of the step, and all devices are blind then.
+        """
+        with Failures().apart(Part.LIVENESS, _WHAT, at):
+            return np.flatnonzero(self.mine & (self.unheard | ~self._alive(at)))
+        return np.flatnonzero(self.mine)
+
+    def _heard(self, at: int) -> Bools:
+        return at - self.heard_at < self.deadline
+
+    def _alive(self, at: int) -> Bools:
+        alive = self._heard(at)
+        for stuck in self._stuck.values():
+            alive = alive & ~stuck
+        return alive

@@ -117,6 +117,8 @@ class StuckRule(GridRule):
         asleep = not self._schedule.at(at)
         share = self._shares(at)
         heard = liveness.heard(at) & self._mine
+        if liveness.unsure_at == at:
+            return []  # what is stuck stays so
         self.frozen[:] = heard & (share >= 1.0) & (not asleep)
         liveness.mark_stuck(self.rule.id, self.frozen)
         if self.ladder.resting and not self.frozen.any():
@@ -161,8 +163,7 @@ class StuckRule(GridRule):
         """In silence nothing gets stuck: jump once every device's fate is settled."""
         if coming.quiet < self.due + self._every or self._schedule or self.frozen.any() or not self.ladder.idle:
             return
-        heard = coming.liveness.heard(self.due) & self._mine
-        if not heard.any():
+        if not coming.may_hear(self._mine, self.due):
             self._slot = max(self._slot, coming.quiet // self._every)
 
     def device_arrays(self) -> dict[str, Array]:

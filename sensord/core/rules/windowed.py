@@ -256,7 +256,7 @@ class WindowedRule:
                 return
             if not (still and self.rule.min_samples > 0):
                 to = coming.quiet
-                if self.due > to or self.table.among(coming.liveness.heard(self.due)).any():
+                if self.due > to or coming.may_hear(self.table.sources, self.due):
                     return
         ends = self._panes.jump(to)
         if self._derivation is not None:
