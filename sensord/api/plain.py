@@ -11,7 +11,19 @@ from sensord.core.instant import format_instant
 
 _INSTANTS = frozenset({"at", "since", "until", "deadline"})
 _INTERNAL = frozenset(
-    {"pending", "fallbacks", "untold", "told_of", "known", "standing", "begun", "reached", "address", "vehicle"}
+    {
+        "pending",
+        "fallbacks",
+        "untold",
+        "told_of",
+        "known",
+        "standing",
+        "begun",
+        "reached",
+        "address",
+        "vehicle",
+        "calls",
+    }
 )
 """Of no use to others, or nobody's business: contacts' addresses stay in the roster's file, and who may see a plate, or
 what stands for one, is decided by audience, message by message."""

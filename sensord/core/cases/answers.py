@@ -179,6 +179,7 @@ class Answers:
         if not at < until <= at + LONGEST_EXTENSION:
             return refused(Verdict.BAD_DEADLINE)
         case.extended += 1
+        _decide(case)
         self._flow.happen(case, Happening.EXTEND, at, action.by, story, None, action.note, action.via)
         self._flow.set_deadline(case, until)
         return accepted(Verdict.EXTENDED)
@@ -189,6 +190,7 @@ class Answers:
             if given_back and given_back not in case.returned:
                 case.returned.append(given_back)
         case.owner = case.lead = ""
+        _decide(case)
         self._flow.begin_round(case)
         self._flow.unschedule(case, Due.AGREE)
         event = self._flow.happen(case, Happening.RETURN, at, action.by, story, None, action.note, action.via)
@@ -243,6 +245,11 @@ class Answers:
 
 def _let_in(action: Action) -> bool:
     return action.via == "cli" or action.via.startswith("api:")
+
+
+def _decide(case: Case) -> None:
+    """Somebody who may has decided: nobody need hear any more what was asked."""
+    case.calls = [call for call in case.calls if call.reason is not Reason.APPROVAL_ASKED]
 
 
 def _words(action: Action) -> str:

@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 from sensord.core.alert import Free, Gap, Transition, Vehicle
+from sensord.core.cases.call import Call
 from sensord.core.cases.told import Told
 from sensord.core.level import Level
 
@@ -236,7 +237,8 @@ class Case(msgspec.Struct):
     plan's steps go on, none while nobody could be told, and ``reached`` when the case, as far as people were to be
     told, came to each level, by the level's word: the times of its plan's steps count from there. ``unwatched`` are the
     alerts (ids) that have ended only because the hours of their rules have, or because their rules were changed or
-    taken out (``withdrawn``, of the latest of them): the sensors have not agreed.
+    taken out (``withdrawn``, of the latest of them): the sensors have not agreed. ``calls`` are what must come through
+    to a supervisor, or to whoever is to verify.
     """
 
     id: str
@@ -296,6 +298,7 @@ class Case(msgspec.Struct):
     finding: int = 0
     unwatched: list[str] = []
     withdrawn: bool = False
+    calls: list[Call] = []
 
 
 def subject(of: Transition | Case) -> Subject:

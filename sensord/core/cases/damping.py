@@ -97,22 +97,22 @@ class Damper:
         """The robot that carries a message."""
         return self._damping.outlet(message)
 
-    def offer(self, messages: Sequence[Notification], *, rises: bool = False) -> list[tuple[Reason, int] | None]:
+    def offer(
+        self, messages: Sequence[Notification], *, rises: bool = False, again: bool = False
+    ) -> list[tuple[Reason, int] | None]:
         """Count in what one person is told of one event, over each contact.
 
-        ``rises``: it is above all that they were told of the case. Returns for each message why it waits for a digest,
-        and when that is due; None: it goes out now.
+        ``rises``: it is above all that they were told of the case; ``again``: it was counted as they were told of it
+        over other contacts. Returns for each message why it waits for a digest, and when that is due; None: it goes out
+        now.
         """
-        over = not rises and any(map(self._over_budget, messages[:1]))
+        over = not (rises or again) and any(map(self._over_budget, messages[:1]))
         waits = [self._offer(message, over) for message in messages]
         said = [one for one, wait in zip(messages, waits, strict=True) if wait is None]
-        if self._damping.per_hour and any(self._counts(one) for one in said):
+        counts = any(one.channel not in self._damping.undamped for one in said)  # what programs read does not
+        if self._damping.per_hour and counts and not again:
             self.state.people.setdefault(said[0].receiver, []).append(said[0].at)
         return waits
-
-    def _counts(self, message: Notification) -> bool:
-        """Whether a budget counts it: no second way, for its event has been counted, and nothing that programs read."""
-        return message.reason is not Reason.NOT_DELIVERED and message.channel not in self._damping.undamped
 
     def _offer(self, message: Notification, over: bool) -> tuple[Reason, int] | None:
         if message.channel in self._damping.undamped:
@@ -161,8 +161,7 @@ class Damper:
         said = self.state.people.get(message.receiver, [])
         while said and said[0] <= message.at - HOUR:
             del said[0]
-        again = message.reason is Reason.NOT_DELIVERED
-        free = again or is_urgent(message) or message.role in self._unlimited
+        free = is_urgent(message) or message.role in self._unlimited
         return len(said) >= self._damping.per_hour and not free
 
     @staticmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sensord.core.cases.call import MOST_CALLS, Call, by_event
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Notification, Reason
@@ -56,6 +57,8 @@ class Dispatcher(Unreached):
             decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in policy.roles))
         if of is None:
             self.own(case, event.at, (*instead, *people))
+        if reason is Reason.VERIFYING_ASKED and not case.unwatched:
+            self._call(case, event, reason)
         failed = self._tell(case, event, people, reason, decisions, of).failed
         why = Reason.NOBODY_TOLD if policy.steps and level else reason
         failed += self._tell(case, event, instead, why, decisions, of).failed
@@ -107,12 +110,17 @@ class Dispatcher(Unreached):
 
         What is asked goes to all roles that approve when no supervisor is reached. Returns whether anybody is.
         """
-        supervisors = self.policy(case).supervisors
-        reached = self._inform(case, event, supervisors, reason, decisions)
+        self._call(case, event, reason)
+        reached = self._inform(case, event, self.policy(case).supervisors, reason, decisions)
         if not reached and reason is Reason.APPROVAL_ASKED:
-            others = [role.id for role in self._roles.values() if role.approves and role.id not in supervisors]
-            reached = self._inform(case, event, others, reason, decisions)
+            reached = self._inform(case, event, self._approving(case), reason, decisions)
         return reached
+
+    @staticmethod
+    def _call(case: Case, event: CaseEvent, reason: Reason) -> None:
+        """What people are told by an event must come through to one of them."""
+        call = Call(reason, event.cause, event.note, event.at, [event.id.rpartition(":")[2]])
+        case.calls = [*case.calls, call][-MOST_CALLS:]
 
     def _inform(self, case: Case, event: CaseEvent, roles: Iterable[str], reason: Reason, decisions: Decisions) -> bool:
         """Tell whoever of these roles is on duty, but for who asks; returns whether any of them can be reached."""
@@ -158,17 +166,20 @@ class Dispatcher(Unreached):
         person, told = self._roster.by_id.get(name), case.told.get(name)
         if person is None or told is None or told.spoke_at > way.at or not self._roster.table.on_duty(name, event.at):
             return []
-        rule = self._rules.get(of.rule)
-        if outrun(case, subject(of), rule):
+        rule, call = self._rules.get(of.rule), by_event(case.calls, way.event)
+        if call is None and outrun(case, subject(of), rule):
             return []
+        reason = Reason.NOT_DELIVERED if call is None else call.reason
         muted = self._mutes.of_case(of, rule, event.at)
         held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
-        messages = self._messages(of, event, person, told, contacts, Reason.NOT_DELIVERED)
-        self._page(of, event, told, messages, Reason.NOT_DELIVERED, decisions)
+        messages = self._messages(of, event, person, told, contacts, reason, call)
+        self._page(of, event, told, messages, decisions, reason=reason, again=True)
+        if call is not None:
+            call.went(name, [way.channel])
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
         return []
 

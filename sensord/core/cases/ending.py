@@ -81,4 +81,4 @@ class Ending(Telling):
 
 def _let_go(case: Case) -> None:
     """Nothing is awaited any more; and what speaks of vehicles must not outlive the journal with the case."""
-    case.pending, case.fallbacks, case.untold, case.standing, case.deadline = [], {}, [], [], 0
+    case.pending, case.fallbacks, case.untold, case.standing, case.calls, case.deadline = [], {}, [], [], [], 0

@@ -15,7 +15,6 @@ from sensord.core.cases.builtin import IDS
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.measured import measured, number
 from sensord.core.cases.notification import MARK, PLATE, Reason
-from sensord.core.cases.opening import opening
 from sensord.core.cases.policy import Policy, Role
 from sensord.core.instant import MINUTE, to_datetime
 from sensord.core.level import NAMES
@@ -225,7 +224,7 @@ def compose(
     }
     title = _TITLE[language][reason].format_map(words)
     template = _template(rule, event.at - case.subject_at, language)
-    return title, opening(event, reason, language) + (template + _TAIL[language]).format_map(words)
+    return title, (template + _TAIL[language]).format_map(words)
 
 
 def compose_end(
@@ -257,7 +256,7 @@ def compose_calm(
     }
     form = _CALM if not case.unwatched else _WITHDRAWN if case.withdrawn else _UNWATCHED
     text = form[language].format_map(words) + _TAIL[language].format_map(words)
-    return _TITLE[language][reason].format_map(words), opening(event, reason, language) + text
+    return _TITLE[language][reason].format_map(words), text
 
 
 def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, language: str) -> str:

@@ -125,6 +125,11 @@ def digest_at(event: str) -> int | None:
     return int(number) if event.startswith("digest-") and number.isdecimal() and len(number) < 20 else None
 
 
+def event_number(event: str, other: int) -> int:
+    """The number of a case's event, as a key names it; ``other`` when it has none."""
+    return int(event) if event.isdecimal() and len(event) < 20 else other
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A send that was decided against: which step for which role, and why.
 

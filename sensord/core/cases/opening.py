@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sensord.core.cases.call import Call
 from sensord.core.cases.case import STAGES, CaseEvent, State
 from sensord.core.cases.notification import MARK, Reason
 from sensord.core.cases.verdict import verb_name
@@ -36,37 +37,40 @@ _SAID = {
         Reason.HELP_NEEDED: "{by}请求支援{why}。",
         Reason.APPROVAL_ASKED: "{by}申请{verb}{why}。",
         Reason.OVERDUE: "{stage}阶段已超过时限。",
-        Reason.NOBODY_TOLD: "{by}联系不上，未收到通知。",
     },
     "en": {
         Reason.HELP_NEEDED: "{by} asks for help{why}. ",
         Reason.APPROVAL_ASKED: "{by} asks to {verb}{why}. ",
         Reason.OVERDUE: "The stage {stage} takes longer than its limit. ",
-        Reason.NOBODY_TOLD: "{by} cannot be reached, and was not told. ",
     },
 }
 """What comes first where somebody is to decide or to help: who says what, and why."""
+_MISSED = {"zh": "{by}联系不上，未收到通知。", "en": "{by} cannot be reached, and was not told. "}
+"""What comes before all else where somebody is told in the stead of another."""
 _LONGEST_NOTE = 100
 """So much of somebody's own words stands in a message; the case has them all."""
 
 
-def opening(event: CaseEvent, reason: Reason, language: str) -> str:
-    """Say who asks for what and why, which stage takes too long, who has answered or is not reached; else nothing."""
+def opening(event: CaseEvent, reason: Reason, language: str, call: Call | None) -> str:
+    """Say who is not reached, who asks for what and why, which stage takes too long, who has answered; else nothing.
+
+    ``call`` is what is told, when that is of another event.
+    """
     if reason is Reason.HAND_OVER:
         return _handed_over(event, language)
-    form = _SAID[language].get(reason)
+    missed = _MISSED[language].format(by=event.note) if event.cause == NOT_REACHED else ""
+    form, said = _SAID[language].get(reason), call or event
     if form is None:
-        return ""
-    if reason is Reason.NOBODY_TOLD:
-        return form.format(by=event.note) if event.cause == NOT_REACHED else ""
+        return missed
     if reason is Reason.OVERDUE:
-        return form.format(stage=STAGES[State(event.cause.partition(" ")[0])][language])
-    verb, _, why = event.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", event.note)
+        return missed + form.format(stage=STAGES[State(said.cause.partition(" ")[0])][language])
+    verb, _, why = said.note.partition(": ") if reason is Reason.APPROVAL_ASKED else ("", "", said.note)
     # Nobody's own words may make a mark that is filled in on delivery.
     why = " ".join(why.replace(MARK, "").split())
     why = why if len(why) <= _LONGEST_NOTE else f"{why[:_LONGEST_NOTE]}…"
     colon = "：" if language == "zh" else ": "
-    return form.format(by=event.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
+    asked = form.format(by=said.cause, verb=verb_name(verb, language), why=f"{colon}{why}" if why else "")
+    return missed + asked
 
 
 def _handed_over(event: CaseEvent, language: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sensord.core.cases.agenda import Desk
+from sensord.core.cases.call import Call, by_event
 from sensord.core.cases.case import Case, CaseEvent, Due, SecondWay, Subject, subject
 from sensord.core.cases.damping import Damper
 from sensord.core.cases.decisions import Decisions
@@ -87,11 +88,15 @@ class Paging(Whom):
         number, ways = event.id.rpartition(":")[2], list(person.first_ways)
         if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
             ways += [contact for contact in person.second_ways if contact.channel in told.second_ways]
-        messages = self._messages(of, event, person, told, ways, reason)
+        call = by_event(case.calls, number)
+        again = reason is Reason.NOT_DELIVERED or (call is not None and person.id in call.people)
+        messages = self._messages(of, event, person, told, ways, reason, call)
         case.told[person.id] = told
+        if call is not None:
+            call.went(person.id, (contact.channel for contact in ways))
         if reason in ENDS:
             told.ended_over = {**told.ended_over, **dict.fromkeys((contact.channel for contact in ways), number)}
-        if not self._page(of, event, told, messages, reason, decisions):
+        if not self._page(of, event, told, messages, decisions, reason=reason, again=again):
             told.held.append(number)
             return False
         if reason not in NOTICES:
@@ -141,10 +146,17 @@ class Paging(Whom):
         return others
 
     def _messages(
-        self, case: Case, event: CaseEvent, person: Person, told: Told, contacts: Iterable[Contact], reason: Reason
+        self,
+        case: Case,
+        event: CaseEvent,
+        person: Person,
+        told: Told,
+        contacts: Iterable[Contact],
+        reason: Reason,
+        call: Call | None,
     ) -> list[Notification]:
         """Make what one person reads over each of these contacts; ``told`` is their line of the ledger."""
-        title, text = self._words(case, event, person, reason, told.rules)
+        title, text = self._words(case, event, person, reason, told.rules, call)
         return [
             Notification(
                 key=f"{case.id}:{event.id.rpartition(':')[2]}:{person.id}:{contact.channel}",
@@ -164,16 +176,22 @@ class Paging(Whom):
         event: CaseEvent,
         told: Told,
         messages: list[Notification],
-        reason: Reason,
         decisions: Decisions,
+        *,
+        reason: Reason,
+        again: bool,
     ) -> bool:
-        """Tell one person what was made for them; returns False when all of it waits for digests."""
+        """Tell one person what was made for them; returns False when all of it waits for digests.
+
+        ``again``: they were told of it over other contacts.
+        """
         told.told_at = event.at
         if reason not in ENDS:
             told.hear_of(case.rule, alone=not case.level)
         if reason not in INFORMS:
             told.asked_at = event.at
-        waits = self._damper.offer(messages, rises=reason not in ENDS and told.is_above(case.level))
+        rises = reason not in ENDS and told.is_above(case.level)
+        waits = self._damper.offer(messages, rises=rises, again=again)
         for message, wait in zip(messages, waits, strict=True):
             if wait is None:
                 decisions.notify(message)

@@ -154,9 +154,13 @@ class Telling(Stages):
 
         Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
         at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is; and what is
-        muted is told when the mute ends.
+        muted is told when the mute ends. Likewise with whoever was to verify a case that was given back as it was over.
         """
-        stands = (case.alerts or case.unwatched) and not case.claimed and case.state not in ENDED
+        if case.state in ENDED:
+            return
+        self._call_given_up(case, name, event, at, story)
+        asked = self.dispatcher.asked_to_verify(case, name, event)
+        stands = bool(case.alerts or case.unwatched or asked) and not case.claimed
         wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
         if not stands or not (wayless or self.dispatcher.is_unreached(case, name)):
             return
@@ -175,9 +179,21 @@ class Telling(Stages):
         if not people and self.dispatcher.is_known(case, at):
             return
         told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
+        if asked is not None:
+            asked.events.append(told.id.rpartition(":")[2])
         self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
         if not people:
             self._untold(case, subject(of), at)
+
+    def _call_given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
+        """What supervisors were told or asked by an event goes over what is left to its receiver, else to others."""
+        for call in self.dispatcher.given_up_calls(case, name, event):
+            self.remute(case, at)
+            people = self.dispatcher.pass_on(case, call, name, at)
+            if people or not self.dispatcher.is_heard(case, call, at):
+                cause, note = ("second way", "") if [one.id for one in people] == [name] else (NOT_REACHED, name)
+                told = self.happen(case, Happening.STEP_DUE, at, cause, story, note=note)
+                self.dispatcher.tell_call(case, call, told, people, name, story.decisions)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
         """A mute may have ended, a shift may have changed: tell, if there still is something to tell, and somebody."""

@@ -6,9 +6,11 @@ from collections.abc import Collection
 
 import msgspec
 
-from sensord.core.cases.notification import digest_at
+from sensord.core.cases.notification import digest_at, event_number
 from sensord.core.level import Level
 
+_OTHER = 1 << 63
+"""The number of what is no event of a case: later than any."""
 OPERATOR = "operator"
 """The role of who has answered and is on no roster: by the API, or at the machine."""
 
@@ -101,13 +103,13 @@ class Told(msgspec.Struct):
         """Whether it is no matter that a message of an event (its number, or a digest) has failed over a channel."""
         number, at = self.since.get(channel, (0, 0))
         instant = digest_at(event)
-        return _number(event) < number if instant is None else instant < at
+        return event_number(event, _OTHER) < number if instant is None else instant < at
 
     def come_through(self, event: str, channel: str) -> None:
         """A message of an event has been delivered over a channel: it works, and what failed before is made up for."""
         number, at = self.since.get(channel, (0, 0))
         instant = digest_at(event)
-        now = (max(number, _number(event, 0)), at) if instant is None else (number, max(at, instant))
+        now = (max(number, event_number(event, 0)), at) if instant is None else (number, max(at, instant))
         self.since, self.failed = {**self.since, channel: now}, [one for one in self.failed if one != channel]
 
     def moved(self, channels: Collection[str], number: int, at: int) -> None:
@@ -120,7 +122,3 @@ class Told(msgspec.Struct):
     def reached(self) -> bool:
         """Whether a message is known to have reached the person's side."""
         return bool(self.sent_at or self.delivered_at or self.seen_at or self.acknowledged_at)
-
-
-def _number(event: str, other: int = 1 << 63) -> int:
-    return int(event) if event.isdecimal() and len(event) < 20 else other

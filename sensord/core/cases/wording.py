@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.message import ENDS, Names, ask_when_calm, compose, compose_calm, compose_end
 from sensord.core.cases.notification import Reason
+from sensord.core.cases.opening import opening
 from sensord.core.cases.parts import parts_of
 from sensord.core.cases.policy import Policy, Role
 from sensord.core.people.roster import Person
@@ -27,18 +29,32 @@ class Wording:
         self._rules, self._roles, self._policy, self._names, self._open = rules, roles, policy, names, cases
 
     def words(
-        self, case: Case, event: CaseEvent, person: Person, reason: Reason, heard: Sequence[str]
+        self, case: Case, event: CaseEvent, person: Person, reason: Reason, heard: Sequence[str], call: Call | None
     ) -> tuple[str, str]:
-        """Write title and text; whoever hears the end hears of which alerts: of rules they have ``heard`` of."""
-        language = person.language
-        role = self._roles.get(person.role) or Role(person.role, {}, {})
+        """Write title and text; whoever hears the end hears of which alerts: of rules they have ``heard`` of.
+
+        ``call`` is what the event tells of, when that is of an earlier one.
+        """
         rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
         if reason in ENDS:
-            return compose_end(case, rules, reason, event, language, self._names)
-        if not case.level:
-            ask = ask_when_calm(case, self._policy(case), role, reason, language)
-            return compose_calm(case, rules, ask, reason, event, language, self._names)
-        rule, parts = self._rules.get(case.rule), ""
+            return compose_end(case, rules, reason, event, person.language, self._names)
+        said = (
+            self._alert(case, event, person, reason) if case.level else self._calm(case, event, person, reason, rules)
+        )
+        title, text = said
+        return title, opening(event, reason, person.language, call) + text
+
+    def _calm(
+        self, case: Case, event: CaseEvent, person: Person, reason: Reason, rules: Mapping[str, Rule | None]
+    ) -> tuple[str, str]:
+        ask = ask_when_calm(case, self._policy(case), self._role(person), reason, person.language)
+        return compose_calm(case, rules, ask, reason, event, person.language, self._names)
+
+    def _alert(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
+        rule, parts, language = self._rules.get(case.rule), "", person.language
         if rule is not None and rule.combination is not None:
             parts = parts_of(case, rule, self._rules, self._open.values(), self._names.places, language)
-        return compose(case, rule, role, reason, event, language, self._names, parts)
+        return compose(case, rule, self._role(person), reason, event, language, self._names, parts)
+
+    def _role(self, person: Person) -> Role:
+        return self._roles.get(person.role) or Role(person.role, {}, {})
