@@ -24,7 +24,8 @@ says nothing.
 
 With ``success`` what is at its path decides alone, null and empty included. A body in which there is no such path
 speaks of the setting rather than of the message: it is unclear. But many a gateway refuses with other members than it
-takes: a body that says no by the table is in doubt, and tried on.
+takes: a body that says no by the table is in doubt, and tried on. So is another value at the path, and it is in doubt
+where the table would have it for a yes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import cast
 
 import msgspec
 
@@ -75,24 +77,26 @@ def judge_success(name: str, reply: Reply, success: Success | None) -> None:
     if success is None:
         judge_body(name, reply)
         return
-    _refuse_page(name, reply)
-    found: object = reply.json
+    found, part = cast("object", reply.json), ""
     for part in success.path.split("."):
         if not isinstance(found, dict) or part not in found:
-            raise _pathless(name, reply, success.path)
+            raise lacking(name, reply, success.path, "; correct success: of the channel")
         found = found[part]
     if _written(found) != success.equals:
         code = plain_code(_written(found))
-        raise DeliveryError(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
+        others_take_it = _means(_plain(part), found, inside=False) is Says.YES
+        kind = InDoubtError if others_take_it else DeliveryError
+        raise kind(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
 
 
-def _pathless(name: str, reply: Reply, path: str) -> InDoubtError:
-    """What an answer means in which there is no such path."""
+def lacking(name: str, reply: Reply, what: str, advice: str = "") -> InDoubtError:
+    """What a 2xx means that lacks what it is judged by: nobody knows, unless it says no by the table, or is a page."""
+    _refuse_page(name, reply)
     answered = f"channel {name}: {reply.host} answered {reply.status}"
     says, words = min(_said(reply.body), default=(Says.YES, ""))
     if says is Says.NO:
-        return InDoubtError(f"{answered} with {words}, and without {path}")
-    return UnclearError(f"{answered} without {path}, which may mean either; correct success: of the channel")
+        return InDoubtError(f"{answered} with {words}, and without {what}")
+    return UnclearError(f"{answered} without {what}, which may mean either{advice}")
 
 
 def _refuse_page(name: str, reply: Reply) -> None:
@@ -142,11 +146,16 @@ def _members(found: object) -> Iterator[tuple[Says, str]]:
         if isinstance(one, list):
             left += [(part, True, depth + 1) for part in one if depth < _DEPTH]
         for name, value in one.items() if isinstance(one, dict) else ():
-            plain = re.sub("[_-]", "", name.lower())
+            plain = _plain(name)
             words = name if plain in _ERRORS else f"{name} {plain_code(_word(value))}"  # a sentence may hold a number
             yield _means(plain, value, inside=inside), words
             if plain in _INSIDE and depth < _DEPTH:
                 left.append((value, True, depth + 1))
+
+
+def _plain(name: str) -> str:
+    """A member's name as the table has it."""
+    return re.sub("[_-]", "", name.lower())
 
 
 def _means(name: str, value: object, *, inside: bool) -> Says:

@@ -42,5 +42,5 @@ def fill(template: str, words: Mapping[str, str]) -> str:
 
 
 def plain_code(code: str) -> str:
-    """A gateway's code as it may stand in a log: short, and nothing but letters, digits and dots."""
-    return re.sub(r"[^\w.:-]", "?", code, flags=re.ASCII)[:60]
+    """A gateway's code as it may stand in a log: short, nothing but letters, digits and dots, and no phone number."""
+    return re.sub(r"[^\w.:-]", "?", re.sub(r"\d{10,}", "***", code), flags=re.ASCII)[:60]

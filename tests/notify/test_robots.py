@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sensord.config.channels import DingtalkRobot, FeishuRobot, WecomRobot
 from sensord.errors import DeliveryError
 from sensord.notify.mention import Mentions, mentions
-from sensord.notify.outcome import InDoubtError
+from sensord.notify.outcome import InDoubtError, UnclearError
 from sensord.notify.robot import Dingtalk, Feishu, RobotChannel, Wecom
 from sensord.notify.text import cut, text_of
 from tests.notify.parts import Clock, entry
@@ -145,12 +145,14 @@ async def test_over_the_limit_it_waits_as_long_as_the_service_wants(
 
 @each_kind
 async def test_an_answer_without_a_code_is_in_doubt(make: Any, group: Any) -> None:
-    """A proxy's page with status 200 is no delivery."""
-    with Receiver(Answer(200, b"<html>log in</html>"), Answer(200, b"[]"), Answer(503, b"busy")) as receiver:
+    """A proxy's page with status 200 is no delivery; nobody knows what anything else means that has no code."""
+    answers = (b"<html>log in</html>", b'{"error": "busy"}', b"[]")
+    with Receiver(*(Answer(200, body) for body in answers), Answer(503, b"busy")) as receiver:
         channel = make(receiver, Clock())
-        for _ in range(2):
-            with pytest.raises(InDoubtError, match="without"):
+        for said in ("web page", "with error, and without", "without .*, which may mean either$"):
+            with pytest.raises(InDoubtError, match=said) as caught:
                 await channel.send(entry())
+            assert isinstance(caught.value, UnclearError) is ("either" in said)
         with pytest.raises(DeliveryError, match="503"):
             await channel.send(entry())
         await channel.close()

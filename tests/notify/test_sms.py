@@ -75,7 +75,7 @@ async def test_words_in_a_text_are_not_placeholders() -> None:
         ({"data": {"Code": "isv.BUSINESS_LIMIT_CONTROL"}}, "isv.BUSINESS_LIMIT_CONTROL"),
         ({"data": {}}, "without data.Code"),
         ({"data": "OK"}, "without data.Code"),
-        ({"data": {"Code": "13800000000 <b>"}}, "13800000000"),
+        ({"data": {"Code": "x13800000000 <b>"}}, r"Code x[?]+b[?]"),
     ],
 )
 async def test_the_answer_must_say_success(answer: object, wrong: str) -> None:
@@ -88,7 +88,7 @@ async def test_the_answer_must_say_success(answer: object, wrong: str) -> None:
             with pytest.raises(DeliveryError, match=wrong) as caught:
                 await one.send(entry(address=PHONE))
             assert caught.value.retryable
-            assert "<" not in str(caught.value)
+            assert not {"<", "1"} & set(str(caught.value).partition("answered")[2])
         await one.close()
 
 

@@ -285,8 +285,10 @@ async def test_what_a_200_says_in_its_body_counts() -> None:
     ("body", "taken", "doubtful"),
     [
         (b'{"data": {"state": "queued"}, "code": 500}', True, False),
-        (b'{"data": {"state": "full"}}', False, False),
-        (b'{"data": {"state": null}}', False, False),
+        (b'{"data": {"state": "failed"}}', False, False),
+        (b'{"data": {"state": -1}}', False, False),
+        (b'{"data": {"state": "accepted"}}', False, True),
+        (b'{"data": {"state": null}}', False, True),
         (b'{"data": {}}', False, True),
         (b'{"error": "busy"}', False, True),
         (b"ok", False, True),
