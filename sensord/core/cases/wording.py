@@ -32,7 +32,7 @@ class Wording:
         """Write title and text; whoever hears the end hears of which alerts: of rules they have ``heard`` of."""
         language = person.language
         role = self._roles.get(person.role) or Role(person.role, {}, {})
-        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
+        rules = tuple(heard) or (case.rule,)
         if reason in ENDS:
             return compose_end(case, rules, reason, event, language, self._names)
         if not case.level:
@@ -40,5 +40,5 @@ class Wording:
             return compose_calm(case, rules, ask, reason, event, language, self._names)
         rule, parts = self._rules.get(case.rule), ""
         if rule is not None and rule.combination is not None:
-            parts = parts_of(case, rule, self._rules, self._open.values(), self._names.places, language)
+            parts = parts_of(case, rule, self._open.values(), self._names, language)
         return compose(case, rule, role, reason, event, language, self._names, parts)
