@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -274,7 +275,7 @@ def prepare(config: Path) -> None:
     """Make what the new version begins with."""
     from sensord.commands.preparing import prepare as make
 
-    said, whole = make(config)
+    said, whole = make(config, partial(click.echo, err=True))
     click.echo(said)
     raise SystemExit(0 if whole else 130)
 

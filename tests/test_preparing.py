@@ -11,12 +11,16 @@ import tarfile
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from sensord.commands.doctor import Finding, examine
+from sensord.commands.preparing import lines
 from sensord.config.settings import Mqtt
 from sensord.drivers import restoring
+from sensord.drivers.preparing import Preparation
 from sensord.store.copies import PREPARED
 from simulators.screens import running_screens
 from tests.drivers.test_restoring import unread
@@ -30,9 +34,10 @@ RELEASED = sorted(Path(__file__).parent.glob("*/released/*.tar.xz"))
 INTERRUPTED = """
 import os, signal, sys
 from sensord.cli import main
+from sensord.commands import preparing as command
 from sensord.core.site import Site
 from sensord.drivers import preparing
-preparing.READ_GROUPS = 50
+preparing.READ_GROUPS, command._APART = 50, 0.0
 step, steps = Site.step, []
 def stepped(site, group):
     steps.append(group.seq)
@@ -43,7 +48,7 @@ Site.step = stepped
 sys.argv = ["sensord", "prepare", "--config", sys.argv[1]]
 main()
 """
-"""The command, with Ctrl-C after the seventy-fifth group."""
+"""The command, with a line at each look, and Ctrl-C after the seventy-fifth group."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +75,8 @@ def test_it_is_made_beside_a_daemon_that_runs(tmp_path: Path, broker: Mosquitto,
     found = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
     assert found.returncode == 130, found.stderr
     assert re.fullmatch(r"stopped at group 100 of \d+; the same command goes on\n", found.stdout), found.stdout
+    told = re.findall(r"^group (\d+) of \d+; \d+ a second, about \d+ min left$", found.stderr, re.MULTILINE)
+    assert told == ["50", "100"], found.stderr
     numbers = count(10_000)
 
     def seen() -> bool:
@@ -91,6 +98,19 @@ def test_it_is_made_beside_a_daemon_that_runs(tmp_path: Path, broker: Mosquitto,
     assert not (daemon.state / PREPARED).exists()
     found = daemon.command("prepare")
     assert (found.returncode, "nothing is to be prepared" in found.stdout) == (0, True)
+
+
+def test_a_log_is_told_every_ten_seconds_how_far_it_is() -> None:
+    """Without a terminal, as under systemd: a line for ten seconds of work, none before, and none for each look."""
+    now, work, said = [0.0], SimpleNamespace(position=1000, end=100_000), list[str]()
+    show = lines(cast("Preparation", work), said.append, lambda: now[0])
+    for second in range(31):
+        now[0], work.position = float(second), 1000 + 100 * second
+        show(100 * second)
+    assert said == [
+        f"group {2000 + 1000 * number} of 100000; 100 a second, about {17 - (number > 1)} min left"
+        for number in range(3)
+    ]
 
 
 def spoken_of(daemon: Daemon) -> list[Finding]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from sensord import starting
-from sensord.commands.progress import bar
+from sensord.commands.progress import Show, bar
 from sensord.config.load import Loaded, Spare
 from sensord.drivers.preparing import Preparation
 from sensord.drivers.restoring import unprepared
@@ -19,11 +22,14 @@ from sensord.words import say
 
 _BESIDE = 10
 """Added to our niceness: the daemon that runs goes first."""
+_APART = 10.0
+"""Seconds from one line about how far it is to the next."""
 
 
-def prepare(config: Path) -> tuple[str, bool]:
+def prepare(config: Path, tell: Callable[[str], None]) -> tuple[str, bool]:
     """Make it; returns what a person reads of the outcome, and whether it was made whole.
 
+    Where stderr is no terminal, ``tell`` takes a line from time to time about how far it is.
     SIGINT and SIGTERM end it early, and what is done by then is kept. Raises ``ConfigError`` for what a start would
     refuse, and when the site keys cannot be read; ``StoreError``.
     """
@@ -42,11 +48,11 @@ def prepare(config: Path) -> tuple[str, bool]:
     ending = list[int]()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: ending.append(number))
-    with bar(work.end - work.first) as show:
+    with bar(work.end - work.first) as drawn:
+        show = drawn or lines(work, tell)
 
         def go_on(stepped: int) -> bool:
-            if show is not None:
-                show(stepped)
+            show(stepped)
             return not ending
 
         whole = work.run(go_on)
@@ -58,6 +64,24 @@ def prepare(config: Path) -> tuple[str, bool]:
         zh = f"已停在第 {work.position} 组，共 {work.end} 组；用同一命令继续"
         en = f"stopped at group {work.position} of {work.end}; the same command goes on"
     return say(zh, en), whole
+
+
+def lines(work: Preparation, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> Show:
+    """Tell a line from time to time, for a log that somebody reads later; ``clock`` gives seconds."""
+    began = told = clock()
+
+    def show(stepped: int) -> None:
+        nonlocal told
+        now = clock()
+        if now - told < _APART:
+            return
+        told, rate = now, max(stepped, 1) / (now - began)  # over a hole of the journal nothing is stepped
+        minutes = math.ceil((work.end - work.position) / rate / 60)
+        zh = f"第 {work.position} 组，共 {work.end} 组；每秒 {rate:.0f} 组，约还需 {minutes} 分钟"
+        en = f"group {work.position} of {work.end}; {rate:.0f} a second, about {minutes} min left"
+        tell(say(zh, en))
+
+    return show
 
 
 def to_be_stepped(loaded: Loaded) -> int:

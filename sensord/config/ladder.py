@@ -38,6 +38,7 @@ _NEVER_NEGATIVE = (
 )
 _WHOLE = 100
 _MOST_EVALUATIONS = 60
+ORDER = "levels go blue, yellow, orange, red"
 _OF = re.compile(r"(\d+) +of +(\d+)")
 
 
@@ -165,6 +166,34 @@ def looks_regularly(text: RuleText) -> bool:
     return text.window is not None or (text.value or "").strip().startswith("occupancy")
 
 
+def out_of_order(
+    comparison: Comparison, lower: LevelSpec, upper: LevelSpec, given: tuple[str, str] = ("", "")
+) -> str | None:
+    """What is wrong with the order of two thresholds, or None.
+
+    ``given`` names where the lower and the upper one are given, when that is not clear.
+    """
+    rising = comparison in RISING
+    if lower.low is not None and upper.low is not None:
+        fits = upper.low <= lower.low and upper.threshold >= lower.threshold
+        fits = fits and (upper.low, upper.threshold) != (lower.low, lower.threshold)
+    else:
+        gap = upper.threshold - lower.threshold
+        fits = (gap if rising else -gap) > 0
+    if fits:
+        return None
+    inner, outer = _written(lower, given[0]), _written(upper, given[1])
+    if comparison is Comparison.OUTSIDE:
+        return f"{upper.level.word} ({outer}) must lie further out than {lower.level.word} ({inner})"
+    side = "more than" if rising else "less than"
+    return f"the threshold of {upper.level.word} ({outer}) must be {side} that of {lower.level.word} ({inner})"
+
+
+def _written(spec: LevelSpec, place: str) -> str:
+    number = f"{spec.threshold:g}" if spec.low is None else f"[{spec.low:g}, {spec.threshold:g}]"
+    return f"{place}: {number}" if place else number
+
+
 class LadderReader:
     """Checks the rungs against each other and against what the value can be."""
 
@@ -192,29 +221,9 @@ class LadderReader:
     def ascending(self) -> None:
         """Check that the thresholds ascend with the levels, or descend for a falling rule."""
         for lower, upper in itertools.pairwise(self.specs):
-            fault = self._out_of_order(lower, upper)
+            fault = out_of_order(self.comparison, lower, upper)
             if fault is not None:
-                self._error(upper, fault, "levels go blue, yellow, orange, red")
-
-    def disorder(self) -> str | None:
-        """What is wrong with the order of the thresholds, or None."""
-        faults = (self._out_of_order(lower, upper) for lower, upper in itertools.pairwise(self.specs))
-        return next((fault for fault in faults if fault is not None), None)
-
-    def _out_of_order(self, lower: LevelSpec, upper: LevelSpec) -> str | None:
-        if lower.low is not None and upper.low is not None:
-            encloses = upper.low <= lower.low and upper.threshold >= lower.threshold
-            if encloses and (upper.low, upper.threshold) != (lower.low, lower.threshold):
-                return None
-            return f"{upper.level.word} must lie further out than {lower.level.word}"
-        gap = upper.threshold - lower.threshold
-        if (gap if self.rising else -gap) > 0:
-            return None
-        side = "more than" if self.rising else "less than"
-        return (
-            f"the threshold of {upper.level.word} ({upper.threshold:g}) must be {side} that of "
-            f"{lower.level.word} ({lower.threshold:g})"
-        )
+                self._error(upper, fault, ORDER)
 
     def reachable(self, value: Value) -> None:
         """Check that each level can be reached and, with a window, that it is not always so.

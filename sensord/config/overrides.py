@@ -2,7 +2,8 @@
 
 The file is what a spreadsheet writes: a first row ``place,blue,yellow,orange,red`` (in any order, levels that are not
 overridden left out), then a row per place or device; an empty cell keeps the rule's own threshold, and a rule with
-``outside`` takes ``2..8``.
+``outside`` takes ``2..8``. Whether the levels are in order is seen where thresholds come together
+(``overrideorder.py``).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 
 from sensord.config.files import read_regular
 from sensord.config.findings import Findings
-from sensord.config.ladder import Ladder, LadderReader, read_pair
+from sensord.config.ladder import ORDER, Ladder, LadderReader, read_pair
+from sensord.config.overrideorder import disorders
 from sensord.config.ruletext import ClearText, RuleText
 from sensord.config.yamlfile import MAX_BYTES, KeyPath
 from sensord.core.level import BY_WORD
 from sensord.core.place import Places
-from sensord.core.rules.rule import Comparison, LevelSpec, Override
+from sensord.core.rules.rule import Comparison, LevelSpec, Override, Rule
 from sensord.errors import Problem
 
 Given = float | tuple[float, ...]
@@ -36,6 +38,7 @@ class OverrideReader:
     ) -> None:
         self.findings, self.path, self.text, self.ladder, self.places = findings, path, text, ladder, places
         self._rungs = {rung.level.word: rung for rung in ladder.levels}
+        self._rows_of: dict[str, tuple[Path, int]] = {}
 
     def read(self) -> tuple[Override, ...]:
         """Return the overrides in the order of their places."""
@@ -51,6 +54,18 @@ class OverrideReader:
             made.append(self._one((*path, place), place, levels))
         return tuple(sorted((one for one in made if one is not None), key=lambda one: one.place))
 
+    def check_order(self, overrides: tuple[Override, ...], rule: Rule) -> None:
+        """Note where the levels of ``rule`` are out of order under these overrides, which ``read`` returned."""
+        for fault in disorders(self.ladder, overrides, rule, self.places):
+            hint, others = ORDER, sorted(fault.keys - {fault.place})
+            if others:
+                seen = len(fault.keys)
+                hint = f"levels go blue, yellow, orange, red; it is so at {seen} places, for example {others[0]}"
+            if fault.place in self._rows_of:
+                self._wrong(*self._rows_of[fault.place], 1, fault.message, hint)
+            else:
+                self.findings.error((*self.path, "overrides", fault.place), fault.message, hint)
+
     def _exists(self, path: KeyPath, place: str) -> None:
         if self.places is not None and place not in self.places.by_id and place not in self.places.device_index:
             known = [*self.places.by_id, *self.places.device_index]
@@ -58,22 +73,14 @@ class OverrideReader:
             self.findings.error(path, f"there is no place or device {place} in places.yaml", hint, key=True)
 
     def _one(self, path: KeyPath, place: str, given: Mapping[Any, Given]) -> Override | None:
-        """Check the thresholds of one place together with those that it leaves as they are."""
-        specs = dict(self._rungs)
-        for word, threshold in given.items():
-            spec = self._spec(path, word, threshold)
-            if spec is None:
-                return None
-            specs[word] = spec
-        ordered = tuple(sorted(specs.values(), key=lambda spec: spec.level))
-        reader = LadderReader(self.findings, self.path, self.text, self.ladder.comparison, ordered)
-        fault = reader.disorder()
-        if fault is not None:
-            self.findings.error(path, f"{place}: {fault}", "levels go blue, yellow, orange, red")
+        """Read the thresholds of one place, with their margins."""
+        read = [self._spec(path, word, threshold) for word, threshold in given.items()]
+        specs = tuple(sorted((spec for spec in read if spec is not None), key=lambda spec: spec.level))
+        if len(specs) < len(read):
             return None
+        reader = LadderReader(self.findings, self.path, self.text, self.ladder.comparison, specs)
         margins = reader.margins((*self.path, "clear", "margin"), (self.text.clear or ClearText()).margin)
-        own = [(spec, margin) for spec, margin in zip(ordered, margins, strict=True) if spec.level.word in given]
-        return Override(place, tuple(spec for spec, _ in own), tuple(margin for _, margin in own))
+        return Override(place, specs, margins)
 
     def _spec(self, path: KeyPath, word: str, given: Given) -> LevelSpec | None:
         if word not in self._rungs:
@@ -153,3 +160,4 @@ class OverrideReader:
             self.findings.errors[number_] = Problem(str(file), line, 1, problem.message, problem.hint)
         if own is not None and own.levels:
             made[place] = own
+            self._rows_of[place] = (file, line)

@@ -122,7 +122,7 @@ class RuleReader:
             for index, word in enumerate(words):
                 path: KeyPath = (*self.path, "where", key)
                 self._word(path if isinstance(given[key], str) else (*path, index), key, word)
-        return where
+        return {key: words for key, words in where.items() if words}
 
     def _labels(self) -> dict[str, tuple[str, ...]]:
         if self.stream is None or self.kinds:
@@ -261,21 +261,22 @@ class RuleReader:
         ladder = read_ladder(self.findings, self.path, plainly, None if text.baseline is not None else value)
         if ladder is None or value is None:
             return None
-        overrides = OverrideReader(self.findings, self.path, plainly, ladder, self.world.places).read()
-        levels = ladder.levels
+        reader = OverrideReader(self.findings, self.path, plainly, ladder, self.world.places)
+        overrides, levels = reader.read(), ladder.levels
+        plain = msgspec.structs.replace(self._rule(where, levels, ladder.clear), value=value)
+        reader.check_order(overrides, plain)
         if trend is not None:
             levels, overrides = one_level_lower(levels), lowered(overrides)
         if overrides and text.baseline is not None:
             self._error("overrides", "a baseline knows each place's own usual", "remove overrides, or make two rules")
         if trend is not None and ladder.comparison is Comparison.OUTSIDE:
             self._error("trend", "a trend heads one way, and outside looks both ways", "make two rules of it")
-        plain = self._rule(where, levels, ladder.clear)
         self._capacity(plain)
         self._each()
         return msgspec.structs.replace(
             plain,
+            levels=levels,
             comparison=ladder.comparison,
-            value=value,
             window=shape.window,
             session=shape.session,
             readings=shape.readings,

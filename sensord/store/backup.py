@@ -29,6 +29,7 @@ from sensord.store import access, audit
 from sensord.store.access import AccessLog
 from sensord.store.audit import AuditLog
 from sensord.store.beside import made_beside
+from sensord.store.copies import PREPARED
 from sensord.store.dayfile import SCHEMA as JOURNAL
 from sensord.store.dayfile import day_files, read_span
 from sensord.store.lock import StateLock
@@ -43,6 +44,8 @@ MANIFEST = "backup.json"
 VERSION = 1
 _OF_THE_RUN = ("lock", "ballast", "starts", "sessions", "http.port", "starting", HALF_RESTORED)
 """Files that say something of the running daemon, and nothing of the street."""
+_MADE_AGAIN = (PREPARED,)
+"""Files that are for one upgrade, and go away under a daemon that runs: they are made of the journal once more."""
 _NOT_OURS = ("lock", "lost+found")
 """What may be in a state directory before a restore, and stays: ours of this moment, and a file system's own."""
 _NAME = re.compile(rf"(journal/|{REPORTS}/[a-z][A-Za-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -147,7 +150,7 @@ def _copy_folder(source: Path, target: Path, files: Iterable[str]) -> None:
 def _belongs(path: Path) -> bool:
     """Whether a file of the state directory goes into a backup: keys and tokens do, what was set aside does not."""
     aside = ASIDE in path.name or path.name.endswith(("-wal", "-shm", "-journal", ".part", ".new"))
-    return path.name not in _OF_THE_RUN and not aside and _NAME.fullmatch(path.name) is not None
+    return path.name not in (*_OF_THE_RUN, *_MADE_AGAIN) and not aside and _NAME.fullmatch(path.name) is not None
 
 
 def restore(backup: Path, state: Path) -> Manifest:

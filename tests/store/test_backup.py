@@ -20,10 +20,12 @@ from sensord.errors import LockedError, StoreError
 from sensord.store import backup
 from sensord.store.access import AccessLog
 from sensord.store.backup import back_up, restore
+from sensord.store.copies import FILE, PREPARED
 from sensord.store.journal import Journal
 from sensord.store.lock import StateLock
 from sensord.store.opening import HALF_RESTORED, open_stores
 from sensord.store.reports import ReportFolder
+from sensord.store.sqlite import create_file
 from sensord.store.state import StateStore
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.store.parts import change, fill, groups, overwrite, read_all, records_of
@@ -58,6 +60,24 @@ def test_a_backup_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.prune(2000 * 10**9) == 1, "a report is as old as it was"
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "backup").rglob("*") if path.is_file()}
     assert modes == {0o600}
+
+
+def test_what_was_prepared_for_an_upgrade_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made again, and the daemon may delete it while it would be copied; copies of the saved state are kept."""
+    directory = tmp_path / "state"
+    made(directory, 5)
+    for name in (FILE, PREPARED):
+        (directory / name).write_bytes(b"state")
+
+    def create(path: Path) -> None:
+        (directory / PREPARED).unlink(missing_ok=True)
+        create_file(path)
+
+    assert PREPARED not in back_up(directory, tmp_path / "first", 0).files
+    monkeypatch.setattr(backup, "create_file", create)
+    files = back_up(directory, tmp_path / "second", 0).files
+    assert FILE in files
+    assert PREPARED not in files
 
 
 def test_a_backup_under_writing_is_whole_and_fits_together(tmp_path: Path) -> None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from sensord.core.alert import Change, Transition
 from sensord.core.cases import contacts
 from sensord.core.cases.agenda import CHECK, DIGEST, REPORT, Agenda
 from sensord.core.cases.answers import Answers, Outcome
 from sensord.core.cases.apart import Apart
+from sensord.core.cases.bookstate import BookState
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
-from sensord.core.cases.damping import Damped
 from sensord.core.cases.digester import A_DIGEST
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
@@ -28,8 +26,9 @@ from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.replan import Replan
 from sensord.core.cases.reporter import A_REPORT, Reporter
 from sensord.core.cases.story import Story
+from sensord.core.cases.titles import names_of, titles_gone
 from sensord.core.cases.verdict import Answered, Verdict, refused
-from sensord.core.cases.watch import RETRY, Watched, hole_transitions, named, tried_again
+from sensord.core.cases.watch import RETRY, hole_transitions, named, tried_again
 from sensord.core.definition import Definition
 from sensord.core.instant import DAY, to_datetime
 from sensord.core.level import Level
@@ -48,17 +47,6 @@ RECORD_LOST = "record lost"
 """Why a case is void whose opening was in groups that the journal has lost."""
 
 
-class BookState(msgspec.Struct):
-    """Everything that later decisions depend on; cases in the order in which they were opened."""
-
-    open: list[Case] = []
-    ended: list[Case] = []
-    codes: dict[str, int] = {}
-    silences: list[Silence] = []
-    damped: Damped = msgspec.field(default_factory=Damped)
-    watched: Watched = msgspec.field(default_factory=Watched)
-
-
 class CaseBook:
     """Holds the cases.
 
@@ -75,7 +63,8 @@ class CaseBook:
         """Make everything of a state: one that was saved, or our own."""
         definition, self._watched, self._agenda = self._definition, state.watched, Agenda()
         self.ended: dict[str, Case] = {case.id: case for case in state.ended}
-        self._flow = Flow(definition, self._places, self._agenda, state.damped, state.codes, self._apart, self.ended)
+        self._titles, names = state.titles, names_of(definition, self._places, state.titles)
+        self._flow = Flow(definition, names, self._agenda, state.damped, state.codes, self._apart, self.ended)
         self._flow.roster.undeliverable = {(person, channel) for person, channel, _ in state.watched.failed}
         self._flow.mutes.silences = {silence.id: silence for silence in state.silences}
         self._answers = Answers(self._flow)
@@ -131,10 +120,8 @@ class CaseBook:
 
     def state(self) -> BookState:
         """Everything that later decisions depend on."""
-        flow = self._flow
-        return BookState(
-            list(self.open.values()), list(self.ended.values()), flow.codes, self.silences, flow.damped, self._watched
-        )
+        flow, cases = self._flow, (list(self.open.values()), list(self.ended.values()))
+        return BookState(*cases, flow.codes, self.silences, flow.damped, self._watched, self._titles)
 
     def handed_over(self, to: Definition, at: int, story: Story) -> BookState:
         """The state for the book of a definition that comes into force at ``at``: open cases go on by its plans."""
@@ -143,6 +130,7 @@ class CaseBook:
             with self._apart.handling(case.id, at, story.failures):
                 story.changed.update({case.id: case} if replan.put(case) else {})
         self._settle_ended(at, story)
+        self._titles = titles_gone(self._flow.names, to, self._known(), self._flow.damped)
         return self.state()
 
     # -- what happens ------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sensord.core.cases.damping import Damped, Damper
 from sensord.core.cases.digester import Digester
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.ending import TOLD_LATE
+from sensord.core.cases.message import Names
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.numbering import FILED, next_code, unused
@@ -30,7 +31,7 @@ from sensord.core.definition import Definition
 from sensord.core.instant import to_datetime
 from sensord.core.level import Level
 from sensord.core.people.roster import Roster
-from sensord.core.place import PlaceKind, Places
+from sensord.core.place import PlaceKind
 from sensord.core.record import Scope
 
 MOST_LINKS = 50
@@ -42,7 +43,7 @@ class Flow(Receipts):
     def __init__(
         self,
         definition: Definition,
-        places: Places,
+        names: Names,
         agenda: Agenda,
         damped: Damped,
         codes: dict[str, int],
@@ -51,18 +52,18 @@ class Flow(Receipts):
     ) -> None:
         super().__init__(definition, agenda)
         self._apart = apart
-        self._definition, self._places = definition, places
+        self._definition, self._places, self.names = definition, names.places, names
         self.rules = {rule.id: rule for rule in (*definition.rules, *built_in(definition))}
         self.damped, self.codes = damped, codes
         self.index = CaseIndex(lambda: self.mutes.inhibiting, self._group)
-        self.roster = Roster(definition.staff, places, definition.duty, definition.zone)
+        self.roster = Roster(definition.staff, names.places, definition.duty, definition.zone)
         running, sources = self.roster.table.running, self.index.sources
-        self.mutes = Mutes(places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
+        self.mutes = Mutes(names.places, definition.maintenance, definition.inhibitions, running, sources, self.rules)
         unlimited = frozenset(role.id for role in definition.roles if role.unlimited)
         damper = Damper(definition.damping, unlimited, damped)
         known = self.index.engaged, self.index.open, ended
         desk = Desk(self.schedule, lambda at, outlet: agenda.add(at, DIGEST, 0, outlet), *known, apart)
-        self.dispatcher = Dispatcher(definition, places, self.rules, self.roster, self.mutes, damper, desk)
+        self.dispatcher = Dispatcher(definition, names, self.rules, self.roster, self.mutes, damper, desk)
         self.digester = Digester(damper, desk, self.roster, self.dispatcher)
         self.just_ended: list[Case] = []
         self.remembered: tuple[Container[str], ...] = ()

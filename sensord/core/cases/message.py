@@ -165,11 +165,17 @@ _LINKS = {"zh": "邻近相关案件 {} 起。", "en": "Related cases nearby: {}.
 
 
 class Names(NamedTuple):
-    """What texts call things: the places, the plans (name by language, by id), and the zone of their times."""
+    """What texts call things: the places, plans and rules (name by language, by id), and the zone of their times."""
 
     places: Places
     plans: Mapping[str, Mapping[str, str]]
+    rules: Mapping[str, Mapping[str, str]]
     zone: str
+
+    def rule(self, rule: str, language: str) -> str:
+        """The rule's name; of one of which no name is known, its id."""
+        named = self.rules.get(rule, {})
+        return named.get(language) or named.get("zh") or rule
 
 
 def check_template(template: str) -> None:
@@ -208,7 +214,7 @@ def compose(
         "measured": measured(rule, case.value, language),
         "limit": measured(rule, case.threshold, language),
         "parts": parts,
-        "rule": _name(rule, case.rule, language),
+        "rule": names.rule(case.rule, language),
         "time": to_datetime(case.subject_at or event.at, zone).strftime("%m-%d %H:%M:%S"),
         "samples": str(case.samples),
         "device": device,
@@ -228,7 +234,7 @@ def compose(
 
 
 def compose_end(
-    case: Case, rules: Mapping[str, Rule | None], reason: Reason, event: CaseEvent, language: str, names: Names
+    case: Case, rules: Sequence[str], reason: Reason, event: CaseEvent, language: str, names: Names
 ) -> tuple[str, str]:
     """Return (title, text) of the message that a case has ended, to whoever was told of alerts of these rules."""
     blind = bool(case.unwatched) and not case.claimed and reason is Reason.CASE_CLOSED
@@ -239,7 +245,7 @@ def compose_end(
 
 def compose_calm(
     case: Case,
-    rules: Mapping[str, Rule | None],
+    rules: Sequence[str],
     ask: str,
     reason: Reason,
     event: CaseEvent,
@@ -269,11 +275,11 @@ def ask_when_calm(case: Case, policy: Policy, role: Role, reason: Reason, langua
     return (_VERIFY if awaited else _WAIT)[language]
 
 
-def _about(case: Case, rules: Mapping[str, Rule | None], at: int, language: str, names: Names) -> dict[str, str]:
+def _about(case: Case, rules: Sequence[str], at: int, language: str, names: Names) -> dict[str, str]:
     """What is said of a case of which no alert stands: where it is, of which rules people heard, and when."""
     return {
         "place": _where(case, language, names.places),
-        "rule": ("、" if language == "zh" else ", ").join(_name(rules[rule], rule, language) for rule in rules),
+        "rule": ("、" if language == "zh" else ", ").join(names.rule(rule, language) for rule in rules),
         "time": to_datetime(at, names.zone).strftime("%m-%d %H:%M:%S"),
         "case": case.code or case.id,
     }
@@ -317,11 +323,6 @@ def _default(rule: Rule | None) -> Mapping[str, str]:
     if rule is None or (rule.baseline is None and rule.trend is None):
         return _DEFAULT
     return _HEADING if rule.trend is not None else _UNUSUAL
-
-
-def _name(rule: Rule | None, name: str, language: str) -> str:
-    """The rule's name; a rule that was removed while its case was open is called by its id."""
-    return name if rule is None else rule.name.get(language) or rule.name.get("zh") or rule.id
 
 
 def _where(case: Case, language: str, places: Places) -> str:

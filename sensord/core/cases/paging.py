@@ -22,7 +22,6 @@ from sensord.core.cases.whom import Whom
 from sensord.core.cases.wording import Wording
 from sensord.core.definition import Definition
 from sensord.core.people.roster import Contact, Person, Roster
-from sensord.core.place import Places
 from sensord.core.rules.rule import Rule
 
 INFORMS = (Reason.OVERDUE, Reason.DISAGREEMENT, Reason.APPROVAL_ASKED, *ENDS)
@@ -44,19 +43,18 @@ class Paging(Whom):
     def __init__(
         self,
         definition: Definition,
-        places: Places,
+        names: Names,
         rules: Mapping[str, Rule],
         roster: Roster,
         mutes: Mutes,
         damper: Damper,
         desk: Desk,
     ) -> None:
-        super().__init__(definition, places, roster, desk)
+        super().__init__(definition, names.places, roster, desk)
         self._rules, self._mutes, self._damper = rules, mutes, damper
         self._roles = {role.id: role for role in definition.roles}
-        self._names = Names(places, {policy.id: policy.name for policy in definition.policies}, definition.zone)
-        self.digests = DigestWriter(*self._names)
-        self._words = Wording(rules, self._roles, self.policy, self._names, desk.open).words
+        self.digests = DigestWriter(names.places, names.plans, names.zone)
+        self._words = Wording(rules, self._roles, self.policy, names, desk.open).words
 
     def _tell(
         self,

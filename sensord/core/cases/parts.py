@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from sensord.core.cases.case import Case
+from sensord.core.cases.message import Names
 from sensord.core.instant import format_duration
 from sensord.core.place import PlaceKind, Places
 from sensord.core.rules.rule import Logic, Part, Rule
@@ -30,13 +31,13 @@ _NAMED = 3
 _PLACES = {"zh": ("（{}）", "、", "等 {} 处"), "en": (" ({})", ", ", " and others, {} in all")}
 
 
-def parts_of(case: Case, rule: Rule, rules: Mapping[str, Rule], cases: Iterable[Case], places: Places, to: str) -> str:
+def parts_of(case: Case, rule: Rule, cases: Iterable[Case], names: Names, to: str) -> str:
     """Say in the language ``to`` which parts make the combination's alert, each with the places where it stands.
 
     ``cases`` are the open ones: they hold the alerts that stand.
     """
     assert rule.combination is not None
-    parts, logic = rule.combination.parts, rule.combination.logic
+    parts, logic, places = rule.combination.parts, rule.combination.logic, names.places
     inside = places.within(case.place) if case.place in places.by_id else frozenset()
     nearby = [one for one in cases if one.place in inside]
     where = [_standing(part, nearby) for part in parts]
@@ -44,7 +45,7 @@ def parts_of(case: Case, rule: Rule, rules: Mapping[str, Rule], cases: Iterable[
     if logic is Logic.ALL and not all(where):
         after = _NEAR[to]
     told = [
-        _name(part.rule, rules, to) + _named(there, case.place, places, to)
+        names.rule(part.rule, to) + _named(there, case.place, places, to)
         for part, there in zip(parts, where, strict=True)
         if there or logic is not Logic.ANY or not any(where)
     ]
@@ -59,11 +60,6 @@ def _standing(part: Part, cases: Sequence[Case]) -> list[str]:
         for one in cases
         if any(alert.startswith(start) and level >= part.at_least for alert, level in one.alerts.items())
     ]
-
-
-def _name(rule: str, rules: Mapping[str, Rule], to: str) -> str:
-    found = rules.get(rule)
-    return rule if found is None else found.name.get(to) or found.name.get("zh") or rule
 
 
 def _named(there: Sequence[str], around: str, places: Places, to: str) -> str:

@@ -35,7 +35,7 @@ class Wording:
 
         ``call`` is what the event tells of, when that is of an earlier one.
         """
-        rules = {rule: self._rules.get(rule) for rule in heard or (case.rule,)}
+        rules = tuple(heard) or (case.rule,)
         if reason in ENDS:
             return compose_end(case, rules, reason, event, person.language, self._names)
         said = (
@@ -45,7 +45,7 @@ class Wording:
         return title, opening(event, reason, person.language, call) + text
 
     def _calm(
-        self, case: Case, event: CaseEvent, person: Person, reason: Reason, rules: Mapping[str, Rule | None]
+        self, case: Case, event: CaseEvent, person: Person, reason: Reason, rules: Sequence[str]
     ) -> tuple[str, str]:
         ask = ask_when_calm(case, self._policy(case), self._role(person), reason, person.language)
         return compose_calm(case, rules, ask, reason, event, person.language, self._names)
@@ -53,7 +53,7 @@ class Wording:
     def _alert(self, case: Case, event: CaseEvent, person: Person, reason: Reason) -> tuple[str, str]:
         rule, parts, language = self._rules.get(case.rule), "", person.language
         if rule is not None and rule.combination is not None:
-            parts = parts_of(case, rule, self._rules, self._open.values(), self._names.places, language)
+            parts = parts_of(case, rule, self._open.values(), self._names, language)
         return compose(case, rule, self._role(person), reason, event, language, self._names, parts)
 
     def _role(self, person: Person) -> Role:

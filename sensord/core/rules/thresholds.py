@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +58,7 @@ class Thresholds:
     def _override(self, rule: Rule, table: KeyTable, places: Places) -> None:
         by_place = {override.place: override for override in rule.overrides}
         for key, (device, place) in enumerate(zip(table.devices_of, table.places, strict=True)):
-            path = places.path(place)
-            order = [device, *(path[kind] for kind in NEAREST if kind in path)]
-            found = [by_place[name] for name in order if name in by_place]
+            found = applying(by_place, device, place, places)
             for index, rung in enumerate(rule.levels):
                 own = next(
                     (pair for override in found for pair in _pairs(override) if pair[0].level == rung.level), None
@@ -92,6 +92,13 @@ class Thresholds:
         """The threshold that ``value`` is held against: of ``outside``, the one on its side."""
         low, high = float(self.enter_low[index, key]), float(self.enter[index, key])
         return low if value < low or (np.isfinite(low) and value - low < high - value) else high
+
+
+def applying(by_place: Mapping[str, Override], device: str, place: str, places: Places) -> list[Override]:
+    """Which of the overrides apply to a key, the nearest first; ``device`` is empty for a key that is a place."""
+    path = places.path(place)
+    order = [device, *(path[kind] for kind in NEAREST if kind in path)]
+    return [by_place[name] for name in order if name in by_place]
 
 
 def _pairs(override: Override) -> list[tuple[LevelSpec, float]]:
