@@ -107,13 +107,17 @@ class LockedError(StoreError):
 class DeliveryError(SensordError):
     """A channel did not take a notification.
 
-    ``retryable`` says whether trying again makes sense, ``retry_after`` is the receiver's own wish in seconds.
+    ``retryable`` says whether trying again makes sense, ``retry_after`` is the receiver's own wish in seconds, and
+    ``dropped`` of how many points a database says that it cannot hold them.
     The message never holds a secret, a phone number or the notification's text.
     """
 
-    def __init__(self, message: str, *, retryable: bool = True, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool = True, retry_after: float | None = None, dropped: int | None = None
+    ) -> None:
         self.retryable = retryable
         self.retry_after = retry_after
+        self.dropped = dropped
         super().__init__(message)
 
 

@@ -13,8 +13,8 @@ Rules:
 - A decoder's state that is damaged or of another version is made again from the journal's beginning.
 - A cursor beyond the journal's end (an older journal was put back) goes on at that end, and is counted.
 - A sink that is down, throttled or wrongly configured is tried again for ever. A batch that it refuses is
-  bisected down to the points that it cannot hold; these are counted and skipped, the first of each kind logged and
-  put among the dead letters (``refused.py``), all others written.
+  bisected, like beside like, down to the points that it cannot hold; these are counted and skipped, the first of each
+  kind logged and put among the dead letters (``refused.py``), all others written.
 - A fault of the code itself (a decoder that raises) never skips data: the feeder says where, waits, and
   starts again from the cursor. The lag shows it; the alerts do not depend on it.
 """
@@ -245,15 +245,19 @@ class Feeder:
         except DeliveryError as error:
             self._log.warning("batch refused; looking for its bad points", size=len(points), error=str(error))
             try:
-                await self._bisect(points, before, error)
+                await self._bisect(sorted(points, key=_likeness), before, error)
             finally:
                 await self._refused.put_aside(self._read)
             await self._write([], cursor)
 
     async def _bisect(self, points: list[Point], before: Cursor, error: DeliveryError) -> None:
-        """Write what was refused in halves, down to single points; the cursor stays where it was."""
-        if len(points) == 1:
-            self._refused.note(points[0], error)
+        """Write what was refused in halves, down to what is refused as a whole; the cursor stays where it was.
+
+        That is a single point, or as many as the database says that it cannot hold.
+        """
+        if error.dropped == len(points) or len(points) == 1:
+            for point in points:
+                self._refused.note(point, error)
             return
         middle = len(points) // 2
         for half in (points[:middle], points[middle:]):
@@ -272,6 +276,7 @@ class Feeder:
             except DeliveryError as error:
                 self._pulse.went(self.name, str(error) if error.retryable else "")  # else it has looked at them
                 if not error.retryable:
+                    self._pulse.beat(self.name)
                     raise
                 await self._hold(error, attempt)
                 attempt += 1
@@ -298,6 +303,15 @@ class Feeder:
             await asyncio.sleep(min(seconds, _BEAT))
             seconds -= _BEAT
         self._pulse.beat(self.name)
+
+
+def _likeness(point: Point) -> tuple[str, list[tuple[str, str]], int]:
+    """What makes points alike to a database that refuses some: a field of another type, a time that it keeps no more.
+
+    Side by side they are found with few requests.
+    """
+    types = sorted((name, type(value).__name__) for name, value in point.fields.items())
+    return point.measurement, types, point.at
 
 
 def _described(error: Exception) -> dict[str, str]:

@@ -35,6 +35,8 @@ _BAD_POINT, _TOO_LARGE = (400, 422), 413
 _BEGINNINGS = (b'{"error":', b'{"code":')
 _STRANGE = "no database answers like that: check url of this sink (http or https, the port), and what stands before it"
 _OURS = re.compile(r"\b(basic|token|bearer)\b\W*[\w.~+/=-]{12,}", re.IGNORECASE)
+_DROPPED = re.compile(r"partial write: .* dropped=(\d{1,9})\b", re.DOTALL)
+"""What InfluxDB 1.x and 2.x say of a batch from which they have kept the rest (``tsdb.PartialWriteError``)."""
 _WHAT_TO_FIX = {
     401: "check the token or password file of this sink",
     403: "the token or user may not write to this bucket or database: grant write access",
@@ -68,7 +70,8 @@ def _refused(sink: str, answer: Answer, detail: str) -> DeliveryError:
     if advice:
         message = f"{message} ({advice})"
     wish = parse_retry_after(answer.headers.get("Retry-After"))
-    return DeliveryError(message, retryable=not final, retry_after=wish)
+    dropped = _DROPPED.search(detail) if final else None
+    return DeliveryError(message, retryable=not final, retry_after=wish, dropped=int(dropped[1]) if dropped else None)
 
 
 def _is_a_databases(answer: Answer) -> bool:

@@ -100,6 +100,24 @@ async def test_a_bad_batch_is_not_retryable(make: MakeSink, status: int) -> None
 
 
 @both
+@pytest.mark.parametrize(
+    ("body", "dropped"),
+    [
+        (b'{"error":"partial write: points beyond retention policy dropped=17"}', 17),
+        (b'{"code":"invalid","message":"failure: partial write: field type conflict: x\\ndropped dropped=3"}', 3),
+        (b'{"error":"unable to parse dropped=5: missing fields"}', None),
+    ],
+)
+async def test_how_many_a_database_cannot_hold_is_taken_from_its_words(
+    make: MakeSink, body: bytes, dropped: int | None
+) -> None:
+    """As InfluxDB says it where it has kept the rest; nobody else's word is taken for it."""
+    error = await _refusal(make, Answer(400, body))
+    assert (error.retryable, error.dropped) == (False, dropped)
+    assert (await _refusal(make, Answer(503, body))).dropped is None
+
+
+@both
 @pytest.mark.parametrize("status", [400, 422])
 @pytest.mark.parametrize("body", [b"<html>400 Bad Request</html>", b'{"message":"no route"}', b"[1]", b""])
 async def test_a_stranger_has_not_looked_at_the_points(make: MakeSink, status: int, body: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sensord.config.settings import InfluxV1
+from sensord.core.instant import SECOND
 from sensord.core.point import Point
 from sensord.errors import DeliveryError
 from sensord.ports import Cursor
@@ -20,7 +22,7 @@ from sensord.store.journal import Journal
 from sensord.telemetry.metrics import PrometheusMeter
 from tests.notify.parts import until
 from tests.series.databases import Influx1
-from tests.series.parts import START, Applied, Cursors, JsonPoints, feeding, journal_points, some_points
+from tests.series.parts import START, Applied, Cursors, JsonPoints, Pulse, feeding, journal_points, some_points
 from tests.series.test_lineprotocol import NAMES, POINTS
 from tests.support import http
 
@@ -78,6 +80,38 @@ async def test_a_type_conflict_costs_only_its_own_points(influxdb: Influx1, jour
         await until(lambda: meter.value("sink_points_total", sink="influxdb", outcome="refused") == 2)
         await until(lambda: len(influxdb.everything()) == 301)
     assert influxdb.everything()[1:] == _plain(points)
+    await sink.close()
+
+
+class _Counting(InfluxV1Sink):
+    """Counts its requests."""
+
+    requests = 0
+
+    async def _send(self, lines: str) -> None:
+        self.requests += 1
+        await super()._send(lines)
+
+
+async def test_what_a_database_keeps_no_more_costs_few_requests(influxdb: Influx1, journal: Journal) -> None:
+    """A backlog older than the retention, and a field of another type between: refused in whole stretches."""
+    influxdb.query("CREATE DATABASE a_day WITH DURATION 1d")
+    now = time.time_ns() - 3600 * SECOND
+    fresh = [Point("crowd", {"device": f"camera-{number}"}, {"count": number}, now + number) for number in range(1000)]
+    other = [Point("crowd", one.tags, {"count": "many"}, one.at) for one in fresh[::2]]
+    mixed = [one for pair in zip(fresh[::2], other, fresh[1::2], strict=True) for one in pair]
+    journal_points(journal, [*some_points(4000), *mixed], group=100)
+    meter, pulse = PrometheusMeter(), Pulse()
+    sink = _Counting(InfluxV1(url=influxdb.url, database="a_day"), "", Cursors(), meter, timeout=5.0)
+    await sink.write([Point("crowd", {"device": "first"}, {"count": 1}, now - 1)], Cursor(0, 0, b""))
+    whole = Applied(journal.last_seq)
+    async with feeding(sink, journal.reader(), whole, JsonPoints(), meter, batch=5000, pulse=pulse):
+        await until(lambda: sink.requests > 1 and meter.value("sink_lag_groups", sink="influxdb") == 0)
+        await until(lambda: meter.value("sink_points_total", sink="influxdb", outcome="refused") == 4500)
+    assert sink.requests < 100
+    assert pulse.beats >= sink.requests
+    (kept,) = influxdb.query("SELECT count(count) FROM crowd", database="a_day")
+    assert kept["values"][0][1] == 1001
     await sink.close()
 
 
