@@ -5,7 +5,7 @@ A part may be any rule, in any file, and a combination, too, as long as nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sensord.config.findings import Findings
 from sensord.config.ruletext import PartText, RuleText
@@ -60,8 +60,8 @@ Given = list[tuple[Findings, KeyPath, Rule]]
 """Combinations that were read, with where."""
 
 
-def check_combinations(given: Given, rules: Iterable[Rule], places: Places | None) -> None:
-    """Check what can only be known when all files are read: that parts exist, are no circle, and can meet."""
+def check_combinations(given: Given, rules: Iterable[Rule]) -> None:
+    """Check what can only be known when all files are read: that parts exist, and are no circle."""
     by_id = {rule.id: rule for rule in rules}
     complete = True
     for findings, path, rule in given:
@@ -83,9 +83,6 @@ def check_combinations(given: Given, rules: Iterable[Rule], places: Places | Non
         for findings, path, rule in given:
             if rule.id == names[0]:
                 findings.error(path, f"rules look at each other in a circle: {error}", "take one of them out")
-        return
-    if places is not None and given:
-        _check_places(given, list(by_id.values()), places)
 
 
 def _places_of(path: KeyPath, combination: Combination) -> list[KeyPath]:
@@ -95,8 +92,8 @@ def _places_of(path: KeyPath, combination: Combination) -> list[KeyPath]:
     return [(*path, combination.logic.value, index) for index in range(len(combination.parts))]
 
 
-def _check_places(given: Given, rules: list[Rule], places: Places) -> None:
-    tables = tables_of(rules, places)
+def check_meeting(given: Given, tables: Mapping[str, KeyTable], places: Places) -> None:
+    """Warn of combinations whose parts have nothing in common; ``tables`` are the keys of every rule by its id."""
     for findings, path, rule in given:
         assert rule.combination is not None
         reach = [set(PlaceTable(rule, [tables[part.rule]], places).keys) for part in rule.combination.parts]

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
+
 from sensord.config.calendar import known_until
 from sensord.config.channels import Apprise, ChannelSettings, MqttChannel, Smtp
 from sensord.config.findings import Findings
@@ -46,9 +48,9 @@ class Written:
 
 def lint_rule(findings: Findings, path: KeyPath, rule: Rule, table: KeyTable, places: Places) -> None:
     """Look at one rule and the sensors that it looks at."""
-    of_device = table.of_device.tolist()
-    devices = [device for device, key in zip(places.devices, of_device, strict=True) if key >= 0]
-    _samples(findings, path, rule, devices, [key for key in of_device if key >= 0])
+    numbers = np.flatnonzero(table.of_device >= 0)
+    devices = [places.devices[number] for number in numbers.tolist()]
+    _samples(findings, path, rule, devices, table.of_device[numbers].tolist())
     _steps(findings, path, rule, devices)
     _placeholders(findings, path, rule)
     _percent(findings, path, rule)
@@ -192,10 +194,11 @@ def lint_nearest(
     """
     grids = [place.id for place in places.places if place.kind is PlaceKind.GRID]
     for policy in policies:
+        nearest = [index for index, step in enumerate(policy.steps) if step.mode is Mode.NEAREST]
+        if not nearest:
+            continue
         fires = {places.above(place, PlaceKind.GRID) for place in reach.get(policy.id, ())}
-        for index, step in enumerate(policy.steps):
-            if step.mode is not Mode.NEAREST:
-                continue
+        for index in nearest:
             alone = [
                 one for one in grids if one in fires and len(grids) > 1 and not _has_neighbours(one, grids, places)
             ]
@@ -276,17 +279,20 @@ def lint_calendar(file: str, calendar: Calendar, rules: Sequence[Rule], duty: Du
         yield Problem(file, 1, 1, message, hint, "warning")
 
 
-def lint_silence(folder: str, places: Places, rules: Sequence[Rule]) -> list[Problem]:
-    """Warn of sensors whose silence raises nothing: what is blind would be noticed by nobody."""
+def lint_silence(folder: str, places: Places, rules: Sequence[Rule], tables: Mapping[str, KeyTable]) -> list[Problem]:
+    """Warn of sensors whose silence raises nothing: what is blind would be noticed by nobody.
+
+    ``tables`` are the rules' keys by their ids.
+    """
     if not rules:
         return []
     watched: set[int] = set()
     for rule in rules:
         if rule.absent:
-            watched |= {index for index, key in enumerate(KeyTable(rule, places).of_device.tolist()) if key >= 0}
+            watched.update(np.flatnonzero(tables[rule.id].of_device >= 0).tolist())
     problems = []
     for stream in (stream for stream in STREAMS if stream is not Stream.REPORT):  # people need not report anything
-        missing = [one.id for index, one in enumerate(places.devices) if one.stream is stream and index not in watched]
+        missing = [places.devices[one].id for one in places.of_stream.get(stream, ()) if one not in watched]
         if missing:
             message = f"no rule notices when {len(missing)} {stream.word} devices fall silent, for example {missing[0]}"
             hint = f"add a rule with stream: {stream.word} and absent: {{periods: 3}}"

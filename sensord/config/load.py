@@ -117,7 +117,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
         *lint_lengths(rules.written, parts.vehicles.tracking),
         *parts.added.warnings,
         *lint_calendar(str(path), parts.calendar, definition.rules, staff.duty, today),
-        *lint_silence(str(folder), parts.places, definition.rules),
+        *lint_silence(str(folder), parts.places, definition.rules, rules.tables),
     ]
     whole = settings, definition, sorted(warnings), base.absolute(), parts.ring.secrets, dispatch.score
     return Loaded(*whole, parts.link_key, parts.without)

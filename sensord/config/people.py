@@ -147,16 +147,16 @@ class _Holes:
         self._posts: dict[str, set[str]] = {}
         for person in people:
             self._posts.setdefault(person.role, set()).add(person.serves)
-        self._circles: dict[str, list[frozenset[str]]] = {}
+        self._circles: dict[str, frozenset[str]] = {}
 
     def without(self, role: str, places: Collection[str]) -> list[str]:
         """Return the places without anybody of ``role``, sorted."""
         posts = self._posts.get(role, set())
         if posts & {place.id for place in self._places.places if place.parent is None}:
             return []
-        return sorted(place for place in places if all(posts.isdisjoint(circle) for circle in self._of(place)))
+        return sorted(place for place in places if posts.isdisjoint(self._of(place)))
 
-    def _of(self, place: str) -> list[frozenset[str]]:
+    def _of(self, place: str) -> frozenset[str]:
         if place not in self._circles:
-            self._circles[place] = self._places.responsible(place)
+            self._circles[place] = frozenset().union(*self._places.responsible(place))
         return self._circles[place]

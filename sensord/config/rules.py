@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sensord.config.combined import Given, check_combinations, tables_of
+from sensord.config.combined import Given, check_combinations, check_meeting, tables_of
 from sensord.config.findings import Findings
 from sensord.config.lint import Written, lint_rule
 from sensord.config.rulereader import RuleReader, World
@@ -17,6 +17,7 @@ from sensord.config.ruletext import RulesFile, RuleText
 from sensord.config.schema import convert, convert_each
 from sensord.config.yamlfile import Document, KeyPath, read_yaml
 from sensord.core.cases.builtin import reserved
+from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.rule import Rule
 from sensord.errors import ConfigError, Problem
 
@@ -27,13 +28,15 @@ __all__ = ["RuleSet", "World", "check_rules", "load_rules"]
 class RuleSet:
     """What came of a folder of rule files.
 
-    ``written`` says where each rule stands, and ``reach``, per policy, the places where its rules can fire.
+    ``written`` says where each rule stands, and ``reach``, per policy, the places where its rules can fire. ``tables``
+    are the rules' keys by their ids; there are none where places are not known.
     """
 
     rules: list[Rule] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     reach: dict[str, set[str]] = field(default_factory=dict)
+    tables: dict[str, KeyTable] = field(default_factory=dict)
     read: Given = field(default_factory=list)
     """Each rule with where it was read; for what can only be checked once all are known."""
 
@@ -109,10 +112,11 @@ def _check_together(world: World, result: RuleSet) -> list[Problem]:
     """Check what rules say of each other; note where each can fire. Returns the mistakes."""
     known = [(findings, len(findings.errors), len(findings.warnings)) for findings in _files_of(result)]
     combinations = [one for one in result.read if one[2].combination is not None]
-    check_combinations(combinations, result.rules, world.places)
+    check_combinations(combinations, result.rules)
     errors = [problem for findings, count, _ in known for problem in findings.errors[count:]]
     if world.places is not None and not errors:
-        tables = tables_of(result.rules, world.places)
+        tables = result.tables = tables_of(result.rules, world.places)
+        check_meeting(combinations, tables, world.places)
         for findings, path, rule in result.read:
             if not len(tables[rule.id]):
                 message = f"the rule {rule.id} looks at no registered device: it can never fire"

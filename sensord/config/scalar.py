@@ -44,6 +44,8 @@ def plain(word: str) -> Scalar | Refusal:
     if word in _AMBIGUOUS:
         truth = "true" if word.lower() in ("yes", "on") else "false"
         return Refusal(f"plain {word} is ambiguous", f'write {truth}, or "{word}" in quotes if you mean the word')
+    if word[0].isalpha():
+        return word
     if _OCTAL_LOOKING.fullmatch(word):
         decimal = word.lstrip("+-").lstrip("0") or "0"
         hint = f'write {short(decimal)} if it is a number, or "{short(word)}" in quotes if it is text'

@@ -106,6 +106,9 @@ class Places:
         self.by_id = {place.id: place for place in self.places}
         self.index = {place.id: number for number, place in enumerate(self.places)}
         self.device_index = {device.id: index for index, device in enumerate(self.devices)}
+        self.of_stream: dict[Stream, list[int]] = {}
+        for index, device in enumerate(self.devices):
+            self.of_stream.setdefault(device.stream, []).append(index)
         self._above = {place.id: self._climb(place) for place in self.places}
         below: dict[str, set[str]] = {place.id: set() for place in self.places}
         for place in self.places:

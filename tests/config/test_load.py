@@ -16,7 +16,8 @@ from sensord.core.cases.policy import Step
 from sensord.core.definition import decode_definition
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.place import Place, PlaceKind
+from sensord.core.place import Place, PlaceKind, Places
+from sensord.core.rules.keys import KeyTable
 from sensord.core.rules.rule import Aggregate, Clear, Comparison, LevelSpec, Rule, Value
 from sensord.core.stream import Stream
 from sensord.errors import ConfigError, Problem
@@ -362,3 +363,18 @@ def test_a_site_key_that_cannot_be_made_is_done_without(copy: Path) -> None:
     """As on a full disk: nobody is followed, and everything else goes on."""
     loaded = with_keys(load(_with_state_beside(copy)), 1)
     assert "site key cannot be made" in loaded.without[Spare.PLATES]
+
+
+def test_the_keys_of_each_rule_are_worked_out_once(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks of combinations and of what falls silent look at the same tables: each is as large as the registry."""
+    both = "{id: both, name: {zh: 二}, all: [silent, key-area], within: 10m, by: grid, level: yellow, dispatch: crowd}"
+    (copy / "rules" / "more.yaml").write_text(f"rules: [{both}]\n", encoding="utf-8")
+    made, make = list[str](), KeyTable.__init__
+
+    def noting(table: KeyTable, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
+        made.append(rule.id)
+        make(table, rule, places, only)
+
+    monkeypatch.setattr(KeyTable, "__init__", noting)
+    rules = load(copy / "sensord.yaml").definition.rules
+    assert sorted(made) == sorted(rule.id for rule in rules if rule.combination is None)

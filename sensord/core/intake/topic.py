@@ -18,7 +18,8 @@ class TopicTemplate:
     """A topic with ``{part}`` segments; matches concrete topics and fills itself in."""
 
     def __init__(self, template: str) -> None:
-        self._segments = template.split("/")
+        # Each segment, and the name of the part that it stands for, if any.
+        self._segments = [(one, one[1:-1] if one.startswith("{") else None) for one in template.split("/")]
 
     def parts(self, topic: str) -> dict[str, str] | None:
         """Take a topic apart, or return None when it is not of this form."""
@@ -26,16 +27,16 @@ class TopicTemplate:
         if len(segments) != len(self._segments):
             return None
         found = {}
-        for pattern, segment in zip(self._segments, segments, strict=True):
-            if pattern.startswith("{"):
-                found[pattern[1:-1]] = segment
+        for (pattern, name), segment in zip(self._segments, segments, strict=True):
+            if name is not None:
+                found[name] = segment
             elif pattern != segment:
                 return None
         return found
 
     def fill(self, **parts: str) -> str:
         """Write the topic with these parts in place."""
-        return "/".join(parts[part[1:-1]] if part.startswith("{") else part for part in self._segments)
+        return "/".join([segment if name is None else parts[name] for segment, name in self._segments])
 
 
 @dataclass(frozen=True, slots=True)

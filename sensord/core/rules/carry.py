@@ -46,7 +46,7 @@ LATER = frozenset((UNIT, "unseen", LAST_MET))
 """Arrays that states of earlier versions lack; they begin as in a rule that is new."""
 
 
-_Columns = tuple[list[int], list[int]]
+Columns = tuple[list[int], list[int]]
 """Positions of what is there before and after, those of then and those of now."""
 
 
@@ -105,14 +105,14 @@ def pack_rule(evaluator: Evaluator) -> PackedRule:
     )
 
 
-def carry(packed: PackedRule | None, old: list[str], new: list[str], evaluator: Evaluator, at: int) -> Carried:
-    """Give an evaluator what fits of a rule's state; ``old`` and ``new`` are the registries' device ids."""
+def carry(packed: PackedRule | None, devices: Columns, evaluator: Evaluator, at: int) -> Carried:
+    """Give an evaluator what fits of a rule's state; ``devices`` are what both registries have (``common``)."""
     if packed is None:
         return Carried.NEW
     carried = _compare(packed, evaluator)
     if carried is Carried.RESTARTED:
         return carried
-    keys, devices = _common(packed.keys, evaluator.table.keys), _common(old, new)
+    keys = common(packed.keys, evaluator.table.keys)
     tables = {name: _renumbered(table, keys) for name, table in packed.tables.items()}
     if carried is Carried.REJUDGED and isinstance(evaluator, SingleRule):
         _run_on(packed, keys, devices, evaluator, at)
@@ -191,7 +191,7 @@ def _open_panes(packed: PackedRule) -> int:
     return max(packed.numbers["newest"] - packed.numbers["pane"] + 1, 0)
 
 
-def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, columns: _Columns) -> None:
+def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, columns: Columns) -> None:
     """Copy the columns of an array, those of now from those of then."""
     if _is_open(name):
         _reopen(packed, held, array, columns)
@@ -199,7 +199,7 @@ def _take(packed: PackedRule, name: str, held: PackedArray, array: Array, column
         copy_columns(held, array, *columns)
 
 
-def _reopen(packed: PackedRule, held: PackedArray, array: Array, columns: _Columns) -> None:
+def _reopen(packed: PackedRule, held: PackedArray, array: Array, columns: Columns) -> None:
     """Copy what the open panes hold: pane ``p`` is in row ``p % rows``, and there may be more or fewer rows now."""
     panes = packed.numbers["pane"] + np.arange(_open_panes(packed))[:, None]
     array[panes % len(array), columns[1]] = unpack(held)[panes % held.shape[0], columns[0]]
@@ -212,7 +212,7 @@ def _kept(name: str, carried: Carried) -> bool:
     return carried is not Carried.WARMING_UP or name == "ladder.active"
 
 
-def _run_on(packed: PackedRule, keys: _Columns, devices: _Columns, evaluator: SingleRule, at: int) -> None:
+def _run_on(packed: PackedRule, keys: Columns, devices: Columns, evaluator: SingleRule, at: int) -> None:
     """Let the active levels of a rule without a window run on, from when each key was met last."""
     copy_columns(packed.arrays["levels"], evaluator.levels, *keys)
     met = np.full(len(evaluator.table), UNSET)
@@ -223,7 +223,7 @@ def _run_on(packed: PackedRule, keys: _Columns, devices: _Columns, evaluator: Si
     evaluator.run_on(met, last_met, at)
 
 
-def _renumbered(packed: dict[str, PackedArray], keys: _Columns) -> Table:
+def _renumbered(packed: dict[str, PackedArray], keys: Columns) -> Table:
     """A table with the numbers that its keys have now, without the rows of keys that are gone."""
     table = {name: unpack(column) for name, column in packed.items()}
     now = dict(zip(*keys, strict=True))
@@ -233,8 +233,10 @@ def _renumbered(packed: dict[str, PackedArray], keys: _Columns) -> Table:
     return kept
 
 
-def _common(old: list[str], new: list[str]) -> _Columns:
+def common(old: list[str], new: list[str]) -> Columns:
     """Positions, in the old and in the new order, of the names that both have."""
+    if old == new:
+        return list(range(len(old))), list(range(len(new)))
     index = {key: number for number, key in enumerate(old)}
     pairs = [(index[key], number) for number, key in enumerate(new) if key in index]
     return [before for before, _ in pairs], [now for _, now in pairs]

@@ -22,7 +22,7 @@ from sensord.core.definition import Definition
 from sensord.core.failure import Failures, Part
 from sensord.core.place import Places
 from sensord.core.rules.addressed import Others, addressed
-from sensord.core.rules.carry import Carried, PackedEngine, begin_anew, carry, pack_rule
+from sensord.core.rules.carry import Carried, PackedEngine, begin_anew, carry, common, pack_rule
 from sensord.core.rules.combination import CombinedRule, in_order
 from sensord.core.rules.coming import Coming
 from sensord.core.rules.evaluator import NEVER, Complete, Emission, Evaluator, position_of, withdraw
@@ -356,8 +356,9 @@ class Engine(Views):
         unheard = frozenset(body.unheard)
         never = [device in unheard or device not in heard for device in devices]
         self._liveness.unheard &= np.array(never, np.bool_)
+        both = common(body.devices, devices)
         carried = {
-            evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), body.devices, devices, evaluator, at)
+            evaluator.rule.id: carry(body.rules.get(evaluator.rule.id), both, evaluator, at)
             for evaluator in self._evaluators
         }
         for stuck in self._stuck:

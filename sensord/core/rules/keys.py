@@ -44,8 +44,9 @@ class KeyTable:
     def __init__(self, rule: Rule, places: Places, only: frozenset[str] | None = None) -> None:
         self.version, self.devices = rule.version, places.devices
         sources = _sources(rule, places, only)
-        homes = [_base(rule, places.devices[number], places.devices[number].place, places) for number in sources]
-        spots = list(_spots(rule, sources, places))
+        base_at = _Bases(rule, places)
+        homes = [base_at(places.devices[number], places.devices[number].place) for number in sources]
+        spots = list(_spots(rule, sources, places, base_at))
         found = {base: place for base, place in (*homes, *(spot[2:] for spot in spots)) if base is not None}
         bases = sorted(found)
         words = [rule.where.get(label, LABELS[label].words) for label in rule.split]
@@ -61,12 +62,16 @@ class KeyTable:
         for _, place, base, _ in spots:
             self._of_spot[place] = index.get(base or "", -1)
         # Which devices feed which keys: their own place's, and those of the places that they can name.
-        pairs = {(device, int(first)) for device, first in enumerate(self.of_device) if first >= 0}
-        pairs |= {(device, int(self._of_spot[place])) for device, place, _, _ in spots if self._of_spot[place] >= 0}
-        self._feeds: Int32 = np.array(sorted(pairs), np.int32).reshape(-1, 2)
+        at_home = np.flatnonzero(self.of_device >= 0)
+        self._feeds: Int32 = np.column_stack((at_home, self.of_device[at_home])).astype(np.int32)
+        if spots:
+            named = np.array([spot[:2] for spot in spots], np.int32)
+            named[:, 1] = self._of_spot[named[:, 1]]
+            self._feeds = np.unique(np.append(self._feeds, named[named[:, 1] >= 0], axis=0), axis=0)
         self.sources = np.zeros(len(places.devices), np.bool_)
         self.sources[self._feeds[:, 0]] = True
-        self.watching = self.sources & np.array([one.stream is not Stream.REPORT for one in places.devices], np.bool_)
+        self.watching = self.sources.copy()
+        self.watching[places.of_stream.get(Stream.REPORT, [])] = False
         self.shared = bool((self.counted() > 1).any())
         self._on_counts: bool | None = None
         if rule.stream is Stream.VISIT and (rule.on_presence or EVENT.name not in rule.where):
@@ -160,35 +165,41 @@ def _sources(rule: Rule, places: Places, only: frozenset[str] | None) -> list[in
     """The devices (positions) whose readings the rule looks at, wherever they were made."""
     # Any device may send its status, beside its own stream.
     stream = None if rule.stream in (None, Stream.STATUS) else SOURCE.get(rule.stream, rule.stream)
-    named = rule.where.get("device")
-    return [
-        number
-        for number, device in enumerate(places.devices)
-        if (stream is None or device.stream is stream)
-        and (only is None or places.above(device.place, PlaceKind.GRID) in only)
-        and (named is None or device.id in named)
-    ]
+    named, devices = rule.where.get("device"), places.devices
+    numbers = list(range(len(devices))) if stream is None else places.of_stream.get(stream, [])
+    if only is not None:
+        numbers = [number for number in numbers if places.above(devices[number].place, PlaceKind.GRID) in only]
+    return numbers if named is None else [number for number in numbers if devices[number].id in named]
 
 
-def _base(rule: Rule, device: Device, place: str, places: Places) -> tuple[str | None, str]:
-    """The device or place of the key of a reading made at a place, and the key's place; None: no key of the rule's."""
-    for name, words in rule.where.items():
-        if name in _PLACE_KINDS and places.above(place, _PLACE_KINDS[name]) not in words:
-            return None, ""
-    if rule.by == "device":
-        return device.id, device.place
-    above = place if rule.by == ITSELF else places.above(place, _PLACE_KINDS[rule.by])
-    return above, above or ""
+class _Bases:
+    """What the keys of a rule are made of, reading by reading."""
+
+    def __init__(self, rule: Rule, places: Places) -> None:
+        self._places, self._by = places, rule.by
+        self._within = [(_PLACE_KINDS[name], words) for name, words in rule.where.items() if name in _PLACE_KINDS]
+
+    def __call__(self, device: Device, place: str) -> tuple[str | None, str]:
+        """The device or place of the key of a reading made at a place, and the key's place; None: no key."""
+        for kind, words in self._within:
+            if self._places.above(place, kind) not in words:
+                return None, ""
+        if self._by == "device":
+            return device.id, device.place
+        above = place if self._by == ITSELF else self._places.above(place, _PLACE_KINDS[self._by])
+        return above, above or ""
 
 
-def _spots(rule: Rule, sources: Iterable[int], places: Places) -> Iterator[tuple[int, int, str | None, str]]:
+def _spots(
+    rule: Rule, sources: Iterable[int], places: Places, base_at: _Bases
+) -> Iterator[tuple[int, int, str | None, str]]:
     """Yield (device, place, base, its place) of every place that a device's findings can name (positions, ids)."""
     if rule.stream is not Stream.REPORT or rule.value is None or rule.by == "device":
         return
     for number in sources:
         device = places.devices[number]
         for place in sorted(places.within(device.place)):
-            yield number, places.index[place], *_base(rule, device, place, places)
+            yield number, places.index[place], *base_at(device, place)
 
 
 def _positions(label: str, words: tuple[str, ...]) -> Int8:

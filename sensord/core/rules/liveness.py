@@ -49,18 +49,14 @@ class Liveness:
     ) -> None:
         devices, self._failures = places.devices, failures
         self.heard_at: Int64 = np.full(len(devices), since)
-        self.unheard: Bools = np.array([device.stream is not Stream.REPORT for device in devices], np.bool_)
+        streams = np.array([device.stream for device in devices], np.int64)
+        self.unheard: Bools = streams != Stream.REPORT
         self._compounds = [places.above(device.place, PlaceKind.COMPOUND) or "" for device in devices]
         self.recount(0, {})
         self.deadline: Int64 = np.array([device.deadline for device in devices], np.int64)
-        self._recent: Int64 = np.array(
-            # People report what they found, whenever they come to it.
-            [
-                _EVER if device.stream is Stream.REPORT else max(device.deadline, lateness_of(device.stream))
-                for device in devices
-            ],
-            np.int64,
-        )
+        allowed = np.array([lateness_of(stream) for stream in Stream], np.int64)
+        # People report what they found, whenever they come to it.
+        self._recent: Int64 = np.where(self.unheard, np.maximum(self.deadline, allowed[streams]), _EVER)
         self.period: Int64 = np.array([device.period for device in devices], np.int64)
         self.mine: Bools = np.array(
             [only is None or places.above(device.place, PlaceKind.GRID) in only for device in devices], np.bool_
