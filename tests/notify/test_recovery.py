@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensord.core.instant import MINUTE, SECOND
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.errors import DeliveryError
 from sensord.notify import worker as module
@@ -192,3 +192,12 @@ def test_only_an_outage_is_recovered_from() -> None:
     assert not channel.deliver(START + OUTAGE, START + 3 * OUTAGE), "it began before the last delivery"
     channel.fail("a", START + 4 * OUTAGE, START + 4 * OUTAGE)
     assert channel.deliver(START + 4 * OUTAGE, START + 5 * OUTAGE)
+
+
+def test_a_rest_lasts_for_an_hour_at_most_whatever_is_asked_for() -> None:
+    """Then one message that arrives lets the others go, also when it set out before the rest was asked for."""
+    recovery = Recovery()
+    recovery.fail("case-1", 0, 0)
+    assert recovery.rest(Level.NONE, SECOND, 86_400.0) == (SECOND + HOUR, False)
+    assert not recovery.deliver(0, HOUR)
+    assert recovery.deliver(0, SECOND + HOUR)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from sensord.store.passages import tallies
 from sensord.store.sqlite import open_reader
 from sensord.store.state import StateStore
 from sensord.store.tables import STATE
+from tests.notify.parts import Outputs, notification
 from tests.store.parts import change
 
 START = 20_000 * DAY
@@ -79,6 +82,19 @@ def test_numbers_stay_for_longer(state: StateStore, tmp_path: Path) -> None:
     state.keeping.prune(0, 0)
     with tallies(tmp_path) as stored:
         assert stored.since == START + 2 * DAY + 7 * HOUR, "what is gone does not come back with a longer keeping"
+
+
+def test_what_a_message_said_goes_with_the_journal_once_it_is_settled(state: StateStore, tmp_path: Path) -> None:
+    """However it ended; what still waits stays."""
+    states = ("pending", "sending", "sent", "unclear", "failed", "skipped")
+    state.apply(Outputs(1, START, [notification(number, at=START) for number, _ in enumerate(states)]))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as direct, direct:
+        for number, settled in enumerate(states):
+            direct.execute("UPDATE outbox SET state = ? WHERE key = ?", (settled, notification(number).key))
+    state.keeping.prune(START, 0)
+    state.keeping.prune(START + 1, 0)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as direct:
+        assert direct.execute("SELECT state FROM outbox ORDER BY ord").fetchall() == [("pending",), ("sending",)]
 
 
 def left(directory: Path) -> tuple[int, ...]:
