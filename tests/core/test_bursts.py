@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import neg
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,8 @@ WAYS = st.builds(
     st.booleans(),
     st.sampled_from((2.0, 30.0)),
 )
+FAR = st.sampled_from((13 * 3600.0, 7 * 86400.0))
+"""A clock that is so far behind is nonsense, and never learnt."""
 DICE = st.randoms(use_true_random=False)
 OFFSETS = st.sampled_from((0.0, -30.0, 300.0, -3600.0))
 
@@ -121,7 +124,7 @@ def test_no_step_blinds_for_more_than_a_few_bursts(way: Sending, off: float, wha
 
 @given(
     way=WAYS,
-    off=st.sampled_from((0.0, -30.0, 300.0)),
+    off=st.sampled_from((0.0, -30.0, 300.0)) | FAR.map(neg),
     known=st.booleans(),
     outage=st.sampled_from((6, 20, 100)),
     chunk=st.sampled_from((5, 20, 10**6)),
@@ -152,6 +155,21 @@ def test_a_backlog_keeps_its_own_times(
     assert newest <= way.lateness + way.every
 
 
+def test_a_backlog_that_drains_slowly_is_no_clock_that_was_set() -> None:
+    """Where much lateness is allowed, all bursts of a minute are of about one age; but they catch up."""
+    device, now = Device(1.0, 1.0, 30.0), 0.0
+    for _ in range(60):
+        now += 1.0
+        device.send(now)
+    now += 3600.0
+    while now - device.said > 60:
+        for number in range(16):
+            device.said += 1.0
+            arrival = now + 0.02 * number
+            assert device.hear(device.said, arrival) == pytest.approx(arrival - device.said, abs=0.1)
+        now += 10.0
+
+
 @pytest.mark.parametrize("slow", [10.0, 300.0, 3600.0])
 @pytest.mark.parametrize("size", [1, 5])
 def test_the_first_burst_of_a_slow_clock_is_all_that_is_late(size: int, slow: float) -> None:
@@ -167,10 +185,6 @@ def test_a_slow_clock_that_never_pauses_is_settled_too() -> None:
     ages = [device.send(number / 5) for number in range(1, 60)]
     assert ages[0] == pytest.approx(300)
     assert all(age <= 2 for age in ages[3:])
-
-
-FAR = st.sampled_from((13 * 3600.0, 7 * 86400.0))
-"""A clock that is so far behind is nonsense, and never learnt."""
 
 
 @given(
@@ -194,6 +208,22 @@ def test_a_new_sensor_whose_clock_is_nonsense_is_taken_at_its_arrival(
         told.append(max(device.hear(stamp, now + behind + 0.005 * number) for number, stamp in enumerate(stamps)))
         arrived = now + behind + 0.005 * way.size
     assert sum(age > 0 for age in told) <= (10 if jitter else 1)
+
+
+@given(way=WAYS, slow=FAR, outage=st.sampled_from((6, 20, 100)))
+def test_a_backlog_behind_the_newest_reading_is_not_of_now(way: Sending, slow: float, outage: int) -> None:
+    """A nonsense clock, and how things are now is sent first: no more of the rest is of now than a burst may hold."""
+    device = way.device(-slow)
+    for number in range(1, 13):
+        device.send(number * way.pause)
+    now, judged = device.said + outage * way.pause, list[float]()
+    until = now - 4 * way.pause - way.lateness
+    assert device.hear(now - (way.size - 1) * way.every, now) == 0  # as old as the first of each burst before
+    while (stamp := device.said + way.every) <= until:
+        device.said, now = stamp, now + 0.15
+        judged.append(device.hear(stamp, now))
+    assert 0 not in judged[:60]
+    assert sum(age == 0 for age in judged) <= 1 + 2.5 * way.size
 
 
 @given(way=WAYS, old=FAR, chunk=st.sampled_from((5, 20, 10**6)), rest=st.sampled_from((0.3, 1.0, 3.0, 10.0)))
