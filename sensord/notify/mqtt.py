@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import aiomqtt
 import structlog
@@ -35,6 +38,8 @@ _NOBODY = 16
 _AGAIN = 1.0
 """Seconds until a task that is to end is told so once more."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 
@@ -46,8 +51,9 @@ class _Connection(aiomqtt.Client):
     kept for as long, and no page would come through. So the shorter of ours and the dictated one is in force.
     """
 
-    refusal: str = ""
-    unheard: bool = False
+    answered: ReasonCode | None = None
+    """What the broker answered to the latest message; None while it has not."""
+    _awaited: int = 0
 
     def _on_connect(
         self,
@@ -61,12 +67,17 @@ class _Connection(aiomqtt.Client):
         client._keepalive = shorter  # noqa: SLF001  # on a connection paho's public setter refuses
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    @contextmanager
+    def _pending_call(self, mid: int, value: T, pending_dict: dict[int, T]) -> Iterator[None]:
+        self._awaited, self.answered = mid, None
+        with super()._pending_call(mid, value, pending_dict):
+            yield
+
     def _on_publish(
         self, client: PahoClient, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
     ) -> None:
-        if reason_code.is_failure:
-            self.refusal = str(reason_code)
-        self.unheard = reason_code.value == _NOBODY
+        if mid == self._awaited:  # else it answers, too late, a message that nobody waits for any more
+            self.answered = reason_code
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
@@ -122,7 +133,7 @@ class MqttChannel:
         self._keeper = None
 
     async def _publish(self, topic: str, payload: bytes, key: str) -> bool:
-        """Publish and wait for the PUBACK; one at a time, so that a refusal has one possible cause.
+        """Publish and wait for the PUBACK; one at a time, and only what answers this very message judges it.
 
         Returns False when the broker says that nobody subscribes to the topic.
         """
@@ -131,17 +142,16 @@ class MqttChannel:
             connection = self._connection
             if connection is None:
                 raise self._no_connection()
-            connection.refusal, connection.unheard = "", False
             publish = connection.publish(topic, payload, qos=1, properties=_properties(key), timeout=self._timeout)
             self._publishing = asyncio.create_task(publish, name=PUBLISHING)
             try:
                 await asyncio.wait({self._publishing})
             finally:
                 self._publishing.cancel()
-            self._judge(self._publishing, connection.refusal, topic)
-            return not connection.unheard
+            return self._judge(self._publishing, connection.answered, topic)
 
-    def _judge(self, publishing: asyncio.Task[None], refusal: str, topic: str) -> None:
+    def _judge(self, publishing: asyncio.Task[None], answered: ReasonCode | None, topic: str) -> bool:
+        """Whether somebody subscribes to the topic; raises ``DeliveryError`` for what was not taken."""
         if publishing.cancelled():
             raise InDoubtError(f"channel {self.name}: the broker connection ended before its PUBACK")
         error = publishing.exception()
@@ -151,10 +161,11 @@ class MqttChannel:
             raise InDoubtError(f"channel {self.name}: no PUBACK within {self._timeout:g} s") from error
         if error is not None:
             raise error
-        if refusal:
+        if answered is not None and answered.is_failure:
             raise DeliveryError(
-                f"channel {self.name}: the broker refused topic {topic} ({refusal}); check its access list"
+                f"channel {self.name}: the broker refused topic {topic} ({answered}); check its access list"
             )
+        return answered is None or answered.value != _NOBODY
 
     async def _wait_connected(self) -> None:
         if self._keeper is None or self._keeper.done():
