@@ -85,7 +85,8 @@ class MqttChannel:
     """A :class:`sensord.ports.Channel` that publishes to ``mqtt.alerts``, and the publisher of results.
 
     ``street`` stands in the topic for cases of the street as a whole. ``timeout`` (seconds) bounds the wait
-    for the connection, and that for the PUBACK. The connection is made on the first use.
+    for the connection and one's turn, and that for the PUBACK: both end well before the worker loses its patience.
+    The connection is made on the first use.
     """
 
     def __init__(
@@ -137,8 +138,8 @@ class MqttChannel:
 
         Returns False when the broker says that nobody subscribes to the topic.
         """
-        await self._wait_connected()
-        async with self._turn:
+        await self._wait_for_turn()
+        try:
             connection = self._connection
             if connection is None:
                 raise self._no_connection()
@@ -149,6 +150,8 @@ class MqttChannel:
             finally:
                 self._publishing.cancel()
             return self._judge(self._publishing, connection.answered, topic)
+        finally:
+            self._turn.release()
 
     def _judge(self, publishing: asyncio.Task[None], answered: ReasonCode | None, topic: str) -> bool:
         """Whether somebody subscribes to the topic; raises ``DeliveryError`` for what was not taken."""
@@ -167,14 +170,20 @@ class MqttChannel:
             )
         return answered is None or answered.value != _NOBODY
 
-    async def _wait_connected(self) -> None:
+    async def _wait_for_turn(self) -> None:
+        """Wait until there is a connection and nobody else publishes; what has not come that far has not gone out."""
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep_connected(), name=f"mqtt-{self.name}")
         try:
             async with asyncio.timeout(self._timeout):
                 await self._connected.wait()
+                await self._turn.acquire()
         except TimeoutError as error:
-            raise self._no_connection() from error
+            if self._connection is None:
+                raise self._no_connection() from error
+            raise DeliveryError(
+                f"channel {self.name}: the broker does not answer what was published before; see its log"
+            ) from error
 
     def _no_connection(self) -> DeliveryError:
         broker = f"{self._mqtt.host}:{self._mqtt.port}"

@@ -257,6 +257,27 @@ async def test_what_is_answered_too_late_judges_no_other_message(late: int, own:
         await channel.close()
 
 
+async def test_what_waits_for_its_turn_is_not_in_doubt() -> None:
+    """The broker answers no page, one waits for that; those behind it have not gone out, and get no mark."""
+    async with AnsweringBroker() as broker:
+        channel = _channel(broker, timeout=0.3)
+        sends = (channel.send(entry(number, grid=f"G{number:02}")) for number in range(4))
+        errors = await asyncio.gather(*sends, return_exceptions=True)
+        published = {topic.removeprefix("linfen/alerts/") for topic, _, _ in broker.published}
+        doubted = {f"G{number:02}" for number, error in enumerate(errors) if isinstance(error, InDoubtError)}
+        assert all(isinstance(error, DeliveryError) and error.retryable for error in errors)
+        assert doubted == published
+        assert len(published) < 4
+        assert any("does not answer what was published before" in str(error) for error in errors)
+        sent = len(broker.published)
+        channel._timeout = 30.0
+        sending = asyncio.create_task(channel.send(entry(9)))
+        await until(lambda: len(broker.published) > sent)
+        broker.answer(sent, 0)
+        assert await sending == "puback"
+        await channel.close()
+
+
 async def test_user_and_password(tmp_path: Path) -> None:
     """The right password connects; the wrong one is a failure that leaves no doubt."""
     passwords = tmp_path / "passwords"
