@@ -59,7 +59,10 @@ class Bulkheads(ThreadPoolExecutor):
         self._size, self._parts, self._guard = threads, dict[str, _Compartment](), Lock()
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a function on a thread of the part that asks; raises ``UnavailableError`` when too many wait."""
+        """Call a function on a thread of the part that asks.
+
+        Raises ``UnavailableError`` when too many wait, or when the part has no thread and none can be started.
+        """
         name = _PART.get()
         with self._guard:
             compartment = self._parts.setdefault(name, _Compartment(name, self._size))
@@ -105,13 +108,17 @@ class _Call(Future[Any]):
 
 
 class _Compartment:
-    """The threads of one part, started when there is work; an interpreter that ends does not wait for them."""
+    """The threads of one part, started when there is work, and given back when there is none, but for one.
+
+    That one stays: who was served once is served for good, however few threads the machine has left. An interpreter
+    that ends does not wait for them.
+    """
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
         self._changed, self._closed = Condition(), False
         self._waiting, self._running = deque[_Call](), set[_Call]()
-        self._threads = list[Thread]()
+        self._threads = dict[int, Thread]()
 
     @property
     def stuck(self) -> int:
@@ -121,8 +128,8 @@ class _Compartment:
     def submit(self, function: Callable[[], T]) -> Future[T]:
         call = _Call(function)
         with self._changed:
-            if len(self._running) + len(self._waiting) >= len(self._threads):
-                self._grow()
+            if len(self._running) + len(self._waiting) >= len(self._threads) and not self._grow():
+                self._make_room()
             self._waiting.append(call)
             self._changed.notify()
         return call
@@ -133,32 +140,50 @@ class _Compartment:
             self._changed.notify_all()
 
     def join(self, ends: float) -> None:
-        for thread in self._threads:
+        with self._changed:
+            threads = list(self._threads.values())
+        for thread in threads:
             thread.join(max(0.0, ends - time.monotonic()))
 
-    def _grow(self) -> None:
-        """Start one more thread; when there are enough, forget what was given up while it waited for one."""
-        if len(self._threads) < self._size:
-            name = f"{self._name}_{len(self._threads)}"
-            self._threads.append(Thread(target=self._serve, name=name, daemon=True))
-            self._threads[-1].start()
-            return
+    def _grow(self) -> bool:
+        """Start one more thread, if it may be and can be; raises ``UnavailableError`` when there is none at all."""
+        number = next(number for number in range(self._size + 1) if number not in self._threads)
+        if number == self._size:
+            return False
+        thread = Thread(target=self._serve, args=(number,), name=f"{self._name}_{number}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the service, or the machine, has as many as it may have
+            if self._threads:
+                return False
+            said = f"no thread can be started for {self._name}: this service has as many as it may have (TasksMax)"
+            raise UnavailableError(said) from error
+        self._threads[number] = thread
+        return True
+
+    def _make_room(self) -> None:
+        """Forget what was given up while it waited for a thread; raises ``UnavailableError`` when too many wait."""
         self._waiting = deque(call for call in self._waiting if not call.cancelled())
         if len(self._waiting) >= QUEUE:
             raise UnavailableError(f"too many calls wait for the threads of {self._name}: something there hangs")
 
-    def _serve(self) -> None:
-        while (call := self._next()) is not None:
+    def _serve(self, number: int) -> None:
+        while (call := self._next(number)) is not None:
             call.work()
             with self._changed:
                 self._running.discard(call)
             del call  # a thread that waits keeps nothing of its last call alive
 
-    def _next(self) -> _Call | None:
+    def _next(self, number: int) -> _Call | None:
+        """Wait for a call; None when this thread is to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if not self._waiting:
-                return None
+            while not self._waiting:
+                if self._closed:
+                    return None
+                if len(self._threads) - len(self._running) > 1:  # another one waits already
+                    del self._threads[number]
+                    return None
+                self._changed.wait()
             call = self._waiting.popleft()
             self._running.add(call)
             return call

@@ -19,7 +19,7 @@ import structlog
 
 from sensord.config.settings import Settings
 from sensord.core.instant import parse_duration
-from sensord.errors import StoreError
+from sensord.errors import StoreError, UnavailableError
 from sensord.ports import Meter
 from sensord.store.expiry import expire
 from sensord.store.journal import Journal
@@ -103,7 +103,12 @@ class Upkeep:
         pause, tomorrow = INTERVAL, time.monotonic() + DAILY
         while True:
             await asyncio.sleep(pause)
-            if time.monotonic() >= tomorrow:
-                await asyncio.to_thread(self._daily)
-                tomorrow = time.monotonic() + DAILY
-            pause = PAUSE if await asyncio.to_thread(self.state) else INTERVAL
+            pause = INTERVAL
+            try:
+                if time.monotonic() >= tomorrow:
+                    await asyncio.to_thread(self._daily)
+                    tomorrow = time.monotonic() + DAILY
+                if await asyncio.to_thread(self.state):
+                    pause = PAUSE
+            except UnavailableError as error:
+                log.warning("nothing is looked after now; it is tried again later", why=str(error))

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from sensord.bulkheads import Bulkheads, ended, part
+from sensord.bulkheads import Bulkheads, ChannelApart, ended, part
+from sensord.config.settings import Apprise
 from sensord.errors import UnavailableError
-from tests.notify.parts import until
+from sensord.notify.apprise_channel import AppriseChannel
+from sensord.notify.outcome import InDoubtError
+from sensord.notify.worker import OutboxWorker
+from sensord.phrasebook import chinese
+from sensord.ports import Entry
+from sensord.telemetry.metrics import PrometheusMeter
+from sensord.upkeep import Upkeep
+from tests.notify.parts import QUICK, START, Pulse, ScriptedChannel, StoredOutbox, entry, notification, outcomes, until
 
 
 @pytest.fixture
@@ -21,6 +31,25 @@ def never() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+Scarce = Callable[[str, int], None]
+
+
+@pytest.fixture
+def scarce(monkeypatch: pytest.MonkeyPatch) -> Scarce:
+    """Have the next so many threads of a part not start, as where a service has as many as it may have."""
+    left, start = dict[str, int](), threading.Thread.start
+
+    def try_to(thread: threading.Thread) -> None:
+        name = thread.name.rpartition("_")[0]
+        if left.get(name, 0) > 0:
+            left[name] -= 1
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", try_to)
+    return left.__setitem__
 
 
 async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Task[bool]]:
@@ -112,6 +141,110 @@ def test_an_end_does_not_wait_for_what_hangs(never: threading.Event, monkeypatch
     asyncio.run(run())
     hung = [one for one in threading.enumerate() if one.name.startswith("mail_")]
     assert [one.daemon for one in hung] == [True, True]
+
+
+def test_a_thread_that_cannot_be_started_deafens_no_part(scarce: Scarce) -> None:
+    """Who asks hears of it; the next call is made, and the end is one in good order."""
+    scarce("mail", 2)
+
+    async def run() -> int:
+        asyncio.get_running_loop().set_default_executor(Bulkheads(2))
+        with part("mail"):
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match="no thread can be started for mail"):
+                    await asyncio.to_thread(int)
+            return await asyncio.to_thread(int, "7")
+
+    assert asyncio.run(run()) == 7
+
+
+async def test_a_part_with_fewer_threads_than_it_wants_goes_on_with_those(
+    scarce: Scarce, never: threading.Event
+) -> None:
+    """A second thread cannot be started: the first makes all the calls, one after the other."""
+    asyncio.get_running_loop().set_default_executor(Bulkheads(2))
+    begun, made = threading.Event(), list[int]()
+
+    def first() -> None:
+        begun.set()
+        never.wait()
+
+    with part("mail"):
+        calls = [asyncio.create_task(asyncio.to_thread(first))]
+        await until(begun.is_set)
+        scarce("mail", 1000)
+        calls += [asyncio.create_task(asyncio.to_thread(made.append, number)) for number in range(5)]
+        await asyncio.sleep(0)
+        never.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*calls)
+    assert made == [0, 1, 2, 3, 4]
+
+
+async def test_threads_are_given_back_but_for_one(scarce: Scarce) -> None:
+    """Others may need them; who was served once needs none that would have to be started."""
+    asyncio.get_running_loop().set_default_executor(Bulkheads(4))
+    together = threading.Barrier(4)
+
+    def alive() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith("mail_")]
+
+    with part("mail"):
+        for _ in range(3):
+            await asyncio.gather(*(asyncio.to_thread(together.wait, 10) for _ in range(4)))
+            await until(lambda: len(alive()) == 1)
+        scarce("mail", 1000)
+        assert await asyncio.to_thread(int, "7") == 7
+
+
+async def test_a_page_goes_out_though_its_worker_had_no_thread_for_a_while(scarce: Scarce, tmp_path: Path) -> None:
+    """Nor had the channel itself: nothing had gone out then, so the page has no mark."""
+    asyncio.get_running_loop().set_default_executor(Bulkheads())
+    outbox, meter, pulse = StoredOutbox(tmp_path, notification()), PrometheusMeter(), Pulse()
+
+    class Blocking(ScriptedChannel):
+        async def send(self, entry: Entry) -> str:
+            await asyncio.to_thread(int)
+            return await super().send(entry)
+
+    channel = Blocking()
+    scarce("notify-desk", 1)
+    scarce("send-desk", 1)
+    worker = OutboxWorker(ChannelApart(channel), outbox, meter, pulse, lambda: START + time.monotonic_ns(), QUICK)
+    with part("notify-desk"):
+        task = asyncio.create_task(worker.run())
+    await until(lambda: outbox.states() == ["sent"])
+    task.cancel()
+    await asyncio.wait({task})
+    assert (outcomes(meter)["retried"], [one.possibly_repeated for one in channel.entries]) == (1, [False])
+    assert pulse.attempts[0].startswith("no thread can be started for send-desk")
+    assert chinese(pulse.attempts[0]).startswith("无法为 send-desk 启动线程")
+
+
+async def test_of_several_services_some_may_have_been_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call for which there is no place leaves doubt where another one was made."""
+    monkeypatch.setattr("sensord.bulkheads.QUEUE", 0)
+    asyncio.get_running_loop().set_default_executor(Bulkheads(1))
+    channel = AppriseChannel(Apprise(name="services", url_file="urls.txt"), ["json://127.0.0.1:1"] * 2)
+    with pytest.raises(InDoubtError, match="too many calls wait"):
+        await channel.send(entry())
+
+
+async def test_upkeep_goes_on_when_it_has_no_thread(scarce: Scarce, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it looks after waits for its next turn; its end would be the daemon's."""
+    asyncio.get_running_loop().set_default_executor(Bulkheads())
+    monkeypatch.setattr("sensord.upkeep.INTERVAL", 0.001)
+    monkeypatch.setattr("sensord.upkeep.DAILY", 0.0)
+    done = list[str]()
+    upkeep = Upkeep.__new__(Upkeep)
+    monkeypatch.setattr(upkeep, "_daily", lambda: done.append("daily"), raising=False)
+    monkeypatch.setattr(upkeep, "state", lambda: done.append("state"))
+    scarce("upkeep", 1)
+    with part("upkeep"):
+        task = asyncio.create_task(upkeep.run())
+    await until(lambda: done[:2] == ["daily", "state"])
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @pytest.mark.parametrize("alive", [[], [False, False], [False, True]])

@@ -15,7 +15,9 @@ import click
 import pytest
 import yaml
 
+from sensord.bulkheads import THREADS
 from sensord.cli import cli
+from sensord.config.lint import MOST_WAYS
 from tests.support import program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,6 +115,12 @@ def test_nothing_is_left_lying_about() -> None:
         "yes",
         "yes",
     )
+
+
+def test_as_many_channels_as_are_not_warned_of_fit_into_the_unit() -> None:
+    """Each channel or sink and its worker have their threads, and enough are left for everything else."""
+    assert int(settings(UNITS[0])["TasksMax"]) >= 2 * THREADS * MOST_WAYS + 200
+    assert 2 * THREADS == 8, "as sensord check says"
 
 
 def test_the_daemon_is_started_again_for_ever() -> None:

@@ -35,6 +35,8 @@ from sensord.errors import Problem
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ABOVE_GRIDS = ("block", "street")
 _AHEAD = timedelta(days=31)
+MOST_WAYS = 100
+"""Channels and sinks whose threads fit into the service (``TasksMax`` of ``systemd/sensord.service``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,14 @@ def lint_channels(document: Document, channels: Iterable[ChannelSettings]) -> li
             message = f"nothing will be sent: {host} is an internal address, and the channel does not allow it"
             findings.warn(("channels", index, "url"), message, f'add allow: ["{host}:{port}"], if it is meant')
     return findings.warnings
+
+
+def lint_threads(document: Document, ways: int) -> Iterator[Problem]:
+    """Warn of more channels and sinks (``ways``) than the service has threads for: some would be late in a storm."""
+    if ways > MOST_WAYS:
+        message = f"{ways} channels and sinks need more threads than the service may have: messages may be late"
+        hint = f"add 8 to TasksMax for each above {MOST_WAYS} (systemctl edit sensord)"
+        yield document.problem(("channels",), message, hint, severity="warning")
 
 
 def lint_dispatch(

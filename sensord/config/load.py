@@ -27,6 +27,7 @@ from sensord.config.lint import (
     lint_lengths,
     lint_nearest,
     lint_silence,
+    lint_threads,
 )
 from sensord.config.people import Known, Staff, find_holes, load_roster
 from sensord.config.places import Registry, load_places
@@ -107,6 +108,7 @@ def load(path: Path, rules_in: Path | None = None, *, lenient: bool = False) -> 
     today = to_datetime(time.time_ns(), settings.timezone).date()
     warnings = [
         *lint_channels(document, settings.channels),
+        *lint_threads(document, len(settings.channels) + len(settings.sinks)),
         *parts.registry.warnings,
         *rules.warnings,
         *find_holes(dispatch, staff.people, parts.places, rules.reach),

@@ -54,7 +54,11 @@ class Names:
         if not self._places.acquire(blocking=False):
             raise OSError(f"the resolver has left {THREADS} questions without an answer")
         answer, deadline = Future[_Addresses](), time.monotonic() + PATIENCE
-        Thread(target=self._ask, args=(answer, host, port), name="names", daemon=True).start()
+        try:
+            Thread(target=self._ask, args=(answer, host, port), name="names", daemon=True).start()
+        except RuntimeError as error:
+            self._places.release()
+            raise OSError("no thread can be started to ask the resolver") from error
         while not wait([answer], TURN).done:
             self._show()
             if time.monotonic() > deadline:

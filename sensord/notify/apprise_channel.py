@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sensord.config.settings import Apprise as AppriseSettings
-from sensord.errors import ConfigError, DeliveryError, Problem
+from sensord.errors import ConfigError, DeliveryError, Problem, UnavailableError
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.text import answer_line, title_of
 from sensord.ports import Entry
@@ -51,7 +51,10 @@ class AppriseChannel:
             "title": title_of(entry),
             "notify_type": _SEVERITY.get(notification.level.word, "info"),
         }
-        outcomes = await asyncio.gather(*(asyncio.to_thread(one.notify, **words) for one in services))
+        try:
+            outcomes = await asyncio.gather(*(asyncio.to_thread(one.notify, **words) for one in services))
+        except UnavailableError as error:
+            raise InDoubtError(str(error)) from error  # another service's call may have been made
         if not all(outcomes):
             raise InDoubtError(f"channel {self.name}: apprise reports a failure; its log says where")
         return "apprise"

@@ -10,9 +10,11 @@ way would be spared. A result needs no reader. The broker's session is not kept:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import aiomqtt
 import structlog
@@ -39,6 +41,8 @@ _NOBODY = 16
 _AGAIN = 1.0
 """Seconds until a task that is to end is told so once more."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 
@@ -49,8 +53,9 @@ class _Connection(aiomqtt.Client):
     connection, kept for as long as paho keeps one, no page would come through: see ``sensord/keepalive.py``.
     """
 
-    refusal: str = ""
-    unheard: bool = False
+    answered: ReasonCode | None = None
+    """What the broker answered to the latest message; None while it has not."""
+    _awaited: int = 0
 
     def _on_connect(
         self,
@@ -80,15 +85,20 @@ class _Connection(aiomqtt.Client):
             await asyncio.sleep(min(beat(client.keepalive), left))
         log.warning("the broker of the alert channel has been silent for 1.5 keepalives: half-open connection")
         if isinstance(sock := client.socket(), socket.socket):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)  # the library then reads its end, and cleans up as at any other
+
+    @contextmanager
+    def _pending_call(self, mid: int, value: T, pending_dict: dict[int, T]) -> Iterator[None]:
+        self._awaited, self.answered = mid, None
+        with super()._pending_call(mid, value, pending_dict):
+            yield
 
     def _on_publish(
         self, client: PahoClient, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
     ) -> None:
-        if reason_code.is_failure:
-            self.refusal = str(reason_code)
-        self.unheard = reason_code.value == _NOBODY
+        if mid == self._awaited:  # else it answers, too late, a message that nobody waits for any more
+            self.answered = reason_code
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
@@ -96,7 +106,8 @@ class MqttChannel:
     """A :class:`sensord.ports.Channel` that publishes to ``mqtt.alerts``, and the publisher of results.
 
     ``street`` stands in the topic for cases of the street as a whole. ``timeout`` (seconds) bounds the wait
-    for the connection, and that for the PUBACK. The connection is made on the first use.
+    for the connection and one's turn, and that for the PUBACK: both end well before the worker loses its patience.
+    The connection is made on the first use.
     """
 
     def __init__(
@@ -144,26 +155,27 @@ class MqttChannel:
         self._keeper = None
 
     async def _publish(self, topic: str, payload: bytes, key: str) -> bool:
-        """Publish and wait for the PUBACK; one at a time, so that a refusal has one possible cause.
+        """Publish and wait for the PUBACK; one at a time, and only what answers this very message judges it.
 
         Returns False when the broker says that nobody subscribes to the topic.
         """
-        await self._wait_connected()
-        async with self._turn:
+        await self._wait_for_turn()
+        try:
             connection = self._connection
             if connection is None:
                 raise self._no_connection()
-            connection.refusal, connection.unheard = "", False
             publish = connection.publish(topic, payload, qos=1, properties=_properties(key), timeout=self._timeout)
             self._publishing = asyncio.create_task(publish, name=PUBLISHING)
             try:
                 await asyncio.wait({self._publishing})
             finally:
                 self._publishing.cancel()
-            self._judge(self._publishing, connection.refusal, topic)
-            return not connection.unheard
+            return self._judge(self._publishing, connection.answered, topic)
+        finally:
+            self._turn.release()
 
-    def _judge(self, publishing: asyncio.Task[None], refusal: str, topic: str) -> None:
+    def _judge(self, publishing: asyncio.Task[None], answered: ReasonCode | None, topic: str) -> bool:
+        """Whether somebody subscribes to the topic; raises ``DeliveryError`` for what was not taken."""
         if publishing.cancelled():
             raise InDoubtError(f"channel {self.name}: the broker connection ended before its PUBACK")
         error = publishing.exception()
@@ -173,19 +185,26 @@ class MqttChannel:
             raise InDoubtError(f"channel {self.name}: no PUBACK within {self._timeout:g} s") from error
         if error is not None:
             raise error
-        if refusal:
+        if answered is not None and answered.is_failure:
             raise DeliveryError(
-                f"channel {self.name}: the broker refused topic {topic} ({refusal}); check its access list"
+                f"channel {self.name}: the broker refused topic {topic} ({answered}); check its access list"
             )
+        return answered is None or answered.value != _NOBODY
 
-    async def _wait_connected(self) -> None:
+    async def _wait_for_turn(self) -> None:
+        """Wait until there is a connection and nobody else publishes; what has not come that far has not gone out."""
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep_connected(), name=f"mqtt-{self.name}")
         try:
             async with asyncio.timeout(self._timeout):
                 await self._connected.wait()
+                await self._turn.acquire()
         except TimeoutError as error:
-            raise self._no_connection() from error
+            if self._connection is None:
+                raise self._no_connection() from error
+            raise DeliveryError(
+                f"channel {self.name}: the broker does not answer what was published before; see its log"
+            ) from error
 
     def _no_connection(self) -> DeliveryError:
         broker = f"{self._mqtt.host}:{self._mqtt.port}"

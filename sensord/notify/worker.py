@@ -33,7 +33,7 @@ from msgspec.structs import replace
 
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.errors import DeliveryError, SensordError
+from sensord.errors import DeliveryError, SensordError, UnavailableError
 from sensord.notify.outcome import InDoubtError, UnclearError, backoff
 from sensord.notify.pace import Pace
 from sensord.notify.recovery import Recovery
@@ -230,6 +230,8 @@ class OutboxWorker:
                 receipt = await self._channel.send(self._prepared(entry, began))
         except DeliveryError as error:
             failure = error
+        except UnavailableError as error:  # no thread has taken the call, so nothing has gone out
+            failure = DeliveryError(str(error))
         except Exception as error:  # noqa: BLE001  # the task's boundary
             failure = InDoubtError(f"channel {self._channel.name}: send ended with {_described(error)}")
         self._meter.observe("send_seconds", time.monotonic() - started, channel=self._channel.name)

@@ -48,6 +48,11 @@ def edited(folder: Path, name: str, old: str, new: str) -> list[Problem]:
     return load(folder / "sensord.yaml").warnings
 
 
+def _grids(number: int) -> str:
+    """So many channels of the small street, which has one more, and one sink."""
+    return "\n".join(f"  - {{type: mqtt, name: grid-mqtt{each or ''}}}" for each in range(number))
+
+
 EDITS = {
     "a level below every step": (
         "rules/vehicles.yaml",
@@ -74,6 +79,13 @@ EDITS = {
         r"sensord.yaml:5:40: warning: nothing will be sent: 127.0.0.1 is an internal address.*127.0.0.1:8787",
     ),
     "a channel whose host is allowed": ("sensord.yaml", 'allow: ["127.0.0.1:8787"]', 'allow: ["127.0.0.1"]', None),
+    "100 channels and sinks": ("sensord.yaml", "  - {type: mqtt, name: grid-mqtt}", _grids(98), None),
+    "101 channels and sinks": (
+        "sensord.yaml",
+        "  - {type: mqtt, name: grid-mqtt}",
+        _grids(99),
+        r"sensord.yaml:5:3: warning: 101 channels and sinks need more threads .*add 8 to TasksMax for each above 100",
+    ),
     "a role without a plan": (
         "dispatch.yaml",
         "roles:\n",

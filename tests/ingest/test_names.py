@@ -52,6 +52,10 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     silent.answers.set()
 
 
+def _refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def _beats_on(beats: Callable[[], int]) -> None:
     before = beats()
     wait_until(lambda: beats() > before + 20)
@@ -95,6 +99,20 @@ def test_no_answer_in_time_is_a_broker_that_cannot_be_reached(broker: Mosquitto,
         resolver.answers.set()
         wait_until(lambda: stage.receiver.connected)
         wait_until(lambda: not [one for one in threading.enumerate() if one.name == "names"])
+
+
+def test_a_question_that_gets_no_thread_leaves_nothing_behind(
+    broker: Mosquitto, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the service has as many as it may have: the broker cannot be reached then, and can be afterwards."""
+    resolver.answers.set()
+    asker = Names(lambda: True)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", _refuse)
+        for _ in range(THREADS + 1):
+            with pytest.raises(OSError, match="no thread can be started"):
+                asker.connect(NAME, broker.port, 5.0)
+    asker.connect(NAME, broker.port, 5.0).close()
 
 
 def test_who_is_stopped_waits_for_no_resolver(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:

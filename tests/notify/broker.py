@@ -1,4 +1,4 @@
-"""A real mosquitto on loopback that a test can stop and start, and a subscriber that hears everything."""
+"""A real mosquitto on loopback that a test can stop and start, one that answers as told, and who hears everything."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import aiomqtt
 
@@ -43,6 +44,55 @@ class Broker:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class AnsweringBroker:
+    """Takes connections and answers pings; a PUBLISH (QoS 1) when a test says so, and as it says."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.published: list[tuple[str, bytes, asyncio.StreamWriter]] = []
+        """The topic and packet identifier of each PUBLISH, and to whom to answer."""
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Listen no more; whoever was connected has left."""
+        self._server.close()
+
+    def answer(self, number: int, reason: int) -> None:
+        """Send the PUBACK of a PUBLISH, counted from 0, with a reason code."""
+        _, identifier, writer = self.published[number]
+        writer.write(bytes([0x40, 4]) + identifier + bytes([reason, 0]))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                kind = (await reader.readexactly(1))[0] >> 4
+                packet = await reader.readexactly(await _length(reader))
+                if kind == 1:
+                    writer.write(bytes([0x20, 3, 0, 0, 0]))
+                elif kind == 3:
+                    ends = 2 + int.from_bytes(packet[:2])
+                    self.published.append((packet[2:ends].decode(), packet[ends : ends + 2], writer))
+                elif kind == 12:
+                    writer.write(bytes([0xD0, 0]))
+        writer.close()
+
+
+async def _length(reader: asyncio.StreamReader) -> int:
+    """Read a variable byte integer (MQTT 5, section 1.5.5)."""
+    value, shift = 0, 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value
+        shift += 7
 
 
 @asynccontextmanager

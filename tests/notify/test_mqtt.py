@@ -23,7 +23,7 @@ from sensord.notify.mqtt import PUBLISHING, MqttChannel
 from sensord.notify.outcome import InDoubtError
 from sensord.notify.worker import Limits
 from sensord.telemetry.metrics import PrometheusMeter
-from tests.notify.broker import Broker, hearing
+from tests.notify.broker import AnsweringBroker, Broker, hearing
 from tests.notify.parts import Outboxes, entry, notification, until, working
 from tests.notify.programs import make_certificate, run
 from tests.support.broker import ScriptedBroker
@@ -39,7 +39,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def _channel(
-    broker: Broker | ScriptedBroker,
+    broker: Broker | ScriptedBroker | AnsweringBroker,
     password: str | None = None,
     timeout: float = 5.0,
     keepalive: str = "5s",
@@ -252,6 +252,56 @@ async def test_a_refusal_by_the_access_list_is_not_a_delivery(tmp_path: Path) ->
         broker.stop()
     assert caught.value.retryable
     assert not isinstance(caught.value, InDoubtError)
+
+
+@pytest.mark.parametrize(
+    ("late", "own", "outcome"),
+    [
+        (0x87, 0x00, None),
+        (0x10, 0x00, None),
+        (0x00, 0x87, "the broker refused topic linfen/alerts/G02"),
+        (0x00, 0x10, "nobody subscribes to linfen/alerts/G02"),
+    ],
+)
+async def test_what_is_answered_too_late_judges_no_other_message(late: int, own: int, outcome: str | None) -> None:
+    """A broker that is slow with its access list: the answer to the page before comes while this one waits."""
+    async with AnsweringBroker() as broker:
+        channel = _channel(broker, timeout=0.2)
+        with pytest.raises(InDoubtError):
+            await channel.send(entry(1, grid="G01"))
+        channel._timeout = 30.0
+        sending = asyncio.create_task(channel.send(entry(2, grid="G02")))
+        await until(lambda: len(broker.published) == 2)
+        broker.answer(0, late)
+        broker.answer(1, own)
+        if outcome is None:
+            assert await sending == "puback"
+        else:
+            with pytest.raises(DeliveryError, match=outcome) as caught:
+                await sending
+            assert not isinstance(caught.value, InDoubtError)
+        await channel.close()
+
+
+async def test_what_waits_for_its_turn_is_not_in_doubt() -> None:
+    """The broker answers no page, one waits for that; those behind it have not gone out, and get no mark."""
+    async with AnsweringBroker() as broker:
+        channel = _channel(broker, timeout=0.3)
+        sends = (channel.send(entry(number, grid=f"G{number:02}")) for number in range(4))
+        errors = await asyncio.gather(*sends, return_exceptions=True)
+        published = {topic.removeprefix("linfen/alerts/") for topic, _, _ in broker.published}
+        doubted = {f"G{number:02}" for number, error in enumerate(errors) if isinstance(error, InDoubtError)}
+        assert all(isinstance(error, DeliveryError) and error.retryable for error in errors)
+        assert doubted == published
+        assert len(published) < 4
+        assert any("does not answer what was published before" in str(error) for error in errors)
+        sent = len(broker.published)
+        channel._timeout = 30.0
+        sending = asyncio.create_task(channel.send(entry(9)))
+        await until(lambda: len(broker.published) > sent)
+        broker.answer(sent, 0)
+        assert await sending == "puback"
+        await channel.close()
 
 
 async def test_user_and_password(tmp_path: Path) -> None:
