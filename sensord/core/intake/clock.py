@@ -33,8 +33,9 @@ backlog catches up, a clock that was set does not.
 
 Of a device that is heard for the first time, its clock is taken for right: what is old is stored readings, and late.
 The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead; of a clock
-that is too far behind to be learnt all of that burst is taken at its arrival, and of each one after it. Only the first
-thing that somebody reports is taken at its arrival: nobody says it again.
+that is too far behind to be learnt all of that burst is taken at its arrival, and of each one after it that is not a
+minute older. What is, is judged as with any clock: it may have been stored. Only the first thing that somebody reports
+is taken at its arrival: nobody says it again.
 
 Cameras tell of single events, and each has to have one time in all its readings; other devices say how things are, and
 the next reading makes up for one that is late. So stalls of a few periods matter with cameras only, and a clock that is
@@ -62,7 +63,10 @@ ANCIENT = 366 * DAY
 STEADY = 3
 """So many readings or bursts in a row whose age has grown alike prove that the clock was set."""
 PROOF = MINUTE
-"""Bursts have to be alike for so long, or for as long as they are old: a small mistake does no harm."""
+"""Bursts have to be alike for so long, or for as long as they are old: a small mistake does no harm.
+
+For the same reason what has grown older by no more is taken for now where the clock is nonsense.
+"""
 SHORT = 5 * SECOND
 """A burst begins after a silence of half of this, or half a shorter period; twice as long a burst is another one."""
 
@@ -224,12 +228,14 @@ class Clock(msgspec.Struct, array_like=True):
     def _follows(self, one: _Grown) -> bool:
         """Whether a reading belongs to a burst that was taken at its arrival: it holds what was said since the last.
 
-        How long that may be is learnt slowly. It matters not where the clock is nonsense, and as it was before.
+        How long that may be is learnt slowly. It matters not where the clock is nonsense, and as it was before; but
+        what is older than the first of the burst was stored.
         """
         burst = self.burst
         if burst is None or not burst.taken or one.camera:
             return False
-        return abs(one.stamp - burst.stamp) <= _pace(self.pause) or (self._is_nonsense(one.age) and self.steady > 0)
+        since = one.stamp - burst.stamp
+        return abs(since) <= _pace(self.pause) or (self._is_nonsense(one.age) and self.steady > 0 and since > 0)
 
     def _is_nonsense(self, age: int) -> bool:
         """Whether a clock of which nothing is known is so far behind that nothing will be."""
@@ -237,7 +243,8 @@ class Clock(msgspec.Struct, array_like=True):
 
     def _is_fresh(self, one: _Grown, other: Clock | None, *, constant: bool, ahead: bool) -> bool:
         """Whether a reading that stands for itself is to be taken at its arrival."""
-        if self._is_nonsense(one.age) and self.row is not None and self.row.bursts > 1:
+        row = self.row
+        if row is not None and row.bursts > 1 and self._is_nonsense(one.age) and one.age - row.floor <= PROOF:
             return True
         if one.begins and not self._held_up(one, other):
             # The usual pace: history only as the continuation of history, or as the usual beginning of a burst.
