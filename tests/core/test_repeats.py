@@ -80,6 +80,19 @@ def test_a_number_that_leaps_is_no_gap() -> None:
     assert told([0, 2 + LEAP]) == [(Number.FURTHER, 0), (Number.LEAPT, 0)]
 
 
+@pytest.mark.parametrize("restarts", range(5))
+def test_a_number_that_leaps_ends_no_run(restarts: int) -> None:
+    """However often its device has restarted: what goes on is known, and what is sent again, of the boot before too."""
+    repeats = Repeats()
+    for boot in range(restarts):
+        assert not any(repeated(repeats, boot, seq) for seq in range(10))
+    assert not any(repeated(repeats, restarts, seq) for seq in range(1000))
+    assert repeats.numbered(restarts, 2**53) == (Number.LEAPT, 0)
+    assert repeats.numbered(restarts, 1000) == (Number.FURTHER, 0)
+    assert not restarts or all(repeated(repeats, restarts - 1, seq) for seq in range(10))
+    assert all(repeated(repeats, restarts, seq) for seq in (*range(1001), 2**53))
+
+
 def test_a_device_may_count_anew_far_away() -> None:
     """After a leap its numbers go on there: gaps are counted again, and repeats known."""
     far = 5 * LEAP

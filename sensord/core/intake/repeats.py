@@ -35,7 +35,10 @@ from sensord.core.instant import MINUTE, SECOND
 RANGES = 256
 """Ranges kept of a boot. Beyond that the oldest hole is closed: what comes out of it later is taken for a repeat."""
 RUNS = 3
-"""Of these numbers are known: the last boot's, those of the one before, and what one number that leapt has begun."""
+"""Of these numbers are known: the last boot's, those of the one before, and what one number that leapt has begun.
+
+Until one leaps, those of one boot more.
+"""
 LEAP = 1_000_000
 """No outage leaves out so many: of ten messages a second a whole day's."""
 CONTENTS = 64
@@ -202,11 +205,14 @@ class Repeats(msgspec.Struct, array_like=True):
         return Number.LEAPT if runs and counts else Number.FURTHER
 
     def _forget_one(self) -> None:
-        """Forget the first run of a boot that has another one, but for its newest numbers; or the oldest boot."""
+        """Forget the oldest of more boots than two, or the first run of a boot that has another one.
+
+        What is left of that one are its newest numbers.
+        """
         boots = [window.boot for window in self.windows]
-        place = next((place for place, boot in enumerate(boots) if boot in boots[place + 1 :]), None)
-        gone = self.windows.pop(place or 0)
-        if place is None:
+        doubled = (place for place, boot in enumerate(boots) if boot in boots[place + 1 :])
+        gone = self.windows.pop(0 if len(set(boots)) > 2 else next(doubled))
+        if all(window.boot != gone.boot for window in self.windows):
             return
         ahead = {seq for seq, _ in gone.leads}
         for seq in gone.newest():
