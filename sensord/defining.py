@@ -102,11 +102,11 @@ class Definitions:
     def _decide(self) -> None:
         """Say whether the newest is in force, once that is known; what is not, or is not journaled, is none.
 
-        Called on the threads of whoever journals and of the core.
+        Called on the threads of whoever journals and of the core; the first to know says it, once it has let go.
         """
         with self._lock:
             (durable, holds), (seq, version) = self._handed, self._heard
-            if holds.done() or not durable.done():
+            if holds.running() or holds.done() or not durable.done():
                 return
             if durable.exception() is not None:
                 self._newest = None
@@ -115,6 +115,7 @@ class Definitions:
                 return
             in_force = version == self._newest
             self._newest = self._newest if in_force else None
+            holds.set_running_or_notify_cancel()
         holds.set_result(in_force)
 
     async def put_into_force(self, definition: Definition) -> bool:

@@ -97,6 +97,26 @@ def test_one_that_the_core_refuses_is_not_in_force(core_first: bool) -> None:
     assert definitions.hand_over(OTHER) is again
 
 
+def test_two_who_know_at_once_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core comes to the group while whoever journals it is about to say what the core made of it."""
+
+    class Said(Future[bool]):
+        def set_result(self, result: bool) -> None:
+            if not came:
+                came.append(7)
+                definitions.hear(7, OTHER.version)
+            super().set_result(result)
+
+    queue, came = Queue(), list[int]()
+    definitions = Definitions(queue.submit, lambda: 0, ONE.version)
+    monkeypatch.setattr("sensord.defining.Future", Said)
+    handed = definitions.hand_over(OTHER)
+    queue.waiting[0].set_result(7)
+    definitions.hear(7, OTHER.version)
+    assert came == [7]
+    assert handed.holds.result() is True
+
+
 def test_whoever_puts_one_into_force_hears_what_the_core_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A core that is far behind says nothing yet, and is not waited for."""
     queue = Queue()
