@@ -160,6 +160,21 @@ def test_a_backlog_keeps_its_own_times(
     assert newest <= way.lateness + way.every
 
 
+def test_a_backlog_that_drains_slowly_is_no_clock_that_was_set() -> None:
+    """Where much lateness is allowed, all bursts of a minute are of about one age; but they catch up."""
+    device, now = Device(1.0, 1.0, 30.0), 0.0
+    for _ in range(60):
+        now += 1.0
+        device.send(now)
+    now += 3600.0
+    while now - device.said > 60:
+        for number in range(16):
+            device.said += 1.0
+            arrival = now + 0.02 * number
+            assert device.hear(device.said, arrival) == pytest.approx(arrival - device.said, abs=0.1)
+        now += 10.0
+
+
 @pytest.mark.parametrize("slow", [10.0, 300.0, 3600.0])
 @pytest.mark.parametrize("size", [1, 5])
 def test_the_first_burst_of_a_slow_clock_is_all_that_is_late(size: int, slow: float) -> None:
