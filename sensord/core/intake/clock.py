@@ -32,10 +32,10 @@ to the usual age, and their smallest ages stay alike, the offset is learnt anew,
 backlog catches up, a clock that was set does not.
 
 Of a device that is heard for the first time, its clock is taken for right: what is old is stored readings, and late.
-The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead. Where the
-clock is too far behind to be learnt, all of that burst is taken at its arrival, and of each one after it; only not of
-one that comes after a long silence and is older than those before, and of what runs ahead after that. Only the first
-thing that somebody reports is taken at its arrival: nobody says it again.
+The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead; of a clock
+that is too far behind to be learnt all of that burst is taken at its arrival, and of each one after it that is not a
+minute older. What is, is judged as with any clock: it may have been stored. Only the first thing that somebody reports
+is taken at its arrival: nobody says it again.
 
 Cameras tell of single events, and each has to have one time in all its readings; other devices say how things are, and
 the next reading makes up for one that is late. So stalls of a few periods matter with cameras only, and a clock that is
@@ -63,7 +63,10 @@ ANCIENT = 366 * DAY
 STEADY = 3
 """So many readings or bursts in a row whose age has grown alike prove that the clock was set."""
 PROOF = MINUTE
-"""Bursts have to be alike for so long, or for as long as they are old: a small mistake does no harm."""
+"""Bursts have to be alike for so long, or for as long as they are old: a small mistake does no harm.
+
+For the same reason what has grown older by no more is taken for now where the clock is nonsense.
+"""
 SHORT = 5 * SECOND
 """A burst begins after a silence of half of this, or half a shorter period; twice as long a burst is another one."""
 
@@ -82,7 +85,10 @@ class Burst(msgspec.Struct, array_like=True):
 
 
 class Row(msgspec.Struct, array_like=True):
-    """``bursts`` that came one after the other ``since`` (ns), each with a smallest age of about ``floor`` (ns)."""
+    """``bursts`` that came one after the other ``since`` (ns), each with a smallest age of about ``floor`` (ns).
+
+    Where that is beyond what is learnt, it is the first one's, and none of the others was catching up.
+    """
 
     floor: int
     since: int
@@ -176,7 +182,7 @@ class Clock(msgspec.Struct, array_like=True):
     def _close(self, burst: Burst, received_at: int, tolerance: int) -> None:
         """A burst is over that did not come to the usual age. What stays as it is, is no backlog."""
         self.burst, row = None, self.row
-        if row is None or abs(burst.least - row.floor) > tolerance:
+        if row is None or not self._is_like(burst, row, tolerance):
             self.row = Row(burst.least, burst.at)
             return
         row.bursts += 1
@@ -185,6 +191,12 @@ class Clock(msgspec.Struct, array_like=True):
         if proven and burst.least <= PLAUSIBLE:
             self._forget()
             self._learn(received_at // BUCKET, burst.least)
+
+    def _is_like(self, burst: Burst, row: Row, tolerance: int) -> bool:
+        """Whether a burst is as old as those of a row; where no offset is learnt it is enough that none catches up."""
+        if self._is_nonsense(min(burst.least, row.floor)):
+            return not _runs_ahead(burst.at - burst.least - (row.since - row.floor), burst.at - row.since)
+        return abs(burst.least - row.floor) <= tolerance
 
     def _judge_grown(self, one: _Grown, before: Burst | None, other: Clock | None) -> tuple[int, bool]:
         """Decide: a stored reading that comes late, or a clock that was set? ``before`` is the burst that is over."""
@@ -217,7 +229,7 @@ class Clock(msgspec.Struct, array_like=True):
         """Whether a reading belongs to a burst that was taken at its arrival: it holds what was said since the last.
 
         How long that may be is learnt slowly. It matters not where the clock is nonsense, and as it was before; but
-        what was said before the first of the burst was stored.
+        what is older than the first of the burst was stored.
         """
         burst = self.burst
         if burst is None or not burst.taken or one.camera:
@@ -231,6 +243,9 @@ class Clock(msgspec.Struct, array_like=True):
 
     def _is_fresh(self, one: _Grown, other: Clock | None, *, constant: bool, ahead: bool) -> bool:
         """Whether a reading that stands for itself is to be taken at its arrival."""
+        row = self.row
+        if row is not None and row.bursts > 1 and self._is_nonsense(one.age) and one.age - row.floor <= PROOF:
+            return True
         if one.begins and not self._held_up(one, other):
             # The usual pace: history only as the continuation of history, or as the usual beginning of a burst.
             self.held = one.stamp if one.camera else 0
