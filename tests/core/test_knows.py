@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
+from sensord.core.cases.case import State
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
+from sensord.core.record import Scope
 from tests.core.desk import Desk
 from tests.core.street import START
-from tests.core.test_given_up import BESIDE, CADRE, OFFICER, crowd, heard, person, street
+from tests.core.test_given_up import BESIDE, CADRE, OFFICER, POLICE, crowd, heard, person, street
 from tests.core.test_handover import CHANGE, NOW
 
 DUTY = Duty((Shift("early", NOW - 400, NOW + 10), Shift("late", NOW + 10, NOW + 400)))
@@ -21,6 +25,13 @@ PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=("offi
 def on_leave(person: Person, begin: int, end: int) -> Duty:
     """Somebody is away for a while, in seconds after START."""
     return Duty(changes=(Change(START + begin * SECOND, START + end * SECOND, ChangeReason.LEAVE, person.id),))
+
+
+def silence(desk: Desk, second: int, *people: Person, until: int = 600) -> None:
+    """These are to hear nothing, red or not, until a second."""
+    scope = Scope(people=tuple(one.id for one in people), up_to=Level.RED)
+    end = START + until * SECOND
+    desk.act(second, "silence", "operator", "quiet", scope=scope, note="休假", until=end, via="cli")
 
 
 def test_whoever_nothing_has_reached_is_nobody_who_stays() -> None:
@@ -70,3 +81,64 @@ def test_a_second_way_that_fell_due_on_leave_is_none_by_which_anybody_hears() ->
     desk.restart()
     assert heard(desk.receipt(100, keys[other.id], "failed")) == [(away.id, "people", "nobody_told")]
     assert heard(desk.wait(161)) == [(away.id, "sms", "not_delivered")]
+
+
+def test_with_the_only_one_silenced_the_next_of_the_role_hears() -> None:
+    """The case is theirs, and when the silence ends somebody has it."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN))
+    silence(desk, 0, CADRE)
+    story = desk.alert(1, Level.RED)
+    assert heard(story) == [(BESIDE.id, "people", "nobody_told")]
+    assert [(one.receiver, one.reason.value) for one in story.decisions.holds] == [(CADRE.id, "held_silenced")]
+    assert (desk.case.state, desk.case.owner) == (State.DISPATCHED, BESIDE.id)
+    desk.restart()
+    assert heard(desk.wait(7200)) == []
+
+
+def test_with_all_of_the_role_silenced_the_next_of_the_plan_hears() -> None:
+    """As when none of them can be reached."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN))
+    silence(desk, 0, CADRE, BESIDE)
+    assert heard(desk.alert(1, Level.RED)) == [(OFFICER.id, "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_with_everybody_silenced_it_rests_and_is_told_when_the_first_silence_ends(lifted: bool) -> None:
+    """Also when no shift ever changes."""
+    desk = Desk(street(CADRE, OFFICER, plan=PLAN))
+    silence(desk, 0, CADRE, OFFICER)
+    assert heard(desk.alert(1, Level.RED)) == []
+    assert desk.case.state is State.FILED
+    desk.restart()
+    assert heard(desk.wait(599)) == []
+    again = desk.act(599, "unsilence", "operator", "quiet", via="cli") if lifted else desk.wait(600)
+    assert heard(again) == [(CADRE.id, "people", "case_opened")]
+    assert desk.case.state is State.DISPATCHED
+
+
+def test_a_first_step_that_waits_finds_somebody_whom_no_silence_keeps() -> None:
+    """Else it comes again when the silence ends."""
+    plan = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",), after=MINUTE),))
+    desk = Desk(street(CADRE, BESIDE, plan=plan))
+    silence(desk, 0, CADRE)
+    desk.alert(1, Level.YELLOW)
+    assert heard(desk.wait(61)) == [(BESIDE.id, "people", "nobody_told")]
+    alone = Desk(street(CADRE, plan=plan))
+    silence(alone, 0, CADRE)
+    alone.alert(1, Level.YELLOW)
+    alone.restart()
+    assert heard(alone.wait(599)) == []
+    assert heard(alone.wait(600)) == [(CADRE.id, "people", "step_due")]
+
+
+def test_whoever_is_silenced_takes_nothing_over_and_hears_in_nobodys_stead() -> None:
+    """At a change of shift, and when a page is given up, it is as if they were not there, but for the reason."""
+    desk, _ = crowd(person(CADRE.id, "cadre", "G1", shifts=("early",)), LATE, OFFICER, plan=PLAN, duty=DUTY)
+    silence(desk, 5, LATE, until=2 * CHANGE)
+    story = desk.wait(CHANGE)
+    assert heard(story) == [(OFFICER.id, "people", "hand_over")]
+    assert [(one.receiver, one.reason.value) for one in story.decisions.holds] == [(LATE.id, "held_silenced")]
+    assert desk.case.owner == OFFICER.id
+    given, key = crowd(CADRE, BESIDE, POLICE, OFFICER, plan=PLAN)
+    silence(given, 1, BESIDE)
+    assert heard(given.receipt(5, key, "failed")) == [(OFFICER.id, "people", "nobody_told")]

@@ -45,8 +45,8 @@ class HandOver(Paging):
                 if role not in stay or role in roles:
                     people = self._of_role(case, at, step, role)
                     found.update((person.id, person) for person in people if person.id not in tried)
-        if not stay and not any(map(self._roster.reachable, found.values())):
-            found.update((person.id, person) for person in self._anybody(case, self.policy(case), at))
+        if not stay and not self._any_hears(of, found.values(), at):
+            found.update((person.id, person) for person in self._anybody(of, self.policy(case), at))
         # Whoever was asked at this very instant knows of it, by a step or by another look.
         return [one for one in found.values() if one.id not in case.told or case.told[one.id].asked_at != at]
 
@@ -54,8 +54,8 @@ class HandOver(Paging):
         self, case: Case, event: CaseEvent, people: list[Person], decisions: Decisions, of: Case, *, anew: bool
     ) -> None:
         """Tell who takes the case over. ``anew``: steps that ask for an answer wait for theirs; for nobody's, not."""
-        self._pass_on(case, event.at, people)
-        if anew and any(map(self._roster.reachable, people)):
+        self._pass_on(case, event.at, self._loud(of, people, event.at))
+        if anew and self._any_hears(of, people, event.at):
             self.begin_anew(case, event.at)
         elif anew:
             self.resume(case, event.at)

@@ -100,7 +100,7 @@ class Telling(Stages):
                 drop(case, one)
             elif muted is not None:
                 self.look_again_at(case, muted[1])
-            elif self.dispatcher.can_tell(case, at):
+            elif self.dispatcher.can_tell(about(case, one), at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
                 reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
                 reason = reason if one.level else Reason.VERIFYING_ASKED
@@ -119,10 +119,10 @@ class Telling(Stages):
         self.schedule(case, sooner, Due.RECHECK)
 
     def _await_duty(self, case: Case, at: int) -> None:
-        """Look again when it can change who is on duty."""
-        boundary = self.roster.table.next_boundary(at)
-        if boundary is not None:
-            self.look_again_at(case, boundary)
+        """Look again when it can change who is told."""
+        look = self.dispatcher.next_look(at)
+        if look is not None:
+            self.look_again_at(case, look)
 
     def remute(self, case: Case, at: int) -> None:
         """See whether a case that was told is muted by now, so that its reminders are held."""

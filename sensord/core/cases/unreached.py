@@ -55,10 +55,10 @@ class Unreached(HandOver):
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
-        people = self._new(case, found, at)
+        people = self._new(case, of, found, at)
         if people or self.is_known(case, at):
             return people
-        others = (self._new(case, some, at) for some in self._by_role(case, self.policy(case), at))
+        others = (self._new(case, of, some, at) for some in self._by_role(of, self.policy(case), at))
         return next(filter(None, others), [])
 
     def tell_in_stead(
@@ -142,11 +142,11 @@ class Unreached(HandOver):
         asked = bool(told.times) and told.round == case.round and not told.answered
         return asked and name in self._roster.by_id
 
-    def _new(self, case: Case, people: Iterable[Person], at: int) -> list[Person]:
+    def _new(self, case: Case, of: Case, people: Iterable[Person], at: int) -> list[Person]:
         told = {name: line for name, line in case.told.items() if was_told(case, line)}
         back = {name for name, line in told.items() if not self._stays(name, line, at) and self._hears(case, name)}
         new = (person for person in people if person.id not in told or person.id in back)
-        return [person for person in new if self._roster.reachable(person)]
+        return self._loud(of, filter(self._roster.reachable, new), at)
 
 
 def _matters(case: Case, call: Call) -> bool:
