@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sensord.core.cases.case import State
@@ -13,6 +14,7 @@ from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from tests.core.desk import Desk
 from tests.core.street import START
+from tests.core.test_digest_ways import apart, by_sms, digest_of_two
 from tests.core.test_given_up import BESIDE, CADRE, OFFICER, POLICE, crowd, heard, person, street
 from tests.core.test_handover import CHANGE, NOW
 
@@ -142,3 +144,40 @@ def test_whoever_is_silenced_takes_nothing_over_and_hears_in_nobodys_stead() -> 
     given, key = crowd(CADRE, BESIDE, POLICE, OFFICER, plan=PLAN)
     silence(given, 1, BESIDE)
     assert heard(given.receipt(5, key, "failed")) == [(OFFICER.id, "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("more", [(BESIDE,), ()])
+def test_a_page_that_was_given_up_while_a_report_stood_counts_when_the_sensors_deny_that(
+    more: tuple[Person, ...],
+) -> None:
+    """Who is next hears then; while the report stands, and after that, nobody does, and a supervisor all the same."""
+    plan = msgspec.structs.replace(PLAN, agree_within=MINUTE)
+    desk, key = crowd(CADRE, *more, OFFICER, plan=plan)
+    desk.act(3, "dispersed", "operator", via="cli")
+    assert heard(desk.receipt(5, key, "failed")) == heard(desk.wait(62)) == []
+    desk.restart()
+    instead = more[0] if more else OFFICER
+    story = desk.wait(63)
+    assert heard(story) == [(OFFICER.id, "people", "disagreement"), (instead.id, "people", "nobody_told")]
+    assert "居委干部-1联系不上，未收到通知。" in story.decisions.notifications[1].text
+    assert heard(desk.wait(600)) == []
+
+
+def test_where_the_level_rises_though_it_was_reported_over_all_are_told_and_once() -> None:
+    """Nobody needs to hear of it in somebody's stead as well."""
+    desk, key = crowd(CADRE, BESIDE, plan=PLAN)
+    desk.act(3, "dispersed", "operator", via="cli")
+    desk.receipt(5, key, "failed")
+    rises = [(BESIDE.id, "people", "level_rose"), (CADRE.id, "people", "level_rose")]
+    assert heard(desk.alert(10, Level.RED)) == rises
+    assert heard(desk.wait(600)) == []
+
+
+def test_a_digest_that_fails_while_a_report_stands_goes_over_what_is_left() -> None:
+    """As a second way does that falls due then."""
+    desk = apart()
+    digest = digest_of_two(desk)
+    desk.act(
+        33, "dispersed", "operator", next(name for name in desk.book.open if name.startswith("G1-crowd")), via="cli"
+    )
+    assert by_sms(desk.receipt(35, digest.key, "failed")) == [(35, "G1", Level.YELLOW, "not_delivered")]

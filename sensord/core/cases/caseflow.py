@@ -278,6 +278,7 @@ class Flow(Receipts):
             self.supervise(case, event, Reason.OVERDUE, story)
         elif due is Due.AGREE and case.alerts and case.claimed:
             self._disagree(case, at, story)
+            self.given_up_before(case, at, story)  # where the level rises instead all are told anew
         elif due is Due.SETTLE:
             self.settle(case, at, story, number)
         elif due is Due.RECHECK:

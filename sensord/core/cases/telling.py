@@ -153,16 +153,17 @@ class Telling(Stages):
         """What somebody was to be told by an event (its number, or a digest) was given up.
 
         Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
-        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is; and what is
-        muted is told when the mute ends. Likewise with whoever was to verify a case that was given back as it was over.
+        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is, before they
+        deny it; and what is muted is told when the mute ends. Likewise with whoever was to verify a case that was given
+        back as it was over.
         """
         if case.state in ENDED:
             return
         self._call_given_up(case, name, event, at, story)
-        asked = self.dispatcher.asked_to_verify(case, name, event)
-        stands = bool(case.alerts or case.unwatched or asked) and not case.claimed
+        asked = None if case.claimed else self.dispatcher.asked_to_verify(case, name, event)
+        stands = bool(case.alerts or case.unwatched or asked)
         wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
-        if not stands or not (wayless or self.dispatcher.is_unreached(case, name)):
+        if not stands or not (wayless or (not case.claimed and self.dispatcher.is_unreached(case, name))):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
@@ -184,6 +185,11 @@ class Telling(Stages):
         self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
         if not people:
             self._untold(case, subject(of), at)
+
+    def given_up_before(self, case: Case, at: int, story: Story) -> None:
+        """A report that it is over stood while pages were given up, and stands no more."""
+        for name in sorted(case.told, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+            self.given_up(case, name, "", at, story)
 
     def _call_given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What supervisors were told or asked by an event goes over what is left to its receiver, else to others."""
