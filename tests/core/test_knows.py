@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sensord.core.cases.case import State
+from sensord.core.cases.damping import Damping
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE, SECOND
 from sensord.core.level import Level
@@ -21,6 +22,7 @@ from tests.core.test_handover import CHANGE, NOW
 DUTY = Duty((Shift("early", NOW - 400, NOW + 10), Shift("late", NOW + 10, NOW + 400)))
 EARLY = person("居委干部-2", "cadre", "B1", shifts=("early",))
 LATE = person("居委干部-3", "cadre", "B1", shifts=("late",))
+NO_PLAN = Duty()
 PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=("officer",))
 
 
@@ -181,3 +183,60 @@ def test_a_digest_that_fails_while_a_report_stands_goes_over_what_is_left() -> N
         33, "dispersed", "operator", next(name for name in desk.book.open if name.startswith("G1-crowd")), via="cli"
     )
     assert by_sms(desk.receipt(35, digest.key, "failed")) == [(35, "G1", Level.YELLOW, "not_delivered")]
+
+
+RATE = Damping(per_minute={"people": 2, "mqtt": 2})
+OTHER = Person("居委干部-2", "cadre", "G1", (Contact("chat"),))
+
+
+def crowded(*people: Person, duty: Duty = NO_PLAN) -> tuple[Desk, dict[str, str]]:
+    """Of a second crowd the first of these hears only by a digest, at 31 s; the pages of the others, by receiver."""
+    desk = Desk(street(*people, plan=PLAN, duty=duty, damping=RATE))
+    for one in desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications:
+        desk.receipt(0, one.key, "sent")
+    story = desk.alert(1, Level.YELLOW)
+    assert {(one.receiver, one.reason.value) for one in story.decisions.holds} == {(people[0].id, "held_rate")}
+    return desk, {one.receiver: one.key for one in story.decisions.notifications}
+
+
+def test_what_was_dropped_from_a_digest_has_told_nobody() -> None:
+    """They were away for a moment, and the page of whoever heard as well is given up later."""
+    desk, keys = crowded(CADRE, OTHER, OFFICER, duty=on_leave(CADRE, 20, 60))
+    assert heard(desk.wait(90)) == []
+    assert all(not case.told[CADRE.id].held for case in desk.book.open.values())
+    desk.restart()
+    assert heard(desk.receipt(100, keys[OTHER.id], "failed")) == [(CADRE.id, "people", "nobody_told")]
+
+
+def test_of_what_was_dropped_nobody_off_duty_hears_the_end() -> None:
+    """They have heard of it neither then nor before."""
+    desk, _ = crowded(CADRE, OTHER, duty=on_leave(CADRE, 20, 600))
+    desk.wait(90)
+    desk.restart()
+    assert heard(desk.alert(100, Level.NONE)) == [(OTHER.id, "chat", "case_closed")]
+
+
+def test_whoever_has_lost_the_contact_of_a_digest_hears_over_another() -> None:
+    """Nothing else was sent to them, and no second way is awaited before the digest is."""
+    both = person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE))
+    desk, _ = crowded(both)
+    less = street(msgspec.structs.replace(both, contacts=both.contacts[1:]), plan=PLAN, damping=RATE)
+    assert heard(desk.redefine(20, less)) == []
+    desk.restart()
+    assert (CADRE.id, "sms", "hand_over") in heard(desk.wait(31))
+
+
+def test_what_waits_for_another_digest_still_is_no_less_told() -> None:
+    """It is dropped from the first, for they are away, and the second asks them."""
+    both = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    away = on_leave(both, 30, 40)
+    elsewhere = Person("居委干部-3", "cadre", "G2", (Contact("mqtt"),))
+    desk = Desk(street(both, OTHER, elsewhere, plan=PLAN, duty=away, damping=RATE))
+    desk.alert(0, Level.YELLOW, place="G1-L2")
+    desk.alert(1, Level.YELLOW, place="G2-L1")
+    desk.alert(15, Level.YELLOW)
+    desk.wait(35)
+    desk.restart()
+    assert heard(desk.wait(46)) == [(both.id, "people", "digest")]
+    (case,) = (one for one in desk.book.open.values() if one.place == "G1-L1")
+    assert (case.told[both.id].times, case.told[both.id].held) == (1, [])
