@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sensord.core.cases.case import State
+from sensord.core.cases.case import Answer, State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE, SECOND
@@ -23,6 +23,7 @@ DUTY = Duty((Shift("early", NOW - 400, NOW + 10), Shift("late", NOW + 10, NOW + 
 EARLY = person("居委干部-2", "cadre", "B1", shifts=("early",))
 LATE = person("居委干部-3", "cadre", "B1", shifts=("late",))
 NO_PLAN = Duty()
+OTHER = Person("居委干部-2", "cadre", "G1", (Contact("chat"),))
 PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=("officer",))
 
 
@@ -97,6 +98,24 @@ def test_with_the_only_one_silenced_the_next_of_the_role_hears() -> None:
     assert (desk.case.state, desk.case.owner) == (State.DISPATCHED, BESIDE.id)
     desk.restart()
     assert heard(desk.wait(7200)) == []
+
+
+def test_while_one_of_them_is_silenced_another_has_the_case() -> None:
+    """Nobody is called besides."""
+    desk = Desk(street(CADRE, OTHER, BESIDE, plan=PLAN))
+    silence(desk, 0, CADRE)
+    assert heard(desk.alert(1, Level.RED)) == [(OTHER.id, "chat", "case_opened")]
+    assert desk.case.owner == OTHER.id
+
+
+def test_no_step_waits_for_the_answer_of_somebody_silenced() -> None:
+    """Whoever had answered has left, and of those who come nobody hears."""
+    volunteer, early = person("志愿者-1", "volunteer", "G1"), person(CADRE.id, "cadre", "G1", shifts=("early",))
+    steps = Step(("volunteer", "cadre")), Step(("officer",), after=5 * MINUTE, until=Answer.ACKNOWLEDGED)
+    desk, _ = crowd(early, volunteer, LATE, OFFICER, plan=Policy("crowd", {"zh": "聚集"}, steps), duty=DUTY)
+    desk.act(60, "acknowledge", CADRE.id)
+    silence(desk, 70, LATE, until=2 * CHANGE)
+    assert heard(desk.wait(CHANGE)) == [(OFFICER.id, "people", "not_acknowledged")]
 
 
 def test_with_all_of_the_role_silenced_the_next_of_the_plan_hears() -> None:
@@ -186,7 +205,6 @@ def test_a_digest_that_fails_while_a_report_stands_goes_over_what_is_left() -> N
 
 
 RATE = Damping(per_minute={"people": 2, "mqtt": 2})
-OTHER = Person("居委干部-2", "cadre", "G1", (Contact("chat"),))
 
 
 def crowded(*people: Person, duty: Duty = NO_PLAN) -> tuple[Desk, dict[str, str]]:
@@ -240,3 +258,38 @@ def test_what_waits_for_another_digest_still_is_no_less_told() -> None:
     assert heard(desk.wait(46)) == [(both.id, "people", "digest")]
     (case,) = (one for one in desk.book.open.values() if one.place == "G1-L1")
     assert (case.told[both.id].times, case.told[both.id].held) == (1, [])
+
+
+def test_whoever_cannot_be_reached_is_asked_once_at_an_instant() -> None:
+    """However often it is looked at them then: nobody else may be asked to verify."""
+    desk, _ = crowd(CADRE, plan=PLAN)
+    (asked,) = desk.unwatched(10).decisions.notifications
+    assert not desk.receipt(20, asked.key, "failed").decisions.notifications
+    assert heard(desk.redefine(60, desk.definition)) == [(CADRE.id, "people", "verifying_asked")]
+    desk.restart()
+    assert heard(desk.redefine(60, desk.definition)) == []
+
+
+def test_who_came_back_and_is_given_up_hears_nothing_in_their_own_stead() -> None:
+    """Their other contact works again, but nothing of this case went over it; and somebody else knows."""
+    two = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk = Desk(street(two, OTHER, OFFICER, plan=PLAN, duty=on_leave(two, 30, 60)))
+    keys = {one.channel: one.key for one in desk.alert(0, Level.YELLOW).decisions.notifications}
+    desk.receipt(5, keys["mqtt"], "failed")
+    again = desk.alert(6, Level.YELLOW, place="G1-L2").decisions.notifications
+    desk.receipt(7, next(one.key for one in again if one.channel == "mqtt"), "sent")
+    desk.wait(60)
+    desk.restart()
+    assert heard(desk.receipt(100, keys["people"], "failed")) == []
+
+
+def test_a_lesser_alert_of_which_silences_keep_everybody_waits_for_their_end() -> None:
+    """It is not looked at as if the graver one, which they hear of, could tell it."""
+    desk = Desk(street(CADRE, plan=PLAN))
+    scope, end = Scope(people=(CADRE.id,), up_to=Level.YELLOW), START + 600 * SECOND
+    desk.act(0, "silence", "operator", "quiet", scope=scope, note="休假", until=end, via="cli")
+    desk.alert(1, Level.ORANGE)
+    assert heard(desk.alert(2, Level.YELLOW, rule="empty")) == []
+    desk.restart()
+    assert not desk.redefine(60, desk.definition).told
+    assert heard(desk.wait(600)) == [(CADRE.id, "people", "another_alert")]

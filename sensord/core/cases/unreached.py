@@ -6,7 +6,7 @@ it is with calls (see ``call``); these go over all ways that their receiver has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
@@ -55,10 +55,11 @@ class Unreached(HandOver):
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
-        people = self._new(case, of, found, at)
+        known = {one for one, told in case.told.items() if was_told(case, told) and self._stays(one, told, at)} | {name}
+        people = self._new(of, found, known, at)
         if people or self.is_known(case, at):
             return people
-        others = (self._new(case, of, some, at) for some in self._by_role(of, self.policy(case), at))
+        others = (self._new(of, some, known, at) for some in self._by_role(of, self.policy(case), at))
         return next(filter(None, others), [])
 
     def tell_in_stead(
@@ -142,11 +143,9 @@ class Unreached(HandOver):
         asked = bool(told.times) and told.round == case.round and not told.answered
         return asked and name in self._roster.by_id
 
-    def _new(self, case: Case, of: Case, people: Iterable[Person], at: int) -> list[Person]:
-        told = {name: line for name, line in case.told.items() if was_told(case, line)}
-        back = {name for name, line in told.items() if not self._stays(name, line, at) and self._hears(case, name)}
-        new = (person for person in people if person.id not in told or person.id in back)
-        return self._loud(of, filter(self._roster.reachable, new), at)
+    def _new(self, of: Case, people: Iterable[Person], known: Collection[str], at: int) -> list[Person]:
+        new = (person for person in people if person.id not in known and self._roster.reachable(person))
+        return self._loud(of, new, at)
 
 
 def _matters(case: Case, call: Call) -> bool:
