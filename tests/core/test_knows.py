@@ -118,6 +118,46 @@ def test_no_step_waits_for_the_answer_of_somebody_silenced() -> None:
     assert heard(desk.wait(CHANGE)) == [(OFFICER.id, "people", "not_acknowledged")]
 
 
+@pytest.mark.parametrize("fails", [40, 100])
+def test_a_second_way_that_a_silence_keeps_from_somebody_is_none_by_which_they_hear(fails: int) -> None:
+    """The first has failed before, or does later: then whoever is next hears, and nobody once more."""
+    two = person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE))
+    desk, key = crowd(two, BESIDE, OFFICER, plan=PLAN)
+    silence(desk, 30, two)
+    said = {second: heard(desk.wait(second)) for second in range(fails)}
+    said[fails] = heard(desk.receipt(fails, key, "failed"))
+    desk.restart()
+    said |= {second: heard(desk.wait(second)) for second in range(fails + 1, 700)}
+    assert {second: told for second, told in said.items() if told} == {
+        max(fails, 60): [(BESIDE.id, "people", "nobody_told")]
+    }
+
+
+def test_a_second_way_that_a_mute_of_the_case_has_kept_is_one_afterwards() -> None:
+    """All of it is told anew when the mute ends, and the way is awaited as ever."""
+    two = person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE))
+    desk, _ = crowd(two, BESIDE, OFFICER, plan=PLAN)
+    scope, end = Scope(places=("G1-L1",)), START + 300 * SECOND
+    desk.act(30, "silence", "operator", "quiet", scope=scope, note="施工", until=end, via="cli")
+    (again,) = desk.wait(300).decisions.notifications
+    desk.restart()
+    assert heard(desk.receipt(310, again.key, "failed")) == []
+    assert heard(desk.wait(360)) == [(CADRE.id, "sms", "not_delivered")]
+
+
+def test_a_notice_of_which_a_silence_keeps_the_second_way_has_reached_nobody() -> None:
+    """The case says so, as of one that is given up."""
+    two = person(OFFICER.id, "officer", "street", Contact("sms", "1", MINUTE))
+    desk, _ = crowd(CADRE, two, plan=msgspec.structs.replace(PLAN, agree_within=MINUTE))
+    desk.act(3, "dispersed", "operator", via="cli")
+    (notice,) = desk.wait(63).decisions.notifications
+    silence(desk, 70, two)
+    assert not desk.receipt(80, notice.key, "failed").decisions.holds
+    desk.restart()
+    holds = desk.wait(123).decisions.holds
+    assert [(one.receiver, one.reason.value) for one in holds] == [(two.id, "held_silenced"), ("", "held_nobody")]
+
+
 def test_with_all_of_the_role_silenced_the_next_of_the_plan_hears() -> None:
     """As when none of them can be reached."""
     desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN))

@@ -174,6 +174,8 @@ class Dispatcher(Unreached):
         held = muted[0] if muted is not None else self._why_silenced(of, person, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
+            if muted is None and way.channel not in told.failed:  # it comes no more: of a muted case all hear anew
+                told.failed.append(way.channel)
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         messages = self._messages(of, event, person, told, contacts, reason, call)
