@@ -133,6 +133,16 @@ def test_a_second_way_that_a_silence_keeps_from_somebody_is_none_by_which_they_h
     }
 
 
+def test_whoever_has_moved_and_is_silenced_hears_no_more() -> None:
+    """What went to the old address may be lost, and over the new one they hear nothing: who is next does."""
+    desk, _ = crowd(CADRE, BESIDE, OFFICER, plan=PLAN)
+    silence(desk, 30, CADRE)
+    moved = msgspec.structs.replace(CADRE, contacts=(Contact("people", "new"),))
+    assert heard(desk.redefine(40, street(moved, BESIDE, OFFICER, plan=PLAN))) == [(BESIDE.id, "people", "nobody_told")]
+    desk.restart()
+    assert heard(desk.wait(7200)) == []
+
+
 def test_a_second_way_that_a_mute_of_the_case_has_kept_is_one_afterwards() -> None:
     """All of it is told anew when the mute ends, and the way is awaited as ever."""
     two = person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE))

@@ -15,6 +15,7 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.told import Told
 from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
@@ -150,9 +151,15 @@ class Dispatcher(Unreached):
             people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
-    def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
-        """These were told, and are reached in another way by now."""
-        self._tell(case, event, map(self._roster.by_id.__getitem__, people), Reason.NOT_DELIVERED, decisions, of)
+    def anew(self, case: Case, event: CaseEvent, names: Iterable[str], decisions: Decisions, of: Case) -> list[str]:
+        """These were told, and are reached in another way by now. Returns from whom a silence keeps it."""
+        people = [self._roster.by_id[name] for name in names]
+        self._tell(case, event, people, Reason.NOT_DELIVERED, decisions, of)
+        loud = self._loud(of, people, event.at)
+        silenced = [person for person in people if person not in loud]
+        for person in silenced:
+            self._keep_from(case.told[person.id], *(contact.channel for contact in person.contacts))
+        return [person.id for person in silenced]
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""
@@ -174,8 +181,8 @@ class Dispatcher(Unreached):
         held = muted[0] if muted is not None else self._why_silenced(of, person, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
-            if muted is None and way.channel not in told.failed:  # it comes no more: of a muted case all hear anew
-                told.failed.append(way.channel)
+            if muted is None:  # it comes no more: of a muted case all hear anew
+                self._keep_from(told, way.channel)
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         messages = self._messages(of, event, person, told, contacts, reason, call)
@@ -184,6 +191,11 @@ class Dispatcher(Unreached):
             call.went(name, [way.channel])
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
         return []
+
+    @staticmethod
+    def _keep_from(told: Told, *channels: str) -> None:
+        """A silence has kept something from somebody: it is as if it had failed."""
+        told.failed = list(dict.fromkeys((*told.failed, *channels)))
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.

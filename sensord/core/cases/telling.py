@@ -144,7 +144,8 @@ class Telling(Stages):
         of = self.mutes.beside(case, at) if case.muted else case
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
-            self.dispatcher.anew(case, event, people, story.decisions, of)
+            for name in self.dispatcher.anew(case, event, people, story.decisions, of):
+                self.given_up(case, name, "", at, story)
         elif not case.alerts:
             owe(case, subject(case))  # nothing else speaks when the mute ends
             story.changed[case.id] = case
