@@ -268,22 +268,30 @@ class Flow(Receipts):
         elif due is Due.STEP:
             self.step_due(case, at, number, story)
         elif due is Due.FALLBACK and str(number) in case.fallbacks:
-            self.remute(case, at)
-            event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
-            others = self.dispatcher.fall_back(case, event, number, story.decisions)
-            story.changed.update((other.id, other) for other in others)
+            self._fall_back(case, at, number, story)
         elif due is Due.LIMIT and not self.awaits_shift(case, at) and not self._rests(case):
             case.overdue += 1
             event = self.happen(case, Happening.OVERDUE, at, f"{case.state.value} took too long", story)
             self.supervise(case, event, Reason.OVERDUE, story)
         elif due is Due.AGREE and case.alerts and case.claimed:
             self._disagree(case, at, story)
+            self.given_up_before(case, at, story)  # where the level rises instead all are told anew
         elif due is Due.SETTLE:
             self.settle(case, at, story, number)
         elif due is Due.RECHECK:
             self._recheck(case, at, story)
         elif due is Due.GIVE_UP and not case.alerts:
             self.give_up(case, at, story)
+
+    def _fall_back(self, case: Case, at: int, number: int, story: Story) -> None:
+        """A second way is taken; where a silence keeps it from somebody, it may have been the last one."""
+        way = case.fallbacks[str(number)]
+        self.remute(case, at)
+        event = self.happen(case, Happening.STEP_DUE, at, "second way", story)
+        others = self.dispatcher.fall_back(case, event, number, story.decisions)
+        story.changed.update((other.id, other) for other in others)
+        if way.person in case.told and way.channel in case.told[way.person].failed:
+            self.given_up(case, way.person, way.event, at, story)
 
     def _rests(self, case: Case) -> bool:
         """Whether a case is filed, and its plan has nobody told of its level, or not yet: nobody is late with it."""

@@ -200,6 +200,11 @@ class Damper:
         outlet.due = self._free_at(outlet, rest[0].channel, at, urgent=any(map(is_urgent, rest)))
         return outlet.due
 
+    def waits(self, case: str, event: str, receiver: str) -> bool:
+        """Whether anything that somebody is to be told of an event of a case waits for a digest."""
+        waiting = (one for outlet in self.state.outlets.values() for one in outlet.waiting)
+        return any((one.case, one.event, one.receiver) == (case, event, receiver) for one in waiting)
+
     def longest(self, message: Notification) -> int:
         """What the text of a digest on the message's channel may have (bytes; 0: any length)."""
         return self._damping.digest_bytes.get(message.channel, 0)

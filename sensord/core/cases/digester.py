@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from sensord.core.cases.agenda import Desk
+from sensord.core.cases.case import Due
 from sensord.core.cases.damping import PRESSING, Damper
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
@@ -36,7 +37,7 @@ class Digester:
             return
         said = list[Notification]()
         with self._desk.apart.handling(A_DIGEST, at, story.failures):
-            waiting = self._theirs(waiting, at, story.decisions)
+            waiting = self._theirs(waiting, at, story)
             said = self._said(waiting, at, story.decisions) if waiting else []
         if not waiting:
             return
@@ -47,13 +48,25 @@ class Digester:
             self._desk.digest(self._damper.wait_on(outlet, rest, at), outlet)
         self._ask(said, at, story)
 
-    def _theirs(self, waiting: list[Notification], at: int, decisions: Decisions) -> list[Notification]:
-        """What is still its receivers' to read; the rest is held."""
+    def _theirs(self, waiting: list[Notification], at: int, story: Story) -> list[Notification]:
+        """What is still its receivers' to read; the rest is held, and was told to nobody."""
         there = [message for message in waiting if self._is_there(message, at)]
         for one in waiting:
             if one not in there:
-                decisions.hold(Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key))
+                hold = Hold(one.case, one.event, at, one.role, Reason.HELD_OFF_DUTY, one.receiver, one.key)
+                story.decisions.hold(hold)
+                self._drop(one, at, story)
         return there
+
+    def _drop(self, message: Notification, at: int, story: Story) -> None:
+        """Whoever hears nothing of it over other contacts, either, was not told: the case is looked at again."""
+        case, number = self._desk.open.get(message.case), message.event.rpartition(":")[2]
+        if case is None or self._damper.waits(case.id, message.event, message.receiver):
+            return
+        if number in case.told[message.receiver].held:
+            case.told[message.receiver].drop(number)
+            self._desk.schedule(case, at, Due.RECHECK, 0)
+            story.changed[case.id] = case
 
     def _is_there(self, message: Notification, at: int) -> bool:
         """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read.

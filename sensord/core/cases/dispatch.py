@@ -15,6 +15,7 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.told import Told
 from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
@@ -50,19 +51,18 @@ class Dispatcher(Unreached):
         speaks = self._at_once(policy, level)
         people = [person for step in speaks for person in self._people(case, event, step, decisions)]
         instead: list[Person] = []
-        if self.speaks(case, level) and not any(map(self._roster.reachable, people)):
-            instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
+        if self.speaks(case, level) and not self._any_hears(of or case, people, event.at):
+            instead = [one for one in self._anybody(of or case, policy, event.at) if one not in people]
         if not (people or instead or speaks):
             held = Reason.HELD_NOBODY if self.speaks(case, level) else Reason.HELD_NO_STEP
             decisions.hold(*(Hold(case.id, event.id, event.at, role, held) for role in policy.roles))
         if of is None:
-            self.own(case, event.at, (*instead, *people))
+            self.own(case, event.at, (*instead, *self._loud(case, people, event.at)))
         if reason is Reason.VERIFYING_ASKED and not case.unwatched:
             self._call(case, event, reason)
-        failed = self._tell(case, event, people, reason, decisions, of).failed
+        told = self._tell(case, event, people, reason, decisions, of).told
         why = Reason.NOBODY_TOLD if policy.steps and level else reason
-        failed += self._tell(case, event, instead, why, decisions, of).failed
-        return any(one.id not in failed for one in (*people, *instead))
+        return bool(told + self._tell(case, event, instead, why, decisions, of).told)
 
     def step_due(self, case: Case, event: CaseEvent, number: int, decisions: Decisions) -> bool:
         """A step with delay, or a reminder, has come due. Returns whether anybody could be told.
@@ -77,8 +77,9 @@ class Dispatcher(Unreached):
         held = self._held(case, step)
         if held is None and step.every:
             self._desk.schedule(case, event.at + step.every, Due.STEP, number)
-        of = self._mutes.beside(case, event.at) if case.muted else case
-        if held is None and (of is None or of.level < step.at_least):
+        beside = self._mutes.beside(case, event.at) if case.muted else case
+        of = beside or case
+        if held is None and (beside is None or of.level < step.at_least):
             held, case.begun = Reason(case.muted), Level.NONE
         if held is not None:
             if held is Reason.HELD_ACKNOWLEDGED and number not in case.passed_over:
@@ -87,16 +88,16 @@ class Dispatcher(Unreached):
             return False
         reason = Reason.REPLACEMENT if step.mode is Mode.REPLACEMENT else _DUE_REASON[step.until]
         people = self._people(case, event, step, decisions)
-        failed = self._tell(case, event, people, reason, decisions, of).failed
-        known = case.state is not State.FILED or case.untold or any(map(self._roster.reachable, people))
+        told = self._tell(case, event, people, reason, decisions, of).told
+        known = case.state is not State.FILED or case.untold or self._any_hears(of, people, event.at)
         if known or step.mode is Mode.REPLACEMENT:
-            return any(one.id not in failed for one in people)
-        instead = [one for one in self._anybody(case, policy, event.at) if one not in people]
-        failed += self._tell(case, event, instead, Reason.NOBODY_TOLD, decisions, of).failed
-        boundary = self._roster.table.next_boundary(event.at)
-        if not (people or instead or boundary is None or self._awaits(case, number)):
-            self._desk.schedule(case, boundary, Due.STEP, number)
-        return any(one.id not in failed for one in (*people, *instead))
+            return bool(told)
+        instead = [one for one in self._anybody(of, policy, event.at) if one not in people]
+        told += self._tell(case, event, instead, Reason.NOBODY_TOLD, decisions, of).told
+        look = self.next_look(event.at)
+        if not (self._loud(of, people, event.at) or instead or look is None or self._awaits(case, number)):
+            self._desk.schedule(case, look, Due.STEP, number)
+        return bool(told)
 
     def help_needed(self, case: Case, event: CaseEvent, decisions: Decisions) -> None:
         """Somebody on the case asks for help: everybody of the plan but them hears it."""
@@ -150,9 +151,15 @@ class Dispatcher(Unreached):
             people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
-    def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
-        """These were told, and are reached in another way by now."""
-        self._tell(case, event, map(self._roster.by_id.__getitem__, people), Reason.NOT_DELIVERED, decisions, of)
+    def anew(self, case: Case, event: CaseEvent, names: Iterable[str], decisions: Decisions, of: Case) -> list[str]:
+        """These were told, and are reached in another way by now. Returns from whom a silence keeps it."""
+        people = [self._roster.by_id[name] for name in names]
+        self._tell(case, event, people, Reason.NOT_DELIVERED, decisions, of)
+        loud = self._loud(of, people, event.at)
+        silenced = [person for person in people if person not in loud]
+        for person in silenced:
+            self._keep_from(case.told[person.id], *(contact.channel for contact in person.contacts))
+        return [person.id for person in silenced]
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""
@@ -171,9 +178,11 @@ class Dispatcher(Unreached):
             return []
         reason = Reason.NOT_DELIVERED if call is None else call.reason
         muted = self._mutes.of_case(of, rule, event.at)
-        held = muted[0] if muted is not None else self._mutes.of_person(name, of, rule, event.at)
+        held = muted[0] if muted is not None else self._why_silenced(of, person, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
+            if muted is None:  # it comes no more: of a muted case all hear anew
+                self._keep_from(told, way.channel)
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         messages = self._messages(of, event, person, told, contacts, reason, call)
@@ -182,6 +191,11 @@ class Dispatcher(Unreached):
             call.went(name, [way.channel])
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
         return []
+
+    @staticmethod
+    def _keep_from(told: Told, *channels: str) -> None:
+        """A silence has kept something from somebody: it is as if it had failed."""
+        told.failed = list(dict.fromkeys((*told.failed, *channels)))
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.

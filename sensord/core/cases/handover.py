@@ -1,8 +1,8 @@
 """A shift changes while a case goes on: who comes on duty hears of it; what those said who left holds nothing back.
 
-A role is handed over when nobody of it stays who was told of the case; whoever was told and has been away since has not
-stayed. Where an answer lapses, the steps that asked for it count anew from then on, as for a case that has just been
-told.
+A role is handed over when nobody of it stays who knows of the case: was told and has been there since, and has answered
+or has a way left by which to hear. Where an answer lapses, the steps that asked for it count anew from then on, as for
+a case that has just been told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.cases.paging import Paging
 from sensord.core.cases.policy import Mode, Step
 from sensord.core.cases.told import OPERATOR, Told
-from sensord.core.people.roster import Person
+from sensord.core.people.roster import Person, without
 
 
 class HandOver(Paging):
@@ -26,23 +26,27 @@ class HandOver(Paging):
         return [person for person, told in _ledger(case) if told.said and self._has_left(person, told, at)]
 
     def stays(self, case: Case, at: int) -> bool:
-        """Whether anybody who was told of the case in this round stays on duty."""
-        return any(was_told(case, told) and self._stays(person, told, at) for person, told in _ledger(case))
+        """Whether anybody stays on duty who knows of the case, or has just been asked, whether they hear or not."""
+        return any(told.asked_at == at or self._knows(case, person, at) for person, told in case.told.items())
 
     def incoming(self, case: Case, of: Case, left: Collection[str], at: int) -> list[Person]:
-        """Who is to take over: of each role of the steps that have spoken, if nobody stays who was told, or one left.
+        """Who is to take over: of each role of the steps that have spoken, if nobody stays who knows, or one left.
 
-        ``of`` is the case as far as people may be told of it; ``left`` are those whose answers have lapsed.
+        Whoever was tried in vain, and has been there since, does not come now. ``of`` is the case as far as people may
+        be told of it; ``left`` are those whose answers have lapsed.
         """
-        stay = [told.role for person, told in _ledger(case) if was_told(case, told) and self._stays(person, told, at)]
+        there = [name for name, told in _ledger(case) if was_told(case, told) and self._stays(name, told, at)]
+        know = [name for name in there if self._knows(case, name, at)]
+        stay, tried = [case.told[name].role for name in know], set(there).difference(know)
         roles = {case.told[person].role for person in left}
         found: dict[str, Person] = {}
         for step in self._spoken(case, of, at):
             for role in step.tell:
                 if role not in stay or role in roles:
-                    found.update((person.id, person) for person in self._of_role(case, at, step, role))
-        if not found and not stay:
-            found.update((person.id, person) for person in self._anybody(case, self.policy(case), at))
+                    people = self._of_role(case, at, step, role)
+                    found.update((person.id, person) for person in people if person.id not in tried)
+        if not stay and not self._any_hears(of, found.values(), at):
+            found.update((person.id, person) for person in self._anybody(of, self.policy(case), at))
         # Whoever was asked at this very instant knows of it, by a step or by another look.
         return [one for one in found.values() if one.id not in case.told or case.told[one.id].asked_at != at]
 
@@ -50,8 +54,8 @@ class HandOver(Paging):
         self, case: Case, event: CaseEvent, people: list[Person], decisions: Decisions, of: Case, *, anew: bool
     ) -> None:
         """Tell who takes the case over. ``anew``: steps that ask for an answer wait for theirs; for nobody's, not."""
-        self._pass_on(case, event.at, people)
-        if anew and any(map(self._roster.reachable, people)):
+        self._pass_on(case, event.at, self._loud(of, people, event.at))
+        if anew and self._any_hears(of, people, event.at):
             self.begin_anew(case, event.at)
         elif anew:
             self.resume(case, event.at)
@@ -103,6 +107,23 @@ class HandOver(Paging):
             case.owner = next(iter([*answered, *(person.id for person in people)]), case.owner)
         if not case.owner:
             self.own(case, at, people)
+
+    def _knows(self, case: Case, name: str, at: int) -> bool:
+        """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it."""
+        told = case.told[name]
+        return was_told(case, told) and self._stays(name, told, at) and (told.answered or self._hears(case, name))
+
+    def _hears(self, case: Case, name: str) -> bool:
+        return self._left(case, name) is not None
+
+    def _left(self, case: Case, name: str) -> Person | None:
+        """Somebody with the contacts that fail neither in the case nor elsewhere; None when nothing is left."""
+        person, told = self._roster.by_id.get(name), case.told.get(name)
+        if person is None:
+            return None
+        failed = {channel for somebody, channel in self._roster.undeliverable if somebody == name}
+        left = without(person, failed.union(told.failed if told is not None else ()))
+        return left if left.contacts else None
 
     def _has_left(self, person: str, told: Told, at: int) -> bool:
         """Whether somebody of the roster is off duty; an operator has no duty."""

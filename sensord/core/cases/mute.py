@@ -7,7 +7,7 @@ said explicitly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -110,14 +110,22 @@ class Mutes:
 
     def of_person(self, person: str, case: Case, rule: Rule | None, at: int) -> Reason | None:
         """Why this person is not told of the case at ``at``."""
-        scopes = [(one.scope, Reason.HELD_SILENCED) for one in self.silences.values() if one.start <= at < one.end]
-        scopes += [
-            (one.scope, Reason.HELD_MAINTENANCE)
-            for one in self._maintenance
-            if person in one.scope.people and self._window_end(one, at) is not None
-        ]
-        found = (reason for scope, reason in scopes if person in scope.people and self._fits(scope, case, rule))
-        return next(found, None)
+        theirs = ((scope, why) for scope, why, _ in self._of_people(at) if person in scope.people)
+        return next((why for scope, why in theirs if self._fits(scope, case, rule)), None)
+
+    def people_until(self, at: int) -> int | None:
+        """When the first that mutes people, and not cases, ends; None where nothing does."""
+        return min((end for _, _, end in self._of_people(at)), default=None)
+
+    def _of_people(self, at: int) -> Iterator[tuple[Scope, Reason, int]]:
+        """What mutes people at ``at``: its scope, its name and its end."""
+        for silence in self.silences.values():
+            if silence.scope.people and silence.start <= at < silence.end:
+                yield silence.scope, Reason.HELD_SILENCED, silence.end
+        for window in self._maintenance:
+            end = self._window_end(window, at) if window.scope.people else None
+            if end is not None:
+                yield window.scope, Reason.HELD_MAINTENANCE, end
 
     def forget(self, at: int) -> None:
         """Drop the silences that have ended."""

@@ -31,10 +31,10 @@ NOTICES = (Reason.NOT_DELIVERED, *INFORMS)
 
 
 class Spoken(NamedTuple):
-    """Whom nothing kept from hearing, and the ids of those whom a mistake of ours did."""
+    """Whom nothing kept from hearing, and those of them who hear at once: the others by a digest."""
 
+    told: list[Person]
     reached: list[Person]
-    failed: list[str]
 
 
 class Paging(Whom):
@@ -50,8 +50,8 @@ class Paging(Whom):
         damper: Damper,
         desk: Desk,
     ) -> None:
-        super().__init__(definition, names.places, roster, desk)
-        self._rules, self._mutes, self._damper = rules, mutes, damper
+        super().__init__(definition, names.places, rules, roster, mutes, desk)
+        self._damper = damper
         self._roles = {role.id: role for role in definition.roles}
         self.digests = DigestWriter(names.places, names.plans, names.zone)
         self._words = Wording(rules, self._roles, self.policy, names, desk.open).words
@@ -66,22 +66,25 @@ class Paging(Whom):
         of: Case | None = None,
     ) -> Spoken:
         """Tell people, each over their first ways. A mistake of ours over one of them is none over any other."""
-        left, reached = {person.id: person for person in people}, list[Person]()
-        for person in list(left.values()):
+        spoken = Spoken([], [])
+        for person in {person.id: person for person in people}.values():
             with self._desk.apart.handling(case.id, event.at, decisions.failures):
-                if self._tell_one(case, event, person, reason, decisions, of or case):
-                    reached.append(person)
-                del left[person.id]
-        return Spoken(reached, list(left))
+                at_once = self._tell_one(case, event, person, reason, decisions, of or case)
+                spoken.told.extend([] if at_once is None else [person])
+                spoken.reached.extend([person] if at_once else [])
+        return spoken
 
     def _tell_one(
         self, case: Case, event: CaseEvent, person: Person, reason: Reason, decisions: Decisions, of: Case
-    ) -> bool:
-        """Tell one person; returns whether nothing kept it from them. Until the messages are made nothing is noted."""
+    ) -> bool | None:
+        """Tell one person. Until the messages are made nothing is noted.
+
+        Returns whether they hear at once, not only by digests; None: something kept it from them.
+        """
         held = self._kept(case, of, person, reason, event.at)
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, person.id))
-            return False
+            return None
         told = case.told.get(person.id) or Told(person.role, event.at, len(case.told))
         number, ways = event.id.rpartition(":")[2], list(person.first_ways)
         if reason in ENDS:  # nothing follows: whoever has heard over a second way hears of it over that one, too
@@ -114,7 +117,7 @@ class Paging(Whom):
             return Reason.HELD_NOBODY
         if case.muted and reason in ENDS:
             return Reason(case.muted)
-        return self._mutes.of_person(person.id, of, self._rules.get(of.rule), at)
+        return self._why_silenced(of, person, at)
 
     def _await_first(self, case: Case, event: str, at: int, person: Person, one: Subject) -> None:
         """Put the second ways to somebody, who was told of an event (its number) at ``at``, on the case's list."""

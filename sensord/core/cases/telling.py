@@ -100,7 +100,7 @@ class Telling(Stages):
                 drop(case, one)
             elif muted is not None:
                 self.look_again_at(case, muted[1])
-            elif self.dispatcher.can_tell(case, at):
+            elif self.dispatcher.can_tell(about(case, one), at):
                 event = self.happen(case, Happening.STEP_DUE, at, "told late", story)
                 reason = self.another_of(one.rule)[1] if case.told else Reason.CASE_OPENED
                 reason = reason if one.level else Reason.VERIFYING_ASKED
@@ -119,10 +119,10 @@ class Telling(Stages):
         self.schedule(case, sooner, Due.RECHECK)
 
     def _await_duty(self, case: Case, at: int) -> None:
-        """Look again when it can change who is on duty."""
-        boundary = self.roster.table.next_boundary(at)
-        if boundary is not None:
-            self.look_again_at(case, boundary)
+        """Look again when it can change who is told."""
+        look = self.dispatcher.next_look(at)
+        if look is not None:
+            self.look_again_at(case, look)
 
     def remute(self, case: Case, at: int) -> None:
         """See whether a case that was told is muted by now, so that its reminders are held."""
@@ -144,7 +144,8 @@ class Telling(Stages):
         of = self.mutes.beside(case, at) if case.muted else case
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
-            self.dispatcher.anew(case, event, people, story.decisions, of)
+            for name in self.dispatcher.anew(case, event, people, story.decisions, of):
+                self.given_up(case, name, "", at, story)
         elif not case.alerts:
             owe(case, subject(case))  # nothing else speaks when the mute ends
             story.changed[case.id] = case
@@ -153,16 +154,17 @@ class Telling(Stages):
         """What somebody was to be told by an event (its number, or a digest) was given up.
 
         Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
-        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is; and what is
-        muted is told when the mute ends. Likewise with whoever was to verify a case that was given back as it was over.
+        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is, before they
+        deny it; and what is muted is told when the mute ends. Likewise with whoever was to verify a case that was given
+        back as it was over.
         """
         if case.state in ENDED:
             return
         self._call_given_up(case, name, event, at, story)
-        asked = self.dispatcher.asked_to_verify(case, name, event)
-        stands = bool(case.alerts or case.unwatched or asked) and not case.claimed
+        asked = None if case.claimed else self.dispatcher.asked_to_verify(case, name, event)
+        stands = bool(case.alerts or case.unwatched or asked)
         wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
-        if not stands or not (wayless or self.dispatcher.is_unreached(case, name)):
+        if not stands or not (wayless or (not case.claimed and self.dispatcher.is_unreached(case, name))):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
@@ -184,6 +186,11 @@ class Telling(Stages):
         self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
         if not people:
             self._untold(case, subject(of), at)
+
+    def given_up_before(self, case: Case, at: int, story: Story) -> None:
+        """A report that it is over stood while pages were given up, and stands no more."""
+        for name in sorted(case.told, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+            self.given_up(case, name, "", at, story)
 
     def _call_given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What supervisors were told or asked by an event goes over what is left to its receiver, else to others."""

@@ -22,11 +22,12 @@ class Told(msgspec.Struct):
     ``at`` when first (never: when the line began), ``asked`` how often in each of their shifts ("": on no shift's
     account), ``round`` in which round last; what supervisors are told for their information, and that a case has
     ended, does not count. ``unanswered`` are the shifts in which they were asked and have said nothing since.
-    ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the
-    round of the last answer. ``failed`` lists channels that did not deliver. ``rules`` are those of whose alerts the
-    person heard, in that order: of these, and of no others, they hear the end. ``level`` is the highest at which they
-    were told of the case in the present round. ``held`` lists the events (their numbers) of which nothing was sent: all
-    waits for digests, or did until the person went off duty or the case was over. Nobody is asked by what was not sent.
+    ``said`` holds the answers of the present round that stand, by verb, each with its instant; ``heard`` is the round
+    of the last answer. ``failed`` lists channels that did not deliver, or over which a silence has kept from the person
+    what was said for want of another way. ``rules`` are those of whose alerts the person heard, in that order: of
+    these, and of no others, they hear the end. ``level`` is the highest at which they were told of the case in the
+    present round. ``held`` lists the events (their numbers) of which nothing was sent: all waits for digests, or did
+    until the case was over. Nobody is asked by what was not sent.
     ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
@@ -98,6 +99,12 @@ class Told(msgspec.Struct):
         heard = self.acknowledged_at and self.heard == case_round
         if not heard and shift not in self.unanswered:
             self.unanswered = [*self.unanswered, shift]
+
+    def drop(self, event: str) -> None:
+        """What waited for digests of an event (its number) is never sent; with nothing else it is as if never told."""
+        self.held.remove(event)
+        if not (self.paged or self.times or self.level or self.held):
+            self.rules = []
 
     def is_past(self, event: str, channel: str) -> bool:
         """Whether it is no matter that a message of an event (its number, or a digest) has failed over a channel."""

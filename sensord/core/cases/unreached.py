@@ -6,7 +6,7 @@ it is with calls (see ``call``); these go over all ways that their receiver has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
@@ -44,22 +44,22 @@ class Unreached(HandOver):
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
 
     def is_known(self, case: Case, at: int) -> bool:
-        """Whether anybody on duty was told of the case in this round, and may have heard."""
-        told = (name for name, line in case.told.items() if was_told(case, line) and name in self._roster.by_id)
-        return any(self._roster.table.on_duty(name, at) and self._hears(case, name) for name in told)
+        """Whether anybody on duty knows of the case."""
+        return any(self._knows(case, name, at) for name in case.told)
 
     def in_stead(self, case: Case, of: Case, name: str, at: int) -> list[Person]:
-        """Who is in reach and has not been told: of the same role, else, when nobody else has it, of the plan.
+        """Who is in reach and has not been told, or not since they were away: of the same role, else of the plan.
 
-        ``of`` is the case as far as people may be told of it.
+        Of the plan only when nobody knows of the case. ``of`` is the case as far as people may be told of it.
         """
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
-        people = self._new(case, found)
+        known = {one for one, told in case.told.items() if was_told(case, told) and self._stays(one, told, at)} | {name}
+        people = self._new(of, found, known, at)
         if people or self.is_known(case, at):
             return people
-        others = (self._new(case, some) for some in self._by_role(case, self.policy(case), at))
+        others = (self._new(of, some, known, at) for some in self._by_role(of, self.policy(case), at))
         return next(filter(None, others), [])
 
     def tell_in_stead(
@@ -131,15 +131,6 @@ class Unreached(HandOver):
         ways = (way.channel for way in case.fallbacks.values() if way.person == name and way.event in call.events)
         return not channels.isdisjoint((*call.people[name], *ways))
 
-    def _left(self, case: Case, name: str) -> Person | None:
-        """Somebody with the contacts that fail neither in the case nor elsewhere; None when nothing is left."""
-        person, told = self._roster.by_id.get(name), case.told.get(name)
-        if person is None:
-            return None
-        failed = {channel for somebody, channel in self._roster.undeliverable if somebody == name}
-        left = without(person, failed.union(told.failed if told is not None else ()))
-        return left if left.contacts else None
-
     def _uncalled(self, case: Case, call: Call, role: str, at: int) -> list[Person]:
         """Who of a role is in reach and was not told of a call; nor does who asks hear the question."""
         on_duty = self._roster.responsible(role, case.place, at)
@@ -152,12 +143,9 @@ class Unreached(HandOver):
         asked = bool(told.times) and told.round == case.round and not told.answered
         return asked and name in self._roster.by_id
 
-    def _hears(self, case: Case, name: str) -> bool:
-        return self._left(case, name) is not None
-
-    def _new(self, case: Case, people: Iterable[Person]) -> list[Person]:
-        known = {name for name, told in case.told.items() if was_told(case, told)}
-        return [person for person in people if person.id not in known and self._roster.reachable(person)]
+    def _new(self, of: Case, people: Iterable[Person], known: Collection[str], at: int) -> list[Person]:
+        new = (person for person in people if person.id not in known and self._roster.reachable(person))
+        return self._loud(of, new, at)
 
 
 def _matters(case: Case, call: Call) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from sensord.core.cases.agenda import Desk
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due
 from sensord.core.cases.decisions import Decisions
+from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode, Policy, Step
 from sensord.core.cases.told import Told
@@ -14,13 +15,22 @@ from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Person, Roster
 from sensord.core.place import Places
+from sensord.core.rules.rule import Rule
 
 
 class Whom:
     """Looks people up; whoever tells them builds on it."""
 
-    def __init__(self, definition: Definition, places: Places, roster: Roster, desk: Desk) -> None:
-        self._places, self._roster, self._desk = places, roster, desk
+    def __init__(
+        self,
+        definition: Definition,
+        places: Places,
+        rules: Mapping[str, Rule],
+        roster: Roster,
+        mutes: Mutes,
+        desk: Desk,
+    ) -> None:
+        self._places, self._rules, self._roster, self._mutes, self._desk = places, rules, roster, mutes, desk
         self._policies = {policy.id: policy for policy in definition.policies}
 
     def policy(self, case: Case) -> Policy:
@@ -64,8 +74,25 @@ class Whom:
         return ""
 
     def can_tell(self, case: Case, at: int) -> bool:
-        """Whether anybody of the plan is on duty."""
+        """Whether anybody of the plan is on duty, and no silence keeps it from them."""
         return bool(self._anybody(case, self.policy(case), at))
+
+    def next_look(self, at: int) -> int | None:
+        """When it can change next who is told: at a change of duty, or as a silence on people ends."""
+        looks = self._roster.table.next_boundary(at), self._mutes.people_until(at)
+        return min((look for look in looks if look is not None), default=None)
+
+    def _why_silenced(self, case: Case, person: Person, at: int) -> Reason | None:
+        """Why somebody is to hear nothing of a case (as far as people may be told of it); None if nothing does."""
+        return self._mutes.of_person(person.id, case, self._rules.get(case.rule), at)
+
+    def _loud(self, case: Case, people: Iterable[Person], at: int) -> list[Person]:
+        """Those from whom no silence keeps the case."""
+        return [person for person in people if self._why_silenced(case, person, at) is None]
+
+    def _any_hears(self, case: Case, people: Iterable[Person], at: int) -> bool:
+        """Whether any of these can be reached, and no silence keeps it from them."""
+        return any(map(self._roster.reachable, self._loud(case, people, at)))
 
     def _people(self, case: Case, event: CaseEvent, step: Step, decisions: Decisions) -> list[Person]:
         """The people of a step, and a hold for each role that finds nobody."""
@@ -107,10 +134,18 @@ class Whom:
         return next(reached, found[0] if found else [])
 
     def _by_role(self, case: Case, policy: Policy, at: int) -> Iterator[list[Person]]:
-        """Who is on duty of each role of the plan, the supervisors last, and has not given the case back."""
+        """Who is on duty of each role of the plan, the supervisors last, and has not given the case back.
+
+        Where silences keep it from all of them, the next one out.
+        """
         for role in (*policy.roles, *policy.supervisors):
             on_duty = self._roster.responsible(role, case.place, at)
-            yield [one for one in on_duty if one.id not in case.returned]
+            kept = [one for one in on_duty if one.id not in case.returned]
+            loud = self._loud(case, kept, at)
+            if kept and not loud:
+                outwards = self._roster.nearest(role, case.place, at, len(self._roster.people), case.returned)
+                loud = self._loud(case, outwards, at)[:1]
+            yield loud
 
     @staticmethod
     def _awaits(case: Case, number: int) -> bool:
