@@ -9,11 +9,11 @@ from __future__ import annotations
 import msgspec
 
 from sensord.core.cases.agenda import Desk
-from sensord.core.cases.damping import PRESSING, Damper
+from sensord.core.cases.damping import PRESSING, Damper, Entry
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.message import ENDS
-from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.notification import Hold, Notification, Reason, event_number
 from sensord.core.cases.story import Story
 from sensord.core.people.roster import Roster
 
@@ -86,8 +86,7 @@ class Digester:
             policy=worst.policy, covers=tuple(message.key for message in covered),
             vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
-        told = dict.fromkeys((message.case, message.receiver) for message in _gravest_first(covered))
-        self._damper.remember(digest, list(told))
+        self._damper.remember(digest, _entries(covered))
         decisions.notify(digest)
         return covered
 
@@ -120,6 +119,14 @@ class Digester:
 
 def _key(worst: Notification, event: str) -> str:
     return f"{event}:{worst.receiver}:{worst.channel}"
+
+
+def _entries(covered: list[Notification]) -> list[Entry]:
+    latest: dict[tuple[str, str], int] = {}
+    for one in _gravest_first(covered):
+        about = one.case, one.receiver
+        latest[about] = max(latest.get(about, 0), event_number(one.event))
+    return [Entry(*about, number) for about, number in latest.items()]
 
 
 def _gravest_first(messages: list[Notification]) -> list[Notification]:

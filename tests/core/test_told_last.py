@@ -1,0 +1,77 @@
+"""What people were told last, over which ways: what became of anything before it says nothing, and of it, all."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.notification import Reason
+from sensord.core.cases.policy import Policy, Step
+from sensord.core.level import Level
+from sensord.core.people.roster import Contact
+from tests.core.desk import Desk
+from tests.core.test_given_up import BESIDE, CADRE, OFFICER, POLICE, crowd, heard, person, street
+
+PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=("officer",))
+RATE = Damping(per_minute={"people": 2})
+
+
+def test_a_page_that_is_given_up_after_a_digest_came_through_is_past() -> None:
+    """The digest told of a later rise of the same case: its contact works, and the receiver knows more than that."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    (page,) = desk.alert(0, Level.YELLOW).decisions.notifications
+    assert heard(desk.alert(1, Level.ORANGE)) == []
+    (digest,) = desk.wait(60).decisions.notifications
+    assert digest.reason is Reason.DIGEST
+    desk.restart()
+    desk.receipt(61, digest.key, "delivered")
+    desk.restart()
+    assert (heard(desk.receipt(200, page.key, "failed")), desk.book.undeliverable) == ([], [])
+    assert heard(desk.receipt(201, digest.key, "failed")) == [(BESIDE.id, "people", "nobody_told")], "the last word"
+
+
+def test_a_digest_that_is_given_up_after_a_page_came_through_is_past() -> None:
+    """The page told of a later rise."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    desk.receipt(0, desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications[0].key, "sent")
+    desk.alert(1, Level.YELLOW)
+    (digest,) = desk.wait(40).decisions.notifications
+    (page,) = desk.alert(120, Level.ORANGE).decisions.notifications
+    desk.restart()
+    desk.receipt(121, page.key, "delivered")
+    desk.restart()
+    assert (heard(desk.receipt(200, digest.key, "failed")), desk.book.undeliverable) == ([], [])
+    assert heard(desk.receipt(201, page.key, "failed")) == [(BESIDE.id, "people", "nobody_told")], "the last word"
+
+
+def test_a_digest_of_what_was_before_a_page_makes_up_for_none_of_it() -> None:
+    """What is red went out at once, and failed; the digest that had waited since before says nothing of that."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    desk.receipt(0, desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications[0].key, "sent")
+    desk.alert(1, Level.YELLOW)
+    (page,) = desk.alert(2, Level.RED).decisions.notifications
+    (digest,) = desk.wait(90).decisions.notifications
+    desk.receipt(91, digest.key, "delivered")
+    desk.restart()
+    assert heard(desk.receipt(92, page.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("late", ["page", "digest"])
+def test_what_comes_through_late_makes_up_for_no_later_failure(late: str) -> None:
+    """Whoever has the yellow page only now does not know that it is orange: with mqtt failing, too, the next hears."""
+    two = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk, key = crowd(two, POLICE, OFFICER, damping=RATE if late == "digest" else Damping())
+    place = "G1-L2" if late == "digest" else "G1-L1"
+    if late == "digest":
+        desk.alert(1, Level.YELLOW, place=place)
+        (key,) = (one.key for one in desk.wait(40).decisions.notifications if one.reason is Reason.DIGEST)
+    told = desk.alert(100, Level.ORANGE, place=place).decisions.notifications
+    keys = {one.channel: one.key for one in told if one.receiver == CADRE.id}
+    assert heard(desk.receipt(110, keys["people"], "failed")) == []
+    desk.restart()
+    assert heard(desk.receipt(111, key, "delivered")) == []
+    desk.restart()
+    assert heard(desk.receipt(112, keys["mqtt"], "failed")) == [(POLICE.id, "people", "nobody_told")]
+    desk.receipt(113, keys["people"], "delivered")
+    (case,) = (case for case in desk.book.open.values() if case.place == place)
+    assert case.told[CADRE.id].failed == ["mqtt"], "what came through after all has not failed"
