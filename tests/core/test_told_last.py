@@ -7,6 +7,7 @@ import pytest
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
+from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact
 from tests.core.desk import Desk
@@ -75,3 +76,69 @@ def test_what_comes_through_late_makes_up_for_no_later_failure(late: str) -> Non
     desk.receipt(113, keys["people"], "delivered")
     (case,) = (case for case in desk.book.open.values() if case.place == place)
     assert case.told[CADRE.id].failed == ["mqtt"], "what came through after all has not failed"
+
+
+ADDED = [Contact("mqtt"), Contact("sms", "1", MINUTE)]
+"""A first way, and a second one."""
+
+
+@pytest.mark.parametrize("added", ADDED)
+def test_a_contact_that_came_after_a_page_is_taken_when_that_is_given_up(added: Contact) -> None:
+    """Nothing was said over it, so nothing waits for it; when it fails, too, the next hears. Said again it is once."""
+    desk, key = crowd(CADRE, BESIDE, OFFICER, plan=PLAN)
+    assert heard(desk.redefine(60, street(person(CADRE.id, "cadre", "G1", added), BESIDE, OFFICER, plan=PLAN))) == []
+    desk.restart()
+    story = desk.receipt(300, key, "failed")
+    assert heard(story) == [(CADRE.id, added.channel, "not_delivered")]
+    assert heard(desk.receipt(301, key, "failed")) == []
+    desk.restart()
+    (said,) = story.decisions.notifications
+    assert heard(desk.receipt(400, said.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]
+
+
+def test_a_contact_that_came_after_a_page_waits_for_all_that_the_page_took() -> None:
+    """Two first ways: the one that is left may come through."""
+    desk, key = crowd(person(CADRE.id, "cadre", "G1", Contact("mqtt")), BESIDE, OFFICER, plan=PLAN)
+    three = person(CADRE.id, "cadre", "G1", Contact("mqtt"), Contact("sms", "1"))
+    desk.redefine(60, street(three, BESIDE, OFFICER, plan=PLAN))
+    assert heard(desk.receipt(300, key, "failed")) == []
+    desk.restart()
+    by_mqtt = key.replace(":people", ":mqtt")
+    assert heard(desk.receipt(301, by_mqtt, "failed")) == [(CADRE.id, "sms", "not_delivered")]
+
+
+def test_a_contact_that_came_after_a_page_waits_for_what_was_told_since() -> None:
+    """A later page is on its way over the old contact: it decides."""
+    desk, key = crowd(CADRE, BESIDE, OFFICER, plan=PLAN)
+    (rise,) = desk.alert(30, Level.ORANGE).decisions.notifications
+    desk.redefine(60, street(person(CADRE.id, "cadre", "G1", Contact("mqtt")), BESIDE, OFFICER, plan=PLAN))
+    assert heard(desk.receipt(300, key, "failed")) == []
+    desk.restart()
+    assert heard(desk.receipt(310, rise.key, "failed")) == [(CADRE.id, "mqtt", "not_delivered")]
+
+
+def test_a_contact_that_came_after_a_page_waits_for_a_second_way_only_while_that_is_there() -> None:
+    """It has its time; once it is taken out nothing waits for it, and what has come is taken as the page fails."""
+    two = person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE))
+    for kept in (True, False):
+        desk, key = crowd(two, BESIDE, OFFICER, plan=PLAN)
+        now = person(CADRE.id, "cadre", "G1", Contact("mqtt"), *(two.second_ways if kept else ()))
+        desk.redefine(10, street(now, BESIDE, OFFICER, plan=PLAN))
+        assert heard(desk.receipt(20, key, "failed")) == [(CADRE.id, "mqtt", "not_delivered")] * (not kept)
+        desk.restart()
+        assert heard(desk.wait(90)) == [(CADRE.id, "sms", "not_delivered")] * kept
+
+
+def test_whoever_has_answered_or_heard_over_another_way_needs_no_further_contact() -> None:
+    """Both know of it."""
+    for answers in (True, False):
+        desk, key = crowd(person(CADRE.id, "cadre", "G1", Contact("mqtt")), BESIDE, OFFICER, plan=PLAN)
+        three = person(CADRE.id, "cadre", "G1", Contact("mqtt"), Contact("sms", "1"))
+        desk.redefine(60, street(three, BESIDE, OFFICER, plan=PLAN))
+        by_mqtt = key.replace(":people", ":mqtt")
+        if answers:
+            desk.act(70, "acknowledge")
+            assert heard(desk.receipt(71, by_mqtt, "failed")) == []
+        else:
+            desk.receipt(71, by_mqtt, "delivered")
+        assert heard(desk.receipt(300, key, "failed")) == []

@@ -161,7 +161,7 @@ class Telling(Stages):
         self._call_given_up(case, name, event, at, story)
         asked = self.dispatcher.asked_to_verify(case, name, event)
         stands = bool(case.alerts or case.unwatched or asked) and not case.claimed
-        wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
+        wayless = stands and self.dispatcher.is_wayless(case, name, at)
         if not stands or not (wayless or self.dispatcher.is_unreached(case, name)):
             return
         self.remute(case, at)

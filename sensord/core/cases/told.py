@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from sensord.core.cases.notification import event_number
 from sensord.core.level import Level
 
 OPERATOR = "operator"
@@ -43,7 +44,9 @@ class Told(msgspec.Struct):
     ``told_at`` is when they were told last, at once or by a digest to come. ``asked_at`` is the same of what asks them
     to see after the case, also when it is said again. ``past`` holds, by channel, the number of an event: what fails
     and is of before says nothing of them any more, for a later message has come through, or the channel leads elsewhere
-    since. ``failed_of`` is, by channel, the number of the latest event whose message has failed.
+    since. ``failed_of`` is, by channel, the number of the latest event whose message has failed. ``over`` are the
+    channels over which they may have heard what they were told last, or may yet, each with the number of the event:
+    those that were taken and have not failed.
     """
 
     role: str
@@ -75,6 +78,7 @@ class Told(msgspec.Struct):
     asked_at: int = 0
     past: dict[str, int] = {}
     failed_of: dict[str, int] = {}
+    over: dict[str, int] = {}
 
     @property
     def knows(self) -> bool:
@@ -109,6 +113,11 @@ class Told(msgspec.Struct):
         if not heard and shift not in self.unanswered:
             self.unanswered = [*self.unanswered, shift]
 
+    def tell(self, event: str, channels: Iterable[str], *, again: bool) -> None:
+        """Note that they are told of an event (its id) over channels; ``again``: beside what was said of it before."""
+        over = self.over if again else {}
+        self.over = {**over, **dict.fromkeys(channels, event_number(event))}
+
     def is_past(self, sent: Sent) -> bool:
         """Whether it is no matter that a message has failed."""
         return 0 < sent.number < self.past.get(sent.channel, 0)
@@ -120,6 +129,8 @@ class Told(msgspec.Struct):
         if sent.channel not in self.failed:
             self.failed = [*self.failed, sent.channel]
         self.failed_of = {**self.failed_of, sent.channel: max(sent.number, self.failed_of.get(sent.channel, 0))}
+        if self.over.get(sent.channel, 0) <= sent.number:
+            self.over = {one: number for one, number in self.over.items() if one != sent.channel}
 
     def come_through(self, sent: Sent) -> None:
         """A message was delivered: its channel works, and what has failed before is made up for, but nothing later."""

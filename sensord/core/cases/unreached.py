@@ -12,7 +12,7 @@ from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, was_told
-from sensord.core.cases.notification import Hold, Reason, digest_at
+from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
 from sensord.core.people.roster import Person, without
 
@@ -24,17 +24,17 @@ class Unreached(HandOver):
         """Whether somebody was asked in this round, has not answered, and is left with nothing by which to hear."""
         return self._owes_answer(case, name) and not self._hears(case, name)
 
-    def is_wayless(self, case: Case, name: str, event: str, at: int) -> bool:
-        """Whether a digest (of that event) was the last that somebody was told, who has ways left that nothing takes.
+    def is_wayless(self, case: Case, name: str, at: int) -> bool:
+        """Whether all has failed over which somebody was told last, who has ways left that nothing takes by itself.
 
-        A digest has second ways for the gravest case of which it told them, and for no other.
+        A digest has second ways for the gravest case of which it told them, and for no other; a contact that has come
+        since was not there to be taken.
         """
-        told, instant = case.told[name], digest_at(event)
-        if instant is None or told.told_at > instant or not (self._owes_answer(case, name) and self._hears(case, name)):
+        if case.told[name].over or not (self._owes_answer(case, name) and self._hears(case, name)):
             return False
-        waits = any(way.person == name for way in case.fallbacks.values())
-        fails = all(contact.channel in told.failed for contact in self._roster.by_id[name].first_ways)
-        return fails and not waits and self._roster.table.on_duty(name, at)
+        there = [contact.channel for contact in self._roster.by_id[name].contacts]
+        waits = any(way.person == name and way.channel in there for way in case.fallbacks.values())
+        return not waits and self._roster.table.on_duty(name, at)
 
     def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> None:
         """Tell somebody over what has not failed."""
