@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sensord.core.cases.damping import Damping
@@ -9,7 +10,7 @@ from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
-from sensord.core.people.roster import Contact
+from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk
 from tests.core.test_given_up import BESIDE, CADRE, OFFICER, POLICE, crowd, heard, person, street
 
@@ -142,3 +143,81 @@ def test_whoever_has_answered_or_heard_over_another_way_needs_no_further_contact
         else:
             desk.receipt(71, by_mqtt, "delivered")
         assert heard(desk.receipt(300, key, "failed")) == []
+
+
+def reached(*contacts: Contact) -> Person:
+    """The cadre, over these."""
+    return msgspec.structs.replace(CADRE, contacts=contacts)
+
+
+OLD, NEW, MQTT, SMS = Contact("people", "old"), Contact("people", "new"), Contact("mqtt"), Contact("sms", "1", MINUTE)
+
+
+def moved(desk: Desk, second: int, *contacts: Contact) -> list[tuple[str, str, str]]:
+    """Who is told what as the cadre's contacts become these."""
+    story = desk.redefine(second, street(reached(*contacts), BESIDE, OFFICER, plan=PLAN))
+    desk.restart()
+    return heard(story)
+
+
+def test_what_went_to_one_old_number_of_two_contacts_says_nothing_of_the_new_one() -> None:
+    """Nothing was said over that yet: it is taken next, and only when it fails, too, somebody else hears."""
+    desk, key = crowd(reached(OLD, MQTT), BESIDE, OFFICER, plan=PLAN)
+    assert moved(desk, 100, NEW, MQTT) == []
+    assert (heard(desk.receipt(110, key, "failed")), desk.book.undeliverable) == ([], [])
+    story = desk.receipt(111, key.replace(":people", ":mqtt"), "failed")
+    assert [(one.receiver, one.address, one.reason) for one in story.decisions.notifications] == [
+        (CADRE.id, "new", Reason.NOT_DELIVERED)
+    ]
+    desk.restart()
+    (anew,) = story.decisions.notifications
+    assert heard(desk.receipt(112, anew.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]
+
+
+@pytest.mark.parametrize("came_through", [False, True])
+def test_what_may_be_lost_with_an_old_number_is_said_over_the_new_one(came_through: bool) -> None:
+    """The other contact has failed before; what had come through by then was heard."""
+    desk, key = crowd(reached(OLD, MQTT), BESIDE, OFFICER, plan=PLAN)
+    if came_through:
+        desk.receipt(5, key, "sent")
+    assert heard(desk.receipt(10, key.replace(":people", ":mqtt"), "failed")) == []
+    desk.restart()
+    assert moved(desk, 100, NEW, MQTT) == [(CADRE.id, "people", "not_delivered")] * (not came_through)
+    assert moved(desk, 110, NEW, MQTT) == []
+    assert heard(desk.receipt(120, key, "failed")) == []
+
+
+def test_what_an_old_number_failed_at_is_made_up_for_by_the_new_one() -> None:
+    """It failed before the number was changed: the new one has failed at nothing."""
+    desk, key = crowd(reached(OLD, MQTT), BESIDE, OFFICER, plan=PLAN)
+    desk.receipt(10, key, "failed")
+    assert moved(desk, 100, NEW, MQTT) == []
+    by_mqtt = key.replace(":people", ":mqtt")
+    assert heard(desk.receipt(110, by_mqtt, "failed")) == [(CADRE.id, "people", "not_delivered")]
+
+
+def test_what_comes_through_to_an_old_number_spares_no_second_way() -> None:
+    """Somebody else may have that number now."""
+    desk, key = crowd(reached(OLD, SMS), BESIDE, OFFICER, plan=PLAN)
+    assert moved(desk, 20, NEW, SMS) == []
+    desk.receipt(30, key, "delivered")
+    desk.restart()
+    assert heard(desk.wait(90)) == [(CADRE.id, "sms", "not_delivered")]
+
+
+@pytest.mark.parametrize("came_through", [False, True])
+def test_whoever_has_no_contact_left_has_not_heard_what_was_on_its_way(came_through: bool) -> None:
+    """The next hears, as when a page is given up."""
+    desk, key = crowd(reached(OLD), BESIDE, OFFICER, plan=PLAN)
+    if came_through:
+        desk.receipt(5, key, "sent")
+    assert moved(desk, 20) == [(BESIDE.id, "people", "nobody_told")] * (not came_through)
+    assert heard(desk.receipt(30, key, "failed")) == []
+
+
+def test_a_second_way_that_is_taken_out_while_it_is_awaited_is_awaited_no_more() -> None:
+    """The first had failed."""
+    desk, key = crowd(reached(OLD, SMS), BESIDE, OFFICER, plan=PLAN)
+    assert heard(desk.receipt(5, key, "failed")) == []
+    assert moved(desk, 20, OLD) == [(BESIDE.id, "people", "nobody_told")]
+    assert heard(desk.wait(90)) == []

@@ -145,8 +145,8 @@ class CaseBook:
         changed = contacts.changed(before, self._definition)
         for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
             self._contact(person, channel, failed=False, at=at, story=story)
-        self._flow.begin(contacts.moved(before, self._definition), self._known(), at, story)
         people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
+        self._flow.begin(contacts.moved(before, self._definition), lost, self._known(), at, story)
         for case in self.ended.values():
             with self._apart.handling(case.id, at, story.failures):
                 self._flow.say_end_anew(case, people, lost, at, story)

@@ -32,7 +32,8 @@ class Receipts(Ending):
         told.come_through(sent)
         field = f"{delivery.value}_at"
         setattr(told, field, getattr(told, field) or at)
-        case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, sent.event)}
+        if told.over or not told.is_past(sent):  # else it went to a number that is theirs no more
+            case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, sent.event)}
         if sent.channel not in told.second_ways:  # the first way works again
             told.second_ways = []
         if _tells_of_end(case, told, sent):

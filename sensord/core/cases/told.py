@@ -46,7 +46,7 @@ class Told(msgspec.Struct):
     and is of before says nothing of them any more, for a later message has come through, or the channel leads elsewhere
     since. ``failed_of`` is, by channel, the number of the latest event whose message has failed. ``over`` are the
     channels over which they may have heard what they were told last, or may yet, each with the number of the event:
-    those that were taken and have not failed.
+    those that were taken, have not failed, and are theirs still, if nothing has come through.
     """
 
     role: str
@@ -138,11 +138,16 @@ class Told(msgspec.Struct):
         if sent.number >= self.failed_of.get(sent.channel, 0):
             self._forgive([sent.channel])
 
-    def moved(self, channels: Collection[str], number: int, at: int) -> None:
-        """What was told before an event (its number) and ``at`` (ns) went elsewhere than these channels lead now."""
+    def moved(self, channels: Collection[str], number: int, *, wholly: bool) -> None:
+        """What was told before an event (its number) went elsewhere than these channels lead now, if anywhere.
+
+        What they were told last is lost with its way, unless it has come through; if they have ``wholly`` moved, then,
+        too: it may have come through to nobody.
+        """
+        over = {} if wholly else self.over
+        self.over = {one: told for one, told in over.items() if one not in channels or self.past.get(one, 0) >= told}
         self.past = {**self.past, **dict.fromkeys(channels, number)}
         self._forgive(channels)
-        self.told_at = min(self.told_at, at - 1)  # at this instant, too, the old ways were taken
 
     def _forgive(self, channels: Collection[str]) -> None:
         self.failed = [one for one in self.failed if one not in channels]
