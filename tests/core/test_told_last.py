@@ -8,6 +8,7 @@ import pytest
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
+from sensord.core.cases.story import Story
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
 from sensord.core.people.roster import Contact, Person
@@ -221,3 +222,60 @@ def test_a_second_way_that_is_taken_out_while_it_is_awaited_is_awaited_no_more()
     assert heard(desk.receipt(5, key, "failed")) == []
     assert moved(desk, 20, OLD) == [(BESIDE.id, "people", "nobody_told")]
     assert heard(desk.wait(90)) == []
+
+
+def held(*contacts: Contact) -> Desk:
+    """A crowd of which the cadre heard, and another one of which all waits for the digest of their number."""
+    desk = Desk(street(reached(*contacts), BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    for one in desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications:
+        desk.receipt(0, one.key, "sent")
+    assert heard(desk.alert(1, Level.YELLOW)) == []
+    desk.restart()
+    return desk
+
+
+def said(story: Story) -> list[tuple[str, str, str, str, str]]:
+    """Who is told of which place over which address, and why."""
+    told = story.decisions.notifications
+    return [(one.receiver, one.channel, one.address, one.place, one.reason.value) for one in told]
+
+
+@pytest.mark.parametrize("now", [(NEW,), (NEW, SMS), (SMS,)])
+def test_what_waits_at_an_old_number_is_told_anew_and_not_there(now: tuple[Contact, ...]) -> None:
+    """It asked for nothing yet, and asks by what is said now; when that fails, the next hears."""
+    desk = held(OLD, *(one for one in now if one is SMS))
+    way = now[0].channel, now[0].address
+    story = desk.redefine(10, street(reached(*now), BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    anew = [one for one in said(story) if one[3] == "G1-L1"]
+    desk.restart()
+    later = desk.wait(50)
+    if now == (NEW,):  # of the other crowd they hear anew, too, which is as much as the number has in a minute
+        assert [one[3:] for one in said(story)] == [("G1-L2", "not_delivered")]
+        assert said(later) == [(CADRE.id, *way, "G1-L1", "digest")]
+        (key,) = (one.key for one in later.decisions.notifications)
+    else:
+        assert anew == [(CADRE.id, *way, "G1-L1", "case_opened")]
+        assert said(later) == []
+        (key,) = (one.key for one in story.decisions.notifications if one.place == "G1-L1")
+    desk.restart()
+    (case,) = (case for case in desk.book.open.values() if case.place == "G1-L1")
+    assert case.told[CADRE.id].times == 1
+    last = [*said(desk.receipt(60, key, "failed")), *said(desk.wait(100))]
+    by_sms = [(CADRE.id, "sms", "1", "G1-L1", "not_delivered")] * (now == (NEW, SMS))
+    assert last == (by_sms or [(BESIDE.id, "people", BESIDE.id, "G1-L1", "nobody_told")])
+
+
+def test_what_waits_at_a_number_that_nobody_has_any_more_is_the_nexts() -> None:
+    """Its receiver has no contact left, and has heard of the other crowd."""
+    desk = held(OLD)
+    assert [
+        one[3:] for one in said(desk.redefine(10, street(reached(), BESIDE, OFFICER, plan=PLAN, damping=RATE)))
+    ] == [("G1-L1", "nobody_told")]
+
+
+def test_what_waits_at_a_number_that_stays_is_told_there() -> None:
+    """Another contact was changed, or the same one has become a second way."""
+    for now in ((OLD, Contact("sms", "2", MINUTE)), (SMS, Contact("people", "old", MINUTE))):
+        desk = held(OLD, SMS)
+        assert said(desk.redefine(10, street(reached(*now), BESIDE, OFFICER, plan=PLAN, damping=RATE))) == []
+        assert said(desk.wait(50)) == [(CADRE.id, "people", "old", "G1-L1", "digest")]

@@ -58,10 +58,12 @@ class Digester:
     def _is_there(self, message: Notification, at: int) -> bool:
         """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read.
 
-        The end is theirs, on duty or not, if anything of the case was sent to them.
+        Nor need what waits at what is another's number by now: whoever had it hears anew (see ``Flow.begin``). The end
+        is theirs, on duty or not, if anything of the case was sent to them.
         """
         person, case = self._roster.by_id.get(message.receiver), self._desk.find(message.case)
-        if person is None or all(contact.channel != message.channel for contact in person.contacts):
+        way = message.channel, message.address
+        if person is None or all((contact.channel, contact.address) != way for contact in person.contacts):
             return False
         told = case.told.get(message.receiver) if case is not None else None
         awaited = message.reason in ENDS and told is not None and told.knows
@@ -98,7 +100,7 @@ class Digester:
         return one
 
     def _event(self, worst: Notification, at: int) -> str:
-        """What the digest stands for. A person whose address has changed meanwhile may have two at one instant."""
+        """What the digest stands for. Two robots that lead to one person since a reload may have one each at once."""
         event = f"{worst.case}:digest-{at}"
         while self._damper.state.told_by(_key(worst, event)) is not None:
             event += "+"

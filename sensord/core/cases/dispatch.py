@@ -150,10 +150,6 @@ class Dispatcher(Unreached):
             people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
-    def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
-        """These were told, and are reached in another way by now."""
-        self._tell(case, event, map(self._roster.by_id.__getitem__, people), Reason.NOT_DELIVERED, decisions, of)
-
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""
         roles = dict.fromkeys(role for step in self.policy(case).steps if not step.after for role in step.tell)

@@ -14,6 +14,7 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, was_told
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.told import Told
 from sensord.core.people.roster import Person, without
 
 
@@ -40,7 +41,7 @@ class Unreached(HandOver):
         """Tell somebody over what has not failed."""
         told = case.told[name]
         left = without(self._roster.by_id[name], told.failed)
-        if self._tell(case, event, [left], Reason.NOT_DELIVERED, decisions, of).reached:
+        if self._tell(case, event, [left], self._again(case, told, of), decisions, of).reached:
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
 
     def is_known(self, case: Case, at: int) -> bool:
@@ -146,11 +147,23 @@ class Unreached(HandOver):
         people = (person for person in on_duty if person.id not in call.people and person.id != call.cause)
         return [person for person in people if self._hears(case, person.id)]
 
+    def anew(self, case: Case, event: CaseEvent, people: Iterable[str], decisions: Decisions, of: Case) -> None:
+        """These were told, and are reached in another way by now."""
+        for name in people:
+            reason = self._again(case, case.told[name], of)
+            self._tell(case, event, [self._roster.by_id[name]], reason, decisions, of)
+
     def _owes_answer(self, case: Case, name: str) -> bool:
-        """Whether somebody of the roster was asked in this round, and has not answered."""
+        """Whether somebody of the roster was asked in this round, or was to be, and has not answered."""
         told = case.told[name]
-        asked = bool(told.times) and told.round == case.round and not told.answered
-        return asked and name in self._roster.by_id
+        return (_was_asked(case, told) or _waited(told)) and not told.answered and name in self._roster.by_id
+
+    @staticmethod
+    def _again(case: Case, told: Told, of: Case) -> Reason:
+        """How somebody is told again: as for the first time if all of it has waited, which asked them for nothing."""
+        if _was_asked(case, told) or not _waited(told):
+            return Reason.NOT_DELIVERED
+        return Reason.CASE_OPENED if of.level else Reason.VERIFYING_ASKED
 
     def _hears(self, case: Case, name: str) -> bool:
         return self._left(case, name) is not None
@@ -167,3 +180,12 @@ def _matters(case: Case, call: Call) -> bool:
     if call.reason is Reason.DISAGREEMENT:
         return bool(case.alerts) and not case.claimed
     return call.reason is Reason.APPROVAL_ASKED
+
+
+def _was_asked(case: Case, told: Told) -> bool:
+    return bool(told.times) and told.round == case.round
+
+
+def _waited(told: Told) -> bool:
+    """Whether something waits for a digest, or has, that asks for something."""
+    return bool(told.held and told.asked_at)
