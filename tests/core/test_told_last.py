@@ -5,15 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sensord.core.cases.case import State
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Reason
-from sensord.core.cases.policy import Policy, Step
+from sensord.core.cases.policy import Category, Policy, Step
 from sensord.core.cases.story import Story
 from sensord.core.instant import MINUTE
 from sensord.core.level import Level
+from sensord.core.people.duty import Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from tests.core.desk import Desk
 from tests.core.test_given_up import BESIDE, CADRE, OFFICER, POLICE, crowd, heard, person, street
+from tests.core.test_handover import CHANGE, NOW
 
 PLAN = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),), supervisors=("officer",))
 RATE = Damping(per_minute={"people": 2})
@@ -57,6 +60,32 @@ def test_a_digest_of_what_was_before_a_page_makes_up_for_none_of_it() -> None:
     desk.receipt(91, digest.key, "delivered")
     desk.restart()
     assert heard(desk.receipt(92, page.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]
+
+
+def test_a_digest_counts_as_the_latest_that_it_tells_of_a_case() -> None:
+    """Whichever is the gravest."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    desk.alert(0, Level.YELLOW, place="G1-L2")
+    desk.alert(1, Level.YELLOW)
+    desk.alert(2, Level.ORANGE)
+    desk.wait(60)
+    (case,) = (case for case in desk.book.open.values() if case.place == "G1-L1")
+    ((_, (*_, entry)),) = desk.book.state().damped.digests
+    assert (entry.case, entry.receiver, entry.number) == (case.id, CADRE.id, case.events)
+
+
+def test_a_digest_of_an_earlier_version_is_never_past() -> None:
+    """Nobody knows what it told: better somebody hears who need not."""
+    desk = Desk(street(CADRE, BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    desk.receipt(0, desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications[0].key, "sent")
+    desk.alert(1, Level.YELLOW)
+    (digest,) = desk.wait(40).decisions.notifications
+    damped = desk.book.state().damped
+    damped.digests = [(key, [msgspec.structs.replace(one, number=0) for one in told]) for key, told in damped.digests]
+    (page,) = desk.alert(120, Level.ORANGE).decisions.notifications
+    desk.receipt(121, page.key, "delivered")
+    desk.restart()
+    assert heard(desk.receipt(200, digest.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]
 
 
 @pytest.mark.parametrize("late", ["page", "digest"])
@@ -144,6 +173,53 @@ def test_whoever_has_answered_or_heard_over_another_way_needs_no_further_contact
         else:
             desk.receipt(71, by_mqtt, "delivered")
         assert heard(desk.receipt(300, key, "failed")) == []
+
+
+def test_a_contact_that_came_after_a_second_way_waits_for_the_first_one_too() -> None:
+    """Both said the same: either may come through."""
+    desk, key = crowd(person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE)), BESIDE, OFFICER, plan=PLAN)
+    now = person(CADRE.id, "cadre", "G1", Contact("mqtt"), Contact("sms", "1", MINUTE))
+    desk.redefine(10, street(now, BESIDE, OFFICER, plan=PLAN))
+    (second,) = desk.wait(60).decisions.notifications
+    assert heard(desk.receipt(70, second.key, "failed")) == []
+    desk.restart()
+    assert heard(desk.receipt(100, key, "failed")) == [(CADRE.id, "mqtt", "not_delivered")]
+
+
+def test_what_was_heard_of_before_says_nothing_of_what_was_told_since() -> None:
+    """Over a contact that has been taken out: what came after it failed, and a contact has come."""
+    desk, key = crowd(person(CADRE.id, "cadre", "G1", Contact("mqtt")), BESIDE, OFFICER, plan=PLAN)
+    desk.receipt(1, key.replace(":people", ":mqtt"), "sent")
+    desk.redefine(10, street(CADRE, BESIDE, OFFICER, plan=PLAN))
+    (rise,) = desk.alert(20, Level.ORANGE).decisions.notifications
+    desk.redefine(30, street(person(CADRE.id, "cadre", "G1", Contact("sms", "1")), BESIDE, OFFICER, plan=PLAN))
+    desk.restart()
+    assert heard(desk.receipt(40, rise.key, "failed")) == [(CADRE.id, "sms", "not_delivered")]
+
+
+def test_a_page_that_comes_through_after_a_later_one_spares_its_second_way() -> None:
+    """Whoever has both needs neither."""
+    desk, key = crowd(person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE)), BESIDE, OFFICER, plan=PLAN)
+    (rise,) = desk.alert(10, Level.ORANGE).decisions.notifications
+    desk.receipt(20, rise.key, "delivered")
+    desk.receipt(30, key, "delivered")
+    desk.restart()
+    assert heard(desk.wait(200)) == []
+
+
+def test_whoever_is_off_duty_is_not_looked_for_over_a_contact_that_came_after_a_page() -> None:
+    """Nobody would be told: the case is whose shift it is by then."""
+    duty = Duty((Shift("early", NOW - 100, NOW + 10), Shift("late", NOW + 10, NOW + 400)))
+    early = person(CADRE.id, "cadre", "G1", shifts=("early",))
+    late = person("居委干部-3", "cadre", "G1", shifts=("late",))
+    desk, key = crowd(early, late, OFFICER, plan=PLAN, duty=duty)
+    more = msgspec.structs.replace(early, contacts=(*early.contacts, Contact("mqtt")))
+    desk.redefine(60, street(more, late, OFFICER, plan=PLAN, duty=duty))
+    assert heard(desk.wait(CHANGE)) == [(late.id, "people", "hand_over")]
+    story = desk.receipt(CHANGE + 5, key, "failed")
+    assert heard(story) == []
+    cases = {*(one.case for one in story.events), *(one.case for one in story.decisions.holds)}
+    assert not any(case.startswith("G1-L1") for case in cases)
 
 
 def reached(*contacts: Contact) -> Person:
@@ -279,3 +355,31 @@ def test_what_waits_at_a_number_that_stays_is_told_there() -> None:
         desk = held(OLD, SMS)
         assert said(desk.redefine(10, street(reached(*now), BESIDE, OFFICER, plan=PLAN, damping=RATE))) == []
         assert said(desk.wait(50)) == [(CADRE.id, "people", "old", "G1-L1", "digest")]
+
+
+def test_a_request_to_verify_that_waits_at_an_old_number_is_made_anew() -> None:
+    """Nothing alarms, and somebody has to go and see."""
+    desk = Desk(street(reached(OLD, SMS), BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    desk.receipt(0, desk.alert(0, Level.YELLOW, place="G1-L2").decisions.notifications[0].key, "sent")
+    desk.alert(1, Level.YELLOW)
+    assert heard(desk.unwatched(5)) == []
+    story = desk.redefine(10, street(reached(NEW, SMS), BESIDE, OFFICER, plan=PLAN, damping=RATE))
+    assert said(story) == [(CADRE.id, "people", "new", "G1-L1", "verifying_asked")]
+
+
+def test_a_supervisor_is_asked_for_nothing_by_what_is_told_anew() -> None:
+    """What waited at their old number was for their information."""
+    plan = msgspec.structs.replace(PLAN, category="crowd")
+    limits = Category("crowd", {"zh": "聚集"}, "04", "080", {State.DISPATCHED: 2 * MINUTE})
+    cadre = reached(MQTT)
+    desk = Desk(street(cadre, OFFICER, plan=plan, damping=RATE, categories=(limits,)))
+    desk.alert(0, Level.YELLOW)
+    desk.alert(10, Level.YELLOW, place="G1-L2")
+    assert heard(desk.wait(130)) == [(OFFICER.id, "people", "overdue")]
+    (case,) = (case for case in desk.book.open.values() if case.place == "G1-L2")
+    assert case.told[OFFICER.id].held, "the other one waits"
+    new = msgspec.structs.replace(OFFICER, contacts=(MQTT,))
+    story = desk.redefine(135, street(cadre, new, plan=plan, damping=RATE, categories=(limits,)))
+    assert heard(story) == [(OFFICER.id, "mqtt", "not_delivered")] * 2
+    (case,) = (case for case in desk.book.open.values() if case.place == "G1-L2")
+    assert case.told[OFFICER.id].times == 0

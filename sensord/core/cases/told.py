@@ -136,7 +136,7 @@ class Told(msgspec.Struct):
         """A message was delivered: its channel works, and what has failed before is made up for, but nothing later."""
         self.past = {**self.past, sent.channel: max(sent.number, self.past.get(sent.channel, 0))}
         if sent.number >= self.failed_of.get(sent.channel, 0):
-            self._forgive([sent.channel])
+            self.failed = [one for one in self.failed if one != sent.channel]
 
     def moved(self, channels: Collection[str], number: int, *, wholly: bool) -> None:
         """What was told before an event (its number) went elsewhere than these channels lead now, if anywhere.
@@ -147,11 +147,7 @@ class Told(msgspec.Struct):
         over = {} if wholly else self.over
         self.over = {one: told for one, told in over.items() if one not in channels or self.past.get(one, 0) >= told}
         self.past = {**self.past, **dict.fromkeys(channels, number)}
-        self._forgive(channels)
-
-    def _forgive(self, channels: Collection[str]) -> None:
         self.failed = [one for one in self.failed if one not in channels]
-        self.failed_of = {one: number for one, number in self.failed_of.items() if one not in channels}
 
     @property
     def reached(self) -> bool:
