@@ -135,7 +135,7 @@ def test_a_contact_that_is_gone_is_not_one_that_fails() -> None:
     desk.redefine(10, street(by(CADRE, Contact("duty")), POLICE))
     story = desk.receipt(20, first.key, "failed")
     assert (told(story), desk.book.undeliverable) == ([], [])
-    assert desk.case.told["居委干部-1"].failed == ["people"]
+    assert desk.case.told["居委干部-1"].failed == []
 
 
 WAYS = by(CADRE, Contact("people", "1"), Contact("sms", "0", MINUTE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sensord.core.alert import Vehicle
-from sensord.core.cases.damping import Damped, Damper, Damping
+from sensord.core.cases.damping import Damped, Damper, Damping, Entry
 from sensord.core.cases.digest import DigestWriter
 from sensord.core.cases.notification import Notification, Reason
 from sensord.core.instant import DAY, MINUTE
@@ -54,11 +54,20 @@ def test_whom_a_digest_told_is_known_as_long_as_it_may_be_tried() -> None:
     for minute in range(0, 24 * 60, 2):
         at = START + minute * MINUTE
         key = f"G1-crowd:digest-{at}{'+' * (minute % 4 // 2)}:居委干部-1:people"
-        damper.remember(msgspec.structs.replace(message(1, Level.BLUE), key=key, at=at), [(key, "居委干部-1")])
+        damper.remember(msgspec.structs.replace(message(1, Level.BLUE), key=key, at=at), [Entry(key, "居委干部-1")])
     first = f"G1-crowd:digest-{START}:居委干部-1:people"
-    assert damper.state.told_by(first) == [(first, "居委干部-1")]
+    assert damper.state.told_by(first) == [Entry(first, "居委干部-1")]
     assert damper.state.told_by("G1-crowd:2:居委干部-1:people") is None
     late = START + 3 * DAY
     last = msgspec.structs.replace(message(1, Level.BLUE), key=f"G1-crowd:digest-{late}:居委干部-1:people", at=late)
-    damper.remember(last, [("G1-crowd", "居委干部-1")])
+    damper.remember(last, [Entry("G1-crowd", "居委干部-1")])
     assert [key for key, _ in damper.state.digests] == [last.key]
+
+
+def test_a_digest_of_an_earlier_version_is_read() -> None:
+    """It told as many people of as many cases; of which of their events is not known."""
+    damped = msgspec.msgpack.decode(
+        msgspec.msgpack.encode({"digests": [("case:digest-1:居委干部-1:people", [("case", "居委干部-1")])]}),
+        type=Damped,
+    )
+    assert damped.told_by("case:digest-1:居委干部-1:people") == [Entry("case", "居委干部-1", 0)]

@@ -37,7 +37,7 @@ class Call(msgspec.Struct):
     def may_be(self, person: str, event: str) -> bool:
         """Whether what somebody was told by an event (its number, or a digest) was this, or came after it."""
         instant = digest_at(event)
-        since = event_number(event, -1) >= int(self.events[0]) if instant is None else instant >= self.at
+        since = event_number(event) >= int(self.events[0]) if instant is None else instant >= self.at
         return person in self.people and since
 
 

@@ -18,15 +18,17 @@ from sensord.core.cases.bookstate import BookState
 from sensord.core.cases.builtin import UNREACHED, change_alert, lowest, trouble_rule, used_plans, withdraw
 from sensord.core.cases.case import Case, Due, Happening
 from sensord.core.cases.caseflow import Flow
+from sensord.core.cases.damping import Entry
 from sensord.core.cases.digester import A_DIGEST
 from sensord.core.cases.mute import Silence
 from sensord.core.cases.notice import Notice, Trouble, Used
-from sensord.core.cases.notification import Reason
+from sensord.core.cases.notification import Reason, event_number
 from sensord.core.cases.numbering import count_on, counters_of
 from sensord.core.cases.replan import Replan
 from sensord.core.cases.reporter import A_REPORT, Reporter
 from sensord.core.cases.story import Story
 from sensord.core.cases.titles import names_of, titles_gone
+from sensord.core.cases.told import Sent
 from sensord.core.cases.verdict import Answered, Verdict, refused
 from sensord.core.cases.watch import RETRY, hole_transitions, named, tried_again
 from sensord.core.definition import Definition
@@ -143,8 +145,8 @@ class CaseBook:
         changed = contacts.changed(before, self._definition)
         for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
             self._contact(person, channel, failed=False, at=at, story=story)
-        self._flow.begin(contacts.moved(before, self._definition), self._known(), at, story)
         people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
+        self._flow.begin(contacts.moved(before, self._definition), lost, self._known(), at, story)
         for case in self.ended.values():
             with self._apart.handling(case.id, at, story.failures):
                 self._flow.say_end_anew(case, people, lost, at, story)
@@ -255,13 +257,14 @@ class CaseBook:
         if len(parts) != 4:
             return
         name, event, person, channel = parts
-        about = [(self._by_id(one), who) for one, who in self._flow.damped.told_by(receipt.key) or [(name, person)]]
-        told = [(case, who) for case, who in about if case is not None and who in case.told]
-        for case, who in told:
+        entries = self._flow.damped.told_by(receipt.key) or [Entry(name, person, event_number(event))]
+        about = [(self._by_id(one.case), one.receiver, Sent(event, channel, one.number)) for one in entries]
+        told = [(case, who, sent) for case, who, sent in about if case is not None and who in case.told]
+        for case, who, sent in told:
             with self._apart.handling(case.id, at, story.failures):
-                self._flow.receipt(case, who, event, channel, receipt.delivery, at, story)
+                self._flow.receipt(case, who, sent, receipt.delivery, at, story)
         if receipt.delivery is Delivery.FAILED:
-            last = [(case, who) for case, who in told if not case.told[who].is_past(event, channel)]
+            last = [(case, who) for case, who, sent in told if not case.told[who].is_past(sent)]
             if last or not told:
                 self._contact(person, channel, failed=True, at=at, story=story)
             for case, who in last:

@@ -346,15 +346,23 @@ class Flow(Receipts):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
-    def begin(self, moved: Collection[str], known: Iterable[Case], at: int, story: Story) -> None:
-        """A definition comes into force; ``moved`` are reached in another way by now: see ``tell_over``."""
-        ways = {name: [contact.channel for contact in self.roster.by_id[name].contacts] for name in moved}
+    def begin(
+        self, moved: Collection[str], lost: Iterable[tuple[str, str]], known: Iterable[Case], at: int, story: Story
+    ) -> None:
+        """A definition comes into force, under which these contacts (person, channel) are ``lost``.
+
+        Whoever has ``moved`` is reached by nothing any more that was there before.
+        """
+        ways: dict[str, list[str]] = {name: [] for name in moved}
+        for person, channel in lost:
+            ways.setdefault(person, []).append(channel)
         for case, name in [(one, name) for one in known for name in one.told if name in ways]:
-            case.told[name].moved(ways[name], case.events + 1, at)
-        self.look_again(at, story)
+            case.told[name].moved(ways[name], case.events + 1, wholly=name in moved)
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story.failures):
                 self.tell_over(case, moved, at, story)
+                self.tell_on(case, ways.keys() - set(moved), at, story)
+        self.look_again(at, story)
 
     def _disagree(self, case: Case, at: int, story: Story) -> None:
         """A person said that it is over, and the sensors do not agree: all goes on as without it, and supervised."""

@@ -68,20 +68,31 @@ class Outlet(msgspec.Struct):
     due: int = 0
 
 
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """Of which case a digest told whom. ``number`` is that of the latest event of which it told them.
+
+    It is 0 in the state of an earlier version.
+    """
+
+    case: str
+    receiver: str
+    number: int = 0
+
+
 class Damped(msgspec.Struct):
     """The state: outlets by robot (:meth:`Damping.outlet`), instants of each person's messages of the last hour.
 
     ``seconds`` counts the site's messages of the last minute as [second, count]; ``digests`` holds the keys of the
-    digests of late, each with the (case, receiver) pairs that it told, the gravest first.
+    digests of late, each with what it told whom, the gravest first.
     """
 
     outlets: dict[str, Outlet] = {}
     people: dict[str, list[int]] = {}
     seconds: list[tuple[int, int]] = []
-    digests: list[tuple[str, list[tuple[str, str]]]] = []
+    digests: list[tuple[str, list[Entry]]] = []
 
-    def told_by(self, key: str) -> list[tuple[str, str]] | None:
-        """The (case, receiver) pairs that a digest told; None when the key is not that of a late digest."""
+    def told_by(self, key: str) -> list[Entry] | None:
+        """What a digest told whom; None when the key is not that of a late digest."""
         # Most keys are no digest's, and most receipts are of late ones.
         late = reversed(self.digests) if ":digest-" in key else ()
         return next((told for name, told in late if name == key), None)
@@ -216,11 +227,12 @@ class Damper:
     def told_after(self, case: str, receiver: str, at: int) -> list[str]:
         """The cases of which a digest at ``at`` told the receiver, after this one."""
         for key, told in self.state.digests:
-            if _told_at(key) == at and (case, receiver) in told:
-                return [name for name, person in told[told.index((case, receiver)) + 1 :] if person == receiver]
+            names = [one.case for one in told if one.receiver == receiver] if _told_at(key) == at else []
+            if case in names:
+                return names[names.index(case) + 1 :]
         return []
 
-    def remember(self, digest: Notification, told: list[tuple[str, str]]) -> None:
+    def remember(self, digest: Notification, told: list[Entry]) -> None:
         """Keep whom a digest told, for its receipts."""
         digests = self.state.digests
         digests.append((digest.key, told))

@@ -10,11 +10,11 @@ import msgspec
 
 from sensord.core.cases.agenda import Desk
 from sensord.core.cases.case import Due
-from sensord.core.cases.damping import PRESSING, Damper
+from sensord.core.cases.damping import PRESSING, Damper, Entry
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.dispatch import Dispatcher
 from sensord.core.cases.message import ENDS
-from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.notification import Hold, Notification, Reason, event_number
 from sensord.core.cases.story import Story
 from sensord.core.people.roster import Roster
 
@@ -71,10 +71,12 @@ class Digester:
     def _is_there(self, message: Notification, at: int) -> bool:
         """Whether somebody is on duty, and has the contact still: what waits for others need not be theirs to read.
 
-        The end is theirs, on duty or not, if anything of the case was sent to them.
+        Nor need what waits at what is another's number by now: whoever had it hears anew (see ``Flow.begin``). The end
+        is theirs, on duty or not, if anything of the case was sent to them.
         """
         person, case = self._roster.by_id.get(message.receiver), self._desk.find(message.case)
-        if person is None or all(contact.channel != message.channel for contact in person.contacts):
+        way = message.channel, message.address
+        if person is None or all((contact.channel, contact.address) != way for contact in person.contacts):
             return False
         told = case.told.get(message.receiver) if case is not None else None
         awaited = message.reason in ENDS and told is not None and told.knows
@@ -99,8 +101,7 @@ class Digester:
             policy=worst.policy, covers=tuple(message.key for message in covered),
             vehicles=vehicles, case_level=worst.case_level,
         )  # fmt: skip
-        told = dict.fromkeys((message.case, message.receiver) for message in _gravest_first(covered))
-        self._damper.remember(digest, list(told))
+        self._damper.remember(digest, _entries(covered))
         decisions.notify(digest)
         return covered
 
@@ -112,7 +113,7 @@ class Digester:
         return one
 
     def _event(self, worst: Notification, at: int) -> str:
-        """What the digest stands for. A person whose address has changed meanwhile may have two at one instant."""
+        """What the digest stands for. Two robots that lead to one person since a reload may have one each at once."""
         event = f"{worst.case}:digest-{at}"
         while self._damper.state.told_by(_key(worst, event)) is not None:
             event += "+"
@@ -133,6 +134,14 @@ class Digester:
 
 def _key(worst: Notification, event: str) -> str:
     return f"{event}:{worst.receiver}:{worst.channel}"
+
+
+def _entries(covered: list[Notification]) -> list[Entry]:
+    latest: dict[tuple[str, str], int] = {}
+    for one in _gravest_first(covered):
+        about = one.case, one.receiver
+        latest[about] = max(latest.get(about, 0), event_number(one.event))
+    return [Entry(*about, number) for about, number in latest.items()]
 
 
 def _gravest_first(messages: list[Notification]) -> list[Notification]:

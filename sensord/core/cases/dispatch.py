@@ -154,7 +154,8 @@ class Dispatcher(Unreached):
     def anew(self, case: Case, event: CaseEvent, names: Iterable[str], decisions: Decisions, of: Case) -> list[str]:
         """These were told, and are reached in another way by now. Returns from whom a silence keeps it."""
         people = [self._roster.by_id[name] for name in names]
-        self._tell(case, event, people, Reason.NOT_DELIVERED, decisions, of)
+        for person in people:
+            self._tell(case, event, [person], self._again(case, case.told[person.id], of), decisions, of)
         loud = self._loud(of, people, event.at)
         silenced = [person for person in people if person not in loud]
         for person in silenced:

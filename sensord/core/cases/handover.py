@@ -111,7 +111,8 @@ class HandOver(Paging):
     def _knows(self, case: Case, name: str, at: int) -> bool:
         """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it."""
         told = case.told[name]
-        return was_told(case, told) and self._stays(name, told, at) and (told.answered or self._hears(case, name))
+        heard = told.answered or bool(told.over) or self._hears(case, name)
+        return was_told(case, told) and self._stays(name, told, at) and heard
 
     def _hears(self, case: Case, name: str) -> bool:
         return self._left(case, name) is not None

@@ -125,9 +125,10 @@ def digest_at(event: str) -> int | None:
     return int(number) if event.startswith("digest-") and number.isdecimal() and len(number) < 20 else None
 
 
-def event_number(event: str, other: int) -> int:
-    """The number of a case's event, as a key names it; ``other`` when it has none."""
-    return int(event) if event.isdecimal() and len(event) < 20 else other
+def event_number(event: str) -> int:
+    """The number of a case's event, as a key names it or as it ends its id; 0 when it has none."""
+    number = event.rpartition(":")[2]
+    return int(number) if number.isdecimal() and len(number) < 20 else 0
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -187,6 +187,7 @@ class Paging(Whom):
         ``again``: they were told of it over other contacts.
         """
         told.told_at = event.at
+        told.tell(event.id, (message.channel for message in messages), again=again)
         if reason not in ENDS:
             told.hear_of(case.rule, alone=not case.level)
         if reason not in INFORMS:

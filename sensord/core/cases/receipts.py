@@ -12,7 +12,7 @@ from sensord.core.cases.case import Case, CaseEvent, Due, Happening, State
 from sensord.core.cases.ending import Ending
 from sensord.core.cases.notification import Reason, digest_at
 from sensord.core.cases.story import Story
-from sensord.core.cases.told import Told
+from sensord.core.cases.told import Sent, Told
 from sensord.core.people.roster import without
 from sensord.core.record import Delivery
 
@@ -20,25 +20,23 @@ from sensord.core.record import Delivery
 class Receipts(Ending):
     """Keeps the ledger's lines; whoever decides what happens builds on it."""
 
-    def receipt(
-        self, case: Case, name: str, event: str, channel: str, delivery: Delivery, at: int, story: Story
-    ) -> None:
-        """Hear what became of a message of an event (its number, or a digest) to somebody who was told of the case."""
+    def receipt(self, case: Case, name: str, sent: Sent, delivery: Delivery, at: int, story: Story) -> None:
+        """Hear what became of a message to somebody who was told of the case."""
         told = case.told[name]
         story.changed[case.id] = case
         if delivery is Delivery.FAILED:
-            if channel not in told.failed and not told.is_past(event, channel):
-                told.failed.append(channel)
-            if _tells_of_end(case, told, event, channel):
-                self._say_end(case, name, [channel], (), at, story)
+            told.fail(sent)
+            if _tells_of_end(case, told, sent):
+                self._say_end(case, name, [sent.channel], (), at, story)
             return
-        told.come_through(event, channel)
+        told.come_through(sent)
         field = f"{delivery.value}_at"
         setattr(told, field, getattr(told, field) or at)
-        case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, event)}
-        if channel not in told.second_ways:  # the first way works again
+        if told.over or not told.is_past(sent):  # else it went to a number that is theirs no more
+            case.fallbacks = {number: way for number, way in case.fallbacks.items() if not way.spared(name, sent.event)}
+        if sent.channel not in told.second_ways:  # the first way works again
             told.second_ways = []
-        if _tells_of_end(case, told, event, channel):
+        if _tells_of_end(case, told, sent):
             told.ended_over = {}
         self._settle_spared(case, at, story)
 
@@ -81,8 +79,8 @@ class Receipts(Ending):
             self.dispatcher.ended(case, event, reason, story.decisions, [left])
 
 
-def _tells_of_end(case: Case, told: Told, event: str, channel: str) -> bool:
+def _tells_of_end(case: Case, told: Told, sent: Sent) -> bool:
     """Whether the message told of the end, by itself or in a digest, and nothing else has got through."""
-    said = told.ended_over.get(channel, "")
-    instant = digest_at(event)
-    return bool(said) and (event == said if instant is None else instant >= case.closed_at)
+    said = told.ended_over.get(sent.channel, "")
+    instant = digest_at(sent.event)
+    return bool(said) and (sent.event == said if instant is None else instant >= case.closed_at)

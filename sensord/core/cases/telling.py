@@ -136,8 +136,7 @@ class Telling(Stages):
 
         What was said over the old one may have been lost with it.
         """
-        ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
-        people = [person for person, told in ledger if person in moved and told.told_at < at]
+        people = [name for name in _of_nothing_left(case) if name in moved]
         if not people or not (case.alerts or case.unwatched):
             return
         self.remute(case, at)
@@ -149,6 +148,11 @@ class Telling(Stages):
         elif not case.alerts:
             owe(case, subject(case))  # nothing else speaks when the mute ends
             story.changed[case.id] = case
+
+    def tell_on(self, case: Case, changed: Container[str], at: int, story: Story) -> None:
+        """Some ways of these have changed: what was lost with one of them was given up."""
+        for name in [name for name in _of_nothing_left(case) if name in changed]:
+            self.given_up(case, name, str(case.events), at, story)
 
     def given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What somebody was to be told by an event (its number, or a digest) was given up.
@@ -163,7 +167,7 @@ class Telling(Stages):
         self._call_given_up(case, name, event, at, story)
         asked = None if case.claimed else self.dispatcher.asked_to_verify(case, name, event)
         stands = bool(case.alerts or case.unwatched or asked)
-        wayless = stands and self.dispatcher.is_wayless(case, name, event, at)
+        wayless = stands and self.dispatcher.is_wayless(case, name, at)
         if not stands or not (wayless or (not case.claimed and self.dispatcher.is_unreached(case, name))):
             return
         self.remute(case, at)
@@ -274,3 +278,9 @@ class Telling(Stages):
             self.dispatcher.muted(case, event, Reason(case.muted), story.decisions)
             return False
         return self.dispatcher.supervise(case, event, reason, story.decisions)
+
+
+def _of_nothing_left(case: Case) -> list[str]:
+    """Who was told of the case, and has nothing left of what they were told last: all has failed, or is lost."""
+    ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
+    return [name for name, told in ledger if not told.over]

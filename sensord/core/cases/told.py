@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import msgspec
 
-from sensord.core.cases.notification import digest_at, event_number
+from sensord.core.cases.notification import event_number
 from sensord.core.level import Level
 
-_OTHER = 1 << 63
-"""The number of what is no event of a case: later than any."""
 OPERATOR = "operator"
 """The role of who has answered and is on no roster: by the API, or at the machine."""
+
+
+class Sent(NamedTuple):
+    """A message to somebody, as its key names it: that of an event (its number, or a digest) over a channel.
+
+    ``number`` is that of the event, a digest's that of the latest event of which it tells; 0: not known.
+    """
+
+    event: str
+    channel: str
+    number: int
 
 
 class Told(msgspec.Struct):
@@ -32,10 +42,12 @@ class Told(msgspec.Struct):
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
-    ``told_at`` is when they were told last, at once or by a digest to come. ``since`` holds, by channel, the number of
-    an event and an instant (ns; 0: not known): what failed and is of before either says nothing of them any more, for
-    a later message has come through, or the channel leads elsewhere since. ``asked_at`` is as ``told_at``, of what asks
-    them to see after the case, also when it is said again.
+    ``told_at`` is when they were told last, at once or by a digest to come. ``asked_at`` is the same of what asks them
+    to see after the case, also when it is said again. ``past`` holds, by channel, the number of an event: what fails
+    and is of before says nothing of them any more, for a later message has come through, or the channel leads elsewhere
+    since. ``failed_of`` is, by channel, the number of the latest event whose message has failed. ``over`` are the
+    channels over which they may have heard what they were told last, or may yet, each with the number of the event:
+    those that were taken, have not failed, and are theirs still, if nothing has come through.
     """
 
     role: str
@@ -64,8 +76,10 @@ class Told(msgspec.Struct):
     ended_over: dict[str, str] = {}
     paged: bool = False
     told_at: int = 0
-    since: dict[str, tuple[int, int]] = {}
     asked_at: int = 0
+    past: dict[str, int] = {}
+    failed_of: dict[str, int] = {}
+    over: dict[str, int] = {}
 
     @property
     def knows(self) -> bool:
@@ -100,30 +114,47 @@ class Told(msgspec.Struct):
         if not heard and shift not in self.unanswered:
             self.unanswered = [*self.unanswered, shift]
 
+    def tell(self, event: str, channels: Iterable[str], *, again: bool) -> None:
+        """Note that they are told of an event (its id) over channels; ``again``: beside what was said of it before."""
+        over = self.over if again else {}
+        self.over = {**over, **dict.fromkeys(channels, event_number(event))}
+
     def drop(self, event: str) -> None:
         """What waited for digests of an event (its number) is never sent; with nothing else it is as if never told."""
         self.held.remove(event)
         if not (self.paged or self.times or self.level or self.held):
             self.rules = []
 
-    def is_past(self, event: str, channel: str) -> bool:
-        """Whether it is no matter that a message of an event (its number, or a digest) has failed over a channel."""
-        number, at = self.since.get(channel, (0, 0))
-        instant = digest_at(event)
-        return event_number(event, _OTHER) < number if instant is None else instant < at
+    def is_past(self, sent: Sent) -> bool:
+        """Whether it is no matter that a message has failed."""
+        return 0 < sent.number < self.past.get(sent.channel, 0)
 
-    def come_through(self, event: str, channel: str) -> None:
-        """A message of an event has been delivered over a channel: it works, and what failed before is made up for."""
-        number, at = self.since.get(channel, (0, 0))
-        instant = digest_at(event)
-        now = (max(number, event_number(event, 0)), at) if instant is None else (number, max(at, instant))
-        self.since, self.failed = {**self.since, channel: now}, [one for one in self.failed if one != channel]
+    def fail(self, sent: Sent) -> None:
+        """A message was given up."""
+        if self.is_past(sent):
+            return
+        if sent.channel not in self.failed:
+            self.failed = [*self.failed, sent.channel]
+        self.failed_of = {**self.failed_of, sent.channel: max(sent.number, self.failed_of.get(sent.channel, 0))}
+        if self.over.get(sent.channel, 0) <= sent.number:
+            self.over = {one: number for one, number in self.over.items() if one != sent.channel}
 
-    def moved(self, channels: Collection[str], number: int, at: int) -> None:
-        """What was told before an event (its number) and ``at`` (ns) went elsewhere than these channels lead now."""
-        self.since = {**self.since, **dict.fromkeys(channels, (number, at))}
+    def come_through(self, sent: Sent) -> None:
+        """A message was delivered: its channel works, and what has failed before is made up for, but nothing later."""
+        self.past = {**self.past, sent.channel: max(sent.number, self.past.get(sent.channel, 0))}
+        if sent.number >= self.failed_of.get(sent.channel, 0):
+            self.failed = [one for one in self.failed if one != sent.channel]
+
+    def moved(self, channels: Collection[str], number: int, *, wholly: bool) -> None:
+        """What was told before an event (its number) went elsewhere than these channels lead now, if anywhere.
+
+        What they were told last is lost with its way, unless it has come through; if they have ``wholly`` moved, then,
+        too: it may have come through to nobody.
+        """
+        over = {} if wholly else self.over
+        self.over = {one: told for one, told in over.items() if one not in channels or self.past.get(one, 0) >= told}
+        self.past = {**self.past, **dict.fromkeys(channels, number)}
         self.failed = [one for one in self.failed if one not in channels]
-        self.told_at = min(self.told_at, at - 1)  # at this instant, too, the old ways were taken
 
     @property
     def reached(self) -> bool:

@@ -12,8 +12,9 @@ from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, was_told
-from sensord.core.cases.notification import Hold, Reason, digest_at
+from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.told import Told
 from sensord.core.people.roster import Person, without
 
 
@@ -24,23 +25,23 @@ class Unreached(HandOver):
         """Whether somebody was asked in this round, has not answered, and is left with nothing by which to hear."""
         return self._owes_answer(case, name) and not self._hears(case, name)
 
-    def is_wayless(self, case: Case, name: str, event: str, at: int) -> bool:
-        """Whether a digest (of that event) was the last that somebody was told, who has ways left that nothing takes.
+    def is_wayless(self, case: Case, name: str, at: int) -> bool:
+        """Whether all has failed over which somebody was told last, who has ways left that nothing takes by itself.
 
-        A digest has second ways for the gravest case of which it told them, and for no other.
+        A digest has second ways for the gravest case of which it told them, and for no other; a contact that has come
+        since was not there to be taken.
         """
-        told, instant = case.told[name], digest_at(event)
-        if instant is None or told.told_at > instant or not (self._owes_answer(case, name) and self._hears(case, name)):
+        if case.told[name].over or not (self._owes_answer(case, name) and self._hears(case, name)):
             return False
-        waits = any(way.person == name for way in case.fallbacks.values())
-        fails = all(contact.channel in told.failed for contact in self._roster.by_id[name].first_ways)
-        return fails and not waits and self._roster.table.on_duty(name, at)
+        there = [contact.channel for contact in self._roster.by_id[name].contacts]
+        waits = any(way.person == name and way.channel in there for way in case.fallbacks.values())
+        return not waits and self._roster.table.on_duty(name, at)
 
     def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> None:
         """Tell somebody over what has not failed."""
         told = case.told[name]
         left = without(self._roster.by_id[name], told.failed)
-        if self._tell(case, event, [left], Reason.NOT_DELIVERED, decisions, of).reached:
+        if self._tell(case, event, [left], self._again(case, told, of), decisions, of).reached:
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
 
     def is_known(self, case: Case, at: int) -> bool:
@@ -138,10 +139,16 @@ class Unreached(HandOver):
         return [person for person in people if self._hears(case, person.id)]
 
     def _owes_answer(self, case: Case, name: str) -> bool:
-        """Whether somebody of the roster was asked in this round, and has not answered."""
+        """Whether somebody of the roster was asked in this round, or was to be, and has not answered."""
         told = case.told[name]
-        asked = bool(told.times) and told.round == case.round and not told.answered
-        return asked and name in self._roster.by_id
+        return (_was_asked(case, told) or _waited(told)) and not told.answered and name in self._roster.by_id
+
+    @staticmethod
+    def _again(case: Case, told: Told, of: Case) -> Reason:
+        """How somebody is told again: as for the first time if all of it has waited, which asked them for nothing."""
+        if _was_asked(case, told) or not _waited(told):
+            return Reason.NOT_DELIVERED
+        return Reason.CASE_OPENED if of.level else Reason.VERIFYING_ASKED
 
     def _new(self, of: Case, people: Iterable[Person], known: Collection[str], at: int) -> list[Person]:
         new = (person for person in people if person.id not in known and self._roster.reachable(person))
@@ -155,3 +162,12 @@ def _matters(case: Case, call: Call) -> bool:
     if call.reason is Reason.DISAGREEMENT:
         return bool(case.alerts) and not case.claimed
     return call.reason is Reason.APPROVAL_ASKED
+
+
+def _was_asked(case: Case, told: Told) -> bool:
+    return bool(told.times) and told.round == case.round
+
+
+def _waited(told: Told) -> bool:
+    """Whether something waits for a digest, or has, that asks for something."""
+    return bool(told.held and told.asked_at)
