@@ -13,7 +13,7 @@ from sensord.core.cases.story import Story
 from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
-from sensord.core.people.duty import Duty, Shift
+from sensord.core.people.duty import Change, ChangeReason, Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from tests.core.desk import Desk
@@ -242,3 +242,29 @@ def test_what_went_to_an_old_number_says_nothing_of_the_new_one(arrived: bool, d
     assert desk.book.undeliverable == []
     story = desk.receipt(230, anew[0].key, "failed")
     assert [(one.receiver, one.place) for one in story.decisions.notifications] == [(POLICE.id, place)]
+
+
+def test_what_was_never_sent_is_no_way_by_which_somebody_may_hear() -> None:
+    """They were away as the digest of a rise came due; the page before it failed, and a contact has come."""
+    duty = Duty(changes=(Change(START + 20 * SECOND, START + MINUTE, ChangeReason.LEAVE, CADRE.id),))
+    other, rate = person("居委干部-2", "cadre", "G1"), Damping(per_minute={"people": 2})
+    desk, key = crowd(CADRE, other, OFFICER, duty=duty, damping=rate)
+    assert heard(desk.alert(1, Level.ORANGE)) == []
+    more = person(CADRE.id, "cadre", "G1", Contact("mqtt"))
+    desk.redefine(10, street(more, other, OFFICER, duty=duty, damping=rate))
+    desk.wait(90)
+    desk.restart()
+    assert heard(desk.receipt(100, key, "failed")) == [(CADRE.id, "mqtt", "not_delivered")]
+
+
+def test_what_a_silence_has_kept_is_not_made_up_for_by_what_was_before() -> None:
+    """The second way of a rise was not taken; that of the page before it has come through since."""
+    desk, _ = crowd(person(CADRE.id, "cadre", "G1", Contact("sms", "1", MINUTE)), BESIDE, OFFICER)
+    (before,) = desk.wait(60).decisions.notifications
+    (rise,) = desk.alert(100, Level.ORANGE).decisions.notifications
+    scope, until = Scope(people=(CADRE.id,)), START + 9 * MINUTE
+    desk.act(110, "silence", "operator", "quiet", scope=scope, note="施工", until=until, via="cli")
+    assert heard(desk.wait(170)) == []
+    desk.receipt(200, before.key, "delivered")
+    desk.restart()
+    assert heard(desk.receipt(210, rise.key, "failed")) == [(BESIDE.id, "people", "nobody_told")]

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from sensord.core.cases.call import MOST_CALLS, Call, by_event
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.notification import Hold, Notification, Reason, event_number
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
-from sensord.core.cases.told import Told
+from sensord.core.cases.told import Sent, Told
 from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
@@ -159,7 +159,7 @@ class Dispatcher(Unreached):
         loud = self._loud(of, people, event.at)
         silenced = [person for person in people if person not in loud]
         for person in silenced:
-            self._keep_from(case.told[person.id], *(contact.channel for contact in person.contacts))
+            self._keep_from(case.told[person.id], event, (contact.channel for contact in person.contacts))
         return [person.id for person in silenced]
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
@@ -183,7 +183,7 @@ class Dispatcher(Unreached):
         if held is not None:
             decisions.hold(Hold(case.id, event.id, event.at, person.role, held, name))
             if muted is None:  # it comes no more: of a muted case all hear anew
-                self._keep_from(told, way.channel)
+                self._keep_from(told, event, [way.channel])
             return self.hand_on(case, way, event.at)
         contacts = [contact for contact in person.contacts if contact.channel == way.channel]
         messages = self._messages(of, event, person, told, contacts, reason, call)
@@ -194,9 +194,10 @@ class Dispatcher(Unreached):
         return []
 
     @staticmethod
-    def _keep_from(told: Told, *channels: str) -> None:
+    def _keep_from(told: Told, event: CaseEvent, channels: Iterable[str]) -> None:
         """A silence has kept something from somebody: it is as if it had failed."""
-        told.failed = list(dict.fromkeys((*told.failed, *channels)))
+        for channel in channels:
+            told.fail(Sent(event.id, channel, event_number(event.id)))
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.

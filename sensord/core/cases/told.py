@@ -122,6 +122,7 @@ class Told(msgspec.Struct):
     def drop(self, event: str) -> None:
         """What waited for digests of an event (its number) is never sent; with nothing else it is as if never told."""
         self.held.remove(event)
+        self.over = {one: number for one, number in self.over.items() if number != event_number(event)}
         if not (self.paged or self.times or self.level or self.held):
             self.rules = []
 
