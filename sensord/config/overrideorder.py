@@ -2,7 +2,8 @@
 
 A key below several overridden places takes each level's threshold from the nearest that gives it, and the rest from
 the rule: each override may fit the rule, and two of them not each other. So the ladder is looked at wherever one is
-made: at every key of the rule, and at every overridden place, where a key may come to be.
+made: at every overridden place, where a key may come to be; and at every key of the rule, if several may apply to one,
+or something is wrong, to say for how many it is so.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def disorders(ladder: Ladder, overrides: Sequence[Override], rule: Rule, places:
     """Return what is out of order under the ``overrides`` of a ``rule`` whose own thresholds are ``ladder``."""
     faults: dict[tuple[str, Level], Disorder] = {}
     anywhere = {rung.level for one in overrides for rung in one.levels}
-    for found, key in _ladders(overrides, rule, places):
+
+    def look(found: Sequence[Override], key: str) -> None:
         names = [*(one.place for one in found), _OWN]
         rungs = [_rung(found, own) for own in ladder.levels]
         for (lower_at, lower), (upper_at, upper) in itertools.pairwise(rungs):
@@ -52,13 +54,16 @@ def disorders(ladder: Ladder, overrides: Sequence[Override], rule: Rule, places:
             if fault is not None:
                 wider = _OWN if near == far else far
                 faults.setdefault((wider, upper.level), Disorder(near, f"{near}: {fault}")).keys.add(key)
+
+    for found, key in _overridden(overrides, places):
+        look(found, key)
+    for found, key in _keys(overrides, rule, places) if faults or _may_meet(overrides, places) else ():
+        look(found, key)
     return faults.values()
 
 
-def _ladders(
-    overrides: Sequence[Override], rule: Rule, places: Places | None
-) -> Iterator[tuple[Sequence[Override], str]]:
-    """Yield the overrides that apply, the nearest first, at each overridden place and at each key of the rule."""
+def _overridden(overrides: Sequence[Override], places: Places | None) -> Iterator[tuple[Sequence[Override], str]]:
+    """Yield the overrides that apply, the nearest first, at each overridden place, where a key may come to be."""
     if places is None:
         yield from (([one], one.place) for one in overrides)
         return
@@ -68,9 +73,22 @@ def _ladders(
             yield applying(by_place, "", name, places), name
         elif name in places.device_index:
             yield applying(by_place, name, places.devices[places.device_index[name]].place, places), name
-    table = KeyTable(rule, places)
-    for device, place in zip(table.devices_of, table.places, strict=True):
-        yield applying(by_place, device, place, places), device or place
+
+
+def _may_meet(overrides: Sequence[Override], places: Places | None) -> bool:
+    """Whether several may apply to one key: it lies in one place of each kind."""
+    if places is None:
+        return False
+    found = (places.by_id.get(one.place) for one in overrides)
+    return len({place.kind if place is not None else None for place in found}) > 1
+
+
+def _keys(overrides: Sequence[Override], rule: Rule, places: Places | None) -> Iterator[tuple[Sequence[Override], str]]:
+    """Yield the same for each key of the rule."""
+    if places is not None:
+        by_place, table = {one.place: one for one in overrides}, KeyTable(rule, places)
+        for device, place in zip(table.devices_of, table.places, strict=True):
+            yield applying(by_place, device, place, places), device or place
 
 
 def _rung(found: Sequence[Override], own: LevelSpec) -> tuple[str, LevelSpec]:
