@@ -29,7 +29,7 @@ from sensord.config.channels import AliyunSms, TencentSms
 from sensord.core.instant import SECOND
 from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender, Reply, judge_status
-from sensord.notify.verdict import lacking
+from sensord.notify.outcome import InDoubtError
 from sensord.notify.words import fill, plain_code, words_of
 from sensord.ports import Entry
 
@@ -83,7 +83,7 @@ class CloudSmsChannel:
         code = self._service.code(answer) if answer is not None else None
         if code is None:
             judge_status(self.name, reply)
-            raise lacking(self.name, reply, "a code")
+            raise InDoubtError(f"channel {self.name}: {reply.host} answered {reply.status} without a code")
         if code:
             wait = next((seconds for word, seconds in self._service.codes.wait.items() if code.startswith(word)), None)
             raise DeliveryError(

@@ -25,8 +25,8 @@ from sensord.core.instant import MILLISECOND, SECOND
 from sensord.errors import DeliveryError
 from sensord.notify.http import HttpSender, Reply, judge_status
 from sensord.notify.mention import Mentions, mentions
+from sensord.notify.outcome import InDoubtError
 from sensord.notify.text import text_of
-from sensord.notify.verdict import lacking
 from sensord.ports import Entry
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -50,7 +50,7 @@ class Codes:
         code = answer.get(self.field, answer.get(self.older)) if answer is not None else None
         if answer is None or not isinstance(code, int) or isinstance(code, bool):
             judge_status(name, reply)
-            raise lacking(name, reply, self.field)
+            raise InDoubtError(f"channel {name}: {reply.host} answered {reply.status} without {self.field}")
         if code == 0:
             judge_status(name, reply)
             return answer

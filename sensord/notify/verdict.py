@@ -80,7 +80,7 @@ def judge_success(name: str, reply: Reply, success: Success | None) -> None:
     found, part = cast("object", reply.json), ""
     for part in success.path.split("."):
         if not isinstance(found, dict) or part not in found:
-            raise lacking(name, reply, success.path, "; correct success: of the channel")
+            raise _pathless(name, reply, success.path)
         found = found[part]
     if _written(found) != success.equals:
         code = plain_code(_written(found))
@@ -89,14 +89,14 @@ def judge_success(name: str, reply: Reply, success: Success | None) -> None:
         raise kind(f"channel {name}: {reply.host} answered {success.path} {code or 'nothing'}")
 
 
-def lacking(name: str, reply: Reply, what: str, advice: str = "") -> InDoubtError:
-    """What a 2xx means that lacks what it is judged by: nobody knows, unless it says no by the table, or is a page."""
+def _pathless(name: str, reply: Reply, path: str) -> InDoubtError:
+    """What an answer means in which there is no such path; raises ``InDoubtError`` when it is a page for people."""
     _refuse_page(name, reply)
     answered = f"channel {name}: {reply.host} answered {reply.status}"
     says, words = min(_said(reply.body), default=(Says.YES, ""))
     if says is Says.NO:
-        return InDoubtError(f"{answered} with {words}, and without {what}")
-    return UnclearError(f"{answered} without {what}, which may mean either{advice}")
+        return InDoubtError(f"{answered} with {words}, and without {path}")
+    return UnclearError(f"{answered} without {path}, which may mean either; correct success: of the channel")
 
 
 def _refuse_page(name: str, reply: Reply) -> None:

@@ -12,8 +12,9 @@ Rules:
 - A send whose outcome is unknown stays claimed in the outbox, so that even a crash cannot hide the doubt; it
   is repeated from memory, marked as possibly repeated, and stays marked. At most ``IN_DOUBT_LIMIT`` of these
   are held; beyond it they go back to the outbox unmarked.
-- What was answered in a way that may mean either goes back to the outbox, marked and counted, and out ``UNCLEAR_LIMIT``
-  times at most, over all runs. Then it is taken as sent, but not as delivered: no receipt says that it was.
+- What was answered in a way that may mean either goes back to the outbox, marked and counted, and out once more after
+  each of the pauses ``unclear``, over all runs: a receiver that is out of order for a moment is well by then. After
+  the last it is taken as sent, but not as delivered: no receipt says that it was.
 - A send under way when the daemon stops gets ``drain`` seconds to finish; after that it is in doubt, too.
 - One bad entry never ends the worker. Logs hold a hash of the key, the case and the role: never a text or an
   address.
@@ -40,7 +41,6 @@ from sensord.notify.recovery import Recovery
 from sensord.ports import Channel, Entry, Links, Meter, Outbox, Standing
 
 IN_DOUBT_LIMIT = 1000
-UNCLEAR_LIMIT = 3
 _NOTED = 10 * SECOND
 """Time at work (ns) after which that is written down again at a failure."""
 _IDLE = 5.0
@@ -53,7 +53,8 @@ log = structlog.get_logger()
 class Limits:
     """Limits, in seconds: of one send, the backoff's base and ceiling, giving up, the grace at a stop.
 
-    ``per_minute`` bounds the attempts in any minute, also over a restart; None: as many as come.
+    ``per_minute`` bounds the attempts in any minute, also over a restart; None: as many as come. ``unclear`` are the
+    pauses after answers that may mean either, for so many times a message is sent again.
     """
 
     concurrency: int = 4
@@ -63,6 +64,7 @@ class Limits:
     give_up: float = 86_400.0
     drain: float = 3.0
     per_minute: int | None = None
+    unclear: tuple[float, ...] = (60.0, 600.0)
 
 
 class OutboxWorker:
@@ -240,7 +242,7 @@ class OutboxWorker:
             await self._sent(entry, receipt, began)
         elif not failure.retryable:
             await self._give_up(entry, failure)
-        elif isinstance(failure, UnclearError) and entry.unclear + 1 >= UNCLEAR_LIMIT:
+        elif isinstance(failure, UnclearError) and entry.unclear >= len(self._limits.unclear):
             await self._leave_open(entry, failure)
         else:
             await self._put_off(entry, failure, began)
@@ -319,7 +321,10 @@ class OutboxWorker:
         due, looking = now, False
         if error.retry_after:
             due, looking = self._recovery.rest(entry.notification.level, now, error.retry_after)
-        pause = backoff(max(0, entry.attempts - 1), self._limits.base, self._limits.longest)
+        if isinstance(error, UnclearError):
+            pause = self._limits.unclear[entry.unclear]
+        else:
+            pause = backoff(max(0, entry.attempts - 1), self._limits.base, self._limits.longest)
         return due if looking else max(due, now + round(pause * SECOND))
 
     def _worked(self) -> int:

@@ -228,7 +228,7 @@ def outcomes(meter: PrometheusMeter, channel: str = "desk") -> dict[str, float]:
     return {name: meter.value("notifications_total", channel=channel, outcome=name) for name in names}
 
 
-QUICK = Limits(send=5.0, base=0.01, longest=0.02, drain=0.2)
+QUICK = Limits(send=5.0, base=0.01, longest=0.02, drain=0.2, unclear=(0.01, 0.02))
 
 
 @asynccontextmanager

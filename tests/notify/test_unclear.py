@@ -81,7 +81,7 @@ async def test_three_times_are_three_over_restarts(outboxes: Outboxes, *, killed
     for _ in range(5):
         channel = ScriptedChannel(UNCLEAR)
         outbox.table.recover(clock.now)
-        async with working(channel, outbox, meter, clock, Limits(base=60.0), steady=clock.passed) as worker:
+        async with working(channel, outbox, meter, clock, Limits(), steady=clock.passed) as worker:
             if outbox.states() == ["unclear"]:
                 break
             before = outcomes(meter)["retried"] + _unclear(meter)
@@ -90,8 +90,22 @@ async def test_three_times_are_three_over_restarts(outboxes: Outboxes, *, killed
             outbox.broken = killed
         outbox.broken = False
         sent += [one.possibly_repeated for one in channel.entries]
-        clock.advance(300)
+        clock.advance(600)
     assert sent == [False, True, True]
+
+
+async def test_a_receiver_that_is_out_of_order_for_a_moment_is_well_at_the_next_try(outboxes: Outboxes) -> None:
+    """Whatever it says meanwhile: the second time is a minute later, the third ten, or when others come through."""
+    outbox, meter, clock = outboxes(notification()), PrometheusMeter(), Clock()
+    channel, pulse = ScriptedChannel(UNCLEAR, UNCLEAR), Pulse()
+    async with working(channel, outbox, meter, clock, Limits(), pulse, steady=clock.passed) as worker:
+        for passed, sends in ((0, 1), (59, 1), (1, 2), (599, 2), (1, 3)):
+            clock.advance(passed)
+            before = pulse.beats
+            worker.wake()
+            await until(lambda: len(channel.entries) == sends and pulse.beats > before + 1)  # noqa: B023
+        await until(lambda: outbox.states() == ["sent"])
+    assert [receipt.delivery for receipt in outbox.table.unreported(9)] == [Delivery.SENT]
 
 
 async def test_only_such_answers_are_counted(outboxes: Outboxes) -> None:
