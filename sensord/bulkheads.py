@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -60,6 +60,11 @@ class Bulkheads(ThreadPoolExecutor):
         super().__init__(max_workers=1)
         self._size, self._parts, self._guard = threads, dict[str, _Compartment](), Lock()
 
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run it like ``asyncio.run``, on an event loop whose default executor these are; its end ends them."""
+        with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
+            return runner.run(main)
+
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call a function on a thread of the part that asks.
 
@@ -90,6 +95,18 @@ class Bulkheads(ThreadPoolExecutor):
             compartment.close()
         for compartment in parts:
             compartment.join(ends)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that ends where no thread can be started: asyncio would take one more, to end its executor on."""
+
+    def __init__(self, bulkheads: Bulkheads) -> None:
+        super().__init__()
+        self._bulkheads = bulkheads
+        self.set_default_executor(bulkheads)
+
+    async def shutdown_default_executor(self, _timeout: float | None = None) -> None:
+        self._bulkheads.shutdown()  # nothing else runs here any more
 
 
 class _Call(Future[Any]):

@@ -139,11 +139,7 @@ def test_an_end_does_not_wait_for_what_hangs(never: threading.Event, monkeypatch
     """What can return does so before the loop has ended; the rest are daemon threads, which end with the process."""
     monkeypatch.setattr("sensord.bulkheads.GRACE", 0.05)
 
-    async def run() -> None:
-        asyncio.get_running_loop().set_default_executor(Bulkheads(2))
-        await hang(never, "mail", 2)
-
-    asyncio.run(run())
+    Bulkheads(2).run(hang(never, "mail", 2))
     hung = [one for one in threading.enumerate() if one.name.startswith("mail_")]
     assert [one.daemon for one in hung] == [True, True]
 
@@ -153,14 +149,27 @@ def test_a_thread_that_cannot_be_started_deafens_no_part(scarce: Scarce) -> None
     scarce("mail", 2)
 
     async def run() -> int:
-        asyncio.get_running_loop().set_default_executor(Bulkheads(2))
         with part("mail"):
             for _ in range(2):
                 with pytest.raises(UnavailableError, match="no thread can be started for mail"):
                     await asyncio.to_thread(int)
             return await asyncio.to_thread(int, "7")
 
-    assert asyncio.run(run()) == 7
+    assert Bulkheads(2).run(run()) == 7
+
+
+def test_an_end_needs_no_thread_that_would_have_to_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no crash, however many threads the machine has left."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def run() -> int:
+        number = await asyncio.to_thread(int, "7")
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        return number
+
+    assert Bulkheads(2).run(run()) == 7
 
 
 async def test_a_part_with_fewer_threads_than_it_wants_goes_on_with_those(
