@@ -70,7 +70,7 @@ log = structlog.get_logger()
 class App:
     """One daemon. ``run`` returns the exit code."""
 
-    def __init__(self, start: Start, hang_up: HangUp) -> None:
+    def __init__(self, start: Start, hang_up: HangUp, bulkheads: Bulkheads) -> None:
         self._hang_up = hang_up
         self._start, self._config, self._loaded, self._seen = start, start.config, start.loaded, start.seen
         self._settings = self._loaded.settings
@@ -81,7 +81,7 @@ class App:
         self._progress = StartProgress(self._socket, self._directory, lambda: self._ends.came)
         self._failed = ""
         self._reloading: asyncio.Future[None] | None = None
-        self._bulkheads = Bulkheads()
+        self._bulkheads = bulkheads
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +225,6 @@ class App:
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a part dies (1)."""
-        asyncio.get_running_loop().set_default_executor(self._bulkheads)
         self._ends.hear()
         try:
             self._build()
@@ -397,4 +396,5 @@ def run(config: Path, hang_up: HangUp) -> int:
     configure(start.loaded.settings.log)
     for warning in start.loaded.warnings:
         log.warning("the configuration has a weakness", problem=str(warning))
-    return asyncio.run(App(start, hang_up).run())
+    bulkheads = Bulkheads()
+    return bulkheads.run(App(start, hang_up, bulkheads).run())

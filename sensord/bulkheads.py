@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,6 +30,8 @@ GRACE = 3.0
 """Seconds that calls get to return when the daemon stops; those that hang go with the process."""
 LETTING_GO = 5.0
 """Seconds that a channel or sink gets to close."""
+IDLE = 30.0
+"""Seconds without a call until a thread is given back."""
 QUEUE = 1000
 """Calls that may wait for the threads of a part."""
 _PART: ContextVar[str] = ContextVar("part", default="daemon")
@@ -58,6 +60,11 @@ class Bulkheads(ThreadPoolExecutor):
         super().__init__(max_workers=1)
         self._size, self._parts, self._guard = threads, dict[str, _Compartment](), Lock()
 
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run it like ``asyncio.run``, on an event loop whose default executor these are; its end ends them."""
+        with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
+            return runner.run(main)
+
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call a function on a thread of the part that asks.
 
@@ -69,8 +76,13 @@ class Bulkheads(ThreadPoolExecutor):
             return compartment.submit(lambda: function(*args, **kwargs))
 
     def stuck(self) -> dict[str, int]:
-        """How many calls of each part still run though nobody waits for them any more: threads that it lacks."""
+        """How many calls of each part still run though nobody waits for them any more: threads that it lacks.
+
+        Who asks for this now and then also has calls made that came when no thread could be started.
+        """
         with self._guard:
+            for compartment in self._parts.values():
+                compartment.catch_up()
             return {name: compartment.stuck for name, compartment in self._parts.items()}
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -83,6 +95,18 @@ class Bulkheads(ThreadPoolExecutor):
             compartment.close()
         for compartment in parts:
             compartment.join(ends)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that ends where no thread can be started: asyncio would take one more, to end its executor on."""
+
+    def __init__(self, bulkheads: Bulkheads) -> None:
+        super().__init__()
+        self._bulkheads = bulkheads
+        self.set_default_executor(bulkheads)
+
+    async def shutdown_default_executor(self, _timeout: float | None = None) -> None:
+        self._bulkheads.shutdown()  # nothing else runs here any more
 
 
 class _Call(Future[Any]):
@@ -108,7 +132,7 @@ class _Call(Future[Any]):
 
 
 class _Compartment:
-    """The threads of one part, started when there is work, and given back when there is none, but for one.
+    """The threads of one part, started when there is work, and given back when idle for ``IDLE``, but for one.
 
     That one stays: who was served once is served for good, however few threads the machine has left. An interpreter
     that ends does not wait for them.
@@ -116,34 +140,46 @@ class _Compartment:
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
-        self._changed, self._closed = Condition(), False
+        self._lock, self._closed = Lock(), False
         self._waiting, self._running = deque[_Call](), set[_Call]()
         self._threads = dict[int, Thread]()
+        self._idle = list[Condition]()  # the last is called first: those that a trickle of calls does not need go
 
     @property
     def stuck(self) -> int:
-        with self._changed:
+        with self._lock:
             return sum(call.left for call in self._running)
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         call = _Call(function)
-        with self._changed:
+        with self._lock:
             if len(self._running) + len(self._waiting) >= len(self._threads) and not self._grow():
                 self._make_room()
             self._waiting.append(call)
-            self._changed.notify()
+            if self._idle:
+                self._idle.pop().notify()
         return call
 
+    def catch_up(self) -> None:
+        """Start the threads that could not be started when calls came which still wait."""
+        with self._lock:
+            self._catch_up()
+
     def close(self) -> None:
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            while self._idle:
+                self._idle.pop().notify()
 
     def join(self, ends: float) -> None:
-        with self._changed:
+        with self._lock:
             threads = list(self._threads.values())
         for thread in threads:
             thread.join(max(0.0, ends - time.monotonic()))
+
+    def _catch_up(self) -> None:
+        while not self._closed and len(self._running) + len(self._waiting) > len(self._threads) and self._grow():
+            pass
 
     def _grow(self) -> bool:
         """Start one more thread, if it may be and can be; raises ``UnavailableError`` when there is none at all."""
@@ -168,24 +204,29 @@ class _Compartment:
             raise UnavailableError(f"too many calls wait for the threads of {self._name}: something there hangs")
 
     def _serve(self, number: int) -> None:
-        while (call := self._next(number)) is not None:
+        turn = Condition(self._lock)
+        while (call := self._next(number, turn)) is not None:
             call.work()
-            with self._changed:
+            with self._lock:
                 self._running.discard(call)
             del call  # a thread that waits keeps nothing of its last call alive
 
-    def _next(self, number: int) -> _Call | None:
+    def _next(self, number: int, turn: Condition) -> _Call | None:
         """Wait for a call; None when this thread is to end."""
-        with self._changed:
+        with self._lock:
             while not self._waiting:
                 if self._closed:
                     return None
-                if len(self._threads) - len(self._running) > 1:  # another one waits already
-                    del self._threads[number]
-                    return None
-                self._changed.wait()
+                self._idle.append(turn)
+                turn.wait(IDLE)
+                if turn in self._idle:  # nobody called
+                    self._idle.remove(turn)
+                    if len(self._threads) - len(self._running) > 1:  # another one waits, too
+                        del self._threads[number]
+                        return None
             call = self._waiting.popleft()
             self._running.add(call)
+            self._catch_up()
             return call
 
 

@@ -52,6 +52,11 @@ def scarce(monkeypatch: pytest.MonkeyPatch) -> Scarce:
     return left.__setitem__
 
 
+def threads_of(name: str) -> list[str]:
+    """The threads that a part has."""
+    return [one.name for one in threading.enumerate() if one.name.startswith(f"{name}_")]
+
+
 async def hang(never: threading.Event, name: str, calls: int) -> list[asyncio.Task[bool]]:
     """Make so many calls of a part that never return; ends once as many have begun as it has threads."""
     begun = list[str]()
@@ -79,7 +84,7 @@ async def test_a_part_that_hangs_holds_nobody_else_up(never: threading.Event) ->
             child = asyncio.create_task(asyncio.to_thread(lambda: threading.current_thread().name))
         assert await child == "people_0"
         assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
-    assert len([one for one in threading.enumerate() if one.name.startswith("mail_")]) == 2
+    assert len(threads_of("mail")) == 2
     assert not any(one.done() for one in waiting)
 
 
@@ -134,11 +139,7 @@ def test_an_end_does_not_wait_for_what_hangs(never: threading.Event, monkeypatch
     """What can return does so before the loop has ended; the rest are daemon threads, which end with the process."""
     monkeypatch.setattr("sensord.bulkheads.GRACE", 0.05)
 
-    async def run() -> None:
-        asyncio.get_running_loop().set_default_executor(Bulkheads(2))
-        await hang(never, "mail", 2)
-
-    asyncio.run(run())
+    Bulkheads(2).run(hang(never, "mail", 2))
     hung = [one for one in threading.enumerate() if one.name.startswith("mail_")]
     assert [one.daemon for one in hung] == [True, True]
 
@@ -148,14 +149,27 @@ def test_a_thread_that_cannot_be_started_deafens_no_part(scarce: Scarce) -> None
     scarce("mail", 2)
 
     async def run() -> int:
-        asyncio.get_running_loop().set_default_executor(Bulkheads(2))
         with part("mail"):
             for _ in range(2):
                 with pytest.raises(UnavailableError, match="no thread can be started for mail"):
                     await asyncio.to_thread(int)
             return await asyncio.to_thread(int, "7")
 
-    assert asyncio.run(run()) == 7
+    assert Bulkheads(2).run(run()) == 7
+
+
+def test_an_end_needs_no_thread_that_would_have_to_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no crash, however many threads the machine has left."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def run() -> int:
+        number = await asyncio.to_thread(int, "7")
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        return number
+
+    assert Bulkheads(2).run(run()) == 7
 
 
 async def test_a_part_with_fewer_threads_than_it_wants_goes_on_with_those(
@@ -181,20 +195,80 @@ async def test_a_part_with_fewer_threads_than_it_wants_goes_on_with_those(
     assert made == [0, 1, 2, 3, 4]
 
 
-async def test_threads_are_given_back_but_for_one(scarce: Scarce) -> None:
+async def test_what_waits_is_made_when_threads_can_be_started_again(scarce: Scarce, never: threading.Event) -> None:
+    """Nobody else needs to call: who asks for the calls that hang sees to it, and so does a thread that goes on."""
+    bulkheads = Bulkheads(3)
+    asyncio.get_running_loop().set_default_executor(bulkheads)
+    together, first = threading.Barrier(2), threading.Event()
+    with part("mail"):
+        hung = asyncio.create_task(asyncio.to_thread(first.wait))
+        await until(lambda: len(threads_of("mail")) == 1)
+        scarce("mail", 1000)
+        waiting = [asyncio.create_task(asyncio.to_thread(int, "7"))]
+        await asyncio.sleep(0)
+        assert bulkheads.stuck() == {"mail": 0}
+        scarce("mail", 0)
+        assert bulkheads.stuck() == {"mail": 0}
+        async with asyncio.timeout(10):
+            assert await asyncio.gather(*waiting) == [7]
+        scarce("mail", 1000)
+        other = asyncio.create_task(asyncio.to_thread(never.wait))
+        both = [asyncio.create_task(asyncio.to_thread(together.wait, 10)) for _ in range(2)]
+        await asyncio.sleep(0)
+        scarce("mail", 0)
+        first.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(hung, *both)
+    never.set()
+    await other
+
+
+async def test_a_part_that_goes_on_starts_no_more_threads_than_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that come in pairs, again and again, find the threads of the ones before: to start one takes long."""
+    started, start = list[str](), threading.Thread.start
+
+    def count(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", count)
+    asyncio.get_running_loop().set_default_executor(Bulkheads(4))
+    together = threading.Barrier(2)
+    with part("mail"):
+        for _ in range(100):
+            await asyncio.gather(*(asyncio.to_thread(together.wait, 10) for _ in range(2)))
+    assert len(started) <= 4
+
+
+async def test_threads_are_given_back_but_for_one(scarce: Scarce, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others may need them; who was served once needs none that would have to be started."""
+    monkeypatch.setattr("sensord.bulkheads.IDLE", 0.01)
     asyncio.get_running_loop().set_default_executor(Bulkheads(4))
     together = threading.Barrier(4)
-
-    def alive() -> list[str]:
-        return [one.name for one in threading.enumerate() if one.name.startswith("mail_")]
-
     with part("mail"):
         for _ in range(3):
             await asyncio.gather(*(asyncio.to_thread(together.wait, 10) for _ in range(4)))
-            await until(lambda: len(alive()) == 1)
+            await until(lambda: len(threads_of("mail")) == 1)
         scarce("mail", 1000)
         assert await asyncio.to_thread(int, "7") == 7
+
+
+async def test_a_trickle_of_calls_keeps_no_threads_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call at a time takes one thread, or two by turns, and not each of the four a moment of its idleness."""
+    monkeypatch.setattr("sensord.bulkheads.IDLE", 0.5)
+    asyncio.get_running_loop().set_default_executor(Bulkheads(4))
+    together = threading.Barrier(4)
+
+    async def trickle() -> None:
+        while True:
+            await asyncio.to_thread(int)
+
+    with part("mail"):
+        await asyncio.gather(*(asyncio.to_thread(together.wait, 10) for _ in range(4)))
+        calls = asyncio.create_task(trickle())
+        await until(lambda: len(threads_of("mail")) <= 2)
+    calls.cancel()
+    await asyncio.wait({calls})
 
 
 async def test_a_page_goes_out_though_its_worker_had_no_thread_for_a_while(scarce: Scarce, tmp_path: Path) -> None:
