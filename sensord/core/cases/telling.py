@@ -141,6 +141,8 @@ class Telling(Stages):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
+        if of is not None and owes(case, subject(of)):
+            return  # nobody has heard of it yet: whoever can hears as the case is looked at again
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
             for name in self.dispatcher.anew(case, event, people, story.decisions, of):

@@ -1,0 +1,47 @@
+"""A reload changes how people are reached: what may have been lost they hear anew, and once."""
+
+from __future__ import annotations
+
+import pytest
+
+from sensord.core.cases.policy import Policy, Step
+from sensord.core.instant import HOUR
+from sensord.core.level import Level
+from sensord.core.people.roster import Contact, Person
+from sensord.core.record import Scope
+from tests.core.desk import Desk
+from tests.core.street import START
+from tests.core.test_contacts_change import by
+from tests.core.test_given_up import CADRE, OFFICER, crowd, heard, street
+
+ALONE = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),))
+
+
+def at(number: str, *more: Contact) -> Person:
+    """The cadre with another number."""
+    return by(CADRE, Contact("people", number), *more)
+
+
+@pytest.mark.parametrize("more", [(), (Contact("mqtt"),)])
+def test_who_was_not_reached_and_gets_another_number_hears_of_the_case_once(more: tuple[Contact, ...]) -> None:
+    """The page was given up with nobody to hear in their stead, and the case is owed: they read it as one of now."""
+    desk, key = crowd(CADRE, OFFICER, plan=ALONE)
+    assert heard(desk.receipt(10, key, "failed")) == []
+    desk.restart()
+    story = desk.redefine(300, street(at("9", *more), OFFICER, plan=ALONE))
+    assert heard(story) == [(CADRE.id, one, "case_opened") for one in ("people", *(way.channel for way in more))]
+    desk.restart()
+    assert heard(desk.redefine(310, desk.definition)) == []
+
+
+def test_what_was_owed_beside_a_silence_is_told_once_to_who_gets_another_number() -> None:
+    """A lesser alert beside the silenced crowd: the page of it was given up, and nobody else is there."""
+    desk = Desk(street(CADRE, OFFICER, plan=ALONE))
+    desk.alert(0, Level.YELLOW)
+    scope = Scope(rules=("density",), up_to=Level.ORANGE)
+    desk.act(5, "silence", "cli", "s", note="施工", scope=scope, until=START + HOUR)
+    (page,) = desk.alert(10, Level.BLUE, rule="finding").decisions.notifications
+    desk.receipt(20, page.key, "failed")
+    desk.restart()
+    story = desk.redefine(300, street(at("9"), OFFICER, plan=ALONE))
+    assert [(one.receiver, one.level) for one in story.decisions.notifications] == [(CADRE.id, Level.BLUE)]
