@@ -45,3 +45,24 @@ def test_what_was_owed_beside_a_silence_is_told_once_to_who_gets_another_number(
     desk.restart()
     story = desk.redefine(300, street(at("9"), OFFICER, plan=ALONE))
     assert [(one.receiver, one.level) for one in story.decisions.notifications] == [(CADRE.id, Level.BLUE)]
+
+
+def number_changes_twice(*between: str) -> list[tuple[str, str, str]]:
+    """What the cadre hears as a number changes for the second time, and what became ``between`` of what went to it."""
+    ways = at("1", Contact("mqtt"))
+    desk = Desk(street(ways, OFFICER, plan=ALONE))
+    _, by_mqtt = desk.alert(0, Level.RED).decisions.notifications
+    desk.receipt(5, by_mqtt.key, "failed")
+    story = desk.redefine(10, street(at("2", Contact("mqtt")), OFFICER, plan=ALONE))
+    assert heard(story) == [(CADRE.id, "people", "not_delivered")]
+    desk.restart()
+    for delivery in between:
+        desk.receipt(20, story.decisions.notifications[0].key, delivery)
+    desk.restart()
+    return heard(desk.redefine(40, street(at("3", Contact("mqtt")), OFFICER, plan=ALONE)))
+
+
+def test_a_number_that_changes_twice_is_told_anew_twice() -> None:
+    """Nothing says that what went to the second one has come through; once something does, they know."""
+    assert number_changes_twice() == [(CADRE.id, "people", "not_delivered")]
+    assert number_changes_twice("delivered") == []
