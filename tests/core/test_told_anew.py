@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sensord.core.cases.policy import Policy, Step
-from sensord.core.instant import HOUR
+from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
+from sensord.core.people.duty import Change, ChangeReason, Duty
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from tests.core.desk import Desk
 from tests.core.street import START
 from tests.core.test_contacts_change import by
-from tests.core.test_given_up import CADRE, OFFICER, crowd, heard, street
+from tests.core.test_given_up import BESIDE, CADRE, OFFICER, crowd, heard, street
 
 ALONE = Policy("crowd", {"zh": "聚集"}, (Step(("cadre",)),))
 
@@ -66,3 +67,42 @@ def test_a_number_that_changes_twice_is_told_anew_twice() -> None:
     """Nothing says that what went to the second one has come through; once something does, they know."""
     assert number_changes_twice() == [(CADRE.id, "people", "not_delivered")]
     assert number_changes_twice("delivered") == []
+
+
+def away(*spells: tuple[int, int]) -> Duty:
+    """When the cadre is away, in minutes after START."""
+    leaves = [(START + begin * MINUTE, START + end * MINUTE) for begin, end in spells]
+    return Duty(changes=tuple(Change(*leave, ChangeReason.LEAVE, CADRE.id) for leave in leaves))
+
+
+@pytest.mark.parametrize("number", ["old", "new"])
+def test_whose_number_changes_in_a_silence_does_not_count_as_one_who_knows(number: str) -> None:
+    """What they had taken over may be lost: when who heard as the silence ended leaves, they hear, the new way."""
+    duty, next_one = away((2, 20), (40, 400)), by(BESIDE, Contact("people", "old"))
+    desk = Desk(street(CADRE, next_one, OFFICER, plan=ALONE, duty=duty))
+    desk.alert(0, Level.RED)
+    assert heard(desk.wait(130)) == [(BESIDE.id, "people", "hand_over")]
+    scope, until = Scope(places=("G1",), up_to=Level.RED), START + 30 * MINUTE
+    desk.act(600, "silence", "operator", "s", scope=scope, note="施工", until=until, via="cli")
+    now = by(BESIDE, Contact("people", number))
+    assert heard(desk.redefine(900, street(CADRE, now, OFFICER, plan=ALONE, duty=duty))) == []
+    desk.restart()
+    assert heard(desk.wait(1860)) == [(CADRE.id, "people", "mute_ended")]
+    desk.restart()
+    again = [(one.receiver, one.address, one.reason.value) for one in desk.wait(2460).decisions.notifications]
+    assert again == [(BESIDE.id, "new", "hand_over")] * (number == "new")
+
+
+def test_whoever_may_hear_over_a_second_way_yet_knows() -> None:
+    """The page to who was there has failed, and the cadre comes back: the case is theirs once the second way fails."""
+    next_one = by(BESIDE, Contact("people"), Contact("sms", "1", 20 * MINUTE))
+    desk = Desk(street(CADRE, next_one, OFFICER, plan=ALONE, duty=away((0, 1))))
+    (page,) = desk.alert(0, Level.RED).decisions.notifications
+    assert page.receiver == BESIDE.id
+    desk.receipt(12, page.key, "failed")
+    desk.restart()
+    assert heard(desk.wait(70)) == []
+    (second,) = desk.wait(1200).decisions.notifications
+    assert (second.receiver, second.channel) == (BESIDE.id, "sms")
+    desk.restart()
+    assert heard(desk.receipt(1210, second.key, "failed")) == [(CADRE.id, "people", "nobody_told")]

@@ -1,8 +1,8 @@
 """A shift changes while a case goes on: who comes on duty hears of it; what those said who left holds nothing back.
 
 A role is handed over when nobody of it stays who knows of the case: was told and has been there since, and has answered
-or has a way left by which to hear. Where an answer lapses, the steps that asked for it count anew from then on, as for
-a case that has just been told.
+or may have heard, or may yet. Where an answer lapses, the steps that asked for it count anew from then on, as for a
+case that has just been told.
 """
 
 from __future__ import annotations
@@ -109,10 +109,13 @@ class HandOver(Paging):
             self.own(case, at, people)
 
     def _knows(self, case: Case, name: str, at: int) -> bool:
-        """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it."""
-        told = case.told[name]
-        heard = told.answered or bool(told.over) or self._hears(case, name)
-        return was_told(case, told) and self._stays(name, told, at) and heard
+        """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it yet.
+
+        A contact over which nothing was said, or will be by itself, tells nobody of anything.
+        """
+        told, left = case.told[name], self._left(case, name)
+        waits = left is not None and is_awaited(case, left)
+        return was_told(case, told) and self._stays(name, told, at) and (told.answered or bool(told.over) or waits)
 
     def _hears(self, case: Case, name: str) -> bool:
         return self._left(case, name) is not None
@@ -143,6 +146,12 @@ class HandOver(Paging):
 
 def _ledger(case: Case) -> list[tuple[str, Told]]:
     return sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
+
+
+def is_awaited(case: Case, person: Person) -> bool:
+    """Whether a second way waits to be taken that leads to a contact of somebody's."""
+    channels = {contact.channel for contact in person.contacts}
+    return any(way.person == person.id and way.channel in channels for way in case.fallbacks.values())
 
 
 def was_told(case: Case, told: Told) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.handover import HandOver, was_told
+from sensord.core.cases.handover import HandOver, is_awaited, was_told
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
 from sensord.core.cases.told import Told
@@ -33,9 +33,7 @@ class Unreached(HandOver):
         """
         if case.told[name].over or not (self._owes_answer(case, name) and self._hears(case, name)):
             return False
-        there = [contact.channel for contact in self._roster.by_id[name].contacts]
-        waits = any(way.person == name and way.channel in there for way in case.fallbacks.values())
-        return not waits and self._roster.table.on_duty(name, at)
+        return not is_awaited(case, self._roster.by_id[name]) and self._roster.table.on_duty(name, at)
 
     def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> None:
         """Tell somebody over what has not failed."""
