@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from sensord.core.cases.damping import Damping
+from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
 from sensord.core.instant import HOUR, MINUTE
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
+from tests.core import test_calls
 from tests.core.desk import Desk
 from tests.core.street import START
 from tests.core.test_contacts_change import by
@@ -106,3 +109,17 @@ def test_whoever_may_hear_over_a_second_way_yet_knows() -> None:
     assert (second.receiver, second.channel) == (BESIDE.id, "sms")
     desk.restart()
     assert heard(desk.receipt(1210, second.key, "failed")) == [(CADRE.id, "people", "nobody_told")]
+
+
+def test_a_notice_that_waits_for_a_digest_has_told_its_receiver_of_no_case() -> None:
+    """The officer's hour is full, and all that waits says that a limit has passed: the case is theirs all the same."""
+    desk = Desk(test_calls.street(OFFICER, damping=Damping(per_hour=1, digest_every=30 * MINUTE)))
+    assert heard(desk.alert(0, Level.YELLOW, place="G2-L1")) == [(OFFICER.id, "people", "nobody_told")]
+    (page,) = desk.alert(1, Level.YELLOW).decisions.notifications
+    desk.wait(310)
+    desk.restart()
+    held = [(one.receiver, one.reason) for one in desk.receipt(320, page.key, "failed").decisions.holds]
+    assert held == [(OFFICER.id, Reason.HELD_BUDGET)], "and not nobody, nor somebody who knows"
+    desk.restart()
+    (digest,) = desk.wait(2130).decisions.notifications
+    assert [key.split(":")[1] for key in digest.covers if page.case in key] == ["4", "5"], "late, and not told"

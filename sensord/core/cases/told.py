@@ -94,6 +94,19 @@ class Told(msgspec.Struct):
         return bool(self.said)
 
     @property
+    def waited(self) -> bool:
+        """Whether something waits for a digest, or has, that asks for something."""
+        return bool(self.held and self.asked_at)
+
+    def was_asked(self, case_round: int) -> bool:
+        """Whether the person was asked in a round: what waits for a digest asks nobody yet."""
+        return bool(self.times) and self.round == case_round
+
+    def was_told(self, case_round: int) -> bool:
+        """Whether the person was asked in the present round, or is by what waits for a digest; a notice asks nobody."""
+        return self.was_asked(case_round) or self.waited
+
+    @property
     def silent(self) -> bool:
         """Whether the person was asked, and has said nothing since the round in which they were asked last."""
         return bool(self.unanswered)
