@@ -7,7 +7,7 @@ import pytest
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
-from sensord.core.instant import HOUR, MINUTE
+from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty
 from sensord.core.people.roster import Contact, Person
@@ -123,3 +123,16 @@ def test_a_notice_that_waits_for_a_digest_has_told_its_receiver_of_no_case() -> 
     desk.restart()
     (digest,) = desk.wait(2130).decisions.notifications
     assert [key.split(":")[1] for key in digest.covers if page.case in key] == ["4", "5"], "late, and not told"
+
+
+def test_a_second_way_says_once_what_somebody_hears_anew() -> None:
+    """It was the second way of what is lost, too; what it says of another alert is not said anew, and stays."""
+    ways = at("1", Contact("sms", "1", 30 * SECOND))
+    desk, _ = crowd(ways, OFFICER, plan=ALONE)
+    desk.alert(2, Level.BLUE, rule="finding")
+    desk.restart()
+    now = at("2", Contact("sms", "2", 30 * SECOND))
+    assert heard(desk.redefine(10, street(now, OFFICER, plan=ALONE))) == [(CADRE.id, "people", "not_delivered")]
+    desk.restart()
+    second = [(one.at - START, one.channel, one.level) for one in desk.wait(600).decisions.notifications]
+    assert second == [(32 * SECOND, "sms", Level.BLUE), (40 * SECOND, "sms", Level.YELLOW)]
