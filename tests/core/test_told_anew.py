@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sensord.core.cases.damping import Damping
 from sensord.core.cases.notification import Reason
 from sensord.core.cases.policy import Policy, Step
+from sensord.core.definition import Definition
 from sensord.core.instant import HOUR, MINUTE, SECOND
 from sensord.core.level import Level
 from sensord.core.people.duty import Change, ChangeReason, Duty
@@ -136,3 +138,23 @@ def test_a_second_way_says_once_what_somebody_hears_anew() -> None:
     desk.restart()
     second = [(one.at - START, one.channel, one.level) for one in desk.wait(600).decisions.notifications]
     assert second == [(32 * SECOND, "sms", Level.BLUE), (40 * SECOND, "sms", Level.YELLOW)]
+
+
+def test_an_end_that_a_reload_brings_is_told_once_over_the_new_number() -> None:
+    """It mends a contact that has failed, so that trouble is over, and gives whoever was told of it another number."""
+
+    def roster(cadre: str, officer: str) -> Definition:
+        plans = ALONE, Policy("roster", {"zh": "值班"}, (Step(("officer",)),))
+        whole = street(at(cadre), by(OFFICER, Contact("mqtt", officer)), plan=ALONE)
+        return msgspec.structs.replace(whole, policies=plans)
+
+    desk = Desk(roster("1", "1"))
+    (page,) = desk.alert(0, Level.YELLOW).decisions.notifications
+    assert heard(desk.receipt(10, page.key, "failed")) == [(OFFICER.id, "mqtt", "case_opened")]
+    desk.restart()
+    story = desk.redefine(300, roster("2", "2"))
+    assert heard(story) == [(OFFICER.id, "mqtt", "case_closed"), (CADRE.id, "people", "case_opened")]
+    desk.restart()
+    assert heard(desk.redefine(310, roster("2", "2"))) == []
+    desk.receipt(320, story.decisions.notifications[0].key, "failed")
+    assert [one[:2] for one in desk.book.undeliverable] == [(OFFICER.id, "mqtt")], "it went to the number of now"
